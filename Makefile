@@ -1,0 +1,40 @@
+# `make help` prints the commands; each sets up what it needs from the lock file.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check lock clean
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: .venv/ready ## make .venv from the lock file, with .venv/bin/taskengine in it
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## run real jobs on embedded servers (ARGS="--exit", ARGS="--film FILE")
+	$(BIN)/taskengine demo $(ARGS)
+
+serve: setup ## run the engine (ARGS="--bind 0.0.0.0:8080")
+	$(BIN)/taskengine serve $(ARGS)
+
+check: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check ## every check and every test (ARGS="-k name" picks some)
+	$(BIN)/pytest $(ARGS)
+
+lock: ## resolve the dependencies anew, with hashes (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+
+clean: ## remove what the commands made
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,93 @@
+"""Finding actions by name, and calling them with checked arguments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from taskengine.actions.context import Context
+from taskengine.model import JsonObject, PermanentFailure
+
+F = TypeVar("F", bound=Callable[..., Awaitable[JsonObject | None]])
+GROUP = "taskengine.actions"
+
+
+def action(name: str) -> Callable[[F], F]:
+    """Mark a function as the action `name`; find_actions() collects it from its module."""
+
+    def mark(function: F) -> F:
+        function.__taskengine_action__ = name  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action and what it takes."""
+
+    name: str
+    function: Callable[..., Awaitable[JsonObject | None]]
+    arguments: type[BaseModel]
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.function) or "").split("\n")[0]
+
+    async def __call__(self, context: Context, values: JsonObject) -> JsonObject:
+        """Run it. Raises PermanentFailure if the values do not fit its arguments."""
+        try:
+            checked = self.arguments.model_validate(values)
+        except ValidationError as error:
+            raise PermanentFailure(f"{self.name}: {_first(error)}") from None
+        given = {name: getattr(checked, name) for name in self.arguments.model_fields}
+        return await self.function(context, **given) or {}
+
+
+Actions = Mapping[str, Action]
+
+
+def find_actions() -> dict[str, Action]:
+    """All actions of this package and of installed packages, by name."""
+    found: dict[str, Action] = {}
+    for module in _modules():
+        for function in vars(module).values():
+            name = getattr(function, "__taskengine_action__", None)
+            if name is not None and function.__module__ == module.__name__:
+                found[name] = Action(name, function, _arguments(name, function))
+    return found
+
+
+def _modules() -> Iterator[ModuleType]:
+    import taskengine.actions as package
+
+    for info in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{info.name}")
+    for entry in entry_points(group=GROUP):
+        yield entry.load()
+
+
+def _arguments(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {
+        parameter.name: (
+            hints[parameter.name],
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"

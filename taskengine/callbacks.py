@@ -1,0 +1,93 @@
+"""What callbacks say: the bodies of the contract, from its sections on callbacks (A21 to A27)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from taskengine.model import Job, JobDetails, JsonObject, TaskState
+from taskengine.templates import TemplateError, evaluate
+from taskengine.times import format_time
+from taskengine.workflow import Workflow, scope
+
+START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
+NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
+
+
+def webhook_id(lane_id: int, task_id: int, event: str) -> str:
+    """The same on each try; what a receiver recognises a repeated delivery by."""
+    return f"msg_{uuid.uuid5(NAMESPACE, f'{lane_id}-{task_id}-{event}').hex}"
+
+
+def task_body(job: Job, task_id: int, name: str, event: str, message: str = "") -> JsonObject:
+    """A task callback but for its `time`, which is that of sending."""
+    return {
+        "job_id": str(job.id),
+        "task_id": str(task_id),
+        "task_name": name,
+        "workflow": job.workflow,
+        "event": event,
+        "content_id": job.content_id,
+        "message": message,
+        "time": None,
+        "client": job.client,
+    }
+
+
+def job_body(job: Job, custom_data: object, failure: str | None, extras: JsonObject) -> JsonObject:
+    """The job callback but for its `time`. A failure takes the place of `message` (A27)."""
+    return {
+        "job_id": str(job.id),
+        "status": "completed" if failure is None else "failed",
+        "workflow": job.workflow,
+        "content_id": job.content_id,
+        "custom_data": custom_data,
+        "message": "",
+        **extras,
+        **({} if failure is None else {"message": failure}),
+        "time": None,
+        "client": job.client,
+    }
+
+
+def sent_at(body: JsonObject, time: datetime) -> JsonObject:
+    """The body as it goes out."""
+    return {**body, "time": format_time(time)}
+
+
+def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[JsonObject, list[str]]:
+    """What a workflow adds to its job callback, and what of it could not be rendered."""
+    if content is None:
+        return {}, []
+    workflow = Workflow.from_content(content)
+    results = {
+        task.name: task.result or {}
+        for task in details.tasks
+        if task.state in (TaskState.COMPLETED, TaskState.SKIPPED)
+    }
+    names = scope(details.parameters, results, job_scope(details.job), details.facts)
+    extras: JsonObject = {}
+    problems = []
+    for key, template in workflow.callback.items():
+        try:
+            extras[key] = evaluate(template, names)
+        except TemplateError as error:
+            problems.append(f"callback.{key}: {error}")
+    return extras, problems
+
+
+def job_scope(job: Job) -> JsonObject:
+    """What templates see as `job`."""
+    return {
+        "id": job.id,
+        "client": job.client,
+        "workflow": job.workflow,
+        "priority": job.priority,
+        "created_at": format_time(job.created_at),
+        "run_at": format_time(job.run_at),
+    }
+
+
+def client_scope(name: str, storage: str) -> JsonObject:
+    """What templates see as `client`; `storage` is its default storage type (A47)."""
+    return {"name": name, "storage": storage}

@@ -1,0 +1,41 @@
+"""Every message between actors. Mail is a hint or an order; the truth is in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskengine.model import Ended, Record, Submission
+from taskengine.runtime.mailbox import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """There may be something to do: look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit(Ask[int]):
+    """Record a submission; the answer is the job's id, once it is committed."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write a record of an attempt, in the order told."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(Ask[bool]):
+    """Write the end of an attempt; the answer is False if its fence had moved on."""
+
+    record: Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the other instances that there is something to do."""
+
+    topic: str

@@ -1,0 +1,332 @@
+"""The nouns of the engine: jobs, tasks, callbacks, log lines, their states and errors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import Any
+
+Json = Any  # what json.loads() gives
+JsonObject = dict[str, Json]
+
+
+class JobState(IntEnum):
+    """Numbered as in the contract's `state` filter of GET /jobs."""
+
+    QUEUED = 0
+    STARTED = 1
+    COMPLETED = 2
+    PENDING = 3
+    BROKEN = 4
+    SCHEDULED = 5
+    PAUSED = 6
+
+    @property
+    def label(self) -> str:
+        """As written in `queue_state`."""
+        return self.name.lower()
+
+
+class TaskState(IntEnum):
+    WAITING = 0  # for the tasks it needs
+    QUEUED = 1
+    WORKING = 2
+    COMPLETED = 3
+    FAILED = 4
+    CANCELLED = 5
+    SKIPPED = 6
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class Severity(IntEnum):
+    """Log severities of the contract (A59); DEBUG lines are hidden unless asked for."""
+
+    DEBUG = 0
+    INFO = 1
+    WARN = 2
+    ERROR = 3
+    FATAL = 4
+
+
+class Outcome(Enum):
+    """How an attempt ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"  # for good
+    RETRY = "retry"  # failed, to be tried again after a delay
+    RELEASED = "released"  # handed back: shutdown, or a claim that nobody runs
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # its `when` was false
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A tenant. `options` holds roots, default storage, callback options; `secret_hash` its key."""
+
+    name: str
+    key_hash: str
+    admin: bool = False
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a job's log. Task 0 is the job itself."""
+
+    job_id: int
+    progname: str
+    message: str
+    created_at: datetime
+    task_id: int = 0
+    severity: Severity = Severity.INFO
+    id: int = 0
+
+    @property
+    def visible(self) -> bool:
+        return self.severity > Severity.DEBUG
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A resolved workflow as jobs keep it: its digest, its canonical content, its task plan."""
+
+    digest: str
+    name: str
+    content: JsonObject
+    plan: tuple[PlannedTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task of a definition. `needs` are the indexes of the tasks that go before it."""
+
+    name: str
+    action: str
+    queue: str
+    needs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job as the API hands it to the store.
+
+    `request_id` settles a lost answer: submitting it twice makes one job. `refusal` says why
+    the job is refused; it is recorded all the same, as broken (decision A3).
+    """
+
+    client: str
+    workflow: str
+    submitted: JsonObject  # parameters as the client wrote them
+    lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
+    definition: Definition | None = None  # None: refused
+    parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
+    facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
+    urls: Sequence[str] = ()
+    priority: int = 5
+    position: int = 1
+    top_of_queue: bool = False
+    persist: bool = False
+    run_at: datetime | None = None
+    semaphore_url: str | None = None
+    content_id: str | None = None
+    refusal: str | None = None
+    request_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as lists show it."""
+
+    id: int
+    client: str
+    workflow: str
+    state: JobState
+    failed: bool
+    priority: int
+    position: int
+    top_of_queue: bool
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    content_id: str | None = None
+    semaphore_url: str | None = None
+    persist: bool = False
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of an admitted job."""
+
+    id: int
+    job_id: int
+    number: int  # its place in the definition, from 0
+    name: str
+    action: str
+    queue: str
+    state: TaskState
+    attempt: int = 0
+    failures: int = 0
+    rescues: int = 0
+    progress: float = 0.0  # 0..1
+    error: str | None = None
+    result: JsonObject | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """A job with its parameters and tasks."""
+
+    job: Job
+    submitted: JsonObject
+    parameters: JsonObject
+    facts: JsonObject
+    tasks: Sequence[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What every write of an attempt carries; refused once the task's attempt has moved on."""
+
+    job_id: int
+    task_id: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed task with all that its worker needs to run it."""
+
+    task: Task
+    job: Job
+    parameters: JsonObject
+    results: Mapping[str, JsonObject]  # of the completed and skipped tasks, by name
+    facts: JsonObject  # what templates see as `client`
+    options: JsonObject  # of the client
+    started_at: datetime  # of the task's first attempt
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.job.id, self.task.id, self.task.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A log line of an attempt."""
+
+    fence: Fence
+    at: datetime
+    message: str
+    severity: Severity = Severity.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far an attempt has come, 0..1."""
+
+    fence: Fence
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """An attempt's action is about to run: the moment of the `start` callback."""
+
+    fence: Fence
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt is over. `due_at` is when a retry may start."""
+
+    fence: Fence
+    at: datetime
+    outcome: Outcome
+    result: JsonObject | None = None
+    error: str | None = None
+    due_at: datetime | None = None
+
+
+Record = Written | Progressed | Began | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch of records."""
+
+    stale: frozenset[Fence] = frozenset()  # refused: their attempts are no longer current
+    ended_jobs: tuple[int, ...] = ()
+    woken: bool = False  # tasks were queued
+    called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A message of the outbox. `event` is start, complete, fail or end (of the job)."""
+
+    id: int
+    webhook_id: str
+    number: int  # place in its lane, from 1
+    event: str
+    task_id: int
+    task_name: str | None
+    body: JsonObject  # but for `time`, which is that of sending
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The callbacks of one job to one URL, delivered in order by one holder at a time."""
+
+    id: int
+    job_id: int
+    url: str
+    failures: int
+    options: JsonObject  # of the client
+    callbacks: Sequence[Callback]  # the next to deliver, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one try to deliver a callback."""
+
+    lane_id: int
+    callback_id: int
+    at: datetime
+    delivered: bool
+    status: int | None = None
+    error: str | None = None
+    due_at: datetime | None = None  # of the next try; None after a failure: the lane is dead
+
+
+class TaskEngineError(Exception):
+    """Base of the errors that this program means to raise."""
+
+
+class StoreUnavailable(TaskEngineError):
+    """The database cannot be reached; nothing is known to have changed."""
+
+
+class BadInput(TaskEngineError):
+    """The request cannot be served as it is; the message names the field and what was expected."""
+
+
+class NotFound(TaskEngineError):
+    """There is no such thing."""
+
+
+class FenceMoved(TaskEngineError):
+    """The attempt is no longer the task's current one."""
+
+
+class PermanentFailure(TaskEngineError):
+    """An action's way to say that another try would fail as well."""

@@ -1,0 +1,163 @@
+"""Pure rules: who is admitted, what a job becomes, when to try again. No clock, no store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from random import Random
+from typing import Any
+
+from taskengine.model import BadInput, JobState, JsonObject
+from taskengine.times import parse_time
+
+SYSTEM = ""  # the scope above all clients
+
+# Seconds before each retry of a callback, for a job and URL together (A26); then the lane is dead.
+CALLBACK_PAUSES = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
+MAX_RESCUES = 5
+
+
+class Band(IntEnum):
+    """Fixed when a job is admitted: high may use reserved slots."""
+
+    LOW = 0
+    HIGH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The contract's settings, with its defaults; None: not bounded at this level."""
+
+    max_jobs: int | None = 2
+    priority_slots: int = 0
+    priority_threshold: int = 5
+    schedule_interval: int = 60  # seconds
+    retry_delay: float = 5  # seconds
+    retry_limit: int = 3
+
+    def band(self, priority: int) -> Band:
+        return Band.HIGH if priority <= self.priority_threshold else Band.LOW
+
+    def fits(self, low: int, high: int) -> bool:
+        """Correctness rule 9: the bands that run leave the reserved slots to priority jobs."""
+        if self.max_jobs is None:
+            return True
+        slots = min(self.priority_slots, self.max_jobs)
+        return low + high <= self.max_jobs and low + max(0, high - slots) <= self.max_jobs - slots
+
+
+NUMBERS = {
+    "max_jobs": (0, 100_000),
+    "priority_slots": (0, 100_000),
+    "priority_threshold": (1, 10),
+    "schedule_interval": (1, 86_400),
+    "retry_delay": (0, 86_400),
+    "retry_limit": (0, 1_000),
+}
+
+
+def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:
+    """Settings from the stored texts; a client without `max_jobs` is bounded by the system's."""
+    known: dict[str, Any] = {name: int(values[name]) for name in NUMBERS if name in values}
+    bound: dict[str, Any] = {"max_jobs": None} if client else {}
+    return Settings(**{**bound, **known})
+
+
+def check_setting(name: str, value: object) -> str:
+    """The text to store; raises BadInput for a known setting out of its range."""
+    text = str(value).strip()
+    if name in NUMBERS:
+        low, high = NUMBERS[name]
+        if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+            raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The head of a lane, as admission reads it."""
+
+    id: int
+    client: str
+    top_of_queue: bool
+    priority: int
+    position: int
+    created_at: datetime
+
+    @property
+    def rank(self) -> tuple[bool, int, int, datetime, int]:
+        """The order of A11."""
+        return (not self.top_of_queue, self.priority, self.position, self.created_at, self.id)
+
+
+def choose(
+    candidates: Iterable[Candidate],
+    running: Mapping[tuple[str, Band], int],
+    system: Settings,
+    clients: Mapping[str, Settings],
+) -> list[tuple[Candidate, Band]]:
+    """Which queued jobs start now, and in which band: the best first, as long as both levels fit.
+
+    A job that does not fit is passed over, so that a client at its cap holds up no other and a
+    low-band job leaves the reserved slots to those behind it.
+    """
+    total: Counter[Band] = Counter()
+    own: Counter[tuple[str, Band]] = Counter(running)
+    for (_, band), number in running.items():
+        total[band] += number
+    chosen = []
+    for candidate in sorted(candidates, key=lambda one: one.rank):
+        limits = clients.get(candidate.client, Settings(max_jobs=None))
+        band = Band(min(system.band(candidate.priority), limits.band(candidate.priority)))
+        if _leaves_room(system, total, band) and _leaves_room(limits, _of(own, candidate), band):
+            total[band] += 1
+            own[candidate.client, band] += 1
+            chosen.append((candidate, band))
+    return chosen
+
+
+def _of(own: Counter[tuple[str, Band]], candidate: Candidate) -> Counter[Band]:
+    return Counter({band: own[candidate.client, band] for band in Band})
+
+
+def _leaves_room(limits: Settings, running: Counter[Band], band: Band) -> bool:
+    low, high = running[Band.LOW], running[Band.HIGH]
+    return limits.fits(low + (band is Band.LOW), high + (band is Band.HIGH))
+
+
+def initial_state(*, refused: bool, run_at: datetime | None, gate: bool, now: datetime) -> JobState:
+    """Where a submission puts its job."""
+    if refused:
+        return JobState.BROKEN
+    if gate or (run_at is not None and run_at > now):
+        return JobState.SCHEDULED
+    return JobState.QUEUED
+
+
+def latest_clip_end(parameters: JsonObject, clips: Mapping[str, str]) -> datetime | None:
+    """The end of the last clip that names a UTC time (clip rule, A17)."""
+    ends: Sequence[JsonObject] = parameters.get(clips["from"]) or ()
+    times = [time for clip in ends if (time := _time(clip.get(clips["end"]))) is not None]
+    return max(times, default=None)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return parse_time(value) if isinstance(value, str) and "-" in value else None
+    except ValueError:
+        return None
+
+
+def retry_at(now: datetime, delay: float, backoff: float, failures: int) -> datetime:
+    """When an attempt that failed for the `failures`-th time is tried again; delay in seconds."""
+    return now + timedelta(seconds=min(delay * backoff ** (failures - 1), 86_400))
+
+
+def callback_retry_at(now: datetime, failures: int, random: Random) -> datetime | None:
+    """The next try after a lane's `failures`-th failure in a row; None: the lane is dead."""
+    if failures > len(CALLBACK_PAUSES):
+        return None
+    return now + timedelta(seconds=CALLBACK_PAUSES[failures - 1] * random.uniform(0.8, 1.2))

@@ -1,0 +1,1 @@
+"""What trio lacks: mailboxes, supervision, an engine clock, guarded child processes."""

@@ -1,0 +1,130 @@
+"""Mailboxes: bounded memory channels whose messages may carry a reply slot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import trio
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class ActorGone(Exception):
+    """The actor stopped, or crashed before it answered."""
+
+
+class Ask(Generic[R]):
+    """Base of the messages that expect an answer of type R."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[M]):
+    """A message as it lies in a mailbox.
+
+    Use it as a context manager: leaving the block closes the reply slot, so that an asker learns
+    of a crash at once instead of waiting out its deadline.
+    """
+
+    message: M
+    slot: trio.MemorySendChannel[object] | None = None
+
+    def reply(self, answer: object) -> None:
+        """Answer the asker, unless there is none or it gave up."""
+        if self.slot is not None:
+            with suppress(trio.BrokenResourceError, trio.WouldBlock):
+                self.slot.send_nowait(answer)
+
+    def __enter__(self) -> M:
+        return self.message
+
+    def __exit__(self, *_: object) -> None:
+        if self.slot is not None:
+            self.slot.close()
+
+
+class Address(Generic[M]):
+    """The sending end: all that one actor knows of another."""
+
+    def __init__(self, send: trio.MemorySendChannel[Delivery[M]]) -> None:
+        self._send = send
+
+    async def tell(self, message: M) -> None:
+        """Queue a message, waiting while the mailbox is full."""
+        try:
+            await self._send.send(Delivery(message))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ActorGone from None
+
+    def hint(self, message: M) -> None:
+        """Queue a message unless the mailbox is full or closed: for mail that may be lost."""
+        with suppress(trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._send.send_nowait(Delivery(message))
+
+    async def ask(self, message: Ask[R]) -> R:
+        """Send a message and wait for its answer; callers bound it with trio.fail_after()."""
+        slot, answer = trio.open_memory_channel[R](1)
+        with answer:
+            try:
+                await self._send.send(Delivery(message, slot))  # type: ignore[arg-type]
+                return await answer.receive()
+            except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+                raise ActorGone from None
+
+    def close(self) -> None:
+        """Say that no more mail comes: the actor handles what is queued and returns."""
+        self._send.close()
+
+
+class Mailbox(Generic[M]):
+    """The receiving end. It belongs to the engine and outlives its actor's crashes.
+
+    Leaving its block closes the reply slots of all that nobody will handle any more.
+    """
+
+    def __init__(self, size: int) -> None:
+        send, self._receive = trio.open_memory_channel[Delivery[M]](size)
+        self.address: Address[M] = Address(send)
+
+    def __len__(self) -> int:
+        return self._receive.statistics().current_buffer_used
+
+    def __aiter__(self) -> AsyncIterator[Delivery[M]]:
+        return self._receive.__aiter__()
+
+    @property
+    def closing(self) -> bool:
+        """True once the address is closed: what is queued is all there will be."""
+        return self._receive.statistics().open_send_channels == 0
+
+    async def collect(self, patience: float, limit: int = 500) -> list[Delivery[M]]:
+        """All that waits, up to a limit; after `patience` seconds without mail an empty list.
+
+        Raises trio.EndOfChannel when the address is closed and all its mail was collected.
+        """
+        batch: list[Delivery[M]] = []
+        with trio.move_on_after(patience):
+            batch.append(await self._receive.receive())
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while batch and len(batch) < limit:
+                batch.append(self._receive.receive_nowait())
+        return batch
+
+    def __enter__(self) -> Mailbox[M]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                with self._receive.receive_nowait():
+                    pass  # nobody will handle it: closing its slot tells the asker
+        self._receive.close()

@@ -1,0 +1,195 @@
+"""Folders of this machine, or mounted on it, as a storage.
+
+A key is a complete path, as Folder.complete builds it. Symbolic links are followed as long as
+they stay within the allowed roots; whatever leads out of them is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISREG
+
+import trio
+
+from taskengine.model import BadInput
+from taskengine.storage import FileNotStored, StoredFile
+
+TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
+CHUNK = 4 << 20
+
+
+class LocalStorage:
+    """Files below the given root folders; relative paths are taken from `base`."""
+
+    label = "local"
+
+    def __init__(self, roots: Iterable[str | Path], base: Path | None = None) -> None:
+        self._base = Path.cwd() / (base or "")
+        self._roots = [self._base / root for root in roots]
+
+    async def list(self, prefix: str) -> Sequence[StoredFile]:
+        """The files below a folder. Links to files are listed, links to folders not entered."""
+        return await trio.to_thread.run_sync(self._list, prefix)
+
+    async def fetch(self, key: str, target: Path) -> None:
+        """Make a symbolic link to the stored file: read it, never write to it.
+
+        It shows what the storage holds when it is opened; a file already open stays as it was,
+        since `put` and `delete` never touch the contents of what they replace.
+        """
+        await trio.to_thread.run_sync(self._fetch, key, target)
+
+    async def put(self, source: Path, key: str) -> None:
+        """Move the file there, or copy it if it lies on another file system or is a link."""
+        await trio.to_thread.run_sync(self._put, source, key)
+
+    async def move(self, source: str, target: str) -> None:
+        """Rename; "source gone, target there" is done. Raises FileNotStored if both are missing."""
+        await trio.to_thread.run_sync(self._move, source, target)
+
+    async def delete(self, key: str) -> None:
+        """Remove a file and the folders that it leaves empty, but for the root."""
+        await trio.to_thread.run_sync(self._delete, key)
+
+    async def clear(self, prefix: str) -> None:
+        """Remove a folder; a link to one is removed without what it leads to."""
+        await trio.to_thread.run_sync(self._clear, prefix)
+
+    def _list(self, prefix: str) -> Sequence[StoredFile]:
+        folder = self._locate(prefix)
+        if not folder.is_dir():
+            raise FileNotStored(f"{prefix}: no such folder")
+        return sorted(self._walk(folder), key=lambda file: file.name)
+
+    def _walk(self, folder: Path) -> Iterator[StoredFile]:
+        for top, _, names in os.walk(folder):
+            for name in names:
+                path = Path(top, name)
+                if name.startswith(TEMPORARY) or (path.is_symlink() and not self._allows(path)):
+                    continue
+                with suppress(FileNotFoundError):  # gone since, or a link to nothing
+                    state = path.stat()
+                    if S_ISREG(state.st_mode):
+                        yield StoredFile(path.relative_to(folder).as_posix(), state.st_size)
+
+    def _fetch(self, key: str, target: Path) -> None:
+        path = _real(self._file(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.symlink_to(path)
+
+    def _put(self, source: Path, key: str) -> None:
+        target = self._locate(key)
+        if source.is_symlink():  # moved as it is, the storage would hold the link
+            _copy(source, target)
+        else:
+            _rename(source, target)
+
+    def _move(self, source: str, target: str) -> None:
+        there = self._locate(target)
+        try:
+            _rename(self._file(source), there)
+        except FileNotStored:
+            if not there.is_file():
+                raise
+
+    def _delete(self, key: str) -> None:
+        path = self._file(key)
+        path.unlink()
+        self._prune(path.parent)
+
+    def _clear(self, prefix: str) -> None:
+        folder = self._locate(prefix)
+        if any(root.is_relative_to(folder) for root in self._resolved()):
+            raise BadInput(f"{prefix}: a root folder is never removed")
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.is_dir():
+            shutil.rmtree(folder)
+        self._prune(folder.parent)
+
+    def _prune(self, folder: Path) -> None:
+        roots = self._resolved()
+        with suppress(OSError):  # not empty
+            while self._allows(folder) and folder not in roots:
+                folder.rmdir()
+                folder = folder.parent
+
+    def _file(self, key: str) -> Path:
+        path = self._locate(key)
+        if not path.is_file():
+            raise FileNotStored(f"{key}: no such file")
+        return path
+
+    def _locate(self, key: str) -> Path:
+        """Where a key lies, links resolved but for the last part; raises BadInput outside."""
+        path = self._base / key
+        if "\0" in key or ".." in path.parts or not self._allows(path):
+            raise BadInput(f"{key}: not within the folders of the local storage")
+        return _real(path) if path in self._roots else _real(path.parent) / path.name
+
+    def _allows(self, path: Path) -> bool:
+        return any(_real(path).is_relative_to(root) for root in self._resolved())
+
+    def _resolved(self) -> Sequence[Path]:
+        return [_real(root) for root in self._roots]
+
+
+def _real(path: Path) -> Path:
+    """Without links. Path.resolve() fails on a link to itself; this leaves it as it is."""
+    return Path(os.path.realpath(path))
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Put a file in the place of another, across file systems too."""
+    try:
+        _sync(source)
+        _replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(source, target)
+        source.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file so that its name shows all of it or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{TEMPORARY}{uuid.uuid4()}")
+    try:
+        with source.open("rb") as reader, part.open("xb") as writer:
+            while chunk := reader.read(CHUNK):
+                trio.from_thread.check_cancelled()
+                writer.write(chunk)
+        _sync(part)
+        _replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _replace(source: Path, target: Path) -> None:
+    for last in (False, False, True):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
+            break
+        except FileNotFoundError:  # the folder was empty, and removed just now
+            if last or not source.exists():
+                raise
+    with suppress(OSError):  # some network file systems cannot
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have it on disk: what the store says is done must outlast a crash of the host."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""What both stores agree on when attempts, jobs and deliveries end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from taskengine.callbacks import job_body, render_extras
+from taskengine.model import (
+    Ended,
+    Fence,
+    JobDetails,
+    JsonObject,
+    Outcome,
+    Severity,
+    Task,
+    TaskState,
+)
+
+COMMON_DEFINITIONS = "No client definitions. Using common definitions."
+CLIENT_DEFINITIONS = "Using client definitions."
+
+_FINAL = {
+    Outcome.COMPLETED: TaskState.COMPLETED,
+    Outcome.FAILED: TaskState.FAILED,
+    Outcome.SKIPPED: TaskState.SKIPPED,
+    Outcome.CANCELLED: TaskState.CANCELLED,
+    # Not tried again where the job is over:
+    Outcome.RETRY: TaskState.CANCELLED,
+    Outcome.RELEASED: TaskState.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a job's end writes: the controller's lines and the job callback."""
+
+    lines: Sequence[tuple[Severity, str]]
+    body: JsonObject
+
+
+def conclude(details: JobDetails, content: JsonObject | None) -> Ending:
+    """A job's last words; it never raises, so that no job's template holds up another's end."""
+    failure = failure_of(details)
+    extras, problems = render_extras(details, content)
+    if failure is None:
+        lines = [(Severity.INFO, "job has completed successfully")]
+        lines = [(Severity.WARN, problem) for problem in problems] + lines
+    else:
+        lines = [(Severity.ERROR, f"job has failed: {failure}")]
+    custom_data = details.submitted.get("custom_data")
+    return Ending(lines, job_body(details.job, custom_data, failure, extras))
+
+
+def failure_of(details: JobDetails) -> str | None:
+    """Why the job failed: the error of its first failed task."""
+    failed = [task for task in details.tasks if task.state is TaskState.FAILED]
+    if failed:
+        return f"'{failed[0].name}' failed: {failed[0].error or 'without a message'}"
+    return "the job was stopped" if details.job.failed else None
+
+
+def final_state(outcome: Outcome) -> TaskState:
+    """The state of a task that will not be tried again."""
+    return _FINAL[outcome]
+
+
+def confirms(task: Task, ended: Ended) -> bool:
+    """Whether a refused end is the repeat of one already written (rule 4: lost answers)."""
+    if task.attempt != ended.fence.attempt:
+        return False
+    if ended.outcome in (Outcome.RETRY, Outcome.RELEASED):
+        return task.state is not TaskState.WORKING
+    return task.state is final_state(ended.outcome)
+
+
+def kills_its_hosts(task: Task, at: datetime) -> Ended:
+    """The end of a task that was rescued too often."""
+    error = f"given up after {task.rescues} hosts died while running it"
+    return Ended(Fence(task.job_id, task.id, task.attempt), at, Outcome.FAILED, error=error)
+
+
+def definitions_line(content: JsonObject | None) -> str:
+    """The line of each process that resolves a job's definitions (`workflows.md` 1.5)."""
+    return CLIENT_DEFINITIONS if content and content.get("client") else COMMON_DEFINITIONS
+
+
+def host_of(url: str) -> str:
+    """Host and port: what counts as one receiver."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,31 @@
+"""Times as the contract writes and reads them: UTC, three fraction digits."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+_PATTERN = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?)?",
+    re.IGNORECASE,
+)
+
+
+def format_time(time: datetime) -> str:
+    """`2019-11-29T10:47:50.431Z`."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+
+
+def parse_time(text: str) -> datetime:
+    """ISO 8601 with or without zone (none: UTC) and fraction, or a date alone (A14).
+
+    Raises ValueError for anything else.
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"expected a time such as 2020-09-09T14:30:00.000, got {text[:40]!r}")
+    day, minute, second, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone
+    micro = ((fraction or "") + "000000")[:6]
+    moment = f"{day}T{minute or '00:00'}{second or ':00'}.{micro}{zone}"
+    return datetime.fromisoformat(moment).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Workflows as data, and what is planned from them."""

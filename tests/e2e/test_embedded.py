@@ -1,0 +1,295 @@
+"""The embedded servers start, are shared, survive kills and leave no process behind."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio
+import trio
+import trio_asyncio
+from trio_asyncio import aio_as_trio
+
+from taskengine.embedded import postgres
+from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.server import EmbeddedServerFailed
+from taskengine.embedded.valkey import embedded_valkey
+
+OWNER = """
+import sys, trio
+from pathlib import Path
+from taskengine.embedded.{kind} import embedded_{kind}
+async def main():
+    async with embedded_{kind}(Path(sys.argv[1])) as url:
+        print(url, flush=True)
+        await trio.sleep_forever()
+trio.run(main)
+"""
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a database in it, made once: initdb takes most of a first start."""
+    folder = tmp_path_factory.mktemp("template")
+
+    async def make() -> None:
+        async with embedded_postgres(folder) as url:
+            await query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
+
+    trio.run(make)
+    return folder
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, template: Path) -> Iterator[Path]:
+    """A copy of the template; afterwards no process may be left that knows of it."""
+    folder = tmp_path / "var"
+    shutil.copytree(template, folder)
+    yield folder
+    assert processes_with(str(folder)) == []
+
+
+async def query(url: str, sql: str) -> object:
+    async with trio_asyncio.open_loop():
+        connection = await aio_as_trio(asyncpg.connect)(url)
+        try:
+            return await aio_as_trio(connection.fetchval)(sql)
+        finally:
+            await aio_as_trio(connection.close)()
+
+
+async def ping(url: str) -> object:
+    async with trio_asyncio.open_loop():
+        client = redis.asyncio.Redis.from_url(url)
+        try:
+            return await aio_as_trio(client.ping)()
+        finally:
+            await aio_as_trio(client.aclose)()
+
+
+@asynccontextmanager
+async def owner_process(data_dir: Path, kind: str = "postgres") -> AsyncIterator[trio.Process]:
+    """Another process that owns the server, killed in the end."""
+    command = [sys.executable, "-c", OWNER.format(kind=kind), str(data_dir)]
+    process = await trio.lowlevel.open_process(command, stdout=-1)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def url_of(owner: trio.Process) -> str:
+    assert owner.stdout is not None
+    with trio.fail_after(20):
+        return (await owner.stdout.receive_some()).decode().strip()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - other processes wake no task
+            await trio.sleep(0.01)
+
+
+async def until_answers(url: str) -> None:
+    with trio.fail_after(10):
+        while True:
+            try:
+                assert await query(url, "SELECT answer FROM kept") == 42
+                return
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await trio.sleep(0.05)
+
+
+def status(data_dir: Path, kind: str = "postgres") -> dict[str, int]:
+    """Port and process ids, as the guard tells them."""
+    found: dict[str, int] = json.loads((data_dir / kind / "server.json").read_text())
+    return found
+
+
+def processes_with(argument: str) -> list[str]:
+    """Command lines of all processes that have this text in theirs."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_text(errors="replace"))
+        except OSError:
+            continue
+    return [line for line in lines if argument in line]
+
+
+def family(pid: int) -> set[int]:
+    """A process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found, new = set[int](), {pid}
+    while new:
+        found |= new
+        new = {child for parent in new for child in children.get(parent, [])}
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    """Zombies count as gone: reaping orphans is the init process's task."""
+    return not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+async def test_first_start_makes_a_durable_utf8_database(tmp_path: Path) -> None:
+    async with embedded_postgres(tmp_path) as url:
+        assert url.startswith("postgresql://taskengine:")
+        assert url.endswith("/taskengine")
+        settings = "fsync synchronous_commit full_page_writes data_checksums server_encoding"
+        sql = "SELECT string_agg(current_setting(name), ' ') FROM unnest('{{{}}}'::text[]) name"
+        values = await query(url, sql.format(settings.replace(" ", ",")))
+        assert values == "on on on on UTF8"
+        password = (tmp_path / "postgres/password").read_text()
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await query(url.replace(password, "wrong"), "SELECT 1")
+    assert processes_with(str(tmp_path)) == []
+
+
+async def test_valkey_answers_and_stops(tmp_path: Path) -> None:
+    async with embedded_valkey(tmp_path) as url:
+        assert await ping(url) is True
+        server = status(tmp_path, "valkey")
+        password = url.split(":")[2].partition("@")[0]
+        assert processes_with(password) == []
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            await ping(url.replace(password, "wrong"))
+    assert gone({server["pid"], server["guard"]})
+
+
+async def test_second_start_keeps_data_and_password_out_of_sight(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as url:
+        assert await query(url, "SELECT answer FROM kept") == 42
+        assert processes_with((data_dir / "postgres/password").read_text()) == []
+        running = family(status(data_dir)["guard"])
+        assert len(running) > 3
+    assert gone(running)
+    assert (data_dir / "postgres/password").stat().st_mode & 0o777 == 0o600
+    assert (data_dir / "postgres/data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_owners_share_a_server_and_the_last_stops_it(data_dir: Path) -> None:
+    async with owner_process(data_dir) as other:
+        theirs = await url_of(other)
+        async with embedded_postgres(data_dir) as ours, embedded_postgres(data_dir) as again:
+            assert ours == again == theirs
+            running = family(status(data_dir)["guard"])
+            other.terminate()
+            await other.wait()
+            await until_answers(ours)
+    assert gone(running)
+
+
+async def test_a_killed_owner_leaves_no_server(data_dir: Path) -> None:
+    for kind in ("postgres", "valkey"):
+        async with owner_process(data_dir, kind) as owner:
+            await url_of(owner)
+            running = family(status(data_dir, kind)["guard"])
+            owner.kill()
+            await until(lambda pids=running: gone(pids))  # type: ignore[misc]
+
+
+async def test_an_owner_that_comes_while_the_server_stops_starts_anew(data_dir: Path) -> None:
+    async with owner_process(data_dir) as owner:
+        await url_of(owner)
+        before = status(data_dir)
+        owner.kill()
+        await owner.wait()
+        await trio.sleep(0.06)  # any moment will do: before, while or after it stops
+        async with embedded_postgres(data_dir) as url:
+            await until_answers(url)
+            assert before["guard"] == status(data_dir)["guard"] or gone({before["pid"]})
+
+
+async def test_a_killed_server_is_restarted_in_place(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as url:
+        before = status(data_dir)
+        os.kill(before["pid"], signal.SIGKILL)
+        await until(lambda: status(data_dir)["pid"] != before["pid"])
+        assert status(data_dir)["port"] == before["port"]
+        await until_answers(url)
+
+
+async def test_a_killed_guard_takes_its_server_along(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir):
+        before = status(data_dir)
+        running = family(before["guard"])
+        os.kill(before["guard"], signal.SIGKILL)
+        await until(lambda: gone({before["guard"]}))
+        async with embedded_postgres(data_dir) as url:
+            await until_answers(url)
+            assert status(data_dir)["guard"] != before["guard"]
+            assert gone(running)
+
+
+async def test_everything_killed_at_once(data_dir: Path) -> None:
+    async with owner_process(data_dir) as owner:
+        await url_of(owner)
+        running = family(status(data_dir)["guard"])
+        for pid in {owner.pid, *running}:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: gone(running))
+        # As after a restart of a container, where old process ids belong to others.
+        pid_file = data_dir / "postgres/data/postmaster.pid"
+        pid_file.write_text(pid_file.read_text().replace(str(status(data_dir)["pid"]), "1", 1))
+    async with embedded_postgres(data_dir) as url:
+        await until_answers(url)
+
+
+async def test_an_interrupted_first_start_is_made_up_for(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    async with owner_process(tmp_path) as owner:
+        await until(lambda: any(folder.glob("new-*/base")))
+        for pid in family(owner.pid):
+            os.kill(pid, signal.SIGKILL)
+    await until(lambda: processes_with(str(tmp_path)) == [])
+    assert not (folder / "data").exists()
+    async with embedded_postgres(tmp_path) as url:
+        assert await query(url, "SELECT 1") == 1
+    assert not any(folder.glob("new-*"))
+
+
+async def test_binaries_and_data_below_a_closed_folder(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = postgres._binary().parents[2]
+    for name in ("pginstall18/bin", "pginstall18/lib", "pginstall18/share"):
+        skip = shutil.ignore_patterns("*.a", "pg_[a-gj-z]*", "ecpg")
+        shutil.copytree(package / name, closed / "package" / name, ignore=skip)
+    shutil.copytree(f"{package}.libs", closed / f"{package.name}.libs")
+    monkeypatch.setattr(postgres, "_binary", lambda: closed / "package/pginstall18/bin/postgres")
+    async with embedded_postgres(closed / "var") as url:
+        assert await query(url, "SELECT 1") == 1
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("broken", ["PG_VERSION", "global/pg_control", "../password"])
+async def test_a_broken_folder_is_told_clearly(data_dir: Path, broken: str) -> None:
+    (data_dir / "postgres/data" / broken).unlink()
+    with trio.fail_after(5), pytest.raises(EmbeddedServerFailed) as failure:
+        async with embedded_postgres(data_dir):
+            pass
+    assert Path(broken).name in str(failure.value)
