@@ -23,12 +23,14 @@ PREFIX = "TASKENGINE_"
 QUEUES = ("work", "windows_capture", "callback")
 
 
-class Storage(BaseModel):
+class StorageDefaults(BaseModel):
     """Where files are. Unset roots are folders of the data folder."""
 
-    default: str | None = Field(None, description="S3; `local` while the database is embedded")
-    local_input_root: Path | None = Field(None, description="<data>/input if unset")
-    local_output_root: Path | None = Field(None, description="<data>/output if unset")
+    default: str | None = Field(
+        default=None, description="S3; `local` while the database is embedded"
+    )
+    local_input_root: Path | None = Field(default=None, description="<data>/input if unset")
+    local_output_root: Path | None = Field(default=None, description="<data>/output if unset")
 
 
 class Configuration(BaseSettings):
@@ -59,7 +61,7 @@ class Configuration(BaseSettings):
         description="private networks and hosts that callbacks, gates and sources may reach",
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
-    storage: Storage = Storage()
+    storage: StorageDefaults = Field(default_factory=StorageDefaults)
 
     @field_validator("workflows", mode="before")
     @classmethod
@@ -69,8 +71,9 @@ class Configuration(BaseSettings):
     @field_validator("outbound_allow", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
-        parts = value.split(",") if isinstance(value, str) else value
-        return [part.strip() for part in parts if part.strip()] if isinstance(value, str) else parts
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
 
     @field_validator("queues", mode="before")
     @classmethod
@@ -81,7 +84,7 @@ class Configuration(BaseSettings):
         if not isinstance(value, dict):
             return value
         if unknown := set(value) - set(QUEUES):
-            raise ValueError(f"unknown queue {sorted(unknown)[0]!r}, expected {', '.join(QUEUES)}")
+            raise ValueError(f"unknown queue {min(unknown)!r}, expected {', '.join(QUEUES)}")
         return {**cls.model_fields["queues"].default, **value}
 
     @field_validator("bind")
@@ -148,7 +151,7 @@ def read_configuration(**options: Any) -> Configuration:
     """Options win over the environment, that over the file. Raises BadInput, naming the setting."""
     nested = {
         name: os.environ[f"{PREFIX}STORAGE_{name.upper()}"]
-        for name in Storage.model_fields
+        for name in StorageDefaults.model_fields
         if f"{PREFIX}STORAGE_{name.upper()}" in os.environ
     }
     given = {name: value for name, value in options.items() if value is not None}
@@ -156,7 +159,7 @@ def read_configuration(**options: Any) -> Configuration:
     try:
         read = Configuration(**given)
         if storage:
-            merged = Storage.model_validate({**read.storage.model_dump(), **storage})
+            merged = StorageDefaults.model_validate({**read.storage.model_dump(), **storage})
             read = read.model_copy(update={"storage": merged})
     except ValidationError as error:
         problem = error.errors()[0]

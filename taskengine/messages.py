@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from taskengine.model import Ended, Record, Submission
+from taskengine.model import BadInput, Ended, Record, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import Ask
 
 
@@ -14,8 +14,8 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class Submit(Ask[int]):
-    """Record a submission; the answer is the job's id, once it is committed."""
+class Submit(Ask[int | BadInput | StoreUnavailable]):
+    """Record a submission; the answer is the job's id, once it is committed, or why not."""
 
     submission: Submission
 

@@ -19,9 +19,9 @@ async def prepare_switch(
         await context.write(severity, line)
     return {
         "direction": switch.direction,
-        "names": switch.renames,
+        "names": [list(pair) for pair in switch.renames],
         "active_manifest": switch.active_manifest,
-        "manifests": switch.manifests,
+        "manifests": list(switch.manifests),
         "missing": switch.missing,
     }
 

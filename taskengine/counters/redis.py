@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis.asyncio
 import trio
@@ -37,7 +37,7 @@ class RedisCounters:
         self._client = client
 
     async def publish(self, instance: int, counts: QueueCounts) -> None:
-        fields = {
+        fields: dict[Any, Any] = {
             f"{queue}:{name}": getattr(count, name)
             for queue, count in counts.items()
             for name in count.__slots__
@@ -57,7 +57,7 @@ class RedisCounters:
     async def total(self) -> dict[str, QueueCount]:
         return added_up([_counts(fields) for fields in await self._ask(self._read)])
 
-    async def _read(self) -> list[dict[str, str]]:
+    async def _read(self) -> list[Any]:
         keys = [key async for key in self._client.scan_iter(KEY + "*")]
         return [await self._client.hgetall(key) for key in keys]
 

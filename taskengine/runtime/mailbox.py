@@ -109,8 +109,13 @@ class Mailbox(Generic[M]):
         batch: list[Delivery[M]] = []
         with trio.move_on_after(patience):
             batch.append(await self._receive.receive())
+        return batch + self.waiting(limit - 1) if batch else batch
+
+    def waiting(self, limit: int) -> list[Delivery[M]]:
+        """What waits now, up to a limit; the caller owes each of them its `with` block."""
+        batch: list[Delivery[M]] = []
         with suppress(trio.WouldBlock, trio.EndOfChannel):
-            while batch and len(batch) < limit:
+            while len(batch) < limit:
                 batch.append(self._receive.receive_nowait())
         return batch
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import outcome
 import pytest
 import redis.asyncio
 import trio
@@ -56,21 +57,29 @@ def data_dir(tmp_path: Path, template: Path) -> Iterator[Path]:
 
 
 async def query(url: str, sql: str) -> object:
+    """Ask the database one thing; errors come as they are, not in the loop's exception group."""
     async with trio_asyncio.open_loop():
-        connection = await aio_as_trio(asyncpg.connect)(url)
-        try:
-            return await aio_as_trio(connection.fetchval)(sql)
-        finally:
-            await aio_as_trio(connection.close)()
+        answer = await outcome.acapture(aio_as_trio(_fetch), url, sql)
+    return answer.unwrap()
+
+
+async def _fetch(url: str, sql: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
 
 
 async def ping(url: str) -> object:
     async with trio_asyncio.open_loop():
-        client = redis.asyncio.Redis.from_url(url)
-        try:
-            return await aio_as_trio(client.ping)()
-        finally:
-            await aio_as_trio(client.aclose)()
+        answer = await outcome.acapture(aio_as_trio(_ping), url)
+    return answer.unwrap()
+
+
+async def _ping(url: str) -> object:
+    async with redis.asyncio.Redis.from_url(url) as client:
+        return await client.ping()
 
 
 @asynccontextmanager

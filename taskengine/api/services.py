@@ -1,0 +1,28 @@
+"""What the REST API works with: handed over by the composition root, nothing global."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskengine.configuration import Configuration
+from taskengine.counters import Counters
+from taskengine.library import Library
+from taskengine.messages import Submit
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Address
+from taskengine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`store` is impatient: an outage of the database is an answer (503), not a wait."""
+
+    configuration: Configuration
+    store: Store
+    counters: Counters | None
+    intake: Address[Submit]
+    library: Callable[[], Library]  # the current one: SIGHUP replaces it
+    now: Now
+    draining: Callable[[], bool]  # SIGTERM came: no submission any more
+    version: str

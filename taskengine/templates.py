@@ -1,0 +1,252 @@
+"""Jinja2 expressions in workflow files: sandboxed, bounded, evaluated once.
+
+A string that is one `{{ … }}` (newlines after it aside) gives the value as it is; any other
+template gives a string, in which what is not a string is written as JSON. Statements (`{% … %}`)
+are refused, keys of objects are never templates, and what a template gives is data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from jinja2 import StrictUndefined, Undefined, meta, nodes
+from jinja2.environment import TemplateExpression
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
+
+from taskengine.model import Json, TaskEngineError
+
+Path = tuple[str | int, ...]  # of a value in a JSON document
+
+MAX_TEMPLATE = 10_000  # characters
+MAX_RESULT = 4 * 1024 * 1024  # characters and values
+METHODS = frozenset(  # none of them makes much of little
+    "capitalize casefold count endswith find get index isalnum isalpha isdigit items keys lower "
+    "lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split splitlines "
+    "startswith strip title upper values".split()  # noqa: SIM905
+)
+FILTERS = (
+    "abs capitalize count d default first float int items last length list lower map max min "
+    "reject rejectattr reverse round select selectattr sort sum title trim unique upper"
+).split()  # noqa: SIM905
+
+
+class TemplateError(TaskEngineError):
+    """A template is malformed or has no value; the message begins with the template."""
+
+
+def evaluate(template: Json, scope: Mapping[str, Json]) -> Json:
+    """The value of a template, or of the templates in a structure. Raises TemplateError."""
+    if isinstance(template, dict):
+        return {key: evaluate(value, scope) for key, value in template.items()}
+    if isinstance(template, list):
+        return [evaluate(value, scope) for value in template]
+    if isinstance(template, str) and is_template(template):
+        return _compiled(template).value(scope)
+    return template
+
+
+def is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def is_expression(text: str) -> bool:
+    """Whether the text is one `{{ … }}`, so that the type of its value is kept."""
+    return is_template(text) and _compiled(text).is_expression
+
+
+def strings(template: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The templates in a structure, each with its place."""
+    if isinstance(template, str) and is_template(template):
+        yield path, template
+    elif isinstance(template, dict):
+        for key, value in template.items():
+            yield from strings(value, (*path, key))
+    elif isinstance(template, list):
+        for index, value in enumerate(template):
+            yield from strings(value, (*path, index))
+
+
+def names_used(template: Json) -> set[str]:
+    """The names that it looks up in its scope. Raises TemplateError if it is malformed."""
+    return {name for _, text in strings(template) for name in _compiled(text).names}
+
+
+def tasks_used(template: Json) -> set[str]:
+    """The tasks whose results it looks up, by `tasks.<name>` or `tasks["<name>"]`."""
+    return {name for _, text in strings(template) for name in _compiled(text).tasks}
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    source: str
+    parts: tuple[str | TemplateExpression, ...]
+    names: frozenset[str]
+    tasks: frozenset[str]
+
+    @property
+    def is_expression(self) -> bool:
+        first, *rest = self.parts
+        return not isinstance(first, str) and not "".join(map(str, rest)).strip("\n")
+
+    def value(self, scope: Mapping[str, Json]) -> Json:
+        try:
+            if self.is_expression:
+                return _part(self.parts[0], scope)
+            return _plain("".join(_text(_part(part, scope)) for part in self.parts))
+        except Exception as error:  # an expression can raise what it likes
+            _fail(self.source, error)
+
+
+def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
+    return part if isinstance(part, str) else _plain(part(scope))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str) -> _Template:
+    if len(source) > MAX_TEMPLATE:
+        _fail(source, f"is longer than {MAX_TEMPLATE} characters")
+    try:
+        tree = ENVIRONMENT.parse(source)
+        _check_filters(tree)
+        parts = tuple(_compile(node) for node in _outputs(tree))
+        names = meta.find_undeclared_variables(tree)
+    except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
+        _fail(source, error)
+    return _Template(source, parts, frozenset(names), frozenset(_tasks(tree)))
+
+
+def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:
+    for node in tree.body:
+        if not isinstance(node, nodes.Output):
+            raise SecurityError("statements are not available here, only {{ expressions }}")
+        yield from node.nodes
+
+
+def _compile(node: nodes.Expr) -> str | TemplateExpression:
+    """What compile_expression(undefined_to_none=False) does, for a node that is parsed already."""
+    if isinstance(node, nodes.TemplateData):
+        return node.data
+    body = nodes.Assign(nodes.Name("result", "store", lineno=1), node, lineno=1)
+    template = ENVIRONMENT.from_string(nodes.Template([body], lineno=1))
+    return TemplateExpression(template, undefined_to_none=False)
+
+
+def _check_filters(tree: nodes.Template) -> None:
+    """In a condition Jinja2 itself would find a wrong one too late."""
+    for used in tree.find_all(nodes.Filter):
+        if used.name not in ENVIRONMENT.filters:
+            raise SecurityError(f"there is no filter {used.name!r}")
+
+
+def _tasks(tree: nodes.Template) -> Iterator[str]:
+    for attribute in tree.find_all(nodes.Getattr):
+        if _is_tasks(attribute.node):
+            yield attribute.attr
+    for item in tree.find_all(nodes.Getitem):
+        if _is_tasks(item.node) and isinstance(item.arg, nodes.Const):
+            yield str(item.arg.value)
+
+
+def _is_tasks(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "tasks"
+
+
+def _fail(source: str, reason: object) -> NoReturn:
+    shown = source if len(source) <= 100 else f"{source[:99]}…"
+    raise TemplateError(f"{shown.strip()}: {reason}") from None
+
+
+def _plain(value: object) -> Json:
+    """The value itself, once it is known to be JSON of a bounded size."""
+    size, pending = 0, [value]
+    while pending:
+        item = pending.pop()
+        size += 1 + (len(item) if isinstance(item, str) else 0)
+        if size > MAX_RESULT:
+            raise OverflowError(f"the value is larger than {MAX_RESULT} characters")
+        if isinstance(item, dict):
+            pending += item.keys()
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+        else:
+            _check_scalar(item)
+    return value
+
+
+def _check_scalar(item: object) -> None:
+    if isinstance(item, Undefined):
+        item._fail_with_undefined_error()
+    if isinstance(item, float) and not math.isfinite(item):
+        raise ValueError(f"the value is {item}, which JSON does not have")
+    if item is not None and not isinstance(item, str | int | float):
+        raise TypeError(f"the value is no JSON ({type(item).__name__}); `| list` may help")
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _join(values: Iterable[Json], separator: str = "") -> str:
+    texts = [_text(value) for value in values]
+    _bound(sum(map(len, texts)) + len(separator) * len(texts))
+    return separator.join(texts)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    _bound(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _bound(size: int) -> None:
+    if size > MAX_RESULT:
+        raise OverflowError(f"the value would be larger than {MAX_RESULT} characters")
+
+
+class _NamedUndefined(StrictUndefined):
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        return self._undefined_hint or f"{self._undefined_name!r} is undefined"
+
+
+class _Sandbox(SandboxedEnvironment):
+    """Nothing but JSON values, a few methods and filters, and operators that cannot blow up."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A key goes before a method of that name: `tasks.list.items` is what a task returned."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return isinstance(obj, str | dict | list) and attr in METHODS
+
+    def wrap_str_format(self, value: Any) -> None:
+        """No str.format: a width in it can be any number."""
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        numbers = all(isinstance(value, int | float | Undefined) for value in (left, right))
+        if operator == "**" or not numbers:
+            raise SecurityError(f"{operator} is for numbers only, and ** not available")
+        return super().call_binop(context, operator, left, right)
+
+
+def _environment() -> _Sandbox:
+    sandbox = _Sandbox(undefined=_NamedUndefined, keep_trailing_newline=True, cache_size=0)
+    own: dict[str, Callable[..., Any]] = {"join": _join, "replace": _replace, "string": _text}
+    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS} | own
+    sandbox.globals = {}
+    return sandbox
+
+
+ENVIRONMENT = _environment()
