@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Protocol
 
-from taskengine.model import Job, JobDetails, JsonObject, TaskState
+from taskengine.model import Job, JobDetails, JsonObject
 from taskengine.templates import TemplateError, evaluate
 from taskengine.times import format_time
 from taskengine.workflow import Workflow, scope
@@ -14,12 +15,25 @@ START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
 
 
+class Named(Protocol):
+    """What a callback says of its job."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def workflow(self) -> str: ...
+    @property
+    def content_id(self) -> str | None: ...
+
+
 def webhook_id(lane_id: int, task_id: int, event: str) -> str:
     """The same on each try; what a receiver recognises a repeated delivery by."""
     return f"msg_{uuid.uuid5(NAMESPACE, f'{lane_id}-{task_id}-{event}').hex}"
 
 
-def task_body(job: Job, task_id: int, name: str, event: str, message: str = "") -> JsonObject:
+def task_body(job: Named, task_id: int, name: str, event: str, message: str = "") -> JsonObject:
     """A task callback but for its `time`, which is that of sending."""
     return {
         "job_id": str(job.id),
@@ -34,7 +48,9 @@ def task_body(job: Job, task_id: int, name: str, event: str, message: str = "") 
     }
 
 
-def job_body(job: Job, custom_data: object, failure: str | None, extras: JsonObject) -> JsonObject:
+def job_body(
+    job: Named, custom_data: object, failure: str | None, extras: JsonObject
+) -> JsonObject:
     """The job callback but for its `time`. A failure takes the place of `message` (A27)."""
     return {
         "job_id": str(job.id),
@@ -60,11 +76,7 @@ def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[Json
     if content is None:
         return {}, []
     workflow = Workflow.from_content(content)
-    results = {
-        task.name: task.result or {}
-        for task in details.tasks
-        if task.state in (TaskState.COMPLETED, TaskState.SKIPPED)
-    }
+    results = {task.name: task.result or {} for task in details.tasks}
     names = scope(details.parameters, results, job_scope(details.job), details.facts)
     extras: JsonObject = {}
     problems = []

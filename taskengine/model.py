@@ -208,7 +208,7 @@ class Attempt:
     task: Task
     job: Job
     parameters: JsonObject
-    results: Mapping[str, JsonObject]  # of the completed and skipped tasks, by name
+    results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
     facts: JsonObject  # what templates see as `client`
     options: JsonObject  # of the client
     started_at: datetime  # of the task's first attempt

@@ -13,7 +13,7 @@ from typing import IO
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
-# Who stops a server: each signal and the seconds that it is given.
+# How a server is stopped: each signal and the seconds that it is given.
 Stops = Sequence[tuple[Signals, float]]
 
 
@@ -77,3 +77,5 @@ def stop_stranger(pid: int, argument: str, stops: Stops) -> None:
             os.kill(pid, signal)
         while argument in command_line(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
+    if argument in command_line(pid):
+        raise ChildProcessError(f"process {pid} does not stop: {' '.join(command_line(pid))}")

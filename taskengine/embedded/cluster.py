@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGQUIT
 
 from taskengine.embedded.account import database_account
-from taskengine.embedded.child import Account, Stops, command_line, stop_stranger
+from taskengine.embedded.child import Account, Stops, stop_stranger
 
 USER = DATABASE = "taskengine"
 
@@ -85,7 +84,9 @@ class Cluster:
         self._run(
             self._binary, "--single", "-D", new, "postgres", text=f"CREATE DATABASE {DATABASE}"
         )
+        _sync(password)
         new.rename(self._data)
+        _sync(self._folder)
 
     def _run(self, *command: str | Path, text: str = "") -> None:
         process = self._account.start(
@@ -108,11 +109,11 @@ class Cluster:
         """Stop a server that outlived its guard, and forget a process id that others may bear."""
         lines = self._pid_file_lines()
         if not lines:
+            # Empty after a crash while it was written; PostgreSQL would refuse to start.
+            self._pid_file.unlink(missing_ok=True)
             return
-        for pid in _numbers(lines[:1]):
-            stop_stranger(pid, str(self._data), self.stops)
-            if str(self._data) in command_line(pid):
-                raise ChildProcessError(f"process {pid} still serves {self._data}")
+        if lines[0].isdigit():
+            stop_stranger(int(lines[0]), str(self._data), self.stops)
         # PostgreSQL takes its parent's id for stale, but not one that happens to be alive. The
         # other lines stay: by them it waits for server processes that still share its memory.
         self._pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
@@ -128,5 +129,10 @@ class Cluster:
             return []
 
 
-def _numbers(lines: list[str]) -> Iterator[int]:
-    return (int(line) for line in lines if line.isdigit())
+def _sync(path: Path) -> None:
+    """Make a file or a folder's entries outlast a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -17,9 +17,10 @@ from typing import Protocol
 from taskengine.embedded.cache import Cache
 from taskengine.embedded.child import Stops, stop
 from taskengine.embedded.cluster import Cluster
-from taskengine.embedded.locks import EXCLUSIVE, try_lock
+from taskengine.embedded.locks import EXCLUSIVE, open_lock, take
 
 START_SECONDS = 50.0
+POLL_SECONDS = 0.05
 # A server that dies more often than this without a minute's life in between is left alone.
 RESTARTS = 5
 
@@ -92,12 +93,13 @@ def start(server: Server, port: int | None, log: Path) -> tuple[subprocess.Popen
 
 
 def outlives_owners(process: subprocess.Popen[bytes], owners: Path) -> bool:
-    """Wait until nobody holds the owners' lock (and keep it) or the server has ended."""
+    """Wait until nobody else holds the owners' lock or the server has ended."""
+    lock = open_lock(owners)  # not closed once it is held: new owners wait for our end
     while process.poll() is None:
-        # Never closed: new owners wait until this process is gone.
-        if try_lock(owners, EXCLUSIVE) is not None:
+        if take(lock, EXCLUSIVE):
             return True
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
+    os.close(lock)
     return False
 
 

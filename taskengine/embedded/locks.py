@@ -12,13 +12,25 @@ SHARED = fcntl.LOCK_SH
 
 def try_lock(path: Path, mode: int) -> int | None:
     """Return a descriptor that holds the lock until it is closed, None while others refuse it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = open_lock(path)
+    if take(descriptor, mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def open_lock(path: Path) -> int:
+    """Open the file without a lock; child processes do not inherit it."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def take(descriptor: int, mode: int) -> bool:
+    """Lock an open file; false while others refuse it."""
     try:
         fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return False
+    return True
 
 
 @contextmanager

@@ -41,10 +41,13 @@ class Ending:
     body: JsonObject
 
 
-def conclude(details: JobDetails, content: JsonObject | None) -> Ending:
-    """A job's last words; it never raises, so that no job's template holds up another's end."""
+def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -> Ending:
+    """A job's last words, with its callback where it is `called` for.
+
+    It never raises, so that no job's template holds up another's end.
+    """
     failure = failure_of(details)
-    extras, problems = render_extras(details, content)
+    extras, problems = render_extras(details, content) if called else ({}, [])
     if failure is None:
         lines = [(Severity.INFO, "job has completed successfully")]
         lines = [(Severity.WARN, problem) for problem in problems] + lines

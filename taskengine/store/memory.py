@@ -381,11 +381,7 @@ class MemoryStore:
 
     def _attempt(self, row: _Task) -> Attempt:
         details = self._details(row.task.job_id)
-        results = {
-            task.name: task.result or {}
-            for task in details.tasks
-            if task.state in (TaskState.COMPLETED, TaskState.SKIPPED)
-        }
+        results = {task.name: task.result for task in details.tasks if task.result is not None}
         client = self._clients.get(details.job.client)
         assert row.claimed_at is not None
         return Attempt(
@@ -410,7 +406,6 @@ class MemoryStore:
 
     async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
         await trio.lowlevel.checkpoint()
-        self._check(instance)
         stale: set[Fence] = set()
         ended: list[int] = []
         for record in records:
@@ -459,7 +454,7 @@ class MemoryStore:
             row.task,
             state=state,
             ended_at=record.at,
-            result=record.result,
+            result=record.result or None,
             error=record.error,
             progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
         )
@@ -500,7 +495,9 @@ class MemoryStore:
         if row.job.state not in (JobState.STARTED, JobState.PAUSED):
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=at)
-        ending = conclude(self._details(row.job.id), _content(row))
+        ending = conclude(
+            self._details(row.job.id), _content(row), called=bool(row.submission.urls)
+        )
         for severity, message in ending.lines:
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
         self._call(row.job.id, last.id, None, END, ending.body, at)

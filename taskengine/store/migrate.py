@@ -1,0 +1,98 @@
+"""Bringing the schema up to date, and the role's limits that keep locks short (rules 7, 25)."""
+
+from __future__ import annotations
+
+import logging
+
+import asyncpg
+import trio
+from trio_asyncio import aio_as_trio
+
+from taskengine.model import StoreUnavailable
+from taskengine.store.connections import AWAY, Connection
+from taskengine.store.queries import migrations
+
+logger = logging.getLogger(__name__)
+
+LOCK = 0x7461736B656E67  # of the advisory lock
+TRIES = 600  # tenths of a second
+
+# On the role and database, so that they hold behind a pooler too. The planner's: fresh tables
+# have no statistics, and a sequential scan or a hash join chosen then costs a hundredfold.
+ROLE_SETTINGS = {
+    "idle_in_transaction_session_timeout": "2s",
+    "lock_timeout": "1s",
+    "statement_timeout": "5s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+
+
+async def upgrade(url: str) -> list[str]:
+    """Apply the missing migrations under an advisory lock; the names of those applied."""
+    try:
+        return await aio_as_trio(_upgrade)(url)  # type: ignore[no-any-return]
+    except AWAY as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+async def wait_and_upgrade(url: str, patience: float) -> list[str]:
+    """The same, waiting up to `patience` seconds for the database."""
+    deadline = trio.current_time() + patience
+    while True:
+        try:
+            return await upgrade(url)
+        except StoreUnavailable as outage:
+            if trio.current_time() > deadline:
+                raise
+            logger.warning("waiting for the database: %s", outage)
+            await trio.sleep(1)
+
+
+async def _upgrade(url: str) -> list[str]:
+    import asyncio
+
+    connection = await asyncpg.connect(url, timeout=5, command_timeout=600)
+    try:
+        await connection.execute("set statement_timeout = 0")
+        # Waiting in pg_advisory_lock() would deadlock with CREATE INDEX CONCURRENTLY.
+        for _ in range(TRIES):
+            if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+                return await _apply(connection)
+            await asyncio.sleep(0.1)
+        raise StoreUnavailable("another upgrade of the database does not end")
+    finally:
+        connection.terminate()
+
+
+async def _apply(connection: Connection) -> list[str]:
+    await connection.execute(
+        "create table if not exists migrations (number integer primary key, name text not null)"
+    )
+    known = {row["number"] for row in await connection.fetch("select number from migrations")}
+    applied = []
+    for number, name, text in migrations():
+        if number not in known:
+            async with connection.transaction():
+                await connection.execute(text)
+                await connection.execute("insert into migrations values ($1, $2)", number, name)
+            applied.append(name)
+    await _limit_role(connection)
+    return applied
+
+
+async def _limit_role(connection: Connection) -> None:
+    database = await connection.fetchval("select quote_ident(current_database())")
+    for name, value in ROLE_SETTINGS.items():
+        if await connection.fetchval("select current_setting($1)", name) != value:
+            await connection.execute(
+                f"alter role current_user in database {database} set {name} = '{value}'"
+            )

@@ -1,0 +1,255 @@
+"""The store in PostgreSQL: the truth."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import chain, count
+from typing import Any, TypeVar
+
+import trio
+
+from taskengine.model import (
+    Client,
+    Delivery,
+    Fence,
+    Job,
+    JobDetails,
+    JobState,
+    JsonObject,
+    Lane,
+    LogLine,
+    Record,
+    Recorded,
+    Severity,
+    StoreUnavailable,
+    Submission,
+    TaskState,
+)
+from taskengine.store import Beat, Claimed, JobFilter, Totals
+from taskengine.store.connections import Connection, Pool, Transaction, open_pool
+from taskengine.store.transactions import admit, claim, instances, outbox, record, submit
+from taskengine.store.transactions.conclude import load_details
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.listing import list_jobs
+from taskengine.store.transactions.rows import SQL, client_of, dumped, visible_from
+from taskengine.store.wakeups import announce, listen
+
+T = TypeVar("T")
+
+LOG_PAGE = 1_000  # lines
+LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
+
+
+@asynccontextmanager
+async def open_postgres(url: str, *, connections: int = 8) -> AsyncIterator[PostgresStore]:
+    """The store in the database at `url`, for the length of the block; needs a trio-asyncio loop.
+
+    Nothing is asked of the database yet: it may be away.
+    """
+    async with open_pool(url, connections) as pool:
+        yield PostgresStore(pool)
+
+
+@dataclass(slots=True)
+class PostgresStore:
+    """See taskengine.store.Store.
+
+    An impatient store raises StoreUnavailable at once; a patient one, for actors, waits until the
+    database is back: all methods may be repeated.
+    """
+
+    pool: Pool
+    is_patient: bool = False
+    writer: int = 0  # whose counters its changes go to; 0 before it has joined
+
+    @property
+    def patient(self) -> PostgresStore:
+        """A twin for actors, on the same connections."""
+        return PostgresStore(self.pool, is_patient=True)
+
+    async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+        """The one place where transactions run and outages are waited out."""
+        for pause in self._pauses():
+            try:
+                return await self.pool.run(transaction, single=single)
+            except StoreUnavailable:
+                if pause is None:
+                    raise
+                await trio.sleep(pause * random.uniform(0.5, 1.0))
+        raise AssertionError("there is always another pause")
+
+    def _pauses(self) -> Iterator[float | None]:
+        if not self.is_patient:
+            return iter([None])
+        return chain((0.1, 0.2, 0.5, 1.0), (LONGEST_PAUSE for _ in count()))
+
+    async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
+        """A statement by itself."""
+
+        async def fetch(connection: Connection) -> Sequence[Mapping[str, Any]]:
+            rows: Sequence[Mapping[str, Any]] = await connection.fetch(SQL[name], *arguments)
+            return rows
+
+        return await self._run(fetch, single=True)
+
+    # Instances
+
+    async def join(self, name: str, now: datetime) -> int:
+        [row] = await self._fetch("join_instance", name, now)
+        self.writer = row["id"]
+        return self.writer
+
+    async def leave(self, instance: int, now: datetime) -> None:
+        await self._run(partial(instances.retire, instance=instance, beat=None, now=now))
+
+    async def beat(self, instance: int) -> Beat:
+        return await self._run(partial(instances.beat, instance=instance))
+
+    async def beats(self) -> Mapping[int, int]:
+        return {row["id"]: row["beat"] for row in await self._fetch("beats")}
+
+    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+        return await self._run(partial(instances.retire, instance=instance, beat=beat, now=now))
+
+    # Clients and settings
+
+    async def client(self, name: str) -> Client | None:
+        rows = await self._fetch("client", name)
+        return client_of(rows[0]) if rows else None
+
+    async def clients(self) -> Sequence[Client]:
+        return [client_of(row) for row in await self._fetch("clients")]
+
+    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
+        async def put(connection: Connection) -> bool:
+            if bootstrap:
+                await connection.execute(SQL["lock_clients"])
+                if await connection.fetchval(SQL["any_client"]):
+                    return False
+            options = dumped(client.options)
+            row = (client.name, client.key_hash, client.admin, options)
+            await connection.execute(SQL["put_client"], *row)
+            await connection.execute(SQL["put_scope"], client.name)
+            return True
+
+        return await self._run(put)
+
+    async def remove_client(self, name: str) -> bool:
+        return bool(await self._fetch("remove_client", name))
+
+    async def settings(self, client: str) -> Mapping[str, str]:
+        return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
+
+    async def put_setting(self, client: str, name: str, value: str) -> None:
+        await self._fetch("put_setting", client, name, value)
+
+    # Jobs
+
+    async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
+        return await self._run(partial(submit.submit, batch=batch, now=now, writer=self.writer))
+
+    async def definition(self, digest: str) -> JsonObject | None:
+        rows = await self._fetch("definition", digest)
+        return json.loads(rows[0]["content"]) if rows else None
+
+    async def job(self, job_id: int) -> JobDetails | None:
+        found = await self._run(partial(load_details, job_ids=[job_id]))
+        return found[0] if found else None
+
+    async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
+        return await self._run(partial(list_jobs, wanted=wanted), single=True)
+
+    async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
+        last, lowest = 0, visible_from(show_all)
+        while rows := await self._fetch("log", job_id, last, lowest, LOG_PAGE):
+            yield [_line(row) for row in rows]
+            last = rows[-1]["id"]
+            if len(rows) < LOG_PAGE:
+                return
+
+    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
+        return frozenset(row["id"] for row in await self._fetch("unfinished", list(job_ids)))
+
+    async def totals(self) -> Totals:
+        jobs = await self._fetch("job_totals")
+        tasks = {row["state"]: row["n"] for row in await self._fetch("task_totals")}
+        queued = await self._fetch("queued_totals")
+        return Totals(
+            jobs={(JobState(row["state"]), row["failed"]): row["n"] for row in jobs if row["n"]},
+            queued={row["queue"]: row["n"] for row in queued},
+            tasks_processed=sum(tasks.values()),
+            tasks_failed=tasks.get(TaskState.FAILED, 0),
+        )
+
+    # Work
+
+    async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
+        async def queue(connection: Connection) -> tuple[int, datetime | None]:
+            rows = await connection.fetch(SQL["queue_due"], now)
+            tally = Tally()
+            for row in rows:
+                tally.moved(row["client"], JobState.SCHEDULED, JobState.QUEUED)
+            next_due = await connection.fetchval(SQL["next_due"], now)
+            await tally.write(connection, self.writer)
+            return len(rows), next_due
+
+        return await self._run(queue)
+
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
+        return await self._run(partial(admit.admit, now=now, limit=limit, writer=instance))
+
+    async def claim(
+        self,
+        instance: int,
+        queue: str,
+        actions: Collection[str],
+        limit: int,
+        claim_id: uuid.UUID,
+        now: datetime,
+    ) -> Claimed:
+        arguments = (instance, queue, actions, limit, claim_id, now)
+        return await self._run(lambda connection: claim.claim(connection, *arguments))
+
+    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+        return await self._run(partial(record.record, instance=instance, records=records, now=now))
+
+    async def current(self, instance: int, fence: Fence) -> bool:
+        return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))
+
+    # Callbacks
+
+    async def claim_lanes(
+        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+    ) -> tuple[Sequence[Lane], datetime | None]:
+        arguments = (instance, limit, busy_hosts, now)
+        return await self._run(lambda connection: outbox.claim_lanes(connection, *arguments))
+
+    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+        await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))
+
+    # Wake-ups
+
+    async def announce(self, topics: Collection[str]) -> None:
+        await self._run(partial(announce, topics=topics, origin=self.writer), single=True)
+
+    def listen(self) -> AsyncIterator[str]:
+        return listen(self.pool, lambda: self.writer)
+
+
+def _line(row: Mapping[str, Any]) -> LogLine:
+    return LogLine(
+        id=row["id"],
+        job_id=row["job_id"],
+        task_id=row["task_id"],
+        severity=Severity(row["severity"]),
+        progname=row["progname"],
+        message=row["message"],
+        created_at=row["created_at"],
+    )

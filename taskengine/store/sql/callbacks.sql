@@ -1,0 +1,77 @@
+-- name: open_lanes
+select id, job_id, last_number from lanes
+where job_id = any($1::bigint[]) and not dead
+order by id
+for no key update
+
+-- name: put_callbacks
+insert into callbacks (lane_id, number, job_id, task_id, task_name, event, webhook_id, body, created_at)
+select * from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[],
+                     $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
+
+-- name: wake_lanes
+update lanes l set last_number = w.last_number, due_at = coalesce(l.due_at, w.due_at)
+from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as w (id, last_number, due_at)
+where l.id = w.id
+
+-- name: claim_lanes
+with due as materialized (
+    select l.id from lanes l
+    where l.due_at is not null and l.holder is null and not l.dead and l.due_at <= $4
+      and l.host <> all($3::text[])
+    order by l.due_at, l.id
+    limit $2
+    for no key update skip locked
+)
+update lanes l set holder = $1
+from due
+where l.id = due.id
+returning l.id, l.job_id, l.url, l.failures
+
+-- name: next_lane
+select min(due_at) as due from lanes
+where due_at is not null and holder is null and not dead and due_at > $1
+
+-- name: waiting_callbacks
+select c.lane_id, c.id, c.webhook_id, c.number, c.event, c.task_id, c.task_name, c.body, c.attempts
+from unnest($1::bigint[]) as l (id)
+cross join lateral (
+    select * from callbacks w
+    where w.lane_id = l.id and w.delivered_at is null
+    order by w.number
+    limit 16
+) as c
+order by c.lane_id, c.number
+
+-- name: lane_options
+select j.id, c.options from jobs j join clients c on c.name = j.client where j.id = any($1::bigint[])
+
+-- name: lock_lanes
+select l.id, l.job_id, l.ordinal, l.failures, d.content ->> 'client' as definitions_of
+from lanes l
+join jobs j on j.id = l.job_id
+left join definitions d on d.digest = j.digest
+where l.id = any($1::bigint[]) and l.holder = $2
+order by l.id
+for no key update of l
+
+-- name: deliver
+update callbacks c
+set attempts = c.attempts + 1, status = d.status, error = d.error,
+    delivered_at = case when d.delivered then d.at end
+from unnest($1::bigint[], $2::boolean[], $3::integer[], $4::text[], $5::timestamptz[])
+     as d (id, delivered, status, error, at)
+where c.id = d.id and c.delivered_at is null
+returning c.id, c.lane_id, c.task_id, c.attempts
+
+-- name: let_go_lanes
+update lanes l
+set holder = null, failures = g.failures, dead = g.dead,
+    due_at = case when g.dead then null
+                  when g.due_at is not null then g.due_at
+                  when exists (select 1 from callbacks c
+                               where c.lane_id = l.id and c.delivered_at is null) then $5
+             end
+from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::timestamptz[])
+     as g (id, failures, dead, due_at)
+where l.id = g.id

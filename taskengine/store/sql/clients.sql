@@ -1,0 +1,29 @@
+-- name: client
+select name, key_hash, admin, options from clients where name = $1
+
+-- name: clients
+select name, key_hash, admin, options from clients order by name
+
+-- name: lock_clients
+lock table clients in share row exclusive mode
+
+-- name: any_client
+select 1 from clients limit 1
+
+-- name: put_client
+insert into clients (name, key_hash, admin, options) values ($1, $2, $3, $4::jsonb)
+on conflict (name) do update
+set key_hash = excluded.key_hash, admin = excluded.admin, options = excluded.options
+
+-- name: put_scope
+insert into scopes (name) values ($1) on conflict do nothing
+
+-- name: remove_client
+delete from clients where name = $1 returning name
+
+-- name: settings
+select name, value from settings where scope = $1
+
+-- name: put_setting
+insert into settings (scope, name, value) values ($1, $2, $3)
+on conflict (scope, name) do update set value = excluded.value

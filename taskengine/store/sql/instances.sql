@@ -1,0 +1,63 @@
+-- name: join_instance
+insert into instances (name, joined_at) values ($1, $2) returning id
+
+-- name: beat
+update instances set beat = beat + 1 where id = $1 returning beat
+
+-- name: held
+select t.id, t.job_id, t.attempt,
+       j.state not in (1, 6) or j.failed as unwanted
+from tasks t join jobs j on j.id = t.job_id
+where t.holder = $1
+order by t.id
+
+-- name: beats
+select id, beat from instances
+
+-- name: lock_instance
+select beat from instances where id = $1 for update
+
+-- name: held_of_instance
+select id, job_id from tasks where holder = $1 order by id
+
+-- name: release_lanes
+update lanes set holder = null, due_at = $2 where holder = $1
+
+-- name: forget_instance
+delete from instances where id = $1
+
+-- name: fold_counters
+with mine as (delete from counters where instance = $1 returning client, state, failed, n)
+insert into counters (instance, client, state, failed, n)
+select 0, client, state, failed, n from mine order by client, state, failed
+on conflict (instance, client, state, failed) do update set n = counters.n + excluded.n
+
+-- name: fold_task_counters
+with mine as (delete from task_counters where instance = $1 returning state, n)
+insert into task_counters (instance, state, n)
+select 0, state, n from mine order by state
+on conflict (instance, state) do update set n = task_counters.n + excluded.n
+
+-- name: count_jobs
+insert into counters (instance, client, state, failed, n)
+select $1, client, state, failed, n
+from unnest($2::text[], $3::smallint[], $4::boolean[], $5::bigint[]) as d (client, state, failed, n)
+order by client, state, failed
+on conflict (instance, client, state, failed) do update set n = counters.n + excluded.n
+
+-- name: count_tasks
+insert into task_counters (instance, state, n)
+select $1, state, n from unnest($2::smallint[], $3::bigint[]) as d (state, n)
+order by state
+on conflict (instance, state) do update set n = task_counters.n + excluded.n
+
+-- name: job_totals
+select state, failed, sum(n)::bigint as n from counters group by state, failed
+
+-- name: task_totals
+select state, sum(n)::bigint as n from task_counters group by state
+
+-- name: queued_totals
+select queue, count(*) as n
+from (select queue from tasks where state = 1 limit 100000) as waiting
+group by queue

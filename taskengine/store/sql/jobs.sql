@@ -1,0 +1,80 @@
+-- name: submitted_before
+select request_id, id from jobs where request_id = any($1::uuid[])
+
+-- name: put_definitions
+insert into definitions (digest, name, content, plan)
+select * from unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[])
+on conflict do nothing
+
+-- name: known_definitions
+select digest from definitions where digest = any($1::text[])
+
+-- name: put_jobs
+insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,
+                  persist, lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest)
+select request_id, client, workflow, state, failed, priority, position, top_of_queue,
+       persist, lanes, $1, $1, coalesce(run_at, $1), content_id, semaphore_url, digest
+from unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::boolean[], $7::smallint[],
+            $8::integer[], $9::boolean[], $10::boolean[], $11::smallint[], $12::timestamptz[],
+            $13::text[], $14::text[], $15::text[])
+     with ordinality as s (request_id, client, workflow, state, failed, priority, position,
+                           top_of_queue, persist, lanes, run_at, content_id, semaphore_url, digest, n)
+order by n
+on conflict (request_id) do nothing
+returning request_id, id
+
+-- name: put_job_data
+insert into job_data (job_id, submitted, parameters, facts)
+select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::jsonb[])
+
+-- name: put_lanes
+insert into lanes (job_id, ordinal, url, host)
+select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[])
+
+-- name: put_lines
+insert into logs (job_id, task_id, severity, progname, message, created_at)
+select job_id, task_id, severity, progname, message, created_at
+from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[])
+     with ordinality as l (job_id, task_id, severity, progname, message, created_at, n)
+order by n
+
+-- name: definition
+select content from definitions where digest = $1
+
+-- name: jobs_by_id
+select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
+       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest
+from jobs j
+where j.id = any($1::bigint[])
+order by j.id
+
+-- name: data_by_id
+select job_id, submitted, parameters, facts from job_data where job_id = any($1::bigint[])
+
+-- name: tasks_by_job
+select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
+       t.rescues, t.progress, t.error, r.result, t.started_at, t.ended_at
+from tasks t left join results r on r.job_id = t.job_id and r.name = t.name
+where t.job_id = any($1::bigint[])
+order by t.job_id, t.number
+
+-- name: log
+select id, job_id, task_id, severity, progname, message, created_at
+from logs
+where job_id = $1 and id > $2 and severity >= $3
+order by id
+limit $4
+
+-- name: unfinished
+select id from jobs
+where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
+
+-- name: queue_due
+update jobs set state = 0, updated_at = $1
+where id in (select id from jobs
+             where state = 5 and semaphore_url is null and run_at <= $1
+             order by run_at, id limit 500 for update skip locked)
+returning client
+
+-- name: next_due
+select min(run_at) as due from jobs where state = 5 and semaphore_url is null and run_at > $1

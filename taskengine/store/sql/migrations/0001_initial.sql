@@ -1,0 +1,174 @@
+-- The first schema. Rows that are updated often are small; what a job was given and what its
+-- tasks gave stays out of them. No foreign key from logs or callbacks to jobs: their writers
+-- would lock job rows.
+
+create table clients (
+    name text primary key,
+    key_hash text not null,
+    admin boolean not null default false,
+    options jsonb not null default '{}'
+);
+
+create table settings (
+    scope text not null,
+    name text not null,
+    value text not null,
+    primary key (scope, name)
+);
+
+-- What admission locks before it counts: one row for the system ('') and one for each client.
+create table scopes (name text primary key);
+insert into scopes values ('');
+
+create table definitions (
+    digest text primary key,
+    name text not null,
+    content jsonb not null,
+    plan jsonb not null
+);
+
+create table instances (
+    id bigint generated always as identity primary key,
+    name text not null,
+    beat bigint not null default 0,
+    joined_at timestamptz not null
+);
+
+create table jobs (
+    id bigint generated always as identity primary key,
+    request_id uuid not null unique,
+    client text not null,
+    workflow text not null,
+    state smallint not null,
+    failed boolean not null default false,
+    band smallint,
+    priority smallint not null,
+    position integer not null,
+    top_of_queue boolean not null,
+    persist boolean not null,
+    open_tasks integer not null default 0,
+    lanes smallint not null default 0,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    run_at timestamptz not null,
+    content_id text,
+    semaphore_url text,
+    digest text
+) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+
+create index jobs_queued on jobs (client, top_of_queue, priority, position, created_at, id) where state = 0;
+create index jobs_running on jobs (client, band) where band is not null;
+create index jobs_due on jobs (run_at, id) where state = 5 and semaphore_url is null;
+create index jobs_accepted on jobs (id) where digest is not null;
+create index jobs_of_client on jobs (client, id);
+create index jobs_by_state on jobs (state, id);
+create index jobs_by_content on jobs (lower(content_id) text_pattern_ops, id) where content_id is not null;
+
+create table job_data (
+    job_id bigint primary key,
+    submitted jsonb not null,
+    parameters jsonb not null,
+    facts jsonb not null
+);
+
+create table tasks (
+    id bigint generated always as identity primary key,
+    job_id bigint not null,
+    number smallint not null,
+    name text not null,
+    action text not null,
+    queue text not null,
+    needs smallint[] not null,
+    priority smallint not null,
+    state smallint not null,
+    waits_for smallint not null,
+    attempt integer not null default 0,
+    failures integer not null default 0,
+    rescues integer not null default 0,
+    progress real not null default 0,
+    holder bigint references instances,
+    claim_id uuid,
+    due_at timestamptz not null,
+    claimed_at timestamptz,
+    started_at timestamptz,
+    ended_at timestamptz,
+    error text,
+    unique (job_id, number)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+
+create index tasks_queued on tasks (queue, priority, id) where state = 1;
+create index tasks_held on tasks (holder, id) where holder is not null;
+create index tasks_claimed on tasks (claim_id) where claim_id is not null;
+
+create table results (
+    job_id bigint not null,
+    name text not null,
+    result jsonb not null,
+    primary key (job_id, name)
+);
+
+create table logs (
+    id bigint generated always as identity,
+    job_id bigint not null,
+    task_id bigint not null,
+    severity smallint not null,
+    progname text not null,
+    message text not null,
+    created_at timestamptz not null,
+    xid xid8 not null default pg_current_xact_id(), -- followers read up to a safe point
+    primary key (job_id, id)
+) with (autovacuum_vacuum_insert_scale_factor = 0.1);
+
+create table lanes (
+    id bigint generated always as identity primary key,
+    job_id bigint not null,
+    ordinal smallint not null,
+    url text not null,
+    host text not null,
+    last_number integer not null default 0,
+    failures integer not null default 0,
+    due_at timestamptz,
+    holder bigint references instances,
+    dead boolean not null default false,
+    unique (job_id, ordinal)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+
+create index lanes_due on lanes (due_at, id) where due_at is not null and holder is null and not dead;
+create index lanes_held on lanes (holder) where holder is not null;
+
+create table callbacks (
+    id bigint generated always as identity primary key,
+    lane_id bigint not null,
+    number integer not null,
+    job_id bigint not null,
+    task_id bigint not null,
+    task_name text,
+    event text not null,
+    webhook_id text not null,
+    body jsonb not null,
+    created_at timestamptz not null,
+    attempts integer not null default 0,
+    delivered_at timestamptz,
+    status integer,
+    error text,
+    unique (lane_id, number)
+) with (fillfactor = 85);
+
+create index callbacks_waiting on callbacks (lane_id, number) where delivered_at is null;
+
+-- Counted where the state changes, a row for each writer, so that no row is hot.
+create table counters (
+    instance bigint not null, -- 0: folded, or no instance of its own
+    client text not null,
+    state smallint not null,
+    failed boolean not null,
+    n bigint not null,
+    primary key (instance, client, state, failed)
+) with (fillfactor = 50);
+
+create table task_counters (
+    instance bigint not null,
+    state smallint not null,
+    n bigint not null,
+    primary key (instance, state)
+) with (fillfactor = 50);

@@ -1,0 +1,170 @@
+-- name: lane_heads
+-- The best of each lane (client, top_of_queue, priority): its cost grows with clients, not jobs.
+select h.id, s.name as client, top.top as top_of_queue, p.priority::smallint as priority,
+       h.position, h.created_at, h.digest
+from scopes s
+cross join (values (true), (false)) as top (top)
+cross join generate_series(1, 10) as p (priority)
+cross join lateral (
+    select j.id, j.position, j.created_at, j.digest
+    from jobs j
+    where j.state = 0 and j.client = s.name and j.top_of_queue = top.top
+      and j.priority = p.priority
+    order by j.position, j.created_at, j.id
+    limit $1
+) as h
+where s.name <> ''
+
+-- name: lock_scopes
+select name from scopes where name = any($1::text[]) order by name for no key update
+
+-- name: all_settings
+select scope, name, value from settings
+
+-- name: running
+select client, band, count(*) as n from jobs where band is not null group by client, band
+
+-- name: start_jobs
+update jobs j
+set state = 1, band = c.band, updated_at = $1,
+    open_tasks = (select jsonb_array_length(d.plan) from definitions d where d.digest = j.digest)
+from unnest($2::bigint[], $3::smallint[]) as c (id, band)
+where j.id = c.id and j.state = 0
+returning j.id, j.client
+
+-- name: write_plan
+insert into tasks (job_id, number, name, action, queue, needs, priority, state, waits_for, due_at)
+select j.id, p.n - 1, p.task ->> 'name', p.task ->> 'action', p.task ->> 'queue', needs.list,
+       j.priority, case when cardinality(needs.list) = 0 then 1 else 0 end,
+       cardinality(needs.list), $1
+from jobs j
+join definitions d on d.digest = j.digest
+cross join lateral jsonb_array_elements(d.plan) with ordinality as p (task, n)
+cross join lateral (
+    select coalesce(array_agg(e::smallint), '{}') as list
+    from jsonb_array_elements_text(p.task -> 'needs') as e
+) as needs
+where j.id = any($2::bigint[])
+order by j.id, p.n
+
+-- name: claim
+-- MATERIALIZED: a nested loop may otherwise run the subquery again and take more than its limit.
+with ready as materialized (
+    select t.id from tasks t
+    where t.state = 1 and t.queue = $2 and t.action = any($3::text[]) and t.due_at <= $6
+    order by t.priority, t.id
+    limit $4
+    for no key update skip locked
+)
+update tasks t
+set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
+    claimed_at = coalesce(t.claimed_at, $6)
+from ready
+where t.id = ready.id
+returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
+          t.rescues, t.progress, t.error, null::jsonb as result, t.started_at, t.ended_at,
+          t.claimed_at
+
+-- name: claimed
+select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
+       t.rescues, t.progress, t.error, null::jsonb as result, t.started_at, t.ended_at,
+       t.claimed_at
+from tasks t
+where t.claim_id = $1 and t.holder = $2
+order by t.priority, t.id
+
+-- name: next_retry
+select min(due_at) as due from tasks where state = 1 and queue = $1 and due_at > $2
+
+-- name: attempts_of
+select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
+       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
+       d.parameters, d.facts, c.options
+from jobs j
+join job_data d on d.job_id = j.id
+left join clients c on c.name = j.client
+where j.id = any($1::bigint[])
+
+-- name: results_of
+select job_id, name, result from results where job_id = any($1::bigint[])
+
+-- name: current
+select 1 from tasks t join jobs j on j.id = t.job_id
+where t.id = $2 and t.holder = $1 and t.attempt = $3 and j.state in (1, 6) and not j.failed
+
+-- name: lock_jobs
+select id, client, workflow, state, failed, open_tasks, lanes, content_id
+from jobs where id = any($1::bigint[])
+order by id
+for no key update
+
+-- name: lock_tasks
+select id, job_id, number, name, state, attempt, failures, rescues, holder
+from tasks where id = any($1::bigint[])
+order by id
+for no key update
+
+-- name: begin_tasks
+update tasks t set started_at = b.at
+from unnest($1::bigint[], $2::timestamptz[]) as b (id, at)
+where t.id = b.id
+
+-- name: progress_tasks
+update tasks t set progress = p.fraction
+from unnest($1::bigint[], $2::real[]) as p (id, fraction)
+where t.id = p.id
+
+-- name: requeue_tasks
+update tasks t
+set state = 1, holder = null, claim_id = null, progress = 0, due_at = r.due_at,
+    failures = t.failures + r.failures, rescues = t.rescues + r.rescues,
+    error = coalesce(r.error, t.error)
+from unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[])
+     as r (id, due_at, failures, rescues, error)
+where t.id = r.id
+
+-- name: end_tasks
+update tasks t
+set state = e.state, holder = null, claim_id = null, ended_at = e.at, error = e.error,
+    progress = case when e.state = 3 then 1 else t.progress end
+from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[]) as e (id, state, at, error)
+where t.id = e.id
+
+-- name: put_results
+insert into results (job_id, name, result)
+select * from unnest($1::bigint[], $2::text[], $3::jsonb[])
+on conflict (job_id, name) do update set result = excluded.result
+
+-- name: cancel_rest
+update tasks set state = 5, ended_at = $2
+where job_id = any($1::bigint[]) and state in (0, 1)
+returning job_id
+
+-- name: let_go_on
+-- The siblings of a batch are counted together: each would see the others as working.
+with gone as (
+    select t.id, count(*) as n
+    from unnest($1::bigint[], $2::smallint[]) as e (job_id, number)
+    join tasks t on t.job_id = e.job_id and t.state = 0 and e.number = any(t.needs)
+    group by t.id
+)
+update tasks t
+set waits_for = t.waits_for - gone.n,
+    state = case when t.waits_for = gone.n then 1 else 0 end,
+    due_at = $3
+from gone
+where t.id = gone.id
+returning t.state
+
+-- name: close_tasks
+update jobs j
+set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed
+from unnest($1::bigint[], $2::integer[], $3::boolean[]) as c (id, n, failed)
+where j.id = c.id
+returning j.id, j.client, j.state, j.failed, j.open_tasks, j.lanes, j.digest
+
+-- name: end_jobs
+update jobs set band = null,
+    state = case when state in (1, 6) then 2 else state end,
+    updated_at = case when state in (1, 6) then $2 else updated_at end
+where id = any($1::bigint[])

@@ -1,0 +1,34 @@
+"""Counters: changed in the transaction that changes the state, in key order (rule 19)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from taskengine.model import JobState, TaskState
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.rows import SQL, columns
+
+JobKey = tuple[str, int, bool]  # client, state, failed
+
+
+@dataclass(slots=True)
+class Tally:
+    """The changes of one transaction."""
+
+    jobs: Counter[JobKey] = field(default_factory=Counter)
+    tasks: Counter[TaskState] = field(default_factory=Counter)
+
+    def moved(self, client: str, before: JobState, after: JobState, number: int = 1) -> None:
+        """Jobs that have not failed went from a state to another."""
+        self.jobs[client, int(before), False] -= number
+        self.jobs[client, int(after), False] += number
+
+    async def write(self, connection: Connection, writer: int) -> None:
+        """To be called last: counter rows come after all others in the order of locks."""
+        jobs = [(*key, number) for key, number in sorted(self.jobs.items()) if number]
+        tasks = [(int(state), number) for state, number in sorted(self.tasks.items()) if number]
+        if jobs:
+            await connection.execute(SQL["count_jobs"], writer, *columns(jobs, 4))
+        if tasks:
+            await connection.execute(SQL["count_tasks"], writer, *columns(tasks, 2))

@@ -1,0 +1,143 @@
+"""The outbox: callbacks are written with the change they tell of, numbered in their lanes."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, task_body, webhook_id
+from taskengine.model import Callback, Delivery, JsonObject, Lane, Severity
+from taskengine.store.connections import Connection
+from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS
+from taskengine.store.transactions.rows import SQL, columns, dumped
+
+__all__ = ["COMPLETE", "END", "FAIL", "START", "Call", "claim_lanes", "deliver", "put_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An event that the job's URLs are to hear of."""
+
+    job: Named
+    task_id: int
+    task_name: str | None
+    event: str
+    at: datetime
+    message: str = ""
+    body: JsonObject | None = None
+
+    @property
+    def text(self) -> str:
+        if self.body is not None:
+            return dumped(self.body)
+        name = self.task_name or ""
+        return dumped(task_body(self.job, self.task_id, name, self.event, self.message))
+
+
+async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
+    """Write the callbacks of events in their order, numbered under the locks of job and lane."""
+    if not calls:
+        return
+    lanes: dict[int, list[Any]] = defaultdict(list)
+    for row in await connection.fetch(SQL["open_lanes"], sorted({one.job.id for one in calls})):
+        lanes[row["job_id"]].append(row)
+    numbers = {row["id"]: row["last_number"] for rows in lanes.values() for row in rows}
+    woken: dict[int, datetime] = {}
+    rows = []
+    for call in calls:
+        text = call.text
+        for lane in lanes[call.job.id]:
+            lane_id = lane["id"]
+            numbers[lane_id] += 1
+            woken.setdefault(lane_id, call.at)
+            key = webhook_id(lane_id, call.task_id, call.event)
+            head = (lane_id, numbers[lane_id], call.job.id, call.task_id, call.task_name)
+            rows.append((*head, call.event, key, text, call.at))
+    if rows:
+        await connection.execute(SQL["put_callbacks"], *columns(rows, 9))
+        wake = [(lane_id, numbers[lane_id], at) for lane_id, at in sorted(woken.items())]
+        await connection.execute(SQL["wake_lanes"], *columns(wake, 3))
+
+
+async def claim_lanes(
+    connection: Connection, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+) -> tuple[list[Lane], datetime | None]:
+    """See Store.claim_lanes."""
+    rows = await connection.fetch(SQL["claim_lanes"], instance, limit, list(busy_hosts), now)
+    next_due = await connection.fetchval(SQL["next_lane"], now)
+    if not rows:
+        return [], next_due
+    waiting: dict[int, list[Callback]] = defaultdict(list)
+    for row in await connection.fetch(SQL["waiting_callbacks"], [row["id"] for row in rows]):
+        waiting[row["lane_id"]].append(_callback(row))
+    jobs = sorted({row["job_id"] for row in rows})
+    options = {
+        row["id"]: json.loads(row["options"])
+        for row in await connection.fetch(SQL["lane_options"], jobs)
+    }
+    lanes = [
+        Lane(
+            row["id"],
+            row["job_id"],
+            row["url"],
+            row["failures"],
+            options.get(row["job_id"], {}),
+            waiting[row["id"]],
+        )
+        for row in rows
+    ]
+    return lanes, next_due
+
+
+def _callback(row: Any) -> Callback:
+    return Callback(
+        row["id"],
+        row["webhook_id"],
+        row["number"],
+        row["event"],
+        row["task_id"],
+        row["task_name"],
+        json.loads(row["body"]),
+        row["attempts"],
+    )
+
+
+async def deliver(connection: Connection, instance: int, deliveries: Sequence[Delivery]) -> None:
+    """See Store.deliver. Each event has one line, by the job's first URL, at its first try."""
+    ids = sorted({one.lane_id for one in deliveries})
+    lanes = {row["id"]: row for row in await connection.fetch(SQL["lock_lanes"], ids, instance)}
+    mine = [one for one in deliveries if one.lane_id in lanes]
+    if not mine:
+        return
+    tried = [(one.callback_id, one.delivered, one.status, one.error, one.at) for one in mine]
+    first = {
+        row["id"]: row["task_id"]
+        for row in await connection.fetch(SQL["deliver"], *columns(tried, 5))
+        if row["attempts"] == 1 and lanes[row["lane_id"]]["ordinal"] == 0
+    }
+    lines = [
+        _line(lanes[one.lane_id], first[one.callback_id], one.at)
+        for one in mine
+        if one.callback_id in first
+    ]
+    if lines:
+        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    last = {one.lane_id: one for one in mine}
+    let_go = [_let_go(lanes[lane_id], one) for lane_id, one in sorted(last.items())]
+    now = max(one.at for one in mine)
+    await connection.execute(SQL["let_go_lanes"], *columns(let_go, 4), now)
+
+
+def _line(lane: Any, task_id: int, at: datetime) -> tuple[Any, ...]:
+    message = CLIENT_DEFINITIONS if lane["definitions_of"] else COMMON_DEFINITIONS
+    return (lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
+
+
+def _let_go(lane: Any, last: Delivery) -> tuple[Any, ...]:
+    if last.delivered:
+        return (lane["id"], 0, False, None)
+    return (lane["id"], lane["failures"] + 1, last.due_at is None, last.due_at)

@@ -1,0 +1,221 @@
+"""Records of attempts: decided in memory under the locks, then written a statement each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from taskengine.model import (
+    Began,
+    Ended,
+    Fence,
+    Outcome,
+    Progressed,
+    Record,
+    Recorded,
+    Task,
+    TaskState,
+    Written,
+)
+from taskengine.store.connections import Connection
+from taskengine.store.ending import confirms, final_state
+from taskengine.store.transactions.conclude import conclude_jobs
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.outbox import COMPLETE, FAIL, START, Call, put_calls
+from taskengine.store.transactions.rows import SQL, Line, columns, dumped
+
+
+@dataclass(slots=True)
+class JobRow:
+    """A locked job, as far as its attempts change it."""
+
+    id: int
+    client: str
+    workflow: str
+    state: int
+    failed: bool
+    content_id: str | None
+    has_lanes: bool
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its tasks are to go on: started or paused, and no task has failed for good."""
+        return self.state in (1, 6) and not self.failed
+
+
+async def record(
+    connection: Connection, instance: int, records: Sequence[Record], now: datetime
+) -> Recorded:
+    """See Store.record."""
+    batch = await lock_batch(connection, [one.fence for one in records], instance)
+    stale = {one.fence for one in records if not batch.take(one)}
+    return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
+
+
+async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: int) -> Batch:
+    """Lock jobs by id, then tasks by id; what is decided from them is read after the locks."""
+    fences = list(fences)
+    jobs = await connection.fetch(SQL["lock_jobs"], sorted({one.job_id for one in fences}))
+    tasks = await connection.fetch(SQL["lock_tasks"], sorted({one.task_id for one in fences}))
+    return Batch(
+        instance,
+        {row["id"]: _job(row) for row in jobs},
+        {row["id"]: _task(row) for row in tasks},
+        {row["id"] for row in tasks if row["holder"] == instance},
+    )
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a batch of records changes."""
+
+    instance: int
+    jobs: dict[int, JobRow]
+    tasks: dict[int, Task]
+    held: set[int]  # the tasks that the instance holds, until their end is taken
+    lines: list[Line] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    begun: list[tuple[Any, ...]] = field(default_factory=list)
+    progress: dict[int, float] = field(default_factory=dict)
+    requeued: list[tuple[Any, ...]] = field(default_factory=list)
+    ended: list[tuple[Any, ...]] = field(default_factory=list)
+    results: list[tuple[Any, ...]] = field(default_factory=list)
+    gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
+    failed: set[int] = field(default_factory=set)  # jobs that this batch fails
+    last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
+
+    def take(self, one: Record) -> bool:
+        """Accept a record; False if its fence has moved on."""
+        task = self.tasks.get(one.fence.task_id)
+        if task is None:
+            return False
+        if task.id not in self.held or task.attempt != one.fence.attempt:
+            return isinstance(one, Ended) and confirms(task, one)
+        job = self.jobs[task.job_id]
+        match one:
+            case Written():
+                line = (job.id, task.id, int(one.severity), "worker", one.message, one.at)
+                self.lines.append(line)
+            case Progressed():
+                self.progress[task.id] = one.fraction
+            case Began():
+                self.begun.append((task.id, one.at))
+                if task.attempt == 1:
+                    self._call(job, task, START, one.at)
+            case Ended():
+                self.end(job, task, one)
+        return True
+
+    def end(self, job: JobRow, task: Task, one: Ended, *, rescued: bool = False) -> None:
+        """Accept an attempt's end: the task is queued again, or over."""
+        self.held.discard(task.id)
+        if one.outcome in (Outcome.RETRY, Outcome.RELEASED) and job.wanted:
+            failures = int(one.outcome is Outcome.RETRY)
+            self._set(task, TaskState.QUEUED)
+            self.requeued.append((task.id, one.due_at or one.at, failures, int(rescued), one.error))
+            return
+        state = final_state(one.outcome)
+        self._set(task, state)
+        self.ended.append((task.id, int(state), one.at, one.error))
+        self.last[job.id] = one
+        if one.result:
+            self.results.append((job.id, task.name, dumped(one.result)))
+        if state is TaskState.COMPLETED:
+            self._call(job, task, COMPLETE, one.at)
+        if state is TaskState.FAILED:
+            self._call(job, task, FAIL, one.at, one.error or "")
+            job.failed = True
+            self.failed.add(job.id)
+        if state in (TaskState.COMPLETED, TaskState.SKIPPED):
+            self.gone.append((job.id, task.number))
+
+    def _set(self, task: Task, state: TaskState) -> None:
+        self.tasks[task.id] = replace(task, state=state)
+
+    def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
+        if job.has_lanes:
+            self.calls.append(Call(job, task.id, task.name, event, at, message))
+
+    async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:
+        """Write all that was taken, and what follows from it; counters come last."""
+        tally = Tally()
+        await self._write_tasks(connection)
+        woken = await self._let_go_on(connection, now)
+        over = await self._close(connection, tally)
+        self.lines += await conclude_jobs(connection, over, self.calls, now, tally)
+        if self.lines:
+            await connection.execute(SQL["put_lines"], *columns(self.lines, 6))
+        await put_calls(connection, self.calls)
+        await tally.write(connection, writer)
+        ended_jobs = tuple(end.fence.job_id for end in over.values())
+        return Recorded(frozenset(), ended_jobs, woken, bool(self.calls))
+
+    async def _write_tasks(self, connection: Connection) -> None:
+        progress = list(self.progress.items())
+        for name, rows, width in (
+            ("begin_tasks", self.begun, 2),
+            ("progress_tasks", progress, 2),
+            ("requeue_tasks", self.requeued, 5),
+            ("end_tasks", self.ended, 4),
+            ("put_results", self.results, 3),
+        ):
+            if rows:
+                await connection.execute(SQL[name], *columns(rows, width))
+
+    async def _let_go_on(self, connection: Connection, now: datetime) -> bool:
+        """Queue the tasks whose last need is met; whether any task was queued."""
+        rows = []
+        if self.gone:
+            rows = await connection.fetch(SQL["let_go_on"], *columns(self.gone, 2), now)
+        queued = any(row["state"] == TaskState.QUEUED for row in rows)
+        return queued or bool(self.requeued)
+
+    async def _close(self, connection: Connection, tally: Tally) -> dict[int, Ended]:
+        """Count the ended tasks off their jobs; the answer holds the last end of finished jobs."""
+        closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
+        tally.tasks.update(TaskState(row[1]) for row in self.ended)
+        if self.failed:
+            last = max(end.at for end in self.last.values())
+            rows = await connection.fetch(SQL["cancel_rest"], sorted(self.failed), last)
+            closed.update(row["job_id"] for row in rows)
+        if not closed:
+            return {}
+        rows = await connection.fetch(
+            SQL["close_tasks"],
+            *columns([(job, n, job in self.failed) for job, n in sorted(closed.items())], 3),
+        )
+        for job_id in self.failed:
+            job = self.jobs[job_id]
+            tally.jobs[job.client, job.state, False] -= 1
+            tally.jobs[job.client, job.state, True] += 1
+        return {row["id"]: self.last[row["id"]] for row in rows if row["open_tasks"] == 0}
+
+
+def _job(row: Any) -> JobRow:
+    return JobRow(
+        row["id"],
+        row["client"],
+        row["workflow"],
+        row["state"],
+        row["failed"],
+        row["content_id"],
+        row["lanes"] > 0,
+    )
+
+
+def _task(row: Any) -> Task:
+    return Task(
+        id=row["id"],
+        job_id=row["job_id"],
+        number=row["number"],
+        name=row["name"],
+        action="",
+        queue="",
+        state=TaskState(row["state"]),
+        attempt=row["attempt"],
+        failures=row["failures"],
+        rescues=row["rescues"],
+    )

@@ -1,0 +1,81 @@
+"""Rows of the database as the nouns of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from taskengine.model import Client, Job, JobState, Severity, Submission, Task, TaskState
+from taskengine.store.queries import queries
+
+Row = Any  # asyncpg.Record
+SQL = queries()
+
+
+def dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as the arrays that unnest() takes."""
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned or [[] for _ in range(width)]
+
+
+def job_of(row: Row) -> Job:
+    return Job(
+        id=row["id"],
+        client=row["client"],
+        workflow=row["workflow"],
+        state=JobState(row["state"]),
+        failed=row["failed"],
+        priority=row["priority"],
+        position=row["position"],
+        top_of_queue=row["top_of_queue"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        run_at=row["run_at"],
+        content_id=row["content_id"],
+        semaphore_url=row["semaphore_url"],
+        persist=row["persist"],
+        digest=row["digest"],
+    )
+
+
+def task_of(row: Row) -> Task:
+    return Task(
+        id=row["id"],
+        job_id=row["job_id"],
+        number=row["number"],
+        name=row["name"],
+        action=row["action"],
+        queue=row["queue"],
+        state=TaskState(row["state"]),
+        attempt=row["attempt"],
+        failures=row["failures"],
+        rescues=row["rescues"],
+        progress=row["progress"],
+        error=row["error"],
+        result=json.loads(row["result"]) if row["result"] is not None else None,
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def client_of(row: Row) -> Client:
+    return Client(row["name"], row["key_hash"], row["admin"], json.loads(row["options"]))
+
+
+Line = tuple[int, int, int, str, str, Any]  # job, task, severity, progname, message, time
+
+
+def first_lines(job_id: int, one: Submission, now: Any) -> list[Line]:
+    return [
+        (job_id, 0, int(severity), progname, message, now)
+        for severity, progname, message in one.lines
+    ]
+
+
+def visible_from(show_all: bool) -> int:
+    return int(Severity.DEBUG if show_all else Severity.INFO)

@@ -1,0 +1,97 @@
+"""Submissions: one insert for all that came together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from taskengine.model import JobState, Submission
+from taskengine.policy import initial_state
+from taskengine.store.connections import Connection
+from taskengine.store.ending import host_of
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
+
+
+async def submit(
+    connection: Connection, batch: Sequence[Submission], now: datetime, writer: int
+) -> list[int]:
+    """See Store.submit. What was recorded before, its answer lost, keeps its id."""
+    await _put_definitions(connection, batch)
+    new = {one.request_id: one for one in batch}
+    rows = await connection.fetch(
+        SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 14)
+    )
+    ids = {row["request_id"]: row["id"] for row in rows}
+    await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
+    tally = Tally()
+    for key in ids:
+        state = _state(new[key], now)
+        tally.jobs[new[key].client, int(state), state is JobState.BROKEN] += 1
+    await tally.write(connection, writer)
+    if len(ids) < len(new):
+        rows = await connection.fetch(SQL["submitted_before"], list(new))
+        ids |= {row["request_id"]: row["id"] for row in rows}
+    return [ids[one.request_id] for one in batch]
+
+
+def _state(one: Submission, now: datetime) -> JobState:
+    return initial_state(
+        refused=one.definition is None, run_at=one.run_at, gate=bool(one.semaphore_url), now=now
+    )
+
+
+def _job(one: Submission, now: datetime) -> tuple[Any, ...]:
+    state = _state(one, now)
+    return (
+        one.request_id,
+        one.client,
+        one.workflow,
+        int(state),
+        state is JobState.BROKEN,
+        one.priority,
+        one.position,
+        one.top_of_queue,
+        one.persist,
+        len(dict.fromkeys(one.urls)),
+        one.run_at,
+        one.content_id,
+        one.semaphore_url,
+        one.definition.digest if one.definition else None,
+    )
+
+
+async def _put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:
+    wanted = {one.definition.digest: one.definition for one in batch if one.definition}
+    known = await connection.fetch(SQL["known_definitions"], list(wanted))
+    missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
+    if missing:
+        rows = [(one.digest, one.name, dumped(one.content), dumped(_plan(one))) for one in missing]
+        await connection.execute(SQL["put_definitions"], *columns(rows, 4))
+
+
+def _plan(definition: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": task.name, "action": task.action, "queue": task.queue, "needs": list(task.needs)}
+        for task in definition.plan
+    ]
+
+
+async def _put_rest(
+    connection: Connection, jobs: Sequence[tuple[int, Submission]], now: datetime
+) -> None:
+    data = [
+        (job_id, dumped(one.submitted), dumped(one.parameters), dumped(one.facts))
+        for job_id, one in jobs
+    ]
+    lines = [line for job_id, one in jobs for line in first_lines(job_id, one, now)]
+    lanes = [
+        (job_id, ordinal, url, host_of(url))
+        for job_id, one in jobs
+        for ordinal, url in enumerate(dict.fromkeys(one.urls))
+    ]
+    await connection.execute(SQL["put_job_data"], *columns(data, 4))
+    await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    if lanes:
+        await connection.execute(SQL["put_lanes"], *columns(lanes, 4))

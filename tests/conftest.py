@@ -1,0 +1,95 @@
+"""Fixtures for all tests: a fake clock's start, and real databases, a fresh one for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+import trio
+import trio_asyncio
+from trio_asyncio import aio_as_trio
+
+from taskengine.embedded.postgres import embedded_postgres
+from taskengine.store.memory import MemoryStore
+from taskengine.store.migrate import upgrade
+from taskengine.store.postgres import open_postgres
+
+NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded server for the session, with a migrated database `template_te` in it."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        trio_asyncio.run(_make_template, url)
+        yield url
+        return
+    folder = tmp_path_factory.mktemp("postgres")
+    ready, done = threading.Event(), threading.Event()
+    urls: list[str] = []
+    thread = threading.Thread(target=trio.run, args=(_serve, folder, urls, ready, done))
+    thread.start()
+    try:
+        assert ready.wait(60), "the embedded server did not start"
+        trio_asyncio.run(_make_template, urls[0])
+        yield urls[0]
+    finally:
+        done.set()
+        thread.join(30)
+
+
+async def _serve(
+    folder: Path, urls: list[str], ready: threading.Event, done: threading.Event
+) -> None:
+    async with embedded_postgres(folder) as url:
+        urls.append(url)
+        ready.set()
+        await trio.to_thread.run_sync(done.wait)
+
+
+async def _make_template(url: str) -> None:
+    await _execute(url, "drop database if exists template_te", "create database template_te")
+    await upgrade(other_database(url, "template_te"))
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await aio_as_trio(asyncpg.connect)(url)
+    for statement in statements:
+        await aio_as_trio(connection.execute)(statement)
+    await aio_as_trio(connection.close)()
+
+
+def other_database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> Iterator[str]:
+    """A fresh migrated database."""
+    name = f"te_{os.getpid()}_{next(_numbers)}"
+    trio_asyncio.run(
+        _execute, postgres_server, f"create database {name} template template_te strategy file_copy"
+    )
+    # Settings of a role belong to a database: the template's do not come along.
+    url = other_database(postgres_server, name)
+    trio_asyncio.run(upgrade, url)
+    yield url
+    trio_asyncio.run(_execute, postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def postgres_store(database_url):
+    async with trio_asyncio.open_loop(), open_postgres(database_url, connections=4) as store:
+        yield store
+
+
+@pytest.fixture
+def memory_store() -> MemoryStore:
+    return MemoryStore()
