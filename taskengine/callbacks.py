@@ -76,8 +76,10 @@ def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[Json
     if content is None:
         return {}, []
     workflow = Workflow.from_content(content)
-    results = {task.name: task.result or {} for task in details.tasks}
-    names = scope(details.parameters, results, job_scope(details.job), details.facts)
+    results = {task.name: task.result for task in details.tasks if task.result is not None}
+    names = scope(
+        details.parameters, results, job_scope(details.job), details.facts, workflow.names
+    )
     extras: JsonObject = {}
     problems = []
     for key, template in workflow.callback.items():

@@ -60,6 +60,9 @@ class Configuration(BaseSettings):
         ("127.0.0.0/8", "::1/128"),
         description="private networks and hosts that callbacks, gates and sources may reach",
     )
+    commands: dict[str, list[str]] = Field(
+        {}, description="what process.run may run: a name and the words that it stands for"
+    )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
     storage: StorageDefaults = Field(default_factory=StorageDefaults)
 

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -22,18 +23,19 @@ from jinja2.sandbox import SandboxedEnvironment
 from taskengine.model import Json, TaskEngineError
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
+Found = Iterator[tuple[Path, str]]  # problems in a document: where, and what
 
 MAX_TEMPLATE = 10_000  # characters
 MAX_RESULT = 4 * 1024 * 1024  # characters and values
-METHODS = frozenset(  # none of them makes much of little
+METHODS = (  # of strings, objects and arrays; none makes much of little
     "capitalize casefold count endswith find get index isalnum isalpha isdigit items keys lower "
     "lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split splitlines "
-    "startswith strip title upper values".split()  # noqa: SIM905
+    "startswith strip title upper values"
 )
 FILTERS = (
     "abs capitalize count d default first float int items last length list lower map max min "
     "reject rejectattr reverse round select selectattr sort sum title trim unique upper"
-).split()  # noqa: SIM905
+)
 
 
 class TemplateError(TaskEngineError):
@@ -80,6 +82,26 @@ def names_used(template: Json) -> set[str]:
 def tasks_used(template: Json) -> set[str]:
     """The tasks whose results it looks up, by `tasks.<name>` or `tasks["<name>"]`."""
     return {name for _, text in strings(template) for name in _compiled(text).tasks}
+
+
+def problems(template: Json, known: set[str], before: set[str] | None, place: Path) -> Found:
+    """Syntax and names. `before`: the tasks whose results are there; None: that is not known."""
+    for path, text in strings(template, place):
+        try:
+            names, tasks = names_used(text), tasks_used(text)
+        except TemplateError as error:
+            yield path, str(error)
+            continue
+        for name in sorted(names - known):
+            yield path, f"{text}: there is no parameter {name!r}{like(name, known)}"
+        for name in sorted(tasks - before if before is not None else ()):
+            yield path, f"{text}: no task {name!r} always goes before{like(name, before or ())}"
+
+
+def like(name: str, names: Iterable[str]) -> str:
+    """A guess at what was meant, for the end of a message."""
+    close = get_close_matches(name, [*names], n=1)
+    return f"; is {close[0]!r} meant?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +251,7 @@ class _Sandbox(SandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        return isinstance(obj, str | dict | list) and attr in METHODS
+        return isinstance(obj, str | dict | list) and attr in METHODS.split()
 
     def wrap_str_format(self, value: Any) -> None:
         """No str.format: a width in it can be any number."""
@@ -244,7 +266,7 @@ class _Sandbox(SandboxedEnvironment):
 def _environment() -> _Sandbox:
     sandbox = _Sandbox(undefined=_NamedUndefined, keep_trailing_newline=True, cache_size=0)
     own: dict[str, Callable[..., Any]] = {"join": _join, "replace": _replace, "string": _text}
-    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS} | own
+    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS.split()} | own
     sandbox.globals = {}
     return sandbox
 

@@ -1,1 +1,263 @@
-"""Workflows as data, and what is planned from them."""
+"""Workflows as data: what a job keeps of its definition, and what is rendered from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from jsonschema import Draft202012Validator
+
+from taskengine.model import Definition, Json, JsonObject, NotFound, PlannedTask
+from taskengine.parameters import dotted, explained, secret_names
+from taskengine.templates import Found, Path, TemplateError, evaluate, like
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a task is tried again and when; None is what the settings say."""
+
+    limit: int | None = None
+    delay: float | None = None  # seconds
+    backoff: float = 1.0  # the delay's factor from one try to the next
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTemplate:
+    """A task as its file has it. `needs` None: the task before it."""
+
+    name: str
+    action: str
+    queue: str = "work"
+    needs: tuple[str, ...] | None = None
+    with_: JsonObject = field(default_factory=dict)
+    when: Json = True
+    retry: Retry = Retry()
+    timeout: float | None = None  # seconds
+
+    @classmethod
+    def from_content(cls, content: JsonObject) -> TaskTemplate:
+        needs = content.get("needs")
+        return cls(
+            name=content["name"],
+            action=content["action"],
+            queue=content.get("queue", "work"),
+            needs=None if needs is None else tuple(needs),
+            with_=content.get("with", {}),
+            when=content.get("when", True),
+            retry=Retry(**content.get("retry", {})),
+            timeout=content.get("timeout"),
+        )
+
+    @property
+    def content(self) -> JsonObject:
+        """Every key, so that equal tasks have equal content; but `needs` only where it is given."""
+        retry = {
+            "limit": self.retry.limit,
+            "delay": self.retry.delay,
+            "backoff": self.retry.backoff,
+        }
+        return {
+            "name": self.name,
+            "action": self.action,
+            "queue": self.queue,
+            **({} if self.needs is None else {"needs": list(self.needs)}),
+            "with": self.with_,
+            "when": self.when,
+            "retry": retry,
+            "timeout": self.timeout,
+        }
+
+    def wanted(self, scope: Mapping[str, Json]) -> bool:
+        """Whether `when` lets it run: what is empty, zero, false or null does not."""
+        return bool(evaluate(self.when, scope))
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A resolved workflow. `client` is whose definition it is; None: everybody's."""
+
+    name: str
+    tasks: tuple[TaskTemplate, ...]
+    summary: str = ""
+    parameters: JsonObject = field(default_factory=lambda: {"type": "object"})
+    callback: JsonObject = field(default_factory=dict)
+    clips: JsonObject | None = None
+    client: str | None = None
+
+    @classmethod
+    def from_content(cls, content: JsonObject) -> Workflow:
+        """From a checked file, or from what a job keeps."""
+        return cls(
+            name=content["workflow"],
+            tasks=tuple(map(TaskTemplate.from_content, content["tasks"])),
+            summary=content.get("summary", ""),
+            parameters=content.get("parameters", {"type": "object"}),
+            callback=content.get("callback", {}),
+            clips=content.get("clips"),
+            client=content.get("client"),
+        )
+
+    @property
+    def content(self) -> JsonObject:
+        """All of it as JSON; from_content() makes the same workflow of it again."""
+        return {
+            "workflow": self.name,
+            "client": self.client,
+            "summary": self.summary,
+            "parameters": self.parameters,
+            "tasks": [task.content for task in self.tasks],
+            "callback": self.callback,
+            "clips": self.clips,
+        }
+
+    @cached_property
+    def definition(self) -> Definition:
+        content = self.content
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        return Definition(digest, self.name, content, self._plan())
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The names of the parameters that nobody may read."""
+        return secret_names(self.parameters)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tasks, in order."""
+        return tuple(task.name for task in self.tasks)
+
+    def task(self, name: str) -> TaskTemplate:
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise NotFound(f"workflow {self.name} has no task {name}")
+
+    def needs(self, index: int) -> tuple[str, ...]:
+        """The names of the tasks directly before a task."""
+        before = self.names[max(0, index - 1) : index]
+        given = self.tasks[index].needs
+        return before if given is None else given
+
+    def _plan(self) -> tuple[PlannedTask, ...]:
+        place = {name: index for index, name in enumerate(self.names)}
+        return tuple(
+            PlannedTask(task.name, task.action, task.queue, tuple(place[n] for n in self.needs(i)))
+            for i, task in enumerate(self.tasks)
+        )
+
+
+def scope(
+    parameters: JsonObject,
+    results: Mapping[str, JsonObject],
+    job: JsonObject,
+    client: JsonObject,
+    tasks: Iterable[str] = (),
+) -> JsonObject:
+    """What templates see. Of `tasks`, those without a result (skipped ones) are empty objects."""
+    known: JsonObject = {name: {} for name in tasks} | dict(results)
+    return {**parameters, "tasks": known, "job": job, "client": client}
+
+
+def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> JsonObject:
+    """What the job callback has besides. A key whose tasks did not run is left out."""
+    extras: JsonObject = {}
+    for key, template in workflow.callback.items():
+        try:
+            extras[key] = evaluate(template, scope)
+        except TemplateError:  # a job that ends early has to report all the same
+            continue
+    return extras
+
+
+# What a file has to be
+
+WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+SHAPE: JsonObject = {  # of a workflow file
+    "type": "object",
+    "required": ["workflow", "tasks"],
+    "additionalProperties": False,
+    "properties": {
+        "workflow": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
+        "summary": {"type": "string"},
+        "parameters": {"type": "object", "properties": {"type": {"const": "object"}}},
+        "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
+        "callback": {"type": "object"},
+        "clips": {
+            "type": "object",
+            "required": ["from", "start", "end"],
+            "additionalProperties": False,
+            "properties": {key: {"type": "string"} for key in ("from", "start", "end")},
+        },
+    },
+    "$defs": {
+        "task": {
+            "type": "object",
+            "required": ["name", "action"],
+            "additionalProperties": False,
+            "properties": {
+                "name": WORD,
+                "action": {"type": "string"},
+                "queue": {"enum": ["work", "windows_capture"]},
+                "needs": {"type": "array", "items": {"type": "string"}},
+                "with": {"type": "object"},
+                "when": {"type": ["boolean", "string"]},
+                "retry": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "limit": {"type": "integer", "minimum": 0},
+                        "delay": {"type": "number", "minimum": 0},
+                        "backoff": {"type": "number", "minimum": 1},
+                    },
+                },
+                "timeout": {"type": "number", "exclusiveMinimum": 0},
+            },
+        }
+    },
+}
+
+
+def misshapen(content: Json) -> Found:
+    """Keys and types. A problem that the schema finds several times over is told once."""
+    seen = set()
+    for error in Draft202012Validator(SHAPE).iter_errors(content):
+        for path, text in explained(error, SHAPE):
+            if (path, text) not in seen:
+                seen.add((path, text))
+                yield path, f"{dotted(path) or 'the file'}: {text}"
+
+
+def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, set[str]]]:
+    """Names and needs of tasks. Returns for each task those that always go before it."""
+    wrong = list(_wrong_names(workflow))
+    yield from wrong
+    if wrong:
+        return {}
+    names = workflow.names
+    graph = {name: workflow.needs(index) for index, name in enumerate(names)}
+    before: dict[str, set[str]] = {}
+    try:
+        for name in TopologicalSorter(graph).static_order():
+            before[name] = {*graph[name]}.union(*(before[need] for need in graph[name]))
+    except CycleError as error:
+        circle = error.args[1]
+        named = next(name for name in circle if workflow.task(name).needs)
+        text = f"needs: a circle: {' → '.join(circle)}"
+        yield ("tasks", names.index(named), "needs"), text
+    return before
+
+
+def _wrong_names(workflow: Workflow) -> Found:
+    names = workflow.names
+    for index, task in enumerate(workflow.tasks):
+        if task.name in names[:index]:
+            yield ("tasks", index, "name"), f"there is another task {task.name!r}"
+        for place, need in enumerate(task.needs or ()):
+            if need not in names:
+                where = ("tasks", index, "needs", place)
+                yield where, f"needs: there is no task {need!r}{like(need, names)}"

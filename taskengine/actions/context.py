@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
+from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.process import OnLine, run_process
 from taskengine.storage import Folder, clean_folder
@@ -30,6 +33,9 @@ class Context:
     write: Callable[[Severity, str], Awaitable[None]]
     report: Callable[[float], Awaitable[None]]
     confirm: Callable[[], Awaitable[None]]  # raises FenceMoved; call it before publishing
+    keys: KeyStore  # content keys of assets
+    http: httpx.AsyncClient  # checks the addresses it reaches
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
 
     @property
     def key(self) -> str:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from taskengine.actions.context import Context
+from taskengine.actions.keys import key_store
 from taskengine.actions.registry import action
-from taskengine.media.naming import Tag
+from taskengine.media.naming import Tag, parse_name
+from taskengine.media.sets import SetName, make_missing_set
 from taskengine.media.switching import plan_switch
-from taskengine.model import JsonObject
+from taskengine.media.tools import Bench
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import Folder
+
+
+class Prepared(BaseModel):
+    """What drm.prepare_switch hands to drm.rename_manifests; names are those in the folder."""
+
+    direction: Tag
+    names: list[tuple[str, str]]  # old and new, in the order of renaming
+    active_manifest: str
+    manifests: list[str]  # of the set that is active afterwards
+    missing: Tag | None  # the kind that has to be made first
 
 
 @action("drm.prepare_switch")
@@ -17,13 +33,14 @@ async def prepare_switch(
     switch = plan_switch(content_id, files, drm=bool(drm), epoch=context.epoch, guid=context.guid)
     for severity, line in switch.lines(folder):
         await context.write(severity, line)
-    return {
-        "direction": switch.direction,
-        "names": [list(pair) for pair in switch.renames],
-        "active_manifest": switch.active_manifest,
-        "manifests": list(switch.manifests),
-        "missing": switch.missing,
-    }
+    prepared = Prepared(
+        direction=switch.direction,
+        names=switch.renames,
+        active_manifest=switch.active_manifest,
+        manifests=list(switch.manifests),
+        missing=switch.missing,
+    )
+    return prepared.model_dump(mode="json")
 
 
 @action("drm.rename_manifests")
@@ -32,27 +49,52 @@ async def rename_manifests(
     *,
     storage: str,
     folder: str,
-    names: list[tuple[str, str]],
-    active_manifest: str,
-    manifests: list[str],
     content_id: str,
-    missing: Tag | None = None,
-    drm: list[str] | None = None,
+    switch: Prepared,
+    drm: list[str],
     cpix: bool = False,
     root: str = "output_root",
 ) -> JsonObject:
     """Carry out a prepared switch, after making the set of manifests that it misses."""
     opened = await context.open_folder(storage, root, folder)
-    if missing:
-        manifests = await _make(
-            context, opened, content_id, missing, active_manifest, drm or [], cpix
-        )
+    names = switch.manifests
+    if switch.missing:
+        names = await _make_set(context, opened, content_id, switch, drm, cpix=cpix)
     await context.confirm()
-    for old, new in names:
+    for old, new in switch.names:
         await opened.rename(old, new)
-    label = opened.storage.label
-    await context.info(f"{label} folder: {opened.complete}, Active Manifest {active_manifest}")
-    return {
-        "active_manifest": opened.name_of(active_manifest),
-        "files": [opened.name_of(name) for name in manifests],
-    }
+    active = switch.active_manifest
+    await context.info(
+        f"{opened.storage.label} folder: {opened.complete}, Active Manifest {active}"
+    )
+    files = [opened.name_of(name) for name in names]
+    return {"active_manifest": opened.name_of(active), "files": files}
+
+
+async def _make_set(
+    context: Context,
+    folder: Folder,
+    content_id: str,
+    switch: Prepared,
+    drm: list[str],
+    *,
+    cpix: bool,
+) -> list[str]:
+    """Make the set that is missing and publish it, its main manifest last; returns its files."""
+    said = parse_name(content_id, switch.active_manifest)
+    if cpix and switch.missing == "drm":
+        raise PermanentFailure("cpix: keys from a CPIX document are not available yet")
+    if said is None:
+        raise PermanentFailure(f"{switch.active_manifest}: no manifest of {content_id}")
+    made = await make_missing_set(
+        Bench(context.run, context.scratch),
+        folder,
+        SetName(content_id, said.tag, said.guid),
+        guid=context.guid,
+        drm=drm,
+        keys=key_store(context),
+    )
+    await context.confirm()
+    for file in made.files:
+        await folder.put(made.folder / file, file)
+    return [*reversed(made.manifests), *made.media]

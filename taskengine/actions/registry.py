@@ -76,7 +76,7 @@ def _modules() -> Iterator[ModuleType]:
 
 
 def _arguments(name: str, function: Callable[..., Any]) -> type[BaseModel]:
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {
         parameter.name: (
             hints[parameter.name],

@@ -73,7 +73,7 @@ class LocalStorage:
                 path = Path(top, name)
                 if name.startswith(TEMPORARY) or (path.is_symlink() and not self._allows(path)):
                     continue
-                with suppress(FileNotFoundError):  # gone since, or a link to nothing
+                with suppress(OSError):  # gone since, or a link to nothing or to itself
                     state = path.stat()
                     if S_ISREG(state.st_mode):
                         yield StoredFile(path.relative_to(folder).as_posix(), state.st_size)
@@ -117,7 +117,7 @@ class LocalStorage:
     def _prune(self, folder: Path) -> None:
         roots = self._resolved()
         with suppress(OSError):  # not empty
-            while self._allows(folder) and folder not in roots:
+            while folder not in roots:
                 folder.rmdir()
                 folder = folder.parent
 

@@ -153,14 +153,12 @@ def test_a_switch_given_up_halfway_leaves_a_main_manifest_and_is_mended_by_the_n
     assert active(after) == (active(whole) if plan.direction == expected else active(folder))
 
 
-@given(assets(), assets())
-def test_where_both_kinds_are_active_the_clear_one_is_parked(one, other):
-    folder = one | other
-    if kinds(folder) == {"drm", "nodrm"}:
-        after = rename(folder, switch(folder).renames)
-        assert kinds(after) == {"drm"}
-        drm = {n.guid for file in folder if (n := parse_name(C, file)) and n.active}
-        assert stems(after) <= drm
+@given(assets(active=("drm",)), assets(active=("nodrm",)))
+def test_where_both_kinds_are_active_the_clear_one_is_parked(with_drm, clear):
+    folder = with_drm | clear
+    after = rename(folder, switch(folder).renames)
+    assert active(after) == active(with_drm)
+    assert stems(after) == stems(with_drm)
 
 
 def test_drm_goes_on_where_nothing_is_active():
@@ -223,3 +221,18 @@ def test_the_log_says_what_happens_where_only_parking_is_left():
     lines = [line for _, line in switch(folder).lines("d")]
     assert lines[0] == "switching to DRM manifest"
     assert len(lines) == 2
+
+
+def test_several_active_sets_of_a_kind_are_all_parked():
+    clear = a_set("nodrm", SLOTS["nodrm"]) | a_set("nodrm", SLOTS["nodrm"])
+    folder = clear | a_set("drm", SLOTS["drm"], 1500000000)
+    after = rename(folder, switch(folder).renames)
+    assert kinds(after) == {"drm"}
+    assert len(after) == len(folder)
+
+
+def test_companions_alone_make_no_kind_active():
+    folder = a_set("drm", SLOTS["drm"]) | a_set("nodrm", [(False, "m3u8")])
+    plan = switch(folder)
+    assert plan.direction == plan.missing == "nodrm"
+    assert kinds(rename(folder, plan.renames)) == set()

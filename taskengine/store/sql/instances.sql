@@ -1,3 +1,6 @@
+-- name: time
+select clock_timestamp() as time
+
 -- name: join_instance
 insert into instances (name, joined_at) values ($1, $2) returning id
 

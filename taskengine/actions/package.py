@@ -1,0 +1,81 @@
+"""Packaging tracks: sets of manifests, and the MP4 on demand."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from taskengine.actions.context import Context
+from taskengine.actions.materials import bench_of, gather, stage
+from taskengine.actions.registry import action
+from taskengine.media.keys import AssetKeys, asset_name, keys_for
+from taskengine.media.mp4 import make_mp4
+from taskengine.media.naming import Tag
+from taskengine.media.sets import SetName, build_set
+from taskengine.model import JsonObject, PermanentFailure
+
+
+@action("package.set")
+async def package_set(
+    context: Context,
+    *,
+    content_id: str,
+    tag: Tag,
+    active: Tag,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    target: dict[str, str],
+    drm: list[str] | None = None,
+    trickplay: bool = False,
+    retries: int = 0,
+) -> JsonObject:
+    """Package tracks with one kind of manifests; places are {storage, root, folder}."""
+    opened = await context.open_folder(**source)
+    gathered = await gather(context, tracks, opened, retries)
+    await context.progress(0.2)
+    keys = await _keys(context, content_id, target) if tag == "drm" else None
+    epoch = None if tag == active else context.epoch
+    name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
+    made = await build_set(
+        bench_of(context),
+        gathered,
+        name,
+        guid=context.guid,
+        drm=drm or [],
+        keys=keys,
+        trickplay=trickplay,
+    )
+    await context.progress(0.8)
+    staged = await stage(context, (made.folder / file for file in made.files))
+    return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": epoch is None}
+
+
+@action("package.mp4")
+async def create_mp4(
+    context: Context,
+    *,
+    mp4_filename: str,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    mezzanine: bool = False,
+    retries: int = 0,
+) -> JsonObject:
+    """Make an MP4 of the best tracks, or of all (`mezzanine`)."""
+    target = context.scratch / "out.mp4"
+    gathered = await gather(context, tracks, await context.open_folder(**source), retries)
+    await make_mp4(
+        bench_of(context), gathered, target, mezzanine=mezzanine, on_progress=context.progress
+    )
+    return await stage(context, [target.rename(context.scratch / plain_name(mp4_filename))])
+
+
+def plain_name(name: str) -> str:
+    """A file name that leads into no other folder. Raises PermanentFailure."""
+    if not name or name in (".", "..") or PurePosixPath(name).name != name or "\0" in name:
+        raise PermanentFailure(f"expected a file name without a folder: {name!r}")
+    return name
+
+
+async def _keys(context: Context, content_id: str, target: dict[str, str]) -> AssetKeys:
+    """Those of the asset, stored before anything is encrypted with them."""
+    folder = await context.open_folder(**target)
+    return await keys_for(context.keys, asset_name(folder, content_id))

@@ -1,0 +1,125 @@
+"""The last step of packaging: from the workspace into the asset's folder."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.registry import action
+from taskengine.media.naming import ManifestName, parked_name, parse_name
+from taskengine.model import Json, JsonObject, PermanentFailure
+from taskengine.storage import FileNotStored, Folder
+
+LAST: Final = (".m3u8", ".mpd", ".m3u8.drm", ".mpd.drm", ".m3u8.nodrm", ".mpd.nodrm",
+               ".drm", ".nodrm", ".ism")  # fmt: skip
+
+
+@action("package.publish")
+async def publish(
+    context: Context,
+    *,
+    content_id: str,
+    target: dict[str, str],
+    packages: list[JsonObject],
+    metadata: JsonObject,
+) -> JsonObject:
+    """Move what earlier tasks made into the target folder, media first, manifests last."""
+    folder = await context.open_folder(**target)
+    staged = [
+        (package["staged"], file) for package in packages if package for file in package["files"]
+    ]
+    manifest = next((p["manifest"] for p in packages if p.get("active")), None)
+    if manifest is None:
+        raise PermanentFailure(f"{content_id}: no manifest was made")
+    names = [name for _, name in staged]
+    record = await _record(context, content_id, manifest, names, metadata)
+    old = await _earlier(content_id, folder, names)
+    await context.confirm()
+    await folder.put(record, record_name := f"{content_id}.json")
+    for number, (stage, name) in enumerate(sorted(staged, key=_order)):
+        await _move(context, context.workspace.below(stage), folder, name)
+        await context.progress((number + 1) / len(staged))
+    await _park(context, content_id, folder, old)
+    label = folder.storage.label
+    await context.info(f"{label} folder: {folder.complete}, Active Manifest {manifest}")
+    return {
+        "manifest": folder.name_of(manifest),
+        "files": [folder.name_of(name) for name in [*names, record_name]],
+    }
+
+
+def without_nulls(value: Json) -> Json:
+    """The same without members that are null, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value if item is not None]
+    return value
+
+
+async def _record(
+    context: Context, content_id: str, manifest: str, names: list[str], metadata: JsonObject
+) -> Path:
+    job = context.attempt.job
+    event = {
+        "content_id": content_id,
+        "workflow": job.workflow,
+        "job_id": str(job.id),
+        "client": job.client,
+        "created_at": datetime.fromtimestamp(context.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "manifest": manifest,
+        "files": names,
+        **metadata,
+    }
+    path = context.scratch / "record.json"
+    text = json.dumps(without_nulls(event), indent=2, ensure_ascii=False)
+    await trio.Path(path).write_text(f"{text}\n")
+    return path
+
+
+def _order(item: tuple[str, str]) -> tuple[int, str]:
+    """Whoever finds a manifest finds what it names; the server manifest makes a set active."""
+    name = item[1]
+    ranks = [rank for rank, suffix in enumerate(LAST) if name.endswith(suffix)]
+    return (ranks[-1] + 1 if ranks else 0, name)
+
+
+async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> None:
+    if stage.storage is folder.storage:
+        await folder.storage.move(stage.name_of(name), folder.name_of(name))
+        return
+    local = context.scratch / "moving"
+    await stage.fetch(name, local)
+    await folder.put(local, name)
+
+
+async def _earlier(content_id: str, folder: Folder, names: list[str]) -> list[str]:
+    """Active manifests of an earlier job on the same asset."""
+    try:
+        files = [file.name for file in await folder.list()]
+    except FileNotStored:
+        return []
+    parsed = {file: parse_name(content_id, file) for file in files if file not in names}
+    return [file for file, said in parsed.items() if said is not None and said.active]
+
+
+async def _park(context: Context, content_id: str, folder: Folder, old: list[str]) -> None:
+    """Park them as of a second before this job, whose own parked set is the newest (A58)."""
+    for file in sorted(old, key=lambda name: not name.endswith(".ism")):
+        said = parse_name(content_id, file)
+        assert isinstance(said, ManifestName)
+        new = parked_name(
+            content_id,
+            said.tag,
+            context.epoch - 1,
+            context.guid(f"parked-{said.guid}"),
+            said.extension,
+            aes=said.aes,
+        )
+        await folder.rename(file, new)
+        await context.info(f"De-activating {folder.name_of(file)}. New name: {new}")

@@ -1,0 +1,63 @@
+"""Pictures of an asset."""
+
+from __future__ import annotations
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.materials import bench_of, gather, stage
+from taskengine.actions.package import plain_name
+from taskengine.actions.registry import action
+from taskengine.media.thumbnail import seconds, sprite, still
+from taskengine.model import JsonObject, PermanentFailure
+
+
+@action("thumbnail.still")
+async def create_thumbnail(
+    context: Context,
+    *,
+    filename_prefix: str,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    thumbnail_time: float | str = 0,
+    retries: int = 0,
+) -> JsonObject:
+    """Make one still image of the best video, `<prefix>_thumbnail.jpg`."""
+    position = seconds(thumbnail_time)
+    best, _ = _videos(tracks)
+    [track] = await gather(context, [best], await context.open_folder(**source), retries)
+    if position >= track.duration:
+        await context.warn(f"thumbnail_time {thumbnail_time} lies behind the end: last keyframe")
+    target = context.scratch / plain_name(f"{filename_prefix}_thumbnail.jpg")
+    await still(bench_of(context), track, position, target)
+    return await stage(context, [target])
+
+
+@action("thumbnail.preview")
+async def preview_thumbnails(
+    context: Context,
+    *,
+    filename_prefix: str,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    interval: float = 10,
+    retries: int = 0,
+) -> JsonObject:
+    """Make a sprite of previews and its WebVTT, `<prefix>_sprite.jpg` and `.vtt`."""
+    if not interval > 0:
+        raise PermanentFailure(f"preview_thumbnails_interval: expected more than 0: {interval}")
+    _, lowest = _videos(tracks)
+    [track] = await gather(context, [lowest], await context.open_folder(**source), retries)
+    image = context.scratch / plain_name(f"{filename_prefix}_sprite.jpg")
+    text = await sprite(bench_of(context), track, interval, image, on_progress=context.progress)
+    map_file = image.with_suffix(".vtt")
+    await trio.Path(map_file).write_text(text)
+    return await stage(context, [image, map_file])
+
+
+def _videos(tracks: list[JsonObject]) -> tuple[JsonObject, JsonObject]:
+    """The best and the lowest rendition, of tracks with the best first."""
+    videos = [track for track in tracks if track.get("type") == "video"]
+    if not videos:
+        raise PermanentFailure("there is no video to take a picture of")
+    return videos[0], videos[-1]

@@ -1,0 +1,126 @@
+"""From a folder of source files to the tracks of an asset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from taskengine.actions.context import Context
+from taskengine.actions.inspection import CAPTIONS, ENCODABLE, MEDIA, Inspector, suffix
+from taskengine.actions.registry import action
+from taskengine.media.properties import apply_track_properties
+from taskengine.media.sets import plan_sets
+from taskengine.media.tracks import Track, arrange, longest
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import FileNotStored
+
+REFUSED: Final = {  # without them the result would be wrong
+    "cpix": "keys from a CPIX document are not available yet",
+    "encrypt_ismv": "encryption at rest is not available",
+}
+MISSING: Final = {  # the result is whole without them
+    "create_dref": "no dref MP4 is made: the MP4 on demand and the tracks hold their media",
+    "combine_sources": "tracks stay in files of their own, which the manifests name",
+    "encoding_profile": "renditions are H.264 all the same",
+    "trickplay_thumbnails": "no thumbnail track is made for trickplay, keyframe tracks are",
+}
+QUIET: Final = frozenset({"create_dref", "combine_sources"})  # true by default
+
+
+@action("vodstream.get_filenames")
+async def get_filenames(context: Context, *, source: dict[str, str]) -> JsonObject:
+    """List the source folder; an empty or absent one fails the job at once."""
+    folder = await context.open_folder(**source)
+    try:
+        files = await folder.list()
+    except FileNotStored as missing:
+        raise PermanentFailure(str(missing)) from missing
+    if not files:
+        raise PermanentFailure(f"{folder.complete} is empty")
+    return {"folder": folder.complete, "files": [file.name for file in files]}
+
+
+@action("vodstream.inspect_source")
+async def inspect_source(
+    context: Context,
+    *,
+    source: dict[str, str],
+    files: list[str],
+    drm: list[str],
+    enable_drm: bool = True,
+    all_audio_tracks: bool = True,
+    encode_source: bool = False,
+    file_properties: JsonObject | None = None,
+    track_properties: list[JsonObject | None] | None = None,
+    options: JsonObject | None = None,
+    retries: int = 0,
+) -> JsonObject:
+    """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
+    await _check_options(context, options or {})
+    media = _media_files(files, encode_source=encode_source)
+    inspector = Inspector(context, await context.open_folder(**source), retries, encode_source)
+    tracks: list[Track] = []
+    for number, name in enumerate(media):
+        tracks += await inspector.tracks_of(number, name, file_properties or {})
+        await context.progress((number + 1) / (len(media) + 1))
+    tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
+    tracks = apply_track_properties(tracks, *(track_properties or []))
+    if all(track.type != "video" for track in tracks):
+        raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
+    for track in tracks:
+        await context.info(_described(track))
+    plan = plan_sets(drm, enable_drm=enable_drm)
+    return {
+        "duration": round(longest(tracks), 3),
+        "tracks": [track.to_json() for track in await inspector.placed(tracks)],
+        "clear": plan.clear,
+        "drm": list(plan.drm),
+        "active": plan.active,
+    }
+
+
+@action("vodstream.delete_source")
+async def delete_source(
+    context: Context, *, source: dict[str, str], files: list[str], delivered: list[str]
+) -> JsonObject:
+    """Delete the source files, but for those that the job itself has put in their place."""
+    folder = await context.open_folder(**source)
+    await context.confirm()
+    deleted = [name for name in files if folder.name_of(name) not in delivered]
+    for name in deleted:
+        try:
+            await folder.delete(name)
+        except FileNotStored:
+            await context.debug(f"{name} is gone already")
+    return {"files": [folder.name_of(name) for name in deleted]}
+
+
+async def _check_options(context: Context, options: JsonObject) -> None:
+    for name, why in REFUSED.items():
+        if options.get(name):
+            raise PermanentFailure(f"{name}: {why}")
+    for name, why in MISSING.items():
+        if options.get(name):
+            await (context.debug if name in QUIET else context.warn)(f"{name}: {why}")
+
+
+def _media_files(files: Sequence[str], *, encode_source: bool) -> list[str]:
+    media = [name for name in files if suffix(name) in MEDIA | CAPTIONS]
+    encodable = [name for name in media if suffix(name) in ENCODABLE]
+    if encode_source and len(encodable) != 1:
+        raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
+    if all(suffix(name) in CAPTIONS for name in media):
+        raise PermanentFailure(f"no media file among: {', '.join(files)}")
+    return media
+
+
+def _described(track: Track) -> str:
+    match track.type:
+        case "video":
+            shape = f"{track.width}x{track.height}, {track.frame_rate:g} frames/s"
+        case "audio":
+            shape = f"{track.language}, {track.channels} channels"
+        case _:
+            shape = track.language
+    rate = f", {track.bitrate // 1000} kbit/s" if track.bitrate else ""
+    return f"Track {track.name}: {track.codec}, {shape}{rate}, from {track.file}"

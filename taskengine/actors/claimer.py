@@ -1,0 +1,59 @@
+"""Claimers: one for each queue, taking as many tasks as there are idle workers."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from taskengine.actors.roster import Roster
+from taskengine.messages import Wake
+from taskengine.model import Attempt
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Dismissed, Store
+
+LOOK = 2.0  # seconds between looks without a hint, jittered
+
+
+@dataclass(slots=True)
+class Claimer:
+    """Hands claimed tasks to the workers at its desk, a mailbox without room."""
+
+    queue: str
+    store: Store
+    roster: Roster
+    now: Now
+    actions: Collection[str]
+    desk: Mailbox[Attempt]
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        patience = 0.0
+        with suppress(trio.EndOfChannel):
+            while True:
+                await mailbox.collect(patience)
+                patience = await self._claim() if not mailbox.closing else LOOK
+        self.desk.address.close()
+
+    async def _claim(self) -> float:
+        """Claim for the idle workers; how long to wait, in seconds, before looking again."""
+        patience = LOOK * random.uniform(0.7, 1.3)
+        while idle := self.desk.readers:
+            try:
+                claimed = await self.store.claim(
+                    self.roster.instance, self.queue, self.actions, idle, uuid.uuid4(), self.now()
+                )
+            except Dismissed:
+                return patience  # presence joins anew
+            for attempt in claimed.attempts:
+                await self.desk.address.tell(attempt)
+            if len(claimed.attempts) < idle:
+                if claimed.next_due is not None:
+                    ahead = (claimed.next_due - self.now()).total_seconds()
+                    return max(0.0, min(patience, ahead))
+                return patience
+        return patience

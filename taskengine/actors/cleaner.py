@@ -1,0 +1,54 @@
+"""Cleaner: removes the workspaces of jobs that have ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from taskengine.messages import Wake
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.storage import FileNotStored, Folder
+from taskengine.store import Store
+
+logger = logging.getLogger(__name__)
+
+LOOK = 300.0  # seconds between looks without a hint, jittered
+BATCH = 500  # jobs asked for at once
+
+
+@dataclass(slots=True)
+class Cleaner:
+    store: Store
+    workspaces: Folder
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self._sweep()
+                await mailbox.collect(LOOK * random.uniform(0.7, 1.3))
+
+    async def _sweep(self) -> None:
+        jobs = sorted(await self._jobs())
+        for start in range(0, len(jobs), BATCH):
+            batch = jobs[start : start + BATCH]
+            for job_id in sorted(set(batch) - await self.store.unfinished(batch)):
+                await self._remove(job_id)
+
+    async def _jobs(self) -> set[int]:
+        """The jobs that have a workspace with something in it."""
+        try:
+            files = await self.workspaces.list()
+        except FileNotStored:
+            return set()
+        names = {file.name.partition("/")[0] for file in files}
+        return {int(name) for name in names if name.isdigit()}
+
+    async def _remove(self, job_id: int) -> None:
+        try:
+            await self.workspaces.below(str(job_id)).clear()
+        except OSError as error:
+            logger.warning("the workspace of job %d stays for now: %s", job_id, error)

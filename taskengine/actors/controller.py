@@ -1,0 +1,43 @@
+"""Controller: admits queued jobs as far as the slots reach. Several are safe by construction."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from taskengine.actors.roster import Roster
+from taskengine.messages import Wake
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Dismissed, Store
+
+LOOK = 5.0  # seconds between looks without a hint, jittered
+BATCH = 500  # jobs in one admission
+
+
+@dataclass(slots=True)
+class Controller:
+    store: Store
+    roster: Roster
+    now: Now
+    admitted: Callable[[], None]  # there are new tasks
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self._admit()
+                await mailbox.collect(LOOK * random.uniform(0.7, 1.3))
+
+    async def _admit(self) -> None:
+        number = BATCH
+        while number == BATCH:
+            try:
+                number = await self.store.admit(self.roster.instance, self.now(), BATCH)
+            except Dismissed:
+                return  # presence joins anew
+            if number:
+                self.admitted()

@@ -1,0 +1,160 @@
+"""Couriers: deliver the outbox, in order for each job and URL, many receivers at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+import trio
+
+from taskengine import signing
+from taskengine.actors.roster import Roster
+from taskengine.callbacks import sent_at
+from taskengine.messages import Wake
+from taskengine.model import Callback, Delivery, Lane
+from taskengine.outbound import AddressRefused
+from taskengine.policy import callback_retry_at
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Dismissed, Store
+from taskengine.store.ending import host_of
+
+logger = logging.getLogger(__name__)
+
+LOOK = 5.0  # seconds between looks without a hint, jittered
+AT_ONCE = 32  # lanes of one courier
+PER_HOST = 2  # of them to one receiver
+TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
+GONE = 410
+LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Courier:
+    """Claims lanes, sends what waits in them, and records what became of it in batches."""
+
+    store: Store
+    roster: Roster
+    now: Now
+    http: httpx.AsyncClient
+    random: random.Random = field(default_factory=random.Random)
+    under_way: Counter[str] = field(default_factory=Counter, init=False)  # lanes by host
+
+    @property
+    def busy(self) -> int:
+        return int(self.under_way.total() > 0)
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        send, done = trio.open_memory_channel[list[Delivery]](AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._record, done, mailbox)
+            with suppress(trio.EndOfChannel), send:
+                while True:
+                    patience = await self._start(nursery, send)
+                    await mailbox.collect(patience)
+
+    async def _start(
+        self, nursery: trio.Nursery, done: trio.MemorySendChannel[list[Delivery]]
+    ) -> float:
+        """Start the lanes that are due; how long to wait, in seconds, until the next look."""
+        patience = LOOK * self.random.uniform(0.7, 1.3)
+        free = AT_ONCE - self.under_way.total()
+        full = [host for host, number in self.under_way.items() if number >= PER_HOST]
+        if free <= 0:
+            return patience
+        try:
+            lanes, next_due = await self.store.claim_lanes(
+                self.roster.instance, free, full, self.now()
+            )
+        except Dismissed:
+            return patience  # presence joins anew
+        for lane in lanes:
+            self.under_way[host_of(lane.url)] += 1
+            nursery.start_soon(self._serve, lane, done.clone())
+        if next_due is None:
+            return patience
+        return max(0.0, min(patience, (next_due - self.now()).total_seconds()))
+
+    async def _serve(self, lane: Lane, done: trio.MemorySendChannel[list[Delivery]]) -> None:
+        """Deliver what waits in a lane, in order, until one fails."""
+        deliveries: list[Delivery] = []
+        try:
+            for callback in lane.callbacks:
+                deliveries.append(await self._deliver(lane, callback))
+                if not deliveries[-1].delivered:
+                    break
+        finally:
+            host = host_of(lane.url)
+            self.under_way[host] -= 1
+            if not self.under_way[host]:
+                del self.under_way[host]
+        with done:
+            await done.send(deliveries)
+
+    async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
+        status, error, retry_after = None, None, None
+        try:
+            with trio.fail_after(TIMEOUT):
+                response = await self._post(lane, callback)
+                status = response.status_code
+                retry_after = response.headers.get("retry-after")
+                await response.aclose()
+        except (httpx.HTTPError, AddressRefused, trio.TooSlowError, ValueError) as failure:
+            error = f"{type(failure).__name__}: {failure}"[:500]
+        now = self.now()
+        if status is not None and 200 <= status < 300:
+            return Delivery(lane.id, callback.id, now, delivered=True, status=status)
+        due_at = self._next_try(lane.failures + 1, status, retry_after)
+        return Delivery(lane.id, callback.id, now, False, status, error, due_at)
+
+    async def _post(self, lane: Lane, callback: Callback) -> httpx.Response:
+        now = self.now()
+        body = json.dumps(sent_at(callback.body, now), ensure_ascii=False).encode()
+        options = lane.options.get("callback", {})
+        secret = options.get("secret")
+        signed = signing.headers(secret, callback.webhook_id, int(now.timestamp()), body)
+        headers = {**options.get("headers", {}), "content-type": "application/json", **signed}
+        request = self.http.build_request("POST", lane.url, content=body, headers=headers)
+        return await self.http.send(request, stream=True)
+
+    def _next_try(
+        self, failures: int, status: int | None, retry_after: str | None
+    ) -> datetime | None:
+        now = self.now()
+        due_at = callback_retry_at(now, failures, self.random)
+        if status == GONE or due_at is None:
+            return None
+        return max(due_at, now + wished_pause(retry_after, now))
+
+    async def _record(
+        self, done: trio.MemoryReceiveChannel[list[Delivery]], mailbox: Mailbox[Wake]
+    ) -> None:
+        async for first in done:
+            batch = list(first)
+            with suppress(trio.WouldBlock, trio.EndOfChannel):
+                while len(batch) < BATCH:
+                    batch += done.receive_nowait()
+            if batch:
+                await self.store.deliver(self.roster.instance, batch)
+            mailbox.address.hint(Wake())
+
+
+def wished_pause(retry_after: str | None, now: datetime) -> timedelta:
+    """What a Retry-After header asks for: seconds or a date; nonsense asks for nothing."""
+    seconds = 0.0
+    with suppress(ValueError, TypeError):
+        text = retry_after or "0"
+        if text.strip().isdigit():
+            seconds = float(text)
+        else:
+            date = parsedate_to_datetime(text)
+            seconds = (date.astimezone(UTC) - now).total_seconds()
+    return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT))

@@ -1,0 +1,61 @@
+"""Listener: what other instances announce, and what this one announces to them.
+
+Announcements leave after their commits, together, at most every 20 ms (rule 20).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from taskengine.messages import Announce
+from taskengine.model import StoreUnavailable
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Store
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 0.02  # seconds between two announcements
+AGAIN = 2.0  # seconds before listening again
+PATIENCE = 3600.0
+
+
+@dataclass(slots=True)
+class Listener:
+    store: Store  # an impatient one
+    hear: Callable[[str], None]
+
+    async def run(self, mailbox: Mailbox[Announce]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen)
+            with suppress(trio.EndOfChannel):
+                while True:
+                    await self._announce(await _topics(mailbox))
+                    await trio.sleep(PAUSE)
+            nursery.cancel_scope.cancel()
+
+    async def _announce(self, topics: set[str]) -> None:
+        with suppress(StoreUnavailable):  # they look by themselves
+            if topics:
+                await self.store.announce(topics)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for topic in self.store.listen():
+                    self.hear(topic)
+            except StoreUnavailable as outage:
+                logger.info("listening again in %g s: %s", AGAIN, outage)
+            await trio.sleep(AGAIN)
+
+
+async def _topics(mailbox: Mailbox[Announce]) -> set[str]:
+    topics = set()
+    for delivery in await mailbox.collect(PATIENCE):
+        with delivery as announcement:
+            topics.add(announcement.topic)
+    return topics

@@ -1,0 +1,97 @@
+"""The mailboxes of an instance's actors, and who is told of what."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskengine.messages import Announce, Finish, Note, Submit, Wake
+from taskengine.model import Attempt, Recorded
+from taskengine.runtime.mailbox import Mailbox
+
+TASK_QUEUES = ("work", "windows_capture")
+ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
+
+ADMISSION, WORK, CALLBACKS, SCHEDULE, CLEANING = (
+    "admission",
+    "work",
+    "callbacks",
+    "schedule",
+    "cleaning",
+)
+
+
+def _for_wakes() -> Mailbox[Wake]:
+    return Mailbox(1)
+
+
+@dataclass(slots=True)
+class Post:
+    """Hints go to the actors of this instance at once and to its peers by announcement.
+
+    Mailboxes belong to the engine: mail outlives the crashes of who reads it.
+    """
+
+    intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
+    journal: Mailbox[Note | Finish] = field(default_factory=lambda: Mailbox(ROOM))
+    listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
+    controller: Mailbox[Wake] = field(default_factory=_for_wakes)
+    scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
+    courier: Mailbox[Wake] = field(default_factory=_for_wakes)
+    cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
+    claimers: dict[str, Mailbox[Wake]] = field(
+        default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
+    )
+    desks: dict[str, Mailbox[Attempt]] = field(  # without room: a task waits in the store
+        default_factory=lambda: {queue: Mailbox(0) for queue in TASK_QUEUES}
+    )
+
+    def __enter__(self) -> Post:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ExitStack() as boxes:
+            for box in (*self.of_starters(), *self.of_finishers(), *self.desks.values()):
+                boxes.enter_context(box)
+
+    def of_starters(self) -> list[Mailbox[Any]]:
+        """Of those that start things; claimers close the desks of their workers."""
+        return [self.controller, self.scheduler, *self.claimers.values()]
+
+    def of_finishers(self) -> list[Mailbox[Any]]:
+        return [self.intake, self.journal, self.listener, self.courier, self.cleaner]
+
+    def hear(self, topic: str) -> None:
+        """Wake who is concerned by a topic."""
+        concerned: dict[str, list[Mailbox[Wake]]] = {
+            ADMISSION: [self.controller],
+            WORK: list(self.claimers.values()),
+            CALLBACKS: [self.courier],
+            SCHEDULE: [self.scheduler],
+            CLEANING: [self.cleaner],
+        }
+        for mailbox in concerned.get(topic, []):
+            mailbox.address.hint(Wake())
+
+    def tell_all(self, *topics: str) -> None:
+        """The same, here and on the other instances."""
+        for topic in topics:
+            self.hear(topic)
+            self.listener.address.hint(Announce(topic))
+
+    def spread(self, recorded: Recorded) -> None:
+        """What follows from a batch of records."""
+        if recorded.woken:
+            self.tell_all(WORK)
+        if recorded.called:
+            self.hear(CALLBACKS)
+        if recorded.ended_jobs:
+            self.tell_all(ADMISSION)
+            self.hear(CLEANING)
+
+
+def close(mailboxes: list[Mailbox[Any]]) -> None:
+    """Say that no more mail comes; their actors handle what is queued and return."""
+    for mailbox in mailboxes:
+        mailbox.address.close()

@@ -1,0 +1,101 @@
+"""Presence: this instance's heartbeat, and the deaths of its peers.
+
+Death is seen, not computed (rule 2): a peer is dead when its beat stood still for a whole lease
+of our own uninterrupted, on-time reading. A failed or late read starts the watch anew, so that an
+outage of the database kills nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import trio
+
+from taskengine.actors.roster import Roster, Stopped
+from taskengine.messages import Finish, Note
+from taskengine.model import Ended, Fence, Outcome, Recorded, StoreUnavailable
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Address
+from taskengine.store import Dismissed, Store
+
+logger = logging.getLogger(__name__)
+
+READ = 1.0  # seconds between two readings of all beats
+LATE = 2.0  # seconds after which a reading is late
+
+
+@dataclass(slots=True)
+class Presence:
+    store: Store  # an impatient one, on connections of its own
+    roster: Roster
+    journal: Address[Note | Finish]
+    now: Now
+    name: str
+    lease: float  # seconds
+    spread: Callable[[Recorded], None]
+    keep_time: Callable[[], Awaitable[None]]
+    _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
+    _unknown: frozenset[Fence] = field(default=frozenset(), init=False)
+    _next_beat: float = field(default=0.0, init=False)
+    _last_read: float = field(default=-1e9, init=False)
+
+    async def run(self) -> None:
+        """Until cancelled: presence ends last."""
+        while True:
+            started = trio.current_time()
+            try:
+                with trio.fail_after(LATE):
+                    await self._look()
+            except (StoreUnavailable, trio.TooSlowError):
+                self._watched.clear()
+            await trio.sleep_until(started + READ)
+
+    async def _look(self) -> None:
+        if trio.current_time() >= self._next_beat:
+            await self._beat()
+            await self.keep_time()
+            self._next_beat = trio.current_time() + self.lease / 3
+        await self._watch(await self.store.beats())
+
+    async def _beat(self) -> None:
+        try:
+            beat = await self.store.beat(self.roster.instance)
+        except Dismissed:
+            logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
+            self.roster.disown()
+            self.roster.instance = await self.store.join(self.name, self.now())
+            return
+        self.roster.stop(beat.unwanted, Stopped.UNWANTED)
+        await self._hand_back(beat.held - frozenset(self.roster.running))
+
+    async def _hand_back(self, unknown: frozenset[Fence]) -> None:
+        """Give up claims that nobody runs: their answer was lost (rule 4). One that is unknown
+        for the first time may be on its way to a worker."""
+        for fence in sorted(unknown & self._unknown, key=lambda fence: fence.task_id):
+            logger.warning("task %d is held but not running, handed back", fence.task_id)
+            self.journal.hint(Note(Ended(fence, self.now(), Outcome.RELEASED)))
+        self._unknown = unknown
+
+    async def _watch(self, beats: Mapping[int, int]) -> None:
+        now = trio.current_time()
+        if now - self._last_read > READ + LATE:
+            self._watched.clear()
+        self._last_read = now
+        for peer, beat in beats.items():
+            seen, since = self._watched.get(peer, (None, now))
+            if seen != beat:
+                since = now
+            self._watched[peer] = (beat, since)
+            if peer != self.roster.instance and now - since >= self.lease:
+                await self._rescue(peer, beat)
+        for gone in set(self._watched) - set(beats):
+            del self._watched[gone]
+
+    async def _rescue(self, peer: int, beat: int) -> None:
+        recorded = await self.store.rescue(peer, beat, self.now())
+        self._watched.pop(peer, None)
+        if recorded is not None:
+            logger.warning("instance %d is dead, its tasks are queued again", peer)
+            self.spread(recorded)

@@ -1,0 +1,62 @@
+"""What an attempt tells of itself: log lines without secrets, progress not too often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import trio
+
+from taskengine.messages import Finish, Note
+from taskengine.model import Began, Fence, Json, Progressed, Severity, Written
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Address
+
+LINE_LIMIT = 16_384  # characters
+PROGRESS_PAUSE = 0.5  # seconds between two reports
+SECRET_LENGTH = 6  # shorter ones are no secrets, and would mask half a log
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Writes in the order told, through the journal."""
+
+    fence: Fence
+    journal: Address[Note | Finish]
+    now: Now
+    secrets: frozenset[str] = frozenset()  # values that no line may show
+    _next_progress: float = field(default=0.0, init=False)
+
+    async def begin(self) -> None:
+        """The action is about to run."""
+        await self.journal.tell(Note(Began(self.fence, self.now())))
+
+    async def write(self, severity: Severity, message: str) -> None:
+        line = Written(self.fence, self.now(), self.clean(message), severity)
+        await self.journal.tell(Note(line))
+
+    async def report(self, fraction: float) -> None:
+        if trio.current_time() >= self._next_progress:
+            self._next_progress = trio.current_time() + PROGRESS_PAUSE
+            await self.journal.tell(Note(Progressed(self.fence, fraction)))
+
+    def clean(self, text: str) -> str:
+        """A text as it may be stored and shown: no secret, no NUL, no lone surrogate, no book."""
+        for secret in self.secrets:
+            text = text.replace(secret, "*" * 8)
+        if len(text) > LINE_LIMIT:
+            text = text[:LINE_LIMIT] + " …"
+        return text.replace("\0", "�").encode("utf-8", "replace").decode()
+
+
+def secret_values(value: Json, names: frozenset[str], *, secret: bool = False) -> Iterator[str]:
+    """The texts of secret parameters, wherever they stand."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from secret_values(item, names, secret=secret or key in names)
+        case list():
+            for item in value:
+                yield from secret_values(item, names, secret=secret)
+        case str() if secret and len(value) >= SECRET_LENGTH:
+            yield value

@@ -1,0 +1,57 @@
+"""Who this instance is to its peers, and the attempts that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import trio
+
+from taskengine.model import Fence
+
+
+class Stopped(Enum):
+    """Why an attempt was cancelled; None while it was not, or at the end of a drain."""
+
+    UNWANTED = auto()  # its job is over: its end is to be recorded
+    STALE = auto()  # another attempt runs: nothing it writes counts
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt under way."""
+
+    scope: trio.CancelScope
+    stopped: Stopped | None = None
+
+
+@dataclass(slots=True)
+class Roster:
+    """Shared by the actors of one instance; only presence changes `instance`."""
+
+    instance: int = 0
+    running: dict[Fence, Running] = field(default_factory=dict)
+
+    @contextmanager
+    def entry(self, fence: Fence) -> Iterator[Running]:
+        """List an attempt for the length of the block, which runs in its scope."""
+        running = self.running[fence] = Running(trio.CancelScope())
+        try:
+            yield running
+        finally:
+            if self.running.get(fence) is running:
+                del self.running[fence]
+
+    def stop(self, fences: Iterable[Fence], why: Stopped) -> None:
+        """Cancel attempts that are still running."""
+        for fence in fences:
+            running = self.running.get(fence)
+            if running is not None and running.stopped is None:
+                running.stopped = why
+                running.scope.cancel()
+
+    def disown(self) -> None:
+        """Peers declared this instance dead: whatever it runs is somebody else's now."""
+        self.stop(list(self.running), Stopped.STALE)

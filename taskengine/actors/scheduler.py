@@ -1,0 +1,39 @@
+"""Scheduler: queues the jobs that are due, in the very moment that the earliest one is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from taskengine.messages import Wake
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Store
+
+LOOK = 15.0  # seconds between looks without a hint, jittered
+
+
+@dataclass(slots=True)
+class Scheduler:
+    store: Store
+    now: Now
+    queued: Callable[[], None]  # there are newly queued jobs
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                await mailbox.collect(await self._queue_due())
+
+    async def _queue_due(self) -> float:
+        """Queue what is due; how long to wait, in seconds, until the next look."""
+        number, next_due = await self.store.queue_due(self.now())
+        if number:
+            self.queued()
+        patience = LOOK * random.uniform(0.7, 1.3)
+        if next_due is None:
+            return patience
+        return max(0.0, min(patience, (next_due - self.now()).total_seconds()))

@@ -1,0 +1,155 @@
+"""The actors of an instance, made once and handed to the engine, ring by ring."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from taskengine.actions import Actions
+from taskengine.actors.claimer import Claimer
+from taskengine.actors.cleaner import Cleaner
+from taskengine.actors.controller import Controller
+from taskengine.actors.courier import Courier
+from taskengine.actors.definitions import Definitions
+from taskengine.actors.facilities import Facilities
+from taskengine.actors.intake import Intake
+from taskengine.actors.journal import Journal
+from taskengine.actors.listener import Listener
+from taskengine.actors.mirror import Mirror
+from taskengine.actors.post import ADMISSION, SCHEDULE, TASK_QUEUES, WORK, Post
+from taskengine.actors.presence import Presence
+from taskengine.actors.roster import Roster
+from taskengine.actors.scheduler import Scheduler
+from taskengine.actors.worker import Worker
+from taskengine.counters import Counters, QueueCount, QueueCounts
+from taskengine.messages import Wake
+from taskengine.runtime.clock import Now
+from taskengine.store import Store
+
+Children = Mapping[str, Callable[[], Awaitable[None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What actors work with. `patient` is the store that waits out outages of the database."""
+
+    store: Store
+    patient: Store
+    counters: Counters | None
+    actions: Actions
+    facilities: Facilities
+    now: Now
+    keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an instance is to be."""
+
+    name: str
+    queues: Mapping[str, int]  # workers by queue; `callback` counts couriers
+    drain: float  # seconds that running tasks have when the engine stops
+    lease: float  # seconds
+
+
+@dataclass(slots=True)
+class Staff:
+    parts: Parts
+    plan: Plan
+    post: Post
+    roster: Roster
+    workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
+    couriers: list[Courier] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        definitions = Definitions(self.parts.patient)
+        for queue in TASK_QUEUES:
+            number = self.plan.queues.get(queue, 0)
+            self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
+        for _ in range(self.plan.queues.get("callback", 0)):
+            parts = self.parts
+            courier = Courier(parts.patient, self.roster, parts.now, parts.facilities.http)
+            self.couriers.append(courier)
+
+    def _worker(self, queue: str, definitions: Definitions) -> Worker:
+        parts = self.parts
+        return Worker(
+            store=parts.patient,
+            roster=self.roster,
+            journal=self.post.journal.address,
+            definitions=definitions,
+            actions=parts.actions,
+            facilities=parts.facilities,
+            now=parts.now,
+            ready=partial(self.post.claimers[queue].address.hint, Wake()),
+        )
+
+    def watchers(self) -> Children:
+        """Who tells the peers that this instance lives."""
+        parts, post = self.parts, self.post
+        presence = Presence(
+            parts.store,
+            self.roster,
+            post.journal.address,
+            parts.now,
+            self.plan.name,
+            self.plan.lease,
+            post.spread,
+            parts.keep_time,
+        )
+        children = {"presence": presence.run}
+        if parts.counters is not None:
+            children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run
+        return children
+
+    def finishers(self) -> Children:
+        """Who writes down and tells what the workers did."""
+        parts, post = self.parts, self.post
+        submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
+        journal = Journal(parts.patient, self.roster, parts.now, post.spread)
+        cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
+        return {
+            "journal": partial(journal.run, post.journal),
+            "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
+            "listener": partial(Listener(parts.store, post.hear).run, post.listener),
+            "cleaner": partial(cleaner.run, post.cleaner),
+        } | {
+            f"courier-{number}": partial(courier.run, post.courier)
+            for number, courier in enumerate(self.couriers)
+        }
+
+    def starters(self) -> Children:
+        """Who starts jobs and tasks, and the workers that run them."""
+        parts, post = self.parts, self.post
+        controller = Controller(parts.patient, self.roster, parts.now, partial(post.tell_all, WORK))
+        scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
+        children: dict[str, Callable[[], Awaitable[None]]] = {
+            "controller": partial(controller.run, post.controller),
+            "scheduler": partial(scheduler.run, post.scheduler),
+        }
+        for queue, workers in self.workers.items():
+            desk = post.desks[queue]
+            claimer = Claimer(
+                queue, parts.patient, self.roster, parts.now, list(parts.actions), desk
+            )
+            children[f"claimer-{queue}"] = partial(claimer.run, post.claimers[queue])
+            for number, worker in enumerate(workers):
+                children[f"{queue}-{number}"] = partial(worker.run, desk)
+        return children
+
+    def counts(self) -> QueueCounts:
+        """The queue counters of this instance."""
+        post = self.post
+        shown = {
+            queue: QueueCount(len(workers), sum(worker.busy for worker in workers), 0)
+            for queue, workers in self.workers.items()
+        }
+        sending = sum(courier.busy for courier in self.couriers)
+        return shown | {
+            "callback": QueueCount(len(self.couriers), sending, len(post.courier)),
+            "controller": QueueCount(1, 0, len(post.controller)),
+            "scheduler": QueueCount(1, 0, len(post.scheduler)),
+        }

@@ -1,0 +1,190 @@
+"""Workers: run the actions of tasks, and record how they ended, whatever ended them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field, replace
+
+import trio
+
+from taskengine.actions import Actions, Context
+from taskengine.actors.definitions import Definitions
+from taskengine.actors.facilities import Facilities
+from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.roster import Roster, Stopped
+from taskengine.callbacks import job_scope
+from taskengine.messages import Finish, Note
+from taskengine.model import (
+    Attempt,
+    BadInput,
+    Ended,
+    FenceMoved,
+    JsonObject,
+    Outcome,
+    PermanentFailure,
+    Severity,
+    TaskEngineError,
+)
+from taskengine.policy import SYSTEM, Settings, retry_at, settings_of
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Address, Mailbox
+from taskengine.runtime.process import ProcessFailed
+from taskengine.store import Store
+from taskengine.store.ending import definitions_line
+from taskengine.templates import TemplateError, evaluate
+from taskengine.workflow import TaskTemplate, Workflow, scope
+
+logger = logging.getLogger(__name__)
+
+RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
+RESULT_LIMIT = 1 << 20  # characters of JSON
+
+
+@dataclass(slots=True)
+class Worker:
+    """Takes one attempt after the other from its queue's desk."""
+
+    store: Store
+    roster: Roster
+    journal: Address[Note | Finish]
+    definitions: Definitions
+    actions: Actions
+    facilities: Facilities
+    now: Now
+    ready: Callable[[], None]  # tells the claimer of an idle worker
+    busy: bool = field(default=False, init=False)
+
+    async def run(self, desk: Mailbox[Attempt]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                self.ready()
+                for delivery in await desk.collect(math.inf, limit=1):
+                    with delivery as attempt:
+                        await self.perform(attempt)
+
+    async def perform(self, attempt: Attempt) -> None:
+        """Run an attempt and record its end exactly once, also while being cancelled."""
+        end = Ended(attempt.fence, self.now(), Outcome.RELEASED)  # unless it ends by itself
+        self.busy = True
+        with self.roster.entry(attempt.fence) as running:
+            try:
+                with running.scope:
+                    end = await self._run(attempt)
+            finally:
+                self.busy = False
+                if running.stopped is Stopped.UNWANTED:
+                    end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped")
+                if running.stopped is not Stopped.STALE:
+                    with trio.move_on_after(RECORD_GRACE, shield=True):
+                        await self.journal.ask(Finish(replace(end, at=self.now())))
+
+    async def _run(self, attempt: Attempt) -> Ended:
+        workflow = await self.definitions.of(attempt.job)
+        hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
+        reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
+        template = workflow.task(attempt.task.name)
+        try:
+            with _time_limit(template):
+                return await self._act(attempt, workflow, template, reporter)
+        except FenceMoved:
+            return Ended(attempt.fence, self.now(), Outcome.RELEASED)
+        except Exception as error:
+            return await self._failed(attempt, template, reporter, error)
+
+    async def _act(
+        self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter
+    ) -> Ended:
+        name = attempt.task.name
+        job = job_scope(attempt.job)
+        names = scope(attempt.parameters, attempt.results, job, attempt.facts, workflow.names)
+        if not template.wanted(names):
+            await reporter.write(Severity.DEBUG, f"'{name}' skipped: its condition is false")
+            return Ended(attempt.fence, self.now(), Outcome.SKIPPED)
+        await reporter.write(Severity.INFO, definitions_line(workflow.content))
+        await reporter.write(Severity.INFO, f"Task '{name}' started")
+        await reporter.begin()
+        result = await self._call(attempt, evaluate(template.with_, names), reporter)
+        await reporter.write(Severity.INFO, f"'{name}' completed successfully")
+        return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
+
+    async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> JsonObject:
+        async def confirm() -> None:
+            if not await self.store.current(self.roster.instance, attempt.fence):
+                raise FenceMoved(attempt.fence)
+
+        lent = self.facilities
+        async with lent.scratch_for(attempt) as scratch:
+            context = Context(
+                attempt=attempt,
+                scratch=scratch,
+                workspace=lent.workspace(attempt.job.id),
+                roots=lent.roots_of(attempt.options),
+                write=reporter.write,
+                report=reporter.report,
+                confirm=confirm,
+                keys=lent.keys,
+                http=lent.http,
+                commands=lent.commands,
+            )
+            return _checked(await self.actions[attempt.task.action](context, values))
+
+    async def _failed(
+        self, attempt: Attempt, template: TaskTemplate, reporter: Reporter, error: Exception
+    ) -> Ended:
+        """Try again while the settings let it; an error that is meant to be final is final."""
+        task, now = attempt.task, self.now()
+        message = reporter.clean(describe(error))
+        settings = await self._settings(attempt.job.client)
+        limit = settings.retry_limit if template.retry.limit is None else template.retry.limit
+        delay = settings.retry_delay if template.retry.delay is None else template.retry.delay
+        told = f"'{task.name}' failed: {message}"
+        if is_permanent(error) or task.failures >= limit:
+            await reporter.write(Severity.ERROR, told)
+            return Ended(attempt.fence, now, Outcome.FAILED, error=message)
+        again = f"retry {task.failures + 1} of {limit} in {delay:g} s"
+        await reporter.write(Severity.WARN, f"{told}; {again}")
+        due_at = retry_at(now, delay, template.retry.backoff, task.failures + 1)
+        return Ended(attempt.fence, now, Outcome.RETRY, error=message, due_at=due_at)
+
+    async def _settings(self, client: str) -> Settings:
+        system = await self.store.settings(SYSTEM)
+        return settings_of({**system, **await self.store.settings(client)})
+
+
+def _time_limit(template: TaskTemplate) -> AbstractContextManager[object]:
+    return trio.fail_after(math.inf if template.timeout is None else template.timeout)
+
+
+def _checked(result: JsonObject) -> JsonObject:
+    """What an action returned, as later tasks and the store can take it."""
+    try:
+        text = json.dumps(result, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
+    if not isinstance(result, dict) or len(text) > RESULT_LIMIT:
+        raise PermanentFailure(
+            f"the action's result is no JSON object of {RESULT_LIMIT} characters"
+        )
+    return result
+
+
+def describe(error: BaseException) -> str:
+    """An error as logs and callbacks tell it; a group of one is that one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, trio.TooSlowError):
+        return "timed out"
+    if isinstance(error, (TaskEngineError, ProcessFailed)):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether any part of it says that another try would fail as well."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_permanent, error.exceptions))
+    return isinstance(error, (PermanentFailure, BadInput, TemplateError))

@@ -1,0 +1,79 @@
+"""Who calls: the client and its key (A7), and what it may see (A8)."""
+
+from __future__ import annotations
+
+from quart import request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from taskengine.api.documents import clean_text
+from taskengine.api.services import Services
+from taskengine.keys import hash_key, new_key, verify
+from taskengine.model import BadInput, Client, Json, JsonObject
+
+KEY_HEADERS = ("api-key", "x-api-key", "x-auth-key")
+NOBODY = hash_key(new_key())  # verified for unknown clients, so that they take the same time
+
+
+def header(name: str) -> str:
+    """A header's text, which is UTF-8 where it is not ASCII; "" if it is absent."""
+    raw: str = request.headers.get(name, "")
+    return clean_text(raw.encode("latin-1", "replace").decode("utf-8", "replace").strip())
+
+
+def given_key() -> str:
+    """The key of the request. Raises Unauthorized if there is none."""
+    for name in KEY_HEADERS:
+        if key := header(name):
+            return key
+    raise _unauthorized("the header api-key is missing")
+
+
+async def caller(services: Services, body: JsonObject | None = None) -> Client:
+    """Who sent the request; without a `client` header the body says so."""
+    key = given_key()
+    name = header("client") or named(body)
+    if not name:
+        raise _unauthorized("the header client is missing")
+    client = await services.store.client(name)
+    known = verify(key, client.key_hash if client else NOBODY)
+    if client is None or not known:
+        raise _unauthorized("unknown client or wrong api-key")
+    return client
+
+
+async def owner(services: Services, client: Client, body: JsonObject) -> Client:
+    """Whose the body is: the caller's, unless an admin names another client."""
+    name = named(body)
+    if name in ("", client.name):
+        return client
+    if not client.admin:
+        raise Forbidden("client: the header and the body disagree")
+    other = await services.store.client(name)
+    if other is None:
+        raise BadInput("client: there is no such client")
+    return other
+
+
+def named(body: JsonObject | None) -> str:
+    """The client that a body names; "" if none."""
+    value: Json = (body or {}).get("client")
+    return "" if value is None else str(value).strip()
+
+
+async def only_client(services: Services) -> str | None:
+    """The one client whose jobs the caller may read; None: all of them."""
+    if services.configuration.public_reads:
+        return None
+    client = await caller(services)
+    return None if client.admin else client.name
+
+
+def check_owner(only: str | None, name: str) -> None:
+    """Raises Forbidden for what belongs to another client."""
+    if only not in (None, name):
+        raise Forbidden("this belongs to another client")
+
+
+def _unauthorized(message: str) -> Unauthorized:
+    return Unauthorized(message, www_authenticate=WWWAuthenticate("ApiKey", {"realm": "api"}))

@@ -1,0 +1,67 @@
+"""GET /dashboard: what runs and what waits, over all clients or for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response
+
+from taskengine.api.auth import check_owner, header, only_client
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route
+from taskengine.api.services import Services
+from taskengine.api.shapes import job_row
+from taskengine.model import Job, JobState
+from taskengine.policy import SYSTEM, settings_of
+from taskengine.store import JobFilter
+
+MAX_ROWS = 1000  # of each list
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    services: Services
+
+    async def dashboard(self) -> Response:
+        only = await only_client(self.services)
+        client = header("client") or None
+        check_owner(only, client or only or "")
+        client = client if only is None else only
+        queued = await self._jobs(JobState.QUEUED, "id", client)
+        max_jobs, priority_slots = await self._slots(client)
+        return reply(
+            {
+                "max_jobs": max_jobs,
+                "priority_slots": priority_slots,
+                "started": _rows(await self._jobs(JobState.STARTED, "id", client)),
+                "queued": _rows(sorted(queued, key=_rank)),
+                "scheduled": _rows(await self._jobs(JobState.SCHEDULED, "run_at", client)),
+                "version": self.services.version,
+            }
+        )
+
+    async def _jobs(self, state: JobState, order: str, client: str | None) -> Sequence[Job]:
+        wanted = JobFilter(MAX_ROWS, order, ascending=True, states=[state], client=client)
+        return await self.services.store.jobs(wanted)
+
+    async def _slots(self, client: str | None) -> tuple[int | None, int]:
+        """The client's own values where it has any, else the system's (A13)."""
+        values = {**await self.services.store.settings(SYSTEM)}
+        if client is not None:
+            values.update(await self.services.store.settings(client))
+        settings = settings_of(values)
+        return settings.max_jobs, settings.priority_slots
+
+
+def _rows(jobs: Sequence[Job]) -> list[dict[str, object]]:
+    return [job_row(job) for job in jobs]
+
+
+def _rank(job: Job) -> tuple[object, ...]:
+    """The order of A11."""
+    return (not job.top_of_queue, job.priority, job.position, job.created_at, job.id)
+
+
+def routes(services: Services) -> Sequence[Route]:
+    return [Route("GET", "/dashboard", Dashboard(services).dashboard)]

@@ -1,0 +1,101 @@
+"""JSON from outside, made such that any store can keep it (correctness rule 17)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import NoReturn
+
+from quart import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from taskengine.model import BadInput, Json, JsonObject
+
+MAX_BODY = 1024 * 1024  # bytes
+MAX_DEPTH = 64
+LARGEST = 2**63
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+_TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
+
+
+@dataclass(slots=True)
+class Document:
+    """A JSON object. `problem` says what had to be left out of it."""
+
+    value: JsonObject
+    problem: str | None = None
+
+
+async def read_document() -> Document:
+    """The body of the request. Raises BadInput unless it is a JSON object."""
+    if request.mimetype not in _TYPES and not request.mimetype.endswith("+json"):
+        raise UnsupportedMediaType("Content-Type: expected application/json")
+    return parse(await request.get_data(cache=False, as_text=False, parse_form_data=False))
+
+
+async def read_object() -> JsonObject:
+    """The body of a request of which no record is kept."""
+    document = await read_document()
+    if document.problem is not None:
+        raise BadInput(document.problem)
+    return document.value
+
+
+def parse(raw: bytes) -> Document:
+    """A JSON object from its text. Raises BadInput where it is none."""
+    try:
+        value = json.loads(
+            raw, parse_int=_integer, parse_float=_real, parse_constant=_no_json_number
+        )
+    except RecursionError:
+        raise BadInput(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise BadInput(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput("the body: expected a JSON object")
+    document = Document({})
+    document.value = _kept(value, 1, document)
+    return document
+
+
+def clean_text(text: str) -> str:
+    """NUL and lone surrogates have no place in a database."""
+    return _UNKEEPABLE.sub("\ufffd", text)
+
+
+class _TooLarge(str):
+    """A number that 64 bits do not hold, as it was written."""
+
+    __slots__ = ()
+
+
+def _integer(text: str) -> int | _TooLarge:
+    value = int(text) if len(text) <= 20 else LARGEST
+    return value if -LARGEST <= value < LARGEST else _TooLarge(text)
+
+
+def _real(text: str) -> float | _TooLarge:
+    value = float(text)
+    return value if isfinite(value) else _TooLarge(text)
+
+
+def _no_json_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _kept(value: Json, depth: int, document: Document) -> Json:
+    if isinstance(value, _TooLarge):
+        document.problem = document.problem or f"the number {value[:40]} is out of range"
+        return str(value[:40])
+    if isinstance(value, str):
+        return clean_text(value)
+    if not isinstance(value, dict | list):
+        return value
+    if depth > MAX_DEPTH:
+        document.problem = f"the body is nested deeper than {MAX_DEPTH} levels"
+        return None
+    if isinstance(value, list):
+        return [_kept(item, depth + 1, document) for item in value]
+    return {clean_text(key): _kept(item, depth + 1, document) for key, item in value.items()}

@@ -1,0 +1,93 @@
+"""Errors as answers: always JSON, but for the one plain text of POST /job."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+from quart import Request, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from taskengine.api.replies import reply
+from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError
+from taskengine.runtime.mailbox import ActorGone
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = {"Retry-After": "5"}  # seconds
+NO_JOB = '"Unable to create job request"'  # as the contract has it
+MESSAGES = {
+    404: "there is no such path",
+    405: "the path does not have this method",
+    413: "the body is larger than 1 MiB",
+}
+
+
+class Draining(TaskEngineError):
+    """The instance is stopping and takes no submission any more."""
+
+
+class App(QuartTrio):
+    """Quart, but that a nursery's group of errors is answered as a whole, and any query read."""
+
+    async def handle_request(self, request: Request) -> Any:
+        # Quart decodes the query where no error handler is: other bytes than UTF-8 end the request.
+        request.query_string = request.query_string.decode("utf-8", "replace").encode()
+        return await super().handle_request(request)
+
+    async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Any:
+        if isinstance(error, BaseExceptionGroup):
+            _, failed = error.split(trio.Cancelled)
+            if not isinstance(failed, ExceptionGroup):
+                raise error
+            return answer(failed)
+        return await super().handle_user_exception(error)
+
+
+async def on_error(error: Exception) -> Response:
+    """The handler of everything that is raised."""
+    return answer(error)
+
+
+def answer(error: Exception) -> Response:
+    """What a client is told of an error; only what nobody foresaw is logged."""
+    match _alike(error):
+        case HTTPException() as known:
+            return _http_error(known)
+        case BadInput() as refusal:
+            return reply({"error": str(refusal)}, 400)
+        case NotFound() as missing:
+            return reply({"error": str(missing)}, 404)
+        case Draining():
+            hop = {"Connection": "close"} if request.http_version < "2" else {}
+            return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER | hop)
+        case StoreUnavailable() | ActorGone() | trio.TooSlowError():
+            return reply({"error": "the database is not available"}, 503, RETRY_AFTER)
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _unforeseen()
+
+
+def _alike(error: Exception) -> Exception:
+    """The one error of a group whose members are all of a kind."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    members = [_alike(member) for member in error.exceptions]
+    return members[0] if len({type(member) for member in members}) == 1 else error
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status == 500:
+        return _unforeseen()
+    told = vars(error).get("description") or MESSAGES.get(status) or error.name
+    headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}
+    # The contract knows no code for a body that does not come: it is a bad request.
+    return reply({"error": told}, 400 if status == 408 else status, headers)
+
+
+def _unforeseen() -> Response:
+    if request.method == "POST" and request.path.rstrip("/") in ("/job", "/jobs"):
+        return Response(NO_JOB, 500, content_type="text/plain; charset=utf-8")
+    return reply({"error": "internal error"}, 500)

@@ -1,0 +1,58 @@
+"""POST /job: submissions. A 200 says that the job is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+from quart import Response
+
+from taskengine.api.auth import caller, given_key, owner
+from taskengine.api.documents import Document, read_document
+from taskengine.api.errors import Draining
+from taskengine.api.origin import origin
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route
+from taskengine.api.services import Services
+from taskengine.messages import Submit
+from taskengine.submission import Reader, Received
+
+PATIENCE = 5  # seconds in which a submission is answered, whatever happens
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    services: Services
+
+    async def submit(self) -> Response:
+        if self.services.draining():
+            raise Draining
+        given_key()  # nothing is read of a request without a key
+        document = await read_document()
+        with trio.fail_after(PATIENCE):
+            return await self._submit(document)
+
+    async def _submit(self, document: Document) -> Response:
+        body = document.value
+        client = await owner(self.services, await caller(self.services, body), body)
+        received = Received(body, client, origin(), document.problem)
+        submission = self._reader().read(received)
+        job_id = await self.services.intake.ask(Submit(submission))
+        if isinstance(job_id, Exception):
+            raise job_id
+        if submission.refusal is not None:
+            return reply({"id": str(job_id), "error": submission.refusal}, 400)
+        return reply({"id": str(job_id), "result": "accepted"})
+
+    def _reader(self) -> Reader:
+        storage = self.services.configuration.default_storage
+        return Reader(self.services.library(), storage, self.services.now())
+
+
+def routes(services: Services) -> Sequence[Route]:
+    submissions = Submissions(services)
+    return [
+        Route("POST", "/job", submissions.submit),
+        Route("POST", "/jobs", submissions.submit),
+    ]

@@ -1,0 +1,116 @@
+"""GET /jobs and GET /jobs/<id>."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from quart import Response
+
+from taskengine.api.auth import check_owner, only_client
+from taskengine.api.query import Query, whole
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.services import Services
+from taskengine.api.shapes import job_details, job_row
+from taskengine.model import BadInput, JobState
+from taskengine.parameters import ALWAYS_SECRET, secret_names
+from taskengine.store import JobFilter
+
+MAX_ITEMS = 1000
+DEFAULT_ITEMS = 10
+MAX_KNOWN = 1000  # definitions whose secret names are remembered
+ORDERS = {  # the keys of a list row → the store's names for them
+    name: name
+    for name in (
+        "id",
+        "client",
+        "workflow",
+        "priority",
+        "position",
+        "created_at",
+        "updated_at",
+        "failed",
+        "run_at",
+    )
+} | {"queue_state": "state"}
+STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in JobState}
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    services: Services
+    _secrets: dict[str, frozenset[str]] = field(default_factory=dict)  # by definition
+
+    async def many(self) -> Response:
+        only = await only_client(self.services)
+        wanted = job_filter(Query.of_request())
+        if only is not None:
+            check_owner(only, wanted.client or only)
+            wanted = replace(wanted, client=only)
+        return reply([job_row(job) for job in await self.services.store.jobs(wanted)])
+
+    async def one(self, job_id: str) -> Response:
+        only = await only_client(self.services)
+        details = await self.services.store.job(job_number(job_id))
+        if details is None:
+            raise no_job(job_id)
+        check_owner(only, details.job.client)
+        return reply(job_details(details, await self._secrets_of(details.job.digest)))
+
+    async def _secrets_of(self, digest: str | None) -> frozenset[str]:
+        """A refused job has no definition: its secrets were masked when it was recorded."""
+        if digest is None:
+            return ALWAYS_SECRET
+        if digest not in self._secrets:
+            content = await self.services.store.definition(digest) or {}
+            if len(self._secrets) >= MAX_KNOWN:
+                self._secrets.clear()
+            self._secrets[digest] = secret_names(content.get("parameters", {}))
+        return self._secrets[digest]
+
+
+def job_filter(query: Query) -> JobFilter:
+    """What GET /jobs is asked for. Raises BadInput."""
+    ids = [whole("job_ids", text) for text in query.texts("job_ids")]
+    if len(ids) > MAX_ITEMS:
+        raise BadInput(f"job_ids: expected at most {MAX_ITEMS}")
+    return JobFilter(
+        limit=_limit(query, max(DEFAULT_ITEMS, len(ids))),
+        order_by=_order(query.text("order_by") or "id"),
+        ascending=query.flag("asc"),
+        states=[_state(text) for text in query.texts("state")],
+        failed=query.flag("failed") or None,  # 0: the filter is off
+        since=query.time("from"),
+        until=query.time("to", end=True),
+        search=query.text("search"),
+        job_ids=ids,
+        client=query.text("client"),
+    )
+
+
+def _limit(query: Query, default: int) -> int:
+    """`items` and `limit` are the same (A2)."""
+    name = "items" if query.text("items") else "limit"
+    items = query.number(name)
+    if items == 0:
+        raise BadInput(f"{name}: expected a whole number from 1 to {MAX_ITEMS}")
+    return min(items or default, MAX_ITEMS)
+
+
+def _order(text: str) -> str:
+    if text.lower() not in ORDERS:
+        raise BadInput(f"order_by: expected one of {', '.join(ORDERS)}, got {text[:40]!r}")
+    return ORDERS[text.lower()]
+
+
+def _state(text: str) -> JobState:
+    if text.lower() not in STATES:
+        known = ", ".join(f"{int(state)} ({state.label})" for state in JobState)
+        raise BadInput(f"state: expected one of {known}, got {text[:40]!r}")
+    return STATES[text.lower()]
+
+
+def routes(services: Services) -> Sequence[Route]:
+    jobs = Jobs(services)
+    return [Route("GET", "/jobs", jobs.many), Route("GET", "/jobs/<job_id>", jobs.one)]

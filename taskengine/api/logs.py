@@ -1,0 +1,55 @@
+"""GET /logs/<id>: a job's log, streamed page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from quart import Response
+
+from taskengine.api.auth import check_owner, only_client
+from taskengine.api.query import Query
+from taskengine.api.replies import dumps
+from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.services import Services
+from taskengine.api.shapes import log_entry
+from taskengine.model import LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    services: Services
+
+    async def log(self, job_id: str) -> Response:
+        only = await only_client(self.services)
+        show_all = Query.of_request().flag("show_all")
+        number = job_number(job_id)
+        details = await self.services.store.job(number)
+        if details is None:
+            raise no_job(job_id)
+        check_owner(only, details.job.client)
+        pages = self.services.store.log(number, show_all=show_all)
+        first = await anext(pages, ())  # an outage is still an answer here, not a broken stream
+        response = Response(_array(first, pages), content_type="application/json")
+        response.timeout = None  # as long as its reader takes
+        return response
+
+
+async def _array(
+    first: Sequence[LogLine], pages: AsyncIterator[Sequence[LogLine]]
+) -> AsyncGenerator[bytes, None]:
+    """The text of a JSON array, a piece for each page."""
+    separator = b"["
+    async with aclosing(pages):  # type: ignore[type-var]
+        page: Sequence[LogLine] | None = first
+        while page is not None:
+            if page:
+                yield separator + b",".join(dumps(log_entry(line)) for line in page)
+                separator = b","
+            page = await anext(pages, None)
+    yield b"[]" if separator == b"[" else b"]"
+
+
+def routes(services: Services) -> Sequence[Route]:
+    return [Route("GET", "/logs/<job_id>", Logs(services).log)]

@@ -1,0 +1,78 @@
+"""How a request came, as the first line of its job's log tells it (`workflows.md` 5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from quart import request
+
+from taskengine.api.documents import clean_text
+from taskengine.model import JsonObject
+from taskengine.parameters import masked
+
+FIRST = (
+    "x-auth-key",
+    "api-key",
+    "x-api-key",
+    "accept",
+    "user-agent",
+    "host",
+    "accept-encoding",
+)
+KEYS = frozenset(FIRST[:3])
+SECRET_WORDS = ("auth", "cookie", "key", "secret", "token", "password", "signature")
+
+
+def origin() -> JsonObject:
+    """`path`, `remote_addr` and `headers`, the secret ones masked."""
+    return {
+        "path": f"{request.method} {request.path.rstrip('/')}",
+        "remote_addr": remote_address(),
+        "headers": dict(_headers()),
+    }
+
+
+def remote_address() -> str:
+    """The peer, or who the reverse proxy on this host says it is."""
+    client = request.scope.get("client")
+    peer = str(client[0]) if client else ""
+    if peer and not _is_loopback(peer):
+        return peer
+    last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return last if _is_address(last) else peer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+def _is_loopback(text: str) -> bool:
+    return not _is_address(text) or ip_address(text).is_loopback
+
+
+def _headers() -> Iterator[tuple[str, str]]:
+    """In the order of the contract's sample, then the others as they came."""
+    yield "HTTP_VERSION", f"HTTP/{request.http_version}"
+    sent: dict[str, str] = {}
+    for raw_name, raw_value in request.scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), _text(raw_value)
+        sent[name] = f"{sent[name]}, {value}" if name in sent else value
+    for name in (
+        *(name for name in FIRST if name in sent),
+        *(name for name in sent if name not in FIRST),
+    ):
+        yield f"HTTP_{name.upper().replace('-', '_')}", _shown(name, sent[name])
+
+
+def _text(raw: bytes) -> str:
+    return clean_text(raw.decode("utf-8", "replace"))
+
+
+def _shown(name: str, value: str) -> str:
+    if name in KEYS:  # all but the last four characters
+        return str(masked({name: value}, KEYS)[name])
+    return "*" * len(value) if any(word in name for word in SECRET_WORDS) else value

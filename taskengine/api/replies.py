@@ -1,0 +1,19 @@
+"""JSON answers, their keys in the order of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from quart import Response
+
+from taskengine.model import Json
+
+
+def reply(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(dumps(value), status, dict(headers or {}), content_type="application/json")
+
+
+def dumps(value: Json) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")

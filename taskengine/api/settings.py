@@ -1,0 +1,67 @@
+"""GET and POST /settings: an admin's are the system's, any other client's its own (A13)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from quart import Response
+
+from taskengine.api.auth import caller, given_key, owner
+from taskengine.api.documents import read_object
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route
+from taskengine.api.services import Services
+from taskengine.model import BadInput, Client, JsonObject
+from taskengine.policy import SYSTEM, check_setting, settings_of
+
+MAX_NAME = 100  # characters
+MAX_VALUE = 10_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsOfClients:
+    services: Services
+
+    async def read(self) -> Response:
+        """The values in force, set or not; null: not bounded at the client's level."""
+        client = await caller(self.services)
+        stored = await self.services.store.settings(_scope(client))
+        known = asdict(settings_of(stored, client=not client.admin))
+        return reply({"result": "ok", "settings": {**stored, **known}})
+
+    async def write(self) -> Response:
+        given_key()
+        body = await read_object()
+        sender = await caller(self.services, body)
+        client = await owner(self.services, sender, body)
+        # An admin may name a client, and then writes that client's.
+        scope = _scope(sender) if client == sender else client.name
+        name, value = _setting(body)
+        await self.services.store.put_setting(scope, name, value)
+        return reply({"result": "ok", "message": f"{name} setting created/updated"})
+
+
+def _scope(client: Client) -> str:
+    return SYSTEM if client.admin else client.name
+
+
+def _setting(body: JsonObject) -> tuple[str, str]:
+    name, value = body.get("name"), body.get("setting")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME:
+        raise BadInput(f"name: expected a text of at most {MAX_NAME} characters")
+    if value is None or isinstance(value, dict | list):
+        raise BadInput("setting: expected a text, a number or a boolean")
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) > MAX_VALUE:
+        raise BadInput(f"setting: expected at most {MAX_VALUE} characters")
+    try:
+        return name.strip(), check_setting(name.strip(), text)
+    except ValueError:  # "--5" and the like
+        raise BadInput("setting: expected a whole number") from None
+
+
+def routes(services: Services) -> Sequence[Route]:
+    settings = SettingsOfClients(services)
+    return [Route("GET", "/settings", settings.read), Route("POST", "/settings", settings.write)]

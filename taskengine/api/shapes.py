@@ -1,0 +1,95 @@
+"""Jobs, tasks and log lines with the keys of the contract, in its order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from taskengine.model import Job, JobDetails, JobState, JsonObject, LogLine, Task, TaskState
+from taskengine.parameters import masked
+from taskengine.times import format_time
+
+
+def job_row(job: Job) -> JsonObject:
+    """A row of a list: ten keys."""
+    return {
+        "id": job.id,
+        "client": job.client,
+        "workflow": job.workflow,
+        "priority": job.priority,
+        "position": job.position,
+        **_course(job),
+    }
+
+
+def _course(job: Job) -> JsonObject:
+    return {
+        "created_at": format_time(job.created_at),
+        "updated_at": format_time(job.updated_at),
+        "queue_state": job.state.label,
+        "failed": job.failed,
+        "run_at": format_time(job.run_at),
+    }
+
+
+def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
+    """The single job: the contract's keys, then what the engine knows besides."""
+    job = details.job
+    return {
+        "id": job.id,
+        "client": job.client,
+        "workflow": job.workflow,
+        "priority": job.priority,
+        "position": job.position,
+        "top_of_queue": job.top_of_queue,
+        "parameters": masked(details.submitted, secrets),
+        **_course(job),
+        "semaphore_url": job.semaphore_url,
+        "persist": job.persist,
+        "progress": job_progress(details),
+        "tasks": [task_row(task) for task in details.tasks],
+        "depends_on": [],
+        "rerun_of": None,
+    }
+
+
+def job_progress(details: JobDetails) -> int:
+    """0 to 100, each task counting alike."""
+    if not details.tasks:
+        return 100 if details.job.state is JobState.COMPLETED else 0
+    done = [1.0 if task.state is TaskState.SKIPPED else task.progress for task in details.tasks]
+    return int(100 * sum(done) / len(done))
+
+
+def task_row(task: Task) -> JsonObject:
+    return {
+        "id": task.id,
+        "name": task.name,
+        "action": task.action,
+        "queue": task.queue,
+        "state": task.state.label,
+        "attempt": task.attempt,
+        "progress": int(100 * task.progress),
+        "error": task.error,
+        "started_at": _time(task.started_at),
+        "ended_at": _time(task.ended_at),
+    }
+
+
+def log_entry(line: LogLine) -> JsonObject:
+    time = format_time(line.created_at)
+    return {
+        "id": line.id,
+        "job_id": line.job_id,
+        "severity": int(line.severity),
+        "severity_description": line.severity.name,
+        "progname": line.progname,
+        "message": line.message,
+        "created_at": time,
+        "updated_at": time,  # lines do not change
+        "task_id": line.task_id,
+        "visible": line.visible,
+    }
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else format_time(time)

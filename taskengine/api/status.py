@@ -1,0 +1,43 @@
+"""GET /, /livez and /readyz: whether the engine is there and takes submissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+from quart import Response
+
+from taskengine.api.errors import RETRY_AFTER, Draining
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route
+from taskengine.api.services import Services
+from taskengine.policy import SYSTEM
+
+PATIENCE = 2  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    services: Services
+
+    async def alive(self) -> Response:
+        return reply({"result": "alive"})
+
+    async def ready(self) -> Response:
+        """503 while the instance drains, or the database does not answer."""
+        if self.services.draining():
+            raise Draining
+        with trio.move_on_after(PATIENCE):
+            await self.services.store.settings(SYSTEM)
+            return reply({"result": "ready"})
+        return reply({"error": "the database does not answer"}, 503, RETRY_AFTER)
+
+
+def routes(services: Services) -> Sequence[Route]:
+    status = Status(services)
+    return [
+        Route("GET", "/", status.alive),
+        Route("GET", "/livez", status.alive),
+        Route("GET", "/readyz", status.ready),
+    ]

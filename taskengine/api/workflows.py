@@ -1,0 +1,51 @@
+"""GET /workflows and GET /workflows/<name>: what the caller can submit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response
+
+from taskengine.api.auth import caller
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route
+from taskengine.api.services import Services
+from taskengine.model import JsonObject, NotFound
+from taskengine.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Workflows:
+    services: Services
+
+    async def many(self) -> Response:
+        client = await caller(self.services)
+        library = self.services.library()
+        usable = {w.name: library.find(client.name, w.name) for w in library.all()}
+        return reply([_row(found) for _, found in sorted(usable.items()) if found])
+
+    async def one(self, name: str) -> Response:
+        client = await caller(self.services)
+        workflow = self.services.library().find(client.name, name)
+        if workflow is None:
+            raise NotFound(f"there is no workflow {name[:40]!r}")
+        return reply({**_row(workflow), "definition": workflow.content})
+
+
+def _row(workflow: Workflow) -> JsonObject:
+    return {
+        "name": workflow.name,
+        "client": workflow.client,
+        "summary": workflow.summary,
+        "tasks": list(workflow.names),
+        "required": workflow.parameters.get("required", []),
+    }
+
+
+def routes(services: Services) -> Sequence[Route]:
+    workflows = Workflows(services)
+    return [
+        Route("GET", "/workflows", workflows.many),
+        Route("GET", "/workflows/<name>", workflows.one),
+    ]

@@ -1,0 +1,94 @@
+"""The tree: which actors run, in which ring, and how they stop.
+
+    watchers      presence, mirror                               end last: peers must not rescue
+    └─ finishers  journal, intake, listener, cleaner, couriers   what ends has to be written
+       └─ front      the HTTP server                             reads are served to the end
+          └─ starters  controller, scheduler, claimers, workers  end first: they start things
+
+A crash restarts one actor alone. One that crashes more often than BUDGET allows takes the engine
+down: the process exits with every cause, its peers rescue its tasks, and it is started anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from taskengine.actors.post import Post, close
+from taskengine.actors.roster import Roster
+from taskengine.actors.staff import Children, Parts, Plan, Staff
+from taskengine.runtime.supervisor import Restarts, supervise
+
+LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
+
+# At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
+# the store and spend nothing of it.
+BUDGET = Restarts(limit=5, window=60.0, pause=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the rest of the program may know of the running actors."""
+
+    post: Post
+    roster: Roster
+
+
+Front = Callable[[Engine], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def no_front(_: Engine) -> AsyncIterator[None]:
+    """An engine without an HTTP server."""
+    yield
+
+
+@asynccontextmanager
+async def running_engine(
+    parts: Parts, plan: Plan, front: Front = no_front
+) -> AsyncIterator[Engine]:
+    """Run the actors for the length of the block; on leaving it, let them finish.
+
+    Nothing new is claimed then; after `plan.drain` seconds whatever still runs is cancelled and
+    handed back.
+    """
+    roster = Roster(await parts.patient.join(plan.name, parts.now()))
+    with Post() as post:
+        staff = Staff(parts, plan, post, roster)
+        engine = Engine(post, roster)
+        async with (
+            _leaving(parts, roster),
+            _ring(staff.watchers(), lambda: None, 0.0),
+            _ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
+            front(engine),
+            _ring(staff.starters(), partial(close, post.of_starters()), plan.drain),
+        ):
+            yield engine
+
+
+@asynccontextmanager
+async def _ring(children: Children, stop: Callable[[], None], grace: float) -> AsyncIterator[None]:
+    """Run children for the length of the block, each supervised; then stop them, and after
+    `grace` seconds cancel those that are left."""
+    async with trio.open_nursery() as nursery:
+        for name, child in children.items():
+            nursery.start_soon(partial(supervise, child, BUDGET, name=name))
+        try:
+            yield
+        finally:
+            stop()
+            nursery.cancel_scope.deadline = trio.current_time() + grace
+
+
+@asynccontextmanager
+async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
+    """Tell the peers at the end that this instance is gone, so that none has to rescue it."""
+    try:
+        yield
+    finally:
+        with trio.move_on_after(LAST_WORDS, shield=True):
+            await parts.patient.leave(roster.instance, parts.now())

@@ -1,0 +1,228 @@
+"""The composition root: it alone chooses implementations. Start from the top of each list, stop
+from its bottom; there is no other shutdown code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+import hypercorn.trio
+import trio
+import trio_asyncio
+from hypercorn.config import Config
+
+from taskengine.actions import Actions, find_actions
+from taskengine.actors.facilities import Facilities, scratch_of_instance
+from taskengine.actors.staff import Parts, Plan
+from taskengine.api.app import create_app
+from taskengine.api.services import Services
+from taskengine.configuration import HOME, Configuration
+from taskengine.counters import Counters
+from taskengine.counters.redis import open_redis
+from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.valkey import embedded_valkey
+from taskengine.engine import Engine, Front, running_engine
+from taskengine.keys import hash_key
+from taskengine.library import Library, WorkflowErrors, load
+from taskengine.media.keys import FileKeyStore
+from taskengine.model import BadInput, Client
+from taskengine.outbound import open_outbound
+from taskengine.runtime.clock import EngineClock
+from taskengine.storage import Folder
+from taskengine.storage.local import LocalStorage
+from taskengine.store.migrate import wait_and_upgrade
+from taskengine.store.postgres import PostgresStore, open_postgres
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS = 12
+PATIENCE = 60.0  # seconds to wait for the database at the start
+OVERTIME = 15.0  # seconds after the drain, for threads that cannot be cancelled
+
+
+async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
+    """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
+    actions = find_actions()
+    library = CurrentLibrary(load(configuration.workflow_folders, actions))
+    stopping = trio.Event()
+    with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
+        async with (
+            trio_asyncio.open_loop(),
+            open_store(configuration) as store,
+            open_counters(configuration) as counters,
+            open_outbound(configuration.outbound_allow) as http,
+        ):
+            clock = EngineClock()
+            await keep_time(store, clock)
+            await bootstrap(store, configuration)
+            parts = Parts(
+                store=store,
+                patient=store.patient,
+                counters=counters,
+                actions=actions,
+                facilities=facilities_of(configuration, scratch, http),
+                now=clock,
+                keep_time=partial(keep_time, store, clock),
+            )
+
+            def services(engine: Engine) -> Services:
+                return Services(
+                    configuration=configuration,
+                    store=store,
+                    counters=counters,
+                    intake=engine.post.intake.address,
+                    library=lambda: library.current,
+                    now=clock,
+                    draining=stopping.is_set,
+                    version=version("taskengine"),
+                )
+
+            front = http_front(configuration, services, started)
+            async with running_engine(parts, plan_of(configuration), front):
+                await until_terminated(lambda: library.reload(configuration, actions))
+                stopping.set()
+                watch_over_the_end(configuration.drain + OVERTIME)
+
+
+def plan_of(configuration: Configuration) -> Plan:
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    return Plan(name, configuration.queues, configuration.drain, configuration.lease)
+
+
+@asynccontextmanager
+async def open_store(configuration: Configuration) -> AsyncIterator[PostgresStore]:
+    """The store in the database that is configured, its schema up to date."""
+    url = configuration.database_url
+    database = (
+        embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
+    )
+    async with database as url:
+        await wait_and_upgrade(url, PATIENCE)
+        async with open_postgres(url, connections=CONNECTIONS) as store:
+            yield store
+
+
+@asynccontextmanager
+async def open_counters(configuration: Configuration) -> AsyncIterator[Counters | None]:
+    """The mirror of the queue counters; None where none is wanted."""
+    url = configuration.redis_url
+    if url == "none":
+        yield None
+        return
+    server = embedded_valkey(configuration.data_dir.absolute()) if url is None else nullcontext(url)
+    async with server as url, open_redis(url) as counters:
+        yield counters
+
+
+def facilities_of(
+    configuration: Configuration, scratch: Path, http: httpx.AsyncClient
+) -> Facilities:
+    """Storages, their roots, workspaces and keys, on this machine's file system."""
+    data = configuration.data_dir.absolute()
+    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
+    workspaces = data / "workspace"
+    for folder in (*map(Path, roots.values()), workspaces):
+        folder.mkdir(parents=True, exist_ok=True)
+    local = LocalStorage([*roots.values(), workspaces])
+    return Facilities(
+        scratch=scratch,
+        storages={"local": local},
+        roots={"local": roots},
+        workspaces=Folder(local, str(workspaces), ""),
+        keys=FileKeyStore(data / "keys"),
+        http=http,
+        commands=configuration.commands,
+    )
+
+
+async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
+    """Make the first client, as admin, where there is none yet."""
+    if configuration.bootstrap_client is None:
+        return
+    name, _, key = configuration.bootstrap_client.partition(":")
+    if not name or not key:
+        raise BadInput("configuration: bootstrap_client: expected name:api-key")
+    await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
+
+
+async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
+    """Carry the database's clock on."""
+    asked = clock.elapsed
+    told = await store.time()
+    clock.sample(told, asked, clock.elapsed)
+
+
+@dataclass(slots=True)
+class CurrentLibrary:
+    """The workflows in force; a reload that fails leaves them as they are."""
+
+    current: Library
+
+    def reload(self, configuration: Configuration, actions: Actions) -> None:
+        try:
+            self.current = load(configuration.workflow_folders, actions)
+            logger.info("workflow files reloaded: %d", len(self.current.all()))
+        except WorkflowErrors as errors:
+            logger.error("workflow files kept as they were: %s", errors)
+
+
+def http_front(
+    configuration: Configuration,
+    services: Callable[[Engine], Services],
+    started: Callable[[str], None],
+) -> Front:
+    """The HTTP server as the engine's front."""
+
+    @asynccontextmanager
+    async def front(engine: Engine) -> AsyncIterator[None]:
+        stop = trio.Event()
+        server = _server_configuration(configuration)
+        app = create_app(services(engine))
+        async with trio.open_nursery() as nursery:
+            run = partial(hypercorn.trio.serve, app, server, shutdown_trigger=stop.wait)
+            urls = await nursery.start(run)
+            started(urls[0])
+            try:
+                yield
+            finally:
+                stop.set()
+
+    return front
+
+
+def _server_configuration(configuration: Configuration) -> Config:
+    path = HOME / "hypercorn.toml"
+    server = Config.from_toml(path) if path.is_file() else Config()
+    server.bind = [configuration.bind]
+    return server
+
+
+async def until_terminated(reload: Callable[[], None]) -> None:
+    """Wait for SIGTERM or SIGINT; SIGHUP reloads the workflow files."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                return
+            reload()
+
+
+def watch_over_the_end(seconds: float) -> None:
+    """End the process if it does not end by itself."""
+
+    def end() -> None:
+        logger.critical("not ended %g s after the drain, killed", OVERTIME)
+        os._exit(70)
+
+    watchdog = threading.Timer(seconds, end)
+    watchdog.daemon = True
+    watchdog.start()

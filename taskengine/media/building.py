@@ -1,0 +1,162 @@
+"""Building one set of manifests with its media files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.media.aes import encrypt_hls
+from taskengine.media.ism import write_ism
+from taskengine.media.keys import AssetKeys
+from taskengine.media.naming import Extension, Tag, active_name, parked_name
+from taskengine.media.packager import Manifests, Protection, package
+from taskengine.media.probe import expect_duration
+from taskengine.media.streams import default_language, output_name, slug, streams
+from taskengine.media.tools import Bench
+from taskengine.media.tracks import Track
+from taskengine.model import PermanentFailure
+
+SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
+CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
+Guid = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetName:
+    """How the manifests of a set are named: as active ones, or as parked since `epoch`."""
+
+    content_id: str
+    tag: Tag
+    guid: str
+    epoch: int | None = None
+
+    def of(self, extension: Extension, *, aes: bool = False) -> str:
+        if self.epoch is None:
+            return active_name(self.content_id, self.tag, self.guid, extension, aes=aes)
+        return parked_name(self.content_id, self.tag, self.epoch, self.guid, extension, aes=aes)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSet:
+    """Files of a set in a local folder, in the order in which they may be published."""
+
+    folder: Path
+    media: tuple[str, ...]
+    manifests: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*self.media, *self.manifests)
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes one set in a folder of the bench, with as many packager runs as it takes."""
+
+    bench: Bench
+    tracks: Sequence[Track]
+    name: SetName
+    guid: Guid
+    folder: str
+    keys: AssetKeys | None
+    unlock: AssetKeys | None
+    trickplay: bool
+
+    @property
+    def path(self) -> Path:
+        return self.bench.folder / self.folder
+
+    def stem(self, label: str) -> str:
+        return f"{slug(self.name.content_id)}_{self.guid(f'media-{label}')}"
+
+    async def protect(self, drm: Sequence[str]) -> None:
+        """cbcs for FairPlay and cenc for the others: HLS from the first, DASH from the second."""
+        if self.keys is None or not drm:
+            raise PermanentFailure("drm: expected at least one of its values for a set with DRM")
+        fairplay, cenc = "fairplay" in drm, not CENC.isdisjoint(drm)
+        systems = [SYSTEMS[value] for value in SYSTEMS if value in drm]
+        if fairplay:
+            protection = Protection("cbcs", tuple(systems), self.keys)
+            await self.package("cbcs", hls=True, dash=not cenc, protection=protection)
+        if cenc:
+            others = [system for system in systems if system != "FairPlay"]
+            protection = Protection("cenc", (*others, "CommonSystem"), self.keys)
+            await self.package("cenc", hls=not fairplay, dash=True, protection=protection)
+        main = "cenc" if cenc else "cbcs"
+        if "aes" in drm:
+            await self._make_aes_set(self.keys, main)
+        await self.finish(main)
+
+    async def package(
+        self,
+        label: str,
+        *,
+        hls: bool,
+        dash: bool,
+        protection: Protection | None = None,
+        folder: str | None = None,
+    ) -> None:
+        """Make one set of media files, and the manifests that are made from them."""
+        folder = folder or self.folder
+        fields = streams(self.tracks, self.stem(label), folder, trickplay=self.trickplay, dash=dash)
+        manifests = Manifests(
+            self._manifest("m3u8") if hls else "",
+            self._manifest("mpd") if dash else "",
+            default_language(self.tracks),
+        )
+        await package(
+            self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
+        )
+        for index, track in enumerate(self.tracks):
+            if track.type != "text":
+                file = output_name(self.stem(label), self.tracks, index)
+                await expect_duration(self.bench, self.bench.folder / folder / file, track.duration)
+
+    async def finish(self, label: str) -> None:
+        """Give the manifests their names; the server manifest names the tracks of a label."""
+        for extension in ("m3u8", "mpd"):
+            await trio.Path(self.path / self._manifest(extension)).rename(
+                self.path / self.name.of(extension)
+            )
+        await self._write("ism", write_ism(self._published(label)))
+
+    async def _make_aes_set(self, keys: AssetKeys, main: str) -> None:
+        clear = f"{self.folder}-plain"
+        await self.package("plain", hls=True, dash=False, folder=clear)
+        stems = (self.stem("plain"), self.stem("aes"))
+        text = await encrypt_hls(
+            self.bench.folder / clear, self._manifest("m3u8"), self.path, stems, keys
+        )
+        await self._write("m3u8", text, aes=True)
+        dash = await trio.Path(self.path / self._manifest("mpd")).read_text()
+        await self._write("mpd", dash, aes=True)
+        await self._write("ism", write_ism(self._published(main)), aes=True)
+
+    async def _write(self, extension: Extension, text: str, *, aes: bool = False) -> None:
+        await trio.Path(self.path / self.name.of(extension, aes=aes)).write_text(text)
+
+    def _published(self, label: str) -> list[Track]:
+        stem = self.stem(label)
+        return [
+            replace(track, file=output_name(stem, self.tracks, index))
+            for index, track in enumerate(self.tracks)
+        ]
+
+    def _manifest(self, extension: Extension) -> str:
+        """Its name while the packager writes, to whom content ids are not shown."""
+        return f"manifest.{extension}"
+
+    def made(self) -> MadeSet:
+        slots: list[tuple[Extension, bool]] = [
+            *(("m3u8", True), ("mpd", True), ("ism", True)),
+            *(("m3u8", False), ("mpd", False), ("ism", False)),
+        ]
+        names = [self.name.of(extension, aes=aes) for extension, aes in slots
+                 if not aes or self.name.tag == "drm"]  # fmt: skip
+        found = {path.name for path in self.path.iterdir()}
+        media = sorted(found - set(names), key=lambda name: (name.endswith(".m3u8"), name))
+        return MadeSet(self.path, tuple(media), tuple(name for name in names if name in found))

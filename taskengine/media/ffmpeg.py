@@ -1,0 +1,73 @@
+"""Running ffmpeg on files that strangers made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from taskengine.media.tools import Bench
+from taskengine.model import PermanentFailure
+from taskengine.runtime.process import OnLine, ProcessFailed
+
+OnProgress = Callable[[float], Awaitable[None]]
+
+# Playlists, concat scripts and images are no sources: they name other files.
+FORMATS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,"
+    "aac,ac3,eac3,mp3,wav,flac,ogg,srt,webvtt"
+)
+SAFE_INPUT: Final = (
+    *("-max_pixels", "35389440"),  # 8192 by 4320; a small file may claim far more
+    *("-protocol_whitelist", "file"),
+    *("-format_whitelist", FORMATS),
+)
+CAREFUL: Final = ("-xerror", "-err_detect", "explode")  # otherwise damage ends with code 0
+QUIET: Final = ("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-y")
+PROGRESS: Final = ("-progress", "pipe:1", "-stats_period", "0.5")
+
+
+def source(path: Path, *options: str) -> list[str]:
+    """The arguments that open a file; options apply to it alone."""
+    return [*options, "-max_streams", "64", *SAFE_INPUT, "-i", f"file:{path}"]
+
+
+async def ffmpeg(
+    bench: Bench,
+    *arguments: str,
+    duration: float = 0.0,
+    on_progress: OnProgress | None = None,
+    careful: bool = True,
+) -> None:
+    """Run ffmpeg; `duration` is that of the output, for the progress. Raises ProcessFailed."""
+    command = [bench.tools.ffmpeg, *QUIET, *(CAREFUL if careful else ())]
+    if on_progress is None or duration <= 0:
+        await bench.run([*command, *arguments])
+    else:
+        on_line = _progress(duration, on_progress)
+        await bench.run([*command, *PROGRESS, *arguments], on_line=on_line)
+
+
+async def check_whole(bench: Bench, path: Path, label: str) -> None:
+    """Read every packet of a file; a truncated one is refused by its label."""
+    try:
+        await ffmpeg(bench, *source(path), "-map", "0:v?", "-map", "0:a?", "-c", "copy",
+                     "-f", "null", "-")  # fmt: skip
+    except ProcessFailed as failure:
+        raise PermanentFailure(f"{label} is damaged: {reason(failure, path, label)}") from None
+
+
+def reason(failure: ProcessFailed, path: Path, label: str) -> str:
+    """The last thing a tool said, with the file's own name in it."""
+    lines = failure.stderr_tail.strip().splitlines() or [f"code {failure.returncode}"]
+    said = next((line for line in lines if "Task finished" not in line), lines[-1])
+    return said.split("] ")[-1].replace(f"file:{path}", label).replace(str(path), label)
+
+
+def _progress(duration: float, on_progress: OnProgress) -> OnLine:
+    async def on_line(line: str) -> None:
+        key, _, value = line.partition("=")
+        if key == "out_time_us" and value.strip().isdigit():  # may be N/A or negative
+            await on_progress(min(1.0, int(value) / 1e6 / duration))
+
+    return on_line

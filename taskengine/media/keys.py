@@ -1,0 +1,103 @@
+"""Content keys, and where they are kept: away from media, logs and command lines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from taskengine.storage import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class AssetKeys:
+    """The keys of an asset, hexadecimal: one for CENC with its id and IV, one for AES-128 HLS."""
+
+    key_id: str
+    key: str = field(repr=False)
+    iv: str = field(repr=False)
+    aes: str = field(repr=False)
+
+    @property
+    def fairplay_uri(self) -> str:
+        return f"skd://{self.key_id}"
+
+    @property
+    def aes_uri(self) -> str:
+        """Relative to the playlists, for an authorised service of the operator to answer."""
+        return f"keys/{self.key_id}"
+
+
+class KeyStore(Protocol):
+    """Keeps the keys of assets. What is kept for an asset stays: later attempts get the same."""
+
+    async def load(self, asset: str) -> AssetKeys | None: ...
+
+    async def keep(self, asset: str, keys: AssetKeys) -> AssetKeys:
+        """Keep them, unless there are keys already; returns those that hold."""
+        ...
+
+
+def generate_keys() -> AssetKeys:
+    return AssetKeys(uuid.uuid4().hex, *(secrets.token_hex(16) for _ in range(3)))
+
+
+def asset_name(folder: Folder, content_id: str) -> str:
+    """What keys are kept under: the place of the asset and its content id."""
+    return f"{folder.storage.label}:{folder.complete}:{content_id}"
+
+
+async def keys_for(store: KeyStore, asset: str) -> AssetKeys:
+    """The keys of an asset, made when it has none."""
+    return await store.load(asset) or await store.keep(asset, generate_keys())
+
+
+@dataclass(frozen=True, slots=True)
+class FileKeyStore:
+    """A file for each asset, readable by its owner alone; an operator may write them as well."""
+
+    folder: Path
+
+    async def load(self, asset: str) -> AssetKeys | None:
+        return await trio.to_thread.run_sync(_read, self._path(asset))
+
+    async def keep(self, asset: str, keys: AssetKeys) -> AssetKeys:
+        return await trio.to_thread.run_sync(_keep, self._path(asset), asset, keys)
+
+    def _path(self, asset: str) -> Path:
+        return self.folder / f"{hashlib.sha256(asset.encode()).hexdigest()}.json"
+
+
+def _read(path: Path) -> AssetKeys | None:
+    try:
+        said = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return AssetKeys(**{name: said[name] for name in ("key_id", "key", "iv", "aes")})
+
+
+def _keep(path: Path, asset: str, keys: AssetKeys) -> AssetKeys:
+    """Write beside, then link: readers see all or nothing, and the first writer wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{uuid.uuid4().hex}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w") as file:
+        json.dump({"asset": asset, **asdict(keys)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        kept = _read(path)
+        assert kept is not None
+        return kept
+    finally:
+        draft.unlink()
+    return keys

@@ -1,0 +1,129 @@
+"""What is in a media file."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from taskengine.media.ffmpeg import SAFE_INPUT, reason
+from taskengine.media.tools import Bench
+from taskengine.media.tracks import Track, TrackType
+from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
+
+TYPES: dict[str, TrackType] = {"video": "video", "audio": "audio", "subtitle": "text"}
+SLACK = 0.5  # seconds by which a step may change a duration: frames, priming samples
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A track as it is in the file, with what decides whether it can stay so."""
+
+    track: Track
+    pixel_format: str = ""
+    rotated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A media file. `family` is the container as ffmpeg names it, its first name."""
+
+    family: str
+    duration: float
+    streams: tuple[Stream, ...]
+
+    @property
+    def tracks(self) -> list[Track]:
+        return [stream.track for stream in self.streams]
+
+
+async def probe(bench: Bench, path: Path, label: str | None = None) -> Media:
+    """Look into a file; PermanentFailure names it by its label if it is no media."""
+    label = label or path.name
+    if (await trio.Path(path).stat()).st_size == 0:
+        raise PermanentFailure(f"{label} is empty")
+    shown = ("-show_format", "-show_streams", "-show_data", "-of", "json")
+    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, *shown, "-i", f"file:{path}"]
+    try:
+        said = json.loads(await bench.run(command))
+    except ProcessFailed as failure:
+        why = reason(failure, path, label)
+        raise PermanentFailure(f"{label} is no media file: {why}") from None
+    return _media(said, path)
+
+
+async def expect_duration(bench: Bench, path: Path, planned: float) -> None:
+    """Check what a step made: tools end with code 0 on half a file."""
+    made = (await probe(bench, path)).duration
+    if planned and abs(made - planned) > max(SLACK, planned * 0.002):
+        raise OutputWrong(f"{path.name} lasts {made:.3f} s instead of {planned:.3f} s")
+
+
+async def keyframes(bench: Bench, path: Path, stream: int) -> list[float]:
+    """The times of a video track's keyframes, seconds."""
+    shown = ("-select_streams", str(stream), "-show_entries", "packet=pts_time,flags")
+    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, *shown, "-of", "csv=p=0"]
+    rows = (await bench.run([*command, "-i", f"file:{path}"])).split()
+    times = [row.split(",")[0] for row in rows if ",K" in row]
+    return sorted(float(time) for time in times if time != "N/A")
+
+
+class OutputWrong(Exception):
+    """A tool ended well and made something else than planned."""
+
+
+def _media(said: dict[str, Any], path: Path) -> Media:
+    form = said.get("format", {})
+    duration = _number(form.get("duration"))
+    streams = tuple(
+        _stream(stream, form, path.name)
+        for stream in said.get("streams", [])
+        if stream.get("codec_type") in TYPES
+        and not stream.get("disposition", {}).get("attached_pic")
+    )
+    return Media(str(form.get("format_name", "")).split(",")[0], duration, streams)
+
+
+def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
+    tags = {key.lower(): value for key, value in said.get("tags", {}).items()}
+    track = Track(
+        type=TYPES[said["codec_type"]],
+        file=file,
+        stream=int(said["index"]),
+        codec=said.get("codec_name", ""),
+        private=_hexadecimal(said.get("extradata", "")),
+        language=tags.get("language") or "und",
+        bitrate=int(_number(said.get("bit_rate") or tags.get("bps") or form.get("bit_rate"))),
+        duration=_number(said.get("duration")) or _number(form.get("duration")),
+        width=int(said.get("width", 0)),
+        height=int(said.get("height", 0)),
+        frame_rate=_ratio(said.get("avg_frame_rate", "0/0")),
+        channels=int(said.get("channels", 0)),
+        sample_rate=int(said.get("sample_rate", 0)),
+    )
+    sides = said.get("side_data_list", [])
+    rotated = any(_number(side.get("rotation")) % 360 for side in sides)
+    return Stream(track, said.get("pix_fmt", ""), rotated)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0
+
+
+def _ratio(value: str) -> float:
+    above, _, below = value.partition("/")
+    return round(_number(above) / _number(below), 3) if _number(below) else 0.0
+
+
+def _hexadecimal(dump: str) -> str:
+    """The bytes of ffprobe's dump: lines of an offset, groups of digits, two spaces and text."""
+    rows = re.findall(r"^[0-9a-f]{8}: (.{39})", dump, re.MULTILINE)
+    return "".join(rows).replace(" ", "")

@@ -1,0 +1,86 @@
+"""What the packager is told of each track: names of outputs, languages, roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from taskengine.media.tracks import ACCESSIBLE, Track, checked_language
+
+LETTERS: Final = {"video": "v", "audio": "a", "text": "t"}
+ROLES: Final = {  # of HTML's audio track kinds, as DASH has them
+    "main": "main", "alternative": "alternate", "descriptions": "description",
+    "main-desc": "description", "translation": "dub", "commentary": "commentary",
+}  # fmt: skip
+DASH_ROLES: Final = frozenset({
+    "caption", "subtitle", "main", "alternate", "supplementary", "commentary", "dub",
+    "description", "sign", "metadata", "emergency", "forced-subtitle", "easyreader", "karaoke",
+})  # fmt: skip
+DESCRIBES_VIDEO: Final = "public.accessibility.describes-video"
+
+
+def slug(content_id: str) -> str:
+    """The content id as names of media begin: safe in playlists, URLs and descriptors."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", content_id)
+
+
+def output_name(stem: str, tracks: Sequence[Track], index: int) -> str:
+    """The name of a track's file; tracks are numbered within their type, from 1."""
+    kind = tracks[index].type
+    number = sum(track.type == kind for track in tracks[: index + 1])
+    return f"{stem}_{LETTERS[kind]}{number}.{'vtt' if kind == 'text' else 'mp4'}"
+
+
+def streams(
+    tracks: Sequence[Track], stem: str, folder: str, *, trickplay: bool = False, dash: bool = True
+) -> list[Mapping[str, str]]:
+    """The packager's fields for each track."""
+    found: list[Mapping[str, str]] = []
+    for index, track in enumerate(tracks):
+        name = output_name(stem, tracks, index)
+        fields = _common(track, f"{folder}/{name}") | _of_type(track, name, trickplay)
+        found.append(fields)
+        last_video = track.type == "video" and all(t.type != "video" for t in tracks[index + 1 :])
+        if trickplay and dash and last_video:
+            found.append(_trick(track, f"{folder}/{name}"))
+    return found
+
+
+def default_language(tracks: Sequence[Track]) -> str:
+    """That of the first audio track made for everybody."""
+    audio = [track for track in tracks if track.type == "audio"]
+    main = next((track for track in audio if track.kind not in ACCESSIBLE), None)
+    return checked_language((main or audio[0]).language) if audio else ""
+
+
+def _common(track: Track, output: str) -> dict[str, str]:
+    name = output.rpartition("/")[2]
+    return {
+        "in": track.file,
+        "stream": "text" if track.type == "text" else str(track.stream),
+        "output": output,
+        "playlist_name": f"{name.rpartition('.')[0]}.m3u8",
+    }
+
+
+def _of_type(track: Track, name: str, trickplay: bool) -> dict[str, str]:
+    if track.type == "video":
+        stem = name.rpartition(".")[0]
+        return {"iframe_playlist_name": f"{stem}_iframe.m3u8"} if trickplay else {}
+    accessible = track.kind in ACCESSIBLE
+    role = ROLES.get(track.kind) or (track.role if track.role in DASH_ROLES else "")
+    return {
+        "lang": checked_language(track.language),
+        "hls_group_id": "subs" if track.type == "text" else "audio",
+        "hls_name": track.description or track.name,
+        "hls_characteristics": DESCRIBES_VIDEO if accessible else "",
+        "dash_roles": role,
+    }
+
+
+def _trick(track: Track, output: str) -> dict[str, str]:
+    """Keyframes alone; without dash_only players of HLS would take it for a rendition."""
+    name = f"{output.rpartition('.')[0]}_trick.mp4"
+    return {"in": track.file, "stream": str(track.stream), "output": name,
+            "trick_play_factor": "1", "dash_only": "1"}  # fmt: skip

@@ -1,0 +1,84 @@
+"""Pictures of a video: a still, and a sprite of previews with its WebVTT map."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
+from taskengine.media.probe import keyframes
+from taskengine.media.tools import Bench
+from taskengine.media.tracks import Track
+from taskengine.model import PermanentFailure
+
+TILE: Final = 160  # pixels; width of a preview
+COLUMNS: Final = 10
+MOST: Final = 4_000  # previews of a sprite: 64,000 bytes each while it is made
+_CLOCK: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")  # [[hh:]mm:]ss[.f]
+
+
+def seconds(value: float | str) -> float:
+    """A position: seconds, mm:ss or hh:mm:ss, with any fraction."""
+    found = _CLOCK.fullmatch(str(value).strip())
+    if found is None:
+        raise PermanentFailure(f"time: expected seconds, mm:ss or hh:mm:ss: {value!r}")
+    hours, minutes, rest = found.groups(default="0")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+async def still(bench: Bench, track: Track, position: float, target: Path) -> None:
+    """A JPEG of the frame at a position, or of the last keyframe if the video ends before."""
+    place = ["-map", f"0:{track.stream}", "-frames:v", "1"]
+    shape = ["-q:v", "2", "-update", "1", "-f", "image2", f"file:{target}"]
+    path = bench.folder / track.file
+    if position > track.duration - 0.5 / (track.frame_rate or 25):
+        position = (await keyframes(bench, path, track.stream) or [0.0])[-1]
+    await ffmpeg(bench, *source(path, "-ss", f"{position:.6f}"), *place, *shape)
+    if not await trio.Path(target).exists():
+        raise PermanentFailure(f"{track.file}: there is no frame at {position:g} s")
+
+
+async def sprite(
+    bench: Bench,
+    track: Track,
+    interval: float,
+    target: Path,
+    *,
+    on_progress: OnProgress | None = None,
+) -> str:
+    """A JPEG with a preview for each interval; returns the WebVTT that maps times to them."""
+    interval = max(interval, track.duration / MOST)
+    count = max(1, math.ceil(round(track.duration / interval, 6)))
+    columns = min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
+    rows = math.ceil(count / columns)
+    height = max(2, round(TILE * track.height / track.width / 2) * 2)
+    chain = (
+        f"tpad=stop_mode=clone:stop_duration={interval + 10:g},"
+        f"fps=1/{interval:.6f}:start_time=0:round=up,trim=end_frame={count},"
+        f"scale={TILE}:{height},tile={columns}x{rows}:nb_frames={count}"
+    )
+    await ffmpeg(
+        bench,
+        *source(bench.folder / track.file, "-skip_frame", "nokey"),
+        *("-map", f"0:{track.stream}", "-vf", chain, "-frames:v", "1", "-q:v", "4"),
+        *("-update", "1", "-f", "image2", f"file:{target}"),
+        duration=track.duration,
+        on_progress=on_progress,
+    )
+    cells = [(n % columns * TILE, n // columns * height) for n in range(count)]
+    lines = ["WEBVTT"]
+    for number, (x, y) in enumerate(cells):
+        end = min((number + 1) * interval, track.duration)
+        lines += ["", f"{_clock(number * interval)} --> {_clock(end)}"]
+        lines += [f"{target.name}#xywh={x},{y},{TILE},{height}"]
+    return "\n".join(lines) + "\n"
+
+
+def _clock(time: float) -> str:
+    whole = round(time * 1000)
+    minutes, rest = divmod(whole, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -1,0 +1,338 @@
+"""What a client submits, made into the parameters of a job by the workflow's JSON Schema.
+
+Coerced first (leniently), then completed with defaults, then validated. A submitted value is never
+read as a template.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from math import isfinite
+from typing import Any
+from urllib.parse import urlsplit
+
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.exceptions import best_match
+from referencing import Registry
+
+from taskengine.model import BadInput, Json, JsonObject
+from taskengine.templates import Path, TemplateError, evaluate
+
+RESERVED = ("tasks", "job", "client")  # names in a scope that no parameter may have
+ALWAYS_SECRET = frozenset({"content_key", "key_id", "seed", "playready_key"})
+UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being declared
+    "content_id": {"type": "string"},
+    "rest_endpoints": {"type": "array", "items": {"type": "string", "format": "http-url"}},
+    "custom_data": {},
+    "output_root": {"type": "string", "minLength": 1},
+    "input_root": {"type": "string", "minLength": 1},
+    "workflow": {"type": "string"},
+}
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+FORMATS = FormatChecker(formats=())
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The parameters of a job. The undeclared ones are among the values, as they came."""
+
+    values: JsonObject
+    undeclared: tuple[str, ...]
+
+
+def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
+    """Coerce, complete and validate. `scope` is what defaults see besides: `client`, `job`.
+
+    Raises BadInput naming the place of the first problem and what was expected there.
+    """
+    if not isinstance(given, dict):
+        raise BadInput(f"parameters: expected an object, got {_shown(given)}")
+    schema = complete(schema)
+    work = _Preparation(schema)
+    coerced = work.coerced(schema, _listed(given))
+    values = work.filled(schema, coerced, ChainMap(dict(scope)))
+    _validate(schema, values, coerced)
+    for name, error in work.failures:  # only now: that another one is missing is a better reason
+        raise BadInput(f"parameters.{name}: no default can be made for it: {error}")
+    return Prepared(values, tuple(name for name in values if name not in schema["properties"]))
+
+
+def complete(schema: JsonObject) -> JsonObject:
+    """The schema with the parameters that every workflow knows; its own declarations win."""
+    own = schema.get("properties", {})
+    more = {name: known for name, known in UNIVERSAL.items() if name not in own}
+    return {**schema, "properties": own | more}
+
+
+def _listed(given: JsonObject) -> JsonObject:
+    """One callback URL may come without its list."""
+    urls = given.get("rest_endpoints")
+    return {**given, "rest_endpoints": [urls]} if isinstance(urls, str) else given
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    root: JsonObject
+    failures: list[tuple[str, TemplateError]] = field(default_factory=list)
+
+    def coerced(self, schema: Json, value: Json) -> Json:
+        """The value in the schema's words; a null that the schema does not allow is dropped."""
+        schema = resolved(self.root, schema)
+        if isinstance(value, str):
+            return _from_text(schema, value)
+        if isinstance(value, list):
+            return [self.coerced(schema.get("items"), item) for item in value]
+        if isinstance(value, dict):
+            known, other = schema.get("properties", {}), schema.get("additionalProperties")
+            return {
+                name: self.coerced(known.get(name, other), item)
+                for name, item in value.items()
+                if item is not None or self._takes_null(known.get(name, other))
+            }
+        return value
+
+    def _takes_null(self, schema: Json) -> bool:
+        if not isinstance(schema, dict):
+            return True  # not declared: kept as it came
+        return fits(self.root, schema, None)
+
+    def filled(self, schema: Json, value: Json, scope: ChainMap[str, Json]) -> Json:
+        """The value with its defaults, which see what is declared around and before them."""
+        schema = resolved(self.root, schema)
+        if isinstance(value, list):
+            return [self.filled(schema.get("items"), item, scope) for item in value]
+        if not isinstance(value, dict):
+            return value
+        values, known = dict(value), schema.get("properties", {})
+        seen = {name: values[name] for name in known if name in values}
+        inner = ChainMap(scope.maps[0], seen, *scope.maps[1:])
+        for name, sub in known.items():
+            if name not in values:
+                self._add_default(values, name, resolved(self.root, sub), inner)
+            if name in values:
+                values[name] = seen[name] = self.filled(sub, values[name], inner)
+        return values
+
+    def _add_default(
+        self, values: JsonObject, name: str, schema: JsonObject, scope: Mapping[str, Json]
+    ) -> None:
+        try:
+            values |= {name: evaluate(schema["default"], scope)} if "default" in schema else {}
+        except TemplateError as error:
+            self.failures.append((name, error))
+
+
+def _from_text(schema: JsonObject, text: str) -> Json:
+    choices = schema.get("enum", ())
+    for choice in choices if text not in choices else ():
+        if choice is not None and _word(choice).casefold() == text.casefold():
+            return choice
+    kinds = _types(schema)
+    if not kinds or "string" in kinds:
+        return text
+    if "boolean" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if {"integer", "number"} & {*kinds} and INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in kinds and NUMBER.fullmatch(text) and isfinite(float(text)):
+        return float(text)
+    return text
+
+
+def _validate(schema: JsonObject, values: JsonObject, given: JsonObject) -> None:
+    errors = list(islice(_validator(schema).iter_errors(values), 100))
+    if errors:
+        first = best_match([min(errors, key=lambda error: _rank(error, given))])
+        path, text = next(explained(first or errors[0], schema, secret_names(schema)))
+        raise BadInput(f"{dotted(('parameters', *path))}: {text}")
+
+
+def _rank(error: ValidationError, given: JsonObject) -> tuple[bool, int]:
+    """What was submitted goes before what a default made of it, then what is nearer the top."""
+    path = error.absolute_path
+    return bool(path) and path[0] not in given, len(path)
+
+
+def _validator(schema: JsonObject) -> Draft202012Validator:
+    registry: Registry[Any] = Registry()  # an empty one: nothing is fetched
+    return Draft202012Validator(schema, registry=registry, format_checker=FORMATS)
+
+
+def fits(root: JsonObject, schema: JsonObject, value: Json) -> bool:
+    """Whether a value is valid by a schema that is part of `root`."""
+    return bool(_validator(root).evolve(schema=schema).is_valid(value))
+
+
+@FORMATS.checks("http-url", raises=ValueError)
+def _is_http_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return True  # that is for `type` to say
+    url = urlsplit(value)
+    if re.search(r"[\s\x00-\x1f\x7f]", value) or url.port == 0:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname)
+
+
+# What schemas say, in words
+
+
+def explained(
+    error: ValidationError, root: JsonObject, secrets: frozenset[str] = frozenset()
+) -> Iterator[tuple[Path, str]]:
+    """The places of a problem, and what was expected there; never the value of a secret."""
+    place = tuple(error.absolute_path)
+    limit: Json = error.validator_value
+    found: Json = error.instance
+    schema = resolved(root, error.schema)
+    known = schema.get("properties", {})
+    match error.validator:
+        case "required":
+            for name in (name for name in limit if name not in found):
+                yield (*place, name), f"required, {expected(resolved(root, known.get(name)))}"
+        case "additionalProperties" | "unevaluatedProperties" if limit is False:
+            for name in (name for name in found if name not in known):
+                yield (*place, name), f"unknown; known are {', '.join(known)}"
+        case "oneOf" | "anyOf" if all("required" in resolved(root, option) for option in limit):
+            how = "exactly" if error.validator == "oneOf" else "at least"
+            names = (" and ".join(resolved(root, option)["required"]) for option in limit)
+            yield place, f"expected {how} one of {', '.join(names)}"
+        case _:
+            got = "" if secrets & {*place} else f", got {_shown(found)}"
+            yield place, f"expected {expected(schema)}{_besides(error)}{got}"
+
+
+def expected(schema: JsonObject) -> str:
+    """What a schema asks for, in words; of its bounds the frequent ones."""
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    if "enum" in schema:
+        return f"one of {', '.join(map(_word, schema['enum']))}"
+    if schema.get("format") == "http-url":
+        return "an http or https URL"
+    words = " or ".join(_NOUNS.get(kind, kind) for kind in _types(schema)) or "a value"
+    if schema.get("minLength") or schema.get("minItems"):
+        words = words.replace("a string", "a non-empty string").replace("an a", "a non-empty a")
+    match schema.get("minimum"), schema.get("maximum"):
+        case None, None:
+            return words
+        case low, None:
+            return f"{words} of at least {low}"
+        case None, high:
+            return f"{words} of at most {high}"
+        case low, high:
+            return f"{words} from {low} to {high}"
+
+
+_NOUNS = {"string": "a string", "integer": "an integer", "number": "a number", "null": "null"}
+_NOUNS |= {"boolean": "true or false", "array": "an array", "object": "an object"}
+_SAID = {"type", "const", "enum", "format", "minimum", "maximum"}
+
+
+def _besides(error: ValidationError) -> str:
+    """The rule that was broken, where expected() does not say it."""
+    rule, limit = str(error.validator), error.validator_value
+    if rule in _SAID or (rule in ("minLength", "minItems") and limit == 1):
+        return ""
+    return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}"
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: `clips[0].start`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_cut(step)}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _shown(value: Json) -> str:
+    if isinstance(value, dict | list):
+        noun = "object" if isinstance(value, dict) else "array"
+        return f"an {noun}" if value else f"an empty {noun}"
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _word(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+# Walking schemas
+
+
+def resolved(root: JsonObject, schema: Json) -> JsonObject:
+    """The schema with its local `$ref` followed; what stands beside that wins.
+
+    Raises LookupError or TypeError if it points at nothing.
+    """
+    seen = schema if isinstance(schema, dict) else {}
+    for _ in range(10):
+        if "$ref" not in seen:
+            break
+        beside = {key: value for key, value in seen.items() if key != "$ref"}
+        seen = {**_pointed(root, seen["$ref"]), **beside}
+    return seen
+
+
+def _pointed(root: JsonObject, reference: str) -> JsonObject:
+    found: Json = root
+    for step in reference.removeprefix("#").split("/")[1:]:
+        found = found[step.replace("~1", "/").replace("~0", "~")]
+    if not reference.startswith("#") or not isinstance(found, dict):
+        raise LookupError(reference)
+    return found
+
+
+def subschemas(schema: Json, path: Path = ()) -> Iterator[tuple[Path, JsonObject]]:
+    """The schema and all those in it, each with its place."""
+    if not isinstance(schema, dict):
+        return
+    yield path, schema
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties", "$defs", "dependentSchemas"):
+            for name, sub in value.items():
+                yield from subschemas(sub, (*path, key, name))
+        elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+            for index, sub in enumerate(value):
+                yield from subschemas(sub, (*path, key, index))
+        elif key not in ("default", "const", "enum", "examples", "dependentRequired"):
+            yield from subschemas(value, (*path, key))
+
+
+def _types(schema: JsonObject) -> list[str]:
+    kinds = schema.get("type", [])
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+# Secrets
+
+
+def secret_names(schema: JsonObject) -> frozenset[str]:
+    """The names whose values nobody may read: `writeOnly: true` at any depth, and some always."""
+    marked = {
+        name
+        for _, sub in subschemas(schema)
+        for name, known in sub.get("properties", {}).items()
+        if resolved(schema, known).get("writeOnly") is True
+    }
+    return ALWAYS_SECRET | marked
+
+
+def masked(value: Json, secrets: frozenset[str], *, hide: bool = False) -> Json:
+    """The value with what stands under a secret name masked, at any depth."""
+    if isinstance(value, dict):
+        return {k: masked(v, secrets, hide=hide or k in secrets) for k, v in value.items()}
+    if isinstance(value, list):
+        return [masked(item, secrets, hide=hide) for item in value]
+    return _stars(_word(value)) if hide and value is not None else value
+
+
+def _stars(text: str) -> str:
+    end = text[-4:] if len(text) > 8 else ""
+    return "*" * (len(text) - len(end)) + end

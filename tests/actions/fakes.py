@@ -1,0 +1,95 @@
+"""What an action's test needs: a context that records what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from taskengine.actions import Context
+from taskengine.actions.keys import KEYS_ROOT
+from taskengine.model import Attempt, Job, JobState, JsonObject, Severity, Task, TaskState
+from taskengine.storage import Folder, Storage
+from taskengine.storage.local import LocalStorage
+
+ROOTS = {"output_root": "output", "input_root": "input", KEYS_ROOT: "keys"}
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Journal:
+    """What came out of an attempt. `refusal`, when set, is what confirm() raises."""
+
+    lines: list[tuple[Severity, str]] = field(default_factory=list)
+    progress: list[float] = field(default_factory=list)
+    confirmations: int = 0
+    refusal: Exception | None = None
+
+    @property
+    def shown(self) -> list[str]:
+        """The messages that a log shows unless asked for all."""
+        return [message for severity, message in self.lines if severity > Severity.DEBUG]
+
+    async def write(self, severity: Severity, message: str) -> None:
+        self.lines.append((severity, message))
+
+    async def report(self, fraction: float) -> None:
+        self.progress.append(fraction)
+
+    async def confirm(self) -> None:
+        self.confirmations += 1
+        if self.refusal:
+            raise self.refusal
+
+
+def fake_context(
+    tmp_path: Path,
+    storages: Mapping[str, Storage] | None = None,
+    *,
+    task: str = "task",
+    number: int = 0,
+    attempt: int = 1,
+    job_id: int = 7,
+    started_at: datetime = NOON,
+    parameters: JsonObject | None = None,
+    answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
+    commands: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Context, Journal]:
+    """A context with a scratch folder of its own; the roots are folders of tmp_path.
+
+    `answer` is what the other side of its HTTP client says.
+    """
+    local = LocalStorage([tmp_path])
+    known = {"local": local, **(storages or {})}
+    journal = Journal()
+    scratch = tmp_path / f"scratch-{job_id}-{number}-{attempt}"
+    scratch.mkdir(parents=True, exist_ok=True)
+
+    def roots(storage: str, root: str) -> Folder:
+        return Folder(known[storage], str(tmp_path / ROOTS[root]), "")
+
+    context = Context(
+        attempt=_attempt(task, number, attempt, job_id, started_at, parameters or {}),
+        scratch=scratch,
+        workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
+        roots=roots,
+        write=journal.write,
+        report=journal.report,
+        confirm=journal.confirm,
+        http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        commands=commands or {},
+    )
+    return context, journal
+
+
+def _attempt(
+    name: str, number: int, attempt: int, job_id: int, at: datetime, parameters: JsonObject
+) -> Attempt:
+    state, working = JobState.STARTED, TaskState.WORKING
+    job = Job(job_id, "acme", "workflow", state, False, 5, 1, False, at, at, at)
+    task_id = 10 * job_id + number
+    task = Task(task_id, job_id, number, name, "action", "work", working, attempt)
+    return Attempt(task, job, parameters, results={}, facts={}, options={}, started_at=at)

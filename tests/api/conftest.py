@@ -1,0 +1,166 @@
+"""The real app on a store in memory, with a real intake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from taskengine.actors.intake import Intake
+from taskengine.api.app import create_app
+from taskengine.api.services import Services
+from taskengine.configuration import Configuration
+from taskengine.counters.memory import MemoryCounters
+from taskengine.keys import hash_key
+from taskengine.library import Library
+from taskengine.messages import Submit
+from taskengine.model import Client
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store.memory import MemoryStore
+from taskengine.workflow import Workflow
+
+NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+TEXT = {"type": "string"}
+WORKFLOWS = [
+    {
+        "workflow": "drmswitch",
+        "summary": "Switch DRM on or off.",
+        "parameters": {
+            "type": "object",
+            "required": ["content_id", "folder"],
+            "properties": {
+                "content_id": TEXT,
+                "folder": TEXT,
+                "enable_drm": {"type": "boolean", "default": False},
+                "token": {"type": "string", "writeOnly": True},
+                "source_storage": {"type": "string", "default": "{{ client.storage }}"},
+                "label": {"type": "string", "default": "{{ job.workflow }} {{ job.priority }}"},
+            },
+        },
+        "tasks": [
+            {"name": "get_filenames", "action": "core.noop"},
+            {"name": "rename_manifests", "action": "core.noop"},
+        ],
+    },
+    {
+        "workflow": "vodcapture",
+        "parameters": {
+            "type": "object",
+            "required": ["clips"],
+            "properties": {
+                "clips": {"type": "array", "items": {"type": "object"}},
+                "continuous_capture": {"type": "boolean", "default": False},
+            },
+        },
+        "clips": {"from": "clips", "start": "start", "end": "end"},
+        "tasks": [{"name": "capture", "action": "core.noop"}],
+    },
+]
+
+
+def library():
+    workflows = [Workflow.from_content({**content, "client": None}) for content in WORKFLOWS]
+    return Library({(None, workflow.name): workflow for workflow in workflows})
+
+
+@dataclass
+class Api:
+    """What tests do: requests as a client of the engine, and a look at its store."""
+
+    services: Services
+    store: MemoryStore
+
+    def with_(self, **changes):
+        return Api(replace(self.services, **changes), changes.get("store", self.store))
+
+    async def request(self, method, path, **options):
+        return (
+            await create_app(self.services)
+            .test_client(use_cookies=False)
+            .open(path, method=method, **options)
+        )
+
+    async def get(self, path, client="demo-client", key=KEY, **options):
+        headers = {"client": client, "api-key": key, **options.pop("headers", {})}
+        return await self.request("GET", path, headers=headers, **options)
+
+    async def post(self, path, body, client="demo-client", key=KEY, **options):
+        headers = {"client": client, "api-key": key, "content-type": "application/json"}
+        headers |= options.pop("headers", {})
+        headers = {name: value for name, value in headers.items() if value is not None}
+        data = body if isinstance(body, str | bytes) else json.dumps(body)
+        return await self.request("POST", path, headers=headers, data=data, **options)
+
+    async def accepted(self, body, **options):
+        """Submit what has to be accepted; the id as a number."""
+        answer = await self.post("/job", body, **options)
+        content = await answer.get_json()
+        assert answer.status_code == 200, content
+        assert content == {"id": content["id"], "result": "accepted"}
+        return int(content["id"])
+
+    async def refused(self, body, **options):
+        """Submit what has to be refused and recorded; the id and the reason."""
+        answer = await self.post("/job", body, **options)
+        content = await answer.get_json()
+        assert answer.status_code == 400
+        assert list(content) == ["id", "error"]
+        assert isinstance(content["id"], str)
+        return int(content["id"]), content["error"]
+
+    async def lines(self, job_id):
+        return [line async for page in self.store.log(job_id) for line in page]
+
+    async def job(self, job_id):
+        details = await self.store.job(job_id)
+        assert details is not None
+        return details
+
+
+def job_body(**parameters):
+    """A submission that is accepted; `job=` replaces its job object."""
+    job = {"workflow": "drmswitch", **parameters.pop("job", {})}
+    return {
+        "client": "demo-client",
+        "parameters": {"content_id": "c-77", "folder": "vod/c-77", **parameters},
+        "job": job,
+    }
+
+
+@pytest.fixture
+def body():
+    return job_body
+
+
+@pytest.fixture
+def now():
+    return NOW
+
+
+@pytest.fixture
+def api_key():
+    return KEY
+
+
+@pytest.fixture
+async def api(nursery):
+    store = MemoryStore()
+    for name, admin in (("root", True), ("demo-client", False), ("other", False)):
+        options = {"storage": "azure_blob"} if name == "other" else {}
+        await store.put_client(Client(name, hash_key(KEY), admin, options))
+    mailbox = Mailbox[Submit](100)
+    services = Services(
+        configuration=Configuration(),
+        store=store,
+        counters=MemoryCounters(),
+        intake=mailbox.address,
+        library=library,
+        now=lambda: NOW,
+        draining=lambda: False,
+        version="1.169.3",
+    )
+    nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
+    return Api(services, store)

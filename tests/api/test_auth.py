@@ -1,0 +1,119 @@
+"""Clients and their keys (A7, A8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from taskengine import keys
+
+
+def test_keys_are_long_and_their_hashes_salted():
+    key = keys.new_key()
+    first, second = keys.hash_key(key), keys.hash_key(key)
+    assert len(key) == 36
+    assert first != second
+    assert first.startswith("sha256$")
+    assert key not in first
+    assert keys.verify(key, first)
+    assert keys.verify(key, second)
+
+
+@pytest.mark.parametrize(
+    "stored", ["", "sha256$", "sha256$$", "md5$a$b", "x", "sha256$salt$\u00e9"]
+)
+def test_a_broken_hash_lets_nobody_in(stored):
+    assert not keys.verify("", stored)
+    assert not keys.verify("key", stored)
+
+
+@pytest.mark.parametrize("name", ["api-key", "x-api-key", "x-auth-key", "API-KEY"])
+async def test_the_key_has_three_names(api, body, api_key, name):
+    await api.accepted(body(), headers={"api-key": None, name: api_key})
+
+
+async def test_the_client_may_stand_in_the_body(api, body):
+    number = await api.accepted(body(), client=None)
+    assert (await api.job(number)).job.client == "demo-client"
+
+
+@pytest.mark.parametrize(
+    ("client", "key"),
+    [("demo-client", "wrong"), ("nobody", None), ("", None), ("demo-client", ""), ("é", None)],
+)
+async def test_wrong_credentials(api, api_key, body, client, key):
+    given = {**body(), "client": None}
+    answer = await api.post(
+        "/job", given, client=client, key=api_key if key is None else key or None
+    )
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"]
+    assert list(await answer.get_json()) == ["error"]
+    assert api.store._jobs == {}
+
+
+async def test_an_unknown_client_is_verified_as_well(api, body, monkeypatch):
+    calls = []
+
+    def counted(key, stored):
+        calls.append(stored)
+        return keys.verify(key, stored)
+
+    monkeypatch.setattr("taskengine.api.auth.verify", counted)
+    await api.post("/job", body(), client="nobody")
+    assert len(calls) == 1
+
+
+async def test_without_a_key_nothing_is_read(api):
+    answer = await api.post("/job", "no json", key=None)
+    assert answer.status_code == 401
+
+
+async def test_header_and_body_have_to_agree(api, body):
+    answer = await api.post("/job", body(), client="other")
+    assert answer.status_code == 403
+    assert list(await answer.get_json()) == ["error"]
+    assert api.store._jobs == {}
+
+
+async def test_an_admin_submits_for_others(api, body):
+    number = await api.accepted(body(), client="root")
+    assert (await api.job(number)).job.client == "demo-client"
+    answer = await api.post("/job", {**body(), "client": "nobody"}, client="root")
+    assert answer.status_code == 400
+    assert list(await answer.get_json()) == ["error"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/settings", "/schedules", "/workflows"])
+async def test_some_reads_always_need_credentials(api, path):
+    assert (await api.get(path)).status_code == 200
+    assert (await api.request("GET", path)).status_code == 401
+    assert (await api.get(path, key="wrong")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/jobs", "/jobs/1", "/logs/1"])
+async def test_reads_are_public_unless_closed(api, body, path):
+    await api.accepted(body())
+    assert (await api.request("GET", path)).status_code == 200
+    closed = closed_to_public(api)
+    assert (await closed.request("GET", path)).status_code == 401
+    assert (await closed.get(path)).status_code == 200
+    assert (await closed.get(path, client="root")).status_code == 200
+
+
+async def test_closed_reads_show_a_client_its_own(api, body):
+    await api.accepted(body())
+    closed = closed_to_public(api)
+    assert (await closed.get("/jobs/1", client="other")).status_code == 403
+    assert (await closed.get("/logs/1", client="other")).status_code == 403
+    assert (await closed.get("/jobs?client=demo-client", client="other")).status_code == 403
+    assert await (await closed.get("/jobs", client="other")).get_json() == []
+    dashboard = await (await closed.get("/dashboard", client="other")).get_json()
+    assert dashboard["queued"] == []
+    assert len(await (await closed.get("/jobs", client="root")).get_json()) == 1
+
+
+def closed_to_public(api):
+    configuration = api.services.configuration.model_copy(update={"public_reads": False})
+    return replace(api, services=replace(api.services, configuration=configuration))

@@ -1,0 +1,213 @@
+"""/, /health, /dashboard, /settings, /schedules, /workflows: the samples of the contract."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from taskengine.counters import QueueCount
+from taskengine.model import JobState
+
+HEALTH = {
+    "version": "1.169.3",
+    "databases": {"redis": "OK", "postgres": "OK"},
+    "queues": {
+        "windows_capture": {"workers": 12, "working": 0, "pending": 0},
+        "scheduler": {"workers": 1, "working": 0, "pending": 0},
+        "work": {"workers": 9, "working": 0, "pending": 0},
+        "controller": {"workers": 1, "working": 0, "pending": 0},
+        "callback": {"workers": 2, "working": 0, "pending": 0},
+    },
+    "tasks": {"failed": 0, "pending": 0, "processed": 987654321},
+    "jobs": {
+        "completed": 12345,
+        "failed": 65,
+        "pending": 0,
+        "broken": 20,
+        "queued": 4,
+        "started": 8,
+        "scheduled": 7,
+        "max_jobs": 8,
+        "priority_slots": 3,
+    },
+}
+ROW = ["id", "client", "workflow", "priority", "position", "created_at", "updated_at"]
+ROW += ["queue_state", "failed", "run_at"]
+WORKERS = {"windows_capture": 12, "scheduler": 1, "work": 9, "controller": 1, "callback": 2}
+
+
+def same_keys(sample, value):
+    assert type(value) is type(sample)
+    if isinstance(sample, dict):
+        assert list(value) == list(sample)
+        for key in sample:
+            same_keys(sample[key], value[key])
+
+
+async def test_the_engine_is_alive(api):
+    for path in ("/", "/livez"):
+        answer = await api.request("GET", path)
+        assert answer.status_code == 200
+        assert await answer.get_json() == {"result": "alive"}
+
+
+async def test_ready(api):
+    assert (await api.request("GET", "/readyz")).status_code == 200
+
+
+async def test_health_is_that_of_the_contract(api, body, now):
+    counters = api.services.counters
+    await counters.publish(1, {name: QueueCount(number) for name, number in WORKERS.items()})
+    await counters.publish(2, {"work": QueueCount(1, 1, 2)})
+    await api.store.put_setting("", "max_jobs", "8")
+    await api.store.put_setting("", "priority_slots", "3")
+    await api.accepted(body())
+    await api.store.admit(await api.store.join("test", now), now)
+    await api.accepted(body())
+    await api.accepted(body(job={"run_at": "2031-01-01"}))
+    await api.refused(body(job={"priority": 0}))
+    content = await (await api.get("/health")).get_json()
+    same_keys(HEALTH, content)
+    assert content["version"] == "1.169.3"
+    assert content["databases"] == HEALTH["databases"]
+    assert content["queues"] == {
+        **HEALTH["queues"],
+        "work": {"workers": 10, "working": 1, "pending": 3},
+    }
+    assert content["tasks"] == {"failed": 0, "pending": 1, "processed": 0}
+    states = {"queued": 1, "started": 1, "scheduled": 1, "broken": 1, "pending": 0}
+    expected = {"completed": 0, "failed": 0, **states, "max_jobs": 8, "priority_slots": 3}
+    assert content["jobs"] == expected
+
+
+async def test_failed_jobs_are_among_the_completed(api, monkeypatch):
+    totals = await api.store.totals()
+    counted = {(JobState.COMPLETED, False): 5, (JobState.COMPLETED, True): 2}
+    monkeypatch.setattr(type(api.store), "totals", lambda self: _async(type(totals)(jobs=counted)))
+    jobs = (await (await api.get("/health")).get_json())["jobs"]
+    assert (jobs["completed"], jobs["failed"]) == (7, 2)
+
+
+async def _async(value):
+    return value
+
+
+async def test_health_without_a_mirror(api):
+    content = await (await api.with_(counters=None).get("/health")).get_json()
+    same_keys(HEALTH, content)
+    assert content["databases"] == {"redis": "disabled", "postgres": "OK"}
+    assert content["queues"] == HEALTH["queues"]
+
+
+async def test_the_dashboard_is_that_of_the_contract(api, body, now):
+    await api.store.put_setting("", "max_jobs", "1")
+    await api.accepted(body())
+    await api.store.admit(await api.store.join("test", now), now)
+    await api.accepted(body(job={"priority": 6}))
+    await api.accepted(body(job={"priority": 2}))
+    await api.accepted(body(job={"priority": 9, "top_of_queue": True}))
+    later = (now + timedelta(hours=2)).isoformat()
+    sooner = (now + timedelta(hours=1)).isoformat()
+    await api.accepted(body(job={"run_at": later}))
+    await api.accepted({**body(job={"run_at": sooner}), "client": "other"}, client="other")
+    content = await (await api.request("GET", "/dashboard")).get_json()
+    keys = ["max_jobs", "priority_slots", "started", "queued", "scheduled", "version"]
+    assert list(content) == keys
+    assert (content["max_jobs"], content["priority_slots"]) == (1, 0)
+    assert content["version"] == "1.169.3"
+    numbers = {key: [row["id"] for row in content[key]] for key in keys[2:5]}
+    assert numbers == {"started": [1], "queued": [4, 3, 2], "scheduled": [6, 5]}
+    assert all(list(row) == ROW for key in keys[2:5] for row in content[key])
+
+
+async def test_the_dashboard_of_one_client(api, body):
+    await api.accepted(body())
+    await api.accepted({**body(), "client": "other"}, client="other")
+    await api.store.put_setting("other", "max_jobs", "7")
+    content = await (await api.request("GET", "/dashboard", headers={"client": "other"})).get_json()
+    assert [row["id"] for row in content["queued"]] == [2]
+    assert content["max_jobs"] == 7
+    unset = await api.request("GET", "/dashboard", headers={"client": "demo-client"})
+    assert (await unset.get_json())["max_jobs"] == 2
+
+
+async def test_schedules_are_those_of_the_contract(api):
+    content = await (await api.get("/schedules")).get_json()
+    assert content == {
+        "result": "ok",
+        "schedules": {
+            "queue_scheduled_jobs": {
+                "class": "QueueJobs",
+                "every": [60, {"first_in": 5}],
+                "queue": "scheduler",
+                "description": "Enqueues scheduled jobs that have a run_at time in the past.",
+            }
+        },
+    }
+
+
+async def set_(api, name, setting, client="root"):
+    return await api.post("/settings", {"name": name, "setting": setting}, client=client)
+
+
+async def test_a_setting_is_answered_as_in_the_contract(api):
+    answer = await set_(api, "max_jobs", "4")
+    assert answer.status_code == 200
+    assert await answer.get_json() == {
+        "result": "ok",
+        "message": "max_jobs setting created/updated",
+    }
+    content = await (await api.get("/settings", client="root")).get_json()
+    assert content["settings"]["max_jobs"] == 4
+    assert content["settings"]["retry_limit"] == 3
+
+
+async def test_whose_settings_are_written(api):
+    await set_(api, "max_jobs", 4)
+    await set_(api, "max_jobs", 3, client="demo-client")
+    await set_(api, "mine", True)
+    assert await api.store.settings("") == {"max_jobs": "4", "mine": "true"}
+    assert await api.store.settings("demo-client") == {"max_jobs": "3"}
+    answer = await api.post(
+        "/settings", {"client": "other", "name": "max_jobs", "setting": 5}, client="root"
+    )
+    assert answer.status_code == 200
+    assert await api.store.settings("other") == {"max_jobs": "5"}
+    answer = await api.post(
+        "/settings", {"client": "other", "name": "max_jobs", "setting": 5}, client="demo-client"
+    )
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("max_jobs", "many"),
+        ("max_jobs", "-1"),
+        ("max_jobs", "--5"),
+        ("max_jobs", "²"),
+        ("max_jobs", None),
+        ("max_jobs", [4]),
+        ("priority_threshold", 0),
+        ("", "4"),
+        (None, "4"),
+        ("n" * 101, "4"),
+        ("new", "x" * 10_001),
+    ],
+)
+async def test_bad_settings_are_refused(api, name, setting):
+    answer = await set_(api, name, setting)
+    content = await answer.get_json()
+    assert answer.status_code == 400
+    assert list(content) == ["error"]
+    assert await api.store.settings("") == {}
+
+
+async def test_workflows(api):
+    content = await (await api.get("/workflows")).get_json()
+    assert [row["name"] for row in content] == ["drmswitch", "vodcapture"]
+    one = await (await api.get("/workflows/drmswitch")).get_json()
+    assert one["tasks"] == ["get_filenames", "rename_manifests"]
+    assert one["definition"]["parameters"]["required"] == ["content_id", "folder"]
+    assert (await api.get("/workflows/nothing")).status_code == 404

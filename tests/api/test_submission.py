@@ -1,0 +1,361 @@
+"""POST /job: what is accepted, what is refused, and what is written of both."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from taskengine.model import JobState, Severity
+
+
+async def test_the_answer_is_that_of_the_contract(api, body):
+    answer = await api.post("/job", body())
+    assert answer.status_code == 200
+    assert answer.content_type == "application/json"
+    assert await answer.get_data() == b'{"id":"1","result":"accepted"}'
+
+
+async def test_jobs_is_an_alias_of_job(api, body):
+    answer = await api.post("/jobs", body())
+    assert await answer.get_json() == {"id": "1", "result": "accepted"}
+
+
+async def test_the_job_is_recorded_as_it_was_submitted(api, body, now):
+    urls = ["https://a.example/cb", "https://b.example/cb", "https://a.example/cb"]
+    job = {
+        "priority": 3,
+        "position": 7,
+        "top_of_queue": True,
+        "persist": True,
+        "run_at": "2031-02-01T08:30:00.000",
+        "semaphore_url": "https://gate.example.org/ready/77",
+    }
+    number = await api.accepted(body(job=job, rest_endpoints=urls))
+    details = await api.job(number)
+    recorded = details.job
+    assert (recorded.client, recorded.workflow) == ("demo-client", "drmswitch")
+    assert (recorded.priority, recorded.position) == (3, 7)
+    assert (recorded.top_of_queue, recorded.persist) == (True, True)
+    assert recorded.run_at.isoformat() == "2031-02-01T08:30:00+00:00"
+    assert recorded.semaphore_url == "https://gate.example.org/ready/77"
+    assert recorded.content_id == "c-77"
+    assert recorded.state is JobState.SCHEDULED
+    assert recorded.created_at == now
+    assert details.submitted["rest_endpoints"] == urls
+    assert details.parameters["enable_drm"] is False
+    assert [lane.url for lane in api.store._lanes.values()] == urls[:2]
+
+
+async def test_defaults_see_the_client_and_the_job(api, body):
+    number = await api.accepted(body(job={"priority": "2"}))
+    parameters = (await api.job(number)).parameters
+    assert parameters["source_storage"] == "local"
+    assert parameters["label"] == "drmswitch 2"
+    number = await api.accepted({**body(), "client": "other"}, client="other")
+    assert (await api.job(number)).parameters["source_storage"] == "azure_blob"
+
+
+async def test_numbers_and_booleans_may_come_as_strings(api, body):
+    job = {"priority": "10", "position": "2", "persist": "true", "top_of_queue": "False"}
+    number = await api.accepted(body(job=job, enable_drm="TRUE"))
+    details = await api.job(number)
+    assert (details.job.priority, details.job.position) == (10, 2)
+    assert (details.job.persist, details.job.top_of_queue) == (True, False)
+    assert details.parameters["enable_drm"] is True
+
+
+async def test_null_and_empty_fields_are_as_good_as_absent(api, body):
+    job = {"priority": None, "run_at": "", "semaphore_url": None, "persist": None, "position": ""}
+    recorded = (await api.job(await api.accepted(body(job=job)))).job
+    assert (recorded.priority, recorded.position, recorded.persist) == (5, 1, False)
+    assert recorded.state is JobState.QUEUED
+
+
+async def test_a_numeric_content_id_becomes_text(api, body):
+    details = await api.job(await api.accepted(body(content_id=77)))
+    assert details.job.content_id == details.parameters["content_id"] == "77"
+    assert details.submitted["content_id"] == 77
+
+
+@pytest.mark.parametrize("name", ["semaphore_url", "sempahore_url", "semphore_url"])
+async def test_the_gate_is_known_by_its_misspellings(api, body, name):
+    number = await api.accepted(body(job={name: "https://gate.example.org/"}))
+    assert (await api.job(number)).job.semaphore_url == "https://gate.example.org/"
+
+
+async def test_the_workflow_may_stand_among_the_parameters(api, body):
+    given = body(workflow="drmswitch")
+    del given["job"]
+    assert (await api.job(await api.accepted(given))).job.workflow == "drmswitch"
+
+
+@pytest.mark.parametrize(
+    "run_at",
+    [
+        "2031-02-01T08:30:00.000",
+        "2031-02-01T08:30:00Z",
+        "2031-02-01T10:30:00.0000000+02:00",
+        "2031-02-01 08:30",
+    ],
+)
+async def test_run_at_comes_in_many_notations(api, body, run_at):
+    number = await api.accepted(body(job={"run_at": run_at}))
+    assert (await api.job(number)).job.run_at.isoformat() == "2031-02-01T08:30:00+00:00"
+    assert (await api.lines(number))[1].message == 'Job will run at: "2031-02-01T08:30:00.000"'
+
+
+async def test_a_past_run_at_is_kept_and_not_announced(api, body):
+    number = await api.accepted(body(job={"run_at": "2029-01-01T00:00:00.000"}))
+    assert (await api.job(number)).job.state is JobState.QUEUED
+    assert len(await api.lines(number)) == 1
+
+
+# The clip rule
+
+
+def capture(*ends, **job):
+    clips = [{"start": "2030-01-02T04:00:00.000", "end": end} for end in ends]
+    parameters = {"clips": clips, "content_id": "c-77"}
+    return {"job": {"workflow": "vodcapture", **job}, "parameters": parameters}
+
+
+async def test_a_capture_waits_for_its_last_clip(api):
+    number = await api.accepted(capture("2030-01-02T05:00:00.000", "2030-01-02T06:00:00", "00:10"))
+    assert (await api.job(number)).job.run_at.isoformat() == "2030-01-02T06:00:00+00:00"
+
+
+async def test_the_later_of_run_at_and_clip_end_wins(api):
+    early = await api.accepted(capture("2030-01-02T05:00:00Z", run_at="2030-01-02T04:00:00Z"))
+    late = await api.accepted(capture("2030-01-02T05:00:00Z", run_at="2030-01-02T09:00:00Z"))
+    assert (await api.job(early)).job.run_at.hour == 5
+    assert (await api.job(late)).job.run_at.hour == 9
+
+
+async def test_past_clips_do_not_move_run_at(api, now):
+    number = await api.accepted(capture("2020-01-02T05:00:00Z"))
+    assert (await api.job(number)).job.run_at == now
+
+
+async def test_a_continuous_capture_starts_within_its_clip(api):
+    given = capture("2030-01-02T05:00:00Z")
+    given["parameters"]["continuous_capture"] = "true"
+    number = await api.accepted(given)
+    assert (await api.job(number)).job.run_at.isoformat() == "2030-01-02T04:48:00+00:00"
+    given["job"]["run_at"] = "2030-01-02T04:10:00Z"
+    number = await api.accepted(given)
+    assert (await api.job(number)).job.run_at.minute == 10
+
+
+async def test_impossible_clip_times_are_refused(api):
+    _, error = await api.refused(capture("0001-01-01T00:00:00+14:00"))
+    assert error.startswith("parameters.clips: ")
+
+
+# Refusals keep a record
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"job": {"workflow": "nonsense"}}, "job.workflow"),
+        ({"job": {"workflow": None}}, "job.workflow"),
+        ({"job": {"priority": 0}}, "job.priority"),
+        ({"job": {"priority": "11"}}, "job.priority"),
+        ({"job": {"priority": 2.5}}, "job.priority"),
+        ({"job": {"priority": True}}, "job.priority"),
+        ({"job": {"priority": [5]}}, "job.priority"),
+        ({"job": {"position": 2**40}}, "job.position"),
+        ({"job": {"persist": "maybe"}}, "job.persist"),
+        ({"job": {"run_at": "tomorrow"}}, "job.run_at"),
+        ({"job": {"run_at": 5}}, "job.run_at"),
+        ({"job": {"run_at": "0001-01-01T00:00:00+14:00"}}, "job.run_at"),
+        ({"job": {"semaphore_url": "ftp://x.example/"}}, "job.semaphore_url"),
+        ({"job": {"sempahore_url": 7}}, "job.sempahore_url"),
+        ({"folder": None}, "parameters.folder"),
+        ({"enable_drm": "perhaps"}, "parameters.enable_drm"),
+        ({"rest_endpoints": ["file:///etc/passwd"]}, "parameters.rest_endpoints"),
+        ({"rest_endpoints": ["https://x.example/" + "a" * 3000]}, "parameters.rest_endpoints"),
+        ({"content_id": "c" * 300}, "parameters.content_id"),
+    ],
+)
+async def test_a_refused_submission_is_recorded(api, body, change, names):
+    number, error = await api.refused(body(**change))
+    assert error.startswith(names)
+    job = (await api.job(number)).job
+    assert (job.state, job.failed, job.client) == (JobState.BROKEN, True, "demo-client")
+    first, last = await api.lines(number)
+    assert json.loads(first.message)["payload"] == "job_created"
+    assert (last.severity, last.progname, last.message) == (Severity.ERROR, "api", error)
+    assert last.task_id == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"parameters": None}, {"parameters": "x"}, {"parameters": []}, {"job": "x"}]
+)
+async def test_parts_that_are_no_objects_are_refused(api, body, change):
+    _, error = await api.refused({**body(), **change})
+    assert error.startswith((*change, "job.workflow"))
+
+
+async def test_a_refused_job_is_seen_by_its_id_and_state(api, body):
+    number, _ = await api.refused(body(job={"priority": 99}))
+    assert await (await api.get("/jobs")).get_json() == []
+    (row,) = await (await api.get("/jobs?state=4")).get_json()
+    assert (row["id"], row["queue_state"], row["failed"]) == (number, "broken", True)
+    assert await (await api.get("/jobs?failed=1")).get_json() == []
+    assert (await api.get(f"/jobs/{number}")).status_code == 200
+
+
+# No record
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "{",
+        "[]",
+        '"text"',
+        "null",
+        b"\xff{}",
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a":' + "[" * 20_000 + "]" * 20_000 + "}",
+    ],
+)
+async def test_what_is_no_json_object_leaves_no_record(api, raw):
+    answer = await api.post("/job", raw)
+    assert answer.status_code == 400
+    assert list(await answer.get_json()) == ["error"]
+    assert api.store._jobs == {}
+
+
+# Log lines
+
+
+async def test_undeclared_parameters_are_warned_of(api, body):
+    number = await api.accepted(body(unknown=1, custom_data={}, more="x", output_root="y"))
+    _, *warnings = await api.lines(number)
+    assert [(line.severity, line.progname, line.task_id) for line in warnings] == [
+        (Severity.WARN, "api", 0)
+    ] * 2
+    assert "'unknown'" in warnings[0].message
+    assert "'more'" in warnings[1].message
+    assert (await api.job(number)).parameters["unknown"] == 1
+
+
+async def test_the_number_of_warnings_is_bounded(api, body):
+    number = await api.accepted(body(**{f"p{index}": 1 for index in range(5000)}))
+    lines = await api.lines(number)
+    assert len(lines) == 102
+    assert "4900 more" in lines[-1].message
+
+
+async def test_the_first_line_is_that_of_the_contract(api, api_key):
+    given = {
+        "client": "demo-client",
+        "parameters": {
+            "folder": "a40fdaff-f904-4ea5-b893-a89152708952",
+            "content_id": "a40fdaff-f904-4ea5-b893-a89152708952",
+            "rest_endpoints": [
+                "https://vis.controlhub.demo-client.vualto.com/api/event/vuflow/taskenginecallback",
+                "https://admin.controlhub.demo-client.vualto.com/vod/PublishVuflowData",
+            ],
+        },
+        "job": {"workflow": "drmswitch"},
+    }
+    headers = {
+        "Host": "taskengine.demo-client.vualto.com",
+        "Cookie": "session=1234567890",
+        "Authorization": "Bearer abcdefgh",
+        "X-Api-Key": api_key,
+        "Accept-Encoding": "gzip, deflate",
+        "User-Agent": "RestSharp/106.3.1.0",
+        "Accept": "application/json, application/xml, text/json",
+        "X-Auth-Key": api_key,
+    }
+    number = await api.accepted(
+        given, headers=headers, scope_base={"client": ("99.80.104.160", 4711)}
+    )
+    line = (await api.lines(number))[0]
+    assert (line.severity, line.progname, line.task_id) == (Severity.INFO, "api", 0)
+    entry = json.loads(line.message)
+    assert line.message == json.dumps(entry, separators=(",", ":"))
+    assert list(entry) == ["path", "remote_addr", "headers", "parameters", "payload"]
+    assert entry["path"] == "POST /job"
+    assert entry["remote_addr"] == "99.80.104.160"
+    assert entry["payload"] == "job_created"
+    assert json.dumps(entry["parameters"]) == json.dumps(given)
+    stars = "********************************950e"
+    assert list(entry["headers"].items())[:8] == [
+        ("HTTP_VERSION", "HTTP/1.1"),
+        ("HTTP_X_AUTH_KEY", stars),
+        ("HTTP_API_KEY", stars),
+        ("HTTP_X_API_KEY", stars),
+        ("HTTP_ACCEPT", "application/json, application/xml, text/json"),
+        ("HTTP_USER_AGENT", "RestSharp/106.3.1.0"),
+        ("HTTP_HOST", "taskengine.demo-client.vualto.com"),
+        ("HTTP_ACCEPT_ENCODING", "gzip, deflate"),
+    ]
+    assert entry["headers"]["HTTP_CLIENT"] == "demo-client"
+    assert entry["headers"]["HTTP_COOKIE"] == "*" * len("session=1234567890")
+    assert entry["headers"]["HTTP_AUTHORIZATION"] == "*" * len("Bearer abcdefgh")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "shown"),
+    [
+        ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("::1", "198.51.100.7, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "<script>", "127.0.0.1"),
+        ("192.0.2.1", "203.0.113.9", "192.0.2.1"),
+    ],
+)
+async def test_only_a_proxy_on_this_host_may_name_the_caller(api, body, peer, forwarded, shown):
+    options = {"headers": {"x-forwarded-for": forwarded}, "scope_base": {"client": (peer, 1)}}
+    line = (await api.lines(await api.accepted(body(), **options)))[0]
+    assert json.loads(line.message)["remote_addr"] == shown
+
+
+SECRETS = {"token": "tok-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
+
+
+async def test_secrets_are_masked_in_log_and_reads(api, body):
+    number = await api.accepted(body(**SECRETS, custom_data={"seed": "seed-of-some-length"}))
+    await check_masked(api, number)
+    assert (await api.job(number)).parameters["token"] == SECRETS["token"]
+
+
+async def test_secrets_of_refused_jobs_are_masked_as_well(api, body):
+    number, error = await api.refused(body(**SECRETS, job={"priority": 50}))
+    assert SECRETS["token"] not in error
+    await check_masked(api, number)
+    assert SECRETS["token"] not in json.dumps((await api.job(number)).submitted)
+
+
+async def check_masked(api, number):
+    log = (await (await api.get(f"/logs/{number}?show_all=1")).get_data()).decode()
+    job = (await (await api.get(f"/jobs/{number}")).get_data()).decode()
+    for secret in (*SECRETS.values(), "seed-of-some-length"):
+        assert secret not in log
+        assert secret not in job
+    assert "*" * 10 + "7890" in log
+    assert "*" * 10 + "7890" in job
+
+
+async def test_secrets_are_masked_in_structures_and_short_ones_wholly(api, body):
+    number = await api.accepted(body(content_key=["abcdefgh12345678"], seed="short"))
+    shown = (await (await api.get(f"/jobs/{number}")).get_json())["parameters"]
+    assert shown["content_key"] == ["*" * 12 + "5678"]
+    assert shown["seed"] == "*****"
+
+
+async def test_the_run_at_line_stands_between_the_others(api, body, now):
+    job = {"run_at": (now + timedelta(hours=1)).isoformat()}
+    first, second, third = await api.lines(await api.accepted(body(job=job, x=1)))
+    assert json.loads(first.message)["payload"] == "job_created"
+    assert second.message == 'Job will run at: "2030-01-02T04:04:05.678"'
+    assert second.severity is Severity.INFO
+    assert third.severity is Severity.WARN

@@ -1,0 +1,205 @@
+"""Sets of manifests, played to the end from HLS and from DASH."""
+
+import uuid
+
+import pytest
+
+from taskengine.media.ism import read_ism
+from taskengine.media.keys import FileKeyStore, asset_name, generate_keys, keys_for
+from taskengine.media.sets import Plan, SetName, build_set, make_missing_set, plan_sets
+from taskengine.media.tracks import Track
+from taskengine.model import PermanentFailure
+from taskengine.storage import Folder
+from taskengine.storage.local import LocalStorage
+from tests.media import players
+from tests.media.conftest import SECONDS
+
+G = "77a3f0a2-8d1e-4b1c-9a52-1f6f0d3c2b85"
+E = 1594039706
+ALMOST = pytest.approx(SECONDS, abs=0.05)
+
+
+def guid(label):
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, label))
+
+
+def name(tag, epoch=None):
+    return SetName("film-001", tag, G, epoch)
+
+
+async def words(bench):
+    return Track("text", "words.vtt", codec="webvtt", language="eng", name="captions")
+
+
+@pytest.mark.parametrize(
+    ("drm", "enable", "plan"),
+    [
+        ([], True, Plan(True, (), "nodrm")),
+        (["clear"], False, Plan(True, (), "nodrm")),
+        (["widevine"], True, Plan(False, ("widevine",), "drm")),
+        (["widevine"], False, Plan(True, ("widevine",), "nodrm")),
+        (["clear", "aes", "aes"], True, Plan(True, ("aes",), "drm")),
+        (["clear", "aes"], False, Plan(True, ("aes",), "nodrm")),
+    ],
+)
+def test_an_asset_always_has_an_active_set(drm, enable, plan):
+    assert plan_sets(drm, enable_drm=enable) == plan
+
+
+async def test_the_clear_set_plays_from_hls_and_dash(bench, tracks, tmp_path):
+    made = await build_set(
+        bench, [*tracks, await words(bench)], name("nodrm"), guid=guid, trickplay=True
+    )
+    stem = f"film-001_nodrm_{G}"
+    assert made.manifests == (f"{stem}.m3u8", f"{stem}.mpd", f"{stem}.ism")
+    assert {path.name for path in made.folder.iterdir()} == set(made.files)
+
+    playlists = players.renditions(made.folder / f"{stem}.m3u8")
+    playable = [p for p in playlists if "_t1" not in p.name and "iframe" not in p.name]
+    assert len(playable) == 4
+    for playlist in playable:
+        assert players.decoded(playlist, hls=True) == ALMOST
+    assert (
+        'LANGUAGE="en",NAME="audio_eng",DEFAULT=YES' in (made.folder / f"{stem}.m3u8").read_text()
+    )
+
+    mpd = made.folder / f"{stem}.mpd"
+    assert players.duration_of(mpd) == ALMOST
+    found = list(players.representations(mpd))
+    assert [kind for kind, _, _ in found] == ["video", "video", "video", "audio", "audio"]
+    for _, path, pieces in found:
+        if "trick" not in path.name:
+            assert players.decoded(players.joined(pieces, tmp_path / "joined.mp4")) == ALMOST
+
+
+async def test_the_server_manifest_names_the_tracks(bench, tracks):
+    made = await build_set(bench, [*tracks, await words(bench)], name("nodrm"), guid=guid)
+    named = read_ism((made.folder / made.manifests[-1]).read_text())
+    assert [track.type for track in named] == ["video", "video", "audio", "audio", "text"]
+    assert [track.language for track in named[2:]] == ["eng", "deu", "eng"]
+    assert all(track.bitrate for track in named[:4])
+    assert named[0].private == tracks[0].private != ""
+    assert named[1].width == 160
+    for track in named:
+        assert (made.folder / track.file).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("drm", "hls", "dash"),
+    [
+        (["widevine", "playready"], "SAMPLE-AES-CTR", "cenc"),
+        (["fairplay"], "METHOD=SAMPLE-AES,", "cbcs"),
+        (["fairplay", "cenc"], "METHOD=SAMPLE-AES,", "cenc"),
+    ],
+)
+async def test_encrypted_sets_play_with_their_key_alone(bench, tracks, tmp_path, drm, hls, dash):
+    keys = generate_keys()
+    made = await build_set(bench, tracks, name("drm"), guid=guid, drm=drm, keys=keys)
+    hls_master, mpd, _ = (made.folder / manifest for manifest in made.manifests)
+    assert f'value="{dash}"' in mpd.read_text()
+    playlists = players.renditions(hls_master)
+    assert len(playlists) == 4
+    both = [(p.read_text(), players.ranges(p)) for p in playlists]
+    assert all(hls in text for text, _ in both)
+    pieces = [found for _, found in both] + [p for _, _, p in players.representations(mpd)]
+    assert len(pieces) == 8
+    for piece in pieces:
+        joined = players.joined(piece, tmp_path / "joined.mp4")
+        assert players.decoded(joined, key=keys.key) == ALMOST
+    for wrong in (None, "00" * 16):
+        with pytest.raises(players.Undecodable):
+            players.decoded(players.joined(pieces[0], tmp_path / "joined.mp4"), key=wrong)
+    published = b"".join(path.read_bytes() for path in made.folder.iterdir())
+    assert keys.key.encode() not in published
+    assert bytes.fromhex(keys.key) not in published
+
+
+async def test_aes_is_a_set_beside_the_main_one(bench, tracks):
+    keys = generate_keys()
+    made = await build_set(bench, tracks, name("drm", E), guid=guid, drm=["aes"], keys=keys)
+    assert made.manifests == (
+        f"{E}_{G}_film-001_aes.m3u8.drm",
+        f"{E}_{G}_film-001_aes.mpd.drm",
+        f"{E}_{G}_film-001_aes.drm",
+        f"{E}_{G}_film-001.m3u8.drm",
+        f"{E}_{G}_film-001.mpd.drm",
+        f"{E}_{G}_film-001.drm",
+    )
+    playlists = players.renditions(made.folder / made.manifests[0])
+    assert len(playlists) == 4
+    service = made.folder / keys.aes_uri
+    service.parent.mkdir()
+    service.write_bytes(bytes.fromhex(keys.aes))
+    for playlist in playlists:
+        assert "METHOD=AES-128" in playlist.read_text()
+        assert players.decoded(playlist, hls=True) == ALMOST
+    service.write_bytes(bytes(16))
+    with pytest.raises(players.Undecodable):
+        players.decoded(playlists[0], hls=True)
+
+
+async def test_a_film_without_sound_and_a_content_id_with_commas(bench, tracks):
+    odd = SetName('one, "two"=+3', "nodrm", G)
+    made = await build_set(bench, tracks[1:2], odd, guid=guid)
+    assert made.manifests[-1] == f'one, "two"=+3_nodrm_{G}.ism'
+    [playlist] = players.renditions(made.folder / made.manifests[0])
+    assert players.decoded(playlist, hls=True) == ALMOST
+    assert not any(set('+,="') & set(file) for file in made.media)
+
+
+async def test_the_missing_set_is_made_from_the_other(bench, tracks, tmp_path):
+    folder = Folder(LocalStorage([tmp_path]), str(tmp_path), "films/film-001")
+    store = FileKeyStore(tmp_path / "keys")
+
+    async def publish(made):
+        for file in made.files:
+            await folder.put(made.folder / file, file)
+
+    clear = await build_set(bench, [*tracks, await words(bench)], name("nodrm"), guid=guid)
+    await publish(clear)
+    made = await make_missing_set(
+        bench, folder, name("drm"), guid=guid, drm=["fairplay", "cenc"], keys=store
+    )
+    keys = await store.load(asset_name(folder, "film-001"))
+    for playlist in players.renditions(made.folder / made.manifests[0])[:-1]:
+        if "_t1" not in playlist.name:
+            joined = players.joined(players.ranges(playlist), tmp_path / "joined.mp4")
+            assert players.decoded(joined, key=keys.key) == ALMOST
+
+    await publish(made)
+    for file in clear.files:
+        await folder.delete(file)
+    again = await make_missing_set(
+        bench, folder, name("nodrm"), guid=lambda label: guid(f"2{label}"), keys=store
+    )
+    for playlist in players.renditions(again.folder / again.manifests[0]):
+        if "_t1" not in playlist.name:
+            assert players.decoded(playlist, hls=True) == ALMOST
+    with pytest.raises(PermanentFailure, match=r"keys of .* are not stored"):
+        await make_missing_set(
+            bench, folder, name("nodrm"), guid=guid, keys=FileKeyStore(tmp_path / "none")
+        )
+
+
+async def test_keys_stay_the_same_and_are_nobody_elses(tmp_path):
+    store = FileKeyStore(tmp_path / "keys")
+    first = await keys_for(store, "local:films/film-001")
+    assert await keys_for(store, "local:films/film-001") == first
+    assert await store.keep("local:films/film-001", generate_keys()) == first
+    assert await keys_for(store, "local:films/film-002") != first
+    assert first.key not in repr(first)
+    files = list((tmp_path / "keys").iterdir())
+    assert len(files) == 2
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("bad", ["eng,output=pwned.mp4", 'a"b', "a=b", "a\nb"])
+async def test_values_that_would_add_fields_are_refused(bench, tracks, bad):
+    for track in (
+        Track("audio", tracks[2].file, stream=1, language=bad),
+        Track("audio", tracks[2].file, stream=1, description=bad),
+    ):
+        with pytest.raises(PermanentFailure):
+            await build_set(bench, [track], name("nodrm"), guid=guid)
+    assert not (bench.folder / "pwned.mp4").exists()
