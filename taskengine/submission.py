@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,15 +62,18 @@ class Reader:
             if received.problem is not None:
                 raise BadInput(received.problem)
             if workflow is None:
-                raise BadInput(_no_workflow(name))
+                missing = f"there is no workflow {_shown(name)}" if name else "required"
+                raise BadInput(f"job.workflow: {missing}")
             return self._accepted(body, received.owner, workflow, first)
         except BadInput as reason:
-            return _refused(body, received.owner, name, secrets, first, str(reason))
+            return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
 
     def _accepted(
         self, body: JsonObject, owner: Client, workflow: Workflow, first: Line
     ) -> Submission:
         job, given = _part(body, "job"), _parameters(body)
+        if job.get("depends_on"):  # better than to run it too early
+            raise BadInput("job.depends_on: not available in this version")
         priority = _integer(job, "priority", 1, 10, 5)
         facts = client_scope(owner.name, owner.options.get("storage") or self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
@@ -133,27 +136,27 @@ def _starts(parameters: JsonObject, clips: JsonObject) -> Iterator[datetime]:
 
 
 def _refused(
-    body: JsonObject,
-    owner: Client,
-    name: str,
-    secrets: frozenset[str],
-    first: Line,
-    reason: str,
+    received: Received, name: str, secrets: frozenset[str], lines: Sequence[Line]
 ) -> Submission:
     """Its secrets are masked for good: without a definition nobody can name them later."""
-    given = body.get("parameters")
-    try:
-        content_id = _content_id(_parameters(body))
-    except BadInput:
-        content_id = None
+    given = received.body.get("parameters")
+    content_id = None
+    with suppress(BadInput):
+        content_id = _content_id(_parameters(received.body))
     return Submission(
-        client=owner.name,
+        client=received.owner.name,
         workflow=name[:100],
         submitted=masked(given, secrets) if isinstance(given, dict) else {},
-        lines=[first, (Severity.ERROR, "api", reason)],
+        lines=lines,
         content_id=content_id,
-        refusal=reason,
+        refusal=lines[-1][2],
     )
+
+
+def refused_data(submission: Submission, reason: str) -> Submission:
+    """What can still be recorded of a submission whose data no database takes."""
+    lines = [(Severity.ERROR, "api", reason)]
+    return Submission(submission.client, "", {}, lines, refusal=reason)
 
 
 # Log lines
@@ -187,11 +190,6 @@ def _workflow_name(body: JsonObject) -> str:
             named = part["workflow"]
             return named if isinstance(named, str) else json.dumps(named)
     return ""
-
-
-def _no_workflow(name: str) -> str:
-    known = f"there is no workflow {_shown(name)}"
-    return f"job.workflow: {known if name else 'required, the name of a workflow'}"
 
 
 def _part(body: JsonObject, name: str) -> JsonObject:

@@ -11,8 +11,8 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, fetch, local_name, stage
 from taskengine.media.captions import to_webvtt
 from taskengine.media.conform import conform, fits
-from taskengine.media.ffmpeg import check_whole
-from taskengine.media.probe import Media, OutputWrong, keyframes, probe
+from taskengine.media.ffmpeg import check_whole, refuse
+from taskengine.media.probe import Media, OutputWrong, keyframes, probe_source
 from taskengine.media.properties import apply_file_properties
 from taskengine.media.tracks import Track
 from taskengine.model import JsonObject, PermanentFailure
@@ -32,17 +32,27 @@ class Inspector:
     def __init__(self, context: Context, folder: Folder, retries: int, ladder: bool) -> None:
         self.context, self.folder, self.retries, self.ladder = context, folder, retries, ladder
         self.bench = bench_of(context)
+        self._done, self._share = 0.0, 1.0
         self._local: dict[str, str] = {}  # of source files: their names in scratch
 
-    async def tracks_of(self, number: int, name: str, properties: JsonObject) -> list[Track]:
-        """The tracks of a source file."""
+    async def tracks(self, names: Sequence[str], properties: JsonObject) -> list[Track]:
+        """The tracks of all source files."""
+        found: list[Track] = []
+        self._share = 1 / len(names)
+        for number, name in enumerate(names):
+            self._done = number * self._share
+            await self.context.progress(self._done)
+            found += await self._tracks_of(number, name, properties)
+        return found
+
+    async def _tracks_of(self, number: int, name: str, properties: JsonObject) -> list[Track]:
         local = self._local[name] = local_name(number, name)
         path = self.context.scratch / local
         await fetch(self.context, self.folder, name, path, self.retries)
         if suffix(name) in CAPTIONS:
             made = [await self._captions(local, name)]
         else:
-            made = await self._prepared(local, name, await probe(self.bench, path, name))
+            made = await self._prepared(local, name, await probe_source(self.bench, path, name))
         there = [
             replace(track, file=name) if track.file == local else replace(track, folder=SCRATCH)
             for track in made
@@ -83,10 +93,15 @@ class Inspector:
         await self.context.info(f"{name}: {'encoding' if ladder else 'converting'} for packaging")
         try:
             return await conform(
-                self.bench, path, media, ladder=ladder, on_progress=self.context.progress
+                self.bench, path, media, ladder=ladder, on_progress=self._converted
             )
-        except (ProcessFailed, OutputWrong) as failure:
-            raise PermanentFailure(f"{name} cannot be converted: {failure}") from failure
+        except ProcessFailed as failure:
+            refuse(failure, path, name, "cannot be converted")
+        except OutputWrong as wrong:
+            raise PermanentFailure(f"{name} is damaged: {wrong}") from wrong
+
+    async def _converted(self, fraction: float) -> None:
+        await self.context.progress(self._done + fraction * self._share)
 
     async def _captions(self, local: str, name: str) -> Track:
         target = self.context.scratch / f"{local.rpartition('.')[0]}-captions.vtt"

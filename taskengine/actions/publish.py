@@ -15,8 +15,7 @@ from taskengine.media.naming import ManifestName, parked_name, parse_name
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
-LAST: Final = (".m3u8", ".mpd", ".m3u8.drm", ".mpd.drm", ".m3u8.nodrm", ".mpd.nodrm",
-               ".drm", ".nodrm", ".ism")  # fmt: skip
+INTERNAL: Final = frozenset({"file", "folder", "stream", "private"})  # of a track
 
 
 @action("package.publish")
@@ -28,7 +27,7 @@ async def publish(
     packages: list[JsonObject],
     metadata: JsonObject,
 ) -> JsonObject:
-    """Move what earlier tasks made into the target folder, media first, manifests last."""
+    """Move what earlier tasks made to the target, what manifests name before them."""
     folder = await context.open_folder(**target)
     staged = [
         (package["staged"], file) for package in packages if package for file in package["files"]
@@ -36,12 +35,13 @@ async def publish(
     manifest = next((p["manifest"] for p in packages if p.get("active")), None)
     if manifest is None:
         raise PermanentFailure(f"{content_id}: no manifest was made")
-    names = [name for _, name in staged]
+    names = _distinct([*(name for _, name in staged), record_name := f"{content_id}.json"])
     record = await _record(context, content_id, manifest, names, metadata)
     old = await _earlier(content_id, folder, names)
     await context.confirm()
-    await folder.put(record, record_name := f"{content_id}.json")
-    for number, (stage, name) in enumerate(sorted(staged, key=_order)):
+    await folder.put(record, record_name)
+    staged.sort(key=lambda item: (parse_name(content_id, item[1]) is not None, item[1] == manifest))
+    for number, (stage, name) in enumerate(staged):  # in the order of their making otherwise
         await _move(context, context.workspace.below(stage), folder, name)
         await context.progress((number + 1) / len(staged))
     await _park(context, content_id, folder, old)
@@ -49,7 +49,7 @@ async def publish(
     await context.info(f"{label} folder: {folder.complete}, Active Manifest {manifest}")
     return {
         "manifest": folder.name_of(manifest),
-        "files": [folder.name_of(name) for name in [*names, record_name]],
+        "files": [folder.name_of(name) for name in names],
     }
 
 
@@ -60,6 +60,14 @@ def without_nulls(value: Json) -> Json:
     if isinstance(value, list):
         return [without_nulls(item) for item in value if item is not None]
     return value
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """A client names the MP4: it must not take the place of another file."""
+    for name in names:
+        if names.count(name) > 1:
+            raise PermanentFailure(f"two files would be called {name!r}")
+    return names
 
 
 async def _record(
@@ -75,18 +83,15 @@ async def _record(
         "manifest": manifest,
         "files": names,
         **metadata,
+        "tracks": [
+            {key: value for key, value in track.items() if key not in INTERNAL}
+            for track in metadata.get("tracks", [])
+        ],
     }
     path = context.scratch / "record.json"
     text = json.dumps(without_nulls(event), indent=2, ensure_ascii=False)
     await trio.Path(path).write_text(f"{text}\n")
     return path
-
-
-def _order(item: tuple[str, str]) -> tuple[int, str]:
-    """Whoever finds a manifest finds what it names; the server manifest makes a set active."""
-    name = item[1]
-    ranks = [rank for rank, suffix in enumerate(LAST) if name.endswith(suffix)]
-    return (ranks[-1] + 1 if ranks else 0, name)
 
 
 async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> None:

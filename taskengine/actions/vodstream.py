@@ -59,10 +59,7 @@ async def inspect_source(
     await _check_options(context, options or {})
     media = _media_files(files, encode_source=encode_source)
     inspector = Inspector(context, await context.open_folder(**source), retries, encode_source)
-    tracks: list[Track] = []
-    for number, name in enumerate(media):
-        tracks += await inspector.tracks_of(number, name, file_properties or {})
-        await context.progress((number + 1) / (len(media) + 1))
+    tracks = await inspector.tracks(media, file_properties or {})
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
     if all(track.type != "video" for track in tracks):
@@ -123,4 +120,5 @@ def _described(track: Track) -> str:
         case _:
             shape = track.language
     rate = f", {track.bitrate // 1000} kbit/s" if track.bitrate else ""
-    return f"Track {track.name}: {track.codec}, {shape}{rate}, from {track.file}"
+    origin = f"from {track.file}" if not track.folder else "made anew"
+    return f"Track {track.name}: {track.codec}, {shape}{rate}, {origin}"

@@ -22,6 +22,7 @@ class Scheduler:
     store: Store
     now: Now
     queued: Callable[[], None]  # there are newly queued jobs
+    look: float = LOOK
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -33,7 +34,7 @@ class Scheduler:
         number, next_due = await self.store.queue_due(self.now())
         if number:
             self.queued()
-        patience = LOOK * random.uniform(0.7, 1.3)
+        patience = self.look * random.uniform(0.7, 1.3)
         if next_due is None:
             return patience
         return max(0.0, min(patience, (next_due - self.now()).total_seconds()))

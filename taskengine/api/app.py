@@ -27,7 +27,10 @@ def create_app(services: Services) -> QuartTrio:
     """The REST API on top of these services."""
     app = App("taskengine", static_folder=None)
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT, PROPAGATE_EXCEPTIONS=False
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        BODY_TIMEOUT=BODY_TIMEOUT,
+        PROPAGATE_EXCEPTIONS=False,
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # Quart's own answer calls itself HTML
     )
     # No redirects to tidier paths: they would be HTML.
     app.url_map.strict_slashes = app.url_map.merge_slashes = False

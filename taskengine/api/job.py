@@ -16,7 +16,8 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.messages import Submit
-from taskengine.submission import Reader, Received
+from taskengine.model import BadInput, StoreUnavailable, Submission
+from taskengine.submission import Reader, Received, refused_data
 
 PATIENCE = 5  # seconds in which a submission is answered, whatever happens
 
@@ -38,12 +39,18 @@ class Submissions:
         client = await owner(self.services, await caller(self.services, body), body)
         received = Received(body, client, origin(), document.problem)
         submission = self._reader().read(received)
-        job_id = await self.services.intake.ask(Submit(submission))
+        job_id = await self._record(submission)
+        if isinstance(job_id, BadInput):  # the database refuses its data: recorded without them
+            submission = refused_data(submission, str(job_id))
+            job_id = await self._record(submission)
         if isinstance(job_id, Exception):
-            raise job_id
+            raise type(job_id)(*job_id.args)  # the error is shared with the others of its batch
         if submission.refusal is not None:
             return reply({"id": str(job_id), "error": submission.refusal}, 400)
         return reply({"id": str(job_id), "result": "accepted"})
+
+    async def _record(self, submission: Submission) -> int | BadInput | StoreUnavailable:
+        return await self.services.intake.ask(Submit(submission))
 
     def _reader(self) -> Reader:
         storage = self.services.configuration.default_storage

@@ -25,7 +25,7 @@ class Query:
     @classmethod
     def of_request(cls) -> Query:
         try:
-            pairs = parse_qsl(request.query_string.decode("utf-8", "replace"), max_num_fields=1000)
+            pairs = parse_qsl(request.query_string.decode(), max_num_fields=1000)
         except ValueError:
             raise BadInput("the query has too many parameters") from None
         values: dict[str, list[str]] = {}

@@ -114,7 +114,7 @@ class Maker:
         for index, track in enumerate(self.tracks):
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
-                await expect_duration(self.bench, self.bench.folder / folder / file, track.duration)
+                await expect_duration(self.bench, self.bench.folder / folder / file, track.end)
 
     async def finish(self, label: str) -> None:
         """Give the manifests their names; the server manifest names the tracks of a label."""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import trio
 
-from taskengine.media.ffmpeg import ffmpeg, reason, source
+from taskengine.media.ffmpeg import ffmpeg, refuse, source
 from taskengine.media.tools import Bench
-from taskengine.model import PermanentFailure
 from taskengine.runtime.process import ProcessFailed
 
 
@@ -20,8 +19,7 @@ async def to_webvtt(bench: Bench, path: Path, target: Path, label: str) -> None:
         await ffmpeg(bench, *source(plain), "-map", "0:s:0", "-c:s", "webvtt", "-f", "webvtt",
                      f"file:{target}")  # fmt: skip
     except ProcessFailed as failure:
-        why = reason(failure, plain, label)
-        raise PermanentFailure(f"{label} is no caption file: {why}") from None
+        refuse(failure, plain, label, "is no caption file")
 
 
 def _decode(path: Path, plain: Path) -> None:

@@ -26,6 +26,7 @@ def fits(media: Media) -> bool:
     indexes = [stream.track.stream for stream in media.streams]
     return (
         media.family == "mov"
+        and media.accepted
         and indexes == list(range(len(indexes)))  # the packager counts timecodes and data too
         and all(_stays(media, stream) for stream in media.streams)
     )
@@ -68,6 +69,8 @@ def _extension(stream: Stream) -> str:
 
 def _stays(media: Media, stream: Stream) -> bool:
     """Whether a track can be copied."""
+    if stream.trimmed:
+        return False
     match stream.track.type:
         case "video":
             return (
@@ -124,6 +127,6 @@ async def _measured(bench: Bench, track: Track, *, exact: bool) -> Track:
         return replace(track, codec="webvtt", private="")
     path = bench.folder / track.file
     if exact:
-        await expect_duration(bench, path, track.duration)
+        await expect_duration(bench, path, track.end)
     new = (await probe(bench, path)).tracks[0]
     return replace(new, language=track.language, kind=track.kind)

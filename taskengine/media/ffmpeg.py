@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
@@ -24,6 +24,8 @@ SAFE_INPUT: Final = (
 )
 CAREFUL: Final = ("-xerror", "-err_detect", "explode")  # otherwise damage ends with code 0
 QUIET: Final = ("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-y")
+KILLED: Final = frozenset({126, 127, 128 + 9, 128 + 15, 255})  # 255: ffmpeg after SIGTERM
+SHORTAGES: Final = ("No space left", "Cannot allocate memory", "Input/output error")
 PROGRESS: Final = ("-progress", "pipe:1", "-stats_period", "0.5")
 
 
@@ -54,7 +56,15 @@ async def check_whole(bench: Bench, path: Path, label: str) -> None:
         await ffmpeg(bench, *source(path), "-map", "0:v?", "-map", "0:a?", "-c", "copy",
                      "-f", "null", "-")  # fmt: skip
     except ProcessFailed as failure:
-        raise PermanentFailure(f"{label} is damaged: {reason(failure, path, label)}") from None
+        refuse(failure, path, label, "is damaged")
+
+
+def refuse(failure: ProcessFailed, path: Path, label: str, what: str) -> NoReturn:
+    """Blame the file; but a full disk or a killed process may be better at the next try."""
+    machine = failure.returncode < 0 or failure.returncode in KILLED
+    if machine or any(text in failure.stderr_tail for text in SHORTAGES):
+        raise failure
+    raise PermanentFailure(f"{label} {what}: {reason(failure, path, label)}") from None
 
 
 def reason(failure: ProcessFailed, path: Path, label: str) -> str:

@@ -30,7 +30,7 @@ async def make_mp4(
         arguments += [f"-metadata:s:a:{index}", f"language={track.language}"]
     arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy"]
     arguments += ["-movflags", "+faststart", "-f", "mp4", f"file:{target}"]
-    duration = max(track.duration for track in chosen)
+    duration = max(track.end for track in chosen)
     await ffmpeg(bench, *arguments, duration=duration, on_progress=on_progress)
     await expect_duration(bench, target, duration)
 

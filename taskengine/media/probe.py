@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from taskengine.media.ffmpeg import SAFE_INPUT, reason
+from taskengine.media.ffmpeg import SAFE_INPUT, refuse
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, TrackType
 from taskengine.model import PermanentFailure
 from taskengine.runtime.process import ProcessFailed
 
 TYPES: dict[str, TrackType] = {"video": "video", "audio": "audio", "subtitle": "text"}
+PRIMING = 0.1  # seconds; encoders of audio begin with less, which decoders drop
 SLACK = 0.5  # seconds by which a step may change a duration: frames, priming samples
 
 
@@ -27,6 +28,7 @@ class Stream:
     track: Track
     pixel_format: str = ""
     rotated: bool = False
+    trimmed: bool = False  # an edit list hides its beginning, which the packager does not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Media:
     family: str
     duration: float
     streams: tuple[Stream, ...]
+    accepted: bool = True  # by the packager's parser
 
     @property
     def tracks(self) -> list[Track]:
@@ -52,9 +55,37 @@ async def probe(bench: Bench, path: Path, label: str | None = None) -> Media:
     try:
         said = json.loads(await bench.run(command))
     except ProcessFailed as failure:
-        why = reason(failure, path, label)
-        raise PermanentFailure(f"{label} is no media file: {why}") from None
+        refuse(failure, path, label, "is no media file")
     return _media(said, path)
+
+
+async def probe_source(bench: Bench, path: Path, label: str) -> Media:
+    """Look closer, to see what the packager would make of the file."""
+    media = await probe(bench, path, label)
+    if media.family != "mov":
+        return media
+    streams = [
+        replace(stream, trimmed=await _is_trimmed(bench, path, stream.track))
+        for stream in media.streams
+    ]
+    return replace(media, streams=tuple(streams), accepted=await is_accepted(bench, path))
+
+
+async def is_accepted(bench: Bench, path: Path) -> bool:
+    """Whether the packager understands the file's header."""
+    try:
+        await bench.run([bench.tools.packager, "--quiet", "--dump_stream_info", f"in={path.name}"])
+    except ProcessFailed:
+        return False
+    return True
+
+
+async def _is_trimmed(bench: Bench, path: Path, track: Track) -> bool:
+    shown = ("-show_entries", "packet=pts_time", "-read_intervals", "%+#1", "-of", "csv=p=0")
+    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, *shown]
+    command += ["-select_streams", str(track.stream), "-i", f"file:{path}"]
+    first = _number((await bench.run(command)).strip().rstrip(","))
+    return first < (-PRIMING if track.type == "audio" else 0)
 
 
 async def expect_duration(bench: Bench, path: Path, planned: float) -> None:
@@ -99,6 +130,7 @@ def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
         private=_hexadecimal(said.get("extradata", "")),
         language=tags.get("language") or "und",
         bitrate=int(_number(said.get("bit_rate") or tags.get("bps") or form.get("bit_rate"))),
+        start=max(0.0, _number(said.get("start_time")) - _number(form.get("start_time"))),
         duration=_number(said.get("duration")) or _number(form.get("duration")),
         width=int(said.get("width", 0)),
         height=int(said.get("height", 0)),

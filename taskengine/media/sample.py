@@ -32,11 +32,11 @@ async def make_film(
 
 def _picture(width: int, height: int, seconds: float) -> str:
     """The frame number as a bar code of 16 blocks, the lowest bit on the left."""
-    bar, block = height // 15, width // 16
+    bar, block = height // 15 // 2 * 2, width // 16
     bit = f"mod(floor(N/pow(2,floor(X/{block}))),2)"
-    chroma = [f"c{c}='if(lt(Y,{bar // 2}),128,c{c}(X,Y))'" for c in "br"]
-    code = f"geq=lum='if(lt(Y,{bar}),if({bit},235,16),lum(X,Y))':{':'.join(chroma)}"
-    return f"testsrc2=s={width}x{height}:r={RATE}:d={seconds},format=yuv420p,{code}"
+    size = f"r={RATE}:d={seconds}"
+    code = f"color=s={width}x{bar}:{size},format=yuv420p,geq=lum='if({bit},235,16)':cb=128:cr=128"
+    return f"testsrc2=s={width}x{height}:{size},format=yuv420p[a];{code}[b];[a][b]overlay"
 
 
 def _beep(pitch: int, seconds: float) -> str:

@@ -13,14 +13,15 @@ from taskengine.model import JsonObject, PermanentFailure
 TrackType = Literal["video", "audio", "text"]
 ACCESSIBLE: Final = frozenset({"descriptions", "main-desc"})  # kinds made for few listeners
 _LANGUAGE: Final = re.compile(r"([a-z]{2,3})((?:-[A-Za-z0-9]{1,8})*)")
-_TWO_LETTERS: Final = frozenset(  # ISO 639-1; the packager refuses others of that length
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy "
-    "da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu "
-    "hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb "
-    "lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om "
-    "or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw "
-    "ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu".split()
-)
+_TWO_LETTERS: Final = """
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs
+    cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha
+    he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn
+    ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb
+    nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd
+    se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw
+    ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+"""  # ISO 639-1; the packager refuses others of that length
 _SUFFIX: Final = re.compile(r"_([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)\.[^.]+")
 
 
@@ -36,6 +37,7 @@ class Track:
     private: str = ""  # the decoder's configuration, hexadecimal
     language: str = "und"
     bitrate: int = 0
+    start: float = 0.0  # seconds after that of the file
     duration: float = 0.0  # seconds
     width: int = 0
     height: int = 0
@@ -46,6 +48,10 @@ class Track:
     role: str = ""
     name: str = ""
     description: str = ""
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
 
     def to_json(self) -> JsonObject:
         """Itself without what is empty, for Track(**…) to read."""
@@ -90,9 +96,9 @@ def checked_language(value: str) -> str:
 
 
 def longest(tracks: Sequence[Track]) -> float:
-    """The duration of a whole: that of its longest video track, else of its longest track."""
-    video = [track.duration for track in tracks if track.type == "video"]
-    return max(video or [track.duration for track in tracks], default=0.0)
+    """The duration of a whole: the end of its longest video track, else of its longest track."""
+    video = [track.end for track in tracks if track.type == "video"]
+    return max(video or [track.end for track in tracks], default=0.0)
 
 
 def _best_of_each_language(audio: Sequence[Track]) -> list[Track]:

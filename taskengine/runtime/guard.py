@@ -1,9 +1,9 @@
 """The guard of a child process: it ends the child's whole group when its engine is gone.
 
-Run as a program: `guard.py LIFELINE COMMAND…`. LIFELINE is the reading end of a pipe that the
-engine holds open; its end means that the engine let go or died, however it died. The child gets
-a process group of its own, SIGTERM first, SIGKILL after GRACE seconds, and the guard exits, with
-the child's code, only when the group is gone. Standard library alone: it starts in milliseconds.
+Run as a program: `guard.py LIFELINE GRACE COMMAND…`. LIFELINE is the reading end of a pipe that
+the engine holds open; its end means that the engine let go or died, however it died. The child
+gets a process group of its own, SIGTERM first, SIGKILL after GRACE seconds, and the guard exits,
+with the child's code, only when the group is gone. Standard library alone: it starts in milliseconds.
 """
 
 import contextlib
@@ -13,11 +13,10 @@ import signal
 import sys
 import time
 
-GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 UNFOUND = 127  # exit code when there is no such command
 
 
-def main(lifeline: int, command: list[str]) -> int:
+def main(lifeline: int, grace: float, command: list[str]) -> int:
     """Run the command under the guard; returns the code to exit with."""
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
@@ -37,7 +36,7 @@ def main(lifeline: int, command: list[str]) -> int:
             end_group(child)
             return code_of(status)
         if lifeline in ready and not os.read(lifeline, 1):
-            return code_of(stop(child))
+            return code_of(stop(child, grace))
 
 
 def become(command: list[str], inherited: tuple[int, ...]) -> None:
@@ -55,10 +54,10 @@ def become(command: list[str], inherited: tuple[int, ...]) -> None:
         os._exit(UNFOUND)
 
 
-def stop(child: int) -> int:
+def stop(child: int, grace: float) -> int:
     """SIGTERM, then SIGKILL for the group; returns the child's wait status."""
     signal_group(child, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + grace
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -87,4 +86,4 @@ def code_of(status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -15,6 +15,7 @@ from taskengine.runtime import guard
 
 OnLine = Callable[[str], Awaitable[None]]
 
+GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 TAIL = 4_000  # bytes of standard error kept for the message
 OUTPUT_LIMIT = 16 << 20  # bytes of standard output returned
 LINE_LIMIT = 64 << 10  # bytes of a line handed to `on_line`
@@ -31,7 +32,7 @@ class ProcessFailed(Exception):
 
 def guarded(lifeline: int, command: Sequence[str]) -> list[str]:
     """The command line that runs a command under the guard."""
-    return [sys.executable, "-I", "-S", guard.__file__, str(lifeline), *command]
+    return [sys.executable, "-I", "-S", guard.__file__, str(lifeline), str(GUARD_GRACE), *command]
 
 
 async def run_process(

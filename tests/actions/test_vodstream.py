@@ -206,6 +206,34 @@ async def test_a_clip_without_sound_and_an_unaligned_rendition(job):
     assert (await probe(job.bench, job.target / f"{C}.mp4")).duration == SECONDS
 
 
+COPY = ["-map", "0:v", "-map", "0:a:0", "-c", "copy"]
+H264 = ["-an", "-c:v", "libx264", "-preset", "ultrafast"]
+CLIPS = {  # what comes out of phones, cutters and browsers
+    "trimmed.mp4": (["-ss", "1.3"], COPY, SECONDS - 1.3),
+    "quicktime.mov": ([], [*COPY, "-timecode", "01:00:00:00"], SECONDS),
+    "odd.mp4": ([], [*H264, "-vf", "scale=171:91,fps=30000/1001", "-pix_fmt", "yuv444p"], SECONDS),
+    "variable.mp4": ([], [*H264, "-vf", "select='mod(n,3)'", "-fps_mode", "vfr"], SECONDS),
+    "fragmented.mp4": ([], [*COPY, "-movflags", "frag_keyframe+empty_moov"], SECONDS),
+    "nameless.mp4": ([], [*COPY, "-metadata:s:a:0", "language=und"], SECONDS),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+async def test_clips_as_they_come(job, name):
+    film = job.source / "My Film, 100%.mp4"
+    opening, arguments, lasts = CLIPS[name]
+    target = job.source / name
+    await ffmpeg(job.bench, *source(film, *opening), *arguments, f"file:{target}")
+    film.unlink()
+    extras = await job(generate_mp4=True, drm=["clear", "cenc"], enable_drm=False)
+    almost = pytest.approx(lasts, abs=0.1)
+    assert extras["metadata"]["duration"] == almost
+    for playlist in players.renditions(next(job.target.glob("*_nodrm_*.m3u8"))):
+        assert players.decoded(playlist, hls=True) == almost
+    for mpd in [*job.target.glob("*.mpd"), *job.target.glob("*.mpd.drm")]:
+        assert players.duration_of(mpd) == almost
+
+
 async def test_a_source_in_other_formats_is_converted(job):
     film = job.source / "My Film, 100%.mp4"
     await ffmpeg(job.bench, *source(film), "-map", "0:v", "-c:v", "mpeg4", "-an",
@@ -300,6 +328,27 @@ async def test_an_attempt_whose_fence_moved_publishes_nothing(job):
     assert (job.results["publish"], job.files()) == first
 
 
+async def test_the_result_may_go_to_another_storage(job, tmp_path):
+    storages = {"local": LocalStorage([tmp_path]), "S3": Labelled([tmp_path])}
+    job.begin(destination_storage="S3")
+    for name in WORKFLOW.names:
+        await job.task(name, storages=storages)
+    manifest = Path(job.results["publish"]["manifest"])
+    assert manifest.name in job.files()
+    assert (
+        Severity.INFO,
+        f"S3 folder: {job.target}, Active Manifest {manifest.name}",
+    ) in job.lines
+    [playlist, *_] = players.renditions(next(job.target.glob("*_nodrm_*.m3u8")))
+    assert players.decoded(playlist, hls=True) == pytest.approx(SECONDS, abs=0.05)
+
+
+async def test_the_mp4_takes_no_other_files_place(job):
+    with pytest.raises(PermanentFailure, match="two files would be called"):
+        await job(generate_mp4=True, mp4_filename=f"{C}.json")
+    assert not job.target.exists()
+
+
 async def test_every_attempt_gives_the_same_names(job):
     job.begin(drm=["cenc", "clear"])
     for name in WORKFLOW.names[:4]:
@@ -331,6 +380,48 @@ async def test_fetching_is_tried_again_as_often_as_wanted(job, tmp_path, monkeyp
     storages = {"local": Flaky([tmp_path], failures=1)}
     await job.task("inspect_source", storages=storages)
     assert job.results["inspect_source"]["duration"] == SECONDS
+
+
+async def test_whoever_finds_a_manifest_finds_what_it_names(job, tmp_path):
+    recorder = Recorder([tmp_path])
+    job.begin(drm=["fairplay", "aes", "clear"], generate_mp4=True)
+    for name in WORKFLOW.names:
+        await job.task(name, storages={"local": recorder})
+    published = [Path(target).name for target in recorder.stored]
+    assert published[-1] == Path(job.results["publish"]["manifest"]).name
+    for place, name in enumerate(published):
+        if name.endswith((".m3u8", ".mpd", ".ism", ".nodrm")):
+            text = (job.target / name).read_text()
+            named = re.findall(r'(?:^|[">])([\w.-]+\.(?:mp4|m4s|m3u8|vtt))\b', text, re.MULTILINE)
+            assert named
+            assert set(named) <= set(published[:place])
+
+
+async def test_a_content_id_that_means_something_to_tools(job):
+    odd = "50%d off: a, b=c + 'd'"
+    extras = await job(content_id=odd, generate_mp4=True, preview_thumbnails=True)
+    assert f"{odd}_thumbnail.jpg" in job.files()
+    assert f"{odd}_sprite.jpg" in job.files()
+    assert f"{odd}.mp4" in job.files()
+    assert Path(extras["message"]).name.startswith(f"{odd}_nodrm_")
+
+
+class Recorder(LocalStorage):
+    def __init__(self, roots):
+        super().__init__(roots)
+        self.stored = []
+
+    async def move(self, source, target):
+        self.stored.append(target)
+        await super().move(source, target)
+
+    async def put(self, source, key):
+        self.stored.append(key)
+        await super().put(source, key)
+
+
+class Labelled(LocalStorage):
+    label = "S3"
 
 
 class Flaky(LocalStorage):

@@ -11,7 +11,7 @@ from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.counters import CountersUnavailable
 from taskengine.messages import Submit
-from taskengine.model import StoreUnavailable
+from taskengine.model import BadInput, StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
 
@@ -61,7 +61,12 @@ async def test_unknown_paths(api, path):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/job", {"POST"}), ("DELETE", "/jobs", {"GET", "POST"}), ("PUT", "/", {"GET"})],
+    [
+        ("GET", "/job", {"POST"}),
+        ("DELETE", "/jobs", {"GET", "POST"}),
+        ("PUT", "/", {"GET"}),
+        ("OPTIONS", "/jobs", {"GET", "POST"}),
+    ],
 )
 async def test_other_methods_are_told_what_is_allowed(api, method, path, allowed):
     answer = await api.request(method, path)
@@ -132,6 +137,16 @@ async def test_groups_of_errors_are_answered_as_a_whole(api, monkeypatch, error,
     await check_error(await api.get("/jobs"), status)
 
 
+async def test_all_of_a_group_is_logged(api, monkeypatch, caplog):
+    async def jobs(self, wanted):
+        raise ExceptionGroup("both", [StoreUnavailable("the first"), KeyError("the second")])
+
+    monkeypatch.setattr(MemoryStore, "jobs", jobs)
+    await check_error(await api.get("/jobs"), 500)
+    assert "the first" in caplog.text
+    assert "the second" in caplog.text
+
+
 async def hang(*args):
     await trio.sleep(60)
 
@@ -191,3 +206,17 @@ async def test_a_mirror_that_hangs_does_not_hold_up(api, monkeypatch, autojump_c
     monkeypatch.setattr(type(api.services.counters), "total", hang)
     content = await (await api.get("/health")).get_json()
     assert content["databases"]["redis"] == "unavailable"
+
+
+async def test_data_that_the_database_refuses_are_left_out_of_the_record(api, body, monkeypatch):
+    submit = MemoryStore.submit
+
+    async def choosy(self, batch, now):
+        if any(one.submitted for one in batch):
+            raise BadInput("text that cannot be stored")
+        return await submit(self, batch, now)
+
+    monkeypatch.setattr(MemoryStore, "submit", choosy)
+    number, error = await api.refused(body())
+    assert error == "text that cannot be stored"
+    assert [line.message for line in await api.lines(number)] == [error]

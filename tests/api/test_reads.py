@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from taskengine.api.jobs import job_filter
+from taskengine.api.query import Query
 from taskengine.model import Definition, JobState, LogLine, Severity, Submission
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -272,6 +274,10 @@ def put_progress(api, number, progress):
     row = api.store._tasks[number]
     names = row.task.__slots__
     row.task = type(row.task)(**{n: getattr(row.task, n) for n in names} | {"progress": progress})
+
+
+def test_a_list_has_at_most_a_thousand_rows():
+    assert job_filter(Query({"items": ["5000"]})).limit == 1000
 
 
 @pytest.mark.parametrize("path", ["/jobs/1", "/logs/1", f"/jobs/{10**30}", "/jobs/0"])

@@ -45,7 +45,7 @@ async def test_the_job_is_recorded_as_it_was_submitted(api, body, now):
     assert recorded.created_at == now
     assert details.submitted["rest_endpoints"] == urls
     assert details.parameters["enable_drm"] is False
-    assert [lane.url for lane in api.store._lanes.values()] == urls[:2]
+    assert list(api.store._jobs[number].submission.urls) == urls[:2]
 
 
 async def test_defaults_see_the_client_and_the_job(api, body):
@@ -168,6 +168,7 @@ async def test_impossible_clip_times_are_refused(api):
         ({"job": {"priority": [5]}}, "job.priority"),
         ({"job": {"position": 2**40}}, "job.position"),
         ({"job": {"persist": "maybe"}}, "job.persist"),
+        ({"job": {"depends_on": [1]}}, "job.depends_on"),
         ({"job": {"run_at": "tomorrow"}}, "job.run_at"),
         ({"job": {"run_at": 5}}, "job.run_at"),
         ({"job": {"run_at": "0001-01-01T00:00:00+14:00"}}, "job.run_at"),

@@ -1,16 +1,19 @@
 """Source files: what is in them, what is wrong with them, what is made of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from taskengine.media.captions import to_webvtt
 from taskengine.media.conform import conform, fits
 from taskengine.media.ffmpeg import check_whole, ffmpeg, source
-from taskengine.media.probe import keyframes, probe
+from taskengine.media.probe import OutputWrong, keyframes, probe
 from taskengine.media.properties import apply_file_properties, apply_track_properties
 from taskengine.media.sample import RATE
 from taskengine.media.streams import slug
 from taskengine.media.tracks import Track, arrange
 from taskengine.model import BadInput, PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 from tests.media import players
 from tests.media.conftest import SECONDS
 
@@ -48,6 +51,17 @@ async def test_what_is_no_video_is_refused_by_name(bench, tracks, content, why):
         await probe(bench, path, "x.mp4")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"), [(-9, ""), (255, "Exiting normally"), (228, "x: No space left on device")]
+)
+async def test_a_file_is_not_blamed_for_the_machine(bench, tracks, code, said):
+    async def run(command, *, on_line=None):
+        raise ProcessFailed(command, code, said)
+
+    with pytest.raises(ProcessFailed):
+        await check_whole(replace(bench, run=run), bench.folder / "high.mp4", "x.mp4")
+
+
 async def test_a_truncated_film_is_refused_by_name(bench, tracks):
     path = bench.folder / "in-0.mp4"
     path.write_bytes((bench.folder / "high.mp4").read_bytes()[:100_000])
@@ -74,6 +88,14 @@ async def test_other_containers_and_codecs_become_tracks(bench, tracks, name, ar
     assert [track.codec for track in found] == codecs
     for track in found:
         assert players.decoded(bench.folder / track.file) == ALMOST
+
+
+async def test_a_truncated_film_of_another_family_is_refused(bench, tracks):
+    whole = await made(bench, "whole.mkv", "-map", "0:v", "-c", "copy")
+    path = bench.folder / "half.mkv"
+    path.write_bytes(whole.read_bytes()[:90_000])
+    with pytest.raises(OutputWrong, match="instead of 6"):
+        await conform(bench, path, await probe(bench, path))
 
 
 async def test_turned_pictures_are_set_upright(bench, tracks):
@@ -125,6 +147,8 @@ async def test_what_is_no_caption_file_is_refused_by_name(bench):
         ("eng", "film_fra.m4a", {}, "eng"),
         ("eng", "film_fra.m4a", {"language": "nld"}, "nld"),
         ("und", "film.m4a", {}, "und"),
+        ("und", "film_hd.m4a", {}, "und"),  # no language
+        ("EN-us", "film.m4a", {}, "en-us"),
     ],
 )
 def test_languages_come_from_the_job_the_media_or_the_name(stated, file, said, language):

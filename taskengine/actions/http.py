@@ -1,0 +1,105 @@
+"""Requests to other systems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.registry import action
+from taskengine.model import Json, JsonObject, PermanentFailure, TaskEngineError
+from taskengine.outbound import AddressRefused, read_limited
+
+BODY_LIMIT: Final = 256 << 10  # bytes of an answer that are kept
+PASSING: Final = frozenset({408, 425, 429})  # of 4xx, those that another try may change
+
+
+class RequestFailed(TaskEngineError):
+    """There was no answer, or not the expected one; another try may bring it."""
+
+
+@action("http.request")
+async def send_request(
+    context: Context,
+    *,
+    url: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: Json = None,
+    expect: list[int] | None = None,
+    timeout: float = 30.0,  # noqa: ASYNC109 - as workflows name it
+) -> JsonObject:
+    """Send a request, `body` as JSON; `body` of the result is JSON or text, 256 KiB of it."""
+    request = _request(context, method.upper(), url, headers or {}, body, timeout)
+    if request.method != "GET":
+        await context.confirm()
+    told = f"{request.method} {request.url.host}{request.url.path}"
+    try:
+        with trio.fail_after(timeout):
+            response, content = await _exchange(context.http, request)
+    except trio.TooSlowError:
+        raise RequestFailed(f"{told}: no answer within {timeout:g} s") from None
+    except (AddressRefused, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise PermanentFailure(f"{told}: {error}") from error
+    except httpx.HTTPError as error:
+        raise RequestFailed(f"{told}: {str(error) or type(error).__name__}") from error
+    _check(told, response.status_code, expect or range(200, 300))
+    if len(content) > BODY_LIMIT:
+        await context.warn(f"{told}: the answer is longer than {BODY_LIMIT >> 10} KiB, cut there")
+    return {
+        "status": response.status_code,
+        "headers": dict(response.headers),
+        "body": _read(response.headers.get("content-type", ""), content[:BODY_LIMIT]),
+    }
+
+
+def _request(
+    context: Context,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: Json,
+    limit: float,
+) -> httpx.Request:
+    try:
+        sent = httpx.Headers({} if method == "GET" else {"idempotency-key": context.key})
+        sent.update(headers)
+        return context.http.build_request(method, url, headers=sent, json=body, timeout=limit)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise PermanentFailure(f"{method}: {error}") from error
+
+
+async def _exchange(
+    client: httpx.AsyncClient, request: httpx.Request
+) -> tuple[httpx.Response, bytes]:
+    response = await client.send(request, stream=True)
+    try:
+        return response, await read_limited(response, BODY_LIMIT + 1)
+    finally:
+        await response.aclose()
+
+
+def _check(told: str, status: int, expected: Sequence[int]) -> None:
+    if status in expected:
+        return
+    if 300 <= status < 500 and status not in PASSING:
+        raise PermanentFailure(f"{told}: status {status}")
+    raise RequestFailed(f"{told}: status {status}")
+
+
+def _read(content_type: str, content: bytes) -> Json:
+    """JSON if it is said to be and can be stored, else text without NUL."""
+    text = content.decode(errors="replace")
+    if "json" in content_type.lower():
+        try:
+            value = json.loads(text)
+            stored = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            if b"\\u0000" not in stored:
+                return value
+        except (ValueError, RecursionError):
+            pass
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

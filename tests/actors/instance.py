@@ -1,0 +1,132 @@
+"""An engine of its own for tests: in memory, on virtual time, with nothing real in it."""
+
+from __future__ import annotations
+
+import random
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import trio
+
+from taskengine.actions.registry import Action, _arguments, find_actions
+from taskengine.actors.facilities import Facilities
+from taskengine.actors.staff import Parts, Plan
+from taskengine.counters.memory import MemoryCounters
+from taskengine.engine import running_engine
+from taskengine.messages import Submit
+from taskengine.model import Severity, Submission
+from taskengine.runtime.clock import virtual_clock
+from taskengine.storage import FileNotStored, Folder
+from taskengine.workflow import Workflow
+from tests.conftest import NOON
+
+ACTIONS = find_actions()
+
+
+class NoStorage:
+    """A storage with nothing in it."""
+
+    label = "local"
+
+    async def list(self, prefix):
+        raise FileNotStored(prefix)
+
+    async def clear(self, prefix):
+        await trio.lowlevel.checkpoint()
+
+
+class VirtualFacilities(Facilities):
+    """Scratch folders without a file system: no thread may run on a virtual clock."""
+
+    @asynccontextmanager
+    async def scratch_for(self, attempt):
+        yield Path("/nowhere")
+
+
+def receiver(heard, answer=lambda request: httpx.Response(200)):
+    """A client whose requests end in a list."""
+
+    def handle(request):
+        heard.append((trio.current_time(), request))
+        return answer(request)
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(handle))
+
+
+def actions_with(**functions):
+    """The built-in actions and some of a test's own, named `test.<name>`."""
+    own = {
+        f"test.{name}": Action(f"test.{name}", function, _arguments(name, function))
+        for name, function in functions.items()
+    }
+    return {**ACTIONS, **own}
+
+
+def workflow(*tasks, name="job", **rest):
+    """A workflow of tasks given as (name, action, {more}) or as names of core.noop tasks."""
+    given = [(task, "core.noop") if isinstance(task, str) else task for task in tasks]
+    content = [
+        {"name": one[0], "action": one[1], **(one[2] if len(one) > 2 else {})} for one in given
+    ]
+    return Workflow.from_content({"workflow": name, "tasks": content, **rest})
+
+
+def submission(flow, parameters=None, **more):
+    """What the API makes of a request."""
+    return Submission(
+        client="acme",
+        workflow=flow.name,
+        submitted=parameters or {},
+        parameters=parameters or {},
+        lines=[(Severity.INFO, "api", "submitted")],
+        definition=flow.definition,
+        facts={"name": "acme", "storage": "local"},
+        **more,
+    )
+
+
+class Instance:
+    """A running engine, seen from a test."""
+
+    def __init__(self, engine, store, now):
+        self.engine, self.store, self.now = engine, store, now
+
+    async def submit(self, flow, parameters=None, **more):
+        message = Submit(submission(flow, parameters, **more))
+        return await self.engine.post.intake.address.ask(message)
+
+    async def job(self, job_id):
+        return await self.store.job(job_id)
+
+    async def lines(self, job_id):
+        pages = self.store.log(job_id, show_all=True)
+        return [(line.progname, line.message) async for page in pages for line in page]
+
+
+@asynccontextmanager
+async def instance(
+    store, *, actions=None, http=None, drain=30.0, lease=15.0, patient=None, **queues
+):
+    """An engine on `store` for the length of the block."""
+    now = virtual_clock(NOON)
+    facilities = VirtualFacilities(
+        scratch=Path("/nowhere"),
+        storages={"local": NoStorage()},
+        roots={"local": {}},
+        workspaces=Folder(NoStorage(), "/nowhere", ""),
+        keys=None,
+        http=http or receiver([]),
+    )
+    parts = Parts(
+        store=store,
+        patient=patient or store,
+        counters=MemoryCounters(),
+        actions=actions or ACTIONS,
+        facilities=facilities,
+        now=now,
+    )
+    random.seed(7)
+    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)
+    async with running_engine(parts, plan) as engine:
+        yield Instance(engine, store, now)

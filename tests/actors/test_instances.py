@@ -1,0 +1,212 @@
+"""Stopping, dying and waking: what becomes of the tasks of an instance, by virtual times."""
+
+import uuid
+
+import trio
+
+from taskengine.model import Fence, JobState, StoreUnavailable, TaskState
+from taskengine.store.memory import MemoryStore
+from tests.actors.instance import actions_with, instance, receiver, workflow
+
+LONG = ("long", "core.sleep", {"with": {"seconds": 20}})
+
+
+async def test_leaving_waits_for_what_runs(memory_store, autojump_clock):
+    async with instance(memory_store, drain=30) as engine:
+        job_id = await engine.submit(workflow(LONG))
+        await trio.sleep(1)
+    assert round(trio.current_time(), 1) == 20
+    assert (await memory_store.job(job_id)).job.state is JobState.COMPLETED
+
+
+async def test_what_outlasts_the_drain_is_handed_back_without_a_retry(memory_store, autojump_clock):
+    async with instance(memory_store, drain=5) as engine:
+        job_id = await engine.submit(workflow(LONG))
+        await trio.sleep(1)
+    assert round(trio.current_time(), 1) == 6
+    [task] = (await memory_store.job(job_id)).tasks
+    assert (task.state, task.attempt, task.failures, task.rescues) == (TaskState.QUEUED, 1, 0, 0)
+
+
+async def test_draining_starts_nothing_new(memory_store, autojump_clock):
+    async with instance(memory_store, work=1) as engine:
+        jobs = [await engine.submit(workflow(LONG)) for _ in range(2)]
+        await trio.sleep(1)
+    assert round(trio.current_time(), 1) == 20
+    states = [(await memory_store.job(job_id)).job.state for job_id in jobs]
+    assert states == [JobState.COMPLETED, JobState.STARTED]
+
+
+async def test_a_finished_instance_delivers_its_last_callbacks(memory_store, autojump_clock):
+    heard = []
+    async with instance(memory_store, http=receiver(heard)) as engine:
+        await engine.submit(workflow("only"), urls=("http://a.test/",))
+        await trio.sleep(0.001)
+    assert len(heard) == 3
+
+
+async def test_an_untidy_action_is_handed_back_all_the_same(memory_store, autojump_clock):
+    async def untidy(context):
+        async def fails_to_clean_up():
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("cleanup")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails_to_clean_up)
+            nursery.start_soon(trio.sleep_forever)
+
+    try:
+        async with instance(memory_store, actions=actions_with(untidy=untidy), drain=5) as engine:
+            job_id = await engine.submit(workflow(("only", "test.untidy")))
+            await trio.sleep(1)
+    except* ValueError:
+        pass
+    [task] = (await memory_store.job(job_id)).tasks
+    assert task.state is TaskState.QUEUED
+
+
+async def test_a_failing_action_spends_no_restart_of_its_worker(memory_store, autojump_clock):
+    flow = workflow(("bad", "core.fail", {"with": {"message": "x"}, "retry": {"limit": 0}}))
+    async with instance(memory_store, work=1) as engine:
+        jobs = [await engine.submit(flow) for _ in range(20)]
+        await trio.sleep(30)
+        assert all([(await engine.job(job_id)).job.failed for job_id in jobs])
+
+
+async def test_the_tasks_of_a_dead_instance_run_again_after_a_lease(memory_store, autojump_clock):
+    ran = []
+
+    async def note(context):
+        ran.append((context.attempt.task.attempt, trio.current_time()))
+        await trio.sleep(100)
+
+    dead = await memory_store.join("dead", None)
+    async with instance(memory_store, actions=actions_with(note=note), work=0) as engine:
+        job_id = await engine.submit(workflow(("only", "test.note")))
+        await trio.sleep(1)
+        now = engine.now()
+        claimed = await memory_store.claim(dead, "work", ["test.note"], 1, uuid.uuid4(), now)
+        assert len(claimed.attempts) == 1
+    async with instance(memory_store, actions=actions_with(note=note), drain=0) as engine:
+        started = trio.current_time()
+        await trio.sleep(30)
+        [task] = (await engine.job(job_id)).tasks
+        assert (task.attempt, task.rescues, task.failures) == (2, 1, 0)
+    [(attempt, time)] = ran
+    assert attempt == 2
+    assert 15 <= time - started <= 17
+
+
+async def test_a_live_instances_long_task_is_never_started_again(memory_store, autojump_clock):
+    flow = workflow(("long", "core.sleep", {"with": {"seconds": 3600}}))
+    async with instance(memory_store) as one, instance(memory_store):
+        job_id = await one.submit(flow)
+        await trio.sleep(3601)
+        [task] = (await one.job(job_id)).tasks
+    assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
+
+
+async def test_two_instances_share_the_work(memory_store, autojump_clock):
+    ran = []
+
+    async def note(context):
+        ran.append(context.attempt.job.id)
+        await trio.sleep(1)
+
+    actions = actions_with(note=note)
+    async with (
+        instance(memory_store, actions=actions) as one,
+        instance(memory_store, actions=actions),
+    ):
+        await memory_store.put_setting("", "max_jobs", "100")
+        for _ in range(12):
+            await one.submit(workflow(("only", "test.note")))
+        await trio.sleep(60)
+    assert sorted(ran) == list(range(1, 13))
+
+
+async def test_an_instance_declared_dead_drops_its_work_and_joins_anew(
+    memory_store, autojump_clock
+):
+    ran = []
+
+    async def note(context):
+        ran.append((context.attempt.task.attempt, trio.current_time()))
+        await trio.sleep(50)
+
+    async with instance(memory_store, actions=actions_with(note=note)) as engine:
+        job_id = await engine.submit(workflow(("only", "test.note")))
+        await trio.sleep(7)
+        old = engine.engine.roster.instance
+        [beat] = (await memory_store.beats()).values()
+        await memory_store.rescue(old, beat, engine.now())
+        await trio.sleep(20)
+        assert engine.engine.roster.instance != old
+        await trio.sleep(60)
+        [task] = (await engine.job(job_id)).tasks
+    assert [attempt for attempt, _ in ran] == [1, 2]
+    assert (task.state, task.attempt) == (TaskState.COMPLETED, 2)
+
+
+async def test_a_claim_that_nobody_runs_is_handed_back(memory_store, autojump_clock):
+    async with instance(memory_store, work=0) as engine:
+        job_id = await engine.submit(workflow("only"))
+        await trio.sleep(1)
+        mine = engine.engine.roster.instance
+        await memory_store.claim(mine, "work", ["core.noop"], 1, uuid.uuid4(), engine.now())
+        await trio.sleep(11)
+        [task] = (await engine.job(job_id)).tasks
+    assert (task.state, task.attempt, task.failures) == (TaskState.QUEUED, 1, 0)
+
+
+class Outage(MemoryStore):
+    """A store whose database is away while `away` is set."""
+
+    away = False
+
+    async def beats(self):
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().beats()
+
+    async def beat(self, instance):
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().beat(instance)
+
+
+async def test_an_outage_longer_than_a_lease_kills_nobody(autojump_clock):
+    store = Outage()
+    flow = workflow(("long", "core.sleep", {"with": {"seconds": 200}}))
+    async with instance(store) as one, instance(store):
+        job_id = await one.submit(flow)
+        await trio.sleep(5)
+        store.away = True
+        await trio.sleep(100)
+        store.away = False
+        await trio.sleep(100)
+        [task] = (await one.job(job_id)).tasks
+    assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
+
+
+async def test_a_stale_attempt_may_not_publish(memory_store, autojump_clock):
+    published = []
+
+    async def publish(context):
+        await trio.sleep(10)
+        await context.confirm()
+        published.append(context.attempt.task.attempt)
+
+    async with instance(memory_store, actions=actions_with(publish=publish)) as engine:
+        job_id = await engine.submit(workflow(("only", "test.publish")))
+        await trio.sleep(9.5)
+        [beat] = (await memory_store.beats()).values()
+        await memory_store.rescue(engine.engine.roster.instance, beat, engine.now())
+        await trio.sleep(60)
+        [task] = (await engine.job(job_id)).tasks
+    assert published == [2]
+    fence = Fence(job_id, task.id, 1)
+    assert not await memory_store.current(1, fence)
+

@@ -1,0 +1,53 @@
+"""Engine time follows the database's clock and never goes backwards."""
+
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from taskengine.runtime.clock import EngineClock, virtual_clock
+
+NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
+
+
+class Elapsed:
+    def __init__(self):
+        self.seconds = 100.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def test_a_sample_sets_the_clock_to_the_middle_of_its_round_trip():
+    elapsed = Elapsed()
+    clock = EngineClock(elapsed)
+    later = datetime(2200, 1, 1, tzinfo=UTC)
+    clock.sample(later, 99.98, 100.0)
+    assert clock() == later + timedelta(seconds=0.01)
+    elapsed.seconds += 5
+    assert clock() == later + timedelta(seconds=5.01)
+
+
+def test_a_slow_sample_is_dropped():
+    clock = EngineClock(Elapsed())
+    before = clock()
+    clock.sample(NOON + timedelta(days=1000), 90.0, 100.0)
+    assert clock() - before < timedelta(seconds=1)
+
+
+def test_the_clock_never_goes_backwards():
+    elapsed = Elapsed()
+    clock = EngineClock(elapsed)
+    future = datetime(2200, 1, 1, tzinfo=UTC)
+    clock.sample(future, 100.0, 100.0)
+    assert clock() == future
+    clock.sample(future - timedelta(hours=1), 100.0, 100.0)
+    assert clock() == future
+    elapsed.seconds += 3700
+    assert clock() == future + timedelta(seconds=100)
+
+
+async def test_a_virtual_clock_moves_with_trios(autojump_clock):
+    await trio.sleep(3)
+    now = virtual_clock(NOON)
+    await trio.sleep(86_400)
+    assert now() == NOON + timedelta(days=1)

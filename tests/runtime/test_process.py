@@ -1,0 +1,117 @@
+"""Child processes under their guard: real ones, so on the real clock."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from taskengine.runtime.process import ProcessFailed, run_process
+
+FORKER = "sleep 300 & echo $!; echo $$; wait"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(*pids: int, within: float) -> None:
+    with trio.fail_after(within):
+        while any(map(alive, pids)):
+            await trio.sleep(0.01)
+
+
+async def test_output_comes_back(tmp_path):
+    assert await run_process(["pwd"], cwd=tmp_path) == f"{tmp_path}\n"
+
+
+async def test_a_failure_tells_its_code_and_last_words():
+    with pytest.raises(ProcessFailed, match="sh ended with code 3: oh no") as caught:
+        await run_process(["sh", "-c", "echo oh no >&2; exit 3"])
+    assert caught.value.returncode == 3
+
+
+async def test_a_missing_command_is_a_failure():
+    with pytest.raises(ProcessFailed, match="No such file"):
+        await run_process(["/no/such/command"])
+
+
+async def test_lines_are_handed_over_as_they_come():
+    lines = []
+
+    async def keep(line):
+        lines.append(line)
+
+    assert await run_process(["printf", "one\ntwo\nthree"], on_line=keep) == ""
+    assert lines == ["one", "two", "three"]
+
+
+async def test_a_flood_of_output_is_bounded():
+    with pytest.raises(ProcessFailed) as caught:
+        await run_process(["sh", "-c", "head -c 3000000 /dev/zero >&2; exit 1"])
+    assert len(caught.value.stderr_tail) <= 4_000
+
+
+async def test_a_cancelled_caller_takes_the_whole_group_along():
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+        if len(pids) == 2:
+            scope.cancel()
+
+    with trio.fail_after(10), trio.CancelScope() as scope:
+        await run_process(["sh", "-c", FORKER], on_line=keep)
+    assert len(pids) == 2
+    await gone(*pids, within=1)
+
+
+async def test_grandchildren_do_not_outlive_the_child():
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+
+    await run_process(["sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!"], on_line=keep)
+    await gone(*pids, within=1)
+
+
+OWNER = """
+import sys, trio
+from taskengine.runtime.process import run_process
+async def tell(line): print(line, flush=True)
+async def main(): await run_process(["sh", "-c", sys.argv[1]], on_line=tell)
+trio.run(main)
+"""
+
+
+async def test_nothing_outlives_a_killed_engine():
+    engine = subprocess.Popen(
+        [sys.executable, "-c", OWNER, FORKER], stdout=subprocess.PIPE, text=True
+    )
+    with engine, engine.stdout:
+        pids = [int(engine.stdout.readline()) for _ in range(2)]
+        os.kill(engine.pid, signal.SIGKILL)
+        engine.wait()
+        await gone(*pids, within=5)
+
+
+async def test_a_child_that_ignores_sigterm_is_killed(monkeypatch):
+    monkeypatch.setattr("taskengine.runtime.process.GUARD_GRACE", 0.3)
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+        scope.cancel()
+
+    with trio.fail_after(10), trio.CancelScope() as scope:
+        await run_process(
+            ["sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.1; done"], on_line=keep
+        )
+    await gone(*pids, within=1)

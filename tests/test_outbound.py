@@ -1,0 +1,422 @@
+"""The outbound client against servers on loopback; no name leaves this process."""
+
+import ssl
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import h11
+import httpx
+import pytest
+import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from taskengine.model import BadInput, TaskEngineError
+from taskengine.outbound import AddressRefused, Allowed, is_public, open_outbound, read_limited
+
+LOOPBACK = ["127.0.0.0/8"]
+PUBLIC = "93.184.215.14"
+
+
+class Server:
+    """Answers each request with `answer`; keeps the requests, and counts the connections."""
+
+    def __init__(self, *answer, tls=None):
+        self.answer = answer or (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",)
+        self.tls = tls
+        self.requests = []
+        self.connections = 0
+        self.port = 0
+
+    async def serve(self, task_status):
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.port = listener.socket.getsockname()[1]
+        await trio.serve_listeners(self._connected, [listener], task_status=task_status)
+
+    async def _connected(self, stream):
+        self.connections += 1
+        if self.tls:
+            stream = trio.SSLStream(stream, self.tls, server_side=True, https_compatible=True)
+        try:
+            await self._answer_all(stream)
+        except trio.BrokenResourceError:
+            pass  # the client has had enough
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _answer_all(self, stream):
+        protocol = h11.Connection(h11.SERVER)
+        while True:
+            event = protocol.next_event()
+            if event is h11.NEED_DATA:
+                protocol.receive_data(await stream.receive_some())
+            elif isinstance(event, h11.Request):
+                self.requests.append(event)
+                for part in self.answer:
+                    await stream.send_all(part)
+            elif isinstance(event, h11.EndOfMessage):
+                protocol = h11.Connection(h11.SERVER)
+            elif isinstance(event, h11.ConnectionClosed):
+                return
+
+    def header(self, name, request=-1):
+        return dict(self.requests[request].headers).get(name)
+
+
+@asynccontextmanager
+async def serving(server):
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.serve)
+            yield f"http://127.0.0.1:{server.port}"
+            nursery.cancel_scope.cancel()
+
+
+def names(**answers):
+    """A name service: each name has lists of addresses, one for each time it is asked."""
+    left = {name: list(lists) for name, lists in answers.items()}
+
+    async def resolve(host, port):
+        await trio.lowlevel.checkpoint()
+        found = left[host.split(".")[0]]
+        return found.pop(0) if len(found) > 1 else found[0]
+
+    return resolve
+
+
+async def test_a_request_is_answered():
+    server = Server()
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        response = await client.post(f"{url}/hook?a=b", json={"a": 1})
+    assert (response.status_code, response.text) == (200, "ok")
+    assert server.requests[0].target == b"/hook?a=b"
+    assert server.header(b"accept-encoding") == b"identity"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.255.255.254",
+        "168.63.129.16",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.192",
+        "192.168.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::a00:1",
+        "100::1",
+        "2001::1",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "3fff::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+async def test_an_address_that_is_not_public_is_refused(address):
+    async with open_outbound([], resolve=names(receiver=[[address]])) as client:
+        with pytest.raises(AddressRefused, match=r"^receiver\.example ") as refused:
+            await client.get("http://receiver.example/")
+    assert address not in str(refused.value)
+    assert isinstance(refused.value, TaskEngineError)
+    assert isinstance(refused.value, httpx.HTTPError)
+    assert refused.value.host == "receiver.example"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(PUBLIC, "1.1.1.1", "9.255.255.255", "100.63.255.255", "100.128.0.0", "172.15.255.255"),
+        *("172.32.0.0", "192.167.255.255", "223.255.255.255"),
+        *("2001:4860:4860::8888", "2606:4700::1111", "2a00::1", "2001:200::1"),
+    ],
+)
+def test_other_addresses_are_public(address):
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "127.1", "0", "[::ffff:127.0.0.1]", "localhost"],
+)
+async def test_no_spelling_of_loopback_gets_through(host):
+    with trio.fail_after(5):
+        async with open_outbound([]) as client:
+            with pytest.raises((AddressRefused, httpx.ConnectError)):
+                await client.get(f"http://{host}:9/")
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "address", "admitted"),
+    [
+        ("10.0.0.0/8", "a.example", "10.9.9.9", True),
+        ("10.0.0.5/8", "a.example", "10.9.9.9", True),
+        ("10.0.0.0/8", "a.example", "192.168.0.1", False),
+        ("10.9.9.9", "a.example", "10.9.9.9", True),
+        ("::1", "a.example", "::1", True),
+        ("127.0.0.0/8", "a.example", "::ffff:127.0.0.1", False),
+        ("::ffff:0:0/96", "a.example", "::ffff:127.0.0.1", True),
+        ("Intern.Example.", "intern.example", "10.0.0.1", True),
+        ("intern.example", "INTERN.example.", "10.0.0.1", True),
+        ("intern.example", "not-intern.example", "10.0.0.1", False),
+        ("intern.example", "a.intern.example", "10.0.0.1", False),
+        ("localhost", "localhost", "127.0.0.1", True),
+    ],
+)
+def test_what_an_entry_allows(entry, host, address, admitted):
+    assert Allowed.parse([entry]).admits(host, ip_address(address)) == admitted
+
+
+@pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "10.0.0.256", "[::1]", "http://a", "*.a"])
+async def test_an_entry_that_is_neither_network_nor_host(entry):
+    with pytest.raises(BadInput, match="outbound_allow"):
+        async with open_outbound([entry]):
+            pass
+
+
+async def test_the_host_name_stays_in_the_request():
+    server = Server()
+    resolve = names(receiver=[["127.0.0.1"]])
+    async with serving(server), open_outbound(["receiver.example"], resolve=resolve) as client:
+        await client.get(f"http://receiver.example:{server.port}/")
+    assert server.header(b"host") == b"receiver.example:%d" % server.port
+
+
+async def test_a_name_that_is_bound_anew_is_checked_anew():
+    server = Server(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+    resolve = names(receiver=[["127.0.0.1"], ["127.0.0.2"]])
+    async with serving(server), open_outbound(["127.0.0.1"], resolve=resolve) as client:
+        url = f"http://receiver.example:{server.port}/"
+        assert (await client.get(url)).status_code == 200
+        with pytest.raises(AddressRefused):
+            await client.get(url)
+    assert server.connections == 1
+
+
+async def test_only_the_checked_addresses_are_tried_in_order():
+    """The first is refused, nobody listens at the second, the third answers."""
+    server = Server()
+    resolve = names(receiver=[["10.0.0.1", "127.0.0.2", "127.0.0.1"]])
+    async with serving(server), open_outbound(LOOPBACK, resolve=resolve) as client:
+        response = await client.get(f"http://receiver.example:{server.port}/")
+    assert response.text == "ok"
+
+
+async def test_a_connection_is_used_again():
+    server = Server()
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        for _ in range(3):
+            await client.get(url)
+    assert (server.connections, len(server.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example/", "file:///etc/passwd", "ws://a/", "http:///a"])
+async def test_other_schemes_are_refused(url):
+    async with open_outbound(["0.0.0.0/0"]) as client:
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get(url)
+
+
+async def test_redirects_are_answers():
+    server = Server(b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n")
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        response = await client.get(url)
+    assert (response.status_code, len(server.requests)) == (302, 1)
+
+
+async def test_no_proxy_and_no_password_comes_from_the_environment(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("default login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    server = Server()
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        assert (await client.get(url)).status_code == 200
+    assert server.header(b"authorization") is None
+
+
+async def test_no_cookie_is_kept():
+    server = Server(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n")
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        for _ in range(2):
+            await client.get(url)
+    assert server.header(b"cookie") is None
+
+
+async def test_an_unknown_host():
+    async def resolve(host, port):
+        raise OSError(-2, "Name or service not known")
+
+    async with open_outbound([], resolve=resolve) as client:
+        with pytest.raises(httpx.ConnectError, match=r"^receiver\.example: unknown host$"):
+            await client.get("http://receiver.example/")
+
+
+async def test_a_label_too_long_for_a_host_is_an_unknown_host():
+    with trio.fail_after(5):
+        async with open_outbound([]) as client:
+            with pytest.raises(httpx.ConnectError, match="unknown host"):
+                await client.get(f"http://{'a' * 64}/")
+
+
+async def test_a_silent_name_service():
+    async def resolve(host, port):
+        await trio.sleep_forever()
+
+    async with open_outbound([], timeout=0.05, resolve=resolve) as client:
+        with pytest.raises(httpx.ConnectTimeout, match="name service"):
+            await client.get("http://receiver.example/")
+
+
+async def test_a_refused_connection_says_so_without_the_address():
+    server = Server()
+    async with serving(server):
+        pass
+    resolve = names(receiver=[["127.0.0.1"]])
+    async with open_outbound(LOOPBACK, resolve=resolve) as client:
+        with pytest.raises(httpx.ConnectError, match=r"^receiver\.example: Connection refused$"):
+            await client.get(f"http://receiver.example:{server.port}/")
+
+
+async def test_a_server_that_is_silent():
+    server = Server(b"HTTP/1.1 200 OK\r\n")
+    async with serving(server) as url, open_outbound(LOOPBACK, timeout=0.05) as client:
+        with pytest.raises(httpx.ReadTimeout, match="timed out"):
+            await client.get(url)
+
+
+async def test_a_body_that_breaks_off():
+    server = Server(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"nonsense\r\n"
+    )
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(url)
+
+
+async def limited(client, url, limit):
+    async with client.stream("GET", url) as response:
+        return await read_limited(response, limit)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, b"o"), (2, b"ok"), (3, b"ok")])
+async def test_a_body_is_read_up_to_a_limit(limit, expected):
+    async with serving(Server()) as url, open_outbound(LOOPBACK) as client:
+        assert await limited(client, url, limit) == expected
+
+
+async def test_an_endless_body_is_left_and_the_pool_is_free_again():
+    """Warnings are errors here: no generator may be left to the collector."""
+    size = 1 << 30
+    server = Server(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size, bytes(1 << 20))
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        for _ in range(3):
+            assert await limited(client, url, 300_000) == bytes(300_000)
+
+
+async def test_what_is_packed_is_not_unpacked():
+    answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\0"
+    async with serving(Server(answer)) as url, open_outbound(LOOPBACK) as client:
+        assert await limited(client, url, 100) == b"\x1f\x8b\x08\0"
+
+
+async def test_a_body_that_was_read_already():
+    assert await read_limited(httpx.Response(200, content=b"abc"), 2) == b"ab"
+
+
+async def test_a_cancelled_request_leaves_the_client_usable():
+    server = Server(b"HTTP/1.1 200 OK\r\n")
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        with trio.move_on_after(0.05) as scope:
+            await client.get(url)
+        assert scope.cancelled_caught
+        server.answer = Server().answer
+        assert (await client.get(url)).text == "ok"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a key and a certificate for receiver.example, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("receiver.example")]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    secret = key.private_bytes(*pem, serialization.NoEncryption())
+    file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+class TestTls:
+    @pytest.fixture
+    def server(self, certificate):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        context.sni_callback = lambda _socket, name, _context: self.asked.append(name)
+        self.asked = []
+        return Server(tls=context)
+
+    @asynccontextmanager
+    async def client(self, server, **options):
+        resolve = names(receiver=[["127.0.0.1"]], other=[["127.0.0.1"]])
+        async with serving(server), open_outbound(LOOPBACK, resolve=resolve, **options) as client:
+            yield client
+
+    @pytest.fixture
+    def trusted(self, certificate, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def test_the_certificate_is_that_of_the_name(self, server, trusted):
+        async with self.client(server) as client:
+            response = await client.get(f"https://receiver.example:{server.port}/")
+        assert response.text == "ok"
+        assert self.asked == ["receiver.example"]
+        assert server.header(b"host") == b"receiver.example:%d" % server.port
+
+    async def test_that_of_another_name_is_refused(self, server, trusted):
+        async with self.client(server) as client:
+            with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
+                await client.get(f"https://other.example:{server.port}/")
+
+    async def test_one_that_nobody_vouches_for_is_refused(self, server):
+        async with self.client(server) as client:
+            with pytest.raises(httpx.ConnectError, match="self-signed certificate"):
+                await client.get(f"https://receiver.example:{server.port}/")
+
+    async def test_unless_verification_is_off(self, server):
+        async with self.client(server, verify=False) as client:
+            response = await client.get(f"https://other.example:{server.port}/")
+        assert response.text == "ok"
+        assert self.asked == ["other.example"]
