@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -71,7 +71,7 @@ def check_setting(name: str, value: object) -> str:
     text = str(value).strip()
     if name in NUMBERS:
         low, high = NUMBERS[name]
-        if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
             raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
     return text
 
@@ -139,8 +139,9 @@ def initial_state(*, refused: bool, run_at: datetime | None, gate: bool, now: da
 
 def latest_clip_end(parameters: JsonObject, clips: Mapping[str, str]) -> datetime | None:
     """The end of the last clip that names a UTC time (clip rule, A17)."""
-    ends: Sequence[JsonObject] = parameters.get(clips["from"]) or ()
-    times = [time for clip in ends if (time := _time(clip.get(clips["end"]))) is not None]
+    listed = parameters.get(clips["from"])
+    ends = [clip.get(clips["end"]) for clip in listed or () if isinstance(clip, dict)]
+    times = [time for end in ends if (time := _time(end)) is not None]
     return max(times, default=None)
 
 

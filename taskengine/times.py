@@ -13,7 +13,7 @@ _PATTERN = re.compile(
 
 def format_time(time: datetime) -> str:
     """`2019-11-29T10:47:50.431Z`."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -28,4 +28,7 @@ def parse_time(text: str) -> datetime:
     zone = "+00:00" if zone in (None, "Z", "z") else zone
     micro = ((fraction or "") + "000000")[:6]
     moment = f"{day}T{minute or '00:00'}{second or ':00'}.{micro}{zone}"
-    return datetime.fromisoformat(moment).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"the time {text[:40]!r} is out of range") from None

@@ -21,7 +21,7 @@ ORDERS = {  # the ten keys of a list row
     "position": "position",
     "created_at": "created_at",
     "updated_at": "updated_at",
-    "queue_state": "state",
+    "state": "state",
     "failed": "failed",
     "run_at": "run_at",
 }
