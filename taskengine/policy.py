@@ -138,18 +138,17 @@ def initial_state(*, refused: bool, run_at: datetime | None, gate: bool, now: da
 
 
 def latest_clip_end(parameters: JsonObject, clips: Mapping[str, str]) -> datetime | None:
-    """The end of the last clip that names a UTC time (clip rule, A17)."""
+    """The end of the last clip that names a UTC time, not an offset (clip rule, A17).
+
+    Raises ValueError for what looks like a time and is none.
+    """
     listed = parameters.get(clips["from"])
     ends = [clip.get(clips["end"]) for clip in listed or () if isinstance(clip, dict)]
-    times = [time for end in ends if (time := _time(end)) is not None]
-    return max(times, default=None)
+    return max((parse_time(end) for end in ends if _is_date(end)), default=None)
 
 
-def _time(value: object) -> datetime | None:
-    try:
-        return parse_time(value) if isinstance(value, str) and "-" in value else None
-    except ValueError:
-        return None
+def _is_date(value: object) -> bool:
+    return isinstance(value, str) and value[:4].isdigit() and "-" in value
 
 
 def retry_at(now: datetime, delay: float, backoff: float, failures: int) -> datetime:

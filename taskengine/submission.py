@@ -104,8 +104,8 @@ class Reader:
         """The clip rule (A17, A18): not before the last clip has ended."""
         try:
             end = latest_clip_end(parameters, workflow.clips) if workflow.clips else None
-        except OverflowError:
-            raise BadInput("parameters.clips: expected times of the years 1 to 9999") from None
+        except ValueError as error:
+            raise BadInput(f"parameters.clips: {error}") from None
         if end is None or end <= self.now or workflow.clips is None:
             return explicit
         if parameters.get("continuous_capture") is True:
@@ -129,7 +129,7 @@ def continuous_start(start: datetime, end: datetime) -> datetime:
 def _starts(parameters: JsonObject, clips: JsonObject) -> Iterator[datetime]:
     """The starts of the clips that name a UTC time."""
     for clip in parameters.get(clips["from"]) or ():
-        with suppress(ValueError, OverflowError):
+        with suppress(ValueError):
             text = str(clip.get(clips["start"]))
             if "-" in text:
                 yield parse_time(text)
@@ -264,7 +264,7 @@ def _time(job: JsonObject, name: str) -> datetime | None:
         return None
     try:
         return parse_time(value if isinstance(value, str) else _shown(value))
-    except (ValueError, OverflowError):
+    except ValueError:
         wanted = "a time such as 2031-02-01T08:30:00.000"
         raise BadInput(f"job.{name}: expected {wanted}, got {_shown(value)}") from None
 

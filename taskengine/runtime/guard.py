@@ -3,7 +3,7 @@
 Run as a program: `guard.py LIFELINE GRACE COMMAND…`. LIFELINE is the reading end of a pipe that
 the engine holds open; its end means that the engine let go or died, however it died. The child
 gets a process group of its own, SIGTERM first, SIGKILL after GRACE seconds, and the guard exits,
-with the child's code, only when the group is gone. Standard library alone: it starts in milliseconds.
+with the child's code, only when the group is gone. Standard library alone: it starts quickly.
 """
 
 import contextlib

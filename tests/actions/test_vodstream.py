@@ -24,7 +24,8 @@ from taskengine.runtime.process import run_process
 from taskengine.storage.local import LocalStorage
 from taskengine.templates import evaluate
 from taskengine.workflow import callback_extras, scope
-from tests.actions.fakes import NOON, fake_context
+from tests.actions.fakes import NOON
+from tests.actions.media_context import media_context
 from tests.media import players
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/vodstream.yaml"
@@ -81,7 +82,7 @@ class Job:
         template = WORKFLOW.task(name)
         if not template.wanted(self.scope):
             return
-        context, journal = fake_context(
+        context, journal = media_context(
             self.tmp_path,
             storages,
             task=name,
@@ -162,7 +163,7 @@ async def test_everything_there_is(job, tmp_path):
     assert "I-FRAME-STREAM" in (job.target / hls).read_text()
     assert not job.source.exists()
     assert [text.split(":")[0] for text in job.warned()] == ["trickplay_thumbnails"]
-    context, _ = fake_context(tmp_path)
+    context, _ = media_context(tmp_path)
     asset = asset_name(context.roots("local", "output_root").below("films/film"), C)
     keys = await FileKeyStore(tmp_path / "keys").load(asset)
     secrets = (keys.key, keys.aes, keys.iv)

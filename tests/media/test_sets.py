@@ -106,9 +106,11 @@ async def test_encrypted_sets_play_with_their_key_alone(bench, tracks, tmp_path,
     for piece in pieces:
         joined = players.joined(piece, tmp_path / "joined.mp4")
         assert players.decoded(joined, key=keys.key) == ALMOST
-    for wrong in (None, "00" * 16):
-        with pytest.raises(players.Undecodable):
-            players.decoded(players.joined(pieces[0], tmp_path / "joined.mp4"), key=wrong)
+    beginning = players.joined(pieces[-1][:2], tmp_path / "joined.mp4")
+    for path in (beginning, players.joined(pieces[0], tmp_path / "whole.mp4")):
+        for wrong in (None, "00" * 16):
+            with pytest.raises(players.Undecodable):
+                players.decoded(path, key=wrong)
     published = b"".join(path.read_bytes() for path in made.folder.iterdir())
     assert keys.key.encode() not in published
     assert bytes.fromhex(keys.key) not in published

@@ -7,7 +7,7 @@ for no key update
 -- name: put_callbacks
 insert into callbacks (lane_id, number, job_id, task_id, task_name, event, webhook_id, body, created_at)
 select * from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[],
-                     $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
+                     $6::text[], $7::text[], $8::json[], $9::timestamptz[])
 
 -- name: wake_lanes
 update lanes l set last_number = w.last_number, due_at = coalesce(l.due_at, w.due_at)

@@ -11,7 +11,7 @@ lock table clients in share row exclusive mode
 select 1 from clients limit 1
 
 -- name: put_client
-insert into clients (name, key_hash, admin, options) values ($1, $2, $3, $4::jsonb)
+insert into clients (name, key_hash, admin, options) values ($1, $2, $3, $4::json)
 on conflict (name) do update
 set key_hash = excluded.key_hash, admin = excluded.admin, options = excluded.options
 

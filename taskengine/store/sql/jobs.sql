@@ -3,7 +3,7 @@ select request_id, id from jobs where request_id = any($1::uuid[])
 
 -- name: put_definitions
 insert into definitions (digest, name, content, plan)
-select * from unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[])
+select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[])
 on conflict do nothing
 
 -- name: known_definitions
@@ -25,7 +25,7 @@ returning request_id, id
 
 -- name: put_job_data
 insert into job_data (job_id, submitted, parameters, facts)
-select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::jsonb[])
+select * from unnest($1::bigint[], $2::json[], $3::json[], $4::json[])
 
 -- name: put_lanes
 insert into lanes (job_id, ordinal, url, host)

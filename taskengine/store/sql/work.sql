@@ -62,12 +62,12 @@ set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0
 from ready
 where t.id = ready.id
 returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-          t.rescues, t.progress, t.error, null::jsonb as result, t.started_at, t.ended_at,
+          t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
           t.claimed_at
 
 -- name: claimed
 select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-       t.rescues, t.progress, t.error, null::jsonb as result, t.started_at, t.ended_at,
+       t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
        t.claimed_at
 from tasks t
 where t.claim_id = $1 and t.holder = $2
@@ -132,7 +132,7 @@ where t.id = e.id
 
 -- name: put_results
 insert into results (job_id, name, result)
-select * from unnest($1::bigint[], $2::text[], $3::jsonb[])
+select * from unnest($1::bigint[], $2::text[], $3::json[])
 on conflict (job_id, name) do update set result = excluded.result
 
 -- name: cancel_rest

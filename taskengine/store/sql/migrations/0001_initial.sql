@@ -6,7 +6,7 @@ create table clients (
     name text primary key,
     key_hash text not null,
     admin boolean not null default false,
-    options jsonb not null default '{}'
+    options json not null default '{}'
 );
 
 create table settings (
@@ -23,7 +23,7 @@ insert into scopes values ('');
 create table definitions (
     digest text primary key,
     name text not null,
-    content jsonb not null,
+    content json not null,
     plan jsonb not null
 );
 
@@ -66,9 +66,9 @@ create index jobs_by_content on jobs (lower(content_id) text_pattern_ops, id) wh
 
 create table job_data (
     job_id bigint primary key,
-    submitted jsonb not null,
-    parameters jsonb not null,
-    facts jsonb not null
+    submitted json not null, -- json, not jsonb: keys stay in their order
+    parameters json not null,
+    facts json not null
 );
 
 create table tasks (
@@ -103,7 +103,7 @@ create index tasks_claimed on tasks (claim_id) where claim_id is not null;
 create table results (
     job_id bigint not null,
     name text not null,
-    result jsonb not null,
+    result json not null,
     primary key (job_id, name)
 );
 
@@ -145,7 +145,7 @@ create table callbacks (
     task_name text,
     event text not null,
     webhook_id text not null,
-    body jsonb not null,
+    body json not null,
     created_at timestamptz not null,
     attempts integer not null default 0,
     delivered_at timestamptz,
