@@ -100,14 +100,16 @@ def plan_of(configuration: Configuration) -> Plan:
 
 
 @asynccontextmanager
-async def open_store(configuration: Configuration) -> AsyncIterator[PostgresStore]:
+async def open_store(
+    configuration: Configuration, patience: float = PATIENCE
+) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
     url = configuration.database_url
     database = (
         embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
     )
     async with database as url:
-        await wait_and_upgrade(url, PATIENCE)
+        await wait_and_upgrade(url, patience)
         async with open_postgres(url, connections=CONNECTIONS) as store:
             yield store
 
@@ -204,6 +206,7 @@ def _server_configuration(configuration: Configuration) -> Config:
     path = HOME / "hypercorn.toml"
     server = Config.from_toml(path) if path.is_file() else Config()
     server.bind = [configuration.bind]
+    server.errorlog = logging.getLogger("hypercorn.error")  # else with handlers of its own
     return server
 
 

@@ -55,12 +55,26 @@ class Facilities:
         """A folder of this attempt alone, always removed."""
         fence = attempt.fence
         folder = self.scratch / f"{fence.job_id}-{fence.task_id}-{fence.attempt}"
-        await trio.to_thread.run_sync(lambda: folder.mkdir(parents=True, exist_ok=True))
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             yield folder
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+            await _remove(folder)
+
+
+async def _remove(folder: Path) -> None:
+    """An empty folder at once: most tasks leave theirs so, and a thread costs more than that."""
+    if not _removed_empty(folder):
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _removed_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

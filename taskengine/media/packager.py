@@ -70,7 +70,7 @@ async def package(
 
 def write_secretly(path: Path, lines: Sequence[str]) -> None:
     """Write a file that only its owner may read, also before the first byte is in it."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(handle, "w") as file:
         file.writelines(f"{line}\n" for line in lines)
 

@@ -1,8 +1,13 @@
 """Sets of manifests, played to the end from HLS and from DASH."""
 
+import re
 import uuid
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import FileKeyStore, asset_name, generate_keys, keys_for
@@ -116,7 +121,18 @@ async def test_encrypted_sets_play_with_their_key_alone(bench, tracks, tmp_path,
     assert bytes.fromhex(keys.key) not in published
 
 
-async def test_aes_is_a_set_beside_the_main_one(bench, tracks):
+def decrypted(playlist, key):
+    """The segments of a rendition as RFC 8216 has them decrypted: the IV is their number."""
+    whole = b""
+    for number, name in enumerate(re.findall(r"^[^#\s].*$", playlist.read_text(), re.MULTILINE)):
+        mode = CBC(number.to_bytes(16, "big"))
+        decryptor = Cipher(AES(bytes.fromhex(key)), mode).decryptor()
+        data = decryptor.update((playlist.parent / name).read_bytes()) + decryptor.finalize()
+        whole += data[: -data[-1]]
+    return whole
+
+
+async def test_aes_is_a_set_beside_the_main_one(bench, tracks, tmp_path):
     keys = generate_keys()
     made = await build_set(bench, tracks, name("drm", E), guid=guid, drm=["aes"], keys=keys)
     assert made.manifests == (
@@ -135,9 +151,27 @@ async def test_aes_is_a_set_beside_the_main_one(bench, tracks):
     for playlist in playlists:
         assert "METHOD=AES-128" in playlist.read_text()
         assert players.decoded(playlist, hls=True) == ALMOST
+        assert decrypted(playlist, keys.aes) in b"".join(
+            path.read_bytes() for path in (tmp_path / "made-drm-plain").iterdir()
+        )
     service.write_bytes(bytes(16))
     with pytest.raises(players.Undecodable):
         players.decoded(playlists[0], hls=True)
+
+
+async def test_keys_are_in_no_command_line_and_in_no_readable_file(bench, tracks):
+    keys, seen = generate_keys(), []
+
+    async def run(command, *, on_line=None):
+        line = " ".join(command)
+        assert not any(secret in line for secret in (keys.key, keys.iv, keys.aes))
+        seen.extend(path.stat().st_mode & 0o777 for path in bench.folder.glob("*.flags"))
+        return await bench.run(command, on_line=on_line)
+
+    watched = replace(bench, run=run)
+    await build_set(watched, tracks, name("drm"), guid=guid, drm=["fairplay", "aes"], keys=keys)
+    assert set(seen) == {0o600}
+    assert not list(bench.folder.glob("*.flags"))
 
 
 async def test_a_film_without_sound_and_a_content_id_with_commas(bench, tracks):
@@ -196,7 +230,7 @@ async def test_keys_stay_the_same_and_are_nobody_elses(tmp_path):
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("bad", ["eng,output=pwned.mp4", 'a"b', "a=b", "a\nb"])
+@pytest.mark.parametrize("bad", ["eng,output=pwned.mp4", "a,b", 'a"b', "a=b", "a\nb"])
 async def test_values_that_would_add_fields_are_refused(bench, tracks, bad):
     for track in (
         Track("audio", tracks[2].file, stream=1, language=bad),

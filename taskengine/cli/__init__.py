@@ -1,0 +1,55 @@
+"""The command `taskengine`. Each command imports what it needs when it runs, so help is quick.
+
+Exit codes: 0 done; 1 failed, with one clear line; 2 called wrongly, or configured wrongly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from taskengine.cli.clients import client
+from taskengine.cli.database import db
+from taskengine.cli.demonstration import demo
+from taskengine.cli.failures import told
+from taskengine.cli.jobs import jobs, logs, submit
+from taskengine.cli.serving import serve
+from taskengine.cli.workflows import workflows
+
+
+class Commands(click.Group):
+    """All commands, with errors in words."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (Exception, BaseExceptionGroup) as error:
+            if (words := told(error)) is error:
+                raise
+            raise words from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """A REST job engine for video-on-demand workflows.
+
+    Exit codes: 0 done, 1 failed, 2 called or configured wrongly.
+    """
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    click.echo(installed("taskengine"))
+
+
+for command in (serve, demo, client, db, workflows, submit, jobs, logs, version):
+    commands.add_command(command)
+
+
+def run() -> None:
+    """The entry point."""
+    commands(prog_name="taskengine")

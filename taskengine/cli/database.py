@@ -1,0 +1,63 @@
+"""Commands that work on the database itself, running engine or not."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+
+from taskengine.store import Store
+
+T = TypeVar("T")
+
+PATIENCE = 5.0  # seconds to wait for the database
+
+
+def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which database: by its URL, or the embedded one of a data folder."""
+    url = "PostgreSQL; unset: the embedded one.  [TASKENGINE_DATABASE_URL]"
+    folder = "Where the embedded one is.  [TASKENGINE_DATA_DIR; default: var]"
+    command = click.option("--data-dir", metavar="FOLDER", help=folder)(command)
+    return click.option("--database-url", metavar="URL", help=url)(command)
+
+
+def in_store(
+    work: Callable[[Store], Awaitable[T]], database_url: str | None, data_dir: str | None
+) -> T:
+    """Do some work in the store; an embedded server is shared, or started for the while."""
+    import trio
+    import trio_asyncio
+
+    from taskengine.cli.failures import Misused
+    from taskengine.configuration import read_configuration
+    from taskengine.main import open_store
+    from taskengine.model import BadInput
+
+    try:
+        configuration = read_configuration(database_url=database_url, data_dir=data_dir)
+    except BadInput as error:
+        raise Misused(str(error)) from None
+
+    async def main() -> T:
+        async with trio_asyncio.open_loop(), open_store(configuration, PATIENCE) as store:
+            return await work(store)
+
+    return trio.run(main)
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@database_options
+def upgrade(database_url: str | None, data_dir: str | None) -> None:
+    """Bring the schema up to date; safe while engines run."""
+
+    async def nothing(_: Store) -> None:
+        """The store is up to date when it opens."""
+
+    in_store(nothing, database_url, data_dir)
+    click.echo("The database is up to date.")

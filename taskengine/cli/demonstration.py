@@ -1,0 +1,26 @@
+"""`taskengine demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--exit", "ends", is_flag=True, help="End when it is shown, instead of staying up.")
+@click.option("--film", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A film of yours; else one is made.")  # fmt: skip
+@click.option("--data-dir", metavar="FOLDER", default="var", show_default=True,
+              type=click.Path(file_okay=False, path_type=Path),
+              help="Embedded servers, films and results.")  # fmt: skip
+def demo(ends: bool, film: Path | None, data_dir: Path) -> None:
+    """Run real jobs on embedded servers: package a film, switch DRM on, play the results.
+
+    Ends with 0 if the jobs completed, their results play and all callbacks arrived.
+    """
+    import trio
+
+    from taskengine.demo import show
+
+    trio.run(lambda: show(data_dir, film, stay=not ends))

@@ -1,0 +1,64 @@
+"""What is said of an error: one clear line for what can happen, a traceback for a bug."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from taskengine.model import TaskEngineError
+
+ENVIRONMENT = {  # errors of the world around, by the module that has them
+    "taskengine.embedded.server": ("EmbeddedServerFailed",),
+    "asyncpg": (
+        "InvalidAuthorizationSpecificationError",
+        "InvalidCatalogNameError",
+        "InsufficientPrivilegeError",
+    ),
+}
+
+
+class Misused(click.ClickException):
+    """The command cannot be run as it was called or configured."""
+
+    exit_code = 2
+
+
+def told(error: BaseException) -> BaseException:
+    """What to raise in its place."""
+    if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+        return error
+    members = list(_members(error))
+    if any(isinstance(member, KeyboardInterrupt) for member in members):
+        return click.Abort()
+    messages = [_message(member) for member in members]
+    if None in messages:
+        return error
+    return click.ClickException("\n".join(dict.fromkeys(filter(None, messages))))
+
+
+def _members(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from _members(member)
+    else:
+        yield error
+
+
+def _message(error: BaseException) -> str | None:
+    """None: nobody foresaw it."""
+    if isinstance(error, OSError) and not isinstance(error, TaskEngineError):
+        return _of_system(error)
+    known = tuple(
+        getattr(sys.modules[module], name)  # what is not imported was not raised
+        for module, names in ENVIRONMENT.items()
+        if module in sys.modules
+        for name in names
+    )
+    return str(error) if isinstance(error, (TaskEngineError, *known)) else None
+
+
+def _of_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

@@ -1,0 +1,78 @@
+"""Options of a client: changed by dotted keys, shown without their secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+
+from taskengine import signing
+from taskengine.model import BadInput, Json, JsonObject
+from taskengine.parameters import masked
+
+TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
+SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")
+
+
+def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
+    """The options with changes such as `callback.secret=…` made. Raises BadInput."""
+    options = deepcopy(options)
+    for change in changes:
+        key, found, text = change.partition("=")
+        parts = key.split(".")
+        if not found or not all(parts):
+            raise BadInput(f"{change}: expected KEY=VALUE")
+        _put(options, parts, _value(key, text))
+    _check(options)
+    return options
+
+
+def hidden(options: JsonObject) -> Json:
+    """The options as they may be shown."""
+    secrets = {key for key in _keys(options) if any(word in key.lower() for word in SECRET_WORDS)}
+    roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
+    shown: JsonObject = masked(options, frozenset(secrets))
+    return shown | roots
+
+
+def _value(key: str, text: str) -> Json:
+    """None: to be removed."""
+    if any(key == name or key.startswith(f"{name}.") for name in TEXTS):
+        return text or None
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
+    for number, part in enumerate(parts[:-1], 1):
+        inner = options.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise BadInput(f"{'.'.join(parts[:number])}: holds a value, not further keys")
+        options = inner
+    if value is None:
+        options.pop(parts[-1], None)
+    else:
+        options[parts[-1]] = value
+
+
+def _check(options: JsonObject) -> None:
+    """Whether the engine can use what it reads of them."""
+    for name in ("roots", "callback"):
+        if not isinstance(options.get(name, {}), dict):
+            raise BadInput(f"{name}: expected a key below it, as in {name}.KEY=VALUE")
+    callback = options.get("callback", {})
+    if not isinstance(callback.get("headers", {}), dict):
+        raise BadInput("callback.headers: expected a header, as in callback.headers.NAME=VALUE")
+    try:
+        signing.headers(callback.get("secret"), "", 0, b"")
+    except ValueError as error:
+        raise BadInput(f"callback.secret: {error}") from None
+
+
+def _keys(value: Json) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from _keys(inner)

@@ -1,0 +1,68 @@
+"""`taskengine serve`, with an option for every setting of the configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+import click
+
+from taskengine.cli.failures import Misused
+
+QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
+
+
+class WithSettings(click.Command):
+    """A command whose options are made of the configuration, when they are asked for."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        if not self.params:
+            from taskengine.cli.settings import setting_options
+
+            self.params = [*setting_options()]
+        return super().get_params(ctx)
+
+
+@click.command(cls=WithSettings)
+def serve(**options: Any) -> None:
+    """Run the engine until SIGTERM or SIGINT.
+
+    Every option is also an environment variable and a key of config/taskengine.toml; options
+    win over the environment, that over the file. SIGHUP reads the workflow files again.
+    """
+    import trio
+
+    from taskengine.cli.settings import chosen
+    from taskengine.configuration import read_configuration
+    from taskengine.main import serve as serve_engine
+    from taskengine.model import BadInput
+
+    log_to_stderr()
+    if file := options.pop("config"):
+        os.environ["TASKENGINE_CONFIG"] = file
+    try:
+        configuration = read_configuration(**chosen(options))
+    except BadInput as error:
+        raise Misused(str(error)) from None
+    trio.run(lambda: serve_engine(configuration, started=announce))
+
+
+def announce(url: str) -> None:
+    """Tell whoever started the engine that it takes jobs."""
+    click.echo(f"Task Engine listens on {url}")
+
+
+def log_to_stderr() -> None:
+    """A line for each record: time, level, logger, message."""
+    formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
+    formatter.default_msec_format = "%s.%03dZ"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,121 @@
+"""A client of the REST API, as the commands and the demo use it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+import trio
+
+from taskengine.model import Json, JsonObject, TaskEngineError
+
+ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it does not leave
+LOOK: Final = 0.2  # seconds between looks at a job that is watched
+PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
+NO_PROXY: Final = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+
+Query = Mapping[str, str | int]
+
+
+class Unreachable(TaskEngineError):
+    """There is no engine at this address, or it does not answer in time."""
+
+
+class Unavailable(TaskEngineError):
+    """The engine cannot serve the request now (503)."""
+
+
+class Refused(TaskEngineError):
+    """The engine answered with an error, which is the message."""
+
+
+@asynccontextmanager
+async def open_client(url: str, client: str = "", api_key: str = "") -> AsyncIterator[RestClient]:
+    """A client of the engine at `url`; without a key it can do what needs none."""
+    given = {"client": client, "api-key": api_key}
+    headers = {name: value for name, value in given.items() if value}
+    try:
+        http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30, mounts=NO_PROXY)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise Unreachable(f"{url}: {error}") from None
+    async with http:
+        yield RestClient(http)
+
+
+@dataclass(frozen=True, slots=True)
+class RestClient:
+    """Calls of the contract. All raise Unreachable, Unavailable and Refused."""
+
+    http: httpx.AsyncClient
+
+    async def alive(self) -> None:
+        await self._call("GET", "/")
+
+    async def submit(self, body: Json) -> int:
+        """The id of the job that was made of this body."""
+        return int((await self._call("POST", "/job", body=body))["id"])
+
+    async def job(self, job_id: int) -> JsonObject:
+        found: JsonObject = await self._call("GET", f"/jobs/{job_id}")
+        return found
+
+    async def jobs(self, query: Query) -> list[JsonObject]:
+        found: list[JsonObject] = await self._call("GET", "/jobs", query=query)
+        return found
+
+    async def log(self, job_id: int, *, show_all: bool = False) -> list[JsonObject]:
+        query: Query = {"show_all": 1} if show_all else {}
+        found: list[JsonObject] = await self._call("GET", f"/logs/{job_id}", query=query)
+        return found
+
+    async def watch(self, job_id: int, show: Callable[[JsonObject], None]) -> JsonObject:
+        """Show a job until it has ended, also across a restart of the engine."""
+        while True:
+            job = await patiently(partial(self.job, job_id))
+            show(job)
+            if job["queue_state"] in ENDED:
+                return job
+            await trio.sleep(LOOK)
+
+    async def _call(
+        self, method: str, path: str, *, body: Json = None, query: Query | None = None
+    ) -> Json:
+        sent = {} if body is None else {"json": body}
+        try:
+            response = await self.http.request(method, path, params=query, **sent)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            why = str(error) or type(error).__name__
+            raise Unreachable(f"no engine answers at {self.http.base_url}: {why}") from None
+        return _content(response)
+
+
+async def patiently(call: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
+    """Repeat a read while the engine is away; after PATIENCE seconds its error is raised."""
+    deadline = trio.current_time() + PATIENCE
+    while True:
+        try:
+            return await call()
+        except (Unreachable, Unavailable):
+            if trio.current_time() > deadline:
+                raise
+        await trio.sleep(1)
+
+
+def _content(response: httpx.Response) -> Json:
+    """The JSON of an answer; its `error` as an exception."""
+    try:
+        content = response.json()
+    except ValueError:
+        content = None
+    if response.is_success and content is not None:
+        return content
+    told = content.get("error") if isinstance(content, dict) else None
+    message = f"{told or response.reason_phrase or 'no answer of a Task Engine'}"
+    error = Unavailable if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else Refused
+    number = f"job {content['id']}: " if isinstance(content, dict) and "id" in content else ""
+    raise error(f"{number}{message} ({response.status_code})")

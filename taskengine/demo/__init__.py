@@ -1,0 +1,12 @@
+"""The demonstration: a real engine, a client of its API, and a look at what comes out.
+
+engine     `taskengine serve` as a child process, on embedded servers
+receiver   where its callbacks go
+film       what is packaged
+story      the jobs, as a client submits them
+playback   whether the results play
+"""
+
+from taskengine.demo.show import show
+
+__all__ = ["show"]

@@ -1,0 +1,157 @@
+"""`taskengine serve` as a child process, on embedded servers of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+import trio_asyncio
+
+from taskengine.configuration import PREFIX, read_configuration
+from taskengine.keys import hash_key, new_key
+from taskengine.main import open_store
+from taskengine.model import Client, TaskEngineError
+from taskengine.runtime.process import guarded
+
+CLIENT = "demo"
+ADDRESS, PORT = "127.0.0.1", 8080
+READY = "Task Engine listens on "
+START_SECONDS = 120.0  # a first start makes the database
+LOG_LINES = 5
+
+# All that the environment or a file of settings might have changed.
+SETTINGS = """# Written by `taskengine demo`.
+data_dir = '{data_dir}'
+bind = '{bind}'
+drain = 3
+outbound_allow = ["127.0.0.0/8"]
+"""
+
+
+class EngineFailed(TaskEngineError):
+    """The engine of the demonstration did not start, or did not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything of the demonstration is."""
+
+    data: Path
+
+    @property
+    def own(self) -> Path:
+        return self.data / "demo"
+
+    @property
+    def log(self) -> Path:
+        return self.own / "serve.log"
+
+    @property
+    def input(self) -> Path:
+        return self.data / "input"
+
+    @property
+    def output(self) -> Path:
+        return self.data / "output"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    url: str
+    secret: str = field(repr=False)  # signs the callbacks
+    client: str = CLIENT
+    api_key: str = field(default_factory=new_key, repr=False)
+
+
+@asynccontextmanager
+async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
+    """Run an engine for the length of the block, with a client made for it."""
+    _settle(place)
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(_run, place)
+        engine = RunningEngine(url, secret=new_key())
+        await _make_client(engine)
+        yield engine
+        nursery.cancel_scope.cancel()
+
+
+def _settle(place: Place) -> None:
+    """Make the settings those of the demonstration, for this process and its children."""
+    place.own.mkdir(parents=True, exist_ok=True)
+    if "'" in str(place.data) or not str(place.data).isprintable():
+        raise EngineFailed(f"{place.data}: expected a folder without quotes in its name")
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    port = PORT if _is_free(PORT) else 0
+    file = place.own / "taskengine.toml"
+    file.write_text(SETTINGS.format(data_dir=place.data, bind=f"{ADDRESS}:{port}"))
+    os.environ[PREFIX + "CONFIG"] = str(file)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((ADDRESS, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _make_client(engine: RunningEngine) -> None:
+    """With a new key each time; callbacks to it are signed."""
+    async with trio_asyncio.open_loop(), open_store(read_configuration()) as store:
+        options = {"callback": {"secret": engine.secret}}
+        client = Client(engine.client, hash_key(engine.api_key), options=options)
+        await store.put_client(client)
+
+
+async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
+    """Run the child under a guard, which ends it even if this process is killed."""
+    lifeline, hold = os.pipe()
+    with (
+        os.fdopen(lifeline, "rb") as reading,
+        os.fdopen(hold, "wb", buffering=0) as holding,
+        place.log.open("wb") as log,
+    ):
+        process = await trio.lowlevel.open_process(
+            guarded(lifeline, [sys.executable, "-m", "taskengine", "serve"]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=[lifeline],
+            start_new_session=True,
+        )
+        reading.close()
+        try:
+            with trio.fail_after(START_SECONDS):
+                task_status.started(await _url(process))
+            await process.wait()
+        finally:
+            holding.close()
+            with trio.CancelScope(shield=True):  # bounded by the guard's own deadline
+                await process.wait()
+    raise EngineFailed(f"the engine has ended by itself; {_last_words(place.log)}")
+
+
+async def _url(process: trio.Process) -> str:
+    """What the child says when it is ready; if it ends before, the caller hears of it."""
+    assert process.stdout is not None
+    said = b""
+    async for chunk in process.stdout:
+        said += chunk
+        if b"\n" in said and READY.encode() in said:
+            return said.decode().partition(READY)[2].split()[0]
+    raise EngineFailed("the engine did not start")
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join([f"{log} ends:", *lines])

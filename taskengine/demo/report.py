@@ -1,0 +1,93 @@
+"""What the demonstration prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from taskengine.demo.engine import RunningEngine
+from taskengine.demo.film import Film
+from taskengine.demo.playback import Played
+from taskengine.demo.receiver import Receiver
+from taskengine.model import JsonObject
+
+FIRST_LINES = 10
+MAX_LINE = 140  # characters of a log line
+NAME = 64  # characters of a file's name
+
+
+def print_start(console: Console, engine: RunningEngine, receiver: Receiver, film: Film) -> None:
+    console.print(f"Task Engine listens on {engine.url}", soft_wrap=True)
+    console.print(f"  film       {film.path}, {film.duration:.1f} s", soft_wrap=True)
+    console.print(f"  callbacks  {' and '.join(receiver.urls)}", soft_wrap=True)
+
+
+def print_heading(console: Console, text: str) -> None:
+    console.print(f"\n{text}", style="bold", soft_wrap=True)
+
+
+def print_played(
+    console: Console, title: str, played: Sequence[Played], duration: float | None
+) -> None:
+    """`duration` None: nothing of it should play."""
+    print_heading(console, title)
+    for track in played:
+        good = track.lasts(duration) if duration is not None else track.seconds is None
+        told = "does not play" if track.seconds is None else f"{track.seconds:.2f} s"
+        mark = "ok " if good else "BAD"
+        console.print(f"  {mark} {track.name:<{NAME}} {told}", soft_wrap=True)
+
+
+def print_files(console: Console, folder: Path) -> None:
+    print_heading(console, f"Files in {folder}")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = str(path.relative_to(folder))
+            console.print(f"  {name:<{NAME + 12}} {_size(path.stat().st_size)}", soft_wrap=True)
+    print_heading(console, "Callbacks")
+
+
+def print_callbacks(
+    console: Console, job: JsonObject, path: str, number: int, wanted: int, signed: int
+) -> None:
+    text = f"{number} of {wanted} arrived, {signed} with a valid signature"
+    console.print(f"  job {job['id']} {job['workflow']} to {path}: {text}", soft_wrap=True)
+
+
+def print_log(console: Console, job: JsonObject, log: Sequence[JsonObject]) -> None:
+    lines = log_lines(log)
+    print_heading(console, f"Log of job {job['id']}")
+    for line in lines[:FIRST_LINES]:
+        console.print(f"  {line}", soft_wrap=True)
+    if more := lines[FIRST_LINES:]:
+        console.print(f"  … {len(more)} lines more", soft_wrap=True)
+
+
+def log_lines(log: Sequence[JsonObject]) -> list[str]:
+    """Log entries as text, long ones cut."""
+    lines = [
+        f"{entry['created_at'][11:]} {entry['severity_description']:<5} {entry['progname']}: "
+        + " ".join(entry["message"].split())
+        for entry in log
+    ]
+    return [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…" for line in lines]
+
+
+def print_end(console: Console, engine: RunningEngine, *, stay: bool) -> None:
+    print_heading(console, "Both jobs completed, the results play, all callbacks arrived.")
+    if not stay:
+        return
+    for path in ("/dashboard", "/jobs", "/jobs/1", "/logs/1"):
+        console.print(f"  {engine.url}{path}", soft_wrap=True)
+    console.print(f"  client: {engine.client}  api-key: {engine.api_key}", soft_wrap=True)
+    console.print("The engine stays up; Ctrl+C ends it.")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

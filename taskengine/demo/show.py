@@ -1,0 +1,65 @@
+"""The demonstration from its first line to its last."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from taskengine.demo.engine import Place, running_engine
+from taskengine.demo.film import place_film
+from taskengine.demo.receiver import running_receiver
+from taskengine.demo.report import print_end, print_start
+from taskengine.demo.story import DemoFailed, Story
+from taskengine.media.tools import Bench
+from taskengine.runtime.process import run_process
+
+
+async def show(data_dir: Path, film: Path | None, *, stay: bool) -> None:
+    """Run the demonstration; with `stay` the engine goes on until a signal. Raises DemoFailed."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    async with trio.open_nursery() as nursery:
+        ended = Ended()
+        nursery.start_soon(_end_at_a_signal, nursery.cancel_scope, ended)
+        await _show(console, Place(data_dir.absolute()), film, stay=stay, ended=ended)
+        nursery.cancel_scope.cancel()
+    if ended.by_signal and not ended.shown:
+        raise DemoFailed("the demonstration was ended by a signal")
+
+
+class Ended:
+    """How far it came, and whether a signal ended it."""
+
+    shown = False
+    by_signal = False
+
+
+async def _end_at_a_signal(scope: trio.CancelScope, ended: Ended) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            ended.by_signal = True
+            scope.cancel()
+            return
+
+
+async def _show(
+    console: Console, place: Place, film: Path | None, *, stay: bool, ended: Ended
+) -> None:
+    asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:
+        bench = Bench(partial(run_process, cwd=Path(scratch)), Path(scratch))
+        placed = await place_film(bench, film, place.input / asset)
+        async with running_receiver() as receiver, running_engine(place) as engine:
+            print_start(console, engine, receiver, placed)
+            story = Story(console, bench, place, engine, receiver, asset, placed)
+            await story.tell()
+            ended.shown = True
+            print_end(console, engine, stay=stay)
+            if stay:
+                await trio.sleep_forever()

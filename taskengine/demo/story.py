@@ -1,0 +1,132 @@
+"""What a client does: package a film, switch DRM on; and whether all of it is as promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+from rich.console import Console
+
+from taskengine.client import Refused, RestClient, open_client
+from taskengine.demo import playback, report
+from taskengine.demo.engine import Place, RunningEngine
+from taskengine.demo.film import Film
+from taskengine.demo.receiver import PATHS, Receiver
+from taskengine.media.tools import Bench
+from taskengine.model import JsonObject, TaskEngineError
+from taskengine.watching import shown_jobs
+
+DRM: Final = ("clear", "widevine", "playready")
+CALLBACK_SECONDS: Final = 30.0
+LAST_LINES: Final = 8
+
+
+class DemoFailed(TaskEngineError):
+    """The demonstration did not show what it should; the message says why."""
+
+
+@dataclass(slots=True)
+class Story:
+    console: Console
+    bench: Bench
+    place: Place
+    engine: RunningEngine
+    receiver: Receiver
+    asset: str  # content id, and the name of its folders
+    film: Film
+    jobs: list[JsonObject] = field(default_factory=list)
+
+    async def tell(self) -> None:
+        """Raises DemoFailed."""
+        engine = self.engine
+        async with open_client(engine.url, engine.client, engine.api_key) as rest:
+            await self._run(rest, "vodstream", self._vodstream())
+            await self._check_clear()
+            await self._run(rest, "drmswitch", self._drmswitch())
+            await self._check_encrypted()
+            report.print_files(self.console, self.place.output / self.asset)
+            for job in self.jobs:
+                await self._check_callbacks(job)
+            report.print_log(self.console, self.jobs[0], await rest.log(self.jobs[0]["id"]))
+
+    def _vodstream(self) -> JsonObject:
+        return {
+            "content_id": self.asset,
+            "source_folder": self.asset,
+            "source_storage": "local",
+            "destination_storage": "local",
+            "drm": list(DRM),
+            "enable_drm": False,
+            "generate_mp4": True,
+            "preview_thumbnails": True,
+            "rest_endpoints": self.receiver.urls,
+            "custom_data": {"from": "taskengine demo"},
+        }
+
+    def _drmswitch(self) -> JsonObject:
+        return {
+            "content_id": self.asset,
+            "folder": self.asset,
+            "source_storage": "local",
+            "rest_endpoints": self.receiver.urls,
+        }
+
+    async def _run(self, rest: RestClient, workflow: str, parameters: JsonObject) -> None:
+        """Submit a job and show it until it has ended."""
+        body = {"client": self.engine.client, "job": {"workflow": workflow}}
+        try:
+            job_id = await rest.submit({**body, "parameters": parameters})
+        except Refused as refusal:
+            raise DemoFailed(f"{workflow} was refused: {refusal}") from None
+        report.print_heading(self.console, f"Job {job_id}: {workflow}")
+        with shown_jobs(self.console) as show:
+            job = await rest.watch(job_id, show)
+        self.jobs.append(job)
+        if job["failed"] or job["queue_state"] != "completed":
+            log = report.log_lines(await rest.log(job_id))[-LAST_LINES:]
+            raise DemoFailed("\n".join([f"job {job_id} ({workflow}) failed; its log ends:", *log]))
+
+    async def _check_clear(self) -> None:
+        """The active HLS and the MP4 play as long as the film lasts."""
+        folder = self.place.output / self.asset
+        master = playback.active_master(folder, self.asset, "nodrm")
+        played = await playback.play_hls(self.bench, master)
+        mp4 = folder / f"{self.asset}.mp4"
+        played.append(playback.Played(mp4.name, await playback.decoded(self.bench, mp4)))
+        report.print_played(self.console, "Played without DRM", played, self.film.duration)
+        self._expect_all(played)
+
+    async def _check_encrypted(self) -> None:
+        """The active HLS plays with its key, and only with it."""
+        folder = self.place.output / self.asset
+        master = playback.active_master(folder, self.asset, "drm")
+        key = await playback.content_key(self.place.data, self.place.output, self.asset, self.asset)
+        played = await playback.play_files(self.bench, master, key)
+        report.print_played(self.console, "Played with DRM and the key", played, self.film.duration)
+        self._expect_all(played)
+        locked = await playback.play_files(self.bench, master, None)
+        report.print_played(self.console, "Played with DRM, without the key", locked, None)
+        if open_ones := [track.name for track in locked if track.lasts(self.film.duration)]:
+            raise DemoFailed(f"plays without the key: {', '.join(open_ones)}")
+
+    def _expect_all(self, played: list[playback.Played]) -> None:
+        if len(played) < 2:
+            raise DemoFailed("nothing to play was found")
+        if short := [track.name for track in played if not track.lasts(self.film.duration)]:
+            raise DemoFailed(f"does not play for {self.film.duration:.1f} s: {', '.join(short)}")
+
+    async def _check_callbacks(self, job: JsonObject) -> None:
+        """Two for each task that ran and one for the job, at each URL, the job's last."""
+        ran = [task for task in job["tasks"] if task["state"] != "skipped"]
+        wanted = 2 * len(ran) + 1
+        with trio.move_on_after(CALLBACK_SECONDS):
+            await self.receiver.until(job["id"], wanted)
+        for path in PATHS:
+            calls = self.receiver.of_job(job["id"], path)
+            signed = sum(call.is_signed(self.engine.secret) for call in calls)
+            report.print_callbacks(self.console, job, path, len(calls), wanted, signed)
+            if (len(calls), signed) != (wanted, wanted):
+                raise DemoFailed(f"job {job['id']}: {wanted} signed callbacks to {path} expected")
+            if calls[-1].body.get("status") != "completed":
+                raise DemoFailed(f"job {job['id']}: the last callback to {path} is not the job's")

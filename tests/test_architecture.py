@@ -1,0 +1,93 @@
+"""The shape of the tree, as failing tests: sizes, layers, and that what exists is documented."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from click import Group
+
+from taskengine.actions import find_actions
+from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
+from taskengine.library import load
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "taskengine").rglob("*.py"))
+README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS_FILE = (ROOT / "config" / "taskengine.toml").read_text("utf-8")
+
+FILE_LIMIT = 300
+FUNCTION_LIMIT = 40
+JUSTIFIED = {  # file: why it is longer
+    "taskengine/model.py": "every noun and its docstring in one place",
+}
+ASYNCIO = {  # where the other event loop may be named
+    "taskengine/store/connections.py",
+    "taskengine/store/postgres.py",
+    "taskengine/store/migrate.py",
+    "taskengine/store/wakeups.py",
+    "taskengine/counters/redis.py",
+    "taskengine/main.py",
+}
+
+
+def path_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=path_of)
+def test_files_and_functions_stay_small(file):
+    text = file.read_text("utf-8")
+    if path_of(file) not in JUSTIFIED:
+        assert len(text.splitlines()) <= FILE_LIMIT
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < FUNCTION_LIMIT, node.name
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=path_of)
+def test_every_module_says_what_it_is_for(file):
+    assert ast.get_docstring(ast.parse(file.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=path_of)
+def test_asyncio_stays_in_its_adapters(file):
+    imported = re.findall(
+        r"^\s*(?:import|from) (asyncio|trio_asyncio|asyncpg|redis)\b", file.read_text("utf-8"), re.M
+    )
+    if "transactions" not in file.parts and path_of(file) not in ASYNCIO:
+        assert path_of(file).startswith("taskengine/cli") or not imported
+
+
+def test_no_query_asks_the_database_for_the_time():
+    for file in (ROOT / "taskengine" / "store" / "sql").glob("*.sql"):
+        text = re.sub(r"-- name: time\n.*", "", file.read_text("utf-8"))
+        assert not re.search(r"\b(now|clock_timestamp|current_timestamp)\b", text, re.I), file
+
+
+def test_the_built_in_workflows_are_sound():
+    assert load([builtin_workflows()], find_actions()).all()
+
+
+def test_every_setting_is_in_the_configuration_file():
+    names = [*Configuration.model_fields, *StorageDefaults.model_fields]
+    missing = [name for name in names if not re.search(rf"^#? ?\[?{name}\b", SETTINGS_FILE, re.M)]
+    assert missing == []
+
+
+def test_every_setting_says_what_it_is():
+    for model in (Configuration, StorageDefaults):
+        for name, field in model.model_fields.items():
+            assert field.description or name == "storage", name
+
+
+def test_the_readme_names_the_commands_people_start_with():
+    for command in ("make demo", "make test", "make serve"):
+        assert command in README
+
+
+def test_every_command_helps():
+    from taskengine.cli import main
+
+    assert isinstance(main, Group)
+    assert all(command.help for command in main.commands.values())
