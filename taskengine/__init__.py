@@ -1,0 +1,1 @@
+"""Task Engine: runs video-on-demand workflows behind a REST API."""

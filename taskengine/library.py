@@ -7,28 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path as File
-from typing import Protocol
 
 import yaml
-from jsonschema import Draft202012Validator, SchemaError
-from pydantic import BaseModel, ValidationError
 
+from taskengine.checks import ActionLike, meaning, misshapen
 from taskengine.model import Json, JsonObject, TaskEngineError
-from taskengine.parameters import RESERVED, complete, dotted, fits, resolved, subschemas
-from taskengine.templates import Found, Path, TemplateError, is_expression, like, problems, strings
-from taskengine.workflow import Workflow, misshapen, ordered
-
-KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
-    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-    *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
-}
-
-
-class ActionLike(Protocol):
-    """What the check has to know of an action."""
-
-    @property
-    def arguments(self) -> type[BaseModel]: ...
+from taskengine.templates import Path
+from taskengine.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,7 +90,7 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     """One workflow file. Raises WorkflowErrors with all that is wrong in it."""
     reader = _Reader()
     content = reader.content(file)
-    found = reader.problems or list(misshapen(content)) or list(_meaning(content, actions))
+    found = reader.problems or list(misshapen(content)) or list(meaning(content, actions))
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})
@@ -209,99 +194,3 @@ _SCALARS: dict[str, Callable[[str], Json]] = {
     "float": _finite,
     "str": str,
 }
-
-
-# What a file has to be
-
-
-def _meaning(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
-    """What can be said once the shape is right."""
-    schema, workflow = content.get("parameters", {}), Workflow.from_content(content)
-    broken = list(_schema(schema))
-    yield from broken
-    before = yield from ordered(workflow)
-    for index, task in enumerate(workflow.tasks):
-        yield from _call(task.action, task.with_, actions, ("tasks", index))
-    if not broken:
-        yield from _defaults(schema)
-        yield from _names(workflow, {*complete(schema)["properties"]}, before)
-
-
-def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
-    """What templates speak of."""
-    known = {*parameters, *RESERVED}
-    for index, task in enumerate(workflow.tasks):
-        done = before.get(task.name)
-        yield from problems(task.with_, known, done, ("tasks", index, "with"))
-        yield from problems(task.when, known, done, ("tasks", index, "when"))
-        if isinstance(task.when, str) and not _whole(task.when):
-            yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
-    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
-    for name in parameters.intersection(RESERVED):
-        yield ("parameters", "properties", name), f"{name}: the name is taken"
-    if workflow.clips and workflow.clips["from"] not in parameters:
-        yield ("clips", "from"), f"clips: there is no parameter {workflow.clips['from']!r}"
-
-
-def _call(name: str, given: JsonObject, actions: Mapping[str, ActionLike], place: Path) -> Found:
-    """The action, the names of its arguments, and those values that are no templates."""
-    if name not in actions:
-        yield (*place, "action"), f"there is no action {name!r}{like(name, actions)}"
-        return
-    fields = actions[name].arguments.model_fields
-    for argument in given.keys() - fields.keys():
-        text = f"{name} has no argument {argument!r}{like(argument, fields)}"
-        yield (*place, "with", argument), text
-    for argument, about in fields.items():
-        if about.is_required() and argument not in given:
-            yield (*place, "with"), f"{name} has to have the argument {argument!r}"
-    fixed = {k: v for k, v in given.items() if k in fields and not any(strings(v))}
-    try:
-        actions[name].arguments.model_validate(fixed)
-    except ValidationError as error:
-        for detail in error.errors():
-            if detail["loc"] and detail["loc"][0] in fixed:
-                where = (*place, "with", *detail["loc"])
-                yield where, f"{dotted(detail['loc'])}: {detail['msg']}"
-
-
-def _whole(text: str) -> bool:
-    try:
-        return is_expression(text)
-    except TemplateError:
-        return True  # told already
-
-
-def _schema(schema: JsonObject) -> Found:
-    """Whether it is a JSON Schema, without misspelt keywords and with local references only."""
-    try:
-        Draft202012Validator.check_schema(schema, Draft202012Validator.FORMAT_CHECKER)
-    except SchemaError as error:
-        where = tuple(error.absolute_path)
-        yield ("parameters", *where), f"{dotted(where)}: no JSON Schema: {error.message}"
-        return
-    for path, sub in subschemas(schema, ("parameters",)):
-        for key in sub.keys() - KEYWORDS:
-            yield (*path, key), f"{key}: no keyword of JSON Schema{like(key, KEYWORDS)}"
-        try:
-            if "$ref" in resolved(schema, sub):
-                yield (*path, "$ref"), f"{sub['$ref']}: goes round in a circle"
-        except (LookupError, TypeError):
-            yield (*path, "$ref"), f"{sub['$ref']}: points at nothing in `parameters`"
-
-
-def _defaults(schema: JsonObject) -> Found:
-    """Templates of defaults: they see what is required or goes before; deeper, also each other."""
-    known = complete(schema)["properties"]
-    seen = {*complete({})["properties"], *schema.get("required", ()), *RESERVED[1:]}
-    deeper = {name for _, sub in subschemas(schema) for name in sub.get("properties", {})}
-    for path, sub in subschemas(schema):
-        place: Path = ("parameters", *path, "default")
-        fixed = "default" in sub and not any(strings(sub["default"]))
-        if fixed and not fits(schema, sub, sub["default"]):
-            yield place, "default: is not valid by its own schema"
-        if len(path) == 2 and path[0] == "properties":
-            yield from problems(sub.get("default"), seen, None, place)
-            seen.add(str(path[1]))
-        else:
-            yield from problems(sub.get("default"), {*known, *seen, *deeper}, None, place)

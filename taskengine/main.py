@@ -62,18 +62,10 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
         ):
-            clock = EngineClock()
-            await keep_time(store, clock)
             await bootstrap(store, configuration)
-            parts = Parts(
-                store=store,
-                patient=store.patient,
-                counters=counters,
-                actions=actions,
-                facilities=facilities_of(configuration, scratch, http),
-                now=clock,
-                keep_time=partial(keep_time, store, clock),
-            )
+            facilities = facilities_of(configuration, scratch, http)
+            parts = parts_of(store, counters, actions, facilities)
+            await parts.keep_time()
 
             def services(engine: Engine) -> Services:
                 return Services(
@@ -82,7 +74,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     counters=counters,
                     intake=engine.post.intake.address,
                     library=lambda: library.current,
-                    now=clock,
+                    now=parts.now,
                     draining=stopping.is_set,
                     version=version("taskengine"),
                 )
@@ -92,6 +84,22 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                 await until_terminated(lambda: library.reload(configuration, actions))
                 stopping.set()
                 watch_over_the_end(configuration.drain + OVERTIME)
+
+
+def parts_of(
+    store: PostgresStore, counters: Counters | None, actions: Actions, facilities: Facilities
+) -> Parts:
+    """What the actors work with; all on one clock, the database's."""
+    clock = EngineClock()
+    return Parts(
+        store=store,
+        patient=store.patient,
+        counters=counters,
+        actions=actions,
+        facilities=facilities,
+        now=clock,
+        keep_time=partial(keep_time, store, clock),
+    )
 
 
 def plan_of(configuration: Configuration) -> Plan:

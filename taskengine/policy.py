@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 from taskengine.model import BadInput, JobState, JsonObject
 from taskengine.times import parse_time
@@ -147,7 +147,7 @@ def latest_clip_end(parameters: JsonObject, clips: Mapping[str, str]) -> datetim
     return max((parse_time(end) for end in ends if _is_date(end)), default=None)
 
 
-def _is_date(value: object) -> bool:
+def _is_date(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value[:4].isdigit() and "-" in value
 
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from taskengine.callbacks import client_scope
 from taskengine.library import Library
 from taskengine.model import BadInput, Client, Json, JsonObject, Severity, Submission
-from taskengine.parameters import ALWAYS_SECRET, Prepared, masked, prepare
+from taskengine.parameters import Prepared, prepare
 from taskengine.policy import latest_clip_end
+from taskengine.schemas import ALWAYS_SECRET, masked
 from taskengine.times import format_time, parse_time
 from taskengine.workflow import Workflow
 

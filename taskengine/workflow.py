@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
-
-from jsonschema import Draft202012Validator
 
 from taskengine.model import Definition, Json, JsonObject, NotFound, PlannedTask
-from taskengine.parameters import dotted, explained, secret_names
-from taskengine.templates import Found, Path, TemplateError, evaluate, like
+from taskengine.schemas import secret_names
+from taskengine.templates import TemplateError, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,92 +169,3 @@ def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> JsonObject
         except TemplateError:  # a job that ends early has to report all the same
             continue
     return extras
-
-
-# What a file has to be
-
-WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
-SHAPE: JsonObject = {  # of a workflow file
-    "type": "object",
-    "required": ["workflow", "tasks"],
-    "additionalProperties": False,
-    "properties": {
-        "workflow": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
-        "summary": {"type": "string"},
-        "parameters": {"type": "object", "properties": {"type": {"const": "object"}}},
-        "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
-        "callback": {"type": "object"},
-        "clips": {
-            "type": "object",
-            "required": ["from", "start", "end"],
-            "additionalProperties": False,
-            "properties": {key: {"type": "string"} for key in ("from", "start", "end")},
-        },
-    },
-    "$defs": {
-        "task": {
-            "type": "object",
-            "required": ["name", "action"],
-            "additionalProperties": False,
-            "properties": {
-                "name": WORD,
-                "action": {"type": "string"},
-                "queue": {"enum": ["work", "windows_capture"]},
-                "needs": {"type": "array", "items": {"type": "string"}},
-                "with": {"type": "object"},
-                "when": {"type": ["boolean", "string"]},
-                "retry": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "limit": {"type": "integer", "minimum": 0},
-                        "delay": {"type": "number", "minimum": 0},
-                        "backoff": {"type": "number", "minimum": 1},
-                    },
-                },
-                "timeout": {"type": "number", "exclusiveMinimum": 0},
-            },
-        }
-    },
-}
-
-
-def misshapen(content: Json) -> Found:
-    """Keys and types. A problem that the schema finds several times over is told once."""
-    seen = set()
-    for error in Draft202012Validator(SHAPE).iter_errors(content):
-        for path, text in explained(error, SHAPE):
-            if (path, text) not in seen:
-                seen.add((path, text))
-                yield path, f"{dotted(path) or 'the file'}: {text}"
-
-
-def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, set[str]]]:
-    """Names and needs of tasks. Returns for each task those that always go before it."""
-    wrong = list(_wrong_names(workflow))
-    yield from wrong
-    if wrong:
-        return {}
-    names = workflow.names
-    graph = {name: workflow.needs(index) for index, name in enumerate(names)}
-    before: dict[str, set[str]] = {}
-    try:
-        for name in TopologicalSorter(graph).static_order():
-            before[name] = {*graph[name]}.union(*(before[need] for need in graph[name]))
-    except CycleError as error:
-        circle = error.args[1]
-        named = next(name for name in circle if workflow.task(name).needs)
-        text = f"needs: a circle: {' → '.join(circle)}"
-        yield ("tasks", names.index(named), "needs"), text
-    return before
-
-
-def _wrong_names(workflow: Workflow) -> Found:
-    names = workflow.names
-    for index, task in enumerate(workflow.tasks):
-        if task.name in names[:index]:
-            yield ("tasks", index, "name"), f"there is another task {task.name!r}"
-        for place, need in enumerate(task.needs or ()):
-            if need not in names:
-                where = ("tasks", index, "needs", place)
-                yield where, f"needs: there is no task {need!r}{like(need, names)}"

@@ -9,7 +9,7 @@ from quart import request
 
 from taskengine.api.documents import clean_text
 from taskengine.model import JsonObject
-from taskengine.parameters import masked
+from taskengine.schemas import masked
 
 FIRST = (
     "x-auth-key",

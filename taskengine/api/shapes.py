@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from taskengine.model import Job, JobDetails, JobState, JsonObject, LogLine, Task, TaskState
-from taskengine.parameters import masked
+from taskengine.schemas import masked
 from taskengine.times import format_time
 
 

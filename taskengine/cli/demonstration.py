@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
 
 @click.command()
 @click.option("--exit", "ends", is_flag=True, help="End when it is shown, instead of staying up.")
-@click.option("--film", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A film of yours; else one is made.")  # fmt: skip
-@click.option("--data-dir", metavar="FOLDER", default="var", show_default=True,
-              type=click.Path(file_okay=False, path_type=Path),
-              help="Embedded servers, films and results.")  # fmt: skip
+@click.option("--film", metavar="FILE", type=FILE, help="A film of yours; else one is made.")
+@click.option("--data-dir", metavar="FOLDER", default="var", show_default=True, type=FOLDER,
+              help="Servers, films and results go into its folder `demo`.")  # fmt: skip
 def demo(ends: bool, film: Path | None, data_dir: Path) -> None:
     """Run real jobs on embedded servers: package a film, switch DRM on, play the results.
 
@@ -23,4 +24,5 @@ def demo(ends: bool, film: Path | None, data_dir: Path) -> None:
 
     from taskengine.demo import show
 
-    trio.run(lambda: show(data_dir, film, stay=not ends))
+    data = data_dir.absolute() / "demo"
+    trio.run(lambda: show(data, film and film.absolute(), stay=not ends))

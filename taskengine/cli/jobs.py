@@ -117,7 +117,7 @@ def jobs(
     **access: str,
 ) -> None:
     """List jobs, the newest first."""
-    asked = {"limit": limit, "state": ",".join(state), "failed": 1 if failed else 0}
+    asked: dict[str, str | int] = {"limit": limit, "state": ",".join(state), "failed": int(failed)}
     asked |= {"client": of or "", "search": search or ""}
     found = in_client(lambda rest: rest.jobs(asked), access)
     if as_json:

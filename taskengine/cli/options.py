@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from taskengine import signing
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.parameters import masked
+from taskengine.schemas import masked
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
 SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")

@@ -15,6 +15,7 @@ import trio
 import trio_asyncio
 
 from taskengine.configuration import PREFIX, read_configuration
+from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.keys import hash_key, new_key
 from taskengine.main import open_store
 from taskengine.model import Client, TaskEngineError
@@ -46,12 +47,8 @@ class Place:
     data: Path
 
     @property
-    def own(self) -> Path:
-        return self.data / "demo"
-
-    @property
     def log(self) -> Path:
-        return self.own / "serve.log"
+        return self.data / "serve.log"
 
     @property
     def input(self) -> Path:
@@ -73,7 +70,17 @@ class RunningEngine:
 @asynccontextmanager
 async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
     """Run an engine for the length of the block, with a client made for it."""
-    _settle(place)
+    place.data.mkdir(parents=True, exist_ok=True)
+    with lock_now(place.data / "demo.lock", EXCLUSIVE) as held:
+        if not held:
+            raise EngineFailed(f"another demonstration uses {place.data}")
+        _settle(place)
+        async with _serving(place) as engine:
+            yield engine
+
+
+@asynccontextmanager
+async def _serving(place: Place) -> AsyncIterator[RunningEngine]:
     async with trio.open_nursery() as nursery:
         url = await nursery.start(_run, place)
         engine = RunningEngine(url, secret=new_key())
@@ -84,13 +91,12 @@ async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
 
 def _settle(place: Place) -> None:
     """Make the settings those of the demonstration, for this process and its children."""
-    place.own.mkdir(parents=True, exist_ok=True)
     if "'" in str(place.data) or not str(place.data).isprintable():
         raise EngineFailed(f"{place.data}: expected a folder without quotes in its name")
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     port = PORT if _is_free(PORT) else 0
-    file = place.own / "taskengine.toml"
+    file = place.data / "taskengine.toml"
     file.write_text(SETTINGS.format(data_dir=place.data, bind=f"{ADDRESS}:{port}"))
     os.environ[PREFIX + "CONFIG"] = str(file)
 
@@ -109,7 +115,7 @@ async def _make_client(engine: RunningEngine) -> None:
     """With a new key each time; callbacks to it are signed."""
     async with trio_asyncio.open_loop(), open_store(read_configuration()) as store:
         options = {"callback": {"secret": engine.secret}}
-        client = Client(engine.client, hash_key(engine.api_key), options=options)
+        client = Client(engine.client, hash_key(engine.api_key), admin=True, options=options)
         await store.put_client(client)
 
 
@@ -131,25 +137,29 @@ async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
         )
         reading.close()
         try:
-            with trio.fail_after(START_SECONDS):
-                task_status.started(await _url(process))
-            await process.wait()
+            url = None
+            with trio.move_on_after(START_SECONDS):
+                url = await _url(process)
+            if url is not None:
+                task_status.started(url)
+                await process.wait()
         finally:
             holding.close()
             with trio.CancelScope(shield=True):  # bounded by the guard's own deadline
                 await process.wait()
-    raise EngineFailed(f"the engine has ended by itself; {_last_words(place.log)}")
+    what = "did not start" if url is None else "has ended by itself"
+    raise EngineFailed(f"the engine {what}; {_last_words(place.log)}")
 
 
-async def _url(process: trio.Process) -> str:
-    """What the child says when it is ready; if it ends before, the caller hears of it."""
+async def _url(process: trio.Process) -> str | None:
+    """What the child says when it is ready; None: it ended before."""
     assert process.stdout is not None
     said = b""
     async for chunk in process.stdout:
         said += chunk
         if b"\n" in said and READY.encode() in said:
             return said.decode().partition(READY)[2].split()[0]
-    raise EngineFailed("the engine did not start")
+    return None
 
 
 def _last_words(log: Path) -> str:

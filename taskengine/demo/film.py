@@ -24,8 +24,8 @@ class Film:
 
 async def place_film(bench: Bench, given: Path | None, folder: Path) -> Film:
     """Put a film into a folder of its own. Raises BadInput if what is given is none."""
-    duration = float(SECONDS) if given is None else await _duration(bench, given.absolute())
-    folder.mkdir(parents=True)
+    duration = float(SECONDS) if given is None else await _duration(bench, given)
+    await trio.Path(folder).mkdir(parents=True)
     target = folder / ("sample.mp4" if given is None else given.name)
     if given is None:
         await make_film(bench.run, target, SECONDS)
@@ -36,7 +36,7 @@ async def place_film(bench: Bench, given: Path | None, folder: Path) -> Film:
 
 async def _duration(bench: Bench, given: Path) -> float:
     try:
-        media = await probe(bench, given, str(given.name))
+        media = await probe(bench, given)
     except PermanentFailure as failure:
         raise BadInput(f"--film: {failure}") from None
     if all(track.type != "video" for track in media.tracks):

@@ -15,7 +15,6 @@ from taskengine.model import JsonObject
 
 FIRST_LINES = 10
 MAX_LINE = 140  # characters of a log line
-NAME = 64  # characters of a file's name
 
 
 def print_start(console: Console, engine: RunningEngine, receiver: Receiver, film: Film) -> None:
@@ -33,19 +32,20 @@ def print_played(
 ) -> None:
     """`duration` None: nothing of it should play."""
     print_heading(console, title)
+    width = max((len(track.name) for track in played), default=0)
     for track in played:
         good = track.lasts(duration) if duration is not None else track.seconds is None
         told = "does not play" if track.seconds is None else f"{track.seconds:.2f} s"
         mark = "ok " if good else "BAD"
-        console.print(f"  {mark} {track.name:<{NAME}} {told}", soft_wrap=True)
+        console.print(f"  {mark} {track.name:<{width}}  {told}", soft_wrap=True)
 
 
 def print_files(console: Console, folder: Path) -> None:
     print_heading(console, f"Files in {folder}")
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            name = str(path.relative_to(folder))
-            console.print(f"  {name:<{NAME + 12}} {_size(path.stat().st_size)}", soft_wrap=True)
+            size = _size(path.stat().st_size)
+            console.print(f"  {size:>9}  {path.relative_to(folder)}", soft_wrap=True)
     print_heading(console, "Callbacks")
 
 

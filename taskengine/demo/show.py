@@ -21,35 +21,30 @@ from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
 
 
-async def show(data_dir: Path, film: Path | None, *, stay: bool) -> None:
-    """Run the demonstration; with `stay` the engine goes on until a signal. Raises DemoFailed."""
+async def show(data: Path, film: Path | None, *, stay: bool) -> None:
+    """Run the demonstration below `data`; with `stay` the engine goes on until a signal.
+
+    Raises DemoFailed, also when a signal ends it before its end.
+    """
     console = Console(highlight=False, markup=False, emoji=False)
+    shown = trio.Event()
     async with trio.open_nursery() as nursery:
-        ended = Ended()
-        nursery.start_soon(_end_at_a_signal, nursery.cancel_scope, ended)
-        await _show(console, Place(data_dir.absolute()), film, stay=stay, ended=ended)
+        nursery.start_soon(_end_at_a_signal, nursery.cancel_scope)
+        await _show(console, Place(data), film, stay=stay, shown=shown)
         nursery.cancel_scope.cancel()
-    if ended.by_signal and not ended.shown:
+    if not shown.is_set():
         raise DemoFailed("the demonstration was ended by a signal")
 
 
-class Ended:
-    """How far it came, and whether a signal ended it."""
-
-    shown = False
-    by_signal = False
-
-
-async def _end_at_a_signal(scope: trio.CancelScope, ended: Ended) -> None:
+async def _end_at_a_signal(scope: trio.CancelScope) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            ended.by_signal = True
             scope.cancel()
             return
 
 
 async def _show(
-    console: Console, place: Place, film: Path | None, *, stay: bool, ended: Ended
+    console: Console, place: Place, film: Path | None, *, stay: bool, shown: trio.Event
 ) -> None:
     asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:
@@ -59,7 +54,7 @@ async def _show(
             print_start(console, engine, receiver, placed)
             story = Story(console, bench, place, engine, receiver, asset, placed)
             await story.tell()
-            ended.shown = True
+            shown.set()
             print_end(console, engine, stay=stay)
             if stay:
                 await trio.sleep_forever()

@@ -209,4 +209,3 @@ async def test_a_stale_attempt_may_not_publish(memory_store, autojump_clock):
     assert published == [2]
     fence = Fence(job_id, task.id, 1)
     assert not await memory_store.current(1, fence)
-

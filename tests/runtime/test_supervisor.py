@@ -111,7 +111,7 @@ async def test_an_error_while_being_cancelled_is_reported_not_restarted(autojump
             nursery.start_soon(bad_cleanup)
             nursery.start_soon(trio.sleep_forever)
 
-    with pytest.raises(ExceptionGroup) as caught, trio.move_on_after(1):  # noqa: PT012
+    with pytest.raises(ExceptionGroup) as caught, trio.move_on_after(1):
         await supervised(child)
     assert caught.group_contains(ValueError)
     assert starts == [1]

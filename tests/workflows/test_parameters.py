@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskengine.model import BadInput
-from taskengine.parameters import masked, prepare, secret_names
+from taskengine.parameters import prepare
+from taskengine.schemas import masked, secret_names
 
 SCHEMA = {
     "type": "object",

@@ -1,0 +1,208 @@
+"""What a workflow file has to be: its shape, and what its parts say of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Protocol
+
+from jsonschema import Draft202012Validator, SchemaError
+from pydantic import BaseModel, ValidationError
+
+from taskengine.model import Json, JsonObject
+from taskengine.parameters import RESERVED, complete, fits
+from taskengine.schemas import dotted, explained, resolved, subschemas
+from taskengine.templates import Found, Path, TemplateError, is_expression, like, problems, strings
+from taskengine.workflow import Workflow
+
+KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
+    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
+}
+
+
+class ActionLike(Protocol):
+    """What the check has to know of an action."""
+
+    @property
+    def arguments(self) -> type[BaseModel]: ...
+
+
+WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+SHAPE: JsonObject = {  # of a workflow file
+    "type": "object",
+    "required": ["workflow", "tasks"],
+    "additionalProperties": False,
+    "properties": {
+        "workflow": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
+        "summary": {"type": "string"},
+        "parameters": {"type": "object", "properties": {"type": {"const": "object"}}},
+        "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
+        "callback": {"type": "object"},
+        "clips": {
+            "type": "object",
+            "required": ["from", "start", "end"],
+            "additionalProperties": False,
+            "properties": {key: {"type": "string"} for key in ("from", "start", "end")},
+        },
+    },
+    "$defs": {
+        "task": {
+            "type": "object",
+            "required": ["name", "action"],
+            "additionalProperties": False,
+            "properties": {
+                "name": WORD,
+                "action": {"type": "string"},
+                "queue": {"enum": ["work", "windows_capture"]},
+                "needs": {"type": "array", "items": {"type": "string"}},
+                "with": {"type": "object"},
+                "when": {"type": ["boolean", "string"]},
+                "retry": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "limit": {"type": "integer", "minimum": 0},
+                        "delay": {"type": "number", "minimum": 0},
+                        "backoff": {"type": "number", "minimum": 1},
+                    },
+                },
+                "timeout": {"type": "number", "exclusiveMinimum": 0},
+            },
+        }
+    },
+}
+
+
+def misshapen(content: Json) -> Found:
+    """Keys and types. A problem that the schema finds several times over is told once."""
+    seen = set()
+    for error in Draft202012Validator(SHAPE).iter_errors(content):
+        for path, text in explained(error, SHAPE):
+            if (path, text) not in seen:
+                seen.add((path, text))
+                yield path, f"{dotted(path) or 'the file'}: {text}"
+
+
+def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, set[str]]]:
+    """Names and needs of tasks. Returns for each task those that always go before it."""
+    wrong = list(_wrong_names(workflow))
+    yield from wrong
+    if wrong:
+        return {}
+    names = workflow.names
+    graph = {name: workflow.needs(index) for index, name in enumerate(names)}
+    before: dict[str, set[str]] = {}
+    try:
+        for name in TopologicalSorter(graph).static_order():
+            before[name] = {*graph[name]}.union(*(before[need] for need in graph[name]))
+    except CycleError as error:
+        circle = error.args[1]
+        named = next(name for name in circle if workflow.task(name).needs)
+        text = f"needs: a circle: {' → '.join(circle)}"
+        yield ("tasks", names.index(named), "needs"), text
+    return before
+
+
+def _wrong_names(workflow: Workflow) -> Found:
+    names = workflow.names
+    for index, task in enumerate(workflow.tasks):
+        if task.name in names[:index]:
+            yield ("tasks", index, "name"), f"there is another task {task.name!r}"
+        for place, need in enumerate(task.needs or ()):
+            if need not in names:
+                where = ("tasks", index, "needs", place)
+                yield where, f"needs: there is no task {need!r}{like(need, names)}"
+
+
+def meaning(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
+    """What can be said once the shape is right."""
+    schema, workflow = content.get("parameters", {}), Workflow.from_content(content)
+    broken = list(_schema(schema))
+    yield from broken
+    before = yield from ordered(workflow)
+    for index, task in enumerate(workflow.tasks):
+        yield from _call(task.action, task.with_, actions, ("tasks", index))
+    if not broken:
+        yield from _defaults(schema)
+        yield from _names(workflow, {*complete(schema)["properties"]}, before)
+
+
+def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
+    """What templates speak of."""
+    known = {*parameters, *RESERVED}
+    for index, task in enumerate(workflow.tasks):
+        done = before.get(task.name)
+        yield from problems(task.with_, known, done, ("tasks", index, "with"))
+        yield from problems(task.when, known, done, ("tasks", index, "when"))
+        if isinstance(task.when, str) and not _whole(task.when):
+            yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
+    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
+    for name in parameters.intersection(RESERVED):
+        yield ("parameters", "properties", name), f"{name}: the name is taken"
+    if workflow.clips and workflow.clips["from"] not in parameters:
+        yield ("clips", "from"), f"clips: there is no parameter {workflow.clips['from']!r}"
+
+
+def _call(name: str, given: JsonObject, actions: Mapping[str, ActionLike], place: Path) -> Found:
+    """The action, the names of its arguments, and those values that are no templates."""
+    if name not in actions:
+        yield (*place, "action"), f"there is no action {name!r}{like(name, actions)}"
+        return
+    fields = actions[name].arguments.model_fields
+    for argument in given.keys() - fields.keys():
+        text = f"{name} has no argument {argument!r}{like(argument, fields)}"
+        yield (*place, "with", argument), text
+    for argument, about in fields.items():
+        if about.is_required() and argument not in given:
+            yield (*place, "with"), f"{name} has to have the argument {argument!r}"
+    fixed = {k: v for k, v in given.items() if k in fields and not any(strings(v))}
+    try:
+        actions[name].arguments.model_validate(fixed)
+    except ValidationError as error:
+        for detail in error.errors():
+            if detail["loc"] and detail["loc"][0] in fixed:
+                where = (*place, "with", *detail["loc"])
+                yield where, f"{dotted(detail['loc'])}: {detail['msg']}"
+
+
+def _whole(text: str) -> bool:
+    try:
+        return is_expression(text)
+    except TemplateError:
+        return True  # told already
+
+
+def _schema(schema: JsonObject) -> Found:
+    """Whether it is a JSON Schema, without misspelt keywords and with local references only."""
+    try:
+        Draft202012Validator.check_schema(schema, Draft202012Validator.FORMAT_CHECKER)
+    except SchemaError as error:
+        where = tuple(error.absolute_path)
+        yield ("parameters", *where), f"{dotted(where)}: no JSON Schema: {error.message}"
+        return
+    for path, sub in subschemas(schema, ("parameters",)):
+        for key in sub.keys() - KEYWORDS:
+            yield (*path, key), f"{key}: no keyword of JSON Schema{like(key, KEYWORDS)}"
+        try:
+            if "$ref" in resolved(schema, sub):
+                yield (*path, "$ref"), f"{sub['$ref']}: goes round in a circle"
+        except (LookupError, TypeError):
+            yield (*path, "$ref"), f"{sub['$ref']}: points at nothing in `parameters`"
+
+
+def _defaults(schema: JsonObject) -> Found:
+    """Templates of defaults: they see what is required or goes before; deeper, also each other."""
+    known = complete(schema)["properties"]
+    seen = {*complete({})["properties"], *schema.get("required", ()), *RESERVED[1:]}
+    deeper = {name for _, sub in subschemas(schema) for name in sub.get("properties", {})}
+    for path, sub in subschemas(schema):
+        place: Path = ("parameters", *path, "default")
+        fixed = "default" in sub and not any(strings(sub["default"]))
+        if fixed and not fits(schema, sub, sub["default"]):
+            yield place, "default: is not valid by its own schema"
+        if len(path) == 2 and path[0] == "properties":
+            yield from problems(sub.get("default"), seen, None, place)
+            seen.add(str(path[1]))
+        else:
+            yield from problems(sub.get("default"), {*known, *seen, *deeper}, None, place)

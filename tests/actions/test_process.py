@@ -1,0 +1,59 @@
+import sys
+
+import pytest
+
+from taskengine.actions import find_actions
+from taskengine.actions.process import OUTPUT_LIMIT
+from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
+from tests.actions.fakes import fake_context
+
+RUN = find_actions()["process.run"]
+COMMANDS = {"python": [sys.executable, "-c"], "echo": ["echo", "--"]}
+
+
+@pytest.fixture
+def context(tmp_path):
+    return fake_context(tmp_path, commands=COMMANDS)[0]
+
+
+async def test_a_listed_command_runs_with_its_arguments(context):
+    values = {"command": "echo", "arguments": ["a b", "$HOME;"]}
+    assert await RUN(context, values) == {"output": "-- a b $HOME;\n"}
+
+
+async def test_arguments_may_be_left_out(context):
+    assert await RUN(context, {"command": "echo"}) == {"output": "--\n"}
+
+
+async def test_it_runs_in_the_scratch_folder(context):
+    values = {"command": "python", "arguments": ["import os; print(os.getcwd(), end='')"]}
+    assert await RUN(context, values) == {"output": str(context.scratch.resolve())}
+
+
+@pytest.mark.parametrize("command", ["sh", "/bin/echo", ""])
+async def test_another_command_is_refused(context, command):
+    with pytest.raises(PermanentFailure, match=rf"{command!r}.*: echo, python$"):
+        await RUN(context, {"command": command})
+
+
+async def test_nothing_is_allowed_unless_it_is_listed(tmp_path):
+    with pytest.raises(PermanentFailure, match=r": none$"):
+        await RUN(fake_context(tmp_path)[0], {"command": "echo"})
+
+
+async def test_the_end_of_a_long_output_is_kept(context):
+    program = f"print('ä' * {OUTPUT_LIMIT} + 'end', end='')"
+    output = (await RUN(context, {"command": "python", "arguments": [program]}))["output"]
+    assert output.endswith("ääend")
+    assert OUTPUT_LIMIT - 2 < len(output.encode()) <= OUTPUT_LIMIT
+
+
+async def test_what_cannot_be_stored_is_replaced(context):
+    values = {"command": "python", "arguments": [r"print('a\0b', end='')"]}
+    assert await RUN(context, values) == {"output": "a\ufffdb"}
+
+
+async def test_a_command_that_fails_may_be_tried_again(context):
+    with pytest.raises(ProcessFailed, match="code 3"):
+        await RUN(context, {"command": "python", "arguments": ["raise SystemExit(3)"]})
