@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from taskengine.actions.context import Context
-from taskengine.actions.keys import key_store
 from taskengine.actions.registry import action
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.sets import SetName, make_missing_set
@@ -92,7 +91,7 @@ async def _make_set(
         SetName(content_id, said.tag, said.guid),
         guid=context.guid,
         drm=drm,
-        keys=key_store(context),
+        keys=context.keys,
     )
     await context.confirm()
     for file in made.files:

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 
 from taskengine.actions import Context
-from taskengine.actions.keys import KEYS_ROOT
+from taskengine.media.keys import FileKeyStore
 from taskengine.model import Attempt, Job, JobState, JsonObject, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
 
-ROOTS = {"output_root": "output", "input_root": "input", KEYS_ROOT: "keys"}
+ROOTS = {"output_root": "output", "input_root": "input"}
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
@@ -79,6 +79,7 @@ def fake_context(
         write=journal.write,
         report=journal.report,
         confirm=journal.confirm,
+        keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
         commands=commands or {},
     )

@@ -122,7 +122,7 @@ async def test_an_address_that_may_not_be_reached(attempt, peer, error):
 @pytest.mark.parametrize(
     "values",
     [
-        {"url": "https://[broken"},
+        {"url": "https://api.example:port/"},
         {"url": URL, "headers": {"x-a": "ü"}},
         {"url": URL, "body": float("nan")},
         {"url": URL, "expect": "all"},
