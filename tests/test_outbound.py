@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import h11
+import httpcore
 import httpx
 import pytest
 import trio
@@ -27,6 +28,7 @@ class Server:
         self.answer = answer or (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",)
         self.tls = tls
         self.requests = []
+        self.asked = []  # names that TLS was opened for
         self.connections = 0
         self.port = 0
 
@@ -298,6 +300,23 @@ async def test_a_silent_name_service():
             await client.get("http://receiver.example/")
 
 
+async def test_a_silent_address_leaves_time_for_the_next(autojump_clock, monkeypatch):
+    tried = []
+
+    async def connect(self, host, port, share):
+        tried.append((trio.current_time(), host))
+        await trio.sleep(share)
+        raise httpcore.ConnectTimeout(trio.TooSlowError())
+
+    monkeypatch.setattr(httpcore.TrioBackend, "connect_tcp", connect)
+    resolve = names(receiver=[["1.1.1.1", "10.0.0.1", "1.0.0.1"]])
+    async with open_outbound([], timeout=10, resolve=resolve) as client:
+        with pytest.raises(httpx.ConnectTimeout, match=r"^receiver\.example: timed out$"):
+            await client.get("http://receiver.example/")
+    assert tried == [(0, "1.1.1.1"), (5, "1.0.0.1")]
+    assert trio.current_time() == 10
+
+
 async def test_a_refused_connection_says_so_without_the_address():
     server = Server()
     async with serving(server):
@@ -390,9 +409,9 @@ class TestTls:
     def server(self, certificate):
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
-        context.sni_callback = lambda _socket, name, _context: self.asked.append(name)
-        self.asked = []
-        return Server(tls=context)
+        server = Server(tls=context)
+        context.sni_callback = lambda _socket, name, _context: server.asked.append(name)
+        return server
 
     @asynccontextmanager
     async def client(self, server, **options):
@@ -408,7 +427,7 @@ class TestTls:
         async with self.client(server) as client:
             response = await client.get(f"https://receiver.example:{server.port}/")
         assert response.text == "ok"
-        assert self.asked == ["receiver.example"]
+        assert server.asked == ["receiver.example"]
         assert server.header(b"host") == b"receiver.example:%d" % server.port
 
     async def test_that_of_another_name_is_refused(self, server, trusted):
@@ -425,4 +444,4 @@ class TestTls:
         async with self.client(server, verify=False) as client:
             response = await client.get(f"https://other.example:{server.port}/")
         assert response.text == "ok"
-        assert self.asked == ["other.example"]
+        assert server.asked == ["other.example"]

@@ -17,7 +17,7 @@ PATIENCE = 5.0  # seconds to wait for the database
 def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which database: by its URL, or the embedded one of a data folder."""
     url = "PostgreSQL; unset: the embedded one.  [TASKENGINE_DATABASE_URL]"
-    folder = "Where the embedded one is.  [TASKENGINE_DATA_DIR; default: var]"
+    folder = "where the embedded one is.  [TASKENGINE_DATA_DIR; default: var]"
     command = click.option("--data-dir", metavar="FOLDER", help=folder)(command)
     return click.option("--database-url", metavar="URL", help=url)(command)
 

@@ -20,18 +20,27 @@ def print_json(value: Json) -> None:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table as wide as its content; a terminal's lines wrap."""
+    """Columns that fit a terminal, or as wide as their content where there is none."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
+    cells = [[plain(cell) for cell in row] for row in rows]
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = 10_000
+        _print_columns([[*titles], *cells])
+        return
+    table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def plain(cell: object) -> str:

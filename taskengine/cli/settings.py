@@ -30,7 +30,7 @@ def settings(model: type[BaseModel] = Configuration, above: Path = ()) -> dict[P
 
 def setting_options() -> Iterator[click.Option]:
     """An option for each setting; one that is not given leaves it to environment and file."""
-    text = "A TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
+    text = "a TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
     yield click.Option(["--config"], metavar="FILE", help=text)
     for path, field in settings().items():
         name = "-".join(path).replace("_", "-")
@@ -78,7 +78,7 @@ def _help(path: Path, field: FieldInfo) -> str:
     facts = [PREFIX + "_".join(path).upper()]
     if default := _shown(field.default):
         facts.append(f"default: {default}")
-    return f"{about[:1].upper()}{about[1:]}.  [{'; '.join(facts)}]"
+    return f"{about}.  [{'; '.join(facts)}]"
 
 
 def _shown(default: object) -> str:

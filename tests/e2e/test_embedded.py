@@ -104,7 +104,7 @@ async def url_of(owner: trio.Process) -> str:
 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     with trio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110 - other processes wake no task
+        while not condition():
             await trio.sleep(0.01)
 
 
