@@ -29,19 +29,20 @@ def told(error: BaseException) -> BaseException:
     """What to raise in its place."""
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return error
-    members = list(_members(error))
-    if any(isinstance(member, KeyboardInterrupt) for member in members):
+    found = list(members(error))
+    if any(isinstance(member, KeyboardInterrupt) for member in found):
         return click.Abort()
-    messages = [_message(member) for member in members]
+    messages = [_message(member) for member in found]
     if None in messages:
         return error
     return click.ClickException("\n".join(dict.fromkeys(filter(None, messages))))
 
 
-def _members(error: BaseException) -> Iterator[BaseException]:
+def members(error: BaseException) -> Iterator[BaseException]:
+    """The single errors of a group."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
-            yield from _members(member)
+            yield from members(member)
     else:
         yield error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from taskengine.cli.failures import Misused
+from taskengine.cli.failures import Misused, members
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
 
@@ -47,7 +48,18 @@ def serve(**options: Any) -> None:
         configuration = read_configuration(**chosen(options))
     except BadInput as error:
         raise Misused(str(error)) from None
-    trio.run(lambda: serve_engine(configuration, started=announce))
+    try:
+        trio.run(lambda: serve_engine(configuration, started=announce))
+    except (OSError, BaseExceptionGroup) as error:
+        if taken := next((e for e in members(error) if is_about_address(e)), None):
+            raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None
+        raise
+
+
+def is_about_address(error: BaseException) -> bool:
+    """Whether the address is taken, is none of this host, or needs more rights."""
+    codes = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+    return isinstance(error, OSError) and error.errno in codes and error.filename is None
 
 
 def announce(url: str) -> None:

@@ -21,6 +21,7 @@ from taskengine.model import (
 
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
+PER_HOST = 2  # lanes to one receiver in a claim, so that one that hangs holds up nobody
 
 _FINAL = {
     Outcome.COMPLETED: TaskState.COMPLETED,

@@ -1,0 +1,194 @@
+"""What attempts do, in memory: claims and records, and all that follows from an end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import trio
+
+from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.model import (
+    Attempt,
+    Began,
+    Ended,
+    Fence,
+    JobState,
+    LogLine,
+    Outcome,
+    Progressed,
+    Record,
+    Recorded,
+    Task,
+    TaskState,
+    Written,
+)
+from taskengine.store import Claimed
+from taskengine.store.ending import conclude, confirms, final_state
+from taskengine.store.memory_outbox import Outbox
+from taskengine.store.memory_rows import TaskRow
+
+
+class Attempts(Outbox):
+    """Claims and records."""
+
+    async def claim(
+        self,
+        instance: int,
+        queue: str,
+        actions: Collection[str],
+        limit: int,
+        claim_id: uuid.UUID,
+        now: datetime,
+    ) -> Claimed:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        mine = [row for row in self._tasks.values() if row.claim_id == claim_id]
+        ready = [
+            row
+            for row in self._tasks.values()
+            if row.task.state is TaskState.QUEUED
+            and row.task.queue == queue
+            and row.task.action in actions
+            and self._jobs[row.task.job_id].job.state is JobState.STARTED
+        ]
+        ready.sort(key=lambda row: (self._jobs[row.task.job_id].job.priority, row.task.id))
+        if not mine:
+            mine = [row for row in ready if row.due_at <= now][:limit]
+            for row in mine:
+                self._take(row, instance, claim_id, now)
+        later = [row.due_at for row in ready if row.due_at > now]
+        return Claimed([self._attempt(row) for row in mine], min(later, default=None))
+
+    def _take(self, row: TaskRow, instance: int, claim_id: uuid.UUID, now: datetime) -> None:
+        row.task = replace(row.task, state=TaskState.WORKING, attempt=row.task.attempt + 1)
+        row.holder, row.claim_id = instance, claim_id
+        row.claimed_at = row.claimed_at or now
+
+    def _attempt(self, row: TaskRow) -> Attempt:
+        details = self._details(row.task.job_id)
+        results = {task.name: task.result for task in details.tasks if task.result is not None}
+        assert row.claimed_at is not None
+        return Attempt(
+            row.task,
+            details.job,
+            details.parameters,
+            results,
+            details.facts,
+            self._options(row.task.job_id),
+            row.claimed_at,
+        )
+
+    async def current(self, instance: int, fence: Fence) -> bool:
+        await trio.lowlevel.checkpoint()
+        return self._fenced(instance, fence) is not None and self._jobs[fence.job_id].wanted
+
+    def _fenced(self, instance: int, fence: Fence) -> TaskRow | None:
+        row = self._tasks.get(fence.task_id)
+        if row is None or row.holder != instance or row.task.attempt != fence.attempt:
+            return None
+        return row
+
+    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+        await trio.lowlevel.checkpoint()
+        stale: set[Fence] = set()
+        ended: list[int] = []
+        for record in records:
+            row = self._fenced(instance, record.fence)
+            if row is None:
+                if not self._repeated(record):
+                    stale.add(record.fence)
+                continue
+            match record:
+                case Written():
+                    self._write(row, record)
+                case Progressed():
+                    row.task = replace(row.task, progress=record.fraction)
+                case Began():
+                    self._begin(row, record)
+                case Ended():
+                    ended += self._end(row, record, now)
+        ends = any(isinstance(record, Ended) for record in records)
+        begins = any(isinstance(record, Began) for record in records)
+        return Recorded(frozenset(stale), tuple(ended), woken=ends, called=ends or begins)
+
+    def _repeated(self, record: Record) -> bool:
+        """An end whose answer was lost: the row shows the same attempt and outcome."""
+        row = self._tasks.get(record.fence.task_id)
+        return row is not None and isinstance(record, Ended) and confirms(row.task, record)
+
+    def _write(self, row: TaskRow, record: Written) -> None:
+        line = LogLine(row.task.job_id, "worker", record.message, record.at)
+        self._log(replace(line, task_id=row.task.id, severity=record.severity))
+
+    def _begin(self, row: TaskRow, record: Began) -> None:
+        if row.task.started_at is None:
+            self._call_task(row.task, START, record.at)
+        row.task = replace(row.task, started_at=record.at)
+
+    def _end(self, row: TaskRow, record: Ended, now: datetime) -> list[int]:
+        """All that follows from an end; the answer holds the job's id if it is over."""
+        outcome = record.outcome
+        if outcome in (Outcome.RETRY, Outcome.RELEASED) and self._jobs[row.task.job_id].wanted:
+            failures = row.task.failures + (outcome is Outcome.RETRY)
+            row.task = replace(row.task, failures=failures, error=record.error or row.task.error)
+            self._release(row, record.due_at or record.at)
+            return []
+        state = final_state(outcome)
+        row.task = replace(
+            row.task,
+            state=state,
+            ended_at=record.at,
+            result=record.result or None,
+            error=record.error,
+            progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
+        )
+        row.holder, row.claim_id = None, None
+        self._ended_tasks[state] += 1
+        if state is TaskState.COMPLETED:
+            self._call_task(row.task, COMPLETE, record.at)
+        if state is TaskState.FAILED:
+            self._call_task(row.task, FAIL, record.at, record.error or "")
+            self._cancel_rest(row.task.job_id, record.at)
+        self._let_go_on(row, now)
+        return self._finish_job(row.task, record.at, now)
+
+    def _release(self, row: TaskRow, due_at: datetime) -> None:
+        row.task = replace(row.task, state=TaskState.QUEUED, progress=0.0)
+        row.holder, row.claim_id, row.due_at = None, None, due_at
+
+    def _cancel_rest(self, job_id: int, at: datetime) -> None:
+        job = self._jobs[job_id]
+        job.job = replace(job.job, failed=True)
+        for row in self._tasks_of(job_id):
+            if row.task.state in (TaskState.WAITING, TaskState.QUEUED):
+                row.task = replace(row.task, state=TaskState.CANCELLED, ended_at=at)
+                job.open_tasks -= 1
+
+    def _let_go_on(self, ended: TaskRow, now: datetime) -> None:
+        job = self._jobs[ended.task.job_id]
+        job.open_tasks -= 1
+        if ended.task.state not in (TaskState.COMPLETED, TaskState.SKIPPED):
+            return
+        for row in self._tasks_of(ended.task.job_id):
+            if ended.task.number in row.needs and row.task.state is TaskState.WAITING:
+                row.waits_for -= 1
+                if row.waits_for == 0:
+                    row.task, row.due_at = replace(row.task, state=TaskState.QUEUED), now
+
+    def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
+        row = self._jobs[last.job_id]
+        if row.open_tasks > 0:
+            return []
+        row.band = None
+        if row.job.state not in (JobState.STARTED, JobState.PAUSED):
+            return [row.job.id]
+        row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
+        called = bool(row.submission.urls)
+        ending = conclude(self._details(row.job.id), row.content, called=called)
+        for severity, message in ending.lines:
+            self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
+        self._call(row.job.id, last.id, None, END, ending.body, at)
+        return [row.job.id]

@@ -1,0 +1,102 @@
+"""The outbox in memory: callbacks in lanes, and who delivers them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import trio
+
+from taskengine.callbacks import task_body, webhook_id
+from taskengine.model import Callback, Delivery, JsonObject, Lane, LogLine, Task
+from taskengine.store.ending import PER_HOST, definitions_line, host_of
+from taskengine.store.memory_rows import LaneRow, Rows
+
+
+class Outbox(Rows):
+    """Callbacks and lanes."""
+
+    def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
+        job = self._jobs[task.job_id].job
+        body = task_body(job, task.id, task.name, event, message)
+        self._call(job.id, task.id, task.name, event, body, at)
+
+    def _call(
+        self,
+        job_id: int,
+        task_id: int,
+        name: str | None,
+        event: str,
+        body: JsonObject,
+        at: datetime,
+    ) -> None:
+        for lane in self._lanes.values():
+            if lane.job_id != job_id or lane.dead:
+                continue
+            lane.last_number += 1
+            key = webhook_id(lane.id, task_id, event)
+            number = lane.last_number
+            lane.waiting.append(
+                Callback(self._next("callback"), key, number, event, task_id, name, body)
+            )
+            lane.due_at = lane.due_at or at
+
+    async def claim_lanes(
+        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+    ) -> tuple[Sequence[Lane], datetime | None]:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        free = [
+            (lane.due_at, lane.id)
+            for lane in self._lanes.values()
+            if lane.holder is None and lane.due_at is not None
+        ]
+        due = [self._lanes[lane_id] for due_at, lane_id in sorted(free) if due_at <= now]
+        taken = _few_for_each_host(due, busy_hosts)[:limit]
+        for lane in taken:
+            lane.holder = instance
+        later = [due_at for due_at, _ in free if due_at > now]
+        return [self._lane(lane) for lane in taken], min(later, default=None)
+
+    def _lane(self, lane: LaneRow) -> Lane:
+        options = self._options(lane.job_id)
+        return Lane(lane.id, lane.job_id, lane.url, lane.failures, options, lane.waiting[:16])
+
+    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+        await trio.lowlevel.checkpoint()
+        touched = {}
+        for delivery in deliveries:
+            lane = self._lanes[delivery.lane_id]
+            if lane.holder == instance:
+                touched[lane.id] = lane
+                self._settle(lane, delivery)
+        for lane in touched.values():
+            lane.holder = None
+
+    def _settle(self, lane: LaneRow, delivery: Delivery) -> None:
+        callback = lane.waiting[0]
+        if callback.id != delivery.callback_id:
+            return
+        if callback.attempts == 0 and lane.ordinal == 0:
+            message = definitions_line(self._jobs[lane.job_id].content)
+            self._log(LogLine(lane.job_id, "callback", message, delivery.at, callback.task_id))
+        lane.waiting[0] = replace(callback, attempts=callback.attempts + 1)
+        if delivery.delivered:
+            lane.waiting.pop(0)
+            lane.failures, lane.due_at = 0, delivery.at if lane.waiting else None
+        else:
+            lane.failures, lane.due_at = lane.failures + 1, delivery.due_at
+            lane.dead = delivery.due_at is None
+
+
+def _few_for_each_host(lanes: Sequence[LaneRow], busy: Collection[str]) -> list[LaneRow]:
+    seen: Counter[str] = Counter()
+    chosen = []
+    for lane in lanes:
+        host = host_of(lane.url)
+        seen[host] += 1
+        if host not in busy and seen[host] <= PER_HOST:
+            chosen.append(lane)
+    return chosen

@@ -1,0 +1,138 @@
+"""The rows of the store in memory, and how they are found."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from taskengine.model import (
+    BadInput,
+    Callback,
+    Client,
+    Definition,
+    Fence,
+    Job,
+    JobDetails,
+    JobState,
+    JsonObject,
+    LogLine,
+    Submission,
+    Task,
+    TaskState,
+)
+from taskengine.policy import Band
+from taskengine.store import Dismissed
+
+SMALLEST, LARGEST = -(2**31), 2**31 - 1  # of the database's integers
+
+
+@dataclass(slots=True)
+class JobRow:
+    job: Job
+    submission: Submission
+    definition: Definition | None
+    open_tasks: int = 0
+    band: Band | None = None  # None: it holds no slot
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its tasks are to go on: started or paused, and no task has failed for good."""
+        return self.job.state in (JobState.STARTED, JobState.PAUSED) and not self.job.failed
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended and none of its tasks is still being stopped."""
+        return self.job.state in (JobState.COMPLETED, JobState.BROKEN) and self.open_tasks == 0
+
+    @property
+    def content(self) -> JsonObject | None:
+        return self.definition.content if self.definition else None
+
+
+@dataclass(slots=True)
+class TaskRow:
+    task: Task
+    waits_for: int
+    needs: tuple[int, ...]
+    due_at: datetime
+    holder: int | None = None
+    claim_id: uuid.UUID | None = None
+    claimed_at: datetime | None = None  # by its first attempt
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.task.job_id, self.task.id, self.task.attempt)
+
+
+@dataclass(slots=True)
+class LaneRow:
+    id: int
+    job_id: int
+    ordinal: int
+    url: str
+    waiting: list[Callback] = field(default_factory=list)
+    last_number: int = 0
+    failures: int = 0
+    due_at: datetime | None = None
+    holder: int | None = None
+    dead: bool = False
+
+
+class Rows:
+    """All that the store in memory knows."""
+
+    def __init__(self) -> None:
+        self._ids: Counter[str] = Counter()
+        self._beats: dict[int, int] = {}
+        self._clients: dict[str, Client] = {}
+        self._settings: dict[str, dict[str, str]] = {}
+        self._definitions: dict[str, Definition] = {}
+        self._jobs: dict[int, JobRow] = {}
+        self._requests: dict[uuid.UUID, int] = {}
+        self._tasks: dict[int, TaskRow] = {}
+        self._lanes: dict[int, LaneRow] = {}
+        self._lines: list[LogLine] = []
+        self._ended_tasks: Counter[TaskState] = Counter()
+
+    def _next(self, kind: str) -> int:
+        self._ids[kind] += 1
+        return self._ids[kind]
+
+    def _check(self, instance: int) -> None:
+        if instance not in self._beats:
+            raise Dismissed(instance)
+
+    def _log(self, line: LogLine) -> None:
+        self._lines.append(replace(line, id=self._next("line")))
+
+    def _options(self, job_id: int) -> JsonObject:
+        client = self._clients.get(self._jobs[job_id].job.client)
+        return client.options if client else {}
+
+    def _tasks_of(self, job_id: int) -> list[TaskRow]:
+        return [row for row in self._tasks.values() if row.task.job_id == job_id]
+
+    def _details(self, job_id: int) -> JobDetails:
+        row = self._jobs[job_id]
+        one = row.submission
+        tasks = [task.task for task in self._tasks_of(job_id)]
+        return JobDetails(row.job, one.submitted, one.parameters, one.facts, tasks)
+
+
+def check_data(one: Submission) -> None:
+    """Raises BadInput for what a database refuses, so that both stores answer alike."""
+    lines = [text for _, *texts in one.lines for text in texts]
+    values = [one.client, one.workflow, one.content_id, one.semaphore_url, *one.urls, *lines]
+    documents = [one.submitted, one.parameters, one.facts]
+    try:
+        text = json.dumps([values, documents], ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the database refuses the data: {error}") from error
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise BadInput("the database refuses the data: a character NUL")
+    if not (-(2**15) <= one.priority < 2**15 and SMALLEST <= one.position <= LARGEST):
+        raise BadInput("the database refuses the data: a number out of range")

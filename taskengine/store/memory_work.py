@@ -1,0 +1,123 @@
+"""Instances and admission in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import trio
+
+from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
+from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
+from taskengine.store import Beat
+from taskengine.store.ending import kills_its_hosts
+from taskengine.store.memory_attempts import Attempts
+from taskengine.store.memory_rows import JobRow, TaskRow
+
+
+class Work(Attempts):
+    """Who works, and on which jobs."""
+
+    async def join(self, name: str, now: datetime) -> int:
+        await trio.lowlevel.checkpoint()
+        instance = self._next("instance")
+        self._beats[instance] = 0
+        return instance
+
+    async def leave(self, instance: int, now: datetime) -> None:
+        await trio.lowlevel.checkpoint()
+        for row in self._held(instance):
+            self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
+        self._forget(instance, now)
+
+    async def beat(self, instance: int) -> Beat:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        self._beats[instance] += 1
+        held = self._held(instance)
+        unwanted = [row for row in held if not self._jobs[row.task.job_id].wanted]
+        return Beat(frozenset(row.fence for row in held), frozenset(row.fence for row in unwanted))
+
+    async def beats(self) -> Mapping[int, int]:
+        await trio.lowlevel.checkpoint()
+        return dict(self._beats)
+
+    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+        await trio.lowlevel.checkpoint()
+        if self._beats.get(instance) != beat:
+            return None
+        ended: list[int] = []
+        for row in self._held(instance):
+            ended += self._rescue(row, now)
+        self._forget(instance, now)
+        return Recorded(ended_jobs=tuple(ended), woken=True, called=True)
+
+    def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
+        rescued = replace(row.task, rescues=row.task.rescues + 1)
+        if rescued.rescues > MAX_RESCUES:
+            return self._end(row, kills_its_hosts(rescued, now), now)
+        ended = self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
+        if row.task.state is TaskState.QUEUED:
+            row.task = replace(row.task, rescues=rescued.rescues)
+        return ended
+
+    def _held(self, instance: int) -> list[TaskRow]:
+        return [row for row in self._tasks.values() if row.holder == instance]
+
+    def _forget(self, instance: int, now: datetime) -> None:
+        self._beats.pop(instance, None)
+        for lane in self._lanes.values():
+            if lane.holder == instance:
+                lane.holder, lane.due_at = None, now
+
+    async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
+        await trio.lowlevel.checkpoint()
+        waiting = [
+            row
+            for row in self._jobs.values()
+            if row.job.state is JobState.SCHEDULED and row.job.semaphore_url is None
+        ]
+        due = [row for row in waiting if row.job.run_at <= now]
+        for row in due:
+            row.job = replace(row.job, state=JobState.QUEUED, updated_at=now)
+        later = [row.job.run_at for row in waiting if row.job.run_at > now]
+        return len(due), min(later, default=None)
+
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        queued = [row.job for row in self._jobs.values() if row.job.state is JobState.QUEUED]
+        candidates = [
+            Candidate(
+                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
+            )
+            for job in queued
+        ]
+        running = Counter(
+            (row.job.client, row.band) for row in self._jobs.values() if row.band is not None
+        )
+        limits = {name: settings_of(own, client=True) for name, own in self._settings.items()}
+        system = settings_of(self._settings.get(SYSTEM, {}))
+        chosen = choose(candidates, running, system, limits)[:limit]
+        for candidate, band in chosen:
+            self._start(self._jobs[candidate.id], band, now)
+        return len(chosen)
+
+    def _start(self, row: JobRow, band: Band, now: datetime) -> None:
+        assert row.definition is not None
+        row.job = replace(row.job, state=JobState.STARTED, updated_at=now)
+        row.band, row.open_tasks = band, len(row.definition.plan)
+        for number, planned in enumerate(row.definition.plan):
+            state = TaskState.WAITING if planned.needs else TaskState.QUEUED
+            task = Task(
+                id=self._next("task"),
+                job_id=row.job.id,
+                number=number,
+                name=planned.name,
+                action=planned.action,
+                queue=planned.queue,
+                state=state,
+            )
+            self._tasks[task.id] = TaskRow(task, len(planned.needs), planned.needs, now)

@@ -1,0 +1,72 @@
+"""The program as its users run it: real processes, real servers."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+TASKENGINE = [sys.executable, "-m", "taskengine"]
+PREFIX = "TASKENGINE_"
+
+
+def environment(**settings):
+    """This environment with these settings of the engine, and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def taskengine(*arguments, stdin=None, cwd=None, **settings):
+    """Run a command to its end."""
+    command = [*TASKENGINE, *map(str, arguments)]
+    return subprocess.run(
+        command,
+        input=stdin,
+        cwd=cwd,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def serving(*arguments, log, **settings):
+    """`taskengine serve` on a free port: its process and its URL; killed in the end."""
+    command = [*TASKENGINE, "serve", "--bind", "127.0.0.1:0", *map(str, arguments)]
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            command, env=environment(**settings), stdout=-1, stderr=errors, text=True
+        )
+    try:
+        line = process.stdout.readline()  # ends with the process
+        assert line.startswith("Task Engine listens on http://"), log.read_text()
+        yield process, line.split()[-1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def until(condition, seconds=10):
+    """Poll until something is so, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
+    return found
+
+
+def processes_of(folder):
+    """Processes that have a folder in their command line or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            known = b"".join((process / name).read_bytes() for name in ("cmdline", "environ"))
+        except OSError:
+            continue
+        if str(folder).encode() in known:
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found

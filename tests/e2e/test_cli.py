@@ -1,0 +1,272 @@
+"""The commands, as operators call them: exit codes, what is printed, what is left behind."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from taskengine.cli import commands, database
+from taskengine.cli.settings import settings
+from tests.e2e.running import processes_of, serving, taskengine, until
+
+KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+FAIL = """
+workflow: fail
+tasks:
+  - name: fail
+    action: core.fail
+    with: {message: "as asked"}
+    retry: {limit: 0}
+"""
+BROKEN = "workflow: broken\ntasks:\n  - name: first\n    action: core.nop\n"
+
+
+@dataclass
+class Engine:
+    """A running engine, and commands that talk to it."""
+
+    folder: object
+    url: str
+
+    def job(self, *arguments, key=KEY, stdin=None):
+        """A command that goes through the REST API."""
+        access = {"url": self.url, "client": "acme", "api_key": key}
+        return taskengine(*arguments, stdin=stdin, **access)
+
+    def submit(self, workflow, *arguments, **parameters):
+        body = {"job": {"workflow": workflow}, "parameters": parameters}
+        return self.job("submit", "-", *arguments, stdin=json.dumps(body))
+
+    def data(self, *arguments):
+        """A command that goes to the database."""
+        return taskengine(*arguments, data_dir=self.folder / "var", config=self.folder / "te.toml")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """One engine for all tests; it ends with 0 at SIGTERM and leaves no process behind."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "te.toml").touch()
+    (folder / "workflows" / "common").mkdir(parents=True)
+    (folder / "workflows" / "common" / "fail.yaml").write_text(FAIL)
+    given = {"config": folder / "te.toml", "workflows": folder / "workflows"}
+    given |= {"data_dir": folder / "var", "bootstrap_client": f"acme:{KEY}"}
+    with serving(log=folder / "serve.log", **given) as (process, url):
+        yield Engine(folder, url)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    until(lambda: not processes_of(folder / "var"))
+    assert "Traceback" not in (folder / "serve.log").read_text()
+
+
+def test_help_imports_little():
+    code = "import sys, taskengine.cli as c\ntry: c.run()\nfinally: print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    imported = done.stdout.split()
+    assert "workflows" in imported
+    assert not {"trio", "quart", "jinja2", "pydantic", "httpx"} & set(imported)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "demo",
+        "client add",
+        "client set",
+        "client list",
+        "client remove",
+        "db upgrade",
+        "workflows list",
+        "workflows show",
+        "workflows check",
+        "submit",
+        "jobs",
+        "logs",
+        "version",
+    ],
+)
+def test_every_command_has_help(command):
+    result = CliRunner().invoke(commands, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"{command} " in result.output
+
+
+def test_every_setting_is_an_option_of_serve():
+    output = CliRunner().invoke(commands, ["serve", "--help"], terminal_width=300).output
+    names = ["-".join(path).replace("_", "-") for path in settings()]
+    assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
+    for name in names:
+        assert f"--{name}" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ("serve --drain soon", 2, "Error: configuration: drain: "),
+        ("serve --queues walk=1", 2, "unknown queue 'walk'"),
+        ("serve --commands [", 2, "expected a JSON object"),
+        ("serve --frobnicate", 2, "No such option"),
+        ("jobs --limit 0", 2, "--limit"),
+        ("jobs --state odd", 2, "--state"),
+        ("logs x", 2, "ID"),
+        ("submit /no/such/file", 2, "No such file"),
+        ("client add a/b", 2, "expected no '/'"),
+        ("client add a --api-key é", 2, "--api-key"),
+        ("demo --film /no/such/film", 2, "does not exist"),
+        ("jobs --url http://127.0.0.1:1", 1, "Error: no engine answers at http://127.0.0.1:1"),
+        ("jobs --url nonsense", 1, "Error: no engine answers at nonsense"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(arguments, code, told):
+    result = CliRunner().invoke(commands, arguments.split())
+    assert result.exit_code == code
+    assert told in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_database_that_is_away_is_told(monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.0)
+    away = "postgresql://127.0.0.1:1/x"
+    result = CliRunner().invoke(commands, ["client", "list", "--database-url", away])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: ConnectionRefusedError")
+
+
+def test_a_job_by_plain_http(engine):
+    headers = {"client": "acme", "api-key": KEY}
+    with httpx.Client(base_url=engine.url, headers=headers, trust_env=False) as http:
+        assert http.get("/").json() == {"result": "alive"}
+        answer = http.post("/job", json={"job": {"workflow": "noop"}, "parameters": {}})
+        assert answer.json()["result"] == "accepted"
+        job = f"/jobs/{answer.json()['id']}"
+        until(lambda: http.get(job).json()["queue_state"] == "completed")
+
+
+def test_a_watched_job_ends_with_its_outcome(engine):
+    done = engine.submit("sleep", "--watch", seconds=0.5)
+    assert (done.returncode, done.stderr.split()[:2]) == (0, ["sleep", "working"])
+    assert "accepted" in done.stdout
+    assert done.stdout.endswith("completed\n")
+
+    done = engine.submit("fail", "--watch", "--json")
+    job = json.loads(done.stdout)
+    assert (done.returncode, job["failed"]) == (1, True)
+    assert "as asked" in done.stderr
+
+
+def test_a_refused_job_is_told(engine):
+    done = engine.submit("nope")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: job ")
+    assert 'there is no workflow "nope" (400)' in done.stderr
+    done = engine.job("submit", "-", stdin='{"job": {"workflow": "noop"}}', key="wrong")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "(401)" in done.stderr
+
+
+def test_jobs_and_logs(engine):
+    submitted = json.loads(engine.submit("sleep", "--json", seconds=0.5).stdout)
+    number = str(submitted["id"])
+    followed = engine.job("logs", number, "--follow")
+    assert followed.returncode == 0
+    assert "Task 'sleep' started" in followed.stdout
+    assert followed.stdout.endswith(": job has completed successfully\n")
+    assert engine.job("logs", number).stdout == followed.stdout
+    lines = json.loads(engine.job("logs", number, "--json", "--all").stdout)
+    assert lines[0]["progname"] == "api"
+
+    listed = json.loads(engine.job("jobs", "--json", "--search", number).stdout)
+    assert [job["id"] for job in listed] == [int(number)]
+    table = engine.job("jobs", "--state", "completed", "--of", "acme").stdout.splitlines()
+    assert table[0].split() == ["job", "client", "workflow", "state", "priority", "created"]
+    assert number in [line.split()[0] for line in table]
+
+    missing = engine.job("logs", "999999")
+    assert (missing.returncode, missing.stderr) == (1, "Error: there is no job 999999 (404)\n")
+
+
+def test_clients_are_made_shown_and_removed(engine):
+    added = engine.data("client", "add", "zoo")
+    assert added.returncode == 0
+    assert added.stdout.startswith("client zoo added\napi-key: ")  # acme was first, and is admin
+    headers = {"client": "zoo", "api-key": added.stdout.split()[-1]}
+    assert httpx.get(f"{engine.url}/health", headers=headers, trust_env=False).status_code == 200
+
+    again = engine.data("client", "add", "zoo")
+    assert (again.returncode, again.stderr) == (1, "Error: there is a client zoo already\n")
+
+    secret = "whsec_c2VjcmV0LXNlY3JldA=="
+    changes = [f"callback.secret={secret}", "callback.headers.X-Pass=12345678", "storage=local"]
+    done = engine.data("client", "set", "zoo", *changes, "roots.output_root=/vod", "odd.n=3")
+    assert done.returncode == 0
+    assert secret not in done.stdout
+    assert "12345678" not in done.stdout
+
+    listed = json.loads(engine.data("client", "list", "--json").stdout)
+    assert [(c["name"], c["admin"]) for c in listed] == [("acme", True), ("zoo", False)]
+    options = listed[1]["options"]
+    assert options["roots"] == {"output_root": "/vod"}
+    assert (options["storage"], options["odd"]) == ("local", {"n": 3})
+    assert options["callback"]["headers"] == {"X-Pass": "********"}
+
+    broken = engine.data("client", "set", "zoo", "callback.secret=whsec_!")
+    assert (broken.returncode, broken.stderr.count("\n")) == (1, 1)
+
+    assert engine.data("client", "remove", "zoo").returncode == 0
+    assert httpx.get(f"{engine.url}/health", headers=headers, trust_env=False).status_code == 401
+    assert engine.data("client", "remove", "zoo").stderr == "Error: there is no client zoo\n"
+
+
+def test_the_database_is_upgraded_beside_a_running_engine(engine):
+    done = engine.data("db", "upgrade")
+    assert (done.returncode, done.stdout) == (0, "The database is up to date.\n")
+
+
+def test_workflows_are_listed_and_shown():
+    runner = CliRunner()
+    listed = json.loads(runner.invoke(commands, ["workflows", "list", "--json"]).output)
+    assert {"noop", "vodstream", "drmswitch"} <= {workflow["name"] for workflow in listed}
+    shown = runner.invoke(commands, ["workflows", "show", "drmswitch"]).output
+    assert "rename_manifests" in shown
+    assert "required" in shown
+    assert runner.invoke(commands, ["workflows", "show", "nope"]).exit_code == 1
+
+
+def test_workflow_files_are_checked(tmp_path):
+    runner = CliRunner()
+    good = runner.invoke(commands, ["workflows", "check"])
+    assert (good.exit_code, good.output.endswith("no problem\n")) == (0, True)
+
+    file = tmp_path / "common" / "broken.yaml"
+    file.parent.mkdir()
+    empty = runner.invoke(commands, ["workflows", "check", str(tmp_path)])
+    assert (empty.exit_code, "common/*.yaml" in empty.stderr) == (1, True)
+    file.write_text(BROKEN)
+    bad = runner.invoke(commands, ["workflows", "check", str(tmp_path)])
+    assert bad.exit_code == 1
+    assert bad.stderr.startswith(f"{file}:4: there is no action 'core.nop'")
+    as_json = runner.invoke(commands, ["workflows", "check", "--json", str(tmp_path)])
+    assert json.loads(as_json.stdout)[0]["line"] == 4
+
+
+def test_a_second_instance_serves_drains_and_ends(engine):
+    given = {"config": engine.folder / "te.toml", "data_dir": engine.folder / "var"}
+    with serving(log=engine.folder / "second.log", **given) as (process, url):
+        body = json.dumps({"job": {"workflow": "noop"}, "parameters": {}})
+        access = ["--url", url, "--client", "acme", "--api-key", KEY]
+        done = taskengine("submit", "-", "--watch", *access, stdin=body)
+        assert done.returncode == 0
+        taken = taskengine("serve", "--bind", url.removeprefix("http://"), **given)
+        assert taken.returncode == 1
+        assert "Error: cannot listen on 127.0.0.1:" in taken.stderr.splitlines()[-1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert httpx.get(engine.url, trust_env=False).status_code == 200
