@@ -19,7 +19,6 @@ from taskengine.actors.roster import Roster
 from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
 from taskengine.model import Callback, Delivery, Lane
-from taskengine.outbound import AddressRefused
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -107,7 +106,7 @@ class Courier:
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
-        except (httpx.HTTPError, AddressRefused, trio.TooSlowError, ValueError) as failure:
+        except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"[:500]
         now = self.now()
         if status is not None and 200 <= status < 300:

@@ -11,6 +11,7 @@ from taskengine.messages import Finish, Note
 from taskengine.model import Began, Fence, Json, Progressed, Severity, Written
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
+from taskengine.texts import clean_text
 
 LINE_LIMIT = 16_384  # characters
 PROGRESS_PAUSE = 0.5  # seconds between two reports
@@ -46,7 +47,7 @@ class Reporter:
             text = text.replace(secret, "*" * 8)
         if len(text) > LINE_LIMIT:
             text = text[:LINE_LIMIT] + " …"
-        return text.replace("\0", "�").encode("utf-8", "replace").decode()
+        return clean_text(text)
 
 
 def secret_values(value: Json, names: frozenset[str], *, secret: bool = False) -> Iterator[str]:

@@ -6,10 +6,10 @@ from quart import request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from taskengine.api.documents import clean_text
 from taskengine.api.services import Services
 from taskengine.keys import hash_key, new_key, verify
 from taskengine.model import BadInput, Client, Json, JsonObject
+from taskengine.texts import clean_text
 
 KEY_HEADERS = ("api-key", "x-api-key", "x-auth-key")
 NOBODY = hash_key(new_key())  # verified for unknown clients, so that they take the same time

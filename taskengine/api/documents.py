@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from math import isfinite
 from typing import NoReturn
@@ -12,11 +11,11 @@ from quart import request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from taskengine.model import BadInput, Json, JsonObject
+from taskengine.texts import clean_text
 
 MAX_BODY = 1024 * 1024  # bytes
 MAX_DEPTH = 64
 LARGEST = 2**63
-_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 _TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
 
 
@@ -58,11 +57,6 @@ def parse(raw: bytes) -> Document:
     document = Document({})
     document.value = _kept(value, 1, document)
     return document
-
-
-def clean_text(text: str) -> str:
-    """NUL and lone surrogates have no place in a database."""
-    return _UNKEEPABLE.sub("\ufffd", text)
 
 
 class _TooLarge(str):

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 from quart import request
 
-from taskengine.api.documents import clean_text
 from taskengine.model import JsonObject
 from taskengine.schemas import masked
+from taskengine.texts import clean_text
 
 FIRST = (
     "x-auth-key",

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 
 from quart import request
 
-from taskengine.api.documents import clean_text
 from taskengine.model import BadInput
+from taskengine.texts import clean_text
 from taskengine.times import parse_time
 
 FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
