@@ -40,6 +40,7 @@ from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
+from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
 
@@ -120,6 +121,13 @@ async def open_store(
         await wait_and_upgrade(url, patience)
         async with open_postgres(url, connections=CONNECTIONS) as store:
             yield store
+
+
+@asynccontextmanager
+async def store_alone(configuration: Configuration, patience: float) -> AsyncIterator[Store]:
+    """The store for a command, without an engine."""
+    async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
+        yield store
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ SYSTEM = ""  # the scope above all clients
 
 # Seconds before each retry of a callback, for a job and URL together (A26); then the lane is dead.
 CALLBACK_PAUSES = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
+LONGEST_RETRY = 86_400.0  # seconds before the retry of a task
 MAX_RESCUES = 5
 
 
@@ -60,9 +62,10 @@ NUMBERS = {
 
 
 def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:
-    """Settings from the stored texts; a client without `max_jobs` is bounded by the system's."""
+    """Settings from the stored texts. What a client has not set does not bound it: the system's
+    `max_jobs` and `priority_threshold` hold alone."""
     known: dict[str, Any] = {name: int(values[name]) for name in NUMBERS if name in values}
-    bound: dict[str, Any] = {"max_jobs": None} if client else {}
+    bound: dict[str, Any] = {"max_jobs": None, "priority_threshold": 10} if client else {}
     return Settings(**{**bound, **known})
 
 
@@ -71,9 +74,12 @@ def check_setting(name: str, value: object) -> str:
     text = str(value).strip()
     if name in NUMBERS:
         low, high = NUMBERS[name]
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
     return text
+
+
+UNBOUND = settings_of({}, client=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +116,31 @@ def choose(
         total[band] += number
     chosen = []
     for candidate in sorted(candidates, key=lambda one: one.rank):
-        limits = clients.get(candidate.client, Settings(max_jobs=None))
+        limits = clients.get(candidate.client, UNBOUND)
         band = Band(min(system.band(candidate.priority), limits.band(candidate.priority)))
         if _leaves_room(system, total, band) and _leaves_room(limits, _of(own, candidate), band):
             total[band] += 1
             own[candidate.client, band] += 1
             chosen.append((candidate, band))
     return chosen
+
+
+def room_of(
+    names: Iterable[str],
+    running: Mapping[tuple[str, Band], int],
+    system: Settings,
+    clients: Mapping[str, Settings],
+) -> dict[str, int]:
+    """How many more jobs of each client the caps let start, the bands aside."""
+    own: Counter[str] = Counter()
+    for (client, _), number in running.items():
+        own[client] += number
+    left = _room(system, own.total())
+    return {name: min(left, _room(clients.get(name, UNBOUND), own[name])) for name in names}
+
+
+def _room(limits: Settings, running: int) -> int:
+    return NUMBERS["max_jobs"][1] if limits.max_jobs is None else max(0, limits.max_jobs - running)
 
 
 def _of(own: Counter[tuple[str, Band]], candidate: Candidate) -> Counter[Band]:
@@ -153,7 +177,11 @@ def _is_date(value: object) -> TypeGuard[str]:
 
 def retry_at(now: datetime, delay: float, backoff: float, failures: int) -> datetime:
     """When an attempt that failed for the `failures`-th time is tried again; delay in seconds."""
-    return now + timedelta(seconds=min(delay * backoff ** (failures - 1), 86_400))
+    try:
+        pause = min(delay * backoff ** (failures - 1), LONGEST_RETRY)
+    except OverflowError:
+        pause = LONGEST_RETRY
+    return now + timedelta(seconds=pause)
 
 
 def callback_retry_at(now: datetime, failures: int, random: Random) -> datetime | None:

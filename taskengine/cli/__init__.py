@@ -13,7 +13,8 @@ from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
 from taskengine.cli.failures import told
-from taskengine.cli.jobs import jobs, logs, submit
+from taskengine.cli.jobs import jobs, submit
+from taskengine.cli.logs import logs
 from taskengine.cli.serving import serve
 from taskengine.cli.workflows import workflows
 
@@ -31,7 +32,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-def commands() -> None:
+def main() -> None:
     """A REST job engine for video-on-demand workflows.
 
     Exit codes: 0 done, 1 failed, 2 called or configured wrongly.
@@ -47,9 +48,9 @@ def version() -> None:
 
 
 for command in (serve, demo, client, db, workflows, submit, jobs, logs, version):
-    commands.add_command(command)
+    main.add_command(command)
 
 
 def run() -> None:
     """The entry point."""
-    commands(prog_name="taskengine")
+    main(prog_name="taskengine")

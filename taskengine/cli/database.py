@@ -27,11 +27,10 @@ def in_store(
 ) -> T:
     """Do some work in the store; an embedded server is shared, or started for the while."""
     import trio
-    import trio_asyncio
 
     from taskengine.cli.failures import Misused
     from taskengine.configuration import read_configuration
-    from taskengine.main import open_store
+    from taskengine.main import store_alone
     from taskengine.model import BadInput
 
     try:
@@ -40,7 +39,7 @@ def in_store(
         raise Misused(str(error)) from None
 
     async def main() -> T:
-        async with trio_asyncio.open_loop(), open_store(configuration, PATIENCE) as store:
+        async with store_alone(configuration, PATIENCE) as store:
             return await work(store)
 
     return trio.run(main)

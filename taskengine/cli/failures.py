@@ -29,6 +29,8 @@ def told(error: BaseException) -> BaseException:
     """What to raise in its place."""
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return error
+    if isinstance(error, BrokenPipeError):  # the reader has gone, as with `head`: click's matter
+        return error
     found = list(members(error))
     if any(isinstance(member, KeyboardInterrupt) for member in found):
         return click.Abort()

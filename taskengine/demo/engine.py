@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,51 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
-import trio_asyncio
 
-from taskengine.configuration import PREFIX, read_configuration
+from taskengine.configuration import read_configuration
+from taskengine.demo.place import Place, settle
 from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.keys import hash_key, new_key
-from taskengine.main import open_store
+from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
 from taskengine.runtime.process import guarded
 
 CLIENT = "demo"
-ADDRESS, PORT = "127.0.0.1", 8080
 READY = "Task Engine listens on "
 START_SECONDS = 120.0  # a first start makes the database
 LOG_LINES = 5
 
-# All that the environment or a file of settings might have changed.
-SETTINGS = """# Written by `taskengine demo`.
-data_dir = '{data_dir}'
-bind = '{bind}'
-drain = 3
-outbound_allow = ["127.0.0.0/8"]
-"""
-
 
 class EngineFailed(TaskEngineError):
     """The engine of the demonstration did not start, or did not go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where everything of the demonstration is."""
-
-    data: Path
-
-    @property
-    def log(self) -> Path:
-        return self.data / "serve.log"
-
-    @property
-    def input(self) -> Path:
-        return self.data / "input"
-
-    @property
-    def output(self) -> Path:
-        return self.data / "output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +45,7 @@ async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
     with lock_now(place.data / "demo.lock", EXCLUSIVE) as held:
         if not held:
             raise EngineFailed(f"another demonstration uses {place.data}")
-        _settle(place)
+        settle(place)
         async with _serving(place) as engine:
             yield engine
 
@@ -89,31 +60,9 @@ async def _serving(place: Place) -> AsyncIterator[RunningEngine]:
         nursery.cancel_scope.cancel()
 
 
-def _settle(place: Place) -> None:
-    """Make the settings those of the demonstration, for this process and its children."""
-    if "'" in str(place.data) or not str(place.data).isprintable():
-        raise EngineFailed(f"{place.data}: expected a folder without quotes in its name")
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]
-    port = PORT if _is_free(PORT) else 0
-    file = place.data / "taskengine.toml"
-    file.write_text(SETTINGS.format(data_dir=place.data, bind=f"{ADDRESS}:{port}"))
-    os.environ[PREFIX + "CONFIG"] = str(file)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((ADDRESS, port))
-        except OSError:
-            return False
-    return True
-
-
 async def _make_client(engine: RunningEngine) -> None:
     """With a new key each time; callbacks to it are signed."""
-    async with trio_asyncio.open_loop(), open_store(read_configuration()) as store:
+    async with store_alone(read_configuration(), START_SECONDS) as store:
         options = {"callback": {"secret": engine.secret}}
         client = Client(engine.client, hash_key(engine.api_key), admin=True, options=options)
         await store.put_client(client)

@@ -19,18 +19,21 @@ from taskengine.storage.local import LocalStorage
 
 SLACK: Final = 0.5  # seconds; frames and priming samples
 _PLAYLIST: Final = re.compile(r'TYPE=AUDIO.*URI="([^"]+)"|^([^#\s].*\.m3u8)$', re.MULTILINE)
+_LENGTH: Final = re.compile(r"^#EXTINF:([\d.]+)", re.MULTILINE)
 _MAP: Final = re.compile(r'#EXT-X-MAP:URI="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of playing a track. `seconds` None: it does not play."""
+    """What came of playing something. `seconds` None: it does not play."""
 
     name: str
     seconds: float | None
+    promised: float  # seconds, by its manifest
 
-    def lasts(self, duration: float) -> bool:
-        return self.seconds is not None and abs(self.seconds - duration) <= SLACK
+    @property
+    def whole(self) -> bool:
+        return self.seconds is not None and abs(self.seconds - self.promised) <= SLACK
 
 
 def active_master(folder: Path, content_id: str, tag: str) -> Path:
@@ -46,7 +49,7 @@ async def play_hls(bench: Bench, master: Path) -> list[Played]:
     """Each rendition of a clear HLS, as a player loads it."""
     options = ("-allowed_extensions", "ALL", "-protocol_whitelist", "file,crypto")
     return [
-        Played(playlist.name, await decoded(bench, playlist, options))
+        Played(playlist.name, await decoded(bench, playlist, options), _promised(playlist))
         for playlist in _renditions(master)
     ]
 
@@ -54,8 +57,11 @@ async def play_hls(bench: Bench, master: Path) -> list[Played]:
 async def play_files(bench: Bench, master: Path, key: str | None) -> list[Played]:
     """The media of each rendition, with a content key or without."""
     options = () if key is None else ("-decryption_key", key)
-    media = [master.parent / _media_of(playlist) for playlist in _renditions(master)]
-    return [Played(path.name, await decoded(bench, path, options)) for path in media]
+    return [
+        Played(media.name, await decoded(bench, media, options), _promised(playlist))
+        for playlist in _renditions(master)
+        for media in [master.parent / _media_of(playlist)]
+    ]
 
 
 async def content_key(data: Path, root: Path, folder: str, content_id: str) -> str:
@@ -82,6 +88,10 @@ async def decoded(bench: Bench, path: Path, options: Sequence[str] = ()) -> floa
 def _renditions(master: Path) -> list[Path]:
     names = _PLAYLIST.findall(master.read_text())
     return [master.parent / name for name in dict.fromkeys(a or b for a, b in names)]
+
+
+def _promised(playlist: Path) -> float:
+    return sum(map(float, _LENGTH.findall(playlist.read_text())))
 
 
 def _media_of(playlist: Path) -> str:

@@ -28,13 +28,13 @@ def print_heading(console: Console, text: str) -> None:
 
 
 def print_played(
-    console: Console, title: str, played: Sequence[Played], duration: float | None
+    console: Console, title: str, played: Sequence[Played], *, locked_out: bool = False
 ) -> None:
-    """`duration` None: nothing of it should play."""
+    """`locked_out`: nothing of it should play."""
     print_heading(console, title)
     width = max((len(track.name) for track in played), default=0)
     for track in played:
-        good = track.lasts(duration) if duration is not None else track.seconds is None
+        good = track.seconds is None if locked_out else track.whole
         told = "does not play" if track.seconds is None else f"{track.seconds:.2f} s"
         mark = "ok " if good else "BAD"
         console.print(f"  {mark} {track.name:<{width}}  {told}", soft_wrap=True)

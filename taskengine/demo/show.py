@@ -12,8 +12,9 @@ from pathlib import Path
 import trio
 from rich.console import Console
 
-from taskengine.demo.engine import Place, running_engine
+from taskengine.demo.engine import running_engine
 from taskengine.demo.film import place_film
+from taskengine.demo.place import Place
 from taskengine.demo.receiver import running_receiver
 from taskengine.demo.report import print_end, print_start
 from taskengine.demo.story import DemoFailed, Story

@@ -40,9 +40,12 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.InvalidCachedStatementError,
 )
-COLLIDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+COLLIDED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
+)
 REFUSED = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -73,10 +76,10 @@ class Pool:
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
         async def attempt() -> T:
-            connection = self._idle.pop() if self._idle else await self.connect()
+            connection = self._waiting() or await self.connect()
             try:
                 result = await _run(connection, transaction, single)
-            except COLLIDED + REFUSED:
+            except (*COLLIDED, *REFUSED, BadInput, Dismissed):
                 await connection.execute("rollback")
                 self._keep(connection)
                 raise
@@ -95,6 +98,14 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except AWAY as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _waiting(self) -> Connection | None:
+        """An idle connection that the server has not closed meanwhile."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
 
     def _keep(self, connection: Connection) -> None:
         if not connection.is_closed():

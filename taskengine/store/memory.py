@@ -28,8 +28,6 @@ from taskengine.store import JobFilter, Totals
 from taskengine.store.memory_rows import JobRow, LaneRow, check_data
 from taskengine.store.memory_work import Work
 
-ORDERS = {"queue_state": "state"}  # keys of a list row that are named otherwise here
-
 
 class MemoryStore(Work):
     """See taskengine.store.Store."""
@@ -119,9 +117,7 @@ class MemoryStore(Work):
     async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
         await trio.lowlevel.checkpoint()
         found = [row.job for row in self._jobs.values() if _matches(row.job, wanted)]
-        found.sort(
-            key=lambda job: (getattr(job, ORDERS.get(wanted.order_by, wanted.order_by)), job.id)
-        )
+        found.sort(key=lambda job: (getattr(job, wanted.order_by), job.id))
         return found[: wanted.limit] if wanted.ascending else found[::-1][: wanted.limit]
 
     async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:

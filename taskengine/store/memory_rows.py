@@ -26,8 +26,6 @@ from taskengine.model import (
 from taskengine.policy import Band
 from taskengine.store import Dismissed
 
-SMALLEST, LARGEST = -(2**31), 2**31 - 1  # of the database's integers
-
 
 @dataclass(slots=True)
 class JobRow:
@@ -125,14 +123,14 @@ class Rows:
 def check_data(one: Submission) -> None:
     """Raises BadInput for what a database refuses, so that both stores answer alike."""
     lines = [text for _, *texts in one.lines for text in texts]
-    values = [one.client, one.workflow, one.content_id, one.semaphore_url, *one.urls, *lines]
+    names = [one.client, one.workflow, one.content_id, one.semaphore_url]
+    texts = "".join(text for text in [*names, *one.urls, *lines] if text)
     documents = [one.submitted, one.parameters, one.facts]
     try:
-        text = json.dumps([values, documents], ensure_ascii=False, allow_nan=False)
-        text.encode()
+        (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the database refuses the data: {error}") from error
-    if "\\u0000" in text.replace("\\\\", ""):
+    if "\0" in texts:
         raise BadInput("the database refuses the data: a character NUL")
-    if not (-(2**15) <= one.priority < 2**15 and SMALLEST <= one.position <= LARGEST):
+    if not (-(2**15) <= one.priority < 2**15 and -(2**31) <= one.position < 2**31):
         raise BadInput("the database refuses the data: a number out of range")

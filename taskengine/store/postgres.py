@@ -7,7 +7,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain, count
@@ -67,12 +67,17 @@ class PostgresStore:
 
     pool: Pool
     is_patient: bool = False
-    writer: int = 0  # whose counters its changes go to; 0 before it has joined
+    _joined: list[int] = field(default_factory=list)  # as which instances; twins share it
 
     @property
     def patient(self) -> PostgresStore:
-        """A twin for actors, on the same connections."""
-        return PostgresStore(self.pool, is_patient=True)
+        """A twin for actors, on the same connections and of the same instance."""
+        return PostgresStore(self.pool, True, self._joined)
+
+    @property
+    def writer(self) -> int:
+        """Whose counters its changes go to; 0 before it has joined."""
+        return self._joined[-1] if self._joined else 0
 
     async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """The one place where transactions run and outages are waited out."""
@@ -109,7 +114,7 @@ class PostgresStore:
 
     async def join(self, name: str, now: datetime) -> int:
         [row] = await self._fetch("join_instance", name, now)
-        self.writer = row["id"]
+        self._joined.append(row["id"])
         return self.writer
 
     async def leave(self, instance: int, now: datetime) -> None:
@@ -202,7 +207,7 @@ class PostgresStore:
             tally = Tally()
             for row in rows:
                 tally.moved(row["client"], JobState.SCHEDULED, JobState.QUEUED)
-            next_due = await connection.fetchval(SQL["next_due"], now)
+            next_due = await connection.fetchval(SQL["next_due"])
             await tally.write(connection, self.writer)
             return len(rows), next_due
 

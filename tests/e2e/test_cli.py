@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from taskengine.cli import commands, database
+from taskengine.cli import database, main
 from taskengine.cli.settings import settings
 from tests.e2e.running import processes_of, serving, taskengine, until
 
@@ -49,7 +49,7 @@ class Engine:
     def data(self, *arguments):
         """A command that goes to the database, run in this process, which is quicker."""
         variables = {f"TASKENGINE_{name.upper()}": str(v) for name, v in self.settings.items()}
-        return CliRunner(env=variables).invoke(commands, arguments)
+        return CliRunner(env=variables).invoke(main, arguments)
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +99,13 @@ def test_help_imports_little():
     ],
 )
 def test_every_command_has_help(command):
-    result = CliRunner().invoke(commands, [*command.split(), "--help"])
+    result = CliRunner().invoke(main, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert f"{command} " in result.output
 
 
 def test_every_setting_is_an_option_of_serve():
-    output = CliRunner().invoke(commands, ["serve", "--help"], terminal_width=300).output
+    output = CliRunner().invoke(main, ["serve", "--help"], terminal_width=300).output
     names = ["-".join(path).replace("_", "-") for path in settings()]
     assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
     for name in names:
@@ -131,7 +131,7 @@ def test_every_setting_is_an_option_of_serve():
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments, code, told):
-    result = CliRunner().invoke(commands, arguments.split())
+    result = CliRunner().invoke(main, arguments.split())
     assert result.exit_code == code
     assert told in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
@@ -140,7 +140,7 @@ def test_mistakes_are_told_in_a_line(arguments, code, told):
 def test_a_database_that_is_away_is_told(monkeypatch):
     monkeypatch.setattr(database, "PATIENCE", 0.0)
     away = "postgresql://127.0.0.1:1/x"
-    result = CliRunner().invoke(commands, ["client", "list", "--database-url", away])
+    result = CliRunner().invoke(main, ["client", "list", "--database-url", away])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: ConnectionRefusedError")
 
@@ -237,28 +237,28 @@ def test_the_database_is_upgraded_beside_a_running_engine(engine):
 
 def test_workflows_are_listed_and_shown():
     runner = CliRunner()
-    listed = json.loads(runner.invoke(commands, ["workflows", "list", "--json"]).output)
+    listed = json.loads(runner.invoke(main, ["workflows", "list", "--json"]).output)
     assert {"noop", "vodstream", "drmswitch"} <= {workflow["name"] for workflow in listed}
-    shown = runner.invoke(commands, ["workflows", "show", "drmswitch"]).output
+    shown = runner.invoke(main, ["workflows", "show", "drmswitch"]).output
     assert "rename_manifests" in shown
     assert "required" in shown
-    assert runner.invoke(commands, ["workflows", "show", "nope"]).exit_code == 1
+    assert runner.invoke(main, ["workflows", "show", "nope"]).exit_code == 1
 
 
 def test_workflow_files_are_checked(tmp_path):
     runner = CliRunner()
-    good = runner.invoke(commands, ["workflows", "check"])
+    good = runner.invoke(main, ["workflows", "check"])
     assert (good.exit_code, good.output.endswith("no problem\n")) == (0, True)
 
     file = tmp_path / "common" / "broken.yaml"
     file.parent.mkdir()
-    empty = runner.invoke(commands, ["workflows", "check", str(tmp_path)])
+    empty = runner.invoke(main, ["workflows", "check", str(tmp_path)])
     assert (empty.exit_code, "common/*.yaml" in empty.stderr) == (1, True)
     file.write_text(BROKEN)
-    bad = runner.invoke(commands, ["workflows", "check", str(tmp_path)])
+    bad = runner.invoke(main, ["workflows", "check", str(tmp_path)])
     assert bad.exit_code == 1
     assert bad.stderr.startswith(f"{file}:4: there is no action 'core.nop'")
-    as_json = runner.invoke(commands, ["workflows", "check", "--json", str(tmp_path)])
+    as_json = runner.invoke(main, ["workflows", "check", "--json", str(tmp_path)])
     assert json.loads(as_json.stdout)[0]["line"] == 4
 
 

@@ -15,18 +15,30 @@ from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as w (id, last_numbe
 where l.id = w.id
 
 -- name: claim_lanes
+-- A few for each host, so that a receiver that hangs takes no more of the deliverers.
 with due as materialized (
-    select l.id from lanes l
-    where l.due_at is not null and l.holder is null and not l.dead and l.due_at <= $4
-      and l.host <> all($3::text[])
-    order by l.due_at, l.id
+    select id, host, due_at from lanes
+    where due_at is not null and holder is null and not dead and due_at <= $4
+      and host <> all($3::text[])
+    order by due_at, id
+    limit 1000
+), few as materialized (
+    select id from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
+                    from due) as numbered
+    where n <= $5
+    order by due_at, id
     limit $2
-    for no key update skip locked
+), locked as materialized (
+    select l.id from few join lanes l on l.id = few.id
+    where l.holder is null and not l.dead and l.due_at <= $4
+    for no key update of l skip locked
+), taken as (
+    update lanes l set holder = $1
+    from locked
+    where l.id = locked.id
+    returning l.id, l.job_id, l.url, l.failures, l.due_at
 )
-update lanes l set holder = $1
-from due
-where l.id = due.id
-returning l.id, l.job_id, l.url, l.failures
+select * from taken order by due_at, id
 
 -- name: next_lane
 select min(due_at) as due from lanes

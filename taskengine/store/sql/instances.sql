@@ -20,6 +20,10 @@ select id, beat from instances
 -- name: lock_instance
 select beat from instances where id = $1 for update
 
+-- name: lock_presence
+-- Instances come before tasks and lanes in the order of locks.
+select 1 from instances where id = $1 for key share
+
 -- name: held_of_instance
 select id, job_id from tasks where holder = $1 order by id
 

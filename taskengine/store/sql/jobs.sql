@@ -70,11 +70,18 @@ select id from jobs
 where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
 
 -- name: queue_due
-update jobs set state = 0, updated_at = $1
-where id in (select id from jobs
-             where state = 5 and semaphore_url is null and run_at <= $1
-             order by run_at, id limit 500 for update skip locked)
-returning client
+with due as materialized (
+    select id from jobs
+    where state = 5 and semaphore_url is null and run_at <= $1
+    order by run_at, id
+    limit 500
+    for no key update skip locked
+)
+update jobs j set state = 0, updated_at = $1
+from due
+where j.id = due.id
+returning j.client
 
 -- name: next_due
-select min(run_at) as due from jobs where state = 5 and semaphore_url is null and run_at > $1
+-- It may be past: not all fitted into one batch.
+select min(run_at) as due from jobs where state = 5 and semaphore_url is null

@@ -1,22 +1,28 @@
 -- name: lane_heads
--- The best of each lane (client, top_of_queue, priority): its cost grows with clients, not jobs.
-select h.id, s.name as client, top.top as top_of_queue, p.priority::smallint as priority,
+-- The best of each lane (client, top_of_queue, priority), as many as the client has room for:
+-- the cost grows with clients, not jobs.
+select h.id, s.client, top.top as top_of_queue, p.priority::smallint as priority,
        h.position, h.created_at, h.digest
-from scopes s
+from unnest($1::text[], $2::integer[]) as s (client, room)
 cross join (values (true), (false)) as top (top)
 cross join generate_series(1, 10) as p (priority)
 cross join lateral (
     select j.id, j.position, j.created_at, j.digest
     from jobs j
-    where j.state = 0 and j.client = s.name and j.top_of_queue = top.top
+    where j.state = 0 and j.client = s.client and j.top_of_queue = top.top
       and j.priority = p.priority
     order by j.position, j.created_at, j.id
-    limit $1
+    limit s.room
 ) as h
-where s.name <> ''
+
+-- name: clients_with_scopes
+select name from scopes where name <> ''
 
 -- name: lock_scopes
 select name from scopes where name = any($1::text[]) order by name for no key update
+
+-- name: still_queued
+select id from jobs where id = any($1::bigint[]) and state = 0
 
 -- name: all_settings
 select scope, name, value from settings
@@ -33,19 +39,20 @@ where j.id = c.id and j.state = 0
 returning j.id, j.client
 
 -- name: write_plan
+-- In the order given, the best job first: among equals the oldest task is claimed first.
 insert into tasks (job_id, number, name, action, queue, needs, priority, state, waits_for, due_at)
 select j.id, p.n - 1, p.task ->> 'name', p.task ->> 'action', p.task ->> 'queue', needs.list,
        j.priority, case when cardinality(needs.list) = 0 then 1 else 0 end,
        cardinality(needs.list), $1
-from jobs j
+from unnest($2::bigint[]) with ordinality as s (id, rank)
+join jobs j on j.id = s.id
 join definitions d on d.digest = j.digest
 cross join lateral jsonb_array_elements(d.plan) with ordinality as p (task, n)
 cross join lateral (
     select coalesce(array_agg(e::smallint), '{}') as list
     from jsonb_array_elements_text(p.task -> 'needs') as e
 ) as needs
-where j.id = any($2::bigint[])
-order by j.id, p.n
+order by s.rank, p.n
 
 -- name: claim
 -- MATERIALIZED: a nested loop may otherwise run the subquery again and take more than its limit.
@@ -55,15 +62,17 @@ with ready as materialized (
     order by t.priority, t.id
     limit $4
     for no key update skip locked
+), taken as (
+    update tasks t
+    set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
+        claimed_at = coalesce(t.claimed_at, $6)
+    from ready
+    where t.id = ready.id
+    returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
+              t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
+              t.claimed_at, t.priority
 )
-update tasks t
-set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
-    claimed_at = coalesce(t.claimed_at, $6)
-from ready
-where t.id = ready.id
-returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-          t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
-          t.claimed_at
+select * from taken order by priority, id
 
 -- name: claimed
 select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
@@ -74,7 +83,8 @@ where t.claim_id = $1 and t.holder = $2
 order by t.priority, t.id
 
 -- name: next_retry
-select min(due_at) as due from tasks where state = 1 and queue = $1 and due_at > $2
+select min(due_at) as due from tasks
+where state = 1 and queue = $1 and action = any($2::text[]) and due_at > $3
 
 -- name: attempts_of
 select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
@@ -99,7 +109,7 @@ order by id
 for no key update
 
 -- name: lock_tasks
-select id, job_id, number, name, state, attempt, failures, rescues, holder
+select id, job_id, number, name, state, attempt, failures, rescues, started_at, holder
 from tasks where id = any($1::bigint[])
 order by id
 for no key update
@@ -136,9 +146,10 @@ select * from unnest($1::bigint[], $2::text[], $3::json[])
 on conflict (job_id, name) do update set result = excluded.result
 
 -- name: cancel_rest
-update tasks set state = 5, ended_at = $2
-where job_id = any($1::bigint[]) and state in (0, 1)
-returning job_id
+update tasks t set state = 5, ended_at = f.at
+from unnest($1::bigint[], $2::timestamptz[]) as f (job_id, at)
+where t.job_id = f.job_id and t.state in (0, 1)
+returning t.job_id
 
 -- name: let_go_on
 -- The siblings of a batch are counted together: each would see the others as working.

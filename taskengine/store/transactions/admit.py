@@ -6,16 +6,36 @@ from collections import Counter, defaultdict
 from datetime import datetime
 
 from taskengine.model import JobState
-from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, settings_of
+from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, room_of, settings_of
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, columns
 
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> int:
-    """See Store.admit."""
-    heads = await connection.fetch(SQL["lane_heads"], limit)
-    candidates = [
+    """See Store.admit. What is read before the lock is a hint: it is read again after it."""
+    heads = await _heads(connection, limit)
+    if not heads:
+        return 0
+    scopes = sorted({SYSTEM, *(one.client for one in heads)})
+    await connection.execute(SQL["lock_scopes"], scopes)
+    rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
+    queued = {row["id"] for row in rows}
+    system, clients = await _limits(connection)
+    running = await _running(connection)
+    candidates = [one for one in heads if one.id in queued]
+    chosen = choose(candidates, running, system, clients)[:limit]
+    return await _start(connection, chosen, now, writer) if chosen else 0
+
+
+async def _heads(connection: Connection, limit: int) -> list[Candidate]:
+    """The heads of the lanes of clients that have room."""
+    system, clients = await _limits(connection)
+    running = await _running(connection)
+    names = [row["name"] for row in await connection.fetch(SQL["clients_with_scopes"])]
+    rooms = room_of(names, running, system, clients)
+    rows = [(name, min(limit, room)) for name, room in rooms.items() if room > 0]
+    return [
         Candidate(
             row["id"],
             row["client"],
@@ -24,23 +44,24 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
             row["position"],
             row["created_at"],
         )
-        for row in heads
+        for row in await connection.fetch(SQL["lane_heads"], *columns(rows, 2))
     ]
-    if not candidates:
-        return 0
-    scopes = sorted({SYSTEM, *(one.client for one in candidates)})
-    await connection.execute(SQL["lock_scopes"], scopes)
-    system, clients = await _limits(connection)
-    running = await _running(connection)
-    chosen = choose(candidates, running, system, clients)[:limit]
-    if not chosen:
-        return 0
-    rows = [(candidate.id, int(band)) for candidate, band in chosen]
-    started = await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
-    await connection.execute(SQL["write_plan"], now, [row["id"] for row in started])
+
+
+async def _start(
+    connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime, writer: int
+) -> int:
+    """Start jobs, locked by id, and write their tasks, the best job's first."""
+    rows = sorted((candidate.id, int(band)) for candidate, band in chosen)
+    started = {
+        row["id"]: row["client"]
+        for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
+    }
+    ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
+    await connection.execute(SQL["write_plan"], now, ranked)
     tally = Tally()
-    for row in started:
-        tally.moved(row["client"], JobState.QUEUED, JobState.STARTED)
+    for client in started.values():
+        tally.moved(client, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
     return len(started)
 

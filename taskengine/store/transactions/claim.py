@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from taskengine.model import Attempt, JsonObject
-from taskengine.store import Claimed
+from taskengine.store import Claimed, Dismissed
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, Row, job_of, task_of
 
@@ -24,6 +24,8 @@ async def claim(
     now: datetime,
 ) -> Claimed:
     """See Store.claim. What the claim id got before, its answer lost, is all that it gets."""
+    if not await connection.fetchval(SQL["lock_presence"], instance):
+        raise Dismissed(instance)
     rows = await connection.fetch(SQL["claimed"], claim_id, instance)
     if not rows:
         rows = await connection.fetch(
@@ -31,7 +33,7 @@ async def claim(
         )
     next_due = None
     if len(rows) < limit:
-        next_due = await connection.fetchval(SQL["next_retry"], queue, now)
+        next_due = await connection.fetchval(SQL["next_retry"], queue, list(actions), now)
     return Claimed(await _attempts(connection, rows), next_due)
 
 

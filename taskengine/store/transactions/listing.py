@@ -73,7 +73,7 @@ def _search(search: str, conditions: list[str], values: list[Any]) -> None:
     pattern = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     values.append(pattern)
     either = f"lower(content_id) like ${len(values)}"
-    if search.isdigit() and len(search) < 19:
+    if search.isascii() and search.isdigit() and search[0] != "0" and len(search) < 19:
         values.append(int(search))
         either = f"({either} or id = ${len(values)})"
     conditions.append(either)

@@ -11,8 +11,9 @@ from typing import Any
 
 from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, task_body, webhook_id
 from taskengine.model import Callback, Delivery, JsonObject, Lane, Severity
+from taskengine.store import Dismissed
 from taskengine.store.connections import Connection
-from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS
+from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS, PER_HOST
 from taskengine.store.transactions.rows import SQL, columns, dumped
 
 __all__ = ["COMPLETE", "END", "FAIL", "START", "Call", "claim_lanes", "deliver", "put_calls"]
@@ -67,7 +68,10 @@ async def claim_lanes(
     connection: Connection, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
 ) -> tuple[list[Lane], datetime | None]:
     """See Store.claim_lanes."""
-    rows = await connection.fetch(SQL["claim_lanes"], instance, limit, list(busy_hosts), now)
+    if not await connection.fetchval(SQL["lock_presence"], instance):
+        raise Dismissed(instance)
+    given = (instance, limit, list(busy_hosts), now, PER_HOST)
+    rows = await connection.fetch(SQL["claim_lanes"], *given)
     next_due = await connection.fetchval(SQL["next_lane"], now)
     if not rows:
         return [], next_due
@@ -126,8 +130,10 @@ async def deliver(connection: Connection, instance: int, deliveries: Sequence[De
     ]
     if lines:
         await connection.execute(SQL["put_lines"], *columns(lines, 6))
-    last = {one.lane_id: one for one in mine}
-    let_go = [_let_go(lanes[lane_id], one) for lane_id, one in sorted(last.items())]
+    tries: dict[int, list[Delivery]] = defaultdict(list)
+    for one in mine:
+        tries[one.lane_id].append(one)
+    let_go = [_let_go(lanes[lane_id], tried) for lane_id, tried in sorted(tries.items())]
     now = max(one.at for one in mine)
     await connection.execute(SQL["let_go_lanes"], *columns(let_go, 4), now)
 
@@ -137,7 +143,12 @@ def _line(lane: Any, task_id: int, at: datetime) -> tuple[Any, ...]:
     return (lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
 
 
-def _let_go(lane: Any, last: Delivery) -> tuple[Any, ...]:
+def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:
+    """A lane after its tries: failures count from the last success."""
+    failures = lane["failures"]
+    for one in tries:
+        failures = 0 if one.delivered else failures + 1
+    last = tries[-1]
     if last.delivered:
         return (lane["id"], 0, False, None)
-    return (lane["id"], lane["failures"] + 1, last.due_at is None, last.due_at)
+    return (lane["id"], failures, last.due_at is None, last.due_at)

@@ -84,7 +84,7 @@ class Batch:
     ended: list[tuple[Any, ...]] = field(default_factory=list)
     results: list[tuple[Any, ...]] = field(default_factory=list)
     gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
-    failed: set[int] = field(default_factory=set)  # jobs that this batch fails
+    failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
 
     def take(self, one: Record) -> bool:
@@ -103,8 +103,9 @@ class Batch:
                 self.progress[task.id] = one.fraction
             case Began():
                 self.begun.append((task.id, one.at))
-                if task.attempt == 1:
+                if task.started_at is None:
                     self._call(job, task, START, one.at)
+                self.tasks[task.id] = replace(task, started_at=one.at)
             case Ended():
                 self.end(job, task, one)
         return True
@@ -127,8 +128,9 @@ class Batch:
             self._call(job, task, COMPLETE, one.at)
         if state is TaskState.FAILED:
             self._call(job, task, FAIL, one.at, one.error or "")
+            if not job.failed:
+                self.failed[job.id] = one.at
             job.failed = True
-            self.failed.add(job.id)
         if state in (TaskState.COMPLETED, TaskState.SKIPPED):
             self.gone.append((job.id, task.number))
 
@@ -178,8 +180,8 @@ class Batch:
         closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
         tally.tasks.update(TaskState(row[1]) for row in self.ended)
         if self.failed:
-            last = max(end.at for end in self.last.values())
-            rows = await connection.fetch(SQL["cancel_rest"], sorted(self.failed), last)
+            failed = columns(sorted(self.failed.items()), 2)
+            rows = await connection.fetch(SQL["cancel_rest"], *failed)
             closed.update(row["job_id"] for row in rows)
         if not closed:
             return {}
@@ -218,4 +220,5 @@ def _task(row: Any) -> Task:
         attempt=row["attempt"],
         failures=row["failures"],
         rescues=row["rescues"],
+        started_at=row["started_at"],
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from taskengine.model import Client, Job, JobState, Severity, Submission, Task, TaskState
+from taskengine.model import BadInput, Client, Job, JobState, Severity, Submission, Task, TaskState
 from taskengine.store.queries import queries
 
 Row = Any  # asyncpg.Record
@@ -14,7 +14,11 @@ SQL = queries()
 
 
 def dumped(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Raises BadInput for what JSON cannot say, as the database would."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the database refuses the data: {error}") from error
 
 
 def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -19,7 +19,7 @@ async def submit(
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
     await _put_definitions(connection, batch)
-    new = {one.request_id: one for one in batch}
+    new = {one.request_id: one for one in reversed(batch)}
     rows = await connection.fetch(
         SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 14)
     )

@@ -1,0 +1,65 @@
+"""`taskengine logs`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from taskengine.cli.output import json_option, plain, print_json
+from taskengine.cli.rest import connection, in_client
+from taskengine.model import JsonObject
+
+if TYPE_CHECKING:
+    from taskengine.client import RestClient
+
+
+@click.command()
+@click.argument("job_id", metavar="ID", type=click.IntRange(1))
+@click.option("--follow", is_flag=True, help="Go on until the job has ended.")
+@click.option("--all", "show_all", is_flag=True, help="Hidden lines too.")
+@json_option
+@connection
+def logs(job_id: int, follow: bool, show_all: bool, as_json: bool, **access: str) -> None:
+    """Print the log of a job. With --follow, --json prints a line for each entry."""
+
+    async def work(rest: RestClient) -> list[JsonObject]:
+        if not follow:
+            return await rest.log(job_id, show_all=show_all)
+        await _follow(rest, job_id, show_all=show_all, as_json=as_json)
+        return []
+
+    found = in_client(work, access)
+    if as_json and not follow:
+        print_json(found)
+    else:
+        for line in found:
+            _print_line(line, as_json=False)
+
+
+async def _follow(rest: RestClient, job_id: int, *, show_all: bool, as_json: bool) -> None:
+    """Print what is new at each look; the last look comes after the job's end."""
+    import trio
+
+    from taskengine.client import ENDED, LOOK
+
+    seen = set[int]()
+    ended = False
+    while not ended:
+        ended = (await rest.job(job_id))["queue_state"] in ENDED
+        for line in await rest.log(job_id, show_all=show_all):
+            if line["id"] not in seen:
+                _print_line(line, as_json=as_json)
+            seen.add(line["id"])
+        if not ended:
+            await trio.sleep(LOOK)
+
+
+def _print_line(line: JsonObject, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(line, ensure_ascii=False))
+        return
+    task = f" task {line['task_id']}" if line["task_id"] else ""
+    about = f"{line['created_at']} {line['severity_description']:<5} {line['progname']}{task}"
+    click.echo(f"{about}: {plain(line['message'])}")

@@ -1,0 +1,124 @@
+-- name: lock_job
+select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
+       updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open,
+       open_tasks, open_edges, lanes, rerun_of, rerun_as
+from jobs where id = $1
+for no key update
+
+-- name: change_job
+update jobs set state = $2, run_at = $3, priority = $4, position = $5, top_of_queue = $6,
+                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10,
+                gate_due_at = null, gate_failures = 0
+where id = $1
+
+-- name: reorder_tasks
+update tasks set priority = $2 where job_id = $1 and state in (0, 1)
+
+-- name: hold_tasks
+-- A task that waits for nothing is held: it is queued when its job is admitted again.
+update tasks set state = 0 where job_id = $1 and state = 1
+
+-- name: free_slot
+update jobs set band = null where id = $1
+
+-- name: add_edges
+insert into edges (parent, child, kind)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[])
+on conflict do nothing
+
+-- name: lock_parents
+select id from jobs where id = any($1::bigint[]) order by id for share
+
+-- name: states_of
+select id, client, state, failed, rerun_as from jobs where id = any($1::bigint[])
+
+-- name: count_edges
+update jobs j set open_edges = e.n
+from (select child, count(*) as n from edges
+      where child = any($1::bigint[]) and open group by child) as e
+where j.id = e.child
+
+-- name: close_edges
+with closed as (
+    update edges set open = false
+    where parent = any($1::bigint[]) and kind = $2 and open
+    returning child
+)
+update jobs j
+set open_edges = j.open_edges - c.n, updated_at = $3,
+    state = case when j.state <> 3 or j.open_edges > c.n then j.state
+                 when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open) then 5
+                 else 0 end
+from (select child, count(*) as n from closed group by child) as c
+where j.id = c.child
+returning j.id, j.client, j.state, j.open_edges
+
+-- name: cut_edges
+update edges set open = false
+where parent = any($1::bigint[]) and kind = 'completes' and open
+returning parent, child
+
+-- name: break_jobs
+update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2
+where id = any($1::bigint[]) and state in (0, 3, 5, 6)
+returning id
+
+-- name: hand_edges
+update edges set parent = $2 where parent = $1 and kind = 'completes' and open
+
+-- name: copy_edges
+insert into edges (parent, child, kind)
+select parent, $2, kind from edges where child = $1 and open
+on conflict do nothing
+
+-- name: break_for_rerun
+update jobs set state = 4, updated_at = $2, rerun_as = $3 where id = $1
+
+-- name: copy_job
+insert into jobs (request_id, client, workflow, state, priority, position, top_of_queue, persist,
+                  lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest, rerun_of)
+select $2, client, workflow, $3, priority, position, top_of_queue, persist,
+       lanes, $4, $4, greatest(run_at, $4), content_id, semaphore_url, digest, id
+from jobs where id = $1
+returning id
+
+-- name: copy_job_data
+insert into job_data (job_id, submitted, parameters, facts)
+select $2, submitted, parameters, facts from job_data where job_id = $1
+
+-- name: copy_lanes
+insert into lanes (job_id, ordinal, url, host)
+select $2, ordinal, url, host from lanes where job_id = $1
+
+-- name: parents_of
+select child, parent from edges where child = any($1::bigint[]) and kind = 'completes'
+order by child, parent
+
+-- name: claim_gates
+with due as materialized (
+    select id from jobs
+    where state = 5 and semaphore_url is not null and not gate_open and run_at <= $1
+      and coalesce(gate_due_at, run_at) <= $1
+    order by coalesce(gate_due_at, run_at), id
+    limit $3
+    for no key update skip locked
+)
+update jobs j set gate_due_at = $2
+from due
+where j.id = due.id
+returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer
+
+-- name: next_gate
+select min(greatest(coalesce(gate_due_at, run_at), run_at)) as due from jobs
+where state = 5 and semaphore_url is not null and not gate_open
+  and coalesce(gate_due_at, run_at) > $1
+
+-- name: open_gate
+update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4
+where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
+returning client
+
+-- name: keep_gate
+update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $4
+where id = $1 and semaphore_url = $2 and state = 5
+returning client
