@@ -122,3 +122,13 @@ returning client
 update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $4
 where id = $1 and semaphore_url = $2 and state = 5
 returning client
+
+-- name: open_tasks_of
+select open_tasks from jobs where id = $1
+
+-- name: place_job
+update jobs set state = case when open_edges > 0 then 3
+                             when run_at > $2 or (semaphore_url is not null and not gate_open) then 5
+                             else 0 end
+where id = $1
+returning state

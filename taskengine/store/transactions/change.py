@@ -1,0 +1,168 @@
+"""Updates and reruns of jobs (decisions A19, A20)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from taskengine.callbacks import job_body
+from taskengine.changes import OVER, changed
+from taskengine.model import BadInput, Job, JobState, NotFound, Severity
+from taskengine.store import Changed
+from taskengine.store.connections import Connection
+from taskengine.store.ending import STOPPED
+from taskengine.store.transactions.conclude import load_details
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.edges import COMPLETES, ENDS, break_children
+from taskengine.store.transactions.outbox import END, Call, put_calls
+from taskengine.store.transactions.rows import SQL, Line, columns, job_of
+
+Lines = Sequence[tuple[Severity, str, str]]
+
+
+async def change(
+    connection: Connection,
+    job_id: int,
+    changes: Mapping[str, object],
+    lines: Lines,
+    now: datetime,
+    writer: int,
+) -> Changed:
+    """See Store.change."""
+    row = await _lock(connection, job_id)
+    before = job_of(row)
+    after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
+    tally = Tally()
+    calls: list[Call] = []
+    written = _lines(job_id, lines, now)
+    await _write(connection, after)
+    if after.state is not before.state:
+        tally.jobs[before.client, int(before.state), before.failed] -= 1
+        tally.jobs[after.client, int(after.state), after.failed] += 1
+    if after.state is JobState.BROKEN:
+        written += await _stop(connection, row, after, now, calls, tally)
+        written += await break_children(connection, [job_id], now, tally, calls)
+    elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
+        await connection.execute(SQL["hold_tasks"], job_id)
+        await connection.execute(SQL["free_slot"], job_id)
+    if after.priority != before.priority:
+        await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
+    await _finish(connection, written, calls, tally, writer)
+    return Changed(after, called=bool(calls))
+
+
+async def rerun(
+    connection: Connection, job_id: int, lines: Lines, now: datetime, writer: int
+) -> int:
+    """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
+    row = await _lock(connection, job_id)
+    job = job_of(row)
+    if row["rerun_as"] is not None:
+        again: int = row["rerun_as"]
+        return again
+    if job.digest is None:
+        raise BadInput("the job was refused: there is nothing to run again")
+    if job.state is JobState.BROKEN:
+        raise BadInput("the job is broken: submit it anew")
+    tally = Tally()
+    calls: list[Call] = []
+    written: list[Line] = []
+    after = replace(job, state=JobState.BROKEN)
+    tally.jobs[job.client, int(job.state), job.failed] -= 1
+    tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
+    open_tasks = 0
+    if job.state not in OVER:
+        written += await _stop(connection, row, after, now, calls, tally)
+        [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
+        open_tasks = left["open_tasks"]
+    new = await _copy(connection, job, now, waits=open_tasks > 0)
+    state = await _place(connection, new, now)
+    tally.jobs[job.client, int(state), False] += 1
+    await connection.execute(SQL["break_for_rerun"], job_id, now, new)
+    written += _lines(new, lines, now)
+    await _finish(connection, written, calls, tally, writer)
+    return new
+
+
+async def _lock(connection: Connection, job_id: int) -> Any:
+    row = await connection.fetchrow(SQL["lock_job"], job_id)
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
+
+
+async def _write(connection: Connection, job: Job) -> None:
+    await connection.execute(
+        SQL["change_job"],
+        job.id,
+        int(job.state),
+        job.run_at,
+        job.priority,
+        job.position,
+        job.top_of_queue,
+        job.persist,
+        job.semaphore_url,
+        job.gate_open,
+        job.updated_at,
+    )
+
+
+async def _stop(
+    connection: Connection, row: Any, job: Job, now: datetime, calls: list[Call], tally: Tally
+) -> list[Line]:
+    """Cancel what has not started; what works keeps the slot until its holder reports its end.
+
+    An admitted job has its last words now (A27); one that never started sends none.
+    """
+    cancelled = await connection.fetch(SQL["cancel_rest"], [job.id], [now])
+    number = len(cancelled)
+    if number:
+        await connection.execute(SQL["close_tasks"], [job.id], [number], [False])
+    if row["open_tasks"] == number:
+        await connection.execute(SQL["free_slot"], job.id)
+    [details] = await load_details(connection, [job.id])
+    if details.tasks and row["lanes"]:
+        body = job_body(job, details.submitted.get("custom_data"), STOPPED, {})
+        calls.append(Call(job, details.tasks[-1].id, None, END, now, body=body))
+    last = details.tasks[-1].id if details.tasks else 0
+    return [(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
+
+
+async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool) -> int:
+    """The rerun: the same job, with the edges of the original; it waits for the end of its tasks."""
+    state = int(JobState.QUEUED)
+    new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
+    await connection.execute(SQL["copy_job_data"], job.id, new)
+    await connection.execute(SQL["copy_lanes"], job.id, new)
+    await connection.execute(SQL["copy_edges"], job.id, new)
+    await connection.execute(SQL["hand_edges"], job.id, new)
+    if waits:
+        await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS)], 3))
+    await connection.execute(SQL["count_edges"], [new])
+    return new
+
+
+async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:
+    row = await connection.fetchrow(SQL["place_job"], job_id, now)
+    return JobState(row["state"])
+
+
+def _lines(job_id: int, lines: Lines, now: datetime) -> list[Line]:
+    return [
+        (job_id, 0, int(severity), progname, message, now) for severity, progname, message in lines
+    ]
+
+
+async def _finish(
+    connection: Connection, lines: list[Line], calls: list[Call], tally: Tally, writer: int
+) -> None:
+    if lines:
+        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await put_calls(connection, calls)
+    await tally.write(connection, writer)
+
+
+__all__ = ["COMPLETES", "change", "rerun"]
