@@ -9,12 +9,12 @@ import trio
 from taskengine.demo.receiver import running_receiver
 from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
+from tests.e2e.running import processes_of
 from tests.e2e.serving import (
     KEY,
     ended_job,
     lines_of,
     post_job,
-    processes_with,
     serving,
 )
 
@@ -113,7 +113,7 @@ async def test_package_then_switch_drm_on(tmp_path, film):
     [manifest] = [file for file in asset.glob("*.ism") if "_aes" not in file.name]
     assert re.fullmatch(rf"film-1_drm_{UUID}\.ism", manifest.name)
     assert calls["/first"][-1]["message"] == str(manifest)
-    assert processes_with(str(tmp_path)) == []
+    assert processes_of(tmp_path) == []
 
 
 async def check_the_log(client, job_id, root):
