@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from taskengine.model import BadInput, Job, JobState
 
@@ -29,7 +30,7 @@ def placed(job: Job, *, waits: bool, now: datetime) -> JobState:
     return JobState.SCHEDULED if gated or job.run_at > now else JobState.QUEUED
 
 
-def changed(job: Job, changes: Mapping[str, object], *, waits: bool, now: datetime) -> Job:
+def changed(job: Job, changes: Mapping[str, Any], *, waits: bool, now: datetime) -> Job:
     """The job after an update; `waits` says that it depends on jobs that have not completed.
 
     Raises BadInput for what the job's state does not allow.
@@ -48,11 +49,13 @@ def changed(job: Job, changes: Mapping[str, object], *, waits: bool, now: dateti
 
 
 def _next_state(
-    before: Job, after: Job, changes: Mapping[str, object], *, waits: bool, now: datetime
+    before: Job, after: Job, changes: Mapping[str, Any], *, waits: bool, now: datetime
 ) -> JobState:
     match changes.get("queue_state"):
-        case JobState.PAUSED | JobState.BROKEN as asked:
-            return asked
+        case JobState.PAUSED:
+            return JobState.PAUSED
+        case JobState.BROKEN:
+            return JobState.BROKEN
         case JobState.QUEUED if before.state is JobState.PAUSED:
             return placed(after, waits=waits, now=now)
         case JobState.QUEUED if before.state in (JobState.SCHEDULED, JobState.QUEUED):

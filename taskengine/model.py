@@ -135,6 +135,7 @@ class Submission:
     run_at: datetime | None = None
     semaphore_url: str | None = None
     content_id: str | None = None
+    depends_on: Sequence[int] = ()  # jobs that have to complete first
     refusal: str | None = None
     request_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
@@ -158,6 +159,7 @@ class Job:
     semaphore_url: str | None = None
     persist: bool = False
     digest: str | None = None
+    gate_open: bool = False  # its semaphore_url has answered so once
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,9 @@ class JobDetails:
     parameters: JsonObject
     facts: JsonObject
     tasks: Sequence[Task]
+    depends_on: Sequence[int] = ()
+    rerun_of: int | None = None
+    rerun_as: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between looks without a hint, jittered
 AT_ONCE = 32  # lanes of one courier
-PER_HOST = 2  # of them to one receiver
 TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
@@ -66,12 +65,11 @@ class Courier:
         """Start the lanes that are due; how long to wait, in seconds, until the next look."""
         patience = LOOK * self.random.uniform(0.7, 1.3)
         free = AT_ONCE - self.under_way.total()
-        full = [host for host, number in self.under_way.items() if number >= PER_HOST]
         if free <= 0:
             return patience
         try:
             lanes, next_due = await self.store.claim_lanes(
-                self.roster.instance, free, full, self.now()
+                self.roster.instance, free, list(self.under_way), self.now()
             )
         except Dismissed:
             return patience  # presence joins anew

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from taskengine.model import (
@@ -27,6 +27,7 @@ from taskengine.model import (
     LogLine,
     Record,
     Recorded,
+    Severity,
     Submission,
 )
 
@@ -46,7 +47,7 @@ class Beat:
 @dataclass(frozen=True, slots=True)
 class Claimed:
     attempts: Sequence[Attempt]
-    next_due: datetime | None  # when the earliest retry of the queue falls due
+    next_due: datetime | None  # of the earliest retry, where there were fewer than asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,34 @@ class Totals:
     queued: Mapping[str, int] = field(default_factory=dict)
     tasks_processed: int = 0
     tasks_failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of an update."""
+
+    job: Job
+    called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate to be asked; `answer` is what it said the last time."""
+
+    job_id: int
+    url: str
+    failures: int
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """What a gate said. `due_at` is when it is asked again; None: it is open."""
+
+    gate: Gate
+    answer: str
+    at: datetime
+    due_at: datetime | None
 
 
 class Store(Protocol):
@@ -123,6 +152,26 @@ class Store(Protocol):
         its id. Raises BadInput for the whole batch if the database refuses its data."""
         ...
 
+    async def change(
+        self,
+        job_id: int,
+        changes: Mapping[str, object],
+        lines: Sequence[tuple[Severity, str, str]],
+        now: datetime,
+    ) -> Changed:
+        """Update fields of a job (changes.UPDATABLE); pausing, resuming and breaking too.
+
+        Raises NotFound, and BadInput for what its state does not allow.
+        """
+        ...
+
+    async def rerun(
+        self, job_id: int, lines: Sequence[tuple[Severity, str, str]], now: datetime
+    ) -> int:
+        """Break a job and submit it anew, once; the answer is the new job's id. The new job
+        waits until no task of the original runs any more. Raises NotFound, BadInput."""
+        ...
+
     async def definition(self, digest: str) -> JsonObject | None:
         """The content of a workflow as jobs keep it."""
         ...
@@ -140,6 +189,18 @@ class Store(Protocol):
         ...
 
     async def totals(self) -> Totals: ...
+
+    # Gates
+    async def claim_gates(
+        self, limit: int, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Gate], datetime | None]:
+        """Gates to be asked now, for the caller alone as long as `lease`; and when the next is."""
+        ...
+
+    async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
+        """Write what gates said; jobs that have changed since stay as they are. How many jobs
+        were queued."""
+        ...
 
     # Work
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:

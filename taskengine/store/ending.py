@@ -21,6 +21,7 @@ from taskengine.model import (
 
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
+STOPPED = "the job was stopped"
 PER_HOST = 2  # lanes to one receiver in a claim, so that one that hangs holds up nobody
 
 _FINAL = {
@@ -63,7 +64,7 @@ def failure_of(details: JobDetails) -> str | None:
     failed = [task for task in details.tasks if task.state is TaskState.FAILED]
     if failed:
         return f"'{failed[0].name}' failed: {failed[0].error or 'without a message'}"
-    return "the job was stopped" if details.job.failed else None
+    return STOPPED if details.job.failed else None
 
 
 def final_state(outcome: Outcome) -> TaskState:

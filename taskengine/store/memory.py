@@ -25,11 +25,11 @@ from taskengine.model import (
 )
 from taskengine.policy import initial_state
 from taskengine.store import JobFilter, Totals
+from taskengine.store.memory_changes import Changes
 from taskengine.store.memory_rows import JobRow, LaneRow, check_data
-from taskengine.store.memory_work import Work
 
 
-class MemoryStore(Work):
+class MemoryStore(Changes):
     """See taskengine.store.Store."""
 
     def __init__(self) -> None:
@@ -103,6 +103,8 @@ class MemoryStore(Work):
         for ordinal, url in enumerate(dict.fromkeys(one.urls)):
             lane = LaneRow(self._next("lane"), job.id, ordinal, url)
             self._lanes[lane.id] = lane
+        if one.depends_on and one.definition is not None:
+            self._tie(self._jobs[job.id], one.depends_on, now)
         return job.id
 
     async def definition(self, digest: str) -> JsonObject | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import trio
 
 from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
@@ -27,11 +28,11 @@ from taskengine.model import (
 )
 from taskengine.store import Claimed
 from taskengine.store.ending import conclude, confirms, final_state
-from taskengine.store.memory_outbox import Outbox
+from taskengine.store.memory_edges import Edges
 from taskengine.store.memory_rows import TaskRow
 
 
-class Attempts(Outbox):
+class Attempts(Edges):
     """Claims and records."""
 
     async def claim(
@@ -59,7 +60,7 @@ class Attempts(Outbox):
             mine = [row for row in ready if row.due_at <= now][:limit]
             for row in mine:
                 self._take(row, instance, claim_id, now)
-        later = [row.due_at for row in ready if row.due_at > now]
+        later = [row.due_at for row in ready if row.due_at > now and len(mine) < limit]
         return Claimed([self._attempt(row) for row in mine], min(later, default=None))
 
     def _take(self, row: TaskRow, instance: int, claim_id: uuid.UUID, now: datetime) -> None:
@@ -156,7 +157,7 @@ class Attempts(Outbox):
         return self._finish_job(row.task, record.at, now)
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
-        row.task = replace(row.task, state=TaskState.QUEUED, progress=0.0)
+        row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
         row.holder, row.claim_id, row.due_at = None, None, due_at
 
     def _cancel_rest(self, job_id: int, at: datetime) -> None:
@@ -176,14 +177,21 @@ class Attempts(Outbox):
             if ended.task.number in row.needs and row.task.state is TaskState.WAITING:
                 row.waits_for -= 1
                 if row.waits_for == 0:
-                    row.task, row.due_at = replace(row.task, state=TaskState.QUEUED), now
+                    state = self._ready(row.task.job_id)
+                    row.task, row.due_at = replace(row.task, state=state), now
+
+    def _ready(self, job_id: int) -> TaskState:
+        """The state of a task that could run now: a job that was paused meanwhile holds it."""
+        started = self._jobs[job_id].job.state is JobState.STARTED
+        return TaskState.QUEUED if started else TaskState.WAITING
 
     def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
         row = self._jobs[last.job_id]
         if row.open_tasks > 0:
             return []
         row.band = None
-        if row.job.state not in (JobState.STARTED, JobState.PAUSED):
+        if row.job.state in OVER:
+            self._settle_edges(row, now, completed=False)
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         called = bool(row.submission.urls)
@@ -191,4 +199,5 @@ class Attempts(Outbox):
         for severity, message in ending.lines:
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
         self._call(row.job.id, last.id, None, END, ending.body, at)
+        self._settle_edges(row, now, completed=not row.job.failed)
         return [row.job.id]

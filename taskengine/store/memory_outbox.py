@@ -10,6 +10,7 @@ from datetime import datetime
 import trio
 
 from taskengine.callbacks import task_body, webhook_id
+from taskengine.changes import OVER
 from taskengine.model import Callback, Delivery, JsonObject, Lane, LogLine, Task
 from taskengine.store.ending import PER_HOST, definitions_line, host_of
 from taskengine.store.memory_rows import LaneRow, Rows
@@ -20,6 +21,8 @@ class Outbox(Rows):
 
     def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
         job = self._jobs[task.job_id].job
+        if job.state in OVER:
+            return  # its last words are said
         body = task_body(job, task.id, task.name, event, message)
         self._call(job.id, task.id, task.name, event, body, at)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from taskengine.changes import OVER
 from taskengine.model import (
     BadInput,
     Callback,
@@ -16,7 +17,6 @@ from taskengine.model import (
     Fence,
     Job,
     JobDetails,
-    JobState,
     JsonObject,
     LogLine,
     Submission,
@@ -34,16 +34,21 @@ class JobRow:
     definition: Definition | None
     open_tasks: int = 0
     band: Band | None = None  # None: it holds no slot
+    rerun_of: int | None = None
+    rerun_as: int | None = None
+    gate_due_at: datetime | None = None
+    gate_failures: int = 0
+    gate_answer: str | None = None
 
     @property
     def wanted(self) -> bool:
-        """Whether its tasks are to go on: started or paused, and no task has failed for good."""
-        return self.job.state in (JobState.STARTED, JobState.PAUSED) and not self.job.failed
+        """Whether its tasks are to go on: it is not over, and no task has failed for good."""
+        return self.job.state not in OVER and not self.job.failed
 
     @property
     def over(self) -> bool:
         """Whether it has ended and none of its tasks is still being stopped."""
-        return self.job.state in (JobState.COMPLETED, JobState.BROKEN) and self.open_tasks == 0
+        return self.job.state in OVER and self.open_tasks == 0
 
     @property
     def content(self) -> JsonObject | None:
@@ -117,7 +122,16 @@ class Rows:
         row = self._jobs[job_id]
         one = row.submission
         tasks = [task.task for task in self._tasks_of(job_id)]
-        return JobDetails(row.job, one.submitted, one.parameters, one.facts, tasks)
+        return JobDetails(
+            row.job,
+            one.submitted,
+            one.parameters,
+            one.facts,
+            tasks,
+            depends_on=sorted(set(one.depends_on)),
+            rerun_of=row.rerun_of,
+            rerun_as=row.rerun_as,
+        )
 
 
 def check_data(one: Submission) -> None:

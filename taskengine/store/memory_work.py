@@ -77,7 +77,8 @@ class Work(Attempts):
         waiting = [
             row
             for row in self._jobs.values()
-            if row.job.state is JobState.SCHEDULED and row.job.semaphore_url is None
+            if row.job.state is JobState.SCHEDULED
+            and (row.job.semaphore_url is None or row.job.gate_open)
         ]
         due = [row for row in waiting if row.job.run_at <= now]
         for row in due:
@@ -87,7 +88,6 @@ class Work(Attempts):
 
     async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
         await trio.lowlevel.checkpoint()
-        self._check(instance)
         queued = [row.job for row in self._jobs.values() if row.job.state is JobState.QUEUED]
         candidates = [
             Candidate(
@@ -108,7 +108,11 @@ class Work(Attempts):
     def _start(self, row: JobRow, band: Band, now: datetime) -> None:
         assert row.definition is not None
         row.job = replace(row.job, state=JobState.STARTED, updated_at=now)
-        row.band, row.open_tasks = band, len(row.definition.plan)
+        row.band = band
+        if row.open_tasks:  # it was paused: its tasks are written, and held
+            self._let_go(row, now)
+            return
+        row.open_tasks = len(row.definition.plan)
         for number, planned in enumerate(row.definition.plan):
             state = TaskState.WAITING if planned.needs else TaskState.QUEUED
             task = Task(
@@ -121,3 +125,9 @@ class Work(Attempts):
                 state=state,
             )
             self._tasks[task.id] = TaskRow(task, len(planned.needs), planned.needs, now)
+
+    def _let_go(self, row: JobRow, now: datetime) -> None:
+        for task in self._tasks_of(row.job.id):
+            if task.task.state is TaskState.WAITING and task.waits_for == 0:
+                task.task = replace(task.task, state=TaskState.QUEUED)
+                task.due_at = max(task.due_at, now)

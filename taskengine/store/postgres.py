@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, count
 from typing import Any, TypeVar
@@ -32,11 +32,20 @@ from taskengine.model import (
     Submission,
     TaskState,
 )
-from taskengine.store import Beat, Claimed, JobFilter, Totals
+from taskengine.store import Beat, Changed, Claimed, Gate, GateAnswer, JobFilter, Totals
 from taskengine.store.connections import Connection, Pool, Transaction, open_pool
-from taskengine.store.transactions import admit, claim, instances, outbox, record, submit
-from taskengine.store.transactions.conclude import load_details
+from taskengine.store.transactions import (
+    admit,
+    change,
+    claim,
+    gates,
+    instances,
+    outbox,
+    record,
+    submit,
+)
 from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
 from taskengine.store.transactions.rows import SQL, client_of, dumped, visible_from
 from taskengine.store.wakeups import announce, listen
@@ -166,6 +175,22 @@ class PostgresStore:
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
         return await self._run(partial(submit.submit, batch=batch, now=now, writer=self.writer))
 
+    async def change(
+        self,
+        job_id: int,
+        changes: Mapping[str, object],
+        lines: Sequence[tuple[Severity, str, str]],
+        now: datetime,
+    ) -> Changed:
+        arguments = (job_id, changes, lines, now, self.writer)
+        return await self._run(lambda connection: change.change(connection, *arguments))
+
+    async def rerun(
+        self, job_id: int, lines: Sequence[tuple[Severity, str, str]], now: datetime
+    ) -> int:
+        arguments = (job_id, lines, now, self.writer)
+        return await self._run(lambda connection: change.rerun(connection, *arguments))
+
     async def definition(self, digest: str) -> JsonObject | None:
         rows = await self._fetch("definition", digest)
         return json.loads(rows[0]["content"]) if rows else None
@@ -198,6 +223,16 @@ class PostgresStore:
             tasks_processed=sum(tasks.values()),
             tasks_failed=tasks.get(TaskState.FAILED, 0),
         )
+
+    # Gates
+
+    async def claim_gates(
+        self, limit: int, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Gate], datetime | None]:
+        return await self._run(partial(gates.claim_gates, limit=limit, now=now, lease=lease))
+
+    async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
+        return await self._run(partial(gates.answer_gates, answers=answers, writer=self.writer))
 
     # Work
 

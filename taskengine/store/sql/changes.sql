@@ -22,9 +22,12 @@ update tasks set state = 0 where job_id = $1 and state = 1
 update jobs set band = null where id = $1
 
 -- name: add_edges
-insert into edges (parent, child, kind)
-select * from unnest($1::bigint[], $2::bigint[], $3::text[])
+insert into edges (parent, child, kind, open)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::boolean[])
 on conflict do nothing
+
+-- name: waited_for
+select distinct parent from edges where parent = any($1::bigint[]) and open
 
 -- name: lock_parents
 select id from jobs where id = any($1::bigint[]) order by id for share
@@ -56,12 +59,11 @@ returning j.id, j.client, j.state, j.open_edges
 -- name: cut_edges
 update edges set open = false
 where parent = any($1::bigint[]) and kind = 'completes' and open
-returning parent, child
+returning parent, child -- a child with an open edge is pending or paused, and never started
 
 -- name: break_jobs
 update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2
-where id = any($1::bigint[]) and state in (0, 3, 5, 6)
-returning id
+where id = any($1::bigint[])
 
 -- name: hand_edges
 update edges set parent = $2 where parent = $1 and kind = 'completes' and open
@@ -126,9 +128,9 @@ returning client
 -- name: open_tasks_of
 select open_tasks from jobs where id = $1
 
--- name: place_job
+-- name: place_jobs
 update jobs set state = case when open_edges > 0 then 3
                              when run_at > $2 or (semaphore_url is not null and not gate_open) then 5
                              else 0 end
-where id = $1
-returning state
+where id = any($1::bigint[])
+returning id, state

@@ -9,7 +9,7 @@ update instances set beat = beat + 1 where id = $1 returning beat
 
 -- name: held
 select t.id, t.job_id, t.attempt,
-       j.state not in (1, 6) or j.failed as unwanted
+       j.state in (2, 4) or j.failed as unwanted
 from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id

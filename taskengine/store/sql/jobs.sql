@@ -43,7 +43,8 @@ select content from definitions where digest = $1
 
 -- name: jobs_by_id
 select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
-       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest
+       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
+       j.gate_open, j.rerun_of, j.rerun_as
 from jobs j
 where j.id = any($1::bigint[])
 order by j.id
@@ -72,7 +73,7 @@ where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
 -- name: queue_due
 with due as materialized (
     select id from jobs
-    where state = 5 and semaphore_url is null and run_at <= $1
+    where state = 5 and (semaphore_url is null or gate_open) and run_at <= $1
     order by run_at, id
     limit 500
     for no key update skip locked
@@ -84,4 +85,4 @@ returning j.client
 
 -- name: next_due
 -- It may be past: not all fitted into one batch.
-select min(run_at) as due from jobs where state = 5 and semaphore_url is null
+select min(run_at) as due from jobs where state = 5 and (semaphore_url is null or gate_open)

@@ -33,7 +33,9 @@ select client, band, count(*) as n from jobs where band is not null group by cli
 -- name: start_jobs
 update jobs j
 set state = 1, band = c.band, updated_at = $1,
-    open_tasks = (select jsonb_array_length(d.plan) from definitions d where d.digest = j.digest)
+    open_tasks = case when j.open_tasks > 0 then j.open_tasks
+                 else (select jsonb_array_length(d.plan) from definitions d
+                       where d.digest = j.digest) end
 from unnest($2::bigint[], $3::smallint[]) as c (id, band)
 where j.id = c.id and j.state = 0
 returning j.id, j.client
@@ -45,7 +47,7 @@ select j.id, p.n - 1, p.task ->> 'name', p.task ->> 'action', p.task ->> 'queue'
        j.priority, case when cardinality(needs.list) = 0 then 1 else 0 end,
        cardinality(needs.list), $1
 from unnest($2::bigint[]) with ordinality as s (id, rank)
-join jobs j on j.id = s.id
+join jobs j on j.id = s.id and not exists (select 1 from tasks t where t.job_id = j.id)
 join definitions d on d.digest = j.digest
 cross join lateral jsonb_array_elements(d.plan) with ordinality as p (task, n)
 cross join lateral (
@@ -53,6 +55,11 @@ cross join lateral (
     from jsonb_array_elements_text(p.task -> 'needs') as e
 ) as needs
 order by s.rank, p.n
+
+-- name: release_held
+-- Tasks are written once: those of a job that was paused are held, and go on now.
+update tasks set state = 1, due_at = greatest(due_at, $1)
+where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 
 -- name: claim
 -- MATERIALIZED: a nested loop may otherwise run the subquery again and take more than its limit.
@@ -89,7 +96,7 @@ where state = 1 and queue = $1 and action = any($2::text[]) and due_at > $3
 -- name: attempts_of
 select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
        j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       d.parameters, d.facts, c.options
+       j.gate_open, d.parameters, d.facts, c.options
 from jobs j
 join job_data d on d.job_id = j.id
 left join clients c on c.name = j.client
@@ -100,7 +107,7 @@ select job_id, name, result from results where job_id = any($1::bigint[])
 
 -- name: current
 select 1 from tasks t join jobs j on j.id = t.job_id
-where t.id = $2 and t.holder = $1 and t.attempt = $3 and j.state in (1, 6) and not j.failed
+where t.id = $2 and t.holder = $1 and t.attempt = $3 and j.state not in (2, 4) and not j.failed
 
 -- name: lock_jobs
 select id, client, workflow, state, failed, open_tasks, lanes, content_id
@@ -126,11 +133,12 @@ where t.id = p.id
 
 -- name: requeue_tasks
 update tasks t
-set state = 1, holder = null, claim_id = null, progress = 0, due_at = r.due_at,
+set state = r.state, holder = null, claim_id = null, progress = 0, due_at = r.due_at,
     failures = t.failures + r.failures, rescues = t.rescues + r.rescues,
     error = coalesce(r.error, t.error)
-from unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[])
-     as r (id, due_at, failures, rescues, error)
+from unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[],
+            $6::smallint[])
+     as r (id, due_at, failures, rescues, error, state)
 where t.id = r.id
 
 -- name: end_tasks
@@ -161,10 +169,10 @@ with gone as (
 )
 update tasks t
 set waits_for = t.waits_for - gone.n,
-    state = case when t.waits_for = gone.n then 1 else 0 end,
+    state = case when t.waits_for = gone.n and j.state = 1 then 1 else 0 end, -- held while paused
     due_at = $3
-from gone
-where t.id = gone.id
+from gone, jobs j
+where t.id = gone.id and j.id = t.job_id
 returning t.state
 
 -- name: close_tasks
@@ -176,6 +184,6 @@ returning j.id, j.client, j.state, j.failed, j.open_tasks, j.lanes, j.digest
 
 -- name: end_jobs
 update jobs set band = null,
-    state = case when state in (1, 6) then 2 else state end,
-    updated_at = case when state in (1, 6) then $2 else updated_at end
+    state = case when state = 4 then state else 2 end,
+    updated_at = case when state = 4 then updated_at else $2 end
 where id = any($1::bigint[])

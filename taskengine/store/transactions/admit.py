@@ -59,6 +59,7 @@ async def _start(
     }
     ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
     await connection.execute(SQL["write_plan"], now, ranked)
+    await connection.execute(SQL["release_held"], now, ranked)
     tally = Tally()
     for client in started.values():
         tally.moved(client, JobState.QUEUED, JobState.STARTED)

@@ -14,9 +14,9 @@ from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
-from taskengine.store.transactions.conclude import load_details
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import COMPLETES, ENDS, break_children
+from taskengine.store.transactions.details import load_details
+from taskengine.store.transactions.edges import ENDS, break_children
 from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
 
@@ -132,7 +132,7 @@ async def _stop(
 
 
 async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool) -> int:
-    """The rerun: the same job, with the edges of the original; it waits for the end of its tasks."""
+    """The same job with the original's edges; with `waits` it waits for the end of its tasks."""
     state = int(JobState.QUEUED)
     new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
     await connection.execute(SQL["copy_job_data"], job.id, new)
@@ -140,13 +140,13 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     await connection.execute(SQL["copy_edges"], job.id, new)
     await connection.execute(SQL["hand_edges"], job.id, new)
     if waits:
-        await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS)], 3))
+        await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])
     return new
 
 
 async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:
-    row = await connection.fetchrow(SQL["place_job"], job_id, now)
+    [row] = await connection.fetch(SQL["place_jobs"], [job_id], now)
     return JobState(row["state"])
 
 
@@ -163,6 +163,3 @@ async def _finish(
         await connection.execute(SQL["put_lines"], *columns(lines, 6))
     await put_calls(connection, calls)
     await tally.write(connection, writer)
-
-
-__all__ = ["COMPLETES", "change", "rerun"]

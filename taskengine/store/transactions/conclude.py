@@ -1,18 +1,19 @@
-"""The ends of jobs: the controller's last lines and the job callback."""
+"""The ends of jobs: the controller's last lines, the job callback, and those who waited."""
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from taskengine.model import Ended, JobDetails, JobState, JsonObject, Task
+from taskengine.changes import OVER
+from taskengine.model import Ended, JobDetails, JobState
 from taskengine.store.connections import Connection
-from taskengine.store.ending import conclude
+from taskengine.store.ending import Ending, conclude
 from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.details import load_contents, load_details
+from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.outbox import END, Call
-from taskengine.store.transactions.rows import SQL, Line, job_of, task_of
+from taskengine.store.transactions.rows import SQL, Line
 
 
 async def conclude_jobs(
@@ -25,51 +26,28 @@ async def conclude_jobs(
     """End the jobs whose tasks are all over; adds to `calls` and gives their last lines."""
     if not over:
         return []
-    lanes = {
-        row["id"]: row["lanes"] for row in await connection.fetch(SQL["lock_jobs"], sorted(over))
-    }
-    ending = await load_details(connection, sorted(over))
+    rows = await connection.fetch(SQL["lock_jobs"], sorted(over))
+    called = {row["id"] for row in rows if row["lanes"]}
+    ending = await load_details(connection, over)
     await connection.execute(SQL["end_jobs"], sorted(over), now)
-    contents = await _contents(connection, {one.job.digest for one in ending if one.job.digest})
+    contents = await load_contents(connection, {one.job.digest for one in ending if one.job.digest})
     lines: list[Line] = []
     for details in ending:
         job = details.job
-        if job.state not in (JobState.STARTED, JobState.PAUSED):
+        if job.state in OVER:
             continue  # broken: it had its last words when it was stopped
-        last = over[job.id]
-        told = conclude(details, contents.get(job.digest or ""), called=bool(lanes[job.id]))
-        for severity, message in told.lines:
-            lines.append(
-                (job.id, last.fence.task_id, int(severity), "controller", message, last.at)
-            )
-        if lanes[job.id]:
-            calls.append(Call(job, last.fence.task_id, None, END, last.at, body=told.body))
+        told = conclude(details, contents.get(job.digest or ""), called=job.id in called)
+        lines += _say(details, told, over[job.id], calls if job.id in called else [])
         tally.jobs[job.client, int(job.state), job.failed] -= 1
         tally.jobs[job.client, int(JobState.COMPLETED), job.failed] += 1
-    return lines
+    return lines + await settle_edges(connection, ending, now, tally, calls)
 
 
-async def load_details(connection: Connection, job_ids: list[int]) -> list[JobDetails]:
-    """Jobs with their parameters and tasks, in the order of their ids."""
-    jobs = await connection.fetch(SQL["jobs_by_id"], job_ids)
-    data = {row["job_id"]: row for row in await connection.fetch(SQL["data_by_id"], job_ids)}
-    tasks: dict[int, list[Task]] = defaultdict(list)
-    for row in await connection.fetch(SQL["tasks_by_job"], job_ids):
-        tasks[row["job_id"]].append(task_of(row))
+def _say(details: JobDetails, told: Ending, last: Ended, calls: list[Call]) -> list[Line]:
+    """A job's last words, under its last task's id."""
+    job, task_id = details.job, last.fence.task_id
+    calls.append(Call(job, task_id, None, END, last.at, body=told.body))
     return [
-        JobDetails(
-            job_of(row),
-            json.loads(data[row["id"]]["submitted"]),
-            json.loads(data[row["id"]]["parameters"]),
-            json.loads(data[row["id"]]["facts"]),
-            tasks[row["id"]],
-        )
-        for row in jobs
+        (job.id, task_id, int(severity), "controller", message, last.at)
+        for severity, message in told.lines
     ]
-
-
-async def _contents(connection: Connection, digests: set[str]) -> dict[str, JsonObject]:
-    return {
-        digest: json.loads(await connection.fetchval(SQL["definition"], digest))
-        for digest in digests
-    }

@@ -6,30 +6,53 @@ those that wait for them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from taskengine.callbacks import job_body
+from taskengine.changes import OVER
 from taskengine.model import JobDetails, JobState, Severity
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.outbox import END, Call
 from taskengine.store.transactions.rows import SQL, Line, columns
 
 COMPLETES, ENDS = "completes", "ends"
+PLACED = (JobState.QUEUED, JobState.SCHEDULED)
+
+
+async def settle_edges(
+    connection: Connection,
+    ended: Sequence[JobDetails],
+    now: datetime,
+    tally: Tally,
+    calls: list[Call],
+) -> list[Line]:
+    """What the ends of jobs mean to those that wait for them; gives the log lines of these.
+
+    `ended` shows the jobs as they were just before their end.
+    """
+    ids = [one.job.id for one in ended]
+    waited = {row["parent"] for row in await connection.fetch(SQL["waited_for"], ids)}
+    if not waited:
+        return []
+    failed = {one.job.id for one in ended if one.job.failed or one.job.state in OVER} & waited
+    await close_edges(connection, waited - failed, COMPLETES, now, tally)
+    await close_edges(connection, waited, ENDS, now, tally)
+    return await break_children(connection, failed, now, tally, calls)
 
 
 async def close_edges(
     connection: Connection, parents: Collection[int], kind: str, now: datetime, tally: Tally
-) -> bool:
-    """The parents did what their children waited for; whether a job was queued or scheduled."""
+) -> None:
+    """The parents did what their children waited for."""
     if not parents:
-        return False
+        return
     rows = await connection.fetch(SQL["close_edges"], sorted(parents), kind, now)
-    placed = [row for row in rows if row["open_edges"] == 0 and row["state"] in (0, 5)]
-    for row in placed:
-        tally.moved(row["client"], JobState.PENDING, JobState(row["state"]))
-    return bool(placed)
+    for row in rows:
+        if row["open_edges"] == 0 and row["state"] in PLACED:
+            tally.moved(row["client"], JobState.PENDING, JobState(row["state"]))
 
 
 async def break_children(
@@ -40,55 +63,55 @@ async def break_children(
     calls: list[Call],
 ) -> list[Line]:
     """The parents will not complete: break their children, and theirs; gives the log lines."""
-    from taskengine.store.transactions.conclude import load_details
-
     lines: list[Line] = []
     while parents:
         cut = await connection.fetch(SQL["cut_edges"], sorted(parents))
         because = {row["child"]: row["parent"] for row in cut}
-        before = {one.job.id: one for one in await load_details(connection, sorted(because))}
-        rows = await connection.fetch(SQL["break_jobs"], sorted(because), now)
-        parents = [row["id"] for row in rows]
-        for child in parents:
-            failure = f"it depends on job {because[child]}, which did not complete"
-            lines.append(_line(child, failure, now))
-            calls.append(_call(before[child], failure, now))
-            job = before[child].job
-            tally.jobs[job.client, int(job.state), job.failed] -= 1
-            tally.jobs[job.client, int(JobState.BROKEN), True] += 1
+        for row in await connection.fetch(SQL["lock_jobs"], sorted(because)):
+            tally.jobs[row["client"], row["state"], row["failed"]] -= 1
+            tally.jobs[row["client"], int(JobState.BROKEN), True] += 1
+        lines += await break_jobs(connection, because, now, calls)
+        parents = list(because)
     return lines
 
 
-def _line(job_id: int, failure: str, now: datetime) -> Line:
-    return (job_id, 0, int(Severity.ERROR), "controller", f"job has failed: {failure}", now)
-
-
-def _call(details: JobDetails, failure: str, now: datetime) -> Call:
-    body = job_body(details.job, details.submitted.get("custom_data"), failure, {})
-    return Call(details.job, 0, None, END, now, body=body)
-
-
-async def add_parents(
-    connection: Connection, wanted: dict[int, Collection[int]], now: datetime, tally: Tally
+async def break_jobs(
+    connection: Connection, because: Mapping[int, int], now: datetime, calls: list[Call]
 ) -> list[Line]:
+    """Break jobs that never started, each for the parent that did not complete."""
+    if not because:
+        return []
+    await connection.execute(SQL["break_jobs"], sorted(because), now)
+    lines: list[Line] = []
+    for details in await load_details(connection, because):
+        job = details.job
+        failure = f"it depends on job {because[job.id]}, which did not complete"
+        told = f"job has failed: {failure}"
+        lines.append((job.id, 0, int(Severity.ERROR), "controller", told, now))
+        body = job_body(job, details.submitted.get("custom_data"), failure, {})
+        calls.append(Call(job, 0, None, END, now, body=body))
+    return lines
+
+
+async def tie(connection: Connection, wanted: Mapping[int, Collection[int]]) -> dict[int, int]:
     """Tie new jobs to their parents, whose rows are locked before they are read (rule 12).
 
-    A parent that was rerun stands for its rerun. One that failed, or is gone, breaks the child.
+    Gives the parent that failed or is gone for each job that has one: it is to be broken.
     """
     parents = sorted({parent for own in wanted.values() for parent in own})
     if not parents:
-        return []
+        return {}
     await connection.execute(SQL["lock_parents"], parents)
     states = {row["id"]: row for row in await connection.fetch(SQL["states_of"], parents)}
-    edges, lost = [], {}
+    edges: list[tuple[int, int, str, bool]] = []
+    lost: dict[int, int] = {}
     for child, own in wanted.items():
-        for parent in own:
+        for parent in dict.fromkeys(own):
             row = states.get(parent)
             if row is None or row["failed"] or row["state"] == JobState.BROKEN:
-                lost[child] = parent
-            elif row["state"] != JobState.COMPLETED:
-                edges.append((parent, child, COMPLETES))
-    if edges:
-        await connection.execute(SQL["add_edges"], *columns(edges, 3))
-        await connection.execute(SQL["count_edges"], sorted({child for _, child, _ in edges}))
-    return []
+                lost.setdefault(child, parent)
+            done = row is None or row["state"] in OVER
+            edges.append((parent, child, COMPLETES, not done))
+    await connection.execute(SQL["add_edges"], *columns(edges, 4))
+    await connection.execute(SQL["count_edges"], sorted(wanted))
+    return lost

@@ -11,7 +11,7 @@ from taskengine.store.transactions.rows import job_of
 
 COLUMNS = (
     "id, client, workflow, state, failed, priority, position, top_of_queue, created_at, "
-    "updated_at, run_at, content_id, semaphore_url, persist, digest"
+    "updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open"
 )
 ORDERS = {  # the ten keys of a list row
     "id": "id",

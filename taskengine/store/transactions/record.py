@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from taskengine.changes import OVER
 from taskengine.model import (
     Began,
     Ended,
     Fence,
+    JobState,
     Outcome,
     Progressed,
     Record,
@@ -42,8 +44,8 @@ class JobRow:
 
     @property
     def wanted(self) -> bool:
-        """Whether its tasks are to go on: started or paused, and no task has failed for good."""
-        return self.state in (1, 6) and not self.failed
+        """Whether its tasks are to go on: it is not over, and no task has failed for good."""
+        return self.state not in OVER and not self.failed
 
 
 async def record(
@@ -115,8 +117,12 @@ class Batch:
         self.held.discard(task.id)
         if one.outcome in (Outcome.RETRY, Outcome.RELEASED) and job.wanted:
             failures = int(one.outcome is Outcome.RETRY)
-            self._set(task, TaskState.QUEUED)
-            self.requeued.append((task.id, one.due_at or one.at, failures, int(rescued), one.error))
+            # A job that was paused meanwhile holds it.
+            state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
+            self._set(task, state)
+            due_at = one.due_at or one.at
+            row = (task.id, due_at, failures, int(rescued), one.error, int(state))
+            self.requeued.append(row)
             return
         state = final_state(one.outcome)
         self._set(task, state)
@@ -138,7 +144,7 @@ class Batch:
         self.tasks[task.id] = replace(task, state=state)
 
     def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
-        if job.has_lanes:
+        if job.has_lanes and job.state not in OVER:
             self.calls.append(Call(job, task.id, task.name, event, at, message))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:
@@ -160,7 +166,7 @@ class Batch:
         for name, rows, width in (
             ("begin_tasks", self.begun, 2),
             ("progress_tasks", progress, 2),
-            ("requeue_tasks", self.requeued, 5),
+            ("requeue_tasks", self.requeued, 6),
             ("end_tasks", self.ended, 4),
             ("put_results", self.results, 3),
         ):

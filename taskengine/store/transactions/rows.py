@@ -44,6 +44,7 @@ def job_of(row: Row) -> Job:
         semaphore_url=row["semaphore_url"],
         persist=row["persist"],
         digest=row["digest"],
+        gate_open=row["gate_open"],
     )
 
 

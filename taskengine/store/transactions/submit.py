@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from taskengine.policy import initial_state
 from taskengine.store.connections import Connection
 from taskengine.store.ending import host_of
 from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.edges import break_jobs, tie
+from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
 
 
@@ -19,21 +22,47 @@ async def submit(
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
     await _put_definitions(connection, batch)
-    new = {one.request_id: one for one in reversed(batch)}
+    new: dict[uuid.UUID, Submission] = {}
+    for one in batch:
+        new.setdefault(one.request_id, one)  # the first of repeated ones
+    new = dict(reversed(new.items()))
     rows = await connection.fetch(
         SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 14)
     )
     ids = {row["request_id"]: row["id"] for row in rows}
     await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
+    states = {ids[key]: _state(new[key], now) for key in ids}
+    jobs = {ids[key]: new[key] for key in ids}
+    calls: list[Call] = []
+    states |= await _tie(connection, jobs, now, calls)
+    await put_calls(connection, calls)
     tally = Tally()
-    for key in ids:
-        state = _state(new[key], now)
-        tally.jobs[new[key].client, int(state), state is JobState.BROKEN] += 1
+    for job_id, one in jobs.items():
+        state = states[job_id]
+        tally.jobs[one.client, int(state), state is JobState.BROKEN] += 1
     await tally.write(connection, writer)
     if len(ids) < len(new):
         rows = await connection.fetch(SQL["submitted_before"], list(new))
         ids |= {row["request_id"]: row["id"] for row in rows}
     return [ids[one.request_id] for one in batch]
+
+
+async def _tie(
+    connection: Connection, jobs: Mapping[int, Submission], now: datetime, calls: list[Call]
+) -> dict[int, JobState]:
+    """Tie jobs to those they depend on; gives the states of those that do."""
+    wanted = {
+        job_id: one.depends_on for job_id, one in jobs.items() if one.depends_on and one.definition
+    }
+    if not wanted:
+        return {}
+    lost = await tie(connection, wanted)
+    rows = await connection.fetch(SQL["place_jobs"], sorted(wanted), now)
+    states = {row["id"]: JobState(row["state"]) for row in rows}
+    lines = await break_jobs(connection, lost, now, calls)
+    if lines:
+        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    return states | dict.fromkeys(lost, JobState.BROKEN)
 
 
 def _state(one: Submission, now: datetime) -> JobState:

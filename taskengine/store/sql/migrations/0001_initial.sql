@@ -47,22 +47,41 @@ create table jobs (
     top_of_queue boolean not null,
     persist boolean not null,
     open_tasks integer not null default 0,
+    open_edges integer not null default 0,
     lanes smallint not null default 0,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     run_at timestamptz not null,
     content_id text,
     semaphore_url text,
-    digest text
+    gate_open boolean not null default false,
+    gate_due_at timestamptz,
+    gate_failures integer not null default 0,
+    gate_answer text,
+    digest text,
+    rerun_of bigint,
+    rerun_as bigint
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
 create index jobs_queued on jobs (client, top_of_queue, priority, position, created_at, id) where state = 0;
 create index jobs_running on jobs (client, band) where band is not null;
-create index jobs_due on jobs (run_at, id) where state = 5 and semaphore_url is null;
+create index jobs_due on jobs (run_at, id) where state = 5 and (semaphore_url is null or gate_open);
+create index jobs_gated on jobs (coalesce(gate_due_at, run_at), id)
+    where state = 5 and semaphore_url is not null and not gate_open;
 create index jobs_accepted on jobs (id) where digest is not null;
 create index jobs_of_client on jobs (client, id);
 create index jobs_by_state on jobs (state, id);
 create index jobs_by_content on jobs (lower(content_id) text_pattern_ops, id) where content_id is not null;
+
+-- Who waits for whom: for its completion (depends_on) or for the end of its tasks (a rerun).
+create table edges (
+    parent bigint not null,
+    child bigint not null,
+    kind text not null,
+    open boolean not null default true,
+    primary key (child, parent, kind)
+);
+create index edges_open on edges (parent) where open;
 
 create table job_data (
     job_id bigint primary key,

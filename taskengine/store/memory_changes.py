@@ -1,0 +1,175 @@
+"""Updates, reruns and gates in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import trio
+
+from taskengine.callbacks import END, job_body
+from taskengine.changes import OVER, changed
+from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
+from taskengine.store import Changed, Gate, GateAnswer
+from taskengine.store.ending import STOPPED
+from taskengine.store.memory_edges import COMPLETES, ENDS, Edge
+from taskengine.store.memory_rows import JobRow, LaneRow
+from taskengine.store.memory_work import Work
+
+Lines = Sequence[tuple[Severity, str, str]]
+
+
+class Changes(Work):
+    """What clients do to jobs that they have submitted, and what gates say to them."""
+
+    async def change(
+        self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
+    ) -> Changed:
+        await trio.lowlevel.checkpoint()
+        row = self._known(job_id)
+        before = row.job
+        waits = bool(self._open_edges(child=job_id))
+        row.job = changed(before, changes, waits=waits, now=now)
+        self._reset_gate(row)
+        self._tell(job_id, lines, now)
+        if row.job.state is JobState.BROKEN:
+            self._stop(row, now)
+            self._break_children(job_id, now)
+        elif row.job.state is JobState.PAUSED and before.state is JobState.STARTED:
+            self._hold(row)
+        return Changed(row.job, called=row.job.state is JobState.BROKEN)
+
+    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
+        await trio.lowlevel.checkpoint()
+        row = self._known(job_id)
+        if row.rerun_as is not None:
+            return row.rerun_as
+        if row.job.digest is None:
+            raise BadInput("the job was refused: there is nothing to run again")
+        if row.job.state is JobState.BROKEN:
+            raise BadInput("the job is broken: submit it anew")
+        before = row.job.state
+        row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
+        if before not in OVER:
+            self._stop(row, now)
+        new = self._copy(row, now)
+        row.rerun_as = new.job.id
+        self._tell(new.job.id, lines, now)
+        return new.job.id
+
+    def _known(self, job_id: int) -> JobRow:
+        if job_id not in self._jobs:
+            raise NotFound(f"there is no job {job_id}")
+        return self._jobs[job_id]
+
+    def _tell(self, job_id: int, lines: Lines, now: datetime) -> None:
+        for severity, progname, message in lines:
+            self._log(LogLine(job_id, progname, message, now, severity=severity))
+
+    def _stop(self, row: JobRow, now: datetime) -> None:
+        """Cancel what has not started; what works keeps the slot until it has ended."""
+        tasks = self._tasks_of(row.job.id)
+        for task in tasks:
+            if task.task.state in (TaskState.WAITING, TaskState.QUEUED):
+                task.task = replace(task.task, state=TaskState.CANCELLED, ended_at=now)
+                row.open_tasks -= 1
+        if row.open_tasks == 0:
+            row.band = None
+        last = tasks[-1].task.id if tasks else 0
+        line = LogLine(row.job.id, "controller", STOPPED, now, last, Severity.WARN)
+        self._log(line)
+        if tasks:
+            custom_data = row.submission.submitted.get("custom_data")
+            body = job_body(row.job, custom_data, STOPPED, {})
+            self._call(row.job.id, last, None, END, body, now)
+
+    def _hold(self, row: JobRow) -> None:
+        """A task that waits for nothing is held: it is queued when its job is admitted again."""
+        row.band = None
+        for task in self._tasks_of(row.job.id):
+            if task.task.state is TaskState.QUEUED:
+                task.task = replace(task.task, state=TaskState.WAITING)
+
+    def _copy(self, row: JobRow, now: datetime) -> JobRow:
+        """The same job with the original's edges; it waits for the end of the original's tasks."""
+        job = Job(
+            id=self._next("job"),
+            client=row.job.client,
+            workflow=row.job.workflow,
+            state=JobState.QUEUED,
+            failed=False,
+            priority=row.job.priority,
+            position=row.job.position,
+            top_of_queue=row.job.top_of_queue,
+            created_at=now,
+            updated_at=now,
+            run_at=max(row.job.run_at, now),
+            content_id=row.job.content_id,
+            semaphore_url=row.job.semaphore_url,
+            persist=row.job.persist,
+            digest=row.job.digest,
+        )
+        new = JobRow(job, row.submission, row.definition, rerun_of=row.job.id)
+        self._jobs[job.id] = new
+        for ordinal, url in enumerate(dict.fromkeys(row.submission.urls)):
+            lane = LaneRow(self._next("lane"), job.id, ordinal, url)
+            self._lanes[lane.id] = lane
+        for edge in self._open_edges(child=row.job.id):
+            self._edges.append(Edge(edge.parent, job.id, edge.kind, open=True))
+        for edge in self._open_edges(parent=row.job.id):
+            if edge.kind == COMPLETES:
+                edge.parent = job.id
+        if row.open_tasks > 0:
+            self._edges.append(Edge(row.job.id, job.id, ENDS, open=True))
+        self._place(new, now)
+        return new
+
+    # Gates
+
+    def _reset_gate(self, row: JobRow) -> None:
+        row.gate_due_at, row.gate_failures = None, 0
+
+    async def claim_gates(
+        self, limit: int, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Gate], datetime | None]:
+        await trio.lowlevel.checkpoint()
+        shut = [
+            (row.gate_due_at or row.job.run_at, row.job.id)
+            for row in self._jobs.values()
+            if row.job.state is JobState.SCHEDULED
+            and row.job.semaphore_url is not None
+            and not row.job.gate_open
+        ]
+        due = sorted(one for one in shut if one[0] <= now and self._jobs[one[1]].job.run_at <= now)
+        taken = [self._jobs[job_id] for _, job_id in due[:limit]]
+        for row in taken:
+            row.gate_due_at = now + lease
+        gates = [
+            Gate(row.job.id, row.job.semaphore_url or "", row.gate_failures, row.gate_answer)
+            for row in taken
+        ]
+        later = [max(time, self._jobs[job_id].job.run_at) for time, job_id in shut if time > now]
+        later += [row.gate_due_at for row in taken if row.gate_due_at is not None]
+        return gates, min(later, default=None)
+
+    async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
+        await trio.lowlevel.checkpoint()
+        return sum(self._answer(one) for one in answers)
+
+    def _answer(self, one: GateAnswer) -> bool:
+        row = self._jobs.get(one.gate.job_id)
+        if row is None or row.job.state is not JobState.SCHEDULED:
+            return False
+        if row.job.semaphore_url != one.gate.url or row.job.run_at > one.at:
+            return False
+        is_open = one.due_at is None
+        if is_open:
+            row.job = replace(row.job, state=JobState.QUEUED, gate_open=True, updated_at=one.at)
+        else:
+            row.gate_failures, row.gate_due_at = row.gate_failures + 1, one.due_at
+        row.gate_answer = one.answer
+        if one.answer != one.gate.answer:
+            told = f"The gate {'is open' if is_open else 'is closed'}: {one.answer}"
+            self._log(LogLine(row.job.id, "scheduler", told, one.at))
+        return is_open

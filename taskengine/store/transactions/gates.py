@@ -1,0 +1,53 @@
+"""Gates: URLs that have to answer before a scheduled job may be queued (A15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from taskengine.model import JobState, Severity
+from taskengine.store import Gate, GateAnswer
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.rows import SQL, Line, columns
+
+
+async def claim_gates(
+    connection: Connection, limit: int, now: datetime, lease: timedelta
+) -> tuple[list[Gate], datetime | None]:
+    """See Store.claim_gates."""
+    rows = await connection.fetch(SQL["claim_gates"], now, now + lease, limit)
+    next_due = await connection.fetchval(SQL["next_gate"], now)
+    gates = [
+        Gate(row["id"], row["semaphore_url"], row["gate_failures"], row["gate_answer"])
+        for row in rows
+    ]
+    return gates, next_due
+
+
+async def answer_gates(connection: Connection, answers: Sequence[GateAnswer], writer: int) -> int:
+    """See Store.answer_gates. A line is written where the answer changed."""
+    tally = Tally()
+    opened = 0
+    lines: list[Line] = []
+    for one in sorted(answers, key=lambda answer: answer.gate.job_id):
+        name, moment = ("open_gate", one.at) if one.due_at is None else ("keep_gate", one.due_at)
+        key = (one.gate.job_id, one.gate.url)
+        client = await connection.fetchval(SQL[name], *key, one.answer, moment)
+        if client is None:
+            continue  # the job has changed since
+        if one.due_at is None:
+            opened += 1
+            tally.moved(client, JobState.SCHEDULED, JobState.QUEUED)
+        if one.answer != one.gate.answer:
+            lines.append(_line(one))
+    if lines:
+        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await tally.write(connection, writer)
+    return opened
+
+
+def _line(one: GateAnswer) -> Line:
+    verb = "is open" if one.due_at is None else "is closed"
+    message = f"The gate {verb}: {one.answer}"
+    return (one.gate.job_id, 0, int(Severity.INFO), "scheduler", message, one.at)

@@ -1,0 +1,17 @@
+"""All that a store promises, whichever it is."""
+
+from tests.contract.admitting import Admitting
+from tests.contract.calling import Calling
+from tests.contract.claiming import Claiming
+from tests.contract.failing import Failing
+from tests.contract.listing import Listing
+from tests.contract.recording import Recording
+from tests.contract.rescuing import Rescuing
+from tests.contract.settling import Settling
+from tests.contract.submitting import Submitting
+
+
+class StoreContract(
+    Submitting, Admitting, Claiming, Recording, Failing, Rescuing, Calling, Listing, Settling
+):
+    """The class of each store gives `store`, and `twin`: another instance's view of it."""

@@ -1,0 +1,20 @@
+"""The counters of a database against what its tables hold."""
+
+from taskengine.model import JobState, TaskState
+from taskengine.store.postgres import PostgresStore
+
+JOBS = "select state, failed, count(*) as n from jobs group by state, failed"
+TASKS = "select state, count(*) as n from tasks where state in (3, 4, 6) group by state"
+COUNTED = "select state, sum(n)::bigint as n from task_counters where state <> 5 group by state"
+
+
+async def fetch(store: PostgresStore, query: str, *arguments: object) -> list[tuple]:
+    rows = await store.pool.run(lambda one: one.fetch(query, *arguments), single=True)
+    return [tuple(row) for row in rows]
+
+
+async def assert_counters_are_true(store: PostgresStore) -> None:
+    jobs = {(JobState(state), failed): n for state, failed, n in await fetch(store, JOBS)}
+    assert (await store.totals()).jobs == jobs
+    tasks = {TaskState(state): n for state, n in await fetch(store, TASKS)}
+    assert {TaskState(state): n for state, n in await fetch(store, COUNTED)} == tasks

@@ -1,0 +1,121 @@
+"""Promises of instances: beats, rescue and leaving."""
+
+import pytest
+
+from taskengine.model import Written
+from taskengine.policy import MAX_RESCUES
+from taskengine.store import Dismissed
+from tests.conftest import NOON
+from tests.contract.world import ONE, PAIR, at, done, failed, released
+
+
+class Rescuing:
+    async def test_a_beat_grows_and_tells_what_is_held(self, world):
+        await world.start(PAIR)
+        one, two = await world.claim()
+        other = await world.store.join("second", NOON)
+        await world.record(done(two))
+        assert (await world.store.beat(world.instance)).held == {one.fence}
+        await world.store.beat(world.instance)
+        assert await world.store.beats() == {world.instance: 2, other: 0}
+        assert (await world.store.beat(other)).held == frozenset()
+
+    async def test_only_who_did_not_move_is_rescued(self, world):
+        await world.start()
+        [attempt] = await world.claim()
+        beat = (await world.store.beats())[world.instance]
+        await world.store.beat(world.instance)
+        assert await world.store.rescue(world.instance, beat, NOON) is None
+        assert await world.store.rescue(404, 0, NOON) is None
+        assert await world.store.current(world.instance, attempt.fence)
+
+    async def test_the_tasks_of_the_dead_are_queued_again_and_its_writes_refused(self, world):
+        job_id = await world.start()
+        [old] = await world.claim()
+        dead = await self._die(world)
+        [task] = (await world.job(job_id)).tasks
+        assert (task.state.label, task.rescues, task.failures) == ("queued", 1, 0)
+        [new] = await world.claim(now=at(1))
+        assert new.task.attempt == old.task.attempt + 1
+        for record in (Written(old.fence, NOON, "late"), done(old), failed(old)):
+            recorded = await world.record(record, instance=dead)
+            assert recorded.stale == {old.fence}
+        assert await world.lines(job_id) == []
+
+    async def test_the_dead_are_dismissed(self, world):
+        dead = await self._die(world)
+        assert set(await world.store.beats()) == {world.instance}
+        with pytest.raises(Dismissed):
+            await world.store.beat(dead)
+        await world.start()
+        with pytest.raises(Dismissed):
+            await world.claim(instance=dead)
+        with pytest.raises(Dismissed):
+            await world.store.claim_lanes(dead, 1, (), NOON)
+
+    async def test_a_task_that_kills_its_hosts_fails(self, world):
+        job_id = await world.start(urls=[ONE])
+        for _ in range(MAX_RESCUES + 1):
+            [attempt] = await world.claim(now=at(1))
+            await self._die(world)
+        assert await world.states(job_id) == ["completed", "failed"]
+        [task] = (await world.job(job_id)).tasks
+        assert task.error == f"given up after {MAX_RESCUES + 1} hosts died while running it"
+        last = ("controller", attempt.task.id, f"job has failed: 'a' failed: {task.error}")
+        assert await world.lines(job_id) == [last]
+        assert await world.events() == {ONE: ["fail", "end"]}
+
+    async def test_the_last_task_of_a_failed_job_ends_it_when_its_host_dies(self, world):
+        for die in (self._die, self._leave):
+            job_id = await world.start(PAIR)
+            one, _ = await world.claim()
+            await world.record(failed(one))
+            await die(world)
+            assert await world.states(job_id) == ["completed", "failed", "cancelled"]
+
+    async def test_who_leaves_hands_back_what_it_holds(self, world):
+        job_id = await world.start()
+        await world.claim()
+        await self._leave(world)
+        [task] = (await world.job(job_id)).tasks
+        assert (task.state.label, task.rescues, task.failures) == ("queued", 0, 0)
+        assert len(await world.claim(now=at(1))) == 1
+        assert set(await world.store.beats()) == {world.instance}
+
+    async def test_who_leaves_twice_has_left(self, world):
+        await world.store.leave(world.instance, NOON)
+        await world.store.leave(world.instance, NOON)
+        assert await world.store.beats() == {}
+
+    async def test_lanes_of_who_is_gone_are_free(self, world):
+        await world.start(urls=[ONE])
+        [attempt] = await world.claim()
+        await world.record(done(attempt))
+        for gone in (self._die, self._leave):
+            [lane] = await world.lanes(at(2))
+            assert await world.lanes(at(2)) == []
+            await gone(world)
+        [again] = await world.lanes(at(2))
+        assert again.callbacks == lane.callbacks
+
+    async def test_what_was_counted_stays_counted(self, world):
+        await world.start()
+        await world.record(done((await world.claim())[0]))
+        await world.start(PAIR)
+        await world.record(released((await world.claim())[0]))
+        before = await world.store.totals()
+        await self._leave(world)
+        await self._die(world)
+        after = await world.store.totals()
+        assert (after.jobs, after.tasks_processed) == (before.jobs, before.tasks_processed)
+
+    async def _die(self, world) -> int:
+        dead = world.instance
+        world.instance = await world.store.join("next", NOON)
+        assert await world.store.rescue(dead, (await world.store.beats())[dead], at(1))
+        return dead
+
+    async def _leave(self, world) -> None:
+        gone = world.instance
+        world.instance = await world.store.join("next", NOON)
+        await world.store.leave(gone, at(1))

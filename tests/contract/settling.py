@@ -1,0 +1,55 @@
+"""Promises of clients, settings and wake-ups."""
+
+from contextlib import aclosing
+
+import trio
+
+from taskengine.model import Client
+from taskengine.policy import SYSTEM
+
+
+class Settling:
+    async def test_a_client_is_kept_and_replaced(self, world):
+        client = Client("gamma", "secret", admin=True, options={"root": "/ü", "n": [1]})
+        assert await world.store.put_client(client)
+        assert await world.store.client("gamma") == client
+        other = Client("gamma", "other")
+        assert await world.store.put_client(other)
+        assert [one.name for one in await world.store.clients()] == ["acme", "beta", "gamma"]
+        assert await world.store.client("gamma") == other
+
+    async def test_a_removed_client_is_unknown(self, world):
+        assert await world.store.remove_client("beta")
+        assert not await world.store.remove_client("beta")
+        assert await world.store.client("beta") is None
+
+    async def test_the_bootstrap_client_is_made_only_where_there_is_none(self, store):
+        first, second = Client("first", "x", admin=True), Client("second", "y", admin=True)
+        assert await store.put_client(first, bootstrap=True)
+        assert not await store.put_client(second, bootstrap=True)
+        assert await store.clients() == [first]
+
+    async def test_settings_belong_to_their_scope(self, world):
+        await world.store.put_setting("acme", "colour", "blue")
+        await world.store.put_setting("acme", "colour", "green")
+        assert await world.store.settings("acme") == {"colour": "green"}
+        assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
+        assert await world.store.settings("nobody") == {}
+
+    async def test_what_is_announced_is_heard(self, world, twin):
+        heard = []
+
+        async def listen() -> None:
+            async with aclosing(twin.listen()) as topics:
+                async for topic in topics:
+                    heard.append(topic)
+                    if len(heard) >= 2:
+                        return
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                while len(heard) < 2:  # the listener may not be there yet
+                    await world.store.announce(["work"])
+                    await trio.sleep(0.02)
+        assert set(heard) == {"work"}
