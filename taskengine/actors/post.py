@@ -13,12 +13,13 @@ from taskengine.runtime.mailbox import Mailbox
 TASK_QUEUES = ("work", "windows_capture")
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
-ADMISSION, WORK, CALLBACKS, SCHEDULE, CLEANING = (
+ADMISSION, WORK, CALLBACKS, SCHEDULE, CLEANING, STOP = (
     "admission",
     "work",
     "callbacks",
     "schedule",
     "cleaning",
+    "stop",
 )
 
 
@@ -40,6 +41,8 @@ class Post:
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
     courier: Mailbox[Wake] = field(default_factory=_for_wakes)
     cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
+    gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
+    presence: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
     )
@@ -52,12 +55,13 @@ class Post:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as boxes:
-            for box in (*self.of_starters(), *self.of_finishers(), *self.desks.values()):
+            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence]
+            for box in (*self.of_starters(), *self.of_finishers(), *rest):
                 boxes.enter_context(box)
 
     def of_starters(self) -> list[Mailbox[Any]]:
         """Of those that start things; claimers close the desks of their workers."""
-        return [self.controller, self.scheduler, *self.claimers.values()]
+        return [self.controller, self.scheduler, self.gatekeeper, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
         return [self.intake, self.journal, self.listener, self.courier, self.cleaner]
@@ -68,7 +72,8 @@ class Post:
             ADMISSION: [self.controller],
             WORK: list(self.claimers.values()),
             CALLBACKS: [self.courier],
-            SCHEDULE: [self.scheduler],
+            SCHEDULE: [self.scheduler, self.gatekeeper],
+            STOP: [self.presence],
             CLEANING: [self.cleaner],
         }
         for mailbox in concerned.get(topic, []):
@@ -87,7 +92,7 @@ class Post:
         if recorded.called:
             self.hear(CALLBACKS)
         if recorded.ended_jobs:
-            self.tell_all(ADMISSION)
+            self.tell_all(ADMISSION, SCHEDULE)
             self.hear(CLEANING)
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note
+from taskengine.messages import Finish, Note, Wake
 from taskengine.model import Ended, Fence, Outcome, Recorded, StoreUnavailable
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Address
+from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.store import Dismissed, Store
 
 logger = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class Presence:
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
-    async def run(self) -> None:
-        """Until cancelled: presence ends last."""
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        """Until cancelled: presence ends last. A hint says that jobs were stopped."""
         while True:
             started = trio.current_time()
             try:
@@ -50,7 +50,8 @@ class Presence:
                     await self._look()
             except (StoreUnavailable, trio.TooSlowError):
                 self._watched.clear()
-            await trio.sleep_until(started + READ)
+            if await mailbox.collect(started + READ - trio.current_time()):
+                self._next_beat = trio.current_time()
 
     async def _look(self) -> None:
         if trio.current_time() >= self._next_beat:

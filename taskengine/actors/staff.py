@@ -15,6 +15,7 @@ from taskengine.actors.controller import Controller
 from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
+from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
@@ -100,7 +101,9 @@ class Staff:
             post.spread,
             parts.keep_time,
         )
-        children = {"presence": presence.run}
+        children: dict[str, Callable[[], Awaitable[None]]] = {
+            "presence": partial(presence.run, post.presence)
+        }
         if parts.counters is not None:
             children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run
         return children
@@ -126,7 +129,11 @@ class Staff:
         parts, post = self.parts, self.post
         controller = Controller(parts.patient, self.roster, parts.now, partial(post.tell_all, WORK))
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
+        gatekeeper = Gatekeeper(
+            parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
+        )
         children: dict[str, Callable[[], Awaitable[None]]] = {
+            "gatekeeper": partial(gatekeeper.run, post.gatekeeper),
             "controller": partial(controller.run, post.controller),
             "scheduler": partial(scheduler.run, post.scheduler),
         }

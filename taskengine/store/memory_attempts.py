@@ -46,22 +46,25 @@ class Attempts(Edges):
     ) -> Claimed:
         await trio.lowlevel.checkpoint()
         self._check(instance)
-        mine = [row for row in self._tasks.values() if row.claim_id == claim_id]
+        tasks = sorted(self._tasks.values(), key=self._rank)
+        mine = [row for row in tasks if (row.holder, row.claim_id) == (instance, claim_id)]
         ready = [
             row
-            for row in self._tasks.values()
+            for row in tasks
             if row.task.state is TaskState.QUEUED
             and row.task.queue == queue
             and row.task.action in actions
             and self._jobs[row.task.job_id].job.state is JobState.STARTED
         ]
-        ready.sort(key=lambda row: (self._jobs[row.task.job_id].job.priority, row.task.id))
         if not mine:
             mine = [row for row in ready if row.due_at <= now][:limit]
             for row in mine:
                 self._take(row, instance, claim_id, now)
         later = [row.due_at for row in ready if row.due_at > now and len(mine) < limit]
         return Claimed([self._attempt(row) for row in mine], min(later, default=None))
+
+    def _rank(self, row: TaskRow) -> tuple[int, int]:
+        return self._jobs[row.task.job_id].job.priority, row.task.id
 
     def _take(self, row: TaskRow, instance: int, claim_id: uuid.UUID, now: datetime) -> None:
         row.task = replace(row.task, state=TaskState.WORKING, attempt=row.task.attempt + 1)
@@ -70,7 +73,8 @@ class Attempts(Edges):
 
     def _attempt(self, row: TaskRow) -> Attempt:
         details = self._details(row.task.job_id)
-        results = {task.name: task.result for task in details.tasks if task.result is not None}
+        before = details.tasks if row.task.number > 0 else ()
+        results = {task.name: task.result for task in before if task.result is not None}
         assert row.claimed_at is not None
         return Attempt(
             row.task,

@@ -43,10 +43,13 @@ async def _attempts(connection: Connection, tasks: Sequence[Row]) -> list[Attemp
     ids = sorted({task["job_id"] for task in tasks})
     jobs = {row["id"]: row for row in await connection.fetch(SQL["attempts_of"], ids)}
     results: dict[int, dict[str, JsonObject]] = defaultdict(dict)
-    if any(task["number"] > 0 for task in tasks):
-        for row in await connection.fetch(SQL["results_of"], ids):
+    if later := sorted({task["job_id"] for task in tasks if task["number"] > 0}):
+        for row in await connection.fetch(SQL["results_of"], later):
             results[row["job_id"]][row["name"]] = json.loads(row["result"])
-    return [_attempt(task, jobs[task["job_id"]], results[task["job_id"]]) for task in tasks]
+    return [
+        _attempt(task, jobs[task["job_id"]], results[task["job_id"]] if task["number"] > 0 else {})
+        for task in tasks
+    ]
 
 
 def _attempt(task: Row, job: Row, results: dict[str, JsonObject]) -> Attempt:

@@ -25,7 +25,6 @@ async def submit(
     new: dict[uuid.UUID, Submission] = {}
     for one in batch:
         new.setdefault(one.request_id, one)  # the first of repeated ones
-    new = dict(reversed(new.items()))
     rows = await connection.fetch(
         SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 14)
     )
