@@ -64,6 +64,9 @@ class Configuration(BaseSettings):
         {}, description="what process.run may run: a name and the words that it stands for"
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
+    requests_per_second: float = Field(
+        200, ge=0, description="of each client or, without a key, each address; 0: no limit"
+    )
     storage: StorageDefaults = Field(default_factory=StorageDefaults)
 
     @field_validator("workflows", mode="before")

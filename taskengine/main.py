@@ -25,6 +25,7 @@ from taskengine.actions import Actions, find_actions
 from taskengine.actors.facilities import Facilities, scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.app import create_app
+from taskengine.api.limits import Limits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
 from taskengine.counters import Counters
@@ -78,6 +79,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     now=parts.now,
                     draining=stopping.is_set,
                     version=version("taskengine"),
+                    limits=Limits(configuration.requests_per_second),
                 )
 
             front = http_front(configuration, services, started)

@@ -272,13 +272,11 @@ def _time(job: JsonObject, name: str) -> datetime | None:
 
 def gate_url(job: JsonObject) -> str | None:
     """The gate by its name or one of the misspellings that clients know (A4)."""
-    for name in GATE_NAMES:
-        value = job.get(name)
-        if value not in (None, ""):
-            if not isinstance(value, str) or not _is_http_url(value):
-                raise BadInput(f"job.{name}: expected an http or https URL, got {_shown(value)}")
-            return value
-    return None
+    given = {name: job[name] for name in GATE_NAMES if job.get(name) not in (None, "")}
+    for name, value in given.items():
+        if not isinstance(value, str) or not _is_http_url(value):
+            raise BadInput(f"job.{name}: expected an http or https URL, got {_shown(value)}")
+    return next(iter(given.values()), None)
 
 
 def _is_http_url(text: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quart_trio import QuartTrio
 
 from taskengine.api import (
     dashboard,
+    docs,
     health,
     job,
     jobs,
@@ -17,9 +20,13 @@ from taskengine.api import (
 )
 from taskengine.api.documents import MAX_BODY
 from taskengine.api.errors import App, on_error
+from taskengine.api.limits import limit
+from taskengine.api.openapi.document import with_document
+from taskengine.api.openapi.operation import Access
+from taskengine.api.routes import Route
 from taskengine.api.services import Services
 
-RESOURCES = (status, health, dashboard, job, jobs, logs, schedules, settings, workflows)
+RESOURCES = (status, health, dashboard, job, jobs, logs, schedules, settings, workflows, docs)
 BODY_TIMEOUT = 30  # seconds for a body to arrive
 
 
@@ -35,8 +42,23 @@ def create_app(services: Services) -> QuartTrio:
     # No redirects to tidier paths: they would be HTML.
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.register_error_handler(Exception, on_error)
-    for resource in RESOURCES:
-        for route in resource.routes(services):
-            endpoint = f"{route.method} {route.path}".replace(".", "_")
-            app.add_url_rule(route.path, endpoint, route.handler, methods=[route.method])
+    routes = with_document(
+        services, [route for resource in RESOURCES for route in resource.routes(services)]
+    )
+    for route in routes:
+        app.add_url_rule(route.path, _endpoint(route), route.handler, methods=[route.method])
+    _limit(app, services, routes)
     return app
+
+
+def _limit(app: App, services: Services, routes: Sequence[Route]) -> None:
+    """Who asks for credentials counts the client; probes are always answered."""
+    public_reads = services.configuration.public_reads
+    about = {_endpoint(route): route.about.access for route in routes if route.about}
+    closed = {name for name, access in about.items() if access.closed(public_reads=public_reads)}
+    probes = {name for name, access in about.items() if access is Access.PROBE}
+    limit(app, services.limits, closed, probes)
+
+
+def _endpoint(route: Route) -> str:
+    return f"{route.method} {route.path}".replace(".", "_")

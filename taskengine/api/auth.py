@@ -39,6 +39,7 @@ async def caller(services: Services, body: JsonObject | None = None) -> Client:
     known = verify(key, client.key_hash if client else NOBODY)
     if client is None or not known:
         raise _unauthorized("unknown client or wrong api-key")
+    services.limits.count_client(client.name)
     return client
 
 

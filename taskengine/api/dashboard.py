@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from quart import Response
 
+from taskengine.api.answers import JOB_ROW
 from taskengine.api.auth import check_owner, header, only_client
+from taskengine.api.openapi.operation import (
+    COUNT,
+    TEXT,
+    Access,
+    Operation,
+    Parameter,
+    list_of,
+    nullable,
+    record,
+)
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -17,6 +28,21 @@ from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import JobFilter
 
 MAX_ROWS = 1000  # of each list
+DASHBOARD = Operation(
+    summary="What runs and what waits",
+    tag="status",
+    answer=record(
+        "Dashboard",
+        max_jobs=nullable(COUNT),
+        priority_slots=COUNT,
+        started=list_of(JOB_ROW),
+        queued=list_of(JOB_ROW),
+        scheduled=list_of(JOB_ROW),
+        version=TEXT,
+    ),
+    access=Access.PUBLIC_READ,
+    parameters=[Parameter("client", "Only this client's jobs.", TEXT, "header")],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +90,4 @@ def _rank(job: Job) -> tuple[object, ...]:
 
 
 def routes(services: Services) -> Sequence[Route]:
-    return [Route("GET", "/dashboard", Dashboard(services).dashboard)]
+    return [Route("GET", "/dashboard", Dashboard(services).dashboard, DASHBOARD)]

@@ -10,6 +10,7 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from taskengine.api.connections import Connection, read_the_rest
 from taskengine.api.replies import reply
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError
 from taskengine.runtime.mailbox import ActorGone
@@ -30,12 +31,17 @@ class Draining(TaskEngineError):
 
 
 class App(QuartTrio):
-    """Quart, but that a nursery's group of errors is answered as a whole, and any query read."""
+    """Quart, but that a nursery's group of errors is answered as a whole, any query read, and any
+    connection left in order."""
+
+    asgi_http_class = Connection
 
     async def handle_request(self, request: Request) -> Any:
         # Quart decodes the query where no error handler is: other bytes than UTF-8 end the request.
         request.query_string = request.query_string.decode("utf-8", "replace").encode()
-        return await super().handle_request(request)
+        response = await super().handle_request(request)
+        await read_the_rest(request, response)
+        return response
 
     async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Any:
         if isinstance(error, BaseExceptionGroup):

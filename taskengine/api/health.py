@@ -9,6 +9,7 @@ import trio
 from quart import Response
 
 from taskengine.api.auth import caller
+from taskengine.api.openapi.operation import COUNT, TEXT, Operation, one_of, record
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -20,6 +21,23 @@ from taskengine.store import Totals
 QUEUES = ("windows_capture", "scheduler", "work", "controller", "callback")
 PATIENCE = 5  # seconds for all
 MIRROR_PATIENCE = 1  # seconds for the mirror
+JOB_COUNTS = ("completed", "failed", "pending", "broken", "queued", "started", "scheduled")
+SETTINGS = ("max_jobs", "priority_slots")
+QUEUE = record("Queue", workers=COUNT, working=COUNT, pending=COUNT)
+HEALTH = Operation(
+    summary="The parts of the engine, and figures over all instances",
+    tag="status",
+    answer=record(
+        "Health",
+        version=TEXT,
+        databases=record(redis=one_of("OK", "unavailable", "disabled"), postgres={"const": "OK"}),
+        queues=record(**dict.fromkeys(QUEUES, QUEUE)),
+        tasks=record(failed=COUNT, pending=COUNT, processed=COUNT),
+        jobs=record(**dict.fromkeys((*JOB_COUNTS, *SETTINGS), COUNT)),
+    ),
+    errors={500: "The database is away."},
+    store=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +110,4 @@ def _jobs(totals: Totals) -> JsonObject:
 
 
 def routes(services: Services) -> Sequence[Route]:
-    return [Route("GET", "/health", Health(services).health)]
+    return [Route("GET", "/health", Health(services).health, HEALTH)]

@@ -10,16 +10,28 @@ from quart import Response
 
 from taskengine.api.auth import caller, given_key, owner
 from taskengine.api.documents import Document, read_document
-from taskengine.api.errors import Draining
+from taskengine.api.errors import NO_JOB, Draining
+from taskengine.api.openapi.operation import ACCEPTED, REFUSED, Answer, Operation
 from taskengine.api.origin import origin
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.submissions import SUBMISSION
 from taskengine.messages import Submit
 from taskengine.model import BadInput, StoreUnavailable, Submission
 from taskengine.submission import Reader, Received, refused_data
 
 PATIENCE = 5  # seconds in which a submission is answered, whatever happens
+SUBMIT = Operation(
+    summary="Submit a job",
+    tag="jobs",
+    answer=Answer("Accepted: the job is committed.", ACCEPTED),
+    body=SUBMISSION,
+    errors={
+        400: REFUSED,
+        500: Answer("What nobody foresaw, as plain text.", {"const": NO_JOB}, "text/plain"),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,6 @@ class Submissions:
 def routes(services: Services) -> Sequence[Route]:
     submissions = Submissions(services)
     return [
-        Route("POST", "/job", submissions.submit),
-        Route("POST", "/jobs", submissions.submit),
+        Route("POST", "/job", submissions.submit, SUBMIT),
+        Route("POST", "/jobs", submissions.submit, SUBMIT),
     ]

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from quart import Response
 
+from taskengine.api.answers import JOB, JOB_ROW
 from taskengine.api.auth import check_owner, only_client
+from taskengine.api.listing import LISTED, ORDERS
+from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
@@ -20,20 +23,21 @@ from taskengine.store import JobFilter
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10
 MAX_KNOWN = 1000  # definitions whose secret names are remembered
-ORDERS = {  # the keys of a list row → the store's names for them
-    name: name
-    for name in (
-        "id",
-        "client",
-        "workflow",
-        "priority",
-        "position",
-        "created_at",
-        "updated_at",
-        "failed",
-        "run_at",
-    )
-} | {"queue_state": "state"}
+LIST = Operation(
+    summary="Jobs, the latest first unless asked otherwise",
+    tag="jobs",
+    answer=Answer("The jobs.", list_of(JOB_ROW)),
+    access=Access.PUBLIC_READ,
+    parameters=LISTED,
+    errors={400: "A parameter cannot be read."},
+)
+ONE = Operation(
+    summary="A job with its parameters and tasks",
+    tag="jobs",
+    answer=Answer("The job; secrets are masked.", JOB),
+    access=Access.PUBLIC_READ,
+    errors={400: "The id is no number.", 404: "There is no such job."},
+)
 STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in JobState}
 
 
@@ -91,11 +95,12 @@ def job_filter(query: Query) -> JobFilter:
 
 def _limit(query: Query, default: int) -> int:
     """`items` and `limit` are the same (A2)."""
-    name = "items" if query.text("items") else "limit"
-    items = query.number(name)
-    if items == 0:
-        raise BadInput(f"{name}: expected a whole number from 1 to {MAX_ITEMS}")
-    return min(items or default, MAX_ITEMS)
+    given = [(name, query.number(name)) for name in ("items", "limit")]
+    for name, items in given:
+        if items == 0:
+            raise BadInput(f"{name}: expected a whole number from 1 to {MAX_ITEMS}")
+    items, limit = (items for _, items in given)
+    return min(items or limit or default, MAX_ITEMS)
 
 
 def _order(text: str) -> str:
@@ -113,4 +118,7 @@ def _state(text: str) -> JobState:
 
 def routes(services: Services) -> Sequence[Route]:
     jobs = Jobs(services)
-    return [Route("GET", "/jobs", jobs.many), Route("GET", "/jobs/<job_id>", jobs.one)]
+    return [
+        Route("GET", "/jobs", jobs.many, LIST),
+        Route("GET", "/jobs/<job_id>", jobs.one, ONE),
+    ]

@@ -8,13 +8,25 @@ from dataclasses import dataclass
 
 from quart import Response
 
+from taskengine.api.answers import LOG_LINE
 from taskengine.api.auth import check_owner, only_client
+from taskengine.api.listing import FLAG_TEXT
+from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
 from taskengine.api.query import Query
 from taskengine.api.replies import dumps
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.api.shapes import log_entry
 from taskengine.model import LogLine
+
+LOG = Operation(
+    summary="The log of a job",
+    tag="jobs",
+    answer=Answer("The lines, the earliest first.", list_of(LOG_LINE)),
+    access=Access.PUBLIC_READ,
+    parameters=[Parameter("show_all", "1: also lines that are not visible.", FLAG_TEXT)],
+    errors={400: "The id is no number.", 404: "There is no such job."},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +64,4 @@ async def _array(
 
 
 def routes(services: Services) -> Sequence[Route]:
-    return [Route("GET", "/logs/<job_id>", Logs(services).log)]
+    return [Route("GET", "/logs/<job_id>", Logs(services).log, LOG)]

@@ -1,4 +1,4 @@
-"""What a resource file hands to the app: its paths and who answers them."""
+"""What a resource file hands to the app: its paths, who answers them, and their description."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from quart import Response
 
+from taskengine.api.openapi.operation import Operation
 from taskengine.api.query import whole
 from taskengine.model import NotFound
 
@@ -14,9 +15,12 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 class Route(NamedTuple):
+    """`about` is its part of /openapi.json; None alone for pages that people see."""
+
     method: str
     path: str
     handler: Handler
+    about: Operation | None = None
 
 
 def job_number(text: str) -> int:

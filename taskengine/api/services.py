@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.library import Library
@@ -26,3 +27,4 @@ class Services:
     now: Now
     draining: Callable[[], bool]  # SIGTERM came: no submission any more
     version: str
+    limits: Limits = field(default_factory=Limits)  # none of it: no limit

@@ -10,6 +10,7 @@ from quart import Response
 
 from taskengine.api.auth import caller, given_key, owner
 from taskengine.api.documents import read_object
+from taskengine.api.openapi.operation import TEXT, Operation, record
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -18,6 +19,37 @@ from taskengine.policy import SYSTEM, check_setting, settings_of
 
 MAX_NAME = 100  # characters
 MAX_VALUE = 10_000  # characters
+READ = Operation(
+    summary="The settings in force",
+    tag="settings",
+    answer=record(
+        "Settings",
+        result={"const": "ok"},
+        settings={
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "null"]},
+            "description": "Numbers of the known ones, null where a client's does not bound; "
+            "texts of the others.",
+        },
+    ),
+)
+WRITE = Operation(
+    summary="Make or change a setting",
+    tag="settings",
+    description="An admin's are the system's, any other client's its own.",
+    answer=record("SettingWritten", result={"const": "ok"}, message=TEXT),
+    body={
+        "title": "Setting",
+        "type": "object",
+        "required": ["name", "setting"],
+        "properties": {
+            "client": {**TEXT, "description": "An admin writes that client's."},
+            "name": {**TEXT, "pattern": r"\S", "maxLength": MAX_NAME, "examples": ["max_jobs"]},
+            "setting": {"type": ["string", "number", "boolean"], "maxLength": MAX_VALUE},
+        },
+    },
+    errors={400: "The body, the name or the value cannot be used."},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +96,7 @@ def _setting(body: JsonObject) -> tuple[str, str]:
 
 def routes(services: Services) -> Sequence[Route]:
     settings = SettingsOfClients(services)
-    return [Route("GET", "/settings", settings.read), Route("POST", "/settings", settings.write)]
+    return [
+        Route("GET", "/settings", settings.read, READ),
+        Route("POST", "/settings", settings.write, WRITE),
+    ]

@@ -9,12 +9,26 @@ import trio
 from quart import Response
 
 from taskengine.api.errors import RETRY_AFTER, Draining
+from taskengine.api.openapi.operation import Access, Operation, record
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.policy import SYSTEM
 
 PATIENCE = 2  # seconds
+ALIVE = Operation(
+    summary="Whether the engine is there",
+    tag="status",
+    answer=record("Alive", result={"const": "alive"}),
+    access=Access.PROBE,
+    store=False,
+)
+READY = Operation(
+    summary="Whether the engine takes submissions",
+    tag="status",
+    answer=record("Ready", result={"const": "ready"}),
+    access=Access.PROBE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +51,7 @@ class Status:
 def routes(services: Services) -> Sequence[Route]:
     status = Status(services)
     return [
-        Route("GET", "/", status.alive),
-        Route("GET", "/livez", status.alive),
-        Route("GET", "/readyz", status.ready),
+        Route("GET", "/", status.alive, ALIVE),
+        Route("GET", "/livez", status.alive, ALIVE),
+        Route("GET", "/readyz", status.ready, READY),
     ]

@@ -8,11 +8,39 @@ from dataclasses import dataclass
 from quart import Response
 
 from taskengine.api.auth import caller
+from taskengine.api.openapi.operation import (
+    ANY_OBJECT,
+    TEXT,
+    Answer,
+    Operation,
+    list_of,
+    nullable,
+    record,
+)
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound
 from taskengine.workflow import Workflow
+
+ROW: JsonObject = {
+    "name": TEXT,
+    "client": nullable(TEXT),
+    "summary": TEXT,
+    "tasks": list_of(TEXT),
+    "required": list_of(TEXT),
+}
+LIST = Operation(
+    summary="The workflows that the caller can submit",
+    tag="workflows",
+    answer=list_of(record("WorkflowRow", **ROW)),
+)
+ONE = Operation(
+    summary="A workflow and its definition",
+    tag="workflows",
+    answer=Answer("The workflow.", record("Workflow", **ROW, definition=ANY_OBJECT)),
+    errors={404: "There is no such workflow."},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +74,6 @@ def _row(workflow: Workflow) -> JsonObject:
 def routes(services: Services) -> Sequence[Route]:
     workflows = Workflows(services)
     return [
-        Route("GET", "/workflows", workflows.many),
-        Route("GET", "/workflows/<name>", workflows.one),
+        Route("GET", "/workflows", workflows.many, LIST),
+        Route("GET", "/workflows/<name>", workflows.one, ONE),
     ]

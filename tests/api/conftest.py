@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from queue import Queue
 
+import hypercorn.trio
 import pytest
+import trio
+from hypercorn.config import Config
 
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
@@ -20,6 +26,7 @@ from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
 from taskengine.workflow import Workflow
+from tests.api.described import BUILT_IN
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -147,6 +154,10 @@ def api_key():
 
 @pytest.fixture
 async def api(nursery):
+    return await open_api(nursery)
+
+
+async def open_api(nursery):
     store = MemoryStore()
     for name, admin in (("root", True), ("demo-client", False), ("other", False)):
         options = {"storage": "azure_blob"} if name == "other" else {}
@@ -164,3 +175,33 @@ async def api(nursery):
     )
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
     return Api(services, store)
+
+
+@pytest.fixture(scope="session")
+def served_api():
+    """The URL of the app on a real socket, with some jobs in its store; in a thread of its own."""
+    ready = Queue()
+    thread = threading.Thread(target=_serve, args=[ready])
+    thread.start()
+    url, token, stop = ready.get(timeout=30)
+    yield url
+    token.run_sync_soon(stop.set)
+    thread.join(30)
+
+
+def _serve(ready):
+    async def serve():
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            api = (await open_api(nursery)).with_(library=lambda: BUILT_IN)
+            for number in range(3):
+                await api.accepted(job_body(content_id=f"c-{number}"))
+            config = Config.from_mapping({"bind": ["127.0.0.1:0"], "graceful_timeout": 1})
+            app = create_app(api.services)
+            run = partial(hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
+            urls = await nursery.start(run)
+            ready.put((urls[0], trio.lowlevel.current_trio_token(), stop))
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(serve)

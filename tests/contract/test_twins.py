@@ -233,7 +233,7 @@ def _plain(lane):
     return replace(lane, callbacks=[replace(one, id=0) for one in lane.callbacks])
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(10))
 async def test_a_store_in_memory_and_one_in_postgresql_answer_alike(postgres_store, seed):
     twins = Twins(seed, World(MemoryStore()), World(postgres_store))
     for world in twins.worlds:

@@ -16,16 +16,19 @@ STOP_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def serving(data, **settings):
+async def serving(data, *, name="serve", dies=False, **settings):
     """`taskengine serve` on embedded servers below `data`; yields (process, REST client).
 
-    It is stopped by SIGTERM at the end, and has to end by itself with code 0.
+    It is stopped by SIGTERM at the end, and has to end by itself with code 0; one that `dies`
+    is killed by its test.
     """
     named = {"data_dir": data, "bootstrap_client": f"acme:{KEY}", "drain": 5, **settings}
-    log = data.parent / "serve.log"
+    log = data.parent / f"{name}.log"
     with serving_process(log=log, **named) as (process, url):
         async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=20) as client:
             yield process, client
+        if dies:
+            return
         process.send_signal(signal.SIGTERM)
         with trio.fail_after(STOP_SECONDS):
             while process.poll() is None:

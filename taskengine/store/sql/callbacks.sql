@@ -73,7 +73,8 @@ set attempts = c.attempts + 1, status = d.status, error = d.error,
     delivered_at = case when d.delivered then d.at end
 from unnest($1::bigint[], $2::boolean[], $3::integer[], $4::text[], $5::timestamptz[])
      as d (id, delivered, status, error, at)
-where c.id = d.id and c.delivered_at is null
+where c.id = d.id
+  and num_nulls(c.delivered_at) = 1 -- `is null` may be read from the index of all that wait
 returning c.id, c.lane_id, c.task_id, c.attempts
 
 -- name: let_go_lanes

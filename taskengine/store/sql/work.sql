@@ -22,7 +22,8 @@ select name from scopes where name <> ''
 select name from scopes where name = any($1::text[]) order by name for no key update
 
 -- name: still_queued
-select id from jobs where id = any($1::bigint[]) and state = 0
+-- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
+select id from jobs where id = any($1::bigint[]) and state + 0 = 0
 
 -- name: all_settings
 select scope, name, value from settings
@@ -37,7 +38,7 @@ set state = 1, band = c.band, updated_at = $1,
                  else (select jsonb_array_length(d.plan) from definitions d
                        where d.digest = j.digest) end
 from unnest($2::bigint[], $3::smallint[]) as c (id, band)
-where j.id = c.id and j.state = 0
+where j.id = c.id and j.state + 0 = 0 -- as above
 returning j.id, j.client
 
 -- name: write_plan

@@ -1,0 +1,52 @@
+"""Requests that are answered before their body has come, on connections that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from quart import Request, Response
+from quart.asgi import ASGIHTTPConnection
+from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WsgiResponse
+
+LINGER = 1  # seconds that the rest of a body may take
+
+
+class Connection(TrioASGIHTTPConnection):
+    """The server reports a disconnect when an answer is complete, and is still at it then: were
+    the request cancelled, a connection with an unread body would stay open and never be served."""
+
+    _answered = False
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        await super().__call__(receive, self._noting_the_end(send))
+
+    def _noting_the_end(self, send: Any) -> Callable[[Any], Awaitable[None]]:
+        async def sending(message: Any) -> None:
+            is_body = message["type"] == "http.response.body"
+            self._answered = is_body and not message.get("more_body", False)
+            await send(message)
+
+        return sending
+
+    async def handle_messages(  # type: ignore[override]
+        self, nursery: trio.Nursery, request: Request, receive: Any
+    ) -> None:
+        await ASGIHTTPConnection.handle_messages(self, request, receive)
+        if not self._answered:
+            nursery.cancel_scope.cancel()
+
+
+async def read_the_rest(request: Request, response: Response | WsgiResponse) -> None:
+    """A client may be sending still, and would not see an answer on a connection that closes."""
+    with trio.move_on_after(LINGER) as waited:
+        try:
+            await request.body
+        except HTTPException:  # it is too large
+            waited.cancel()
+            await trio.lowlevel.checkpoint()
+    if waited.cancelled_caught and request.http_version < "2":
+        response.headers["Connection"] = "close"

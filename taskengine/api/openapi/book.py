@@ -1,0 +1,120 @@
+"""One operation of the document: what its route says, and what follows from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from taskengine.api.openapi.operation import COUNT, ERROR, TEXT, Access, Answer, Operation
+from taskengine.api.openapi.operation import Parameter as Given
+from taskengine.model import Json, JsonObject
+
+COMPONENTS = "#/components/schemas/"
+IN_PATHS: JsonObject = {"job_id": {**COUNT, "examples": [123]}}  # others are texts
+RETRY = ("Retry-After",)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Writes operations and gathers the components that they name."""
+
+    public_reads: bool
+    schemas: JsonObject = field(default_factory=dict)
+
+    def operation(self, method: str, path: str, about: Operation) -> JsonObject:
+        answers = {**self._implied(about), **_said(about)}
+        written: JsonObject = {
+            "operationId": re.sub(r"[^a-z0-9]+", "_", f"{method} {path}".lower()).strip("_"),
+            "summary": about.summary,
+            "tags": [about.tag],
+            "security": self._security(about),
+            "responses": {str(status): self._answer(answers[status]) for status in sorted(answers)},
+        }
+        written |= {"description": about.description} if about.description else {}
+        if parameters := [*map(self._parameter, (*_of_path(path, about), *about.parameters))]:
+            written["parameters"] = parameters
+        if about.body is not None:
+            content = {"application/json": {"schema": self._named(about.body)}}
+            written["requestBody"] = {"required": True, "content": content}
+        return written
+
+    def _closed(self, about: Operation) -> bool:
+        return about.access.closed(public_reads=self.public_reads)
+
+    def _security(self, about: Operation) -> list[JsonObject]:
+        key: JsonObject = {"api-key": []}
+        if not self._closed(about):
+            return []
+        # A body may name the client in the header's place.
+        return [{"client": [], **key}, *([key] if about.body is not None else [])]
+
+    def _implied(self, about: Operation) -> dict[int, Answer]:
+        words: dict[int, str] = {500: "What nobody foresaw."}
+        if about.body is not None:
+            words |= {413: "The body is too large.", 415: "The body is not said to be JSON."}
+        if self._closed(about):
+            words[401] = "Credentials are missing or wrong."
+            if about.body is not None or about.access is Access.PUBLIC_READ:
+                words[403] = "It belongs to another client."
+        answers = {status: Answer(text, ERROR) for status, text in words.items()}
+        if about.access is not Access.PROBE:
+            answers[429] = Answer("Too many requests.", ERROR, headers=RETRY)
+        if about.store:
+            answers[503] = Answer(
+                "The database is away, or the engine stops.", ERROR, headers=RETRY
+            )
+        return answers
+
+    def _parameter(self, given: Given) -> JsonObject:
+        return {
+            "name": given.name,
+            "in": given.place,
+            "required": given.place == "path",
+            "description": given.description,
+            "schema": self._named(given.schema),
+        }
+
+    def _answer(self, answer: Answer) -> JsonObject:
+        content = {answer.media: {"schema": self._named(answer.schema)}}
+        headers = {name: {"schema": TEXT} for name in answer.headers}
+        return {
+            "description": answer.description,
+            "content": content,
+            **({"headers": headers} if headers else {}),
+        }
+
+    def _named(self, schema: Json) -> Json:
+        """The schema with references in place of those parts of it that have a title."""
+        if isinstance(schema, list):
+            return [self._named(part) for part in schema]
+        if not isinstance(schema, dict):
+            return schema
+        title = schema.get("title")
+        if not isinstance(title, str):  # none, or a property of that name
+            return {key: self._named(part) for key, part in schema.items()}
+        made = {key: self._named(part) for key, part in schema.items() if key != "title"}
+        if self.schemas.setdefault(title, made) != made:
+            raise ValueError(f"two schemas have the title {title}")
+        return {"$ref": COMPONENTS + title}
+
+
+def _said(about: Operation) -> dict[int, Answer]:
+    ok = about.answer if isinstance(about.answer, Answer) else Answer("Done.", about.answer)
+    errors = {
+        status: said if isinstance(said, Answer) else Answer(said, ERROR)
+        for status, said in about.errors.items()
+    }
+    return {200: ok, **errors}
+
+
+def names_in(path: str) -> list[str]:
+    """The parameters of a route's path, such as /jobs/<job_id>."""
+    return re.findall(r"<(?:[^:<>]+:)?([^<>]+)>", path)
+
+
+def _of_path(path: str, about: Operation) -> Iterator[Given]:
+    declared = {given.name for given in about.parameters if given.place == "path"}
+    for name in names_in(path):
+        if name not in declared:
+            yield Given(name, name.replace("_", " "), IN_PATHS.get(name, TEXT), "path")

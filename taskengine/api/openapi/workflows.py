@@ -1,0 +1,40 @@
+"""The workflows in the document: the parameters of each, and which belong to which name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from taskengine.api.openapi.book import COMPONENTS
+from taskengine.api.openapi.lenient import parameters_of
+from taskengine.api.openapi.operation import TEXT
+from taskengine.model import JsonObject
+from taskengine.workflow import Workflow
+
+ANY_WORKFLOW = {"$ref": f"{COMPONENTS}AnyWorkflow"}
+OTHERS = "A workflow of the client's own (GET /workflows), or one named by `parameters.workflow`."
+
+
+def workflow_schemas(workflows: Sequence[Workflow]) -> JsonObject:
+    """`workflow_<name>` for each, and what ties `job.workflow` to the parameters."""
+    made: JsonObject = {}
+    for workflow in workflows:
+        place = f"{COMPONENTS}workflow_{workflow.name}"
+        schema = {"type": "object", **parameters_of(workflow.parameters, place)}
+        made[f"workflow_{workflow.name}"] = {"description": workflow.summary, **schema}
+    names = [workflow.name for workflow in workflows]
+    made["AnyWorkflow"] = {"anyOf": [*map(_choice, names), _others(names)]}
+    return made
+
+
+def _choice(name: str) -> JsonObject:
+    job = {"type": "object", "required": ["workflow"], "properties": {"workflow": {"const": name}}}
+    parameters = {"$ref": f"{COMPONENTS}workflow_{name}"}
+    return {"description": name, "properties": {"job": job, "parameters": parameters}}
+
+
+def _others(names: Sequence[str]) -> JsonObject:
+    other = {**TEXT, "not": {"enum": [*names]}}
+    return {
+        "description": OTHERS,
+        "properties": {"job": {"properties": {"workflow": other}}},
+    }

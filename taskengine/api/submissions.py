@@ -1,0 +1,74 @@
+"""The body of a submission, as the API's document tells it; submission.py reads it."""
+
+from __future__ import annotations
+
+from taskengine.api.openapi.operation import HTTP_URL, TEXT
+from taskengine.api.openapi.workflows import ANY_WORKFLOW
+from taskengine.model import JsonObject
+from taskengine.submission import MAX_POSITION
+
+# Numbers and flags may come as texts; null and empty texts are as good as absent.
+LENIENT_FLAG: JsonObject = {
+    "anyOf": [
+        {"type": ["boolean", "null"]},
+        {"enum": [0, 1]},
+        {
+            "type": "string",
+            "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|0|1)?$",
+            "examples": ["true"],
+        },
+    ]
+}
+LENIENT_TIME: JsonObject = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"enum": ["", None]}],
+    "description": "ISO 8601; without a zone it is UTC.",
+    "examples": ["2031-02-01T08:30:00.000"],
+}
+GATE: JsonObject = {
+    "anyOf": [HTTP_URL, {"enum": ["", None]}],
+    "description": "The job waits until this address answers 2xx or 3xx.",
+    "examples": ["https://example.com/ready"],
+}
+
+
+def lenient_whole(low: int, high: int, text: str, default: int) -> JsonObject:
+    """`text` is the pattern of such a number as a text."""
+    return {
+        "type": ["integer", "string", "null"],
+        "minimum": low,
+        "maximum": high,
+        "pattern": f"^({text})?$",
+        "default": default,
+    }
+
+
+PLANNING: JsonObject = {  # what an update may change as well
+    "priority": {**lenient_whole(1, 10, "[1-9]|10", 5), "description": "1 is the highest."},
+    "position": {
+        **lenient_whole(-MAX_POSITION, MAX_POSITION, "[+-]?[0-9]{1,9}", 1),
+        "description": "The order among jobs of equal priority.",
+    },
+    "top_of_queue": LENIENT_FLAG,
+    "persist": {**LENIENT_FLAG, "description": "Not removed by the clean-up."},
+    "run_at": LENIENT_TIME,
+    "semaphore_url": GATE,
+    "sempahore_url": {**GATE, "deprecated": True},
+    "semphore_url": {**GATE, "deprecated": True},
+}
+SUBMISSION: JsonObject = {
+    "title": "Submission",
+    "type": "object",
+    "required": ["job", "parameters"],
+    "properties": {
+        "client": {**TEXT, "description": "The client, where no header names it."},
+        "job": {
+            "type": "object",
+            "properties": {
+                "workflow": {**TEXT, "description": "What to do with the parameters."},
+                **PLANNING,
+            },
+        },
+        "parameters": {"type": "object", "description": "Those of the workflow."},
+    },
+    **ANY_WORKFLOW,
+}

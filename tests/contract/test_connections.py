@@ -1,0 +1,169 @@
+"""Connections that are cut, cancelled or in each other's way."""
+
+import asyncio
+
+import asyncpg
+import pytest
+import trio
+import trio_asyncio
+from trio_asyncio import aio_as_trio
+
+from taskengine.model import StoreUnavailable
+from taskengine.store.postgres import open_postgres
+from tests.conftest import NOON
+from tests.contract.recount import fetch
+from tests.contract.world import World, submission
+
+SLEEP = "select pg_sleep(30)"
+
+
+@pytest.fixture
+async def store(postgres_store):
+    """Leaves when the driver has said its last words to connections that were cancelled."""
+    yield postgres_store
+    await aio_as_trio(_silence)()
+
+
+async def _silence():
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others, timeout=5) if others else None
+
+
+def sleeping(connection):
+    return connection.execute(SLEEP)
+
+
+async def kill_sleepers(store):
+    killed = []
+    while not killed:
+        killed = await fetch(
+            store,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            f"where query = '{SLEEP}' and state = 'active' and datname = current_database()",
+        )
+        await trio.sleep(0.01)
+
+
+async def test_a_cancelled_caller_returns_at_once_and_the_pool_stays_usable(store):
+    """Rule 23: the driver's own cancel waits for the server."""
+    for _ in range(6):  # more often than there are connections
+        started = trio.current_time()
+        with trio.move_on_after(0.05):
+            await store.pool.run(sleeping)
+        assert trio.current_time() - started < 1
+        assert await fetch(store, "select 1") == [(1,)]
+
+
+async def test_a_cancelled_transaction_leaves_nothing_behind(store):
+    async def write(connection):
+        await connection.execute("insert into scopes values ('half')")
+        await connection.execute(SLEEP)
+
+    with trio.move_on_after(0.1):
+        await store.pool.run(write)
+    assert await fetch(store, "select name from scopes") == [("",)]
+
+
+async def test_an_impatient_store_tells_that_its_connection_was_cut(store):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kill_sleepers, store)
+        with pytest.raises(StoreUnavailable):
+            await store.pool.run(sleeping)
+    assert await fetch(store, "select 1") == [(1,)]
+
+
+async def test_a_patient_store_outlives_a_cut_connection(store):
+    tries = []
+
+    async def once_cut(connection):
+        tries.append(connection)
+        return await connection.execute(SLEEP if len(tries) == 1 else "select 1")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kill_sleepers, store)
+        with trio.fail_after(10):
+            await store.patient._run(once_cut)
+    assert len(tries) == 2
+    assert tries[0] is not tries[1]
+
+
+async def test_connections_that_were_cut_while_idle_are_not_used(store):
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(fetch, store, "select pg_sleep(0.05)")
+    await fetch(
+        postgres_store,
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    with trio.fail_after(5):
+        while len([one for one in store.pool._idle if not one.is_closed()]) > 1:
+            await trio.sleep(0.01)
+    for _ in range(4):
+        assert await fetch(store, "select 1") == [(1,)]
+
+
+async def test_a_database_that_cannot_be_reached_is_unavailable(database_url):
+    head, _, tail = database_url.rpartition(":")
+    nowhere = f"{head}:1/{tail.partition('/')[2]}"
+    async with trio_asyncio.open_loop(), open_postgres(nowhere) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.totals()
+        with trio.move_on_after(0.5) as scope:
+            await store.patient.totals()
+        assert scope.cancelled_caught
+
+
+async def test_transactions_that_block_each_other_are_repeated(store):
+    await World(store).settle()
+    met, tries = asyncio.Barrier(2), []
+
+    def crossing(first, second):
+        async def cross(connection):
+            tries.append(first)
+            await connection.execute("set local lock_timeout = 0")  # the deadlock is seen after 1 s
+            statement = "update scopes set name = name where name = $1"
+            await connection.execute(statement, first)
+            if len(tries) <= 2:
+                await met.wait()
+            await connection.execute(statement, second)
+
+        return cross
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.pool.run, crossing("acme", "beta"))
+        nursery.start_soon(store.pool.run, crossing("beta", "acme"))
+    assert len(tries) == 3
+
+
+async def test_transactions_that_collide_without_end_are_unavailable(store):
+    async def collide(connection):
+        raise asyncpg.SerializationError("again")
+
+    with pytest.raises(StoreUnavailable):
+        await store.pool.run(collide)
+    assert await fetch(store, "select 1") == [(1,)]
+
+
+async def test_a_cached_plan_that_a_migration_outdated_is_made_anew(store):
+    """Rule 25."""
+
+    async def read(connection):
+        return await connection.fetch("select * from scopes")
+
+    for _ in range(3):
+        await store.pool.run(read)
+    await fetch(store, "alter table scopes add column extra integer")
+    try:
+        [row] = await store.pool.run(read)
+        assert list(row.keys()) == ["name", "extra"]
+    finally:
+        await fetch(store, "alter table scopes drop column extra")
+
+
+async def test_twins_count_for_one_instance(store):
+    """Rule 19: without it the submissions of all instances would share their counter rows."""
+    world = World(store.patient)
+    await world.settle()
+    await store.submit([submission()], NOON)
+    assert await fetch(store, "select distinct instance from counters") == [(world.instance,)]

@@ -1,0 +1,112 @@
+"""The hot statements keep to their indexes, with statistics and without (promise 9)."""
+
+import re
+
+import pytest
+
+from taskengine.store.queries import queries
+from tests.contract.recount import fetch
+from tests.contract.world import World
+
+FILL = """
+insert into definitions values ('d', 'demo', '{}',
+    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]');
+insert into jobs (request_id, client, workflow, state, band, priority, position, top_of_queue,
+                  persist, open_tasks, lanes, created_at, updated_at, run_at, digest)
+select gen_random_uuid(), 'acme', 'demo', case n % 4 when 0 then 0 when 1 then 5 else 2 end,
+       case when n <= 40 then 0 end, 1 + n % 10, 1, false, false, 1, 1,
+       '2031-02-01', '2031-02-01', '2031-02-01', 'd'
+from generate_series(1, 4000) as n;
+insert into job_data select id, '{}', '{}', '{}' from jobs;
+insert into tasks (job_id, number, name, action, queue, needs, priority, state, waits_for, due_at)
+select id, 0, 'a', 'core.noop', 'work', '{}', priority, case when state = 0 then 1 else 3 end, 0,
+       created_at from jobs;
+insert into lanes (job_id, ordinal, url, host, due_at)
+select id, 0, 'http://one.test', 'one.test', case when state = 0 then created_at end from jobs;
+insert into callbacks (lane_id, number, job_id, task_id, event, webhook_id, body, created_at)
+select id, n, job_id, 1, 'start', 'w', '{}', '2031-02-01' from lanes, generate_series(1, 2) as n;
+insert into logs (job_id, task_id, severity, progname, message, created_at)
+select id, 0, 1, 'api', 'x', created_at from jobs;
+"""
+INDEXES = {  # of each statement, the one without which its cost would grow
+    "lane_heads": "jobs_queued",
+    "still_queued": "jobs_pkey",
+    "running": "jobs_running",
+    "start_jobs": "jobs_pkey",
+    "write_plan": "jobs_pkey|jobs_accepted",
+    "claim": "tasks_queued",
+    "claimed": "tasks_claimed",
+    "next_retry": "tasks_queued",
+    "attempts_of": "job_data_pkey",
+    "results_of": "results_pkey",
+    "held": "tasks_held",
+    "lock_jobs": "jobs_pkey",
+    "lock_tasks": "tasks_pkey",
+    "begin_tasks": "tasks_pkey",
+    "progress_tasks": "tasks_pkey",
+    "requeue_tasks": "tasks_pkey",
+    "end_tasks": "tasks_pkey",
+    "cancel_rest": "tasks_job_id_number_key",
+    "let_go_on": "tasks_job_id_number_key",
+    "close_tasks": "jobs_pkey",
+    "end_jobs": "jobs_pkey",
+    "tasks_by_job": "tasks_job_id_number_key",
+    "open_lanes": "lanes_job_id_ordinal_key",
+    "wake_lanes": "lanes_pkey",
+    "claim_lanes": "lanes_due",
+    "next_lane": "lanes_due",
+    "waiting_callbacks": "callbacks_waiting",
+    "lock_lanes": "lanes_pkey|lanes_held",
+    "deliver": "callbacks_pkey",
+    "let_go_lanes": "callbacks_waiting",
+    "queue_due": "jobs_due",
+    "next_due": "jobs_due",
+    "log": "logs_pkey",
+}
+SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|logs|job_data|results)\b")
+
+
+async def explain(connection, name):
+    """The plan of a statement as it runs: prepared, whatever its arguments are."""
+    text = queries()[name]
+    await connection.execute(f"prepare probe as {text}")
+    number = max(map(int, re.findall(r"\$(\d+)", text)), default=0)
+    nulls = f"({', '.join(['null'] * number)})" if number else ""
+    rows = await connection.fetch(f"explain execute probe{nulls}")
+    await connection.execute("deallocate probe")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["fresh", "analysed"])
+async def test_hot_statements_use_their_indexes(postgres_store, analysed):
+    await World(postgres_store).settle()
+    await postgres_store.pool.run(lambda one: one.execute(FILL), single=True)
+    if analysed:
+        await postgres_store.pool.run(lambda one: one.execute("analyze"), single=True)
+    wrong = {}
+    for name, index in INDEXES.items():
+        plan = await postgres_store.pool.run(lambda one, name=name: explain(one, name))
+        if SCANNED.search(plan) or not re.search(rf"using ({index}) on|on ({index}) ", plan):
+            wrong[name] = plan
+    assert not wrong, "\n\n".join(f"{name}\n{plan}" for name, plan in wrong.items())
+
+
+LIMITS = {
+    "idle_in_transaction_session_timeout": "2s",
+    "lock_timeout": "1s",
+    "statement_timeout": "5s",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+
+
+async def test_no_lock_outlives_a_lease(postgres_store):
+    """Rule 7: the limits are the role's, so that they hold behind a pooler too."""
+    names = "', '".join(LIMITS)
+    rows = await fetch(
+        postgres_store,
+        f"select name, current_setting(name) from pg_settings where name in ('{names}')",
+    )
+    assert dict(rows) == LIMITS
