@@ -24,6 +24,7 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 from taskengine.store.ending import host_of
+from taskengine.texts import clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Courier:
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError) as failure:
-            error = f"{type(failure).__name__}: {failure}"[:500]
+            error = clean_text(f"{type(failure).__name__}: {failure}"[:500])
         now = self.now()
         if status is not None and 200 <= status < 300:
             return Delivery(lane.id, callback.id, now, delivered=True, status=status)

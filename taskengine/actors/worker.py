@@ -79,8 +79,17 @@ class Worker:
                 if running.stopped is Stopped.UNWANTED:
                     end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped")
                 if running.stopped is not Stopped.STALE:
-                    with trio.move_on_after(RECORD_GRACE, shield=True):
-                        await self.journal.ask(Finish(replace(end, at=self.now())))
+                    await self._record(Finish(replace(end, at=self.now())))
+
+    async def _record(self, finish: Finish) -> None:
+        """For as long as the database is away, if need be: a finished task must not run again.
+        Once the engine stops, for a while; said twice it counts once."""
+        try:
+            await self.journal.ask(finish)
+        except trio.Cancelled:
+            with trio.move_on_after(RECORD_GRACE, shield=True):
+                await self.journal.ask(finish)
+            raise
 
     async def _run(self, attempt: Attempt) -> Ended:
         workflow = await self.definitions.of(attempt.job)

@@ -191,6 +191,30 @@ async def test_an_outage_longer_than_a_lease_kills_nobody(autojump_clock):
     assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
 
 
+class WaitsForTheDatabase(MemoryStore):
+    """A patient store whose database is away while `away` is set."""
+
+    away = False
+
+    async def record(self, *arguments):
+        while self.away:
+            await trio.sleep(0.5)
+        return await super().record(*arguments)
+
+
+async def test_a_task_that_ends_during_an_outage_is_not_run_again(autojump_clock):
+    store = WaitsForTheDatabase()
+    async with instance(store) as engine:
+        job_id = await engine.submit(workflow(LONG))
+        await trio.sleep(10)
+        store.away = True
+        await trio.sleep(100)
+        store.away = False
+        await trio.sleep(20)
+        [task] = (await engine.job(job_id)).tasks
+    assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
+
+
 async def test_a_stale_attempt_may_not_publish(memory_store, autojump_clock):
     published = []
 

@@ -92,7 +92,7 @@ async def test_connections_that_were_cut_while_idle_are_not_used(store):
         for _ in range(4):
             nursery.start_soon(fetch, store, "select pg_sleep(0.05)")
     await fetch(
-        postgres_store,
+        store,
         "select pg_terminate_backend(pid) from pg_stat_activity "
         "where datname = current_database() and pid <> pg_backend_pid()",
     )
