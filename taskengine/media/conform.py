@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
-from taskengine.media.probe import Media, Stream, expect_duration, probe
+from taskengine.media.probe import SLACK, Media, OutputWrong, Stream, expect_duration, probe
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, longest
 
@@ -45,18 +45,24 @@ async def conform(
     With `ladder` the first video is encoded into renditions of its size and below.
     """
     wanted = [stream for stream in media.streams if _usable(stream)]
-    arguments, made = list(source(path)), []
+    arguments = list(source(path))
+    made: list[tuple[Track, bool]] = []  # whether the source states how long it lasts
     for stream in wanted:
         if ladder and stream.track.type == "video":
-            made += _ladder(path, stream, arguments)
+            made += [(track, stream.timed) for track in _ladder(path, stream, arguments)]
         else:
             name = f"{path.stem}-{stream.track.stream}.{_extension(stream)}"
             arguments += [*_one(media, stream), f"file:{bench.folder / name}"]
-            made.append(replace(stream.track, file=name, stream=0))
+            made.append((replace(stream.track, file=name, stream=0), stream.timed))
     duration = longest(media.tracks)
     careful = media.family == "mov"  # streams cut out of a broadcast begin with damage
     await ffmpeg(bench, *arguments, duration=duration, on_progress=on_progress, careful=careful)
-    return [await _measured(bench, track, exact=media.family in EXACT) for track in made]
+    exact = media.family in EXACT
+    found = [await _measured(bench, track, exact=exact and timed) for track, timed in made]
+    lasts = longest(found)
+    if exact and lasts < media.duration - SLACK:
+        raise OutputWrong(f"{path.name} ends after {lasts:.3f} s of {media.duration:.3f} s")
+    return found
 
 
 def _usable(stream: Stream) -> bool:

@@ -29,6 +29,7 @@ class Stream:
     pixel_format: str = ""
     rotated: bool = False
     trimmed: bool = False  # an edit list hides its beginning, which the packager does not take
+    timed: bool = True  # it states a duration of its own; else the container's stands for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def _media(said: dict[str, Any], path: Path) -> Media:
 
 def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
     tags = {key.lower(): value for key, value in said.get("tags", {}).items()}
+    own = _number(said.get("duration")) or _clock(tags.get("duration", ""))
     track = Track(
         type=TYPES[said["codec_type"]],
         file=file,
@@ -131,7 +133,7 @@ def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
         language=tags.get("language") or "und",
         bitrate=int(_number(said.get("bit_rate") or tags.get("bps") or form.get("bit_rate"))),
         start=max(0.0, _number(said.get("start_time")) - _number(form.get("start_time"))),
-        duration=_number(said.get("duration")) or _number(form.get("duration")),
+        duration=own or _number(form.get("duration")),
         width=int(said.get("width", 0)),
         height=int(said.get("height", 0)),
         frame_rate=_ratio(said.get("avg_frame_rate", "0/0")),
@@ -140,7 +142,7 @@ def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
     )
     sides = said.get("side_data_list", [])
     rotated = any(_number(side.get("rotation")) % 360 for side in sides)
-    return Stream(track, said.get("pix_fmt", ""), rotated)
+    return Stream(track, said.get("pix_fmt", ""), rotated, timed=own > 0)
 
 
 def _number(value: object) -> float:
@@ -148,6 +150,15 @@ def _number(value: object) -> float:
         return float(str(value))
     except ValueError:
         return 0.0
+
+
+def _clock(value: str) -> float:
+    """Seconds of `hh:mm:ss.fraction`, as Matroska's tags have it."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", value)
+    if match is None:
+        return 0.0
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def _ratio(value: str) -> float:

@@ -23,6 +23,7 @@ ROLE_SETTINGS = {
     "idle_in_transaction_session_timeout": "2s",
     "lock_timeout": "1s",
     "statement_timeout": "5s",
+    "client_connection_check_interval": "500ms",  # who is gone lets go of its locks
     "tcp_user_timeout": "10s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",

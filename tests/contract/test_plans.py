@@ -95,6 +95,7 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "2s",
     "lock_timeout": "1s",
     "statement_timeout": "5s",
+    "client_connection_check_interval": "500ms",
     "synchronous_commit": "on",
     "jit": "off",
     "enable_seqscan": "off",

@@ -98,6 +98,14 @@ async def test_a_truncated_film_of_another_family_is_refused(bench, tracks):
         await conform(bench, path, await probe(bench, path))
 
 
+async def test_a_track_may_end_before_the_others(bench, tracks):
+    short = ["-filter_complex", "[0:a:0]atrim=duration=3[a]", "-map", "0:v", "-map", "[a]"]
+    path = await made(bench, "short.mkv", *short, "-c:v", "copy", "-c:a", "aac")
+    video, audio = await conform(bench, path, await probe(bench, path))
+    assert video.duration == pytest.approx(SECONDS, abs=0.1)
+    assert audio.duration == pytest.approx(3, abs=0.1)
+
+
 async def test_turned_pictures_are_set_upright(bench, tracks):
     path = bench.folder / "turned.mp4"
     opened = source(bench.folder / "low.mp4", "-display_rotation", "90")
