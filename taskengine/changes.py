@@ -30,6 +30,15 @@ def placed(job: Job, *, waits: bool, now: datetime) -> JobState:
     return JobState.SCHEDULED if gated or job.run_at > now else JobState.QUEUED
 
 
+def asked_anew(before: Job, after: Job) -> bool:
+    """Whether an update makes the gate due at once."""
+    return (before.state, before.run_at, before.semaphore_url) != (
+        after.state,
+        after.run_at,
+        after.semaphore_url,
+    )
+
+
 def changed(job: Job, changes: Mapping[str, Any], *, waits: bool, now: datetime) -> Job:
     """The job after an update; `waits` says that it depends on jobs that have not completed.
 

@@ -65,7 +65,7 @@ class Configuration(BaseSettings):
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
     requests_per_second: float = Field(
-        200, ge=0, description="of each client or, without a key, each address; 0: no limit"
+        1000, ge=0, description="of each client or, without a key, each address; 0: no limit"
     )
     storage: StorageDefaults = Field(default_factory=StorageDefaults)
 

@@ -78,6 +78,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     library=lambda: library.current,
                     now=parts.now,
                     draining=stopping.is_set,
+                    changed=engine.post.stir,
                     version=version("taskengine"),
                     limits=Limits(configuration.requests_per_second),
                 )

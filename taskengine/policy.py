@@ -39,6 +39,7 @@ class Settings:
     schedule_interval: int = 60  # seconds
     retry_delay: float = 5  # seconds
     retry_limit: int = 3
+    retention_days: int = 30  # after a job's end
 
     def band(self, priority: int) -> Band:
         return Band.HIGH if priority <= self.priority_threshold else Band.LOW
@@ -58,6 +59,7 @@ NUMBERS = {
     "schedule_interval": (1, 86_400),
     "retry_delay": (0, 86_400),
     "retry_limit": (0, 1_000),
+    "retention_days": (1, 36_500),
 }
 
 

@@ -13,11 +13,12 @@ from taskengine.runtime.mailbox import Mailbox
 TASK_QUEUES = ("work", "windows_capture")
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
-ADMISSION, WORK, CALLBACKS, SCHEDULE, CLEANING, STOP = (
+ADMISSION, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (
     "admission",
     "work",
     "callbacks",
     "schedule",
+    "schedules",
     "cleaning",
     "stop",
 )
@@ -42,6 +43,7 @@ class Post:
     courier: Mailbox[Wake] = field(default_factory=_for_wakes)
     cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
+    ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
@@ -61,7 +63,8 @@ class Post:
 
     def of_starters(self) -> list[Mailbox[Any]]:
         """Of those that start things; claimers close the desks of their workers."""
-        return [self.controller, self.scheduler, self.gatekeeper, *self.claimers.values()]
+        lone = [self.controller, self.scheduler, self.gatekeeper, self.ticker]
+        return [*lone, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
         return [self.intake, self.journal, self.listener, self.courier, self.cleaner]
@@ -73,6 +76,7 @@ class Post:
             WORK: list(self.claimers.values()),
             CALLBACKS: [self.courier],
             SCHEDULE: [self.scheduler, self.gatekeeper],
+            SCHEDULES: [self.ticker],
             STOP: [self.presence],
             CLEANING: [self.cleaner],
         }
@@ -84,6 +88,14 @@ class Post:
         for topic in topics:
             self.hear(topic)
             self.listener.address.hint(Announce(topic))
+
+    def stir(self) -> None:
+        """A client has changed a job: slots, times, gates, running tasks or callbacks."""
+        self.tell_all(ADMISSION, SCHEDULE, STOP, CALLBACKS)
+
+    def reschedule(self) -> None:
+        """A schedule was made, removed, or switched on or off."""
+        self.tell_all(SCHEDULES, SCHEDULE)
 
     def spread(self, recorded: Recorded) -> None:
         """What follows from a batch of records."""

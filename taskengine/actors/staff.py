@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 import trio
@@ -20,17 +21,26 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, TASK_QUEUES, WORK, Post
+from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, TASK_QUEUES, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
+from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
+from taskengine.library import Library
 from taskengine.messages import Wake
 from taskengine.runtime.clock import Now
+from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
 from taskengine.store import Store
+from taskengine.submission import Reader
 
 Children = Mapping[str, Callable[[], Awaitable[None]]]
+
+
+def no_workflow(now: datetime) -> Reader:
+    """A reader that refuses every job."""
+    return Reader(Library({}), "local", now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Parts:
     facilities: Facilities
     now: Now
     keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
+    reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,7 @@ class Staff:
             "gatekeeper": partial(gatekeeper.run, post.gatekeeper),
             "controller": partial(controller.run, post.controller),
             "scheduler": partial(scheduler.run, post.scheduler),
+            "ticker": partial(self._ticker().run, post.ticker),
         }
         for queue, workers in self.workers.items():
             desk = post.desks[queue]
@@ -146,6 +158,14 @@ class Staff:
             for number, worker in enumerate(workers):
                 children[f"{queue}-{number}"] = partial(worker.run, desk)
         return children
+
+    def _ticker(self) -> Ticker:
+        parts, post = self.parts, self.post
+        hints = {
+            QUEUE_JOBS: partial(post.hear, SCHEDULE),
+            RESCUE_TASKS: partial(post.hear, STOP),  # presence looks after the peers
+        }
+        return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
 
     def counts(self) -> QueueCounts:
         """The queue counters of this instance."""

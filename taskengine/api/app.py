@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quart_trio import QuartTrio
 
 from taskengine.api import (
+    changes,
     dashboard,
     docs,
     health,
@@ -26,7 +27,19 @@ from taskengine.api.openapi.operation import Access
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 
-RESOURCES = (status, health, dashboard, job, jobs, logs, schedules, settings, workflows, docs)
+RESOURCES = (
+    status,
+    health,
+    dashboard,
+    job,
+    jobs,
+    changes,
+    logs,
+    schedules,
+    settings,
+    workflows,
+    docs,
+)
 BODY_TIMEOUT = 30  # seconds for a body to arrive
 
 

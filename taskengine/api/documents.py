@@ -42,6 +42,12 @@ async def read_object() -> JsonObject:
     return document.value
 
 
+async def read_object_if_any() -> JsonObject:
+    """The body of a request that needs none, whatever its type if it is empty."""
+    raw = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    return await read_object() if raw.strip() else {}
+
+
 def parse(raw: bytes) -> Document:
     """A JSON object from its text. Raises BadInput where it is none."""
     try:

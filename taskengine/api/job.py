@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 from quart import Response
@@ -19,6 +19,7 @@ from taskengine.api.services import Services
 from taskengine.api.submissions import SUBMISSION
 from taskengine.messages import Submit
 from taskengine.model import BadInput, StoreUnavailable, Submission
+from taskengine.store import JobFilter
 from taskengine.submission import Reader, Received, refused_data
 
 PATIENCE = 5  # seconds in which a submission is answered, whatever happens
@@ -51,6 +52,8 @@ class Submissions:
         client = await owner(self.services, await caller(self.services, body), body)
         received = Received(body, client, origin(), document.problem)
         submission = self._reader().read(received)
+        if problem := await self._lost_parent(submission):
+            submission = self._reader().read(replace(received, problem=problem))
         job_id = await self._record(submission)
         if isinstance(job_id, BadInput):  # the database refuses its data: recorded without them
             submission = refused_data(submission, str(job_id))
@@ -60,6 +63,16 @@ class Submissions:
         if submission.refusal is not None:
             return reply({"id": str(job_id), "error": submission.refusal}, 400)
         return reply({"id": str(job_id), "result": "accepted"})
+
+    async def _lost_parent(self, submission: Submission) -> str | None:
+        """What is wrong with the jobs that it names as those it depends on."""
+        ids = submission.depends_on
+        if not ids:
+            return None
+        own = JobFilter(limit=len(ids), job_ids=ids, client=submission.client)
+        known = {job.id for job in await self.services.store.jobs(own)}
+        lost = next((parent for parent in ids if parent not in known), None)
+        return None if lost is None else f"job.depends_on: the client has no job {lost}"
 
     async def _record(self, submission: Submission) -> int | BadInput | StoreUnavailable:
         return await self.services.intake.ask(Submit(submission))

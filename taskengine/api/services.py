@@ -26,5 +26,6 @@ class Services:
     library: Callable[[], Library]  # the current one: SIGHUP replaces it
     now: Now
     draining: Callable[[], bool]  # SIGTERM came: no submission any more
+    changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit

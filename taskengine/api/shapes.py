@@ -47,8 +47,8 @@ def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
         "persist": job.persist,
         "progress": job_progress(details),
         "tasks": [task_row(task) for task in details.tasks],
-        "depends_on": [],
-        "rerun_of": None,
+        "depends_on": list(details.depends_on),
+        "rerun_of": details.rerun_of,
     }
 
 

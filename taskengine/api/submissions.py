@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from taskengine.api.openapi.operation import HTTP_URL, TEXT
 from taskengine.api.openapi.workflows import ANY_WORKFLOW
+from taskengine.fields import GATE_NAMES, MAX_PARENTS, MAX_POSITION, READERS
 from taskengine.model import JsonObject
-from taskengine.submission import MAX_POSITION
 
+IN_ANY_CASE = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in name)
+    for name in ("paused", "broken", "queued")
+)
 # Numbers and flags may come as texts; null and empty texts are as good as absent.
 LENIENT_FLAG: JsonObject = {
     "anyOf": [
@@ -55,6 +59,41 @@ PLANNING: JsonObject = {  # what an update may change as well
     "sempahore_url": {**GATE, "deprecated": True},
     "semphore_url": {**GATE, "deprecated": True},
 }
+DEPENDS_ON: JsonObject = {
+    "anyOf": [
+        {
+            "type": "array",
+            "maxItems": MAX_PARENTS,
+            "items": {
+                "type": ["integer", "string"],
+                "minimum": 1,
+                "pattern": "^0*[1-9][0-9]{0,17}$",
+            },
+        },
+        {"enum": ["", None]},
+    ],
+    "description": "Jobs of the client that have to complete before this one is queued.",
+    "examples": [["123"]],
+}
+ASKED_STATE: JsonObject = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^({IN_ANY_CASE}|0|4|6)$"},
+        {"enum": [0, 4, 6]},
+    ],
+    "description": "`paused`, `broken` or `queued`, in any case, or their numbers; `queued` "
+    "resumes a paused job and runs a scheduled one now.",
+    "examples": ["paused"],
+}
+UPDATE: JsonObject = {
+    "title": "Update",
+    "type": "object",
+    "properties": {
+        "client": {**TEXT, "description": "The client, where no header names it."},
+        "queue_state": ASKED_STATE,
+        **PLANNING,
+    },
+    "anyOf": [{"required": [name]} for name in dict.fromkeys([*READERS, *GATE_NAMES])],
+}
 SUBMISSION: JsonObject = {
     "title": "Submission",
     "type": "object",
@@ -66,6 +105,7 @@ SUBMISSION: JsonObject = {
             "properties": {
                 "workflow": {**TEXT, "description": "What to do with the parameters."},
                 **PLANNING,
+                "depends_on": DEPENDS_ON,
             },
         },
         "parameters": {"type": "object", "description": "Those of the workflow."},

@@ -30,6 +30,7 @@ from taskengine.model import (
     Severity,
     Submission,
 )
+from taskengine.schedules import Schedule, Tick
 
 
 class Dismissed(Exception):
@@ -230,6 +231,34 @@ class Store(Protocol):
 
     async def current(self, instance: int, fence: Fence) -> bool:
         """Whether an attempt may still publish."""
+        ...
+
+    # Recurring work
+    async def schedules(self) -> Sequence[Schedule]: ...
+
+    async def put_schedule(self, schedule: Schedule) -> bool:
+        """Make a client's schedule or replace its own; False if the name is somebody else's."""
+        ...
+
+    async def remove_schedule(self, name: str, client: str) -> bool: ...
+
+    async def activate(self, name: str, active: bool, now: datetime) -> None:
+        """Switch a schedule on or off; while `queue_scheduled_jobs` is off, no job is due and no
+        gate is asked (A5). Raises NotFound."""
+        ...
+
+    async def claim_ticks(
+        self, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Tick], datetime | None]:
+        """Ticks that are due, each for the caller alone as long as `lease`, those missed as one;
+        and when the next is. One that was not ended by then is handed out again."""
+        ...
+
+    async def end_tick(self, tick: Tick) -> None: ...
+
+    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
+        """Remove some jobs that ended before, with all that belongs to them; how many. Spared
+        are persistent ones, parents of unfinished ones, and those with callbacks to deliver."""
         ...
 
     # Callbacks

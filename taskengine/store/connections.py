@@ -94,6 +94,8 @@ class Pool:
             return answer
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
+        except asyncpg.ClientConfigurationError as error:
+            raise BadInput(f"database_url: {error}") from error
         except REFUSED as error:
             raise BadInput(f"the database refuses the data: {error}") from error
         except AWAY as error:

@@ -25,11 +25,11 @@ from taskengine.model import (
 )
 from taskengine.policy import initial_state
 from taskengine.store import JobFilter, Totals
-from taskengine.store.memory_changes import Changes
 from taskengine.store.memory_rows import JobRow, LaneRow, check_data
+from taskengine.store.memory_schedules import Schedules
 
 
-class MemoryStore(Changes):
+class MemoryStore(Schedules):
     """See taskengine.store.Store."""
 
     def __init__(self) -> None:

@@ -115,6 +115,7 @@ class Attempts(Edges):
                     self._begin(row, record)
                 case Ended():
                     ended += self._end(row, record, now)
+        self._settle_edges(ended, now)
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         return Recorded(frozenset(stale), tuple(ended), woken=ends, called=ends or begins)
@@ -195,7 +196,6 @@ class Attempts(Edges):
             return []
         row.band = None
         if row.job.state in OVER:
-            self._settle_edges(row, now, completed=False)
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         called = bool(row.submission.urls)
@@ -203,5 +203,4 @@ class Attempts(Edges):
         for severity, message in ending.lines:
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
         self._call(row.job.id, last.id, None, END, ending.body, at)
-        self._settle_edges(row, now, completed=not row.job.failed)
         return [row.job.id]

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 import trio
 
 from taskengine.callbacks import END, job_body
-from taskengine.changes import OVER, changed
+from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer
 from taskengine.store.ending import STOPPED
-from taskengine.store.memory_edges import COMPLETES, ENDS, Edge
-from taskengine.store.memory_rows import JobRow, LaneRow
+from taskengine.store.memory_rows import COMPLETES, ENDS, Edge, JobRow, LaneRow
 from taskengine.store.memory_work import Work
 
 Lines = Sequence[tuple[Severity, str, str]]
@@ -31,11 +30,14 @@ class Changes(Work):
         before = row.job
         waits = bool(self._open_edges(child=job_id))
         row.job = changed(before, changes, waits=waits, now=now)
-        self._reset_gate(row)
+        if asked_anew(before, row.job):
+            row.gate_due_at, row.gate_failures = None, 0
+            same = row.job.semaphore_url == before.semaphore_url
+            row.gate_answer = row.gate_answer if same else None
         self._tell(job_id, lines, now)
         if row.job.state is JobState.BROKEN:
             self._stop(row, now)
-            self._break_children(job_id, now)
+            self._break_children([job_id], now)
         elif row.job.state is JobState.PAUSED and before.state is JobState.STARTED:
             self._hold(row)
         return Changed(row.job, called=row.job.state is JobState.BROKEN)
@@ -115,8 +117,8 @@ class Changes(Work):
         for ordinal, url in enumerate(dict.fromkeys(row.submission.urls)):
             lane = LaneRow(self._next("lane"), job.id, ordinal, url)
             self._lanes[lane.id] = lane
-        for edge in self._open_edges(child=row.job.id):
-            self._edges.append(Edge(edge.parent, job.id, edge.kind, open=True))
+        for edge in [one for one in self._edges if one.child == row.job.id]:
+            self._edges.append(replace(edge, child=job.id))
         for edge in self._open_edges(parent=row.job.id):
             if edge.kind == COMPLETES:
                 edge.parent = job.id
@@ -127,9 +129,6 @@ class Changes(Work):
 
     # Gates
 
-    def _reset_gate(self, row: JobRow) -> None:
-        row.gate_due_at, row.gate_failures = None, 0
-
     async def claim_gates(
         self, limit: int, now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
@@ -137,7 +136,8 @@ class Changes(Work):
         shut = [
             (row.gate_due_at or row.job.run_at, row.job.id)
             for row in self._jobs.values()
-            if row.job.state is JobState.SCHEDULED
+            if self._queues_due
+            and row.job.state is JobState.SCHEDULED
             and row.job.semaphore_url is not None
             and not row.job.gate_open
         ]
@@ -162,7 +162,7 @@ class Changes(Work):
         if row is None or row.job.state is not JobState.SCHEDULED:
             return False
         if row.job.semaphore_url != one.gate.url or row.job.run_at > one.at:
-            return False
+            return False  # the job has changed since
         is_open = one.due_at is None
         if is_open:
             row.job = replace(row.job, state=JobState.QUEUED, gate_open=True, updated_at=one.at)

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from taskengine.callbacks import END, job_body
 from taskengine.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store.memory_outbox import Outbox
-from taskengine.store.memory_rows import JobRow
-
-COMPLETES, ENDS = "completes", "ends"
-
-
-@dataclass(slots=True)
-class Edge:
-    parent: int
-    child: int
-    kind: str
-    open: bool
+from taskengine.store.memory_rows import COMPLETES, ENDS, Edge, JobRow
 
 
 class Edges(Outbox):
     """What the end of a job means to those that wait for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._edges: list[Edge] = []
 
     def _open_edges(self, *, parent: int | None = None, child: int | None = None) -> list[Edge]:
         return [
@@ -54,27 +40,35 @@ class Edges(Outbox):
         waits = bool(self._open_edges(child=row.job.id))
         row.job = replace(row.job, state=placed(row.job, waits=waits, now=now))
 
-    def _settle_edges(self, parent: JobRow, now: datetime, *, completed: bool) -> None:
-        """A job is over, and none of its tasks runs any more."""
-        for edge in self._open_edges(parent=parent.job.id):
-            if edge.kind == ENDS or completed:
-                self._close(edge, now)
-        if not completed:
-            self._break_children(parent.job.id, now)
+    def _settle_edges(self, ended: Collection[int], now: datetime) -> None:
+        """Jobs are over, and none of their tasks runs any more."""
+        rows = [self._jobs[job_id] for job_id in ended]
+        failed = {row.job.id for row in rows if row.job.failed or row.job.state is JobState.BROKEN}
+        for parent in sorted(ended):
+            for edge in self._open_edges(parent=parent):
+                if edge.kind == ENDS or parent not in failed:
+                    self._close(edge, now)
+        self._break_children(failed, now)
 
     def _close(self, edge: Edge, now: datetime) -> None:
         edge.open = False
         child = self._jobs[edge.child]
-        child.job = replace(child.job, updated_at=now)
+        if child.job.state not in OVER:
+            child.job = replace(child.job, updated_at=now)
         if child.job.state is JobState.PENDING:
             self._place(child, now)
 
-    def _break_children(self, parent: int, now: datetime) -> None:
-        for edge in self._open_edges(parent=parent):
-            if edge.kind == COMPLETES:
-                edge.open = False
-                self._break_for(self._jobs[edge.child], parent, now)
-                self._break_children(edge.child, now)
+    def _break_children(self, parents: Collection[int], now: datetime) -> None:
+        """Break the children of jobs that will not complete, and theirs, each once."""
+        while parents:
+            because: dict[int, int] = {}
+            for edge in sorted(self._open_edges(), key=lambda one: one.parent):
+                if edge.parent in parents and edge.kind == COMPLETES:
+                    edge.open = False
+                    because.setdefault(edge.child, edge.parent)
+            parents = [one for one in because if self._jobs[one].job.state not in OVER]
+            for child in parents:
+                self._break_for(self._jobs[child], because[child], now)
 
     def _break_for(self, row: JobRow, parent: int, now: datetime) -> None:
         row.job = replace(row.job, state=JobState.BROKEN, failed=True, updated_at=now)

@@ -24,7 +24,10 @@ from taskengine.model import (
     TaskState,
 )
 from taskengine.policy import Band
+from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS, Schedule
 from taskengine.store import Dismissed
+
+COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 
 
 @dataclass(slots=True)
@@ -71,6 +74,14 @@ class TaskRow:
 
 
 @dataclass(slots=True)
+class Edge:
+    parent: int
+    child: int
+    kind: str
+    open: bool
+
+
+@dataclass(slots=True)
 class LaneRow:
     id: int
     job_id: int
@@ -82,6 +93,22 @@ class LaneRow:
     due_at: datetime | None = None
     holder: int | None = None
     dead: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether it has something to deliver."""
+        return not self.dead and (self.due_at is not None or self.holder is not None)
+
+
+@dataclass(slots=True)
+class ScheduleRow:
+    schedule: Schedule
+    tick_at: datetime | None = None  # the tick that somebody runs
+    again_at: datetime | None = None  # when it is handed to somebody else
+
+    @property
+    def due_at(self) -> datetime | None:
+        return self.again_at or self.schedule.next_at
 
 
 class Rows:
@@ -97,12 +124,19 @@ class Rows:
         self._requests: dict[uuid.UUID, int] = {}
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
+        self._edges: list[Edge] = []
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
+        self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1
         return self._ids[kind]
+
+    @property
+    def _queues_due(self) -> bool:
+        """Whether jobs are queued when they are due (A5)."""
+        return self._recurring[QUEUE_SCHEDULED_JOBS].schedule.active
 
     def _check(self, instance: int) -> None:
         if instance not in self._beats:
@@ -122,13 +156,14 @@ class Rows:
         row = self._jobs[job_id]
         one = row.submission
         tasks = [task.task for task in self._tasks_of(job_id)]
+        edges = [edge for edge in self._edges if edge.child == job_id and edge.kind == COMPLETES]
         return JobDetails(
             row.job,
             one.submitted,
             one.parameters,
             one.facts,
             tasks,
-            depends_on=sorted(set(one.depends_on)),
+            depends_on=sorted(edge.parent for edge in edges),
             rerun_of=row.rerun_of,
             rerun_as=row.rerun_as,
         )

@@ -28,8 +28,10 @@ class Work(Attempts):
 
     async def leave(self, instance: int, now: datetime) -> None:
         await trio.lowlevel.checkpoint()
+        ended: list[int] = []
         for row in self._held(instance):
-            self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
+            ended += self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
+        self._settle_edges(ended, now)
         self._forget(instance, now)
 
     async def beat(self, instance: int) -> Beat:
@@ -51,6 +53,7 @@ class Work(Attempts):
         ended: list[int] = []
         for row in self._held(instance):
             ended += self._rescue(row, now)
+        self._settle_edges(ended, now)
         self._forget(instance, now)
         return Recorded(ended_jobs=tuple(ended), woken=True, called=True)
 
@@ -77,7 +80,8 @@ class Work(Attempts):
         waiting = [
             row
             for row in self._jobs.values()
-            if row.job.state is JobState.SCHEDULED
+            if self._queues_due
+            and row.job.state is JobState.SCHEDULED
             and (row.job.semaphore_url is None or row.job.gate_open)
         ]
         due = [row for row in waiting if row.job.run_at <= now]

@@ -8,7 +8,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import StoreUnavailable
+from taskengine.model import BadInput, StoreUnavailable
 from taskengine.store.connections import AWAY, Connection
 from taskengine.store.queries import migrations
 
@@ -41,6 +41,8 @@ async def upgrade(url: str) -> list[str]:
     """Apply the missing migrations under an advisory lock; the names of those applied."""
     try:
         return await aio_as_trio(_upgrade)(url)  # type: ignore[no-any-return]
+    except asyncpg.ClientConfigurationError as error:
+        raise BadInput(f"database_url: {error}") from error
     except AWAY as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 

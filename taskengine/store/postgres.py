@@ -32,22 +32,26 @@ from taskengine.model import (
     Submission,
     TaskState,
 )
+from taskengine.schedules import Schedule, Tick
 from taskengine.store import Beat, Changed, Claimed, Gate, GateAnswer, JobFilter, Totals
 from taskengine.store.connections import Connection, Pool, Transaction, open_pool
 from taskengine.store.transactions import (
     admit,
     change,
     claim,
+    cleaning,
+    clients,
+    due,
     gates,
     instances,
     outbox,
     record,
+    schedules,
     submit,
 )
-from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
-from taskengine.store.transactions.rows import SQL, client_of, dumped, visible_from
+from taskengine.store.transactions.rows import SQL, client_of, line_of, visible_from
 from taskengine.store.wakeups import announce, listen
 
 T = TypeVar("T")
@@ -148,18 +152,7 @@ class PostgresStore:
         return [client_of(row) for row in await self._fetch("clients")]
 
     async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        async def put(connection: Connection) -> bool:
-            if bootstrap:
-                await connection.execute(SQL["lock_clients"])
-                if await connection.fetchval(SQL["any_client"]):
-                    return False
-            options = dumped(client.options)
-            row = (client.name, client.key_hash, client.admin, options)
-            await connection.execute(SQL["put_client"], *row)
-            await connection.execute(SQL["put_scope"], client.name)
-            return True
-
-        return await self._run(put)
+        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
 
     async def remove_client(self, name: str) -> bool:
         return bool(await self._fetch("remove_client", name))
@@ -205,7 +198,7 @@ class PostgresStore:
     async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
         last, lowest = 0, visible_from(show_all)
         while rows := await self._fetch("log", job_id, last, lowest, LOG_PAGE):
-            yield [_line(row) for row in rows]
+            yield [line_of(row) for row in rows]
             last = rows[-1]["id"]
             if len(rows) < LOG_PAGE:
                 return
@@ -237,16 +230,7 @@ class PostgresStore:
     # Work
 
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
-        async def queue(connection: Connection) -> tuple[int, datetime | None]:
-            rows = await connection.fetch(SQL["queue_due"], now)
-            tally = Tally()
-            for row in rows:
-                tally.moved(row["client"], JobState.SCHEDULED, JobState.QUEUED)
-            next_due = await connection.fetchval(SQL["next_due"])
-            await tally.write(connection, self.writer)
-            return len(rows), next_due
-
-        return await self._run(queue)
+        return await self._run(partial(due.queue_due, now=now, writer=self.writer))
 
     async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
         return await self._run(partial(admit.admit, now=now, limit=limit, writer=instance))
@@ -269,6 +253,32 @@ class PostgresStore:
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))
 
+    # Recurring work
+
+    async def schedules(self) -> Sequence[Schedule]:
+        return await self._run(schedules.schedules)
+
+    async def put_schedule(self, schedule: Schedule) -> bool:
+        return await self._run(partial(schedules.put_schedule, schedule=schedule), single=True)
+
+    async def remove_schedule(self, name: str, client: str) -> bool:
+        return bool(await self._fetch("remove_schedule", name, client))
+
+    async def activate(self, name: str, active: bool, now: datetime) -> None:
+        return await self._run(partial(schedules.activate, name=name, active=active, now=now))
+
+    async def claim_ticks(
+        self, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Tick], datetime | None]:
+        return await self._run(partial(schedules.claim_ticks, now=now, lease=lease))
+
+    async def end_tick(self, tick: Tick) -> None:
+        await self._fetch("end_tick", tick.schedule.name, tick.at)
+
+    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
+        arguments = (before, limit, self.writer)
+        return await self._run(lambda connection: cleaning.clear_old_jobs(connection, *arguments))
+
     # Callbacks
 
     async def claim_lanes(
@@ -287,15 +297,3 @@ class PostgresStore:
 
     def listen(self) -> AsyncIterator[str]:
         return listen(self.pool, lambda: self.writer)
-
-
-def _line(row: Mapping[str, Any]) -> LogLine:
-    return LogLine(
-        id=row["id"],
-        job_id=row["job_id"],
-        task_id=row["task_id"],
-        severity=Severity(row["severity"]),
-        progname=row["progname"],
-        message=row["message"],
-        created_at=row["created_at"],
-    )

@@ -26,7 +26,7 @@ from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
 from taskengine.workflow import Workflow
-from tests.api.described import BUILT_IN
+from tests.api.described import BUILT_IN, check_answer
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -84,11 +84,12 @@ class Api:
         return Api(replace(self.services, **changes), changes.get("store", self.store))
 
     async def request(self, method, path, **options):
-        return (
-            await create_app(self.services)
-            .test_client(use_cookies=False)
-            .open(path, method=method, **options)
-        )
+        app = create_app(self.services)
+        answer = await app.test_client(use_cookies=False).open(path, method=method, **options)
+        public_reads = self.services.configuration.public_reads
+        path = options.get("scope_base", {}).get("path", path)
+        await check_answer(method, path, answer, public_reads=public_reads)
+        return answer
 
     async def get(self, path, client="demo-client", key=KEY, **options):
         headers = {"client": client, "api-key": key, **options.pop("headers", {})}
@@ -171,6 +172,7 @@ async def open_api(nursery):
         library=library,
         now=lambda: NOW,
         draining=lambda: False,
+        changed=lambda: None,
         version="1.169.3",
     )
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)

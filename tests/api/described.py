@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from jsonschema import Draft202012Validator, FormatChecker
+from werkzeug.exceptions import HTTPException
+
 from taskengine.actions import find_actions
 from taskengine.api.app import RESOURCES, create_app
-from taskengine.api.openapi.document import Documentation, with_document
+from taskengine.api.openapi.document import Documentation, document_path, with_document
 from taskengine.api.services import Services
 from taskengine.configuration import Configuration, builtin_workflows
 from taskengine.library import load
@@ -22,6 +27,7 @@ def idle_services(**settings):
         library=lambda: BUILT_IN,
         now=lambda: None,
         draining=lambda: False,
+        changed=lambda: None,
         version="1.0",
     )
 
@@ -38,3 +44,29 @@ def document(**settings):
 
 def url_map(**settings):
     return create_app(idle_services(**settings)).url_map
+
+
+@cache
+def _known(public_reads):
+    return document(public_reads=public_reads), url_map().bind("localhost")
+
+
+async def check_answer(method, path, answer, *, public_reads):
+    """An answer of the app is one that its document knows, in status, media type and content."""
+    content, urls = _known(public_reads)
+    try:
+        rule, _ = urls.match(path.partition("?")[0], method, return_rule=True)
+    except HTTPException:
+        return  # no such path or method
+    route = document_path(rule.rule)
+    known = content["paths"][route][method.lower()]["responses"]
+    assert str(answer.status_code) in known, f"{method} {route} answers {answer.status_code}"
+    [(media, said)] = known[str(answer.status_code)]["content"].items()
+    assert answer.mimetype == media
+    for header in known[str(answer.status_code)].get("headers", ()):
+        assert header in answer.headers
+    if media == "application/json":
+        schema = {**said["schema"], "components": content["components"]}
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(
+            await answer.get_json()
+        )

@@ -53,7 +53,7 @@ async def check_error(answer, status):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/jobs/1/nothing", "/jobs//1", "/static/x", "/job/1/"]
+    "path", ["/nothing", "/jobs/1/nothing", "/jobs//1", "/static/x", "/job/1/x"]
 )
 async def test_unknown_paths(api, path):
     await check_error(await api.request("GET", "/", scope_base={"path": path}), 404)
@@ -64,6 +64,7 @@ async def test_unknown_paths(api, path):
     [
         ("GET", "/job", {"POST"}),
         ("DELETE", "/jobs", {"GET", "POST"}),
+        ("GET", "/job/1", {"PUT", "PATCH"}),
         ("PUT", "/", {"GET"}),
         ("OPTIONS", "/jobs", {"GET", "POST"}),
     ],

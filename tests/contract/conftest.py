@@ -11,15 +11,19 @@ from tests.conftest import other_database
 from tests.contract.world import World
 
 PROMISES = (
-    "submitting admitting claiming recording failing rescuing calling listing settling recount"
+    "submitting admitting claiming recording failing rescuing calling listing settling scheduling "
+    "clearing changing tying gating recount"
 )
 pytest.register_assert_rewrite(*(f"tests.contract.{name}" for name in PROMISES.split()))
 
 EMPTY = """
 do $$ begin
     execute (select 'truncate ' || string_agg(quote_ident(tablename), ', ') || ' restart identity'
-             from pg_tables where schemaname = 'public' and tablename <> 'migrations');
+             from pg_tables where schemaname = 'public'
+             and tablename not in ('migrations', 'schedules'));
     insert into scopes values ('');
+    delete from schedules where client is not null;
+    update schedules set active = true, next_at = null, tick_at = null, again_at = null;
 end $$
 """
 

@@ -2,16 +2,34 @@
 
 from tests.contract.admitting import Admitting
 from tests.contract.calling import Calling
+from tests.contract.changing import Changing
 from tests.contract.claiming import Claiming
+from tests.contract.clearing import Clearing
 from tests.contract.failing import Failing
+from tests.contract.gating import Gating
 from tests.contract.listing import Listing
 from tests.contract.recording import Recording
 from tests.contract.rescuing import Rescuing
+from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
 from tests.contract.submitting import Submitting
+from tests.contract.tying import Tying
 
 
 class StoreContract(
-    Submitting, Admitting, Claiming, Recording, Failing, Rescuing, Calling, Listing, Settling
+    Submitting,
+    Admitting,
+    Claiming,
+    Recording,
+    Failing,
+    Rescuing,
+    Calling,
+    Listing,
+    Settling,
+    Changing,
+    Tying,
+    Gating,
+    Scheduling,
+    Clearing,
 ):
     """The class of each store gives `store`, and `twin`: another instance's view of it."""

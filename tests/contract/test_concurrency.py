@@ -1,5 +1,6 @@
 """What a store in memory cannot break: several instances at once on one database."""
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random
@@ -12,6 +13,8 @@ from taskengine.model import Began, Outcome
 from taskengine.policy import SYSTEM
 from taskengine.store import Dismissed
 from taskengine.store.postgres import open_postgres
+from taskengine.store.transactions.admit import admit
+from taskengine.store.transactions.rows import SQL
 from tests.conftest import NOON
 from tests.contract.recount import assert_counters_are_true, fetch
 from tests.contract.world import DIAMOND, ONE, PAIR, World, at, definition, done, failed, submission
@@ -90,18 +93,25 @@ async def test_concurrent_admissions_never_exceed_the_caps(worlds):
 
 
 async def test_a_free_slot_is_used_though_another_admission_came_first(worlds):
-    for _ in range(5):
-        await worlds[0].setting(SYSTEM, max_jobs=100)
-        await worlds[0].submit(*(submission() for _ in range(4)))
-        admitted = []
+    """The heads that the second has read are started when its turn comes."""
+    first, second = worlds[:2]
+    await first.setting(SYSTEM, max_jobs=2)
+    await first.submit(submission(), submission())
+    told = []
 
-        async def admit(world, admitted=admitted):
-            admitted.append(await world.admit(limit=2))
+    async def admit_late(connection):
+        await connection.execute(SQL["lock_scopes"], [SYSTEM])
+        while not await connection.fetchval("select count(*) from pg_locks where not granted"):
+            await asyncio.sleep(0.01)
+        told.append(await admit(connection, NOON, 1, 0))
 
-        await at_once(*(partial(admit, world) for world in worlds))
-        await worlds[0].admit()
-        assert (await worlds[0].store.totals()).queued["work"] == 4
-        await worlds[0].record(*map(done, await worlds[0].claim()))
+    async def admit_after():
+        told.append(await second.admit())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first.store.pool.run, admit_late)
+        nursery.start_soon(admit_after)
+    assert told == [1, 1]
 
 
 async def test_concurrent_claims_of_instances_never_share_a_task(worlds):

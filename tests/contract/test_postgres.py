@@ -7,10 +7,11 @@ from tests.contract.recount import assert_counters_are_true
 
 class TestPostgresStore(StoreContract):
     @pytest.fixture
-    async def store(self, postgres_store):
+    async def store(self, postgres_store, request):
         """Whatever a test did, the counters are those of a recount."""
         yield postgres_store
-        await assert_counters_are_true(postgres_store)
+        cleared = request.function.__module__ == "tests.contract.clearing"
+        await assert_counters_are_true(postgres_store, cleared=cleared)
 
     @pytest.fixture
     async def twin(self, postgres_store, database_url):

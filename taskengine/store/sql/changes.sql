@@ -5,14 +5,26 @@ select id, client, workflow, state, failed, priority, position, top_of_queue, cr
 from jobs where id = $1
 for no key update
 
+-- name: lock_with_parents
+-- In the order of ids: the new edges of a rerun are open as long as those that they are copied from.
+select id from jobs
+where id = $1 or id in (select parent from edges where child = $1 and open)
+order by id
+for no key update
+
 -- name: change_job
 update jobs set state = $2, run_at = $3, priority = $4, position = $5, top_of_queue = $6,
-                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10,
-                gate_due_at = null, gate_failures = 0
+                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10
+where id = $1
+
+-- name: ask_anew
+update jobs set gate_due_at = null, gate_failures = 0,
+                gate_answer = case when $2 then gate_answer end
 where id = $1
 
 -- name: reorder_tasks
-update tasks set priority = $2 where job_id = $1 and state in (0, 1)
+-- Working ones too: they may be queued again.
+update tasks set priority = $2 where job_id = $1 and state in (0, 1, 2)
 
 -- name: hold_tasks
 -- A task that waits for nothing is held: it is queued when its job is admitted again.
@@ -47,19 +59,20 @@ with closed as (
     where parent = any($1::bigint[]) and kind = $2 and open
     returning child
 )
+-- One that was broken meanwhile stays as it is.
 update jobs j
 set open_edges = j.open_edges - c.n, updated_at = $3,
     state = case when j.state <> 3 or j.open_edges > c.n then j.state
                  when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open) then 5
                  else 0 end
 from (select child, count(*) as n from closed group by child) as c
-where j.id = c.child
+where j.id = c.child and j.state not in (2, 4)
 returning j.id, j.client, j.state, j.open_edges
 
 -- name: cut_edges
 update edges set open = false
 where parent = any($1::bigint[]) and kind = 'completes' and open
-returning parent, child -- a child with an open edge is pending or paused, and never started
+returning parent, child -- a child with an open edge is pending, paused or broken; never started
 
 -- name: break_jobs
 update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2
@@ -69,9 +82,8 @@ where id = any($1::bigint[])
 update edges set parent = $2 where parent = $1 and kind = 'completes' and open
 
 -- name: copy_edges
-insert into edges (parent, child, kind)
-select parent, $2, kind from edges where child = $1 and open
-on conflict do nothing
+insert into edges (parent, child, kind, open)
+select parent, $2, kind, open from edges where child = $1
 
 -- name: break_for_rerun
 update jobs set state = 4, updated_at = $2, rerun_as = $3 where id = $1
@@ -101,6 +113,7 @@ with due as materialized (
     select id from jobs
     where state = 5 and semaphore_url is not null and not gate_open and run_at <= $1
       and coalesce(gate_due_at, run_at) <= $1
+      and (select active from schedules where name = 'queue_scheduled_jobs')
     order by coalesce(gate_due_at, run_at), id
     limit $3
     for no key update skip locked
@@ -114,6 +127,7 @@ returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer
 select min(greatest(coalesce(gate_due_at, run_at), run_at)) as due from jobs
 where state = 5 and semaphore_url is not null and not gate_open
   and coalesce(gate_due_at, run_at) > $1
+  and (select active from schedules where name = 'queue_scheduled_jobs')
 
 -- name: open_gate
 update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4
@@ -121,8 +135,8 @@ where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
 returning client
 
 -- name: keep_gate
-update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $4
-where id = $1 and semaphore_url = $2 and state = 5
+update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $5
+where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
 returning client
 
 -- name: open_tasks_of

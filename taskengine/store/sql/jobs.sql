@@ -74,6 +74,7 @@ where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
 with due as materialized (
     select id from jobs
     where state = 5 and (semaphore_url is null or gate_open) and run_at <= $1
+      and (select active from schedules where name = 'queue_scheduled_jobs')
     order by run_at, id
     limit 500
     for no key update skip locked
@@ -86,3 +87,4 @@ returning j.client
 -- name: next_due
 -- It may be past: not all fitted into one batch.
 select min(run_at) as due from jobs where state = 5 and (semaphore_url is null or gate_open)
+  and (select active from schedules where name = 'queue_scheduled_jobs')

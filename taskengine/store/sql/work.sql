@@ -58,7 +58,7 @@ cross join lateral (
 order by s.rank, p.n
 
 -- name: release_held
--- Tasks are written once: those of a job that was paused are held, and go on now.
+-- Tasks are written once: those of a job that was paused are held until it goes on.
 update tasks set state = 1, due_at = greatest(due_at, $1)
 where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from taskengine.callbacks import job_body
-from taskengine.changes import OVER, changed
+from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed
 from taskengine.store.connections import Connection
@@ -39,6 +39,9 @@ async def change(
     calls: list[Call] = []
     written = _lines(job_id, lines, now)
     await _write(connection, after)
+    if asked_anew(before, after):
+        same = after.semaphore_url == before.semaphore_url
+        await connection.execute(SQL["ask_anew"], job_id, same)
     if after.state is not before.state:
         tally.jobs[before.client, int(before.state), before.failed] -= 1
         tally.jobs[after.client, int(after.state), after.failed] += 1
@@ -58,6 +61,7 @@ async def rerun(
     connection: Connection, job_id: int, lines: Lines, now: datetime, writer: int
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
+    await connection.execute(SQL["lock_with_parents"], job_id)
     row = await _lock(connection, job_id)
     job = job_of(row)
     if row["rerun_as"] is not None:

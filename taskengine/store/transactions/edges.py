@@ -62,16 +62,21 @@ async def break_children(
     tally: Tally,
     calls: list[Call],
 ) -> list[Line]:
-    """The parents will not complete: break their children, and theirs; gives the log lines."""
+    """The parents will not complete: break their children, and theirs, each once; gives the log
+    lines."""
     lines: list[Line] = []
     while parents:
+        because: dict[int, int] = {}
         cut = await connection.fetch(SQL["cut_edges"], sorted(parents))
-        because = {row["child"]: row["parent"] for row in cut}
-        for row in await connection.fetch(SQL["lock_jobs"], sorted(because)):
-            tally.jobs[row["client"], row["state"], row["failed"]] -= 1
-            tally.jobs[row["client"], int(JobState.BROKEN), True] += 1
-        lines += await break_jobs(connection, because, now, calls)
-        parents = list(because)
+        for row in sorted(cut, key=lambda edge: edge["parent"]):
+            because.setdefault(row["child"], row["parent"])
+        locked = await connection.fetch(SQL["lock_jobs"], sorted(because))
+        parents = [row["id"] for row in locked if row["state"] not in OVER]
+        for row in locked:
+            if row["id"] in parents:
+                tally.jobs[row["client"], row["state"], row["failed"]] -= 1
+                tally.jobs[row["client"], int(JobState.BROKEN), True] += 1
+        lines += await break_jobs(connection, {one: because[one] for one in parents}, now, calls)
     return lines
 
 

@@ -31,9 +31,11 @@ async def answer_gates(connection: Connection, answers: Sequence[GateAnswer], wr
     opened = 0
     lines: list[Line] = []
     for one in sorted(answers, key=lambda answer: answer.gate.job_id):
-        name, moment = ("open_gate", one.at) if one.due_at is None else ("keep_gate", one.due_at)
-        key = (one.gate.job_id, one.gate.url)
-        client = await connection.fetchval(SQL[name], *key, one.answer, moment)
+        told = (one.gate.job_id, one.gate.url, one.answer, one.at)
+        if one.due_at is None:
+            client = await connection.fetchval(SQL["open_gate"], *told)
+        else:
+            client = await connection.fetchval(SQL["keep_gate"], *told, one.due_at)
         if client is None:
             continue  # the job has changed since
         if one.due_at is None:

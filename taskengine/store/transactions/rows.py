@@ -6,7 +6,17 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from taskengine.model import BadInput, Client, Job, JobState, Severity, Submission, Task, TaskState
+from taskengine.model import (
+    BadInput,
+    Client,
+    Job,
+    JobState,
+    LogLine,
+    Severity,
+    Submission,
+    Task,
+    TaskState,
+)
 from taskengine.store.queries import queries
 
 Row = Any  # asyncpg.Record
@@ -70,6 +80,18 @@ def task_of(row: Row) -> Task:
 
 def client_of(row: Row) -> Client:
     return Client(row["name"], row["key_hash"], row["admin"], json.loads(row["options"]))
+
+
+def line_of(row: Row) -> LogLine:
+    return LogLine(
+        id=row["id"],
+        job_id=row["job_id"],
+        task_id=row["task_id"],
+        severity=Severity(row["severity"]),
+        progname=row["progname"],
+        message=row["message"],
+        created_at=row["created_at"],
+    )
 
 
 Line = tuple[int, int, int, str, str, Any]  # job, task, severity, progname, message, time

@@ -71,6 +71,7 @@ create index jobs_gated on jobs (coalesce(gate_due_at, run_at), id)
 create index jobs_accepted on jobs (id) where digest is not null;
 create index jobs_of_client on jobs (client, id);
 create index jobs_by_state on jobs (state, id);
+create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and open_tasks = 0 and not persist;
 create index jobs_by_content on jobs (lower(content_id) text_pattern_ops, id) where content_id is not null;
 
 -- Who waits for whom: for its completion (depends_on) or for the end of its tasks (a rerun).
@@ -82,6 +83,7 @@ create table edges (
     primary key (child, parent, kind)
 );
 create index edges_open on edges (parent) where open;
+create index edges_of_parent on edges (parent);
 
 create table job_data (
     job_id bigint primary key,
@@ -191,3 +193,29 @@ create table task_counters (
     n bigint not null,
     primary key (instance, state)
 ) with (fillfactor = 50);
+
+-- Recurring work. `tick_at` is the tick that somebody runs, handed out again at `again_at`.
+create table schedules (
+    name text primary key,
+    class text not null,
+    description text not null,
+    every integer, -- seconds; neither it nor cron: the setting schedule_interval
+    first_in integer not null default 0,
+    cron text,
+    queue text not null default 'scheduler',
+    active boolean not null default true,
+    next_at timestamptz, -- null: nobody has looked at it yet
+    tick_at timestamptz,
+    again_at timestamptz,
+    client text, -- null: built in
+    body json,
+    created_at timestamptz
+);
+
+insert into schedules (name, class, description, every, first_in) values
+    ('queue_scheduled_jobs', 'QueueJobs',
+     'Enqueues scheduled jobs that have a run_at time in the past.', null, 5),
+    ('rescue_lost_tasks', 'RescueTasks',
+     'Queues again the tasks of instances that are gone.', 60, 5),
+    ('clear_old_jobs', 'ClearJobs',
+     'Removes jobs that ended more than retention_days ago.', 3600, 60);

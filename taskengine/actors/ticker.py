@@ -1,0 +1,143 @@
+"""Ticker: runs what recurs, each tick on one instance: the engine's own work and operators' jobs.
+
+A tick of an operator's schedule is ended once its job is recorded. Is it not, because the instance
+died or the database was away, another is handed the same tick, which makes the same job, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import trio
+
+from taskengine.messages import Submit, Wake
+from taskengine.model import BadInput, StoreUnavailable, Submission
+from taskengine.policy import SYSTEM, settings_of
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
+from taskengine.schedules import CLEAR_JOBS, SUBMIT_JOB, Schedule, Tick
+from taskengine.store import Store
+from taskengine.submission import Reader, Received, refused_data
+from taskengine.times import format_time
+
+logger = logging.getLogger(__name__)
+
+LOOK = 15.0  # seconds between looks without a hint, jittered
+LEASE = timedelta(seconds=60)  # for which nobody else is handed a tick
+PATIENCE = 20.0  # seconds in which a submission is recorded, or left to the end of the lease
+SOON = 0.05  # seconds until the next look while others are busy with what is due
+BATCH = 200  # jobs removed at once
+PAUSE = 0.1  # seconds between two batches
+
+
+@dataclass(slots=True)
+class Ticker:
+    store: Store  # a patient one
+    intake: Address[Submit]
+    reader: Callable[[datetime], Reader]
+    now: Now
+    hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
+    look: float = LOOK
+    _clearing: bool = field(default=False, init=False)
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        async with trio.open_nursery() as nursery:
+            with suppress(trio.EndOfChannel):
+                while True:
+                    await mailbox.collect(await self._claim(nursery))
+            nursery.cancel_scope.cancel()
+
+    async def _claim(self, nursery: trio.Nursery) -> float:
+        """Begin what is due; how long to wait, in seconds, until the next look."""
+        ticks, next_at = await self.store.claim_ticks(self.now(), LEASE)
+        for tick in ticks:
+            nursery.start_soon(self._run, tick)
+        patience = self.look * random.uniform(0.7, 1.3)
+        if next_at is None:
+            return patience
+        wait = (next_at - self.now()).total_seconds()
+        return min(patience, wait) if wait > 0 else SOON
+
+    async def _run(self, tick: Tick) -> None:
+        """A tick by itself: its failure disturbs no other."""
+        try:
+            await self._perform(tick)
+        except (StoreUnavailable, ActorGone, trio.TooSlowError) as outage:
+            logger.warning("schedule %s: later, %r", tick.schedule.name, outage)
+        except Exception:
+            logger.exception("schedule %s failed", tick.schedule.name)
+            await self.store.end_tick(tick)
+
+    async def _perform(self, tick: Tick) -> None:
+        if tick.schedule.kind == SUBMIT_JOB:
+            with trio.fail_after(PATIENCE):
+                await self._submit(tick)
+        await self.store.end_tick(tick)
+        if tick.schedule.kind == CLEAR_JOBS:
+            await self._clear()
+        elif hint := self.hints.get(tick.schedule.kind):
+            hint()
+
+    # Operators' jobs
+
+    async def _submit(self, tick: Tick) -> None:
+        submission = await self._submission(tick)
+        if submission is None:
+            return
+        answer = await self.intake.ask(Submit(submission))
+        if isinstance(answer, BadInput):  # the database refuses its data: recorded without them
+            refused = refused_data(submission, str(answer))
+            answer = await self.intake.ask(Submit(replace(refused, request_id=_request_id(tick))))
+        if isinstance(answer, Exception):
+            raise type(answer)(*answer.args)  # the error is shared with the others of its batch
+        if submission.refusal is not None:
+            logger.warning("schedule %s: refused, %s", tick.schedule.name, submission.refusal)
+
+    async def _submission(self, tick: Tick) -> Submission | None:
+        """The job of a tick, as its client's; a repeated tick makes it once."""
+        name = tick.schedule.client or ""
+        client = await self.store.client(name)
+        if client is None:
+            logger.warning("schedule %s: there is no client %s", tick.schedule.name, name)
+            return None
+        received = Received(tick.schedule.body or {}, client, origin_of(tick.schedule))
+        submission = self.reader(self.now()).read(received)
+        return replace(submission, request_id=_request_id(tick))
+
+    # Clean-up
+
+    async def _clear(self) -> None:
+        """Remove what is old, a little at a time; not twice at once."""
+        if self._clearing:
+            return
+        self._clearing = True
+        try:
+            await self._clear_all()
+        finally:
+            self._clearing = False
+
+    async def _clear_all(self) -> None:
+        days = settings_of(await self.store.settings(SYSTEM)).retention_days
+        before, total = self.now() - timedelta(days=days), 0
+        while number := await self.store.clear_old_jobs(before, BATCH):
+            total += number
+            await trio.sleep(PAUSE)
+        if total:
+            logger.info("%d old jobs were removed", total)
+
+
+def origin_of(schedule: Schedule) -> dict[str, object]:
+    """How a schedule's job came, for the first line of its log."""
+    return {"path": f"SCHEDULE {schedule.name}", "remote_addr": "", "headers": {}}
+
+
+def _request_id(tick: Tick) -> uuid.UUID:
+    schedule = tick.schedule
+    text = f"{schedule.client}/{schedule.name}/{format_time(tick.at)}"
+    return uuid.uuid5(uuid.NAMESPACE_URL, text)

@@ -1,0 +1,129 @@
+"""PUT and PATCH /job/<id>, and POST /jobs/<id>/rerun: what clients do to jobs they submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+from quart import Response
+
+from taskengine.api.auth import caller, check_owner, given_key, owner
+from taskengine.api.documents import read_object, read_object_if_any
+from taskengine.api.errors import Draining
+from taskengine.api.openapi.operation import (
+    ACCEPTED,
+    NUMBER_AS_TEXT,
+    TEXT,
+    Answer,
+    Operation,
+    record,
+)
+from taskengine.api.origin import origin
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.services import Services
+from taskengine.api.submissions import UPDATE
+from taskengine.fields import updates
+from taskengine.model import BadInput, JobDetails, JsonObject
+from taskengine.schemas import secret_names
+from taskengine.submission import Line, announced, api_line, clip_rule
+
+METHODS = ("PUT", "PATCH")
+PATIENCE = 5  # seconds in which a change is answered, whatever happens
+NO_JOB = "There is no such job."
+CHANGE = Operation(
+    summary="Update, pause, resume or stop a job",
+    tag="jobs",
+    answer=record("Updated", id=NUMBER_AS_TEXT, result=TEXT),
+    body=UPDATE,
+    errors={
+        400: Answer(
+            "The state of the job does not allow it, or the body cannot be read.",
+            record("NotUpdated", ("id",), id=NUMBER_AS_TEXT, error=TEXT),
+        ),
+        404: NO_JOB,
+    },
+)
+RERUN = Operation(
+    summary="Run a job again with the same parameters",
+    tag="jobs",
+    description="The original becomes broken. A second rerun answers with the id already made.",
+    answer=Answer("Accepted: `id` is that of the new job.", ACCEPTED),
+    errors={400: "The job was refused or is broken.", 404: NO_JOB},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    services: Services
+
+    async def update(self, job_id: str) -> Response:
+        given_key()
+        number = job_number(job_id)
+        try:
+            body = await read_object()
+            with trio.fail_after(PATIENCE):
+                names = await self._update(number, body)
+        except BadInput as refusal:
+            return reply({"id": str(number), "error": str(refusal)}, 400)
+        return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
+
+    async def _update(self, number: int, body: JsonObject) -> Sequence[str]:
+        """Change the fields that the body names; gives these names, in its order."""
+        details = await self._own(number, body)
+        changes, now = updates(body), self.services.now()
+        content = await self._definition(details)
+        if "run_at" in changes:
+            clips = content.get("clips")
+            changes["run_at"] = clip_rule(changes["run_at"], details.parameters, clips, now)
+        lines = [_line(content, body, "job_updated"), *announced(changes.get("run_at"), now)]
+        await self.services.store.change(number, changes, lines, now)
+        self.services.changed()
+        return list(changes)
+
+    async def rerun(self, job_id: str) -> Response:
+        if self.services.draining():
+            raise Draining
+        given_key()
+        number = job_number(job_id)
+        body = await read_object_if_any()
+        with trio.fail_after(PATIENCE):
+            new = await self._rerun(number, body)
+        return reply({"id": str(new), "result": "accepted"})
+
+    async def _rerun(self, number: int, body: JsonObject) -> int:
+        details, now = await self._own(number, body), self.services.now()
+        line = _line(await self._definition(details), body, "job_created")
+        lines = [line, *announced(details.job.run_at, now)]
+        new = await self.services.store.rerun(number, lines, now)
+        self.services.changed()
+        return new
+
+    async def _own(self, number: int, body: JsonObject) -> JobDetails:
+        """The job, if whoever sent the request may change it."""
+        client = await owner(self.services, await caller(self.services, body), body)
+        details = await self.services.store.job(number)
+        if details is None:
+            raise no_job(number)
+        check_owner(None if client.admin else client.name, details.job.client)
+        return details
+
+    async def _definition(self, details: JobDetails) -> JsonObject:
+        """A refused job has none."""
+        digest = details.job.digest
+        return (await self.services.store.definition(digest) if digest else None) or {}
+
+
+def _line(content: Mapping[str, Any], body: JsonObject, payload: str) -> Line:
+    return api_line(origin(), body, secret_names(content.get("parameters", {})), payload)
+
+
+def routes(services: Services) -> Sequence[Route]:
+    changes = Changes(services)
+    paths = ("/job/<job_id>", "/jobs/<job_id>")  # they are the same (A1)
+    return [
+        *(Route(method, path, changes.update, CHANGE) for path in paths for method in METHODS),
+        *(Route("POST", f"{path}/rerun", changes.rerun, RERUN) for path in paths),
+    ]

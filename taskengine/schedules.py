@@ -1,0 +1,100 @@
+"""Schedules: recurring work, the engine's own and operators' jobs. Pure: no clock, no store.
+
+Cron times are UTC. Ticks that were missed while nobody looked run once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cronsim import CronSim, CronSimError
+
+from taskengine.model import BadInput, JsonObject
+
+QUEUE_JOBS, RESCUE_TASKS, CLEAR_JOBS = "QueueJobs", "RescueTasks", "ClearJobs"
+SUBMIT_JOB = "SubmitJob"  # an operator's
+QUEUE_SCHEDULED_JOBS = "queue_scheduled_jobs"
+SAFETY = frozenset({"rescue_lost_tasks"})  # not to be switched off (rule 28)
+MAX_EVERY = 366 * 86_400  # seconds
+MAX_CRON = 100  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Recurs every so many seconds, or as `cron` says. Of an operator's, `body` is the job."""
+
+    name: str
+    kind: str  # the contract's `class`
+    description: str
+    every: int | None = None  # that of `queue_scheduled_jobs` is the setting schedule_interval
+    first_in: int = 0  # seconds before the first time
+    cron: str | None = None
+    queue: str = "scheduler"
+    active: bool = True
+    next_at: datetime | None = None  # None: not looked at yet
+    client: str | None = None  # None: built in
+    body: JsonObject | None = None
+    created_at: datetime | None = None
+
+    def first(self, now: datetime) -> datetime:
+        """When it runs for the first time after it was made or switched on."""
+        return cron_after(self.cron, now) if self.cron else now + timedelta(seconds=self.first_in)
+
+    def following(self, tick: datetime, now: datetime) -> datetime:
+        """The first time after a tick that is still to come."""
+        if self.cron or not self.every:
+            return self.first(now)
+        length = timedelta(seconds=self.every)
+        return tick + length * ((now - tick) // length + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A time at which a schedule is to run."""
+
+    schedule: Schedule
+    at: datetime
+
+
+BUILT_IN = (
+    Schedule(
+        QUEUE_SCHEDULED_JOBS,
+        QUEUE_JOBS,
+        "Enqueues scheduled jobs that have a run_at time in the past.",
+        first_in=5,
+    ),
+    Schedule(
+        "rescue_lost_tasks",
+        RESCUE_TASKS,
+        "Queues again the tasks of instances that are gone.",
+        every=60,
+        first_in=5,
+    ),
+    Schedule(
+        "clear_old_jobs",
+        CLEAR_JOBS,
+        "Removes jobs that ended more than retention_days ago.",
+        every=3600,
+        first_in=60,
+    ),
+)
+
+
+def with_interval(schedule: Schedule, schedule_interval: int) -> Schedule:
+    """The schedule with the seconds in force where a setting says them."""
+    if schedule.every is None and schedule.cron is None:
+        return replace(schedule, every=schedule_interval)
+    return schedule
+
+
+def cron_after(cron: str, moment: datetime) -> datetime:
+    """The first time after a moment. Raises BadInput for what is no cron expression."""
+    if len(cron) > MAX_CRON or len(cron.split()) != 5:
+        raise BadInput(f"cron: expected five fields such as 30 4 * * *, got {cron[:40]!r}")
+    try:
+        return next(CronSim(cron, moment))
+    except (CronSimError, ValueError) as error:
+        raise BadInput(f"cron: {error} in {cron!r}") from None
+    except StopIteration:
+        raise BadInput(f"cron: {cron!r} never comes") from None

@@ -1,0 +1,116 @@
+"""Recurring work and clean-up in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import trio
+
+from taskengine.changes import OVER
+from taskengine.model import NotFound
+from taskengine.policy import SYSTEM, settings_of
+from taskengine.schedules import Schedule, Tick, with_interval
+from taskengine.store.memory_changes import Changes
+from taskengine.store.memory_rows import JobRow, ScheduleRow
+
+
+class Schedules(Changes):
+    """Schedules, their ticks, and the jobs that nobody needs any more."""
+
+    async def schedules(self) -> Sequence[Schedule]:
+        await trio.lowlevel.checkpoint()
+        known = [self._in_force(row) for row in self._recurring.values()]
+        return sorted(known, key=lambda one: (one.client is not None, one.name))
+
+    def _in_force(self, row: ScheduleRow) -> Schedule:
+        settings = settings_of(self._settings.get(SYSTEM, {}))
+        return with_interval(row.schedule, settings.schedule_interval)
+
+    async def put_schedule(self, schedule: Schedule) -> bool:
+        await trio.lowlevel.checkpoint()
+        known = self._recurring.get(schedule.name)
+        if known is not None and known.schedule.client != schedule.client:
+            return False
+        self._recurring[schedule.name] = ScheduleRow(schedule)
+        return True
+
+    async def remove_schedule(self, name: str, client: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        known = self._recurring.get(name)
+        if known is None or known.schedule.client != client:
+            return False
+        del self._recurring[name]
+        return True
+
+    async def activate(self, name: str, active: bool, now: datetime) -> None:
+        await trio.lowlevel.checkpoint()
+        row = self._recurring.get(name)
+        if row is None:
+            raise NotFound(f"there is no schedule {name!r}")
+        if row.schedule.active != active:
+            first = self._in_force(row).first(now)
+            self._recurring[name] = ScheduleRow(
+                replace(row.schedule, active=active, next_at=first)
+            )
+
+    async def claim_ticks(
+        self, now: datetime, lease: timedelta
+    ) -> tuple[Sequence[Tick], datetime | None]:
+        await trio.lowlevel.checkpoint()
+        active = [row for row in self._recurring.values() if row.schedule.active]
+        due = [row for row in active if (row.due_at or now) <= now]
+        due.sort(key=lambda row: (row.due_at or now, row.schedule.name))
+        ticks = [tick for row in due if (tick := self._claim(row, now, lease))]
+        return ticks, min((row.due_at for row in active if row.due_at), default=None)
+
+    def _claim(self, row: ScheduleRow, now: datetime, lease: timedelta) -> Tick | None:
+        schedule = self._in_force(row)
+        at = row.tick_at or schedule.next_at
+        if at is None:  # nobody has looked at it yet
+            row.schedule = replace(row.schedule, next_at=schedule.first(now))
+            return None
+        if row.tick_at is None:
+            row.schedule = replace(row.schedule, next_at=schedule.following(at, now))
+        row.tick_at, row.again_at = at, now + lease
+        return Tick(schedule, at)
+
+    async def end_tick(self, tick: Tick) -> None:
+        await trio.lowlevel.checkpoint()
+        row = self._recurring.get(tick.schedule.name)
+        if row is not None and row.tick_at == tick.at:
+            row.tick_at, row.again_at = None, None
+
+    # Clean-up
+
+    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
+        await trio.lowlevel.checkpoint()
+        old = [row.job for row in self._jobs.values() if self._old(row, before)]
+        old.sort(key=lambda job: (job.updated_at, job.id))
+        self._clear({job.id for job in old[:limit]})
+        return len(old[:limit])
+
+    def _old(self, row: JobRow, before: datetime) -> bool:
+        return (
+            row.over
+            and row.job.updated_at < before
+            and not row.job.persist
+            and not any(lane.live for lane in self._lanes.values() if lane.job_id == row.job.id)
+            and not self._needed(row.job.id)
+        )
+
+    def _needed(self, parent: int) -> bool:
+        children = [edge.child for edge in self._edges if edge.parent == parent]
+        return any(self._jobs[child].job.state not in OVER for child in children)
+
+    def _clear(self, ids: set[int]) -> None:
+        def kept(job_id: int) -> bool:
+            return job_id not in ids
+
+        self._jobs = {key: row for key, row in self._jobs.items() if kept(key)}
+        self._requests = {key: value for key, value in self._requests.items() if kept(value)}
+        self._tasks = {key: row for key, row in self._tasks.items() if kept(row.task.job_id)}
+        self._lanes = {key: row for key, row in self._lanes.items() if kept(row.job_id)}
+        self._lines = [line for line in self._lines if kept(line.job_id)]
+        self._edges = [edge for edge in self._edges if kept(edge.child)]

@@ -1,0 +1,102 @@
+-- name: schedules
+select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
+       created_at
+from schedules
+order by client is not null, name
+
+-- name: put_schedule
+-- Nobody replaces what is built in or another client's.
+insert into schedules as s (name, class, description, every, first_in, cron, queue, active, next_at,
+                            client, body, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12)
+on conflict (name) do update
+set class = excluded.class, description = excluded.description, every = excluded.every,
+    first_in = excluded.first_in, cron = excluded.cron, queue = excluded.queue,
+    active = excluded.active, next_at = excluded.next_at, body = excluded.body,
+    created_at = excluded.created_at, tick_at = null, again_at = null
+where s.client = excluded.client
+returning name
+
+-- name: remove_schedule
+delete from schedules where name = $1 and client = $2 returning name
+
+-- name: lock_schedule
+select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
+       created_at
+from schedules where name = $1
+for no key update
+
+-- name: activate_schedule
+update schedules set active = $2, next_at = $3, tick_at = null, again_at = null where name = $1
+
+-- name: due_schedules
+select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
+       created_at, tick_at
+from schedules
+where active and coalesce(again_at, next_at, $1) <= $1
+order by coalesce(again_at, next_at, $1), name
+limit 100
+for no key update skip locked
+
+-- name: claim_tick
+update schedules set next_at = $2, tick_at = $3, again_at = $4 where name = $1
+
+-- name: next_tick
+select min(coalesce(again_at, next_at)) as due from schedules where active
+
+-- name: end_tick
+update schedules set tick_at = null, again_at = null where name = $1 and tick_at = $2
+
+-- name: old_jobs
+select j.id from jobs j
+where j.state in (2, 4) and j.open_tasks = 0 and not j.persist and j.updated_at < $1
+  and not exists (select 1 from edges e join jobs c on c.id = e.child
+                  where e.parent = j.id and c.state not in (2, 4))
+  and not exists (select 1 from lanes l
+                  where l.job_id = j.id and not l.dead
+                    and (l.due_at is not null or l.holder is not null))
+order by j.updated_at, j.id
+limit $2
+for update of j skip locked
+
+-- name: still_old
+-- Read after the locks: a job that depends on one of them may have come meanwhile.
+select j.id, j.client, j.state, j.failed from jobs j
+where j.id = any($1::bigint[])
+  and not exists (select 1 from edges e join jobs c on c.id = e.child
+                  where e.parent = j.id and c.state not in (2, 4))
+  and not exists (select 1 from lanes l
+                  where l.job_id = j.id and not l.dead
+                    and (l.due_at is not null or l.holder is not null))
+order by j.id
+
+-- name: count_lines
+select job_id, count(*) as n
+from (select job_id from logs where job_id = any($1::bigint[]) order by job_id limit $2) as l
+group by job_id
+order by job_id
+
+-- name: clear_tasks
+delete from tasks where job_id = any($1::bigint[])
+
+-- name: clear_callbacks
+delete from callbacks where lane_id = any(select id from lanes where job_id = any($1::bigint[]))
+
+-- name: clear_lanes
+delete from lanes where job_id = any($1::bigint[])
+
+-- name: clear_results
+delete from results where job_id = any($1::bigint[])
+
+-- name: clear_job_data
+delete from job_data where job_id = any($1::bigint[])
+
+-- name: clear_logs
+delete from logs where job_id = any($1::bigint[])
+
+-- name: clear_edges
+-- Those to its children stay with them, as what they depended on.
+delete from edges where child = any($1::bigint[])
+
+-- name: clear_jobs
+delete from jobs where id = any($1::bigint[])

@@ -1,0 +1,19 @@
+"""Clients: made with the row that admission locks for them."""
+
+from __future__ import annotations
+
+from taskengine.model import Client
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.rows import SQL, dumped
+
+
+async def put(connection: Connection, client: Client, bootstrap: bool) -> bool:
+    """See Store.put_client."""
+    if bootstrap:
+        await connection.execute(SQL["lock_clients"])
+        if await connection.fetchval(SQL["any_client"]):
+            return False
+    row = (client.name, client.key_hash, client.admin, dumped(client.options))
+    await connection.execute(SQL["put_client"], *row)
+    await connection.execute(SQL["put_scope"], client.name)
+    return True

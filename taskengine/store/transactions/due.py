@@ -1,0 +1,23 @@
+"""Due jobs: queued as soon as their time has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from taskengine.model import JobState
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.rows import SQL
+
+
+async def queue_due(
+    connection: Connection, now: datetime, writer: int
+) -> tuple[int, datetime | None]:
+    """See Store.queue_due."""
+    rows = await connection.fetch(SQL["queue_due"], now)
+    tally = Tally()
+    for row in rows:
+        tally.moved(row["client"], JobState.SCHEDULED, JobState.QUEUED)
+    next_due = await connection.fetchval(SQL["next_due"])
+    await tally.write(connection, writer)
+    return len(rows), next_due

@@ -1,0 +1,92 @@
+"""Schedules: each tick is handed to one caller, and again to another if that one vanishes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from taskengine.model import NotFound
+from taskengine.policy import SYSTEM, settings_of
+from taskengine.schedules import Schedule, Tick, with_interval
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.rows import SQL, Row, dumped
+
+
+async def schedules(connection: Connection) -> list[Schedule]:
+    """See Store.schedules."""
+    interval = await _interval(connection)
+    return [_schedule(row, interval) for row in await connection.fetch(SQL["schedules"])]
+
+
+async def put_schedule(connection: Connection, schedule: Schedule) -> bool:
+    """See Store.put_schedule."""
+    return bool(
+        await connection.fetchval(
+            SQL["put_schedule"],
+            schedule.name,
+            schedule.kind,
+            schedule.description,
+            schedule.every,
+            schedule.first_in,
+            schedule.cron,
+            schedule.queue,
+            schedule.active,
+            schedule.next_at,
+            schedule.client,
+            dumped(schedule.body),
+            schedule.created_at,
+        )
+    )
+
+
+async def activate(connection: Connection, name: str, active: bool, now: datetime) -> None:
+    """See Store.activate."""
+    row = await connection.fetchrow(SQL["lock_schedule"], name)
+    if row is None:
+        raise NotFound(f"there is no schedule {name!r}")
+    if row["active"] != active:
+        schedule = _schedule(row, await _interval(connection))
+        await connection.execute(SQL["activate_schedule"], name, active, schedule.first(now))
+
+
+async def claim_ticks(
+    connection: Connection, now: datetime, lease: timedelta
+) -> tuple[list[Tick], datetime | None]:
+    """See Store.claim_ticks."""
+    interval = await _interval(connection)
+    ticks: list[Tick] = []
+    for row in await connection.fetch(SQL["due_schedules"], now):
+        schedule = _schedule(row, interval)
+        due: datetime | None = row["tick_at"] or schedule.next_at
+        if due is None:  # nobody has looked at it yet
+            await connection.execute(
+                SQL["claim_tick"], schedule.name, schedule.first(now), None, None
+            )
+            continue
+        following = schedule.next_at if row["tick_at"] else schedule.following(due, now)
+        await connection.execute(SQL["claim_tick"], schedule.name, following, due, now + lease)
+        ticks.append(Tick(schedule, due))
+    return ticks, await connection.fetchval(SQL["next_tick"])
+
+
+async def _interval(connection: Connection) -> int:
+    rows = await connection.fetch(SQL["settings"], SYSTEM)
+    return settings_of({row["name"]: row["value"] for row in rows}).schedule_interval
+
+
+def _schedule(row: Row, interval: int) -> Schedule:
+    schedule = Schedule(
+        name=row["name"],
+        kind=row["class"],
+        description=row["description"],
+        every=row["every"],
+        first_in=row["first_in"],
+        cron=row["cron"],
+        queue=row["queue"],
+        active=row["active"],
+        next_at=row["next_at"],
+        client=row["client"],
+        body=json.loads(row["body"]) if row["body"] is not None else None,
+        created_at=row["created_at"],
+    )
+    return with_interval(schedule, interval)

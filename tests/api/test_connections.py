@@ -1,0 +1,52 @@
+"""Answers that come before the request's body leave the connection in order."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
+
+HEAD = "POST /job HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+
+
+@contextmanager
+def connected(url):
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        yield connection
+
+
+def answer(connection):
+    response = HTTPResponse(connection)
+    response.begin()
+    return response.status, response.read(), response.getheader("Connection")
+
+
+def test_the_connection_serves_on(served_api):
+    with connected(served_api) as connection:
+        for _ in range(3):  # refused for want of a key, while the body is on its way
+            connection.sendall((HEAD % 2).encode())
+            time.sleep(0.05)
+            connection.sendall(b"{}")
+            assert answer(connection)[0] == 401
+
+
+def test_a_body_that_does_not_come_closes_the_connection(served_api):
+    with connected(served_api) as connection:
+        connection.sendall((HEAD % 2).encode())
+        status, content, header = answer(connection)
+        assert (status, header) == (401, "close")
+        assert content == b'{"error":"the header api-key is missing"}'
+        assert connection.recv(1) == b""
+
+
+def test_a_body_that_is_too_large_closes_the_connection(served_api):
+    with connected(served_api) as connection:
+        connection.sendall(
+            (HEAD % 10_000_000).replace("Host", "api-key: x\r\nclient: y\r\nHost").encode()
+        )
+        status, _, header = answer(connection)
+        assert (status, header) == (413, "close")
+        assert connection.recv(1) == b""
