@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lock clean
+.PHONY: help setup demo serve test quick check lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,12 @@ check: setup ## format, lint, types, import contracts
 
 test: check ## every check and every test (ARGS="-k name" picks some)
 	$(BIN)/pytest $(ARGS)
+
+QUICK := tests/runtime tests/actors tests/workflows tests/contract/test_memory.py \
+  $(wildcard tests/test_*.py)
+
+quick: setup ## the tests that need no database, in seconds
+	$(BIN)/pytest --quiet $(QUICK) $(ARGS)
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \

@@ -10,7 +10,8 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +45,7 @@ from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.submission import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
         ):
             await bootstrap(store, configuration)
             facilities = facilities_of(configuration, scratch, http)
-            parts = parts_of(store, counters, actions, facilities)
+            reader = reader_of(library, configuration)
+            parts = replace(parts_of(store, counters, actions, facilities), reader=reader)
             await parts.keep_time()
 
             def services(engine: Engine) -> Services:
@@ -81,6 +84,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     changed=engine.post.stir,
                     version=version("taskengine"),
                     limits=Limits(configuration.requests_per_second),
+                    rescheduled=engine.post.reschedule,
                 )
 
             front = http_front(configuration, services, started)
@@ -195,6 +199,13 @@ class CurrentLibrary:
             logger.info("workflow files reloaded: %d", len(self.current.all()))
         except WorkflowErrors as errors:
             logger.error("workflow files kept as they were: %s", errors)
+
+
+def reader_of(
+    library: CurrentLibrary, configuration: Configuration
+) -> Callable[[datetime], Reader]:
+    """Who makes the jobs of schedules, with the workflows in force."""
+    return lambda now: Reader(library.current, configuration.default_storage, now)
 
 
 def http_front(

@@ -41,6 +41,10 @@ class Schedule:
         """When it runs for the first time after it was made or switched on."""
         return cron_after(self.cron, now) if self.cron else now + timedelta(seconds=self.first_in)
 
+    def starting(self, now: datetime) -> Schedule:
+        """The schedule as it was made now. Raises BadInput for what is no cron expression."""
+        return replace(self, next_at=self.first(now), created_at=now)
+
     def following(self, tick: datetime, now: datetime) -> datetime:
         """The first time after a tick that is still to come."""
         if self.cron or not self.every:

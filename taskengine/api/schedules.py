@@ -1,4 +1,4 @@
-"""GET /schedules: the recurring work that is switched on."""
+"""GET and POST /schedules, DELETE /schedules/<name>, PUT /scheduler: the recurring work."""
 
 from __future__ import annotations
 
@@ -6,38 +6,111 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quart import Response
+from werkzeug.exceptions import Forbidden
 
-from taskengine.api.auth import caller
-from taskengine.api.openapi.operation import COUNT, TEXT, Operation, record
+from taskengine.actors.ticker import origin_of
+from taskengine.api.auth import caller, given_key, owner
+from taskengine.api.documents import read_object
+from taskengine.api.openapi.operation import (
+    COUNT,
+    TEXT,
+    Answer,
+    Operation,
+    Parameter,
+    list_of,
+    record,
+)
+from taskengine.api.recurring import MAX_DESCRIPTION, NAME, recurring, shown, switched
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.policy import SYSTEM, settings_of
+from taskengine.api.submissions import LENIENT_FLAG, SUBMISSION
+from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.schedules import MAX_CRON, MAX_EVERY, SAFETY, Schedule
+from taskengine.submission import Reader, Received
 
-FIRST_IN = 5  # seconds after the start of an instance
-QUEUE_JOBS = "Enqueues scheduled jobs that have a run_at time in the past."
-
+MAX_OWN = 1000  # schedules of a client
+SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
+EVERY: JsonObject = {
+    "type": "array",
+    "prefixItems": [SECONDS, record(first_in=COUNT)],
+    "minItems": 2,
+    "maxItems": 2,
+    "description": "Seconds; and after how many it runs for the first time.",
+}
+CRON: JsonObject = {
+    "type": "string",
+    "maxLength": MAX_CRON,
+    "pattern": r"^([0-9]|[1-5][0-9]|\*) ([0-9]|1[0-9]|2[0-3]|\*) \* \* ([0-6]|\*)$",
+    "description": "Minute, hour, day, month, day of the week, in UTC; also lists, ranges, steps.",
+    "examples": ["30 4 * * *"],
+}
 SCHEDULE = record(
     "Schedule",
+    ("every", "cron"),
     **{"class": TEXT},
-    every={
-        "type": "array",
-        "prefixItems": [COUNT, record(first_in=COUNT)],
-        "minItems": 2,
-        "maxItems": 2,
-        "description": "Seconds; and how long after an instance's start for the first time.",
-    },
+    every=EVERY,
+    cron=TEXT,
     queue=TEXT,
     description=TEXT,
 )
+SHOWN = record(
+    "Schedules",
+    result={"const": "ok"},
+    schedules={"type": "object", "additionalProperties": SCHEDULE},
+)
+NAMES = record("ScheduleNames", result={"const": "ok"}, schedules=list_of(TEXT))
 ACTIVE = Operation(
     summary="The schedules that are switched on",
     tag="settings",
-    answer=record(
-        "Schedules",
-        result={"const": "ok"},
-        schedules={"type": "object", "additionalProperties": SCHEDULE},
-    ),
+    description="The engine's and the client's own; an admin's are all.",
+    answer=SHOWN,
+)
+SWITCH = Operation(
+    summary="Switch a schedule on or off",
+    tag="settings",
+    description="A client's own; an admin's are all. Without `queue_scheduled_jobs` no job with a "
+    "`run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
+    answer=Answer("The names of the schedules that are on.", NAMES),
+    body={
+        "title": "Switch",
+        "type": "object",
+        "required": ["schedule", "active"],
+        "properties": {
+            "client": {**TEXT, "description": "The client, where no header names it."},
+            "schedule": {**TEXT, "examples": ["queue_scheduled_jobs"]},
+            "active": LENIENT_FLAG,
+        },
+    },
+    errors={400: "There is no such schedule, or it cannot be switched off."},
+)
+ADD = Operation(
+    summary="Submit a job again and again",
+    tag="settings",
+    description="A schedule of the same name and client is replaced.",
+    answer=SHOWN,
+    body={
+        **SUBMISSION,
+        "title": "NewSchedule",
+        "required": ["name", "job", "parameters"],
+        "oneOf": [{"required": ["cron"]}, {"required": ["every"]}],
+        "properties": {
+            **SUBMISSION["properties"],
+            "name": {**TEXT, "pattern": NAME},
+            "description": {**TEXT, "maxLength": MAX_DESCRIPTION},
+            "cron": CRON,
+            "every": {"anyOf": [SECONDS, EVERY]},
+            "active": LENIENT_FLAG,
+        },
+    },
+    errors={400: "The job would be refused, or the name or the times cannot be used."},
+)
+REMOVE = Operation(
+    summary="Remove a schedule",
+    tag="settings",
+    answer=Answer("The names of the schedules that are on.", NAMES),
+    parameters=[Parameter("name", "The schedule's.", TEXT, "path")],
+    errors={400: "It is the engine's own.", 404: "There is no such schedule."},
 )
 
 
@@ -46,16 +119,81 @@ class Schedules:
     services: Services
 
     async def active(self) -> Response:
-        await caller(self.services)
-        settings = settings_of(await self.services.store.settings(SYSTEM))
-        queue_jobs = {
-            "class": "QueueJobs",
-            "every": [settings.schedule_interval, {"first_in": FIRST_IN}],
-            "queue": "scheduler",
-            "description": QUEUE_JOBS,
-        }
-        return reply({"result": "ok", "schedules": {"queue_scheduled_jobs": queue_jobs}})
+        client = await caller(self.services)
+        active = {one.name: shown(one) for one in await self._seen_by(client) if one.active}
+        return reply({"result": "ok", "schedules": active})
+
+    async def switch(self) -> Response:
+        given_key()
+        body = await read_object()
+        client = await caller(self.services, body)
+        name, active = switched(body)
+        known = {one.name: one for one in await self.services.store.schedules()}
+        if name not in known:
+            raise BadInput(f"schedule: there is no schedule {name[:40]!r}")
+        if name in SAFETY and not active:
+            raise BadInput(f"schedule: {name} cannot be switched off")
+        _check(client, known[name])
+        await self.services.store.activate(name, active, self.services.now())
+        return await self._changed(client)
+
+    async def add(self) -> Response:
+        given_key()
+        body = await read_object()
+        client = await owner(self.services, await caller(self.services, body), body)
+        schedule = recurring(body, client.name, self.services.now())
+        self._check_job(schedule, client)
+        others = await self.services.store.schedules()
+        own = [one for one in others if one.client == client.name and one.name != schedule.name]
+        if len(own) >= MAX_OWN:
+            raise BadInput(f"name: a client has at most {MAX_OWN} schedules")
+        if not await self.services.store.put_schedule(schedule):
+            raise BadInput(f"name: {schedule.name} is somebody else's")
+        self.services.rescheduled()
+        return reply({"result": "ok", "schedules": {schedule.name: shown(schedule)}})
+
+    async def remove(self, name: str) -> Response:
+        client = await caller(self.services)
+        known = {one.name: one for one in await self.services.store.schedules()}
+        if name not in known:
+            raise NotFound(f"there is no schedule {name[:40]!r}")
+        whose = known[name].client
+        if whose is None:
+            raise BadInput(f"{name} is the engine's own: it can be switched off")
+        _check(client, known[name])
+        await self.services.store.remove_schedule(name, whose)
+        return await self._changed(client)
+
+    def _check_job(self, schedule: Schedule, client: Client) -> None:
+        """Raises BadInput for a job that would be refused."""
+        storage = self.services.configuration.default_storage
+        reader = Reader(self.services.library(), storage, self.services.now())
+        received = Received(schedule.body or {}, client, origin_of(schedule))
+        if refusal := reader.read(received).refusal:
+            raise BadInput(refusal)
+
+    async def _changed(self, client: Client) -> Response:
+        self.services.rescheduled()
+        names = [one.name for one in await self._seen_by(client) if one.active]
+        return reply({"result": "ok", "schedules": names})
+
+    async def _seen_by(self, client: Client) -> list[Schedule]:
+        known = await self.services.store.schedules()
+        return [one for one in known if client.admin or one.client in (None, client.name)]
+
+
+def _check(client: Client, schedule: Schedule) -> None:
+    """Raises Forbidden unless the client may change the schedule."""
+    if not client.admin and schedule.client != client.name:
+        whose = "the engine's own" if schedule.client is None else "another client's"
+        raise Forbidden(f"the schedule is {whose}")
 
 
 def routes(services: Services) -> Sequence[Route]:
-    return [Route("GET", "/schedules", Schedules(services).active, ACTIVE)]
+    schedules = Schedules(services)
+    return [
+        Route("GET", "/schedules", schedules.active, ACTIVE),
+        Route("POST", "/schedules", schedules.add, ADD),
+        Route("DELETE", "/schedules/<name>", schedules.remove, REMOVE),
+        Route("PUT", "/scheduler", schedules.switch, SWITCH),
+    ]

@@ -29,3 +29,4 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    rescheduled: Callable[[], None] = lambda: None  # schedules were changed

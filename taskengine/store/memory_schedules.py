@@ -51,9 +51,7 @@ class Schedules(Changes):
             raise NotFound(f"there is no schedule {name!r}")
         if row.schedule.active != active:
             first = self._in_force(row).first(now)
-            self._recurring[name] = ScheduleRow(
-                replace(row.schedule, active=active, next_at=first)
-            )
+            self._recurring[name] = ScheduleRow(replace(row.schedule, active=active, next_at=first))
 
     async def claim_ticks(
         self, now: datetime, lease: timedelta

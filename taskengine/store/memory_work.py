@@ -62,7 +62,7 @@ class Work(Attempts):
         if rescued.rescues > MAX_RESCUES:
             return self._end(row, kills_its_hosts(rescued, now), now)
         ended = self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        if row.task.state is TaskState.QUEUED:
+        if row.task.state in (TaskState.QUEUED, TaskState.WAITING):
             row.task = replace(row.task, rescues=rescued.rescues)
         return ended
 

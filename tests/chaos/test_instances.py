@@ -29,7 +29,7 @@ async def test_the_work_of_a_killed_instance_is_done_by_another(tmp_path):
                 serving(data, lease=LEASE, name="doomed", dies=True)
             )
             await client.post("/settings", json={"name": "max_jobs", "setting": "40"})
-            jobs = [await post_job(client, "sleep", seconds=4) for _ in range(8)]
+            jobs = [await post_job(client, "sleep", seconds=3) for _ in range(5)]
             for job_id in jobs:
                 await claimed(client, job_id)
             doomed.send_signal(signal.SIGKILL)

@@ -119,6 +119,15 @@ class Changing:
         await world.store.leave(world.instance, NOON)
         assert await world.states(job_id) == ["paused", "waiting", "waiting"]
 
+    async def test_a_rescue_while_paused_is_counted(self, world):
+        job_id = await world.start()
+        await world.claim()
+        await change(world, job_id, PAUSED)
+        beat = (await world.store.beats())[world.instance]
+        await world.store.rescue(world.instance, beat, NOON)
+        [task] = (await world.job(job_id)).tasks
+        assert (task.state.label, task.rescues) == ("waiting", 1)
+
     async def test_a_job_resumed_before_its_tasks_ended_goes_on(self, world):
         job_id = await world.start(CHAIN)
         [attempt] = await world.claim()

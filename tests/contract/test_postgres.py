@@ -9,8 +9,9 @@ class TestPostgresStore(StoreContract):
     @pytest.fixture
     async def store(self, postgres_store, request):
         """Whatever a test did, the counters are those of a recount."""
+        test = getattr(request.cls, request.node.originalname)
+        cleared = test.__module__ == "tests.contract.clearing"
         yield postgres_store
-        cleared = request.function.__module__ == "tests.contract.clearing"
         await assert_counters_are_true(postgres_store, cleared=cleared)
 
     @pytest.fixture

@@ -102,7 +102,7 @@ select $2, submitted, parameters, facts from job_data where job_id = $1
 
 -- name: copy_lanes
 insert into lanes (job_id, ordinal, url, host)
-select $2, ordinal, url, host from lanes where job_id = $1
+select $2, ordinal, url, host from lanes where job_id = $1 order by ordinal
 
 -- name: parents_of
 select child, parent from edges where child = any($1::bigint[]) and kind = 'completes'

@@ -12,9 +12,7 @@ MAX_LINES = 50_000  # of logs in one transaction, or a job's own if it has more
 PARTS = ("tasks", "callbacks", "lanes", "results", "job_data", "logs", "edges", "jobs")
 
 
-async def clear_old_jobs(
-    connection: Connection, before: datetime, limit: int, writer: int
-) -> int:
+async def clear_old_jobs(connection: Connection, before: datetime, limit: int, writer: int) -> int:
     """See Store.clear_old_jobs. What spares a job is read again after its lock (rule 1)."""
     locked = [row["id"] for row in await connection.fetch(SQL["old_jobs"], before, limit)]
     rows = {row["id"]: row for row in await connection.fetch(SQL["still_old"], locked)}
