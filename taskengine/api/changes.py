@@ -51,7 +51,12 @@ RERUN = Operation(
     tag="jobs",
     description="The original becomes broken. A second rerun answers with the id already made.",
     answer=Answer("Accepted: `id` is that of the new job.", ACCEPTED),
-    errors={400: "The job was refused or is broken.", 404: NO_JOB},
+    errors={
+        400: "The job was refused or is broken.",
+        403: "It belongs to another client.",
+        404: NO_JOB,
+        413: "The body is too large.",
+    },
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import NoReturn
@@ -43,9 +44,12 @@ async def read_object() -> JsonObject:
 
 
 async def read_object_if_any() -> JsonObject:
-    """The body of a request that needs none, whatever its type if it is empty."""
-    raw = await request.get_data(cache=True, as_text=False, parse_form_data=False)
-    return await read_object() if raw.strip() else {}
+    """The body of a request that needs none; what is no JSON object says nothing."""
+    with suppress(BadInput):
+        return parse(
+            await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        ).value
+    return {}
 
 
 def parse(raw: bytes) -> Document:

@@ -11,6 +11,7 @@ from taskengine.schedules import MAX_EVERY, SUBMIT_JOB, Schedule
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 MAX_DESCRIPTION = 500  # characters
+ONCE = ("run_at", "depends_on")  # of a job that runs once
 
 
 def shown(schedule: Schedule) -> JsonObject:
@@ -33,7 +34,7 @@ def recurring(body: JsonObject, client: str, now: datetime) -> Schedule:
         every=every,
         first_in=first_in,
         cron=cron,
-        active=body.get("active") is None or _flag(body, "active"),
+        active=body.get("active") in (None, "") or _flag(body, "active"),
         client=client,
         body=_job(body),
     )
@@ -51,7 +52,7 @@ def switched(body: JsonObject) -> tuple[str, bool]:
 def _job(body: JsonObject) -> JsonObject:
     """What is submitted each time."""
     job = body.get("job")
-    for name in ("run_at", "depends_on"):
+    for name in ONCE:
         if isinstance(job, dict) and job.get(name):
             raise BadInput(f"job.{name}: not for a job that recurs")
     return {key: body[key] for key in ("job", "parameters") if key in body}
@@ -94,9 +95,9 @@ def _when(body: JsonObject) -> tuple[str | None, int | None, int]:
 
 
 def _seconds(value: Json, place: str, least: int) -> int:
-    """A whole number, which may come as a text."""
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        text = str(value).strip()
+    """A whole number, which may come as a text or with a fraction of zero."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        text = str(value).strip().removesuffix(".0")
         if re.fullmatch("[0-9]{1,9}", text, re.ASCII) and least <= int(text) <= MAX_EVERY:
             return int(text)
     raise BadInput(f"{place}: expected whole seconds from {least} to {MAX_EVERY}")

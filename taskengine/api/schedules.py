@@ -20,17 +20,18 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
-from taskengine.api.recurring import MAX_DESCRIPTION, NAME, recurring, shown, switched
+from taskengine.api.recurring import MAX_DESCRIPTION, NAME, ONCE, recurring, shown, switched
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.submissions import LENIENT_FLAG, SUBMISSION
 from taskengine.model import BadInput, Client, JsonObject, NotFound
-from taskengine.schedules import MAX_CRON, MAX_EVERY, SAFETY, Schedule
+from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
 from taskengine.submission import Reader, Received
 
 MAX_OWN = 1000  # schedules of a client
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
+FIRST_IN = record(first_in={**SECONDS, "minimum": 0})
 EVERY: JsonObject = {
     "type": "array",
     "prefixItems": [SECONDS, record(first_in=COUNT)],
@@ -60,6 +61,23 @@ SHOWN = record(
     schedules={"type": "object", "additionalProperties": SCHEDULE},
 )
 NAMES = record("ScheduleNames", result={"const": "ok"}, schedules=list_of(TEXT))
+SWITCHABLE = [one.name for one in BUILT_IN if one.name not in SAFETY]
+OWN = {**TEXT, "pattern": NAME, "description": "One that POST /schedules made."}
+GIVEN_FLAG: JsonObject = {
+    "anyOf": [
+        {"type": "boolean"},
+        {"enum": [0, 1]},
+        {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|0|1)$"},
+    ]
+}
+JOB: JsonObject = {  # without what is of one time alone
+    "type": "object",
+    "properties": {
+        name: schema
+        for name, schema in SUBMISSION["properties"]["job"]["properties"].items()
+        if name not in ONCE
+    },
+}
 ACTIVE = Operation(
     summary="The schedules that are switched on",
     tag="settings",
@@ -78,8 +96,8 @@ SWITCH = Operation(
         "required": ["schedule", "active"],
         "properties": {
             "client": {**TEXT, "description": "The client, where no header names it."},
-            "schedule": {**TEXT, "examples": ["queue_scheduled_jobs"]},
-            "active": LENIENT_FLAG,
+            "schedule": {"anyOf": [{"enum": SWITCHABLE}, OWN]},
+            "active": GIVEN_FLAG,
         },
     },
     errors={400: "There is no such schedule, or it cannot be switched off."},
@@ -96,10 +114,11 @@ ADD = Operation(
         "oneOf": [{"required": ["cron"]}, {"required": ["every"]}],
         "properties": {
             **SUBMISSION["properties"],
+            "job": JOB,
             "name": {**TEXT, "pattern": NAME},
             "description": {**TEXT, "maxLength": MAX_DESCRIPTION},
             "cron": CRON,
-            "every": {"anyOf": [SECONDS, EVERY]},
+            "every": {"anyOf": [SECONDS, {**EVERY, "prefixItems": [SECONDS, FIRST_IN]}]},
             "active": LENIENT_FLAG,
         },
     },
@@ -110,7 +129,11 @@ REMOVE = Operation(
     tag="settings",
     answer=Answer("The names of the schedules that are on.", NAMES),
     parameters=[Parameter("name", "The schedule's.", TEXT, "path")],
-    errors={400: "It is the engine's own.", 404: "There is no such schedule."},
+    errors={
+        400: "It is the engine's own.",
+        403: "It is another client's.",
+        404: "There is no such schedule.",
+    },
 )
 
 

@@ -110,6 +110,13 @@ class ScheduleRow:
     def due_at(self) -> datetime | None:
         return self.again_at or self.schedule.next_at
 
+    def next_after(self, now: datetime) -> datetime | None:
+        """When to look again: the tick before may have ended by then."""
+        next_at = self.schedule.next_at
+        if next_at is None or self.again_at is None or next_at <= now:
+            return self.due_at
+        return min(next_at, self.again_at)
+
 
 class Rows:
     """All that the store in memory knows."""

@@ -61,7 +61,8 @@ class Schedules(Changes):
         due = [row for row in active if (row.due_at or now) <= now]
         due.sort(key=lambda row: (row.due_at or now, row.schedule.name))
         ticks = [tick for row in due if (tick := self._claim(row, now, lease))]
-        return ticks, min((row.due_at for row in active if row.due_at), default=None)
+        later = [time for row in active if (time := row.next_after(now))]
+        return ticks, min(later, default=None)
 
     def _claim(self, row: ScheduleRow, now: datetime, lease: timedelta) -> Tick | None:
         schedule = self._in_force(row)

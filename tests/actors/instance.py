@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,12 @@ from taskengine.actors.facilities import Facilities
 from taskengine.actors.staff import Parts, Plan
 from taskengine.counters.memory import MemoryCounters
 from taskengine.engine import running_engine
+from taskengine.library import Library
 from taskengine.messages import Submit
 from taskengine.model import Severity, Submission
 from taskengine.runtime.clock import virtual_clock
 from taskengine.storage import FileNotStored, Folder
+from taskengine.submission import Reader
 from taskengine.workflow import Workflow
 from tests.conftest import NOON
 
@@ -106,10 +109,11 @@ class Instance:
 
 @asynccontextmanager
 async def instance(
-    store, *, actions=None, http=None, drain=30.0, lease=15.0, patient=None, **queues
+    store, *, actions=None, http=None, drain=30.0, lease=15.0, patient=None, flows=(), **queues
 ):
-    """An engine on `store` for the length of the block."""
+    """An engine on `store` for the length of the block; `flows` are what schedules may run."""
     now = virtual_clock(NOON)
+    library = Library({(None, flow.name): flow for flow in flows})
     facilities = VirtualFacilities(
         scratch=Path("/nowhere"),
         storages={"local": NoStorage()},
@@ -125,6 +129,7 @@ async def instance(
         actions=actions or ACTIONS,
         facilities=facilities,
         now=now,
+        reader=partial(Reader, library, "local"),
     )
     random.seed(7)
     plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)

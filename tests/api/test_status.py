@@ -132,21 +132,6 @@ async def test_the_dashboard_of_one_client(api, body):
     assert (await unset.get_json())["max_jobs"] == 2
 
 
-async def test_schedules_are_those_of_the_contract(api):
-    content = await (await api.get("/schedules")).get_json()
-    assert content == {
-        "result": "ok",
-        "schedules": {
-            "queue_scheduled_jobs": {
-                "class": "QueueJobs",
-                "every": [60, {"first_in": 5}],
-                "queue": "scheduler",
-                "description": "Enqueues scheduled jobs that have a run_at time in the past.",
-            }
-        },
-    }
-
-
 async def set_(api, name, setting, client="root"):
     return await api.post("/settings", {"name": name, "setting": setting}, client=client)
 

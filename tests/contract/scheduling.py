@@ -107,6 +107,17 @@ class Scheduling:
         await self.end(world.store, "nightly", 100)  # an answer that comes too late
         assert await self.ticks(world.store, 230) == [("nightly", 200)]
 
+    async def test_the_next_look_is_at_the_next_tick_or_at_the_end_of_a_lease(self, world):
+        await world.store.put_schedule(schedule(every=10))
+        for name in ("rescue_lost_tasks", "clear_old_jobs", QUEUE_SCHEDULED_JOBS):
+            await world.store.activate(name, False, NOON)
+        ticks, next_at = await world.store.claim_ticks(at(10), LEASE)
+        assert (len(ticks), next_at) == (1, at(20))
+        assert await world.store.claim_ticks(at(20), LEASE) == ([], at(40))
+        await world.store.end_tick(ticks[0])
+        ticks, next_at = await world.store.claim_ticks(at(20), LEASE)
+        assert ([one.at for one in ticks], next_at) == ([at(20)], at(30))
+
     async def test_ticks_that_were_missed_run_once(self, world):
         await world.store.put_schedule(schedule())
         await world.store.put_schedule(schedule("daily", None, cron="0 * * * *", next_at=at(3600)))

@@ -62,6 +62,17 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
     "log": "logs_pkey",
+    "old_jobs": "jobs_ended",
+    "still_old": "jobs_pkey",
+    "count_lines": "logs_pkey",
+    "clear_tasks": "tasks_job_id_number_key",
+    "clear_callbacks": "callbacks_lane_id_number_key",
+    "clear_lanes": "lanes_job_id_ordinal_key",
+    "clear_results": "results_pkey",
+    "clear_job_data": "job_data_pkey",
+    "clear_logs": "logs_pkey",
+    "clear_edges": "edges_pkey",
+    "clear_jobs": "jobs_pkey",
 }
 SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|logs|job_data|results)\b")
 

@@ -68,6 +68,7 @@ class Twins:
             *[self.record] * 12,
             *[self.claim_lanes, self.deliver, self.deliver, self.deliver] * 2,
             *[self.queue_due, self.settings, self.look, self.join, self.rescue, self.leave],
+            self.clear,
         ]
         await self.random.choice(operations)()
 
@@ -96,6 +97,9 @@ class Twins:
 
     async def queue_due(self):
         await self.same("queue_due", self.now)
+
+    async def clear(self):
+        await self.same("clear_old_jobs", at(self.clock - 20), self.random.randint(1, 5))
 
     async def settings(self):
         scope = self.random.choice([SYSTEM, "acme", "beta"])
@@ -243,4 +247,4 @@ async def test_a_store_in_memory_and_one_in_postgresql_answer_alike(postgres_sto
     for _ in range(STEPS):
         await twins.step()
     await twins.assert_all_is_the_same()
-    await assert_counters_are_true(postgres_store)
+    await assert_counters_are_true(postgres_store, cleared=True)

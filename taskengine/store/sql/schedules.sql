@@ -42,7 +42,10 @@ for no key update skip locked
 update schedules set next_at = $2, tick_at = $3, again_at = $4 where name = $1
 
 -- name: next_tick
-select min(coalesce(again_at, next_at)) as due from schedules where active
+-- The tick before may have ended by then.
+select min(case when next_at > $1 then least(next_at, again_at)
+                else coalesce(again_at, next_at) end) as due
+from schedules where active
 
 -- name: end_tick
 update schedules set tick_at = null, again_at = null where name = $1 and tick_at = $2

@@ -66,7 +66,7 @@ async def claim_ticks(
         following = schedule.next_at if row["tick_at"] else schedule.following(due, now)
         await connection.execute(SQL["claim_tick"], schedule.name, following, due, now + lease)
         ticks.append(Tick(schedule, due))
-    return ticks, await connection.fetchval(SQL["next_tick"])
+    return ticks, await connection.fetchval(SQL["next_tick"], now)
 
 
 async def _interval(connection: Connection) -> int:
