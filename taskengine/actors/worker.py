@@ -92,10 +92,15 @@ class Worker:
             raise
 
     async def _run(self, attempt: Attempt) -> Ended:
-        workflow = await self.definitions.of(attempt.job)
+        try:
+            workflow = await self.definitions.of(attempt.job)
+            template = workflow.task(attempt.task.name)
+        except Exception as error:  # of a definition that another version may have written
+            logger.exception("the definition of job %d cannot be used", attempt.job.id)
+            message = f"the job's definition cannot be used: {describe(error)}"
+            return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
-        template = workflow.task(attempt.task.name)
         try:
             with _time_limit(template):
                 return await self._act(attempt, workflow, template, reporter)

@@ -28,6 +28,7 @@ SETTINGS = {
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
     "jit": "off",
+    "deadlock_timeout": "200ms",  # below the lock_timeout of the role
     "autovacuum": "on",
     "autovacuum_naptime": "10s",
     "log_checkpoints": "off",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ from taskengine.model import (
     Task,
     TaskState,
 )
+
+logger = logging.getLogger(__name__)
 
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
@@ -49,7 +52,7 @@ def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -
     It never raises, so that no job's template holds up another's end.
     """
     failure = failure_of(details)
-    extras, problems = render_extras(details, content) if called else ({}, [])
+    extras, problems = _extras(details, content) if called else ({}, [])
     if failure is None:
         lines = [(Severity.INFO, "job has completed successfully")]
         lines = [(Severity.WARN, problem) for problem in problems] + lines
@@ -57,6 +60,14 @@ def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -
         lines = [(Severity.ERROR, f"job has failed: {failure}")]
     custom_data = details.submitted.get("custom_data")
     return Ending(lines, job_body(details.job, custom_data, failure, extras))
+
+
+def _extras(details: JobDetails, content: JsonObject | None) -> tuple[JsonObject, list[str]]:
+    try:
+        return render_extras(details, content)
+    except Exception as error:  # of a definition that another version may have written
+        logger.exception("the callback of job %d lacks its extras", details.job.id)
+        return {}, [f"callback: {type(error).__name__}: {error}"]
 
 
 def failure_of(details: JobDetails) -> str | None:

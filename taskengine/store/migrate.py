@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import asyncpg
@@ -61,8 +62,12 @@ async def wait_and_upgrade(url: str, patience: float) -> list[str]:
 
 
 async def _upgrade(url: str) -> list[str]:
-    import asyncio
+    applied = await _upgrade_alone(url)
+    await _check_limits(url)
+    return applied
 
+
+async def _upgrade_alone(url: str) -> list[str]:
     connection = await asyncpg.connect(url, timeout=5, command_timeout=600)
     try:
         await connection.execute("set statement_timeout = 0")
@@ -99,3 +104,18 @@ async def _limit_role(connection: Connection) -> None:
             await connection.execute(
                 f"alter role current_user in database {database} set {name} = '{value}'"
             )
+
+
+async def _check_limits(url: str) -> None:
+    """Whether a new connection really has them: a pooler or the server may override them.
+
+    Those of TCP show nothing on a local socket.
+    """
+    connection = await asyncpg.connect(url, timeout=5, command_timeout=5)
+    try:
+        for name, wanted in ROLE_SETTINGS.items():
+            found = await connection.fetchval("select current_setting($1)", name)
+            if found != wanted and not name.startswith("tcp_"):
+                logger.warning("%s is %s on the database, expected %s", name, found, wanted)
+    finally:
+        connection.terminate()

@@ -12,6 +12,7 @@ from taskengine.model import JobState, TaskState
 from taskengine.policy import SYSTEM
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON
 
@@ -262,3 +263,34 @@ async def test_a_job_due_in_a_year_is_queued_in_that_second(memory_store, autoju
         await scheduler.run(mailbox)
     assert woken == [due]
     assert (await memory_store.job(job_id)).job.state is JobState.QUEUED
+
+
+class LosesDefinitions(MemoryStore):
+    """A store whose definitions another version has written."""
+
+    async def definition(self, digest):
+        return {"unknown": await super().definition(digest)}
+
+
+async def test_a_definition_that_cannot_be_used_fails_its_job_and_nothing_else(autojump_clock):
+    store = LosesDefinitions()
+    async with instance(store, work=1) as engine:
+        jobs = [await engine.submit(workflow("only")) for _ in range(10)]
+        await trio.sleep(10)
+        ends = [await engine.job(job_id) for job_id in jobs]
+    assert all(end.job.failed for end in ends)
+    assert "the job's definition cannot be used: KeyError" in ends[0].tasks[0].error
+
+
+async def test_a_callback_that_cannot_be_rendered_goes_out_without_its_extras(
+    memory_store, autojump_clock
+):
+    heard = []
+    flow = workflow("only", callback={"message": "{{ 1 / 0 }}", "files": "{{ [1] }}"})
+    async with instance(memory_store, http=receiver(heard)) as engine:
+        job_id = await engine.submit(flow, urls=("http://a.test/",))
+        await trio.sleep(10)
+        lines = await engine.lines(job_id)
+    body = json.loads(heard[-1][1].content)
+    assert (body["status"], body["message"], body["files"]) == ("completed", "", [1])
+    assert any(message.startswith("callback.message: ") for _, message in lines)

@@ -13,7 +13,7 @@ from taskengine.callbacks import task_body, webhook_id
 from taskengine.changes import OVER
 from taskengine.model import Callback, Delivery, JsonObject, Lane, LogLine, Task
 from taskengine.store.ending import PER_HOST, definitions_line, host_of
-from taskengine.store.memory_rows import LaneRow, Rows
+from taskengine.store.memory.rows import LaneRow, Rows
 
 
 class Outbox(Rows):

@@ -12,8 +12,8 @@ from taskengine.changes import OVER
 from taskengine.model import NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, with_interval
-from taskengine.store.memory_changes import Changes
-from taskengine.store.memory_rows import JobRow, ScheduleRow
+from taskengine.store.memory.changes import Changes
+from taskengine.store.memory.rows import JobRow, ScheduleRow
 
 
 class Schedules(Changes):

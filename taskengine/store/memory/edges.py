@@ -9,8 +9,8 @@ from datetime import datetime
 from taskengine.callbacks import END, job_body
 from taskengine.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
-from taskengine.store.memory_outbox import Outbox
-from taskengine.store.memory_rows import COMPLETES, ENDS, Edge, JobRow
+from taskengine.store.memory.outbox import Outbox
+from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
 
 
 class Edges(Outbox):

@@ -25,8 +25,8 @@ from taskengine.model import (
 )
 from taskengine.policy import initial_state
 from taskengine.store import JobFilter, Totals
-from taskengine.store.memory_rows import JobRow, LaneRow, check_data
-from taskengine.store.memory_schedules import Schedules
+from taskengine.store.memory.rows import JobRow, LaneRow, check_data
+from taskengine.store.memory.schedules import Schedules
 
 
 class MemoryStore(Schedules):

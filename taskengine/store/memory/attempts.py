@@ -28,8 +28,8 @@ from taskengine.model import (
 )
 from taskengine.store import Claimed
 from taskengine.store.ending import conclude, confirms, final_state
-from taskengine.store.memory_edges import Edges
-from taskengine.store.memory_rows import TaskRow
+from taskengine.store.memory.edges import Edges
+from taskengine.store.memory.rows import TaskRow
 
 
 class Attempts(Edges):

@@ -13,8 +13,8 @@ from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
 from taskengine.store import Beat
 from taskengine.store.ending import kills_its_hosts
-from taskengine.store.memory_attempts import Attempts
-from taskengine.store.memory_rows import JobRow, TaskRow
+from taskengine.store.memory.attempts import Attempts
+from taskengine.store.memory.rows import JobRow, TaskRow
 
 
 class Work(Attempts):
