@@ -248,7 +248,8 @@ class PostgresStore:
         return await self._run(lambda connection: claim.claim(connection, *arguments))
 
     async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
-        return await self._run(partial(record.record, instance=instance, records=records, now=now))
+        arguments = (instance, records, now, uuid.uuid4())
+        return await self._run(lambda connection: record.record(connection, *arguments))
 
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))

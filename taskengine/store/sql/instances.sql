@@ -14,6 +14,12 @@ from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id
 
+-- name: mark_batch
+update instances set last_batch = $2 where id = $1 and last_batch is distinct from $2 returning id
+
+-- name: is_marked
+select 1 from instances where id = $1 and last_batch = $2
+
 -- name: beats
 select id, beat from instances
 

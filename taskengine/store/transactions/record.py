@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,12 +50,24 @@ class JobRow:
 
 
 async def record(
-    connection: Connection, instance: int, records: Sequence[Record], now: datetime
+    connection: Connection,
+    instance: int,
+    records: Sequence[Record],
+    now: datetime,
+    batch_id: uuid.UUID,
 ) -> Recorded:
-    """See Store.record."""
+    """See Store.record. A batch that is repeated, its answer lost, is not written again."""
+    if await _is_repeated(connection, instance, batch_id):
+        return Recorded(woken=True, called=True)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
     stale = {one.fence for one in records if not batch.take(one)}
     return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
+
+
+async def _is_repeated(connection: Connection, instance: int, batch_id: uuid.UUID) -> bool:
+    if await connection.fetchval(SQL["mark_batch"], instance, batch_id):
+        return False
+    return bool(await connection.fetchval(SQL["is_marked"], instance, batch_id))
 
 
 async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: int) -> Batch:

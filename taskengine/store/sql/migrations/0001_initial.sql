@@ -31,8 +31,9 @@ create table instances (
     id bigint generated always as identity primary key,
     name text not null,
     beat bigint not null default 0,
+    last_batch uuid, -- of records: a batch whose answer was lost is not written twice
     joined_at timestamptz not null
-);
+) with (fillfactor = 50);
 
 create table jobs (
     id bigint generated always as identity primary key,
