@@ -274,4 +274,4 @@ def test_a_masked_value_never_shows_more_than_four_characters(value):
     )
 )
 def test_nothing_else_is_masked(value):
-    assert json.dumps(masked(value, frozenset({"\0"}))) == json.dumps(value)
+    assert json.dumps(masked(value, frozenset())) == json.dumps(value)
