@@ -39,6 +39,9 @@ SUBMIT = Operation(
 )
 
 
+IntakeAnswer = int | BadInput | StoreUnavailable  # what the intake answers
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to one submission."""
@@ -63,6 +66,11 @@ class Submissions:
 
     async def judge(self, document: Document, client: Client, key: GivenKey) -> Verdict:
         """Record a submission of this caller; only what cannot be recorded is raised."""
+        submission = await self.prepare(document, client, key)
+        return await self.conclude(submission, await self._record(submission))
+
+    async def prepare(self, document: Document, client: Client, key: GivenKey) -> Submission:
+        """What to record. Raises Forbidden, and BadInput for an unknown client."""
         body = document.value
         client = await owner(self.services, client, body)
         submission = await self._read(
@@ -71,7 +79,10 @@ class Submissions:
         if key.text is not None:
             digest = digest_of(body)
             submission = replace(submission, idempotency_key=key.text, body_digest=digest)
-        job_id = await self._record(submission)
+        return submission
+
+    async def conclude(self, submission: Submission, job_id: IntakeAnswer) -> Verdict:
+        """The answer to what the intake said."""
         if isinstance(job_id, BadInput):  # the database refuses its data: recorded without them
             submission = refused_data(submission, str(job_id))
             job_id = await self._record(submission)
@@ -107,7 +118,7 @@ class Submissions:
         lost = next((parent for parent in ids if parent not in known), None)
         return None if lost is None else f"job.depends_on: the client has no job {lost}"
 
-    async def _record(self, submission: Submission) -> int | BadInput | StoreUnavailable:
+    async def _record(self, submission: Submission) -> IntakeAnswer:
         return await self.services.intake.ask(Submit(submission))
 
     def _reader(self) -> Reader:
