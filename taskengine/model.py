@@ -117,7 +117,9 @@ class Submission:
     """A job as the API hands it to the store.
 
     `request_id` settles a lost answer: submitting it twice makes one job. `refusal` says why
-    the job is refused; it is recorded all the same, as broken (decision A3).
+    the job is refused; it is recorded all the same, as broken (decision A3). Of a client's
+    submissions with one `idempotency_key` the first makes a job, and the others have its id;
+    `body_digest` tells whether they had the same body.
     """
 
     client: str
@@ -137,6 +139,8 @@ class Submission:
     content_id: str | None = None
     depends_on: Sequence[int] = ()  # jobs that have to complete first
     refusal: str | None = None
+    idempotency_key: str | None = None
+    body_digest: str | None = None  # of a submission with such a key
     request_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -195,6 +199,7 @@ class JobDetails:
     depends_on: Sequence[int] = ()
     rerun_of: int | None = None
     rerun_as: int | None = None
+    body_digest: str | None = None  # see Submission
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,15 @@ def _refused(
 def refused_data(submission: Submission, reason: str) -> Submission:
     """What can still be recorded of a submission whose data no database takes."""
     lines = [(Severity.ERROR, "api", reason)]
-    return Submission(submission.client, "", {}, lines, refusal=reason)
+    return Submission(
+        submission.client,
+        "",
+        {},
+        lines,
+        refusal=reason,
+        idempotency_key=submission.idempotency_key,
+        body_digest=submission.body_digest,
+    )
 
 
 # Log lines

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quart_trio import QuartTrio
 
 from taskengine.api import (
+    batch,
     changes,
     dashboard,
     docs,
@@ -32,6 +33,7 @@ RESOURCES = (
     health,
     dashboard,
     job,
+    batch,
     jobs,
     changes,
     logs,

@@ -12,6 +12,8 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WsgiResponse
 
+from taskengine.api.documents import max_body
+
 LINGER = 1  # seconds that the rest of a body may take
 
 
@@ -23,6 +25,14 @@ class Connection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: Any, send: Any) -> None:
         await super().__call__(receive, self._noting_the_end(send))
+
+    def _create_request_from_scope(self, send: Any) -> Request:
+        request = super()._create_request_from_scope(send)
+        limit = max_body(request.path)
+        if limit != request.max_content_length:
+            request.max_content_length = limit
+            request.body = request.body_class(request.content_length, limit)
+        return request
 
     def _noting_the_end(self, send: Any) -> Callable[[Any], Awaitable[None]]:
         async def sending(message: Any) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import NoReturn
 
+import trio
 from quart import request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.texts import clean_text
 
 MAX_BODY = 1024 * 1024  # bytes
+BATCH_PATH = "/jobs/batch"
+MAX_BATCH_BODY = 16 * MAX_BODY
+MAX_BATCH = 1000  # submissions
 MAX_DEPTH = 64
 LARGEST = 2**63
 _TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
@@ -28,11 +33,33 @@ class Document:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Submissions that came together; one that is no JSON object or too large is an error."""
+
+    items: Sequence[Document | BadInput | RequestEntityTooLarge]
+    envelope: JsonObject  # what stands beside them
+
+
+def max_body(path: str) -> int:
+    """How many bytes a request may send to a path."""
+    return MAX_BATCH_BODY if path == BATCH_PATH else MAX_BODY
+
+
 async def read_document() -> Document:
     """The body of the request. Raises BadInput unless it is a JSON object."""
+    return parse(await _read())
+
+
+async def read_batch() -> Batch:
+    """The body of a batch, read aside: megabytes would hold up everybody else."""
+    return await trio.to_thread.run_sync(parse_batch, await _read())
+
+
+async def _read() -> bytes:
     if request.mimetype not in _TYPES and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType("Content-Type: expected application/json")
-    return parse(await request.get_data(cache=False, as_text=False, parse_form_data=False))
+    return await request.get_data(cache=False, as_text=False, parse_form_data=False)
 
 
 async def read_object() -> JsonObject:
@@ -54,19 +81,51 @@ async def read_object_if_any() -> JsonObject:
 
 def parse(raw: bytes) -> Document:
     """A JSON object from its text. Raises BadInput where it is none."""
+    value = _loaded(raw)
+    if not isinstance(value, dict):
+        raise BadInput("the body: expected a JSON object")
+    return _document(value)
+
+
+def parse_batch(raw: bytes) -> Batch:
+    """An array of submissions, or an object with one. Raises BadInput where it is neither."""
+    value, envelope = _loaded(raw), {}
+    if isinstance(value, dict):
+        envelope = _document({"client": value.get("client")}).value
+        value = value.get("jobs")
+    if not isinstance(value, list):
+        raise BadInput("the body: expected an array of submissions, or an object with such `jobs`")
+    if len(value) > MAX_BATCH:
+        raise BadInput(f"the body: expected at most {MAX_BATCH} submissions, got {len(value)}")
+    large = len(raw) > MAX_BODY
+    return Batch([_item(item, large) for item in value], envelope)
+
+
+def _item(value: Json, large: bool) -> Document | BadInput | RequestEntityTooLarge:
+    """One of a batch, with the limits of a submission by itself."""
+    if not isinstance(value, dict):
+        return BadInput("expected a JSON object")
+    document = _document(value)
+    if large and len(json.dumps(document.value, ensure_ascii=False).encode()) > MAX_BODY:
+        return RequestEntityTooLarge("the submission is larger than 1 MiB")
+    return document
+
+
+def _document(value: JsonObject) -> Document:
+    document = Document({})
+    document.value = _kept(value, 1, document)
+    return document
+
+
+def _loaded(raw: bytes) -> Json:
     try:
-        value = json.loads(
+        return json.loads(
             raw, parse_int=_integer, parse_float=_real, parse_constant=_no_json_number
         )
     except RecursionError:
         raise BadInput(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise BadInput(f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BadInput("the body: expected a JSON object")
-    document = Document({})
-    document.value = _kept(value, 1, document)
-    return document
 
 
 class _TooLarge(str):

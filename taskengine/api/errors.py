@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from taskengine.api.connections import Connection, read_the_rest
+from taskengine.api.documents import max_body
 from taskengine.api.replies import reply
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError
 from taskengine.runtime.mailbox import ActorGone
@@ -22,7 +23,6 @@ NO_JOB = '"Unable to create job request"'  # as the contract has it
 MESSAGES = {
     404: "there is no such path",
     405: "the path does not have this method",
-    413: "the body is larger than 1 MiB",
 }
 
 
@@ -88,6 +88,8 @@ def _http_error(error: HTTPException) -> Response:
     if status == 500:
         return _unforeseen()
     told = vars(error).get("description") or MESSAGES.get(status) or error.name
+    if status == 413:
+        told = f"the body is larger than {max_body(request.path) >> 20} MiB"
     headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}
     # The contract knows no code for a body that does not come: it is a bad request.
     return reply({"error": told}, 400 if status == 408 else status, headers)

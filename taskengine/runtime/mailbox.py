@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -74,6 +74,19 @@ class Address(Generic[M]):
                 return await answer.receive()
             except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
                 raise ActorGone from None
+
+    async def ask_all(self, messages: Sequence[Ask[R]]) -> list[R]:
+        """Send messages in order, then await their answers; for actors that answer late."""
+        slots = [trio.open_memory_channel[R](1) for _ in messages]
+        try:
+            for message, (slot, _) in zip(messages, slots, strict=True):
+                await self._send.send(Delivery(message, slot))  # type: ignore[arg-type]
+            return [await answer.receive() for _, answer in slots]
+        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ActorGone from None
+        finally:
+            for _, answer in slots:
+                answer.close()
 
     def close(self) -> None:
         """Say that no more mail comes: the actor handles what is queued and returns."""

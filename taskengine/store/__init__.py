@@ -150,7 +150,9 @@ class Store(Protocol):
     # Jobs
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
         """Record jobs; the answer holds their ids in order. One that was recorded before keeps
-        its id. Raises BadInput for the whole batch if the database refuses its data."""
+        its id, and one with a key that its client has used gets the id of the job that has it,
+        whatever that job's body was. Raises BadInput for the whole batch if the database refuses
+        its data."""
         ...
 
     async def change(

@@ -100,7 +100,7 @@ def test_credentials_are_told(content):
 
 def test_statuses_follow_from_what_is_declared(content):
     assert list(operation(content, "POST", "/job")["responses"]) == (
-        ["200", "400", "401", "403", "413", "415", "429", "500", "503"]
+        ["200", "400", "401", "403", "413", "415", "422", "429", "500", "503"]
     )
     assert list(operation(content, "GET", "/jobs/{job_id}")["responses"]) == (
         ["200", "400", "404", "429", "500", "503"]

@@ -7,6 +7,7 @@ from tests.contract.claiming import Claiming
 from tests.contract.clearing import Clearing
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
+from tests.contract.keying import Keying
 from tests.contract.listing import Listing
 from tests.contract.recording import Recording
 from tests.contract.rescuing import Rescuing
@@ -18,6 +19,7 @@ from tests.contract.tying import Tying
 
 class StoreContract(
     Submitting,
+    Keying,
     Admitting,
     Claiming,
     Recording,

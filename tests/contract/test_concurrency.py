@@ -263,3 +263,24 @@ async def test_whatever_happens_at_once_nothing_is_lost(worlds):
     assert sorted(ended) == sorted(jobs)
     counted = "select count(*) as n from callbacks group by job_id"
     assert set(await fetch(worlds[0].store, counted)) == {(9,)}
+
+
+async def test_concurrent_submissions_with_one_key_make_one_job(worlds):
+    """On several instances, whose batches hold the same keys in different orders."""
+    ids = {number: set() for number in range(8)}
+    random = Random(7)
+
+    async def submit(world):
+        for _ in range(10):
+            keys = [random.choice(range(8)) for _ in range(20)]
+            batch = [
+                submission(idempotency_key=f"k{key}", body_digest=str(random.random()))
+                for key in keys
+            ]
+            for key, job_id in zip(keys, await world.submit(*batch), strict=True):
+                ids[key].add(job_id)
+
+    await at_once(*(partial(submit, world) for world in worlds))
+    assert [len(found) for found in ids.values()] == [1] * 8
+    assert (await fetch(worlds[0].store, "select count(*) from jobs"))[0][0] == 8
+    assert (await fetch(worlds[0].store, "select count(*) from job_data"))[0][0] == 8

@@ -26,6 +26,28 @@ async def test_an_ask_gets_its_answer(nursery, autojump_clock):
     assert await mailbox.address.ask(Double(21)) == 42
 
 
+async def test_many_are_asked_in_order_and_more_than_fit(nursery, autojump_clock):
+    mailbox = Mailbox(1)
+    nursery.start_soon(doubler, mailbox)
+    assert await mailbox.address.ask_all([Double(value) for value in range(5)]) == [0, 2, 4, 6, 8]
+    assert await mailbox.address.ask_all([]) == []
+
+
+async def test_who_asks_many_learns_that_nobody_answers(nursery, autojump_clock):
+    mailbox = Mailbox(5)
+
+    async def answer_one():
+        for _ in range(2):
+            [delivery] = await mailbox.collect(60, limit=1)
+            with delivery as message:
+                if message.value == 0:
+                    delivery.reply(0)
+
+    nursery.start_soon(answer_one)
+    with pytest.raises(ActorGone):
+        await mailbox.address.ask_all([Double(0), Double(1), Double(2)])
+
+
 async def test_a_full_mailbox_holds_the_sender_back(autojump_clock):
     mailbox = Mailbox(1)
     await mailbox.address.tell("first")

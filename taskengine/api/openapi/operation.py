@@ -102,4 +102,8 @@ REFUSED = Answer(
     "Refused. `id` is that of the record kept of it, where one was kept.",
     record("Refused", ("id",), id=NUMBER_AS_TEXT, error=TEXT),
 )
+CONFLICT = Answer(
+    "The client has used the key for another body. `id` is the job made of that.",
+    record("Conflict", id=NUMBER_AS_TEXT, error=TEXT),
+)
 ACCEPTED = record("Accepted", id=NUMBER_AS_TEXT, result={"const": "accepted"})

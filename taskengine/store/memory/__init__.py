@@ -71,7 +71,11 @@ class MemoryStore(Schedules):
         await trio.lowlevel.checkpoint()
         for one in batch:
             check_data(one)
-        return [self._requests.get(one.request_id) or self._submit(one, now) for one in batch]
+        return [self._recorded(one) or self._submit(one, now) for one in batch]
+
+    def _recorded(self, one: Submission) -> int | None:
+        key = (one.client, one.idempotency_key or "")
+        return self._requests.get(one.request_id) or self._keys.get(key)
 
     def _submit(self, one: Submission, now: datetime) -> int:
         state = initial_state(
@@ -96,6 +100,8 @@ class MemoryStore(Schedules):
         )
         self._jobs[job.id] = JobRow(job, one, one.definition)
         self._requests[one.request_id] = job.id
+        if one.idempotency_key:
+            self._keys[one.client, one.idempotency_key] = job.id
         if one.definition is not None:
             self._definitions[one.definition.digest] = one.definition
         for severity, progname, message in one.lines:

@@ -129,6 +129,7 @@ class Rows:
         self._definitions: dict[str, Definition] = {}
         self._jobs: dict[int, JobRow] = {}
         self._requests: dict[uuid.UUID, int] = {}
+        self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
         self._edges: list[Edge] = []
@@ -173,13 +174,14 @@ class Rows:
             depends_on=sorted(edge.parent for edge in edges),
             rerun_of=row.rerun_of,
             rerun_as=row.rerun_as,
+            body_digest=one.body_digest if row.rerun_of is None else None,
         )
 
 
 def check_data(one: Submission) -> None:
     """Raises BadInput for what a database refuses, so that both stores answer alike."""
     lines = [text for _, *texts in one.lines for text in texts]
-    names = [one.client, one.workflow, one.content_id, one.semaphore_url]
+    names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
     documents = [one.submitted, one.parameters, one.facts]
     try:

@@ -1,6 +1,11 @@
 -- name: submitted_before
 select request_id, id from jobs where request_id = any($1::uuid[])
 
+-- name: jobs_by_key
+select j.client, j.idempotency_key, j.id
+from unnest($1::text[], $2::text[]) as k (client, key)
+join jobs j on j.client = k.client and j.idempotency_key = k.key
+
 -- name: put_definitions
 insert into definitions (digest, name, content, plan)
 select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[])
@@ -11,16 +16,19 @@ select digest from definitions where digest = any($1::text[])
 
 -- name: put_jobs
 insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,
-                  persist, lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest)
+                  persist, lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest,
+                  idempotency_key, idempotency_digest)
 select request_id, client, workflow, state, failed, priority, position, top_of_queue,
-       persist, lanes, $1, $1, coalesce(run_at, $1), content_id, semaphore_url, digest
+       persist, lanes, $1, $1, coalesce(run_at, $1), content_id, semaphore_url, digest,
+       idempotency_key, idempotency_digest
 from unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::boolean[], $7::smallint[],
             $8::integer[], $9::boolean[], $10::boolean[], $11::smallint[], $12::timestamptz[],
-            $13::text[], $14::text[], $15::text[])
+            $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
      with ordinality as s (request_id, client, workflow, state, failed, priority, position,
-                           top_of_queue, persist, lanes, run_at, content_id, semaphore_url, digest, n)
+                           top_of_queue, persist, lanes, run_at, content_id, semaphore_url, digest,
+                           idempotency_key, idempotency_digest, n)
 order by n
-on conflict (request_id) do nothing
+on conflict do nothing -- the request is known, or the client has used the key
 returning request_id, id
 
 -- name: put_job_data
@@ -44,7 +52,7 @@ select content from definitions where digest = $1
 -- name: jobs_by_id
 select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
        j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open, j.rerun_of, j.rerun_as
+       j.gate_open, j.rerun_of, j.rerun_as, j.idempotency_digest
 from jobs j
 where j.id = any($1::bigint[])
 order by j.id

@@ -32,6 +32,7 @@ async def load_details(connection: Connection, job_ids: Collection[int]) -> list
             depends_on=parents[row["id"]],
             rerun_of=row["rerun_of"],
             rerun_as=row["rerun_as"],
+            body_digest=row["idempotency_digest"],
         )
         for row in jobs
     ]

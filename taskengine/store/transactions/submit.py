@@ -25,10 +25,24 @@ async def submit(
     new: dict[uuid.UUID, Submission] = {}
     for one in batch:
         new.setdefault(one.request_id, one)  # the first of repeated ones
+    ids = await _put_new(connection, new, now, writer)
+    if len(ids) < len(new):
+        ids |= await _known(connection, [one for key, one in new.items() if key not in ids])
+    if lost := [one for key, one in new.items() if key not in ids]:
+        # The job that had the key was cleaned up between the two statements.
+        again = await submit(connection, lost, now, writer)
+        ids |= {one.request_id: job_id for one, job_id in zip(lost, again, strict=True)}
+    return [ids[one.request_id] for one in batch]
+
+
+async def _put_new(
+    connection: Connection, new: Mapping[uuid.UUID, Submission], now: datetime, writer: int
+) -> dict[uuid.UUID, int]:
+    """Insert those that nobody knows, with all that belongs to them; their ids."""
     rows = await connection.fetch(
-        SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 14)
+        SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 16)
     )
-    ids = {row["request_id"]: row["id"] for row in rows}
+    ids: dict[uuid.UUID, int] = {row["request_id"]: row["id"] for row in rows}
     await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
     states = {ids[key]: _state(new[key], now) for key in ids}
     jobs = {ids[key]: new[key] for key in ids}
@@ -40,10 +54,21 @@ async def submit(
         state = states[job_id]
         tally.jobs[one.client, int(state), state is JobState.BROKEN] += 1
     await tally.write(connection, writer)
-    if len(ids) < len(new):
-        rows = await connection.fetch(SQL["submitted_before"], list(new))
-        ids |= {row["request_id"]: row["id"] for row in rows}
-    return [ids[one.request_id] for one in batch]
+    return ids
+
+
+async def _known(connection: Connection, repeated: Sequence[Submission]) -> dict[uuid.UUID, int]:
+    """The ids of what was recorded before, or in this batch, as this request or with this key."""
+    keys = {(one.client, one.idempotency_key) for one in repeated if one.idempotency_key}
+    by_key = await connection.fetch(SQL["jobs_by_key"], *columns(sorted(keys), 2))
+    jobs = {(row["client"], row["idempotency_key"]): row["id"] for row in by_key}
+    ids = {
+        one.request_id: jobs[one.client, one.idempotency_key]
+        for one in repeated
+        if (one.client, one.idempotency_key) in jobs
+    }
+    rows = await connection.fetch(SQL["submitted_before"], [one.request_id for one in repeated])
+    return ids | {row["request_id"]: row["id"] for row in rows}
 
 
 async def _tie(
@@ -87,6 +112,8 @@ def _job(one: Submission, now: datetime) -> tuple[Any, ...]:
         one.content_id,
         one.semaphore_url,
         one.definition.digest if one.definition else None,
+        one.idempotency_key,
+        one.body_digest,
     )
 
 

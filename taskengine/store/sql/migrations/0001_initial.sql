@@ -61,9 +61,12 @@ create table jobs (
     gate_answer text,
     digest text,
     rerun_of bigint,
-    rerun_as bigint
+    rerun_as bigint,
+    idempotency_key text,
+    idempotency_digest text -- of the body that came with the key
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
+create unique index jobs_by_key on jobs (client, idempotency_key) where idempotency_key is not null;
 create index jobs_queued on jobs (client, top_of_queue, priority, position, created_at, id) where state = 0;
 create index jobs_running on jobs (client, band) where band is not null;
 create index jobs_due on jobs (run_at, id) where state = 5 and (semaphore_url is null or gate_open);
