@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quart_trio import QuartTrio
 
 from taskengine.api import (
+    callbacks,
     changes,
     dashboard,
     docs,
@@ -34,6 +35,7 @@ RESOURCES = (
     job,
     jobs,
     changes,
+    callbacks,
     logs,
     schedules,
     settings,

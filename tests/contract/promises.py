@@ -9,6 +9,7 @@ from tests.contract.failing import Failing
 from tests.contract.gating import Gating
 from tests.contract.listing import Listing
 from tests.contract.recording import Recording
+from tests.contract.replaying import Replaying
 from tests.contract.rescuing import Rescuing
 from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
@@ -24,6 +25,7 @@ class StoreContract(
     Failing,
     Rescuing,
     Calling,
+    Replaying,
     Listing,
     Settling,
     Changing,
