@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 Json = Any  # what json.loads() gives
@@ -316,6 +316,32 @@ class Delivery:
     status: int | None = None
     error: str | None = None
     due_at: datetime | None = None  # of the next try; None after a failure: the lane is dead
+
+
+class CallbackState(StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"  # its lane is given up until somebody asks for a replay
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackEntry:
+    """A callback in the delivery log of its job. `status` and `error` are of the last try."""
+
+    id: int
+    webhook_id: str
+    url: str
+    number: int
+    event: str
+    task_id: int
+    task_name: str | None
+    state: CallbackState
+    attempts: int
+    status: int | None
+    error: str | None
+    created_at: datetime
+    delivered_at: datetime | None
+    next_try_at: datetime | None  # not before; None where nothing waits
 
 
 class TaskEngineError(Exception):

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from taskengine.api import (
     batch,
+    callbacks,
     changes,
     dashboard,
     docs,
@@ -36,6 +37,7 @@ RESOURCES = (
     batch,
     jobs,
     changes,
+    callbacks,
     logs,
     schedules,
     settings,

@@ -25,9 +25,14 @@ class Route(NamedTuple):
 
 def job_number(text: str) -> int:
     """The id in a path. Raises BadInput unless it is a number."""
+    return number_in(text, "job")
+
+
+def number_in(text: str, kind: str) -> int:
+    """The same for other things that have one."""
     if text.isascii() and text.isdigit() and len(text) > 18:
-        raise no_job(text)
-    return whole("job id", text)
+        raise NotFound(f"there is no {kind} {text[:40]}")
+    return whole(f"{kind} id", text)
 
 
 def no_job(job_id: object) -> NotFound:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from taskengine.model import (
     Attempt,
+    CallbackEntry,
     Client,
     Delivery,
     Fence,
@@ -272,6 +273,19 @@ class Store(Protocol):
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         """Write what became of deliveries and let go of their lanes."""
+        ...
+
+    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
+        """The delivery log of a job: by URL, in the order of delivery."""
+        ...
+
+    async def callback_client(self, callback_id: int) -> str:
+        """Whose job it tells of. Raises NotFound."""
+        ...
+
+    async def replay(self, callback_id: int, now: datetime) -> None:
+        """Reopen the lane of a callback: it is sent now, in order, with all tries anew. One that
+        was delivered is sent again, before what still waits. Raises NotFound."""
         ...
 
     # Wake-ups between instances

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, count
-from typing import Any, TypeVar
-
-import trio
 
 from taskengine.model import (
+    CallbackEntry,
     Client,
     Delivery,
     Fence,
@@ -25,16 +21,17 @@ from taskengine.model import (
     JsonObject,
     Lane,
     LogLine,
+    NotFound,
     Record,
     Recorded,
     Severity,
-    StoreUnavailable,
     Submission,
     TaskState,
 )
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import Beat, Changed, Claimed, Gate, GateAnswer, JobFilter, Totals
-from taskengine.store.connections import Connection, Pool, Transaction, open_pool
+from taskengine.store.connections import open_pool
+from taskengine.store.runner import Runner
 from taskengine.store.transactions import (
     admit,
     change,
@@ -51,13 +48,10 @@ from taskengine.store.transactions import (
 )
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
-from taskengine.store.transactions.rows import SQL, client_of, line_of, visible_from
+from taskengine.store.transactions.rows import client_of, line_of, visible_from
 from taskengine.store.wakeups import announce, listen
 
-T = TypeVar("T")
-
 LOG_PAGE = 1_000  # lines
-LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
 
 
 @asynccontextmanager
@@ -71,51 +65,13 @@ async def open_postgres(url: str, *, connections: int = 8) -> AsyncIterator[Post
 
 
 @dataclass(slots=True)
-class PostgresStore:
-    """See taskengine.store.Store.
-
-    An impatient store raises StoreUnavailable at once; a patient one, for actors, waits until the
-    database is back: all methods may be repeated.
-    """
-
-    pool: Pool
-    is_patient: bool = False
-    _joined: list[int] = field(default_factory=list)  # as which instances; twins share it
+class PostgresStore(Runner):
+    """See taskengine.store.Store."""
 
     @property
     def patient(self) -> PostgresStore:
         """A twin for actors, on the same connections and of the same instance."""
         return PostgresStore(self.pool, True, self._joined)
-
-    @property
-    def writer(self) -> int:
-        """Whose counters its changes go to; 0 before it has joined."""
-        return self._joined[-1] if self._joined else 0
-
-    async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
-        """The one place where transactions run and outages are waited out."""
-        for pause in self._pauses():
-            try:
-                return await self.pool.run(transaction, single=single)
-            except StoreUnavailable:
-                if pause is None:
-                    raise
-                await trio.sleep(pause * random.uniform(0.5, 1.0))
-        raise AssertionError("there is always another pause")
-
-    def _pauses(self) -> Iterator[float | None]:
-        if not self.is_patient:
-            return iter([None])
-        return chain((0.1, 0.2, 0.5, 1.0), (LONGEST_PAUSE for _ in count()))
-
-    async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
-        """A statement by itself."""
-
-        async def fetch(connection: Connection) -> Sequence[Mapping[str, Any]]:
-            rows: Sequence[Mapping[str, Any]] = await connection.fetch(SQL[name], *arguments)
-            return rows
-
-        return await self._run(fetch, single=True)
 
     async def time(self) -> datetime:
         """The database's clock, to be carried on by EngineClock; no query uses it by itself."""
@@ -290,6 +246,17 @@ class PostgresStore:
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))
+
+    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
+        return [outbox.entry_of(row) for row in await self._fetch("callback_log", job_id)]
+
+    async def callback_client(self, callback_id: int) -> str:
+        for row in await self._fetch("callback_client", callback_id):
+            return str(row["client"])
+        raise NotFound(f"there is no callback {callback_id}")
+
+    async def replay(self, callback_id: int, now: datetime) -> None:
+        await self._run(partial(outbox.replay, callback_id=callback_id, now=now))
 
     # Wake-ups
 

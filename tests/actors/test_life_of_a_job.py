@@ -121,6 +121,28 @@ async def test_a_failing_receiver_is_tried_again_in_order(memory_store, autojump
     assert [json.loads(r.content).get("event") for _, r in heard[2:]] == ["start", "complete", None]
 
 
+async def test_replay_sends_what_a_dead_lane_missed_in_order(memory_store, autojump_clock):
+    heard = []
+
+    def answer(request):
+        return httpx.Response(410 if len(heard) == 1 else 200)
+
+    async with instance(memory_store, http=receiver(heard, answer)) as engine:
+        job_id = await engine.submit(workflow("one", "two"), urls=("http://a.test/",))
+        await trio.sleep(100)
+        assert len(heard) == 1
+        log = await memory_store.callbacks(job_id)
+        assert [entry.state for entry in log] == ["dead"] * 5
+        await memory_store.replay(log[3].id, engine.now())
+        engine.engine.post.stir()
+        await trio.sleep(0.5)
+        log = await memory_store.callbacks(job_id)
+        assert [entry.state for entry in log] == ["delivered"] * 5
+    assert [time for time, _ in heard] == [0] + [100] * 5
+    ids = [request.headers["webhook-id"] for _, request in heard]
+    assert ids == [log[0].webhook_id, *(entry.webhook_id for entry in log)]
+
+
 async def test_a_hanging_receiver_holds_up_no_other(memory_store, autojump_clock):
     heard = []
 

@@ -10,6 +10,7 @@ from tests.contract.gating import Gating
 from tests.contract.keying import Keying
 from tests.contract.listing import Listing
 from tests.contract.recording import Recording
+from tests.contract.replaying import Replaying
 from tests.contract.rescuing import Rescuing
 from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
@@ -26,6 +27,7 @@ class StoreContract(
     Failing,
     Rescuing,
     Calling,
+    Replaying,
     Listing,
     Settling,
     Changing,

@@ -11,9 +11,19 @@ import trio
 
 from taskengine.callbacks import task_body, webhook_id
 from taskengine.changes import OVER
-from taskengine.model import Callback, Delivery, JsonObject, Lane, LogLine, Task
+from taskengine.model import (
+    Callback,
+    CallbackEntry,
+    CallbackState,
+    Delivery,
+    JsonObject,
+    Lane,
+    LogLine,
+    NotFound,
+    Task,
+)
 from taskengine.store.ending import PER_HOST, definitions_line, host_of
-from taskengine.store.memory.rows import LaneRow, Rows
+from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows
 
 
 class Outbox(Rows):
@@ -36,15 +46,15 @@ class Outbox(Rows):
         at: datetime,
     ) -> None:
         for lane in self._lanes.values():
-            if lane.job_id != job_id or lane.dead:
+            if lane.job_id != job_id:
                 continue
             lane.last_number += 1
             key = webhook_id(lane.id, task_id, event)
             number = lane.last_number
-            lane.waiting.append(
-                Callback(self._next("callback"), key, number, event, task_id, name, body)
-            )
-            lane.due_at = lane.due_at or at
+            new = Callback(self._next("callback"), key, number, event, task_id, name, body)
+            lane.callbacks.append(CallbackRow(new, at))
+            if not lane.dead:
+                lane.due_at = lane.due_at or at
 
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
@@ -65,7 +75,8 @@ class Outbox(Rows):
 
     def _lane(self, lane: LaneRow) -> Lane:
         options = self._options(lane.job_id)
-        return Lane(lane.id, lane.job_id, lane.url, lane.failures, options, lane.waiting[:16])
+        next_ones = [row.callback for row in lane.waiting[:16]]
+        return Lane(lane.id, lane.job_id, lane.url, lane.failures, options, next_ones)
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         await trio.lowlevel.checkpoint()
@@ -79,19 +90,65 @@ class Outbox(Rows):
             lane.holder = None
 
     def _settle(self, lane: LaneRow, delivery: Delivery) -> None:
-        callback = lane.waiting[0]
-        if callback.id != delivery.callback_id:
+        row = next((one for one in lane.waiting if one.callback.id == delivery.callback_id), None)
+        if row is None:
             return
+        callback = row.callback
         if callback.attempts == 0 and lane.ordinal == 0:
             message = definitions_line(self._jobs[lane.job_id].content)
             self._log(LogLine(lane.job_id, "callback", message, delivery.at, callback.task_id))
-        lane.waiting[0] = replace(callback, attempts=callback.attempts + 1)
+        row.callback = replace(callback, attempts=callback.attempts + 1)
+        row.status, row.error = delivery.status, delivery.error
         if delivery.delivered:
-            lane.waiting.pop(0)
+            row.delivered_at = delivery.at
             lane.failures, lane.due_at = 0, delivery.at if lane.waiting else None
         else:
             lane.failures, lane.due_at = lane.failures + 1, delivery.due_at
             lane.dead = delivery.due_at is None
+
+    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
+        await trio.lowlevel.checkpoint()
+        lanes = [lane for lane in self._lanes.values() if lane.job_id == job_id]
+        return [_entry(lane, row) for lane in lanes for row in lane.callbacks]
+
+    async def callback_client(self, callback_id: int) -> str:
+        await trio.lowlevel.checkpoint()
+        lane, _ = self._callback(callback_id)
+        return self._jobs[lane.job_id].job.client
+
+    async def replay(self, callback_id: int, now: datetime) -> None:
+        await trio.lowlevel.checkpoint()
+        lane, row = self._callback(callback_id)
+        row.delivered_at = None
+        lane.dead, lane.failures, lane.due_at = False, 0, now
+
+    def _callback(self, callback_id: int) -> tuple[LaneRow, CallbackRow]:
+        for lane in self._lanes.values():
+            for row in lane.callbacks:
+                if row.callback.id == callback_id:
+                    return lane, row
+        raise NotFound(f"there is no callback {callback_id}")
+
+
+def _entry(lane: LaneRow, row: CallbackRow) -> CallbackEntry:
+    delivered, one = row.delivered_at is not None, row.callback
+    undelivered = CallbackState.DEAD if lane.dead else CallbackState.WAITING
+    return CallbackEntry(
+        one.id,
+        one.webhook_id,
+        lane.url,
+        one.number,
+        one.event,
+        one.task_id,
+        one.task_name,
+        CallbackState.DELIVERED if delivered else undelivered,
+        one.attempts,
+        row.status,
+        row.error,
+        row.created_at,
+        row.delivered_at,
+        None if delivered or lane.dead else lane.due_at,
+    )
 
 
 def _few_for_each_host(lanes: Sequence[LaneRow], busy: Collection[str]) -> list[LaneRow]:

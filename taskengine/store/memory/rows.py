@@ -82,17 +82,30 @@ class Edge:
 
 
 @dataclass(slots=True)
+class CallbackRow:
+    callback: Callback
+    created_at: datetime
+    delivered_at: datetime | None = None
+    status: int | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
 class LaneRow:
     id: int
     job_id: int
     ordinal: int
     url: str
-    waiting: list[Callback] = field(default_factory=list)
+    callbacks: list[CallbackRow] = field(default_factory=list)
     last_number: int = 0
     failures: int = 0
     due_at: datetime | None = None
     holder: int | None = None
     dead: bool = False
+
+    @property
+    def waiting(self) -> list[CallbackRow]:
+        return [row for row in self.callbacks if row.delivered_at is None]
 
     @property
     def live(self) -> bool:

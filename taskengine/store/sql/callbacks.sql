@@ -1,6 +1,7 @@
--- name: open_lanes
+-- name: lanes_of
+-- Dead ones too: a replay delivers what they missed.
 select id, job_id, last_number from lanes
-where job_id = any($1::bigint[]) and not dead
+where job_id = any($1::bigint[])
 order by id
 for no key update
 
@@ -10,7 +11,8 @@ select * from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5
                      $6::text[], $7::text[], $8::json[], $9::timestamptz[])
 
 -- name: wake_lanes
-update lanes l set last_number = w.last_number, due_at = coalesce(l.due_at, w.due_at)
+update lanes l set last_number = w.last_number,
+                   due_at = case when not l.dead then coalesce(l.due_at, w.due_at) end
 from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as w (id, last_number, due_at)
 where l.id = w.id
 
@@ -88,3 +90,23 @@ set holder = null, failures = g.failures, dead = g.dead,
 from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::timestamptz[])
      as g (id, failures, dead, due_at)
 where l.id = g.id
+
+-- name: callback_log
+select c.id, c.webhook_id, l.url, c.number, c.event, c.task_id, c.task_name, c.attempts, c.status,
+       c.error, c.created_at, c.delivered_at, l.dead, l.due_at
+from lanes l join callbacks c on c.lane_id = l.id
+where l.job_id = $1
+order by l.ordinal, c.number
+
+-- name: callback_client
+select j.client from callbacks c join jobs j on j.id = c.job_id where c.id = $1
+
+-- name: lane_of_callback
+select id from lanes where id = (select lane_id from callbacks where id = $1)
+for no key update
+
+-- name: send_again
+update callbacks set delivered_at = null where id = $1
+
+-- name: reopen_lane
+update lanes set dead = false, failures = 0, due_at = $2 where id = $1

@@ -10,13 +10,33 @@ from datetime import datetime
 from typing import Any
 
 from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, task_body, webhook_id
-from taskengine.model import Callback, Delivery, JsonObject, Lane, Severity
+from taskengine.model import (
+    Callback,
+    CallbackEntry,
+    CallbackState,
+    Delivery,
+    JsonObject,
+    Lane,
+    NotFound,
+    Severity,
+)
 from taskengine.store import Dismissed
 from taskengine.store.connections import Connection
 from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS, PER_HOST
 from taskengine.store.transactions.rows import SQL, columns, dumped
 
-__all__ = ["COMPLETE", "END", "FAIL", "START", "Call", "claim_lanes", "deliver", "put_calls"]
+__all__ = [
+    "COMPLETE",
+    "END",
+    "FAIL",
+    "START",
+    "Call",
+    "claim_lanes",
+    "deliver",
+    "entry_of",
+    "put_calls",
+    "replay",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +64,7 @@ async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
     if not calls:
         return
     lanes: dict[int, list[Any]] = defaultdict(list)
-    for row in await connection.fetch(SQL["open_lanes"], sorted({one.job.id for one in calls})):
+    for row in await connection.fetch(SQL["lanes_of"], sorted({one.job.id for one in calls})):
         lanes[row["job_id"]].append(row)
     numbers = {row["id"]: row["last_number"] for rows in lanes.values() for row in rows}
     woken: dict[int, datetime] = {}
@@ -152,3 +172,34 @@ def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:
     if last.delivered:
         return (lane["id"], 0, False, None)
     return (lane["id"], failures, last.due_at is None, last.due_at)
+
+
+async def replay(connection: Connection, callback_id: int, now: datetime) -> None:
+    """See Store.replay. Callbacks change under the lock of their lane."""
+    lane_id = await connection.fetchval(SQL["lane_of_callback"], callback_id)
+    if lane_id is None:
+        raise NotFound(f"there is no callback {callback_id}")
+    await connection.execute(SQL["send_again"], callback_id)
+    await connection.execute(SQL["reopen_lane"], lane_id, now)
+
+
+def entry_of(row: Any) -> CallbackEntry:
+    """A row of the delivery log."""
+    delivered, dead = row["delivered_at"] is not None, row["dead"]
+    undelivered = CallbackState.DEAD if dead else CallbackState.WAITING
+    return CallbackEntry(
+        row["id"],
+        row["webhook_id"],
+        row["url"],
+        row["number"],
+        row["event"],
+        row["task_id"],
+        row["task_name"],
+        CallbackState.DELIVERED if delivered else undelivered,
+        row["attempts"],
+        row["status"],
+        row["error"],
+        row["created_at"],
+        row["delivered_at"],
+        None if delivered or dead else row["due_at"],
+    )

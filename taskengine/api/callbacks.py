@@ -1,0 +1,115 @@
+"""GET /jobs/<id>/callbacks, the delivery log, and POST /callbacks/<id>/replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response
+
+from taskengine.api.auth import caller, check_owner
+from taskengine.api.openapi.operation import (
+    ACCEPTED,
+    COUNT,
+    HTTP_URL,
+    TEXT,
+    TIME,
+    WHOLE,
+    Answer,
+    Operation,
+    list_of,
+    nullable,
+    one_of,
+    record,
+)
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route, job_number, no_job, number_in
+from taskengine.api.services import Services
+from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.model import CallbackEntry, CallbackState, JsonObject
+from taskengine.times import format_time
+
+OTHERS = "It belongs to another client."
+ENTRY = record(
+    "Callback",
+    id=WHOLE,
+    webhook_id=TEXT,
+    url=HTTP_URL,
+    number={"type": "integer", "minimum": 1},
+    event=one_of(START, COMPLETE, FAIL, END),
+    task_id=COUNT,
+    task_name=nullable(TEXT),
+    state=one_of(*(state.value for state in CallbackState)),
+    attempts=COUNT,
+    status=nullable(WHOLE),
+    error=nullable(TEXT),
+    created_at=TIME,
+    delivered_at=nullable(TIME),
+    next_try_at=nullable(TIME),
+)
+LOG = Operation(
+    summary="What became of a job's callbacks",
+    tag="callbacks",
+    description="By URL, in the order of delivery. `status` and `error` are of the last try.",
+    answer=Answer("The callbacks.", list_of(ENTRY)),
+    errors={400: "The id is no number.", 403: OTHERS, 404: "There is no such job."},
+)
+REPLAY = Operation(
+    summary="Send a callback now or once more",
+    tag="callbacks",
+    description=(
+        "Callbacks of a job to a URL stay in order: where earlier ones wait, they go first, and"
+        " later ones that wait follow. `webhook-id` is the same as before."
+    ),
+    answer=Answer("Accepted: `id` is that of the callback.", ACCEPTED),
+    errors={400: "The id is no number.", 403: OTHERS, 404: "There is no such callback."},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    services: Services
+
+    async def log(self, job_id: str) -> Response:
+        client = await caller(self.services)
+        number = job_number(job_id)
+        details = await self.services.store.job(number)
+        if details is None:
+            raise no_job(job_id)
+        check_owner(None if client.admin else client.name, details.job.client)
+        return reply([_row(entry) for entry in await self.services.store.callbacks(number)])
+
+    async def replay(self, callback_id: str) -> Response:
+        client = await caller(self.services)
+        number, store = number_in(callback_id, "callback"), self.services.store
+        check_owner(None if client.admin else client.name, await store.callback_client(number))
+        await store.replay(number, self.services.now())
+        self.services.changed()
+        return reply({"id": str(number), "result": "accepted"})
+
+
+def _row(entry: CallbackEntry) -> JsonObject:
+    return {
+        "id": entry.id,
+        "webhook_id": entry.webhook_id,
+        "url": entry.url,
+        "number": entry.number,
+        "event": entry.event,
+        "task_id": entry.task_id,
+        "task_name": entry.task_name,
+        "state": entry.state.value,
+        "attempts": entry.attempts,
+        "status": entry.status,
+        "error": entry.error,
+        "created_at": format_time(entry.created_at),
+        "delivered_at": entry.delivered_at and format_time(entry.delivered_at),
+        "next_try_at": entry.next_try_at and format_time(entry.next_try_at),
+    }
+
+
+def routes(services: Services) -> Sequence[Route]:
+    callbacks = Callbacks(services)
+    return [
+        Route("GET", "/jobs/<job_id>/callbacks", callbacks.log, LOG),
+        Route("POST", "/callbacks/<callback_id>/replay", callbacks.replay, REPLAY),
+    ]

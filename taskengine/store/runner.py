@@ -1,0 +1,59 @@
+"""How the store in PostgreSQL runs its transactions, and waits out outages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any, TypeVar
+
+import trio
+
+from taskengine.model import StoreUnavailable
+from taskengine.store.connections import Connection, Pool, Transaction
+from taskengine.store.transactions.rows import SQL
+
+T = TypeVar("T")
+
+LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
+
+
+@dataclass(slots=True)
+class Runner:
+    """An impatient one raises StoreUnavailable at once; a patient one, for actors, waits until the
+    database is back: all methods may be repeated."""
+
+    pool: Pool
+    is_patient: bool = False
+    _joined: list[int] = field(default_factory=list)  # as which instances; twins share it
+
+    @property
+    def writer(self) -> int:
+        """Whose counters its changes go to; 0 before it has joined."""
+        return self._joined[-1] if self._joined else 0
+
+    async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+        """The one place where transactions run and outages are waited out."""
+        for pause in self._pauses():
+            try:
+                return await self.pool.run(transaction, single=single)
+            except StoreUnavailable:
+                if pause is None:
+                    raise
+                await trio.sleep(pause * random.uniform(0.5, 1.0))
+        raise AssertionError("there is always another pause")
+
+    def _pauses(self) -> Iterator[float | None]:
+        if not self.is_patient:
+            return iter([None])
+        return chain((0.1, 0.2, 0.5, 1.0), (LONGEST_PAUSE for _ in count()))
+
+    async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
+        """A statement by itself."""
+
+        async def fetch(connection: Connection) -> Sequence[Mapping[str, Any]]:
+            rows: Sequence[Mapping[str, Any]] = await connection.fetch(SQL[name], *arguments)
+            return rows
+
+        return await self._run(fetch, single=True)
