@@ -5,6 +5,7 @@ from tests.contract.calling import Calling
 from tests.contract.changing import Changing
 from tests.contract.claiming import Claiming
 from tests.contract.clearing import Clearing
+from tests.contract.explaining import Explaining
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
 from tests.contract.listing import Listing
@@ -29,6 +30,7 @@ class StoreContract(
     Listing,
     Settling,
     Changing,
+    Explaining,
     Tying,
     Gating,
     Scheduling,
