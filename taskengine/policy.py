@@ -84,6 +84,11 @@ def check_setting(name: str, value: object) -> str:
 UNBOUND = settings_of({}, client=True)
 
 
+def band_of(priority: int, system: Settings, client: Settings) -> Band:
+    """A job is of the high band if it is at both levels."""
+    return Band(min(system.band(priority), client.band(priority)))
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """The head of a lane, as admission reads it."""
@@ -119,7 +124,7 @@ def choose(
     chosen = []
     for candidate in sorted(candidates, key=lambda one: one.rank):
         limits = clients.get(candidate.client, UNBOUND)
-        band = Band(min(system.band(candidate.priority), limits.band(candidate.priority)))
+        band = band_of(candidate.priority, system, limits)
         if _leaves_room(system, total, band) and _leaves_room(limits, _of(own, candidate), band):
             total[band] += 1
             own[candidate.client, band] += 1

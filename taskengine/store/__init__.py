@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from taskengine.explanation import Facts
 from taskengine.model import (
     Attempt,
     CallbackEntry,
@@ -181,6 +182,10 @@ class Store(Protocol):
         ...
 
     async def job(self, job_id: int) -> JobDetails | None: ...
+
+    async def facts(self, job_id: int) -> Facts | None:
+        """What a job waits for."""
+        ...
 
     async def jobs(self, wanted: JobFilter) -> Sequence[Job]: ...
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from taskengine.explanation import Facts
 from taskengine.model import (
     CallbackEntry,
     Client,
@@ -49,6 +50,7 @@ from taskengine.store.transactions import (
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
 from taskengine.store.transactions.rows import client_of, line_of, visible_from
+from taskengine.store.transactions.waiting import load_facts
 from taskengine.store.wakeups import announce, listen
 
 LOG_PAGE = 1_000  # lines
@@ -147,6 +149,9 @@ class PostgresStore(Runner):
     async def job(self, job_id: int) -> JobDetails | None:
         found = await self._run(partial(load_details, job_ids=[job_id]))
         return found[0] if found else None
+
+    async def facts(self, job_id: int) -> Facts | None:
+        return await self._run(partial(load_facts, job_id=job_id))
 
     async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
         return await self._run(partial(list_jobs, wanted=wanted), single=True)

@@ -5,6 +5,7 @@ from tests.contract.calling import Calling
 from tests.contract.changing import Changing
 from tests.contract.claiming import Claiming
 from tests.contract.clearing import Clearing
+from tests.contract.explaining import Explaining
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
 from tests.contract.keying import Keying
@@ -31,6 +32,7 @@ class StoreContract(
     Listing,
     Settling,
     Changing,
+    Explaining,
     Tying,
     Gating,
     Scheduling,

@@ -30,6 +30,9 @@ select id, 0, 1, 'api', 'x', created_at from jobs;
 """
 INDEXES = {  # of each statement, the one without which its cost would grow
     "lane_heads": "jobs_queued",
+    "jobs_ahead": "jobs_queued",
+    "waiting_job": "tasks_job_id_number_key",
+    "edges_of": "edges_pkey",
     "still_queued": "jobs_pkey",
     "running": "jobs_running",
     "start_jobs": "jobs_pkey",

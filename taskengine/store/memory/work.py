@@ -9,12 +9,13 @@ from datetime import datetime
 
 import trio
 
+from taskengine.explanation import RANKED, Facts, Slots
 from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
 from taskengine.store import Beat
 from taskengine.store.ending import kills_its_hosts
 from taskengine.store.memory.attempts import Attempts
-from taskengine.store.memory.rows import JobRow, TaskRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
 
 
 class Work(Attempts):
@@ -92,22 +93,58 @@ class Work(Attempts):
 
     async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
         await trio.lowlevel.checkpoint()
-        queued = [row.job for row in self._jobs.values() if row.job.state is JobState.QUEUED]
-        candidates = [
-            Candidate(
-                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
-            )
-            for job in queued
-        ]
-        running = Counter(
-            (row.job.client, row.band) for row in self._jobs.values() if row.band is not None
-        )
         limits = {name: settings_of(own, client=True) for name, own in self._settings.items()}
         system = settings_of(self._settings.get(SYSTEM, {}))
-        chosen = choose(candidates, running, system, limits)[:limit]
+        chosen = choose(self._candidates(), self._running(), system, limits)[:limit]
         for candidate, band in chosen:
             self._start(self._jobs[candidate.id], band, now)
         return len(chosen)
+
+    def _candidates(self) -> list[Candidate]:
+        return [
+            Candidate(
+                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
+            )
+            for job in (row.job for row in self._jobs.values())
+            if job.state is JobState.QUEUED
+        ]
+
+    def _running(self) -> Counter[tuple[str, Band]]:
+        """How many jobs hold slots, by client and band."""
+        return Counter(
+            (row.job.client, row.band) for row in self._jobs.values() if row.band is not None
+        )
+
+    async def facts(self, job_id: int) -> Facts | None:
+        await trio.lowlevel.checkpoint()
+        row = self._jobs.get(job_id)
+        if row is None:
+            return None
+        edges = self._open_edges(child=job_id)
+        ranks = {one.id: one.rank for one in self._candidates()}
+        own = ranks.get(job_id)
+        ahead = 0 if own is None else sum(rank < own for rank in ranks.values())
+        tasks = self._tasks_of(job_id)
+        return Facts(
+            row.job,
+            self._slots(SYSTEM),
+            self._slots(row.job.client),
+            min(ahead, RANKED),
+            row.open_tasks,
+            sum(task.task.state is TaskState.WORKING for task in tasks),
+            sorted(edge.parent for edge in edges if edge.kind == COMPLETES),
+            next((edge.parent for edge in edges if edge.kind == ENDS), None),
+            row.gate_answer,
+            row.gate_due_at,
+            self._queues_due,
+        )
+
+    def _slots(self, scope: str) -> Slots:
+        settings = settings_of(self._settings.get(scope, {}), client=scope != SYSTEM)
+        running: Counter[Band] = Counter()
+        for (client, band), number in self._running().items():
+            running[band] += number if scope in (SYSTEM, client) else 0
+        return Slots(settings, running[Band.LOW], running[Band.HIGH])
 
     def _start(self, row: JobRow, band: Band, now: datetime) -> None:
         assert row.definition is not None

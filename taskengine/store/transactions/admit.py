@@ -21,8 +21,8 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
     queued = {row["id"] for row in rows}
-    system, clients = await _limits(connection)
-    running = await _running(connection)
+    system, clients = await limits(connection)
+    running = await running_jobs(connection)
     candidates = [one for one in heads if one.id in queued]
     chosen = choose(candidates, running, system, clients)[:limit]
     return await _start(connection, chosen, now, writer) if chosen else 0
@@ -30,8 +30,8 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
 
 async def _heads(connection: Connection, limit: int) -> list[Candidate]:
     """The heads of the lanes of clients that have room."""
-    system, clients = await _limits(connection)
-    running = await _running(connection)
+    system, clients = await limits(connection)
+    running = await running_jobs(connection)
     names = [row["name"] for row in await connection.fetch(SQL["clients_with_scopes"])]
     rooms = room_of(names, running, system, clients)
     rows = [(name, min(limit, room)) for name, room in rooms.items() if room > 0]
@@ -67,7 +67,8 @@ async def _start(
     return len(started)
 
 
-async def _limits(connection: Connection) -> tuple[Settings, dict[str, Settings]]:
+async def limits(connection: Connection) -> tuple[Settings, dict[str, Settings]]:
+    """The settings of the system and of clients."""
     stored: dict[str, dict[str, str]] = defaultdict(dict)
     for row in await connection.fetch(SQL["all_settings"]):
         stored[row["scope"]][row["name"]] = row["value"]
@@ -75,6 +76,7 @@ async def _limits(connection: Connection) -> tuple[Settings, dict[str, Settings]
     return system, {name: settings_of(own, client=True) for name, own in stored.items()}
 
 
-async def _running(connection: Connection) -> Counter[tuple[str, Band]]:
+async def running_jobs(connection: Connection) -> Counter[tuple[str, Band]]:
+    """How many jobs hold slots, by client and band."""
     rows = await connection.fetch(SQL["running"])
     return Counter({(row["client"], Band(row["band"])): row["n"] for row in rows})

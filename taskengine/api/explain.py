@@ -1,0 +1,90 @@
+"""GET /jobs/<id>/explain: why a job does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response
+
+from taskengine.api.auth import check_owner, only_client
+from taskengine.api.openapi.operation import (
+    COUNT,
+    TEXT,
+    TIME,
+    WHOLE,
+    Access,
+    Answer,
+    Operation,
+    list_of,
+    nullable,
+    one_of,
+    record,
+)
+from taskengine.api.replies import reply
+from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.services import Services
+from taskengine.explanation import BEYOND, REASONS, explanation
+from taskengine.model import JobState, JsonObject
+
+SLOTS: JsonObject = {
+    "max_jobs": nullable(COUNT),
+    "running": COUNT,
+    "low": COUNT,
+    "high": COUNT,
+    "reserved": COUNT,
+}
+LEVEL = record("Slots", **SLOTS)
+RANK: JsonObject = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": BEYOND}]}
+FIGURES: JsonObject = {
+    "level": one_of("system", "client"),
+    **SLOTS,
+    "rank": RANK,
+    "run_at": TIME,
+    "semaphore_url": TEXT,
+    "answer": nullable(TEXT),
+    "ask_at": nullable(TIME),
+    "jobs": list_of(WHOLE),
+    "job": WHOLE,
+    "working": COUNT,
+    "open_tasks": COUNT,
+}
+REASON = record("Reason", tuple(FIGURES), reason=one_of(*REASONS), message=TEXT, **FIGURES)
+EXPLAIN = Operation(
+    summary="Why a job does not run",
+    tag="jobs",
+    description=(
+        "All that stands in the way now, in words and as figures. `rank` is the place of a queued"
+        " job among those of all clients. A level without `max_jobs` bounds nothing."
+    ),
+    answer=Answer(
+        "The reasons.",
+        record(
+            "Explanation",
+            id=WHOLE,
+            queue_state=one_of(*(state.label for state in JobState)),
+            reasons=list_of(REASON),
+            rank=nullable(RANK),
+            slots=record(system=LEVEL, client=LEVEL),
+        ),
+    ),
+    access=Access.PUBLIC_READ,
+    errors={400: "The id is no number.", 404: "There is no such job."},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    services: Services
+
+    async def one(self, job_id: str) -> Response:
+        only = await only_client(self.services)
+        facts = await self.services.store.facts(job_number(job_id))
+        if facts is None:
+            raise no_job(job_id)
+        check_owner(only, facts.job.client)
+        return reply(explanation(facts, self.services.now()))
+
+
+def routes(services: Services) -> Sequence[Route]:
+    return [Route("GET", "/jobs/<job_id>/explain", Explain(services).one, EXPLAIN)]

@@ -1,0 +1,44 @@
+-- name: one_snapshot
+set transaction isolation level repeatable read read only
+
+-- name: waiting_job
+select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
+       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
+       j.gate_open, j.open_tasks, j.gate_answer, j.gate_due_at,
+       (select count(*) from tasks t where t.job_id = j.id and t.state + 0 = 2) as working,
+       (select active from schedules where name = 'queue_scheduled_jobs') as queues_due
+from jobs j
+where j.id = $1
+
+-- name: edges_of
+select parent, kind, open from edges where child = $1
+
+-- name: jobs_ahead
+-- In the order of admission. However long the queue is, no more than $6 entries of it are read.
+select count(*) as n
+from (
+    select 1
+    from scopes s
+    cross join (values (true), (false)) as top (top)
+    cross join generate_series(1, 10) as p (priority)
+    cross join lateral (
+        select 1 from jobs j
+        where j.state = 0 and j.client = s.name and j.top_of_queue = top.top
+          and j.priority = p.priority
+        order by j.position, j.created_at, j.id
+        limit $6
+    ) as better
+    where s.name <> '' and (not top.top, p.priority) < (not $1::boolean, $2::integer)
+    union all
+    select 1
+    from scopes s
+    cross join lateral (
+        select 1 from jobs j
+        where j.state = 0 and j.client = s.name and j.top_of_queue = $1 and j.priority = $2
+          and (j.position, j.created_at, j.id) < ($3::integer, $4::timestamptz, $5::bigint)
+        order by j.position, j.created_at, j.id
+        limit $6
+    ) as equal
+    where s.name <> ''
+    limit $6
+) as ahead
