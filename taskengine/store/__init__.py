@@ -34,6 +34,8 @@ from taskengine.model import (
 )
 from taskengine.schedules import Schedule, Tick
 
+Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
+
 
 class Dismissed(Exception):
     """The instance was declared dead: it cancels everything and joins under a new id (rule 3)."""
@@ -158,11 +160,7 @@ class Store(Protocol):
         ...
 
     async def change(
-        self,
-        job_id: int,
-        changes: Mapping[str, object],
-        lines: Sequence[tuple[Severity, str, str]],
-        now: datetime,
+        self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
     ) -> Changed:
         """Update fields of a job (changes.UPDATABLE); pausing, resuming and breaking too.
 
@@ -170,9 +168,7 @@ class Store(Protocol):
         """
         ...
 
-    async def rerun(
-        self, job_id: int, lines: Sequence[tuple[Severity, str, str]], now: datetime
-    ) -> int:
+    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
         waits until no task of the original runs any more. Raises NotFound, BadInput."""
         ...

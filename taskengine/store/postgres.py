@@ -25,12 +25,20 @@ from taskengine.model import (
     NotFound,
     Record,
     Recorded,
-    Severity,
     Submission,
     TaskState,
 )
 from taskengine.schedules import Schedule, Tick
-from taskengine.store import Beat, Changed, Claimed, Gate, GateAnswer, JobFilter, Totals
+from taskengine.store import (
+    Beat,
+    Changed,
+    Claimed,
+    Gate,
+    GateAnswer,
+    JobFilter,
+    Lines,
+    Totals,
+)
 from taskengine.store.connections import open_pool
 from taskengine.store.runner import Runner
 from taskengine.store.transactions import (
@@ -127,18 +135,12 @@ class PostgresStore(Runner):
         return await self._run(partial(submit.submit, batch=batch, now=now, writer=self.writer))
 
     async def change(
-        self,
-        job_id: int,
-        changes: Mapping[str, object],
-        lines: Sequence[tuple[Severity, str, str]],
-        now: datetime,
+        self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
     ) -> Changed:
         arguments = (job_id, changes, lines, now, self.writer)
         return await self._run(lambda connection: change.change(connection, *arguments))
 
-    async def rerun(
-        self, job_id: int, lines: Sequence[tuple[Severity, str, str]], now: datetime
-    ) -> int:
+    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
         arguments = (job_id, lines, now, self.writer)
         return await self._run(lambda connection: change.rerun(connection, *arguments))
 

@@ -11,12 +11,10 @@ import trio
 from taskengine.callbacks import END, job_body
 from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
-from taskengine.store import Changed, Gate, GateAnswer
+from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow, LaneRow
 from taskengine.store.memory.work import Work
-
-Lines = Sequence[tuple[Severity, str, str]]
 
 
 class Changes(Work):

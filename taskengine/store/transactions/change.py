@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from taskengine.callbacks import job_body
 from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
-from taskengine.store import Changed
+from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
@@ -19,8 +19,6 @@ from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.edges import ENDS, break_children
 from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
-
-Lines = Sequence[tuple[Severity, str, str]]
 
 
 async def change(
