@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from taskengine.model import Job, JobDetails, JsonObject
-from taskengine.templates import TemplateError, evaluate
 from taskengine.times import format_time
-from taskengine.workflow import Workflow, scope
+from taskengine.workflow import Workflow, callback_extras, scope
 
 START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
@@ -80,14 +79,7 @@ def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[Json
     names = scope(
         details.parameters, results, job_scope(details.job), details.facts, workflow.names
     )
-    extras: JsonObject = {}
-    problems = []
-    for key, template in workflow.callback.items():
-        try:
-            extras[key] = evaluate(template, names)
-        except TemplateError as error:
-            problems.append(f"callback.{key}: {error}")
-    return extras, problems
+    return callback_extras(workflow, names)
 
 
 def job_scope(job: Job) -> JsonObject:

@@ -160,12 +160,14 @@ def scope(
     return {**parameters, "tasks": known, "job": job, "client": client}
 
 
-def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> JsonObject:
-    """What the job callback has besides. A key whose tasks did not run is left out."""
+def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> tuple[JsonObject, list[str]]:
+    """What the job callback has besides, and what of it could not be rendered: a job that ends
+    early has to report all the same, so such a key is left out."""
     extras: JsonObject = {}
+    problems = []
     for key, template in workflow.callback.items():
         try:
             extras[key] = evaluate(template, scope)
-        except TemplateError:  # a job that ends early has to report all the same
-            continue
-    return extras
+        except TemplateError as error:
+            problems.append(f"callback.{key}: {error}")
+    return extras, problems

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -13,7 +12,7 @@ import trio
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.model import Attempt
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 
@@ -41,7 +40,7 @@ class Claimer:
 
     async def _claim(self) -> float:
         """Claim for the idle workers; how long to wait, in seconds, before looking again."""
-        patience = LOOK * random.uniform(0.7, 1.3)
+        patience = next_look(LOOK, None, self.now())
         while idle := self.desk.readers:
             try:
                 claimed = await self.store.claim(
@@ -52,8 +51,5 @@ class Claimer:
             for attempt in claimed.attempts:
                 await self.desk.address.tell(attempt)
             if len(claimed.attempts) < idle:
-                if claimed.next_due is not None:
-                    ahead = (claimed.next_due - self.now()).total_seconds()
-                    return max(0.0, min(patience, ahead))
-                return patience
+                return next_look(LOOK, claimed.next_due, self.now())
         return patience

@@ -20,7 +20,7 @@ from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
 from taskengine.model import Callback, Delivery, Lane
 from taskengine.policy import callback_retry_at
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 from taskengine.store.ending import host_of
@@ -64,7 +64,7 @@ class Courier:
         self, nursery: trio.Nursery, done: trio.MemorySendChannel[list[Delivery]]
     ) -> float:
         """Start the lanes that are due; how long to wait, in seconds, until the next look."""
-        patience = LOOK * self.random.uniform(0.7, 1.3)
+        patience = next_look(LOOK, None, self.now())
         free = AT_ONCE - self.under_way.total()
         if free <= 0:
             return patience
@@ -77,9 +77,7 @@ class Courier:
         for lane in lanes:
             self.under_way[host_of(lane.url)] += 1
             nursery.start_soon(self._serve, lane, done.clone())
-        if next_due is None:
-            return patience
-        return max(0.0, min(patience, (next_due - self.now()).total_seconds()))
+        return next_look(LOOK, next_due, self.now())
 
     async def _serve(self, lane: Lane, done: trio.MemorySendChannel[list[Delivery]]) -> None:
         """Deliver what waits in a lane, in order, until one fails."""

@@ -6,7 +6,6 @@ asked again after `schedule_interval`, backing off to ten minutes.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import trio
 
 from taskengine.messages import Wake
 from taskengine.policy import SYSTEM, settings_of
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Gate, GateAnswer, Store
 from taskengine.store.ending import host_of
@@ -49,10 +48,7 @@ class Gatekeeper:
         if gates:
             await self._settle(gates)
             return 0.0
-        patience = self.look * random.uniform(0.7, 1.3)
-        if next_due is None:
-            return patience
-        return max(0.0, min(patience, (next_due - self.now()).total_seconds()))
+        return next_look(self.look, next_due, self.now())
 
     async def _settle(self, gates: Sequence[Gate]) -> None:
         interval = settings_of(await self.store.settings(SYSTEM)).schedule_interval

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from taskengine.messages import Wake
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
 
@@ -34,7 +33,4 @@ class Scheduler:
         number, next_due = await self.store.queue_due(self.now())
         if number:
             self.queued()
-        patience = self.look * random.uniform(0.7, 1.3)
-        if next_due is None:
-            return patience
-        return max(0.0, min(patience, (next_due - self.now()).total_seconds()))
+        return next_look(self.look, next_due, self.now())

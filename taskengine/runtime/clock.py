@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,12 @@ class EngineClock:
     def elapsed(self) -> float:
         """Seconds on the clock that samples are measured with."""
         return self._elapsed()
+
+
+def next_look(look: float, due: datetime | None, now: datetime) -> float:
+    """Seconds until an actor looks by itself: about `look`, jittered, or until something is due."""
+    patience = look * random.uniform(0.7, 1.3)
+    return patience if due is None else max(0.0, min(patience, (due - now).total_seconds()))
 
 
 def virtual_clock(start: datetime) -> Now:

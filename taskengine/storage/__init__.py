@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -105,6 +105,3 @@ def clean_folder(field: str, value: str) -> str:
     if not parts or any(part in (".", "..") for part in parts) or "\\" in value or "\0" in value:
         raise BadInput(f"{field}: expected a folder below its root, without '..': {value!r}")
     return "/".join(parts)
-
-
-Chunks = AsyncIterator[bytes]

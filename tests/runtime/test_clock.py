@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import trio
 
-from taskengine.runtime.clock import EngineClock, virtual_clock
+from taskengine.runtime.clock import EngineClock, next_look, virtual_clock
 
 NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
 
@@ -51,3 +51,10 @@ async def test_a_virtual_clock_moves_with_trios(autojump_clock):
     now = virtual_clock(NOON)
     await trio.sleep(86_400)
     assert now() == NOON + timedelta(days=1)
+
+
+def test_an_actor_looks_by_itself_or_when_something_is_due():
+    assert 7 <= next_look(10, None, NOON) <= 13
+    assert next_look(10, NOON + timedelta(seconds=2), NOON) == 2
+    assert next_look(10, NOON - timedelta(seconds=2), NOON) == 0
+    assert next_look(10, NOON + timedelta(days=1), NOON) <= 13
