@@ -1,0 +1,83 @@
+"""What a store is asked and what it answers, beside the nouns of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from taskengine.model import Attempt, Fence, Job, JobState, Severity
+
+Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
+
+
+class Dismissed(Exception):
+    """The instance was declared dead: it cancels everything and joins under a new id (rule 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What an instance learns at its heartbeat."""
+
+    held: frozenset[Fence]  # the attempts that the store says it runs
+    unwanted: frozenset[Fence]  # those of them whose jobs are over: to be cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    attempts: Sequence[Attempt]
+    next_due: datetime | None  # of the earliest retry, where there were fewer than asked for
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list, and how (contract, GET /jobs)."""
+
+    limit: int = 10
+    order_by: str = "id"
+    ascending: bool = False
+    states: Collection[JobState] = ()  # none: all but refused and broken ones
+    failed: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+    job_ids: Sequence[int] = ()
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over all instances: jobs by (state, failed), tasks that wait by queue, and ended."""
+
+    jobs: Mapping[tuple[JobState, bool], int] = field(default_factory=dict)
+    queued: Mapping[str, int] = field(default_factory=dict)
+    tasks_processed: int = 0
+    tasks_failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of an update."""
+
+    job: Job
+    called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate to be asked; `answer` is what it said the last time."""
+
+    job_id: int
+    url: str
+    failures: int
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """What a gate said. `due_at` is when it is asked again; None: it is open."""
+
+    gate: Gate
+    answer: str
+    at: datetime
+    due_at: datetime | None
