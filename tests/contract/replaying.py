@@ -114,6 +114,30 @@ class Replaying:
         [lane] = await world.lanes(at(3))
         assert [one.number for one in lane.callbacks] == [1]
 
+    @pytest.mark.parametrize("due", [None, at(99)], ids=["last try", "one of many"])
+    async def test_a_replay_outlives_the_failure_of_a_try_in_flight(self, world, due):
+        job_id = await world.start(urls=[ONE])
+        [attempt] = await world.claim()
+        await world.record(Began(attempt.fence, at(0)))
+        [lane] = await world.lanes()
+        [first, *_] = await world.store.callbacks(job_id)
+        await world.store.replay(first.id, at(1))
+        await world.store.deliver(world.instance, [refusal(lane, at(2), due)])
+        [lane] = await world.lanes(at(2))
+        assert (lane.failures, [one.number for one in lane.callbacks]) == (0, [1])
+        await world.store.deliver(world.instance, [refusal(lane, at(3), None)])
+        assert await world.lanes(at(10**6)) == []
+
+    async def test_what_is_replayed_and_delivered_meanwhile_does_not_wait(self, world):
+        job_id = await world.start(urls=[ONE])
+        [attempt] = await world.claim()
+        await world.record(Began(attempt.fence, at(0)))
+        [lane] = await world.lanes()
+        [first, *_] = await world.store.callbacks(job_id)
+        await world.store.replay(first.id, at(1))
+        await world.deliver(lane, now=at(2))
+        assert await world.lanes(at(10**6)) == []
+
     async def test_a_callback_belongs_to_the_client_of_its_job(self, world, dead_job):
         [first, *_] = await world.store.callbacks(dead_job)
         assert await world.store.callback_client(first.id) == "acme"

@@ -87,7 +87,11 @@ class Outbox(Rows):
                 touched[lane.id] = lane
                 self._settle(lane, delivery)
         for lane in touched.values():
-            lane.holder = None
+            if lane.replayed:
+                lane.dead, lane.failures = False, 0
+                last = max(one.at for one in deliveries)
+                lane.due_at = last if lane.waiting else None
+            lane.holder, lane.replayed = None, False
 
     def _settle(self, lane: LaneRow, delivery: Delivery) -> None:
         row = next((one for one in lane.waiting if one.callback.id == delivery.callback_id), None)
@@ -121,6 +125,7 @@ class Outbox(Rows):
         lane, row = self._callback(callback_id)
         row.delivered_at = None
         lane.dead, lane.failures, lane.due_at = False, 0, now
+        lane.replayed = lane.holder is not None
 
     def _callback(self, callback_id: int) -> tuple[LaneRow, CallbackRow]:
         for lane in self._lanes.values():

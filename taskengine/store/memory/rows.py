@@ -102,6 +102,7 @@ class LaneRow:
     due_at: datetime | None = None
     holder: int | None = None
     dead: bool = False
+    replayed: bool = False  # while it was held: the try in flight decides nothing
 
     @property
     def waiting(self) -> list[CallbackRow]:

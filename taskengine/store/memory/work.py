@@ -74,7 +74,7 @@ class Work(Attempts):
         self._beats.pop(instance, None)
         for lane in self._lanes.values():
             if lane.holder == instance:
-                lane.holder, lane.due_at = None, now
+                lane.holder, lane.replayed, lane.due_at = None, False, now
 
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
         await trio.lowlevel.checkpoint()

@@ -81,9 +81,10 @@ returning c.id, c.lane_id, c.task_id, c.attempts
 
 -- name: let_go_lanes
 update lanes l
-set holder = null, failures = g.failures, dead = g.dead,
-    due_at = case when g.dead then null
-                  when g.due_at is not null then g.due_at
+set holder = null, replayed = false, failures = case when l.replayed then 0 else g.failures end,
+    dead = g.dead and not l.replayed,
+    due_at = case when g.dead and not l.replayed then null
+                  when g.due_at is not null and not l.replayed then g.due_at
                   when exists (select 1 from callbacks c
                                where c.lane_id = l.id and c.delivered_at is null) then $5
              end
@@ -109,4 +110,4 @@ for no key update
 update callbacks set delivered_at = null where id = $1
 
 -- name: reopen_lane
-update lanes set dead = false, failures = 0, due_at = $2 where id = $1
+update lanes set dead = false, failures = 0, due_at = $2, replayed = holder is not null where id = $1

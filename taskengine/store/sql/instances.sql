@@ -34,7 +34,7 @@ select 1 from instances where id = $1 for key share
 select id, job_id from tasks where holder = $1 order by id
 
 -- name: release_lanes
-update lanes set holder = null, due_at = $2 where holder = $1
+update lanes set holder = null, replayed = false, due_at = $2 where holder = $1
 
 -- name: forget_instance
 delete from instances where id = $1

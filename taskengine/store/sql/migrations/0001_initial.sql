@@ -155,6 +155,7 @@ create table lanes (
     due_at timestamptz,
     holder bigint references instances,
     dead boolean not null default false,
+    replayed boolean not null default false, -- while it was held: the try in flight decides nothing
     unique (job_id, ordinal)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
