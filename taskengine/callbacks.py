@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +31,11 @@ class Named(Protocol):
 def webhook_id(lane_id: int, task_id: int, event: str) -> str:
     """The same on each try; what a receiver recognises a repeated delivery by."""
     return f"msg_{uuid.uuid5(NAMESPACE, f'{lane_id}-{task_id}-{event}').hex}"
+
+
+def hears(events: Collection[str], event: str) -> bool:
+    """Whether an event is for a lane that wants to hear of these; none named: of all."""
+    return not events or event in events
 
 
 def task_body(job: Named, task_id: int, name: str, event: str, message: str = "") -> JsonObject:

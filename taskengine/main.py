@@ -65,9 +65,10 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             open_store(configuration) as store,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
+            open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
-            facilities = facilities_of(configuration, scratch, http)
+            facilities = facilities_of(configuration, scratch, http, unverified)
             reader = reader_of(library, configuration)
             parts = replace(parts_of(store, counters, actions, facilities), reader=reader)
             await parts.keep_time()
@@ -150,7 +151,10 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
 
 
 def facilities_of(
-    configuration: Configuration, scratch: Path, http: httpx.AsyncClient
+    configuration: Configuration,
+    scratch: Path,
+    http: httpx.AsyncClient,
+    unverified: httpx.AsyncClient,
 ) -> Facilities:
     """Storages, their roots, workspaces and keys, on this machine's file system."""
     data = configuration.data_dir.absolute()
@@ -166,6 +170,7 @@ def facilities_of(
         workspaces=Folder(local, str(workspaces), ""),
         keys=FileKeyStore(data / "keys"),
         http=http,
+        unverified=unverified,
         commands=configuration.commands,
     )
 

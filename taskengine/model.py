@@ -130,6 +130,7 @@ class Submission:
     parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
     facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
+    events: Sequence[str] = ()  # that the URLs are told of; none: all
     priority: int = 5
     position: int = 1
     top_of_queue: bool = False

@@ -6,7 +6,7 @@ import base64
 import hmac
 from typing import Final
 
-PREFIX: Final = "whsec_"  # base64 follows; a secret without it is taken as it is
+PREFIX: Final = "whsec_"
 
 
 def signature(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
@@ -25,10 +25,12 @@ def headers(secret: str | None, webhook_id: str, timestamp: int, body: bytes) ->
 
 
 def _key(secret: str) -> bytes:
-    if not secret.startswith(PREFIX):
-        return secret.encode()
+    """Base64 with the prefix or without, as the libraries of Standard Webhooks take it; a text
+    that is no base64 is the key itself."""
     text = secret.removeprefix(PREFIX)
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
+        if not secret.startswith(PREFIX):
+            return secret.encode()
         raise ValueError(f"webhook secret: expected base64 after {PREFIX}") from None

@@ -15,6 +15,7 @@ from taskengine.callbacks import client_scope
 from taskengine.fields import MAX_URL, Fields, shown
 from taskengine.library import Library
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
+from taskengine.options import CallbackOptions
 from taskengine.parameters import Prepared, prepare
 from taskengine.policy import latest_clip_end
 from taskengine.schemas import ALWAYS_SECRET, masked
@@ -84,6 +85,7 @@ class Reader:
             parameters=prepared.values,
             facts=facts,
             urls=_callback_urls(prepared.values),
+            events=CallbackOptions.of(owner.options).events,
             priority=priority,
             position=job.position(),
             top_of_queue=job.top_of_queue(),

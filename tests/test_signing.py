@@ -1,8 +1,10 @@
 import base64
 import hashlib
 import hmac
+import time
 
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from taskengine.signing import headers, signature
 
@@ -15,7 +17,20 @@ def test_the_example_of_the_specification():
     assert signature(SECRET, *MESSAGE) == SIGNED
 
 
-def test_a_secret_without_prefix_is_taken_as_it_is():
+def test_the_prefix_may_be_left_out():
+    assert signature(SECRET.removeprefix("whsec_"), *MESSAGE) == SIGNED
+
+
+@pytest.mark.parametrize("secret", [SECRET, SECRET.removeprefix("whsec_"), "secret12"])
+def test_a_library_of_standard_webhooks_verifies_what_is_signed(secret):
+    now, body = int(time.time()), b'{"event": "gr\xc3\xbc\xc3\x9fe"}'
+    signed = headers(secret, "msg_1", now, body)
+    assert Webhook(secret).verify(body, signed) == {"event": "grüße"}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body + b" ", signed)
+
+
+def test_a_secret_that_is_no_base64_is_the_key_itself():
     digest = hmac.new("grüße".encode(), b"msg_1.5.body", hashlib.sha256).digest()
     assert signature("grüße", "msg_1", 5, b"body") == f"v1,{base64.b64encode(digest).decode()}"
 

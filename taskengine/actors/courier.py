@@ -14,11 +14,11 @@ from email.utils import parsedate_to_datetime
 import httpx
 import trio
 
-from taskengine import signing
 from taskengine.actors.roster import Roster
 from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
-from taskengine.model import Callback, Delivery, Lane
+from taskengine.model import Callback, Delivery, Lane, TaskEngineError
+from taskengine.options import CallbackOptions
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
@@ -34,6 +34,13 @@ TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
 BATCH = 500
+FAILURES = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    trio.TooSlowError,
+    ValueError,
+    TaskEngineError,  # of the client's options: a body that cannot be rendered
+)
 
 
 @dataclass(slots=True)
@@ -44,6 +51,7 @@ class Courier:
     roster: Roster
     now: Now
     http: httpx.AsyncClient
+    unverified: httpx.AsyncClient  # takes any TLS certificate
     random: random.Random = field(default_factory=random.Random)
     under_way: Counter[str] = field(default_factory=Counter, init=False)  # lanes by host
 
@@ -103,7 +111,7 @@ class Courier:
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError) as failure:
+        except FAILURES as failure:
             error = clean_text(f"{type(failure).__name__}: {failure}"[:500])
         now = self.now()
         if status is not None and 200 <= status < 300:
@@ -113,13 +121,13 @@ class Courier:
 
     async def _post(self, lane: Lane, callback: Callback) -> httpx.Response:
         now = self.now()
-        body = json.dumps(sent_at(callback.body, now), ensure_ascii=False).encode()
-        options = lane.options.get("callback", {})
-        secret = options.get("secret")
-        signed = signing.headers(secret, callback.webhook_id, int(now.timestamp()), body)
-        headers = {**options.get("headers", {}), "content-type": "application/json", **signed}
-        request = self.http.build_request("POST", lane.url, content=body, headers=headers)
-        return await self.http.send(request, stream=True)
+        wanted = CallbackOptions.of(lane.options)
+        content = wanted.content(callback.event, sent_at(callback.body, now))
+        body = json.dumps(content, ensure_ascii=False).encode()
+        headers = wanted.signed(callback.webhook_id, int(now.timestamp()), body)
+        http = self.http if wanted.verify else self.unverified
+        request = http.build_request("POST", lane.url, content=body, headers=headers)
+        return await http.send(request, stream=True)
 
     def _next_try(
         self, failures: int, status: int | None, retry_after: str | None

@@ -28,6 +28,7 @@ class Facilities:
     workspaces: Folder
     keys: KeyStore
     http: httpx.AsyncClient
+    unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def workspace(self, job_id: int) -> Folder:

@@ -83,7 +83,8 @@ class Staff:
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
         for _ in range(self.plan.queues.get("callback", 0)):
             parts = self.parts
-            courier = Courier(parts.patient, self.roster, parts.now, parts.facilities.http)
+            lent = parts.facilities
+            courier = Courier(parts.patient, self.roster, parts.now, lent.http, lent.unverified)
             self.couriers.append(courier)
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:

@@ -70,8 +70,11 @@ def set_options(
     storage=TYPE             its default storage: local, S3, azure_blob
     callback.secret=TEXT     signs its callbacks (Standard Webhooks; whsec_… is base64)
     callback.headers.X=TEXT  a header of its callbacks
+    callback.events=LIST     those it wants to hear of, as in '["fail", "end"]'; else all
+    callback.body=TEMPLATE   what is sent instead, as in '{"id": "{{ body.job_id }}"}'
+    callback.verify=false    takes any TLS certificate of its receivers
 
-    A value is JSON where it can be read so, else text; the four above are always text. `KEY=`
+    A value is JSON where it can be read so, else text; the first four are always text. `KEY=`
     with nothing behind it removes the key.
     """
     from taskengine.cli.options import changed, hidden

@@ -109,7 +109,16 @@ class Instance:
 
 @asynccontextmanager
 async def instance(
-    store, *, actions=None, http=None, drain=30.0, lease=15.0, patient=None, flows=(), **queues
+    store,
+    *,
+    actions=None,
+    http=None,
+    unverified=None,
+    drain=30.0,
+    lease=15.0,
+    patient=None,
+    flows=(),
+    **queues,
 ):
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
     now = virtual_clock(NOON)
@@ -121,6 +130,7 @@ async def instance(
         workspaces=Folder(NoStorage(), "/nowhere", ""),
         keys=None,
         http=http or receiver([]),
+        unverified=unverified or receiver([]),
     )
     parts = Parts(
         store=store,

@@ -13,6 +13,7 @@ from tests.contract.world import (
     definition,
     delivery,
     done,
+    failed,
     refusal,
     submission,
 )
@@ -37,6 +38,21 @@ class Calling:
             ]
         ids = [one.webhook_id for lane in lanes for one in lane.callbacks]
         assert len(set(ids)) == 14
+
+    async def test_urls_hear_of_the_events_that_their_client_wants(self, world):
+        job_id = await world.start(CHAIN, urls=[ONE, TWO], events=["fail", "end"])
+        await world.perform(job_id)
+        again = await world.store.rerun(job_id, (), at(1))
+        await world.admit(at(1))
+        [attempt] = await world.claim(now=at(1))
+        await world.record(Began(attempt.fence, at(1)), failed(attempt, when=at(2)))
+        told = [
+            (lane.job_id, one.number, one.event)
+            for lane in await world.lanes(at(2))
+            for one in lane.callbacks
+        ]
+        first, second = (job_id, 1, "end"), [(again, 1, "fail"), (again, 2, "end")]
+        assert told == [first, first, *second, *second]
 
     async def test_bodies_are_those_of_the_contract(self, world):
         given = {"custom_data": {"ticket": 9}}

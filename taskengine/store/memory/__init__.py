@@ -25,7 +25,7 @@ from taskengine.model import (
 )
 from taskengine.policy import initial_state
 from taskengine.store import JobFilter, Totals
-from taskengine.store.memory.rows import JobRow, LaneRow, check_data
+from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
 
 
@@ -106,9 +106,7 @@ class MemoryStore(Schedules):
             self._definitions[one.definition.digest] = one.definition
         for severity, progname, message in one.lines:
             self._log(LogLine(job.id, progname, message, now, severity=severity))
-        for ordinal, url in enumerate(dict.fromkeys(one.urls)):
-            lane = LaneRow(self._next("lane"), job.id, ordinal, url)
-            self._lanes[lane.id] = lane
+        self._put_lanes(job.id, one)
         if one.depends_on and one.definition is not None:
             self._tie(self._jobs[job.id], one.depends_on, now)
         return job.id

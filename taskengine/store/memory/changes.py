@@ -13,7 +13,7 @@ from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
-from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow, LaneRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
 from taskengine.store.memory.work import Work
 
 
@@ -112,9 +112,7 @@ class Changes(Work):
         )
         new = JobRow(job, row.submission, row.definition, rerun_of=row.job.id)
         self._jobs[job.id] = new
-        for ordinal, url in enumerate(dict.fromkeys(row.submission.urls)):
-            lane = LaneRow(self._next("lane"), job.id, ordinal, url)
-            self._lanes[lane.id] = lane
+        self._put_lanes(job.id, row.submission)
         for edge in [one for one in self._edges if one.child == row.job.id]:
             self._edges.append(replace(edge, child=job.id))
         for edge in self._open_edges(parent=row.job.id):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks import task_body, webhook_id
+from taskengine.callbacks import hears, task_body, webhook_id
 from taskengine.changes import OVER
 from taskengine.model import (
     Callback,
@@ -20,6 +20,7 @@ from taskengine.model import (
     Lane,
     LogLine,
     NotFound,
+    Submission,
     Task,
 )
 from taskengine.store.ending import PER_HOST, definitions_line, host_of
@@ -28,6 +29,11 @@ from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows
 
 class Outbox(Rows):
     """Callbacks and lanes."""
+
+    def _put_lanes(self, job_id: int, one: Submission) -> None:
+        for ordinal, url in enumerate(dict.fromkeys(one.urls)):
+            lane = LaneRow(self._next("lane"), job_id, ordinal, url, tuple(one.events))
+            self._lanes[lane.id] = lane
 
     def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
         job = self._jobs[task.job_id].job
@@ -46,7 +52,7 @@ class Outbox(Rows):
         at: datetime,
     ) -> None:
         for lane in self._lanes.values():
-            if lane.job_id != job_id:
+            if lane.job_id != job_id or not hears(lane.events, event):
                 continue
             lane.last_number += 1
             key = webhook_id(lane.id, task_id, event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -96,6 +97,7 @@ class LaneRow:
     job_id: int
     ordinal: int
     url: str
+    events: Sequence[str]  # that it hears of; none: all
     callbacks: list[CallbackRow] = field(default_factory=list)
     last_number: int = 0
     failures: int = 0

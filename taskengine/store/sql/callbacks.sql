@@ -1,6 +1,6 @@
 -- name: lanes_of
 -- Dead ones too: a replay delivers what they missed.
-select id, job_id, last_number from lanes
+select id, job_id, last_number, events from lanes
 where job_id = any($1::bigint[])
 order by id
 for no key update

@@ -101,8 +101,8 @@ insert into job_data (job_id, submitted, parameters, facts)
 select $2, submitted, parameters, facts from job_data where job_id = $1
 
 -- name: copy_lanes
-insert into lanes (job_id, ordinal, url, host)
-select $2, ordinal, url, host from lanes where job_id = $1 order by ordinal
+insert into lanes (job_id, ordinal, url, host, events)
+select $2, ordinal, url, host, events from lanes where job_id = $1 order by ordinal
 
 -- name: parents_of
 select child, parent from edges where child = any($1::bigint[]) and kind = 'completes'

@@ -36,8 +36,10 @@ insert into job_data (job_id, submitted, parameters, facts)
 select * from unnest($1::bigint[], $2::json[], $3::json[], $4::json[])
 
 -- name: put_lanes
-insert into lanes (job_id, ordinal, url, host)
-select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[])
+insert into lanes (job_id, ordinal, url, host, events)
+select job_id, ordinal, url, host, string_to_array(events, ' ')
+from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[])
+     as l (job_id, ordinal, url, host, events)
 
 -- name: put_lines
 insert into logs (job_id, task_id, severity, progname, message, created_at)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, task_body, webhook_id
+from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, hears, task_body, webhook_id
 from taskengine.model import (
     Callback,
     CallbackEntry,
@@ -72,6 +72,8 @@ async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
     for call in calls:
         text = call.text
         for lane in lanes[call.job.id]:
+            if not hears(lane["events"], call.event):
+                continue
             lane_id = lane["id"]
             numbers[lane_id] += 1
             woken.setdefault(lane_id, call.at)

@@ -142,11 +142,11 @@ async def _put_rest(
     ]
     lines = [line for job_id, one in jobs for line in first_lines(job_id, one, now)]
     lanes = [
-        (job_id, ordinal, url, host_of(url))
+        (job_id, ordinal, url, host_of(url), " ".join(one.events))
         for job_id, one in jobs
         for ordinal, url in enumerate(dict.fromkeys(one.urls))
     ]
     await connection.execute(SQL["put_job_data"], *columns(data, 4))
     await connection.execute(SQL["put_lines"], *columns(lines, 6))
     if lanes:
-        await connection.execute(SQL["put_lanes"], *columns(lanes, 4))
+        await connection.execute(SQL["put_lanes"], *columns(lanes, 5))

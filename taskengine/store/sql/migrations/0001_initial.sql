@@ -150,6 +150,7 @@ create table lanes (
     ordinal smallint not null,
     url text not null,
     host text not null,
+    events text[] not null default '{}', -- that it hears of; none: all
     last_number integer not null default 0,
     failures integer not null default 0,
     due_at timestamptz,

@@ -1,0 +1,70 @@
+"""What a client wants of its callbacks: the `callback` part of its options (A26)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from taskengine import signing
+from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.model import BadInput, Json, JsonObject
+from taskengine.templates import evaluate, problems
+
+EVENTS: Final = (START, COMPLETE, FAIL, END)
+TEMPLATE_NAMES: Final = {"event", "body"}
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOptions:
+    """`events` are those it wants to hear of, none named: all. `body` is a template that takes
+    the place of the contract's body; it sees that one as `body`, and the `event`."""
+
+    secret: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify: bool = True  # the receiver's TLS certificate
+    events: tuple[str, ...] = ()
+    body: Json = None
+
+    @classmethod
+    def of(cls, options: JsonObject) -> CallbackOptions:
+        """From a client's options. Raises BadInput, which names the option."""
+        given = options.get("callback", {})
+        if not isinstance(given, dict):
+            raise BadInput("callback: expected a key below it, as in callback.KEY=VALUE")
+        if unknown := sorted(given.keys() - cls.__slots__):
+            raise BadInput(f"callback.{unknown[0]}: expected one of {', '.join(cls.__slots__)}")
+        _check(given)
+        return cls(**{**given, "events": tuple(given.get("events", ()))})
+
+    def content(self, event: str, body: JsonObject) -> Json:
+        """What is sent instead of the contract's body. Raises TemplateError."""
+        return body if self.body is None else evaluate(self.body, {"event": event, "body": body})
+
+    def signed(self, webhook_id: str, timestamp: int, content: bytes) -> httpx.Headers:
+        """The headers of a delivery: those of Standard Webhooks go before the client's own."""
+        headers = httpx.Headers(dict(self.headers))
+        headers["content-type"] = "application/json"
+        headers.update(signing.headers(self.secret, webhook_id, timestamp, content))
+        return headers
+
+
+def _check(given: JsonObject) -> None:
+    headers = given.get("headers", {})
+    if not isinstance(headers, dict) or not all(isinstance(one, str) for one in headers.values()):
+        raise BadInput("callback.headers: expected a header, as in callback.headers.NAME=VALUE")
+    if not isinstance(given.get("secret", ""), str):
+        raise BadInput("callback.secret: expected a text")
+    try:
+        signing.headers(given.get("secret"), "", 0, b"")
+    except ValueError as error:
+        raise BadInput(f"callback.secret: {error}") from None
+    if not isinstance(given.get("verify", True), bool):
+        raise BadInput("callback.verify: expected true or false")
+    events = given.get("events", [])
+    if not isinstance(events, list) or not all(event in EVENTS for event in events):
+        raise BadInput(f"callback.events: expected a list of {', '.join(EVENTS)}")
+    for _, problem in problems(given.get("body"), TEMPLATE_NAMES, None, ()):
+        raise BadInput(f"callback.body: {problem}")
