@@ -21,7 +21,7 @@ from taskengine.model import BadInput, StoreUnavailable, Submission
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
-from taskengine.schedules import CLEAR_JOBS, SUBMIT_JOB, Schedule, Tick
+from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Store
 from taskengine.submission import Reader, Received, refused_data
 from taskengine.times import format_time
@@ -45,6 +45,7 @@ class Ticker:
     hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
     look: float = LOOK
     _clearing: bool = field(default=False, init=False)
+    _swept: int = field(default=0, init=False)  # the parent that the sweep came to
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         async with trio.open_nursery() as nursery:
@@ -83,6 +84,8 @@ class Ticker:
             await self._clear()
         elif hint := self.hints.get(tick.schedule.kind):
             hint()
+        if tick.schedule.kind == RESCUE_TASKS:
+            await self._sweep()
 
     # Operators' jobs
 
@@ -111,6 +114,13 @@ class Ticker:
         return replace(submission, request_id=_request_id(tick))
 
     # Clean-up
+
+    async def _sweep(self) -> None:
+        """A part of all edges at each tick."""
+        settled, after = await self.store.sweep_edges(self._swept, self.now())
+        self._swept = after or 0
+        if settled:
+            logger.warning("%d jobs had ended unnoticed by those that waited for them", settled)
 
     async def _clear(self) -> None:
         """Remove what is old, a little at a time; not twice at once."""

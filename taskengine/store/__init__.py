@@ -211,6 +211,11 @@ class Store(Protocol):
         are persistent ones, parents of unfinished ones, and those with callbacks to deliver."""
         ...
 
+    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
+        """Settle open edges whose parents are over or gone, some parents with ids beyond `after`
+        at a time: how many were, and where to go on; None: that was all."""
+        ...
+
     # Callbacks
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime

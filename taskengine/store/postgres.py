@@ -54,6 +54,7 @@ from taskengine.store.transactions import (
     record,
     schedules,
     submit,
+    sweeping,
 )
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
@@ -242,6 +243,10 @@ class PostgresStore(Runner):
     async def clear_old_jobs(self, before: datetime, limit: int) -> int:
         arguments = (before, limit, self.writer)
         return await self._run(lambda connection: cleaning.clear_old_jobs(connection, *arguments))
+
+    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
+        arguments = (after, now, self.writer)
+        return await self._run(lambda connection: sweeping.sweep_edges(connection, *arguments))
 
     # Callbacks
 

@@ -271,3 +271,22 @@ async def test_the_clean_up_takes_small_batches_with_pauses(memory_store, autoju
         (60.2, before, 50),
         (60.3, before, 0),
     ]
+
+
+class Forgetful(MemoryStore):
+    """Its edges fill several pages."""
+
+    def __init__(self):
+        super().__init__()
+        self.swept = []
+
+    async def sweep_edges(self, after, now):
+        self.swept.append((after, round((now - NOON).total_seconds())))
+        return 1, after + 100 if after < 200 else None
+
+
+async def test_what_waits_is_swept_a_part_at_each_minute(autojump_clock):
+    store = Forgetful()
+    async with ticking(store):
+        await trio.sleep(4 * 60)
+    assert store.swept == [(0, 5), (100, 65), (200, 125), (0, 185)]

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import trio
+
 from taskengine.callbacks import END, job_body
 from taskengine.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
@@ -49,6 +51,13 @@ class Edges(Outbox):
                 if edge.kind == ENDS or parent not in failed:
                     self._close(edge, now)
         self._break_children(failed, now)
+
+    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
+        await trio.lowlevel.checkpoint()
+        parents = {edge.parent for edge in self._open_edges() if edge.parent > after}
+        ended = {parent for parent in parents if self._jobs[parent].over}
+        self._settle_edges(ended, now)
+        return len(ended), None
 
     def _close(self, edge: Edge, now: datetime) -> None:
         edge.open = False

@@ -53,6 +53,14 @@ from (select child, count(*) as n from edges
       where child = any($1::bigint[]) and open group by child) as e
 where j.id = e.child
 
+-- name: parents_waited_for
+with page as materialized (
+    select distinct parent from edges where open and parent > $1 order by parent limit $2
+)
+select page.parent, j.id is null or (j.state in (2, 4) and j.open_tasks = 0) as suspect
+from page left join jobs j on j.id = page.parent
+order by page.parent
+
 -- name: close_edges
 with closed as (
     update edges set open = false
