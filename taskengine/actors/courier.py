@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import chain
 
 import httpx
 import trio
 
+from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
 from taskengine.model import Callback, Delivery, Lane, TaskEngineError
 from taskengine.options import CallbackOptions
 from taskengine.policy import callback_retry_at
-from taskengine.runtime.clock import Now, next_look
+from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
-from taskengine.store.ending import host_of
 from taskengine.texts import clean_text
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ AT_ONCE = 32  # lanes of one courier
 TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
-BATCH = 500
 FAILURES = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -53,55 +53,33 @@ class Courier:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
     random: random.Random = field(default_factory=random.Random)
-    under_way: Counter[str] = field(default_factory=Counter, init=False)  # lanes by host
+    outreach: Outreach[Lane, list[Delivery]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outreach = Outreach(AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record)
 
     @property
     def busy(self) -> int:
-        return int(self.under_way.total() > 0)
+        return int(self.outreach.busy)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        send, done = trio.open_memory_channel[list[Delivery]](AT_ONCE)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._record, done, mailbox)
-            with suppress(trio.EndOfChannel), send:
-                while True:
-                    patience = await self._start(nursery, send)
-                    await mailbox.collect(patience)
+        await self.outreach.run(mailbox)
 
-    async def _start(
-        self, nursery: trio.Nursery, done: trio.MemorySendChannel[list[Delivery]]
-    ) -> float:
-        """Start the lanes that are due; how long to wait, in seconds, until the next look."""
-        patience = next_look(LOOK, None, self.now())
-        free = AT_ONCE - self.under_way.total()
-        if free <= 0:
-            return patience
+    async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
+        instance, now = self.roster.instance, self.now()
         try:
-            lanes, next_due = await self.store.claim_lanes(
-                self.roster.instance, free, list(self.under_way), self.now()
-            )
+            return await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
-            return patience  # presence joins anew
-        for lane in lanes:
-            self.under_way[host_of(lane.url)] += 1
-            nursery.start_soon(self._serve, lane, done.clone())
-        return next_look(LOOK, next_due, self.now())
+            return [], None  # presence joins anew
 
-    async def _serve(self, lane: Lane, done: trio.MemorySendChannel[list[Delivery]]) -> None:
+    async def _serve(self, lane: Lane) -> list[Delivery]:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
-        try:
-            for callback in lane.callbacks:
-                deliveries.append(await self._deliver(lane, callback))
-                if not deliveries[-1].delivered:
-                    break
-        finally:
-            host = host_of(lane.url)
-            self.under_way[host] -= 1
-            if not self.under_way[host]:
-                del self.under_way[host]
-        with done:
-            await done.send(deliveries)
+        for callback in lane.callbacks:
+            deliveries.append(await self._deliver(lane, callback))
+            if not deliveries[-1].delivered:
+                break
+        return deliveries
 
     async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
         status, error, retry_after = None, None, None
@@ -138,17 +116,8 @@ class Courier:
             return None
         return max(due_at, now + wished_pause(retry_after, now))
 
-    async def _record(
-        self, done: trio.MemoryReceiveChannel[list[Delivery]], mailbox: Mailbox[Wake]
-    ) -> None:
-        async for first in done:
-            batch = list(first)
-            with suppress(trio.WouldBlock, trio.EndOfChannel):
-                while len(batch) < BATCH:
-                    batch += done.receive_nowait()
-            if batch:
-                await self.store.deliver(self.roster.instance, batch)
-            mailbox.address.hint(Wake())
+    async def _record(self, served: Sequence[list[Delivery]]) -> None:
+        await self.store.deliver(self.roster.instance, list(chain.from_iterable(served)))
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

@@ -6,24 +6,22 @@ asked again after `schedule_interval`, backing off to ten minutes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import httpx
 import trio
 
+from taskengine.actors.outreach import Due, Outreach
 from taskengine.messages import Wake
-from taskengine.policy import SYSTEM, settings_of
-from taskengine.runtime.clock import Now, next_look
+from taskengine.policy import SYSTEM, Settings, settings_of
+from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Gate, GateAnswer, Store
-from taskengine.store.ending import host_of
 
 LOOK = 15.0  # seconds between looks without a hint, jittered
-BATCH = 64  # gates asked at once
-PER_HOST = 2
+AT_ONCE = 64  # gates
 TIMEOUT = 10.0  # seconds
 LEASE = timedelta(seconds=60)  # for which nobody else asks a gate
 LONGEST = 600.0  # seconds between two questions
@@ -36,38 +34,24 @@ class Gatekeeper:
     http: httpx.AsyncClient
     opened: Callable[[], None]  # there are newly queued jobs
     look: float = LOOK
+    _settings: Settings = field(default_factory=Settings, init=False)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        with suppress(trio.EndOfChannel):
-            while True:
-                await mailbox.collect(await self._ask_all())
+        outreach = Outreach(AT_ONCE, self.look, self.now, self._claim, self._ask, self._record)
+        await outreach.run(mailbox)
 
-    async def _ask_all(self) -> float:
-        """Ask what is due; how long to wait, in seconds, until the next look."""
-        gates, next_due = await self.store.claim_gates(BATCH, self.now(), LEASE)
+    async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Gate]:
+        gates, next_due = await self.store.claim_gates(limit, busy_hosts, self.now(), LEASE)
         if gates:
-            await self._settle(gates)
-            return 0.0
-        return next_look(self.look, next_due, self.now())
+            self._settings = settings_of(await self.store.settings(SYSTEM))
+        return gates, next_due
 
-    async def _settle(self, gates: Sequence[Gate]) -> None:
-        interval = settings_of(await self.store.settings(SYSTEM)).schedule_interval
-        answers: list[GateAnswer] = []
-        limits = {host_of(gate.url): trio.CapacityLimiter(PER_HOST) for gate in gates}
-        async with trio.open_nursery() as nursery:
-            for gate in gates:
-                nursery.start_soon(self._ask, gate, limits[host_of(gate.url)], interval, answers)
-        if await self.store.answer_gates(answers):
-            self.opened()
-
-    async def _ask(
-        self, gate: Gate, limit: trio.CapacityLimiter, interval: float, answers: list[GateAnswer]
-    ) -> None:
-        async with limit:
-            is_open, answer = await self._answer(gate.url)
+    async def _ask(self, gate: Gate) -> GateAnswer:
+        is_open, answer = await self._answer(gate.url)
+        now, interval = self.now(), self._settings.schedule_interval
         pause = min(interval * 2 ** min(gate.failures, 10), max(LONGEST, interval))
-        due_at = None if is_open else self.now() + timedelta(seconds=pause)
-        answers.append(GateAnswer(gate, answer, self.now(), due_at))
+        due_at = None if is_open else now + timedelta(seconds=pause)
+        return GateAnswer(gate, answer, now, due_at)
 
     async def _answer(self, url: str) -> tuple[bool, str]:
         try:
@@ -76,3 +60,7 @@ class Gatekeeper:
                     return 200 <= response.status_code < 400, f"HTTP {response.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
             return False, type(error).__name__
+
+    async def _record(self, answers: Sequence[GateAnswer]) -> None:
+        if await self.store.answer_gates(answers):
+            self.opened()

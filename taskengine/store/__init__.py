@@ -143,9 +143,10 @@ class Store(Protocol):
 
     # Gates
     async def claim_gates(
-        self, limit: int, now: datetime, lease: timedelta
+        self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
-        """Gates to be asked now, for the caller alone as long as `lease`; and when the next is."""
+        """Gates to be asked now, a few for each host that is not busy, for the caller alone as
+        long as `lease`; and when the next is."""
         ...
 
     async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:

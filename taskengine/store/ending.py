@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
-PER_HOST = 2  # lanes to one receiver in a claim, so that one that hangs holds up nobody
+PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 _FINAL = {
     Outcome.COMPLETED: TaskState.COMPLETED,

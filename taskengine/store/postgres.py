@@ -184,9 +184,10 @@ class PostgresStore(Runner):
     # Gates
 
     async def claim_gates(
-        self, limit: int, now: datetime, lease: timedelta
+        self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
-        return await self._run(partial(gates.claim_gates, limit=limit, now=now, lease=lease))
+        arguments = (limit, busy_hosts, now, lease)
+        return await self._run(lambda connection: gates.claim_gates(connection, *arguments))
 
     async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
         return await self._run(partial(gates.answer_gates, answers=answers, writer=self.writer))

@@ -152,6 +152,27 @@ async def test_a_gate_that_opens_after_three_checks(memory_store, autojump_clock
     assert told == ["The gate is closed: HTTP 503", "The gate is open: HTTP 302"]
 
 
+async def test_gates_of_a_host_that_hangs_hold_up_no_others(memory_store, autojump_clock):
+    asked = []
+
+    async def answer(request):
+        asked.append((trio.current_time(), request.url.host))
+        if request.url.host == "slow.test":
+            await trio.sleep(3600)
+        return httpx.Response(200)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with instance(memory_store, http=http) as engine:
+        for _ in range(5):
+            await engine.submit(workflow("only"), semaphore_url="http://slow.test/")
+        quick = await engine.submit(workflow("only"), semaphore_url="http://quick.test/")
+        await trio.sleep(9)
+        assert await state(engine, quick) is JobState.COMPLETED
+        await trio.sleep(30)
+    times = sorted(round(time) for time, host in asked if host == "slow.test")
+    assert times == [0, 10, 10, 20, 20]
+
+
 async def test_a_gate_is_asked_when_its_job_is_due(memory_store, autojump_clock):
     from datetime import timedelta
 

@@ -150,7 +150,7 @@ class Changing:
         [job_id] = await world.submit(submission(**fields))
         await change(world, job_id, PAUSED)
         assert await world.store.queue_due(at(99)) == (0, None)
-        assert await world.store.claim_gates(9, at(99), at(60) - NOON) == ([], None)
+        assert await world.store.claim_gates(9, (), at(99), at(60) - NOON) == ([], None)
         await change(world, job_id, QUEUED, at(9))
         assert await world.states(job_id) == [state]
 

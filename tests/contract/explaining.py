@@ -86,7 +86,7 @@ class Explaining:
         [job_id] = await world.submit(submission(semaphore_url="http://gate.test"))
         facts = await world.store.facts(job_id)
         assert (facts.gate_answer, facts.gate_due_at) == (None, None)
-        [gate], _ = await world.store.claim_gates(9, NOON, timedelta(seconds=30))
+        [gate], _ = await world.store.claim_gates(9, (), NOON, timedelta(seconds=30))
         await world.store.answer_gates([GateAnswer(gate, "503", NOON, at(60))])
         facts = await world.store.facts(job_id)
         assert (facts.gate_answer, facts.gate_due_at) == ("503", at(60))

@@ -16,8 +16,8 @@ async def gated(world, **fields):
     return job_id
 
 
-async def claim(world, now=NOON, limit=64):
-    return await world.store.claim_gates(limit, now, LEASE)
+async def claim(world, now=NOON, limit=64, busy=()):
+    return await world.store.claim_gates(limit, busy, now, LEASE)
 
 
 async def tell(world, gate, answer, when=NOON, due_at=None):
@@ -35,12 +35,23 @@ class Gating:
         assert again == gate
 
     async def test_the_longest_due_are_claimed_first(self, world):
-        ids = [await gated(world, run_at=at(when)) for when in (3, 1, 2)]
+        urls = [f"http://{host}.test" for host in "abc"]
+        due = zip((3, 1, 2), urls, strict=True)
+        ids = [await gated(world, run_at=at(when), semaphore_url=url) for when, url in due]
         gates, next_due = await claim(world, at(5), limit=2)
         assert sorted(gate.job_id for gate in gates) == [ids[1], ids[2]]
         assert next_due == at(65)
         gates, _ = await claim(world, at(5), limit=2)
         assert [gate.job_id for gate in gates] == [ids[0]]
+
+    async def test_a_host_is_asked_a_few_gates_at_once_and_none_while_it_is_busy(self, world):
+        slow = [await gated(world, semaphore_url=f"http://u:p@SLOW.test/{n}") for n in range(3)]
+        other = await gated(world, semaphore_url=OTHER)
+        gates, _ = await claim(world)
+        assert [gate.job_id for gate in gates] == [*slow[:2], other]
+        assert await claim(world, busy=["slow.test"]) == ([], at(60))
+        [last], _ = await claim(world)
+        assert last.job_id == slow[2]
 
     async def test_no_gate_is_asked_before_its_time(self, world):
         await gated(world, run_at=at(30))
@@ -120,7 +131,7 @@ class Gating:
         assert len((await claim(world))[0]) == 1
 
     async def test_answers_of_a_batch_are_independent(self, world):
-        ids = [await gated(world) for _ in range(3)]
+        ids = [await gated(world, semaphore_url=f"http://{host}.test") for host in "abc"]
         gates, _ = await claim(world)
         await change(world, ids[1], BROKEN)
         assert (

@@ -148,9 +148,9 @@ class Scheduling:
         [due, gated] = await world.submit(submission(run_at=at(10)), submission(**gate))
         await world.store.activate(QUEUE_SCHEDULED_JOBS, False, NOON)
         assert await world.store.queue_due(at(20)) == (0, None)
-        assert await world.store.claim_gates(9, at(20), LEASE) == ([], None)
+        assert await world.store.claim_gates(9, (), at(20), LEASE) == ([], None)
         await world.store.activate(QUEUE_SCHEDULED_JOBS, True, NOON)
-        gates, _ = await world.store.claim_gates(9, at(20), LEASE)
+        gates, _ = await world.store.claim_gates(9, (), at(20), LEASE)
         assert [one.job_id for one in gates] == [gated]
         assert await world.store.queue_due(at(20)) == (1, None)
         assert (await world.states(due))[0] == "queued"

@@ -86,7 +86,8 @@ class ChangingTwins(Twins):
     async def claim_gates(self):
         lease = timedelta(seconds=self.random.randint(1, 20))
         limit = self.random.randint(1, 5)
-        memory, postgres = await self.both("claim_gates", limit, self.now, lease)
+        busy = self.random.choice([(), (), ["gate.test"]])
+        memory, postgres = await self.both("claim_gates", limit, busy, self.now, lease)
         assert sorted(memory[0], key=lambda gate: gate.job_id) == sorted(
             postgres[0], key=lambda gate: gate.job_id
         )

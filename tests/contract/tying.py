@@ -60,7 +60,7 @@ class Tying:
         parent = await world.start()
         child = await child_of(world, parent, **fields)
         assert await world.store.queue_due(at(99)) == (0, None)
-        assert await world.store.claim_gates(9, at(99), at(9) - NOON) == ([], None)
+        assert await world.store.claim_gates(9, (), at(99), at(9) - NOON) == ([], None)
         await world.perform(parent)
         assert await state(world, child) == "scheduled"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from taskengine.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
+from taskengine.store.memory.outbox import few_for_each_host
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
 from taskengine.store.memory.work import Work
 
@@ -126,7 +127,7 @@ class Changes(Work):
     # Gates
 
     async def claim_gates(
-        self, limit: int, now: datetime, lease: timedelta
+        self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
         await trio.lowlevel.checkpoint()
         shut = [
@@ -138,7 +139,10 @@ class Changes(Work):
             and not row.job.gate_open
         ]
         due = sorted(one for one in shut if one[0] <= now and self._jobs[one[1]].job.run_at <= now)
-        taken = [self._jobs[job_id] for _, job_id in due[:limit]]
+        waiting = [self._jobs[job_id] for _, job_id in due]
+        taken = few_for_each_host(waiting, lambda row: row.job.semaphore_url or "", busy_hosts)[
+            :limit
+        ]
         for row in taken:
             row.gate_due_at = now + lease
         gates = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 import trio
 
@@ -25,6 +26,8 @@ from taskengine.model import (
 )
 from taskengine.store.ending import PER_HOST, definitions_line, host_of
 from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows
+
+T = TypeVar("T")
 
 
 class Outbox(Rows):
@@ -73,7 +76,7 @@ class Outbox(Rows):
             if lane.holder is None and lane.due_at is not None
         ]
         due = [self._lanes[lane_id] for due_at, lane_id in sorted(free) if due_at <= now]
-        taken = _few_for_each_host(due, busy_hosts)[:limit]
+        taken = few_for_each_host(due, lambda lane: lane.url, busy_hosts)[:limit]
         for lane in taken:
             lane.holder = instance
         later = [due_at for due_at, _ in free if due_at > now]
@@ -162,12 +165,13 @@ def _entry(lane: LaneRow, row: CallbackRow) -> CallbackEntry:
     )
 
 
-def _few_for_each_host(lanes: Sequence[LaneRow], busy: Collection[str]) -> list[LaneRow]:
+def few_for_each_host(rows: Sequence[T], url: Callable[[T], str], busy: Collection[str]) -> list[T]:
+    """The first of those that wait for a host, none for a busy one."""
     seen: Counter[str] = Counter()
     chosen = []
-    for lane in lanes:
-        host = host_of(lane.url)
+    for row in rows:
+        host = host_of(url(row))
         seen[host] += 1
         if host not in busy and seen[host] <= PER_HOST:
-            chosen.append(lane)
+            chosen.append(row)
     return chosen

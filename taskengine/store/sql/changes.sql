@@ -117,18 +117,33 @@ select child, parent from edges where child = any($1::bigint[]) and kind = 'comp
 order by child, parent
 
 -- name: claim_gates
+-- A few for each host, none for a busy one.
 with due as materialized (
-    select id from jobs
-    where state = 5 and semaphore_url is not null and not gate_open and run_at <= $1
-      and coalesce(gate_due_at, run_at) <= $1
-      and (select active from schedules where name = 'queue_scheduled_jobs')
-    order by coalesce(gate_due_at, run_at), id
+    select id, due_at, host
+    from (select id, coalesce(gate_due_at, run_at) as due_at,
+                 lower(substring(semaphore_url from '://(?:[^/?#]*@)?([^/?#]*)')) as host
+          from jobs
+          where state = 5 and semaphore_url is not null and not gate_open and run_at <= $1
+            and coalesce(gate_due_at, run_at) <= $1
+            and (select active from schedules where name = 'queue_scheduled_jobs')) as gated
+    where host <> all($4::text[])
+    order by due_at, id
+    limit 1000
+), few as materialized (
+    select id from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
+                    from due) as numbered
+    where n <= $5
+    order by due_at, id
     limit $3
-    for no key update skip locked
+), locked as materialized (
+    select j.id from few join jobs j on j.id = few.id
+    where j.state = 5 and j.semaphore_url is not null and not j.gate_open and j.run_at <= $1
+      and coalesce(j.gate_due_at, j.run_at) <= $1
+    for no key update of j skip locked
 )
 update jobs j set gate_due_at = $2
-from due
-where j.id = due.id
+from locked
+where j.id = locked.id
 returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer
 
 -- name: next_gate

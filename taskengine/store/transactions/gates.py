@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from taskengine.model import JobState, Severity
 from taskengine.store import Gate, GateAnswer
 from taskengine.store.connections import Connection
+from taskengine.store.ending import PER_HOST
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, Line, columns
 
 
 async def claim_gates(
-    connection: Connection, limit: int, now: datetime, lease: timedelta
+    connection: Connection,
+    limit: int,
+    busy_hosts: Collection[str],
+    now: datetime,
+    lease: timedelta,
 ) -> tuple[list[Gate], datetime | None]:
     """See Store.claim_gates."""
-    rows = await connection.fetch(SQL["claim_gates"], now, now + lease, limit)
+    given = (now, now + lease, limit, list(busy_hosts), PER_HOST)
+    rows = await connection.fetch(SQL["claim_gates"], *given)
     next_due = await connection.fetchval(SQL["next_gate"], now)
     gates = [
         Gate(row["id"], row["semaphore_url"], row["gate_failures"], row["gate_answer"])
