@@ -294,23 +294,33 @@ class Callback:
     attempts: int = 0
 
 
+LaneFence = tuple[int, int]  # a lane and its claim
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The callbacks of one job to one URL, delivered in order by one holder at a time."""
+    """The callbacks of one job to one URL, delivered in order by one holder at a time. `claim`
+    says how often it was claimed: the fence of its deliveries."""
 
     id: int
+    claim: int
     job_id: int
     url: str
     failures: int
     options: JsonObject  # of the client
     callbacks: Sequence[Callback]  # the next to deliver, in order
 
+    @property
+    def fence(self) -> LaneFence:
+        return self.id, self.claim
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one try to deliver a callback."""
+    """What became of one try to deliver a callback; refused once its lane was claimed anew."""
 
     lane_id: int
+    claim: int
     callback_id: int
     at: datetime
     delivered: bool

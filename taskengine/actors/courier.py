@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from itertools import chain
 
 import httpx
 import trio
@@ -19,7 +18,7 @@ from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
-from taskengine.model import Callback, Delivery, Lane, TaskEngineError
+from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
 from taskengine.options import CallbackOptions
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
@@ -43,6 +42,9 @@ FAILURES = (
 )
 
 
+Served = tuple[Lane, list[Delivery]]
+
+
 @dataclass(slots=True)
 class Courier:
     """Claims lanes, sends what waits in them, and records what became of it in batches."""
@@ -53,7 +55,8 @@ class Courier:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
     random: random.Random = field(default_factory=random.Random)
-    outreach: Outreach[Lane, list[Delivery]] = field(init=False)
+    outreach: Outreach[Lane, Served] = field(init=False)
+    _mine: set[LaneFence] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.outreach = Outreach(AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record)
@@ -63,23 +66,32 @@ class Courier:
         return int(self.outreach.busy)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        await self.outreach.run(mailbox)
+        try:
+            await self.outreach.run(mailbox)
+        finally:
+            self._forget(self._mine)
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
         instance, now = self.roster.instance, self.now()
         try:
-            return await self.store.claim_lanes(instance, limit, busy_hosts, now)
+            lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
             return [], None  # presence joins anew
+        for lane in lanes:
+            self.roster.lanes[lane.fence] = trio.CancelScope()
+            self._mine.add(lane.fence)
+        return lanes, next_due
 
-    async def _serve(self, lane: Lane) -> list[Delivery]:
+    async def _serve(self, lane: Lane) -> Served:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
-        for callback in lane.callbacks:
-            deliveries.append(await self._deliver(lane, callback))
-            if not deliveries[-1].delivered:
-                break
-        return deliveries
+        with self.roster.lanes[lane.fence]:
+            for callback in lane.callbacks:
+                await self.roster.surely_alive()
+                deliveries.append(await self._deliver(lane, callback))
+                if not deliveries[-1].delivered:
+                    break
+        return lane, deliveries
 
     async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
         status, error, retry_after = None, None, None
@@ -93,9 +105,9 @@ class Courier:
             error = clean_text(f"{type(failure).__name__}: {failure}"[:500])
         now = self.now()
         if status is not None and 200 <= status < 300:
-            return Delivery(lane.id, callback.id, now, delivered=True, status=status)
+            return Delivery(lane.id, lane.claim, callback.id, now, delivered=True, status=status)
         due_at = self._next_try(lane.failures + 1, status, retry_after)
-        return Delivery(lane.id, callback.id, now, False, status, error, due_at)
+        return Delivery(lane.id, lane.claim, callback.id, now, False, status, error, due_at)
 
     async def _post(self, lane: Lane, callback: Callback) -> httpx.Response:
         now = self.now()
@@ -116,8 +128,15 @@ class Courier:
             return None
         return max(due_at, now + wished_pause(retry_after, now))
 
-    async def _record(self, served: Sequence[list[Delivery]]) -> None:
-        await self.store.deliver(self.roster.instance, list(chain.from_iterable(served)))
+    async def _record(self, served: Sequence[Served]) -> None:
+        deliveries = [one for _, tries in served for one in tries]
+        await self.store.deliver(self.roster.instance, deliveries)
+        self._forget({lane.fence for lane, _ in served})
+
+    def _forget(self, lanes: Collection[LaneFence]) -> None:
+        for lane in list(lanes):
+            self._mine.discard(lane)
+            del self.roster.lanes[lane]
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

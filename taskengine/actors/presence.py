@@ -15,7 +15,7 @@ import trio
 
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note, Wake
-from taskengine.model import Ended, Fence, Outcome, Recorded, StoreUnavailable
+from taskengine.model import Ended, Fence, LaneFence, Outcome, Recorded, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.store import Dismissed, Store
@@ -38,6 +38,7 @@ class Presence:
     keep_time: Callable[[], Awaitable[None]]
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _unknown: frozenset[Fence] = field(default=frozenset(), init=False)
+    _unknown_lanes: frozenset[LaneFence] = field(default=frozenset(), init=False)
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
@@ -61,23 +62,34 @@ class Presence:
         await self._watch(await self.store.beats())
 
     async def _beat(self) -> None:
+        started = trio.current_time()
         try:
             beat = await self.store.beat(self.roster.instance)
         except Dismissed:
             logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
             self.roster.disown()
             self.roster.instance = await self.store.join(self.name, self.now())
+            self.roster.seen_alive(started)
             return
+        self.roster.seen_alive(started)
         self.roster.stop(beat.unwanted, Stopped.UNWANTED)
-        await self._hand_back(beat.held - frozenset(self.roster.running))
+        self._hand_back(beat.held - self.roster.running.keys())
+        await self._let_go(beat.lanes - self.roster.lanes.keys())
 
-    async def _hand_back(self, unknown: frozenset[Fence]) -> None:
+    def _hand_back(self, unknown: frozenset[Fence]) -> None:
         """Give up claims that nobody runs: their answer was lost (rule 4). One that is unknown
         for the first time may be on its way to a worker."""
         for fence in sorted(unknown & self._unknown, key=lambda fence: fence.task_id):
             logger.warning("task %d is held but not running, handed back", fence.task_id)
             self.journal.hint(Note(Ended(fence, self.now(), Outcome.RELEASED)))
         self._unknown = unknown
+
+    async def _let_go(self, unknown: frozenset[LaneFence]) -> None:
+        """The same for lanes that nobody delivers."""
+        if lanes := unknown & self._unknown_lanes:
+            logger.warning("lanes held but not delivered, handed back: %d", len(lanes))
+            await self.store.release_lanes(self.roster.instance, lanes, self.now())
+        self._unknown_lanes = unknown - lanes
 
     async def _watch(self, beats: Mapping[int, int]) -> None:
         now = trio.current_time()

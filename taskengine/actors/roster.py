@@ -1,7 +1,8 @@
-"""Who this instance is to its peers, and the attempts that it runs."""
+"""Who this instance is to its peers, the attempts that it runs and the lanes that it delivers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from enum import Enum, auto
 
 import trio
 
-from taskengine.model import Fence
+from taskengine.model import Fence, LaneFence
 
 
 class Stopped(Enum):
@@ -29,10 +30,17 @@ class Running:
 
 @dataclass(slots=True)
 class Roster:
-    """Shared by the actors of one instance; only presence changes `instance`."""
+    """Shared by the actors of one instance; only presence changes `instance` and says when it was
+    seen alive. `lease` is in seconds."""
 
     instance: int = 0
+    lease: float = math.inf
     running: dict[Fence, Running] = field(default_factory=dict)
+    lanes: dict[LaneFence, trio.CancelScope] = field(default_factory=dict)
+    _seen: float = field(default_factory=trio.current_time, init=False)
+    _doubters: trio.lowlevel.ParkingLot = field(
+        default_factory=trio.lowlevel.ParkingLot, init=False
+    )
 
     @contextmanager
     def entry(self, fence: Fence) -> Iterator[Running]:
@@ -55,3 +63,16 @@ class Roster:
     def disown(self) -> None:
         """Peers declared this instance dead: whatever it runs is somebody else's now."""
         self.stop(list(self.running), Stopped.STALE)
+        for scope in self.lanes.values():
+            scope.cancel()
+
+    def seen_alive(self, when: float) -> None:
+        """A beat that set out at this time, on trio's clock, was counted."""
+        self._seen = when
+        self._doubters.unpark_all()
+
+    async def surely_alive(self) -> None:
+        """Wait until no peer can have declared this instance dead: after it was stopped for a
+        while, that is not before its next beat."""
+        while trio.current_time() - self._seen >= self.lease:
+            await self._doubters.park()

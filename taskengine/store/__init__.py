@@ -23,6 +23,7 @@ from taskengine.model import (
     JobDetails,
     JsonObject,
     Lane,
+    LaneFence,
     LogLine,
     Record,
     Recorded,
@@ -224,8 +225,15 @@ class Store(Protocol):
         """Lanes with something due, each for this instance alone; and when the next is due."""
         ...
 
+    async def release_lanes(
+        self, instance: int, lanes: Collection[LaneFence], now: datetime
+    ) -> None:
+        """Give up lanes that the instance holds and does not deliver."""
+        ...
+
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
-        """Write what became of deliveries and let go of their lanes."""
+        """Write what became of deliveries and let go of their lanes; those of an outdated claim
+        are refused."""
         ...
 
     async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:

@@ -21,6 +21,7 @@ from taskengine.model import (
     JobState,
     JsonObject,
     Lane,
+    LaneFence,
     LogLine,
     NotFound,
     Record,
@@ -58,7 +59,7 @@ from taskengine.store.transactions import (
 )
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import list_jobs
-from taskengine.store.transactions.rows import client_of, line_of, visible_from
+from taskengine.store.transactions.rows import client_of, columns, line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
 from taskengine.store.wakeups import announce, listen
 
@@ -256,6 +257,11 @@ class PostgresStore(Runner):
     ) -> tuple[Sequence[Lane], datetime | None]:
         arguments = (instance, limit, busy_hosts, now)
         return await self._run(lambda connection: outbox.claim_lanes(connection, *arguments))
+
+    async def release_lanes(
+        self, instance: int, lanes: Collection[LaneFence], now: datetime
+    ) -> None:
+        await self._fetch("release_some_lanes", instance, now, *columns(sorted(lanes), 2))
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))

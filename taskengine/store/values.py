@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from taskengine.model import Attempt, Fence, Job, JobState, Severity
+from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
 
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
@@ -21,6 +21,7 @@ class Beat:
 
     held: frozenset[Fence]  # the attempts that the store says it runs
     unwanted: frozenset[Fence]  # those of them whose jobs are over: to be cancelled
+    lanes: frozenset[LaneFence]  # those that the store says it delivers
 
 
 @dataclass(frozen=True, slots=True)

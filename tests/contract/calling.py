@@ -1,5 +1,6 @@
 """Promises of callbacks and their lanes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from taskengine.model import Began
@@ -131,11 +132,25 @@ class Calling:
                 world.instance, [refusal(lane, at(failures), at(failures + 1))]
             )
         [lane] = await world.lanes(at(3))
-        second = refusal(lane, at(4), at(9))
-        second = type(second)(lane.id, lane.callbacks[1].id, at(4), False, due_at=at(9))
+        second = replace(refusal(lane, at(4), at(9)), callback_id=lane.callbacks[1].id)
         await world.store.deliver(world.instance, [delivery(lane, 0, at(3)), second])
         [lane] = await world.lanes(at(9))
         assert (lane.failures, len(lane.callbacks)) == (1, 2)
+
+    async def test_deliveries_of_an_outdated_claim_are_refused(self, world):
+        await world.perform(await world.start(urls=[ONE]))
+        [old] = await world.lanes()
+        assert (await world.store.beat(world.instance)).lanes == {old.fence}
+        await world.store.release_lanes(world.instance, [old.fence], at(1))
+        assert (await world.store.beat(world.instance)).lanes == frozenset()
+        [new] = await world.lanes(at(1))
+        assert (new.id, new.claim, new.callbacks) == (old.id, old.claim + 1, old.callbacks)
+        await world.deliver(old, now=at(2))
+        await world.store.release_lanes(world.instance, [old.fence], at(2))
+        assert (await world.store.beat(world.instance)).lanes == {new.fence}
+        assert {one.attempts for one in await world.store.callbacks(old.job_id)} == {0}
+        await world.deliver(new, now=at(3))
+        assert (await world.store.beat(world.instance)).lanes == frozenset()
 
     async def test_a_lane_is_dead_after_its_last_try(self, world):
         job_id = await world.start(CHAIN, urls=[ONE, TWO])

@@ -197,7 +197,8 @@ class Twins:
         due_at = self.random.choice([at(self.clock + 5)] * 4 + [None])
         for world, lane in zip(self.worlds, lanes, strict=True):
             tries = [
-                Delivery(lane.id, one.id, self.now, True, 200) for one in lane.callbacks[:number]
+                Delivery(lane.id, lane.claim, one.id, self.now, True, 200)
+                for one in lane.callbacks[:number]
             ]
             if not last:
                 tries[-1] = replace(tries[-1], delivered=False, status=500, due_at=due_at)

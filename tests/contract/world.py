@@ -178,11 +178,13 @@ def released(attempt: Attempt, when: datetime = NOON) -> Ended:
 
 
 def delivery(lane: Lane, number: int, when: datetime) -> Delivery:
-    return Delivery(lane.id, lane.callbacks[number].id, when, delivered=True, status=204)
+    return Delivery(
+        lane.id, lane.claim, lane.callbacks[number].id, when, delivered=True, status=204
+    )
 
 
 def refusal(lane: Lane, when: datetime, due_at: datetime | None) -> Delivery:
-    return Delivery(lane.id, lane.callbacks[0].id, when, False, 500, "no", due_at)
+    return Delivery(lane.id, lane.claim, lane.callbacks[0].id, when, False, 500, "no", due_at)
 
 
 LINE = (Severity.INFO, "api", "received")

@@ -19,6 +19,7 @@ from taskengine.model import (
     Delivery,
     JsonObject,
     Lane,
+    LaneFence,
     LogLine,
     NotFound,
     Submission,
@@ -79,20 +80,29 @@ class Outbox(Rows):
         taken = few_for_each_host(due, lambda lane: lane.url, busy_hosts)[:limit]
         for lane in taken:
             lane.holder = instance
+            lane.claims += 1
         later = [due_at for due_at, _ in free if due_at > now]
         return [self._lane(lane) for lane in taken], min(later, default=None)
 
     def _lane(self, lane: LaneRow) -> Lane:
         options = self._options(lane.job_id)
         next_ones = [row.callback for row in lane.waiting[:16]]
-        return Lane(lane.id, lane.job_id, lane.url, lane.failures, options, next_ones)
+        return Lane(lane.id, lane.claims, lane.job_id, lane.url, lane.failures, options, next_ones)
+
+    async def release_lanes(
+        self, instance: int, lanes: Collection[LaneFence], now: datetime
+    ) -> None:
+        await trio.lowlevel.checkpoint()
+        for lane in self._lanes.values():
+            if lane.holder == instance and (lane.id, lane.claims) in lanes:
+                lane.let_go(now)
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         await trio.lowlevel.checkpoint()
         touched = {}
         for delivery in deliveries:
             lane = self._lanes[delivery.lane_id]
-            if lane.holder == instance:
+            if lane.holder == instance and lane.claims == delivery.claim:
                 touched[lane.id] = lane
                 self._settle(lane, delivery)
         for lane in touched.values():

@@ -103,6 +103,7 @@ class LaneRow:
     failures: int = 0
     due_at: datetime | None = None
     holder: int | None = None
+    claims: int = 0
     dead: bool = False
     replayed: bool = False  # while it was held: the try in flight decides nothing
 
@@ -114,6 +115,10 @@ class LaneRow:
     def live(self) -> bool:
         """Whether it has something to deliver."""
         return not self.dead and (self.due_at is not None or self.holder is not None)
+
+    def let_go(self, now: datetime) -> None:
+        """Its holder does not deliver it: somebody else may, at once."""
+        self.holder, self.replayed, self.due_at = None, False, now
 
 
 @dataclass(slots=True)

@@ -41,7 +41,13 @@ class Work(Attempts):
         self._beats[instance] += 1
         held = self._held(instance)
         unwanted = [row for row in held if not self._jobs[row.task.job_id].wanted]
-        return Beat(frozenset(row.fence for row in held), frozenset(row.fence for row in unwanted))
+        return Beat(
+            frozenset(row.fence for row in held),
+            frozenset(row.fence for row in unwanted),
+            frozenset(
+                (lane.id, lane.claims) for lane in self._lanes.values() if lane.holder == instance
+            ),
+        )
 
     async def beats(self) -> Mapping[int, int]:
         await trio.lowlevel.checkpoint()
@@ -74,7 +80,7 @@ class Work(Attempts):
         self._beats.pop(instance, None)
         for lane in self._lanes.values():
             if lane.holder == instance:
-                lane.holder, lane.replayed, lane.due_at = None, False, now
+                lane.let_go(now)
 
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
         await trio.lowlevel.checkpoint()

@@ -35,10 +35,10 @@ with due as materialized (
     where l.holder is null and not l.dead and l.due_at <= $4
     for no key update of l skip locked
 ), taken as (
-    update lanes l set holder = $1
+    update lanes l set holder = $1, claims = l.claims + 1
     from locked
     where l.id = locked.id
-    returning l.id, l.job_id, l.url, l.failures, l.due_at
+    returning l.id, l.claims, l.job_id, l.url, l.failures, l.due_at
 )
 select * from taken order by due_at, id
 
@@ -62,10 +62,10 @@ select j.id, c.options from jobs j join clients c on c.name = j.client where j.i
 
 -- name: lock_lanes
 select l.id, l.job_id, l.ordinal, l.failures, d.content ->> 'client' as definitions_of
-from lanes l
+from unnest($1::bigint[], $2::integer[]) as mine (id, claims)
+join lanes l on l.id = mine.id and l.claims = mine.claims and l.holder = $3
 join jobs j on j.id = l.job_id
 left join definitions d on d.digest = j.digest
-where l.id = any($1::bigint[]) and l.holder = $2
 order by l.id
 for no key update of l
 

@@ -33,8 +33,16 @@ select 1 from instances where id = $1 for key share
 -- name: held_of_instance
 select id, job_id from tasks where holder = $1 order by id
 
+-- name: lanes_of_instance
+select id, claims from lanes where holder = $1
+
 -- name: release_lanes
 update lanes set holder = null, replayed = false, due_at = $2 where holder = $1
+
+-- name: release_some_lanes
+update lanes l set holder = null, replayed = false, due_at = $2
+from unnest($3::bigint[], $4::integer[]) as given (id, claims)
+where l.id = given.id and l.claims = given.claims and l.holder = $1
 
 -- name: forget_instance
 delete from instances where id = $1

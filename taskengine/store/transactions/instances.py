@@ -20,7 +20,9 @@ async def beat(connection: Connection, instance: int) -> Beat:
         raise Dismissed(instance)
     rows = await connection.fetch(SQL["held"], instance)
     fences = {Fence(row["job_id"], row["id"], row["attempt"]): row["unwanted"] for row in rows}
-    return Beat(frozenset(fences), frozenset(one for one, unwanted in fences.items() if unwanted))
+    unwanted = frozenset(fence for fence, over in fences.items() if over)
+    lanes = await connection.fetch(SQL["lanes_of_instance"], instance)
+    return Beat(frozenset(fences), unwanted, frozenset((row["id"], row["claims"]) for row in lanes))
 
 
 async def retire(

@@ -108,6 +108,7 @@ async def claim_lanes(
     lanes = [
         Lane(
             row["id"],
+            row["claims"],
             row["job_id"],
             row["url"],
             row["failures"],
@@ -134,8 +135,9 @@ def _callback(row: Any) -> Callback:
 
 async def deliver(connection: Connection, instance: int, deliveries: Sequence[Delivery]) -> None:
     """See Store.deliver. Each event has one line, by the job's first URL, at its first try."""
-    ids = sorted({one.lane_id for one in deliveries})
-    lanes = {row["id"]: row for row in await connection.fetch(SQL["lock_lanes"], ids, instance)}
+    claims = sorted({(one.lane_id, one.claim) for one in deliveries})
+    held = await connection.fetch(SQL["lock_lanes"], *columns(claims, 2), instance)
+    lanes = {row["id"]: row for row in held}
     mine = [one for one in deliveries if one.lane_id in lanes]
     if not mine:
         return

@@ -155,6 +155,7 @@ create table lanes (
     failures integer not null default 0,
     due_at timestamptz,
     holder bigint references instances,
+    claims integer not null default 0,
     dead boolean not null default false,
     replayed boolean not null default false, -- while it was held: the try in flight decides nothing
     unique (job_id, ordinal)

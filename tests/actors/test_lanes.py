@@ -1,0 +1,69 @@
+"""Lanes whose courier was stopped, crashed, or never heard of them, by virtual times."""
+
+import json
+
+import httpx
+import trio
+
+from tests.actors.instance import instance, receiver, workflow
+
+URL = "http://a.test/"
+EVENTS = ["start", "complete", "end"]
+
+
+def events(heard):
+    return [json.loads(request.content).get("event", "end") for _, request in heard]
+
+
+async def test_a_claim_whose_answer_was_lost_is_handed_back(memory_store, autojump_clock):
+    heard = []
+    async with instance(memory_store, http=receiver(heard), callback=0) as engine:
+        await engine.submit(workflow("only"), urls=(URL,))
+        await trio.sleep(1)
+        mine = engine.engine.roster.instance
+        [lane], _ = await memory_store.claim_lanes(mine, 9, (), engine.now())
+        await trio.sleep(11)
+        [again], _ = await memory_store.claim_lanes(mine, 9, (), engine.now())
+    assert (again.id, again.claim) == (lane.id, 2)
+    assert heard == []
+
+
+async def test_lanes_of_a_courier_that_crashed_are_handed_back(memory_store, autojump_clock):
+    heard = []
+
+    def answer(request):
+        if len(heard) == 1:
+            raise RuntimeError("a bug")
+        return httpx.Response(200)
+
+    async with instance(memory_store, http=receiver(heard, answer)) as engine:
+        await engine.submit(workflow("only"), urls=(URL,))
+        await trio.sleep(30)
+        [*log] = await memory_store.callbacks(1)
+    assert events(heard) == ["start", *EVENTS]
+    assert [one.state for one in log] == ["delivered"] * 3
+
+
+async def test_a_courier_that_was_stopped_sends_nothing_before_its_next_beat(
+    memory_store, autojump_clock
+):
+    """Peers may have declared it dead, and deliver what comes next themselves."""
+    heard = []
+
+    async def answer(request):
+        heard.append((round(trio.current_time(), 3), request))
+        if len(heard) == 1:  # as long as the instance is stopped
+            roster = engine.engine.roster
+            roster.seen_alive(trio.current_time() - roster.lease)
+            [beat] = (await memory_store.beats()).values()
+            await memory_store.rescue(roster.instance, beat, engine.now())
+        return httpx.Response(200)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with instance(memory_store, http=http) as engine:
+        await engine.submit(workflow("only"), urls=(URL,))
+        await trio.sleep(30)
+        [*log] = await memory_store.callbacks(1)
+    assert events(heard) == ["start", *EVENTS]
+    assert heard[1][0] >= 4
+    assert [one.state for one in log] == ["delivered"] * 3
