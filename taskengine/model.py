@@ -363,6 +363,10 @@ class StoreUnavailable(TaskEngineError):
     """The database cannot be reached; nothing is known to have changed."""
 
 
+class TooSlow(StoreUnavailable):
+    """A statement was stopped at the database's time limit; nothing has changed."""
+
+
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
 

@@ -54,14 +54,14 @@ class Dashboard:
         client = header("client") or None
         check_owner(only, client or only or "")
         client = client if only is None else only
-        queued = await self._jobs(JobState.QUEUED, "id", client)
+        store = self.services.store
         max_jobs, priority_slots = await self._slots(client)
         return reply(
             {
                 "max_jobs": max_jobs,
                 "priority_slots": priority_slots,
                 "started": _rows(await self._jobs(JobState.STARTED, "id", client)),
-                "queued": _rows(sorted(queued, key=_rank)),
+                "queued": _rows(await store.first_in_queue(MAX_ROWS, client)),
                 "scheduled": _rows(await self._jobs(JobState.SCHEDULED, "run_at", client)),
                 "version": self.services.version,
             }
@@ -82,11 +82,6 @@ class Dashboard:
 
 def _rows(jobs: Sequence[Job]) -> list[dict[str, object]]:
     return [job_row(job) for job in jobs]
-
-
-def _rank(job: Job) -> tuple[object, ...]:
-    """The order of A11."""
-    return (not job.top_of_queue, job.priority, job.position, job.created_at, job.id)
 
 
 def routes(services: Services) -> Sequence[Route]:

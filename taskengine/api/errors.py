@@ -13,13 +13,14 @@ from werkzeug.exceptions import HTTPException
 from taskengine.api.connections import Connection, read_the_rest
 from taskengine.api.documents import max_body
 from taskengine.api.replies import reply
-from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError
+from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError, TooSlow
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 NO_JOB = '"Unable to create job request"'  # as the contract has it
+TOO_SLOW = "the database took longer than its time limit: ask for less at once, or later"
 MESSAGES = {
     404: "there is no such path",
     405: "the path does not have this method",
@@ -69,6 +70,8 @@ def answer(error: Exception) -> Response:
         case Draining():
             hop = {"Connection": "close"} if request.http_version < "2" else {}
             return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER | hop)
+        case TooSlow():
+            return reply({"error": TOO_SLOW}, 503, RETRY_AFTER)
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():
             return reply({"error": "the database is not available"}, 503, RETRY_AFTER)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)

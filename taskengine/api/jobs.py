@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from quart import Response
+from quart import Response, request
 
 from taskengine.api.answers import JOB, JOB_ROW
 from taskengine.api.auth import check_owner, only_client
 from taskengine.api.listing import LISTED, ORDERS
 from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
+from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
@@ -23,10 +24,15 @@ from taskengine.store import JobFilter
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10
 MAX_KNOWN = 1000  # definitions whose secret names are remembered
+PAGES = """Where there are more jobs, the header `Link` names the next page (RFC 8288,
+`rel="next"`), relative to the path of this request. A list is inspected as far as 20,000 jobs at a
+time: if they did not fill the page, it is short or even empty, and the next goes on from there.
+"""
 LIST = Operation(
     summary="Jobs, the latest first unless asked otherwise",
     tag="jobs",
-    answer=Answer("The jobs.", list_of(JOB_ROW)),
+    description=PAGES,
+    answer=Answer("The jobs.", list_of(JOB_ROW), headers=["Link"]),
     access=Access.PUBLIC_READ,
     parameters=LISTED,
     errors={400: "A parameter cannot be read."},
@@ -48,11 +54,14 @@ class Jobs:
 
     async def many(self) -> Response:
         only = await only_client(self.services)
-        wanted = job_filter(Query.of_request())
+        query = Query.of_request()
+        wanted = job_filter(query)
         if only is not None:
             check_owner(only, wanted.client or only)
             wanted = replace(wanted, client=only)
-        return reply([job_row(job) for job in await self.services.store.jobs(wanted)])
+        page = await self.services.store.jobs(wanted)
+        link = next_page(page, wanted, query, request.path)
+        return reply([job_row(job) for job in page], headers=link)
 
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
@@ -79,18 +88,22 @@ def job_filter(query: Query) -> JobFilter:
     ids = [whole("job_ids", text) for text in query.texts("job_ids")]
     if len(ids) > MAX_ITEMS:
         raise BadInput(f"job_ids: expected at most {MAX_ITEMS}")
-    return JobFilter(
+    since, until = query.time("from"), query.time("to", end=True)
+    # The same order as that of ids but for a moment, and of it a part can be read by itself.
+    order = "id" if since is None and until is None else "created_at"
+    wanted = JobFilter(
         limit=_limit(query, max(DEFAULT_ITEMS, len(ids))),
-        order_by=_order(query.text("order_by") or "id"),
+        order_by=_order(query.text("order_by") or order),
         ascending=query.flag("asc"),
         states=[_state(text) for text in query.texts("state")],
         failed=query.flag("failed") or None,  # 0: the filter is off
-        since=query.time("from"),
-        until=query.time("to", end=True),
+        since=since,
+        until=until,
         search=query.text("search"),
         job_ids=ids,
         client=query.text("client"),
     )
+    return placed(wanted, query)
 
 
 def _limit(query: Query, default: int) -> int:

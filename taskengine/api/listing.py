@@ -25,12 +25,13 @@ FLAG_TEXT: JsonObject = {
     "examples": ["1"],
 }
 ITEMS: JsonObject = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 10}
+PLACE: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 MOMENT: JsonObject = {
     "anyOf": [{**TEXT, "format": "date"}, {**TEXT, "format": "date-time"}],
     "examples": ["2020-09-24", "2020-09-24T11:55:33.755Z"],
 }
 STATE = "|".join(f"{int(state)}|{state.label}" for state in JobState)
-ORDER = {"enum": [*ORDERS], "default": "id"}
+ORDER = {"enum": [*ORDERS]}
 STATES = ", ".join(f"{int(state)} {state.label}" for state in JobState)
 
 
@@ -41,7 +42,7 @@ def _listed(pattern: str) -> JsonObject:
 LISTED = (
     Parameter("items", "The most jobs to return; more than 1,000 count as 1,000.", ITEMS),
     Parameter("limit", "The same as items.", ITEMS),
-    Parameter("order_by", "A key of the rows.", ORDER),
+    Parameter("order_by", "A key of the rows: id; with from or to, created_at.", ORDER),
     Parameter("asc", "1: in ascending order.", FLAG_TEXT),
     Parameter("state", f"Numbers or names, with commas between them: {STATES}.", _listed(STATE)),
     Parameter("from", "Created at or after this time or date.", MOMENT),
@@ -50,4 +51,6 @@ LISTED = (
     Parameter("search", "A job id, or a content id or how it begins.", TEXT),
     Parameter("job_ids", "Job ids with commas between them.", _listed("[0-9]{1,18}")),
     Parameter("client", "Only this client's jobs.", TEXT),
+    Parameter("before", "Only jobs before this one, in the orders of id and created_at.", PLACE),
+    Parameter("cursor", "Where to go on: that of a Link header, with the same order.", TEXT),
 )

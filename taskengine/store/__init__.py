@@ -31,26 +31,32 @@ from taskengine.model import (
 )
 from taskengine.schedules import Schedule, Tick
 from taskengine.store.values import (
+    BEFORE,
     Beat,
     Changed,
     Claimed,
+    Cursor,
     Dismissed,
     Gate,
     GateAnswer,
     JobFilter,
     Lines,
+    Page,
     Totals,
 )
 
 __all__ = [
+    "BEFORE",
     "Beat",
     "Changed",
     "Claimed",
+    "Cursor",
     "Dismissed",
     "Gate",
     "GateAnswer",
     "JobFilter",
     "Lines",
+    "Page",
     "Store",
     "Totals",
 ]
@@ -130,7 +136,13 @@ class Store(Protocol):
         """What a job waits for."""
         ...
 
-    async def jobs(self, wanted: JobFilter) -> Sequence[Job]: ...
+    async def jobs(self, wanted: JobFilter) -> Page:
+        """A page of a list. Following `next`, a job that stays still comes exactly once."""
+        ...
+
+    async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
+        """Queued jobs, of all clients or of one, in the order of A11."""
+        ...
 
     def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
         """The job's lines in the order of their emission, in pages."""

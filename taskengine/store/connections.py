@@ -16,7 +16,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable
+from taskengine.model import BadInput, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ Connection = Any  # asyncpg is not typed
 Transaction = Callable[[Connection], Awaitable[T]]
 
 CONNECT_TIMEOUT = 4.0  # seconds
-COMMAND_TIMEOUT = 5.0  # seconds; the server's own statement_timeout comes first
+COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 
 AWAY = (
@@ -35,7 +35,7 @@ AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up, statement timeout
+    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -64,7 +64,7 @@ class Pool:
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, BadInput, Dismissed.
+        Raises StoreUnavailable, BadInput, Dismissed; TooSlow is a StoreUnavailable.
         """
         async with self._places:
             for _ in range(COLLISIONS):
@@ -98,6 +98,8 @@ class Pool:
             raise BadInput(f"database_url: {error}") from error
         except REFUSED as error:
             raise BadInput(f"the database refuses the data: {error}") from error
+        except asyncpg.QueryCanceledError as error:
+            raise TooSlow(str(error)) from error
         except AWAY as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -38,6 +38,7 @@ from taskengine.store import (
     GateAnswer,
     JobFilter,
     Lines,
+    Page,
     Totals,
 )
 from taskengine.store.connections import open_pool
@@ -58,7 +59,7 @@ from taskengine.store.transactions import (
     sweeping,
 )
 from taskengine.store.transactions.details import load_details
-from taskengine.store.transactions.listing import list_jobs
+from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import client_of, columns, line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
 from taskengine.store.wakeups import announce, listen
@@ -157,8 +158,12 @@ class PostgresStore(Runner):
     async def facts(self, job_id: int) -> Facts | None:
         return await self._run(partial(load_facts, job_id=job_id))
 
-    async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
+    async def jobs(self, wanted: JobFilter) -> Page:
         return await self._run(partial(list_jobs, wanted=wanted), single=True)
+
+    async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
+        arguments = (limit, client)
+        return await self._run(lambda one: first_in_queue(one, *arguments), single=True)
 
     async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
         last, lowest = 0, visible_from(show_all)

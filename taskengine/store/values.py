@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
 
+MAX_INSPECTED = 20_000
+BEFORE = ("id", "created_at")  # orders in which a job's id is its place
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
 
@@ -31,19 +34,48 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list: behind the job that has this id, and this value of the order's key."""
+
+    value: Any
+    id: int
+
+
+class Page(list[Job]):
+    """Jobs in the order asked. `next` is where the list goes on: None at its end, and perhaps set
+    where no job was found as far as the list was inspected."""
+
+    next: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs to list, and how (contract, GET /jobs)."""
 
     limit: int = 10
     order_by: str = "id"
     ascending: bool = False
-    states: Collection[JobState] = ()  # none: all but refused and broken ones
+    states: Collection[JobState] = ()  # none: all but refused ones
     failed: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
     search: str | None = None
     job_ids: Sequence[int] = ()
     client: str | None = None
+    before: int | None = None  # only jobs before this one; in the orders of BEFORE
+    after: Cursor | None = None
+    inspected: int = MAX_INSPECTED  # how many jobs, in the order asked (rule 27)
+
+    @property
+    def searched_id(self) -> int | None:
+        """The job id that `search` may be; further pages are those of content ids."""
+        text = self.search or ""
+        is_id = text.isascii() and text.isdigit() and text[0] != "0" and len(text) < 19
+        return int(text) if is_id and self.after is None else None
+
+    def cursor(self, job: Job) -> Cursor:
+        """The place behind a job."""
+        return Cursor(getattr(job, self.order_by), job.id)
 
 
 @dataclass(frozen=True, slots=True)

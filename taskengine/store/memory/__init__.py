@@ -24,12 +24,13 @@ from taskengine.model import (
     TaskState,
 )
 from taskengine.policy import initial_state
-from taskengine.store import JobFilter, Totals
+from taskengine.store import Totals
+from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
 
 
-class MemoryStore(Schedules):
+class MemoryStore(Listing, Schedules):
     """See taskengine.store.Store."""
 
     def __init__(self) -> None:
@@ -120,12 +121,6 @@ class MemoryStore(Schedules):
         await trio.lowlevel.checkpoint()
         return self._details(job_id) if job_id in self._jobs else None
 
-    async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
-        await trio.lowlevel.checkpoint()
-        found = [row.job for row in self._jobs.values() if _matches(row.job, wanted)]
-        found.sort(key=lambda job: (getattr(job, wanted.order_by), job.id))
-        return found[: wanted.limit] if wanted.ascending else found[::-1][: wanted.limit]
-
     async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
         await trio.lowlevel.checkpoint()
         lines = [line for line in self._lines if line.job_id == job_id]
@@ -164,26 +159,3 @@ class MemoryStore(Schedules):
                 yield topic
         finally:
             self._listeners.discard(send)
-
-
-def _matches(job: Job, wanted: JobFilter) -> bool:
-    """The filters of GET /jobs; a refused job shows only where state 4 is asked for (A3)."""
-    if wanted.failed is not None and (job.state, job.failed) != (JobState.COMPLETED, wanted.failed):
-        return False
-    if wanted.states:
-        if job.state not in wanted.states:
-            return False
-    elif job.digest is None and not wanted.job_ids:
-        return False
-    return (
-        (wanted.client is None or job.client == wanted.client)
-        and (not wanted.job_ids or job.id in wanted.job_ids)
-        and (wanted.since is None or job.created_at >= wanted.since)
-        and (wanted.until is None or job.created_at <= wanted.until)
-        and (wanted.search is None or _found(job, wanted.search))
-    )
-
-
-def _found(job: Job, search: str) -> bool:
-    content_id = (job.content_id or "").lower()
-    return search == str(job.id) or content_id.startswith(search.lower())

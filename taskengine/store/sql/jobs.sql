@@ -98,3 +98,40 @@ returning j.client
 -- It may be past: not all fitted into one batch.
 select min(run_at) as due from jobs where state = 5 and (semaphore_url is null or gate_open)
   and (select active from schedules where name = 'queue_scheduled_jobs')
+
+-- name: first_in_queue
+select * from (
+    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
+            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
+     from jobs where state * 1 = 0 and top_of_queue
+     order by priority, position, created_at, id limit $1)
+    union all
+    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
+            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
+     from jobs where state * 1 = 0 and not top_of_queue
+     order by priority, position, created_at, id limit $1)
+) as both_parts
+order by top_of_queue desc, priority, position, created_at, id limit $1
+
+-- name: first_in_queue_of
+select * from (
+    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
+            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
+     from jobs where state = 0 and client = $2 and top_of_queue
+     order by priority, position, created_at, id limit $1)
+    union all
+    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
+            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
+     from jobs where state = 0 and client = $2 and not top_of_queue
+     order by priority, position, created_at, id limit $1)
+) as both_parts
+order by top_of_queue desc, priority, position, created_at, id limit $1
+
+-- name: plan_by_indexes
+-- A plan may be older than most of the table, from when it was cheaper to sort it.
+set local enable_sort = off; set local enable_incremental_sort = off;
+set local enable_bitmapscan = off
+
+-- name: created_by_then
+-- When a job was created, or the one before it if it is gone.
+select created_at from jobs where id <= $1 order by id desc limit 1

@@ -1,79 +1,127 @@
-"""Lists of jobs."""
+"""Lists of jobs: pages by key, at a cost that does not grow with the number of jobs (rule 27)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from taskengine.model import Job, JobState
-from taskengine.store import JobFilter
+from taskengine.store import Cursor, JobFilter, Page
 from taskengine.store.connections import Connection
-from taskengine.store.transactions.rows import job_of
+from taskengine.store.transactions.clauses import Clause, Statement, all_of, shown
+from taskengine.store.transactions.lanes import ID, Lane, Lanes, choose, with_ids
+from taskengine.store.transactions.rows import SQL, Row, job_of
 
 COLUMNS = (
     "id, client, workflow, state, failed, priority, position, top_of_queue, created_at, "
     "updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open"
 )
-ORDERS = {  # the ten keys of a list row
-    "id": "id",
-    "client": "client",
-    "workflow": "workflow",
-    "priority": "priority",
-    "position": "position",
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-    "state": "state",
-    "failed": "failed",
-    "run_at": "run_at",
+ORDERS = {  # the ten keys of a list row: columns with their types; none of them is ever null
+    "id": "bigint",
+    "client": "text",
+    "workflow": "text",
+    "priority": "smallint",
+    "position": "integer",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "state": "smallint",
+    "failed": "boolean",
+    "run_at": "timestamptz",
 }
 
 
-async def list_jobs(connection: Connection, wanted: JobFilter) -> list[Job]:
+async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
     """See Store.jobs. Names of columns come from ORDERS, every value is an argument."""
-    conditions, values = _conditions(wanted)
-    direction = "asc" if wanted.ascending else "desc"
-    values.append(wanted.limit)
-    rows = await connection.fetch(
-        f"select {COLUMNS} from jobs where {' and '.join(conditions)} "
-        f"order by {ORDERS[wanted.order_by]} {direction}, id {direction} limit ${len(values)}",
-        *values,
-    )
+    if wanted.failed is not None and JobState.COMPLETED not in (wanted.states or JobState):
+        return Page()
+    await connection.execute(SQL["plan_by_indexes"])
+    if wanted.searched_id is not None:
+        lanes = with_ids([wanted.searched_id])
+        if found := await _read(connection, replace(wanted, search=None), lanes):
+            return found
+    return await _read(connection, wanted, await choose(connection, wanted))
+
+
+async def first_in_queue(connection: Connection, limit: int, client: str | None) -> list[Job]:
+    """See Store.first_in_queue."""
+    await connection.execute(SQL["plan_by_indexes"])
+    if client is None:
+        rows = await connection.fetch(SQL["first_in_queue"], limit)
+    else:
+        rows = await connection.fetch(SQL["first_in_queue_of"], limit, client)
     return [job_of(row) for row in rows]
 
 
-def _conditions(wanted: JobFilter) -> tuple[list[str], list[Any]]:
-    conditions = ["true"]
-    values: list[Any] = []
-
-    def add(condition: str, value: Any) -> None:
-        values.append(value)
-        conditions.append(condition.format(f"${len(values)}"))
-
-    if wanted.failed is not None:
-        conditions.append(f"state = {int(JobState.COMPLETED)}")
-        add("failed = {}", wanted.failed)
-    if wanted.states:
-        add("state = any({}::smallint[])", [int(state) for state in wanted.states])
-    elif not wanted.job_ids:
-        conditions.append("digest is not null")
-    if wanted.job_ids:
-        add("id = any({}::bigint[])", list(wanted.job_ids))
-    if wanted.client is not None:
-        add("client = {}", wanted.client)
-    if wanted.since is not None:
-        add("created_at >= {}", wanted.since)
-    if wanted.until is not None:
-        add("created_at <= {}", wanted.until)
-    if wanted.search is not None:
-        _search(wanted.search, conditions, values)
-    return conditions, values
+async def _read(connection: Connection, wanted: JobFilter, chosen: Lanes) -> Page:
+    bounds = await _bounds(connection, wanted)
+    if not chosen.lanes or bounds is None:
+        return Page()
+    statement, order, inspected = Statement(), _order(wanted), wanted.inspected
+    parts = [_lane(statement, wanted, lane, bounds, few=chosen.few) for lane in chosen.lanes]
+    text = f"""
+        select {COLUMNS}, place, fits from (
+            select {COLUMNS}, row_number() over (order by {order}) as place,
+                   coalesce({statement.write(shown(wanted))}, false) as fits
+            from ({" union all ".join(parts)}) as lanes
+            order by {order} limit {inspected}
+        ) as seen
+        where fits or place = {inspected}
+        order by place limit {wanted.limit + 1}
+    """
+    return _page(await connection.fetch(text, *statement.values), wanted)
 
 
-def _search(search: str, conditions: list[str], values: list[Any]) -> None:
-    """Exactly the id, else the content id from its beginning, without regard to case (A3)."""
-    pattern = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    values.append(pattern)
-    either = f"lower(content_id) like ${len(values)}"
-    if search.isascii() and search.isdigit() and search[0] != "0" and len(search) < 19:
-        values.append(int(search))
-        either = f"({either} or id = ${len(values)})"
-    conditions.append(either)
+def _lane(statement: Statement, wanted: JobFilter, lane: Lane, bounds: Clause, *, few: bool) -> str:
+    """Of few jobs those that the lane's index has (OFFSET keeps the planner from any other), else
+    those that come next in the order asked."""
+    source = f"select {COLUMNS}, {ID} as number from jobs where {statement.write(lane.clause)}"
+    if few:
+        source = f"select * from ({source} order by {lane.order} offset 0) as few where true"
+    asked = statement.write(bounds)
+    return f"({source} and {asked} order by {_order(wanted)} limit {wanted.inspected})"
+
+
+def _order(wanted: JobFilter) -> str:
+    direction = "asc" if wanted.ascending else "desc"
+    number = f"{_number(wanted.order_by)} {direction}"
+    return number if wanted.order_by == "id" else f"{wanted.order_by} {direction}, {number}"
+
+
+def _number(order: str) -> str:
+    """The id, as the index of this order has it."""
+    return "number" if order in ("id", "client", "state") else "id"
+
+
+async def _bounds(connection: Connection, wanted: JobFilter) -> Clause | None:
+    """The part of the order that is asked for; None: there is none."""
+    clauses = []
+    if wanted.after is not None:
+        clauses.append(_beyond(wanted.order_by, ">" if wanted.ascending else "<", wanted.after))
+    if wanted.before is not None:
+        created_at = await connection.fetchval(SQL["created_by_then"], wanted.before)
+        if created_at is None:
+            return None
+        value = wanted.before if wanted.order_by == "id" else created_at
+        clauses.append(_beyond(wanted.order_by, "<", Cursor(value, wanted.before)))
+    return all_of(clauses)
+
+
+def _beyond(order: str, sign: str, cursor: Cursor) -> Clause:
+    number = ID if _number(order) == "number" else "id"
+    if order == "id":
+        return Clause(f"{number} {sign} {{}}", (cursor.id,))
+    return Clause(
+        f"({order}, {number}) {sign} ({{}}::{ORDERS[order]}, {{}}::bigint)",
+        (cursor.value, cursor.id),
+    )
+
+
+def _page(rows: Sequence[Row], wanted: JobFilter) -> Page:
+    """Where the list was not full as far as it was inspected, it goes on from there."""
+    fitting = [job_of(row) for row in rows if row["fits"]]
+    page = Page(fitting[: wanted.limit])
+    if len(fitting) > wanted.limit:
+        page.next = wanted.cursor(page[-1])
+    elif rows and rows[-1]["place"] == wanted.inspected:
+        page.next = wanted.cursor(job_of(rows[-1]))
+    return page

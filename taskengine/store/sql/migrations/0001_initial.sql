@@ -72,11 +72,31 @@ create index jobs_running on jobs (client, band) where band is not null;
 create index jobs_due on jobs (run_at, id) where state = 5 and (semaphore_url is null or gate_open);
 create index jobs_gated on jobs (coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
-create index jobs_accepted on jobs (id) where digest is not null;
-create index jobs_of_client on jobs (client, id);
-create index jobs_by_state on jobs (state, id);
-create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and open_tasks = 0 and not persist;
-create index jobs_by_content on jobs (lower(content_id) text_pattern_ops, id) where content_id is not null;
+create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and not persist;
+
+-- Lists. They read one of these in its order, and besides it all started jobs, which are few: so
+-- the start of a job writes none of them. Neither `open_tasks` nor `lanes` is in any index or
+-- predicate, so that the end of a task writes no index of jobs at all (a HOT update).
+-- `state - 1`, `state * 1` and `id + 0` are for the planner. It takes an index only where it can
+-- prove that it serves: so it takes none of these for other statements, and none but these here.
+create index jobs_started on jobs ((id + 0)) where state * 1 = 1;
+create index jobs_accepted on jobs ((id + 0)) where state - 1 <> 0 and digest is not null;
+create index jobs_of_client on jobs (client, (id + 0)) where state - 1 <> 0;
+create index jobs_by_state on jobs (state, (id + 0)) where state - 1 <> 0;
+create index jobs_by_failure on jobs (failed, id) where state - 1 <> 0;
+create index jobs_by_creation on jobs (created_at, id) where state - 1 <> 0;
+create index jobs_by_change on jobs (updated_at, id) where state - 1 <> 0;
+create index jobs_by_time on jobs (run_at, id) where state - 1 <> 0;
+create index jobs_by_priority on jobs (priority, id) where state - 1 <> 0;
+create index jobs_by_position on jobs (position, id) where state - 1 <> 0;
+create index jobs_by_workflow on jobs (workflow, id) where state - 1 <> 0;
+create index jobs_by_content on jobs (lower(content_id) text_pattern_ops)
+    where state - 1 <> 0 and content_id is not null;
+create index jobs_failed on jobs ((id + 0)) where state * 1 = 2 and failed;
+create index jobs_ranked on jobs (top_of_queue, priority, position, created_at, id)
+    where state * 1 = 0;
+create index jobs_scheduled on jobs (run_at, id) where state * 1 = 5;
+create index jobs_scheduled_of on jobs (client, run_at, id) where state * 1 = 5;
 
 -- Who waits for whom: for its completion (depends_on) or for the end of its tasks (a rerun).
 create table edges (
