@@ -32,7 +32,7 @@ LIST = Operation(
     summary="Jobs, the latest first unless asked otherwise",
     tag="jobs",
     description=PAGES,
-    answer=Answer("The jobs.", list_of(JOB_ROW), headers=["Link"]),
+    answer=Answer("The jobs.", list_of(JOB_ROW), optional=["Link"]),
     access=Access.PUBLIC_READ,
     parameters=LISTED,
     errors={400: "A parameter cannot be read."},

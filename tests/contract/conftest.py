@@ -12,7 +12,7 @@ from tests.contract.world import World
 
 PROMISES = (
     "submitting admitting claiming recording failing rescuing calling replaying listing settling "
-    "scheduling clearing explaining changing tying gating keying recount"
+    "paging scheduling clearing explaining changing tying gating keying recount"
 )
 pytest.register_assert_rewrite(*(f"tests.contract.{name}" for name in PROMISES.split()))
 

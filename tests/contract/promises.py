@@ -10,6 +10,7 @@ from tests.contract.failing import Failing
 from tests.contract.gating import Gating
 from tests.contract.keying import Keying
 from tests.contract.listing import Listing
+from tests.contract.paging import Paging
 from tests.contract.recording import Recording
 from tests.contract.replaying import Replaying
 from tests.contract.rescuing import Rescuing
@@ -30,6 +31,7 @@ class StoreContract(
     Calling,
     Replaying,
     Listing,
+    Paging,
     Settling,
     Changing,
     Explaining,

@@ -77,7 +77,10 @@ class Book:
 
     def _answer(self, answer: Answer) -> JsonObject:
         content = {answer.media: {"schema": self._named(answer.schema)}}
-        headers = {name: {"schema": TEXT} for name in answer.headers}
+        headers: JsonObject = {
+            **{name: {"schema": TEXT, "required": True} for name in answer.headers},
+            **{name: {"schema": TEXT} for name in answer.optional},
+        }
         return {
             "description": answer.description,
             "content": content,

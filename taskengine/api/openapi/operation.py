@@ -38,6 +38,7 @@ class Answer:
     schema: JsonObject
     media: str = "application/json"
     headers: Sequence[str] = ()  # their names
+    optional: Sequence[str] = ()  # headers that are not always there
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from taskengine.model import JobState
 from taskengine.store import JobFilter
+
+LAST = "\U0010ffff"  # behind all that a content id can go on with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,7 @@ class Statement:
 
 
 def all_of(clauses: Iterable[Clause]) -> Clause:
-    joined = Clause("true")
-    for clause in clauses:
-        joined = joined & clause
-    return joined
+    return reduce(Clause.__and__, clauses, Clause("true"))
 
 
 def filters(wanted: JobFilter) -> dict[str, Clause]:
@@ -71,8 +71,10 @@ def _created(wanted: JobFilter) -> Iterator[Clause]:
 
 def _content(search: str) -> Clause:
     """A content id that is this, or begins with it, without regard to case (A3)."""
-    escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return Clause("lower(content_id) like {}", (escaped + "%",))
+    return Clause(
+        "lower(content_id) ~>=~ lower({}) and lower(content_id) ~<~ (lower({}) || {}::text)",
+        (search, search, LAST),
+    )
 
 
 def of_ids(job_ids: Iterable[int]) -> Clause:

@@ -6,7 +6,7 @@ are as few as there are slots: those are a lane of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from taskengine.model import JobState
@@ -94,29 +94,27 @@ def _in_state(state: JobState) -> Clause:
 async def _few(connection: Connection, wanted: JobFilter) -> Sequence[Lane] | None:
     """The lanes of the filter that leaves the fewest jobs, if it leaves few."""
     found: tuple[int, Sequence[Lane]] | None = None
-    for name, lanes in _selective(wanted).items():
-        # A search is for something rare: all that a list may inspect is read for it.
-        enough = wanted.inspected if name == "content" else wanted.inspected // FEW
+    enough = wanted.inspected // FEW
+    for lanes in _selective(wanted):
         count = await _count(connection, lanes, enough + 1)
         if count <= enough and (found is None or count < found[0]):
             found = count, lanes
     return None if found is None else found[1]
 
 
-def _selective(wanted: JobFilter) -> dict[str, list[Lane]]:
+def _selective(wanted: JobFilter) -> Iterator[list[Lane]]:
     """The lanes of jobs that are not started, for each filter by itself, whatever the order."""
-    given, lanes = filters(wanted), {}
+    given = filters(wanted)
     if "client" in given:
-        lanes["client"] = [Lane(OTHERS & given["client"])]
+        yield [Lane(OTHERS & given["client"])]
     if "states" in given:
-        lanes["states"] = [Lane(_in_state(state)) for state in _others(wanted)]
+        yield [Lane(_in_state(state)) for state in _others(wanted)]
     if wanted.failed:
-        lanes["failed"] = [Lane(FAILED)]
+        yield [Lane(FAILED)]
     if "created" in given:
-        lanes["created"] = [Lane(OTHERS & given["created"], "created_at")]
+        yield [Lane(OTHERS & given["created"], "created_at")]
     if "content" in given:
-        lanes["content"] = [Lane(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
-    return lanes
+        yield [Lane(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
 
 
 async def _count(connection: Connection, lanes: Sequence[Lane], enough: int) -> int:

@@ -60,13 +60,13 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Lanes) -> Pag
     parts = [_lane(statement, wanted, lane, bounds, few=chosen.few) for lane in chosen.lanes]
     text = f"""
         select {COLUMNS}, place, fits from (
-            select {COLUMNS}, row_number() over (order by {order}) as place,
+            select {COLUMNS}, number, row_number() over (order by {order}) as place,
                    coalesce({statement.write(shown(wanted))}, false) as fits
             from ({" union all ".join(parts)}) as lanes
             order by {order} limit {inspected}
         ) as seen
         where fits or place = {inspected}
-        order by place limit {wanted.limit + 1}
+        order by {order} limit {statement.argument(wanted.limit + 1)}
     """
     return _page(await connection.fetch(text, *statement.values), wanted)
 
