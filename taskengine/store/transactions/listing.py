@@ -9,8 +9,8 @@ from taskengine.model import Job, JobState
 from taskengine.store import Cursor, JobFilter, Page
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.clauses import Clause, Statement, all_of, shown
-from taskengine.store.transactions.lanes import ID, Lane, Lanes, choose, with_ids
 from taskengine.store.transactions.rows import SQL, Row, job_of
+from taskengine.store.transactions.sources import ID, Source, Sources, choose, with_ids
 
 COLUMNS = (
     "id, client, workflow, state, failed, priority, position, top_of_queue, created_at, "
@@ -36,8 +36,8 @@ async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
         return Page()
     await connection.execute(SQL["plan_by_indexes"])
     if wanted.searched_id is not None:
-        lanes = with_ids([wanted.searched_id])
-        if found := await _read(connection, replace(wanted, search=None), lanes):
+        one = with_ids([wanted.searched_id])
+        if found := await _read(connection, replace(wanted, search=None), one):
             return found
     return await _read(connection, wanted, await choose(connection, wanted))
 
@@ -52,17 +52,17 @@ async def first_in_queue(connection: Connection, limit: int, client: str | None)
     return [job_of(row) for row in rows]
 
 
-async def _read(connection: Connection, wanted: JobFilter, chosen: Lanes) -> Page:
+async def _read(connection: Connection, wanted: JobFilter, chosen: Sources) -> Page:
     bounds = await _bounds(connection, wanted)
-    if not chosen.lanes or bounds is None:
+    if not chosen.parts or bounds is None:
         return Page()
     statement, order, inspected = Statement(), _order(wanted), wanted.inspected
-    parts = [_lane(statement, wanted, lane, bounds, few=chosen.few) for lane in chosen.lanes]
+    parts = [_part(statement, wanted, one, bounds, few=chosen.few) for one in chosen.parts]
     text = f"""
         select {COLUMNS}, place, fits from (
             select {COLUMNS}, number, row_number() over (order by {order}) as place,
                    coalesce({statement.write(shown(wanted))}, false) as fits
-            from ({" union all ".join(parts)}) as lanes
+            from ({" union all ".join(parts)}) as sources
             order by {order} limit {inspected}
         ) as seen
         where fits or place = {inspected}
@@ -71,14 +71,16 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Lanes) -> Pag
     return _page(await connection.fetch(text, *statement.values), wanted)
 
 
-def _lane(statement: Statement, wanted: JobFilter, lane: Lane, bounds: Clause, *, few: bool) -> str:
-    """Of few jobs those that the lane's index has (OFFSET keeps the planner from any other), else
+def _part(
+    statement: Statement, wanted: JobFilter, source: Source, bounds: Clause, *, few: bool
+) -> str:
+    """Of few jobs those that the source's index has (OFFSET keeps the planner from any other), else
     those that come next in the order asked."""
-    source = f"select {COLUMNS}, {ID} as number from jobs where {statement.write(lane.clause)}"
+    rows = f"select {COLUMNS}, {ID} as number from jobs where {statement.write(source.clause)}"
     if few:
-        source = f"select * from ({source} order by {lane.order} offset 0) as few where true"
+        rows = f"select * from ({rows} order by {source.order} offset 0) as few where true"
     asked = statement.write(bounds)
-    return f"({source} and {asked} order by {_order(wanted)} limit {wanted.inspected})"
+    return f"({rows} and {asked} order by {_order(wanted)} limit {wanted.inspected})"
 
 
 def _order(wanted: JobFilter) -> str:

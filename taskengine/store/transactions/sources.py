@@ -1,7 +1,7 @@
 """Which entries of which indexes a list of jobs is read from, so that its cost does not grow.
 
-A lane is what one index holds in its order. The indexes for lists leave out started jobs, which
-are as few as there are slots: those are a lane of their own.
+A source is what one index holds, in its order. The indexes for lists leave out started jobs, which
+are as few as there are slots: those are a source of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FEW = 20  # the part of what a list may inspect that may be read for a filter, w
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Source:
     """`order` is that of its index; it keeps the planner to it."""
 
     clause: Clause
@@ -35,28 +35,28 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
-    """What to read: lanes in the order asked, or `few` jobs that are put in order then."""
+class Sources:
+    """What to read: sources in the order asked, or `few` jobs that are put in order then."""
 
-    lanes: Sequence[Lane]
+    parts: Sequence[Source]
     few: bool = False
 
 
-async def choose(connection: Connection, wanted: JobFilter) -> Lanes:
+async def choose(connection: Connection, wanted: JobFilter) -> Sources:
     """Walk in the order asked, unless a filter that this walk does not serve leaves few jobs."""
     if wanted.job_ids:
         return with_ids(wanted.job_ids)
-    started = [Lane(STARTED)] if _may_be_started(wanted) else []
+    started = [Source(STARTED)] if _may_be_started(wanted) else []
     walked, served = _walk(wanted)
     if not served >= filters(wanted).keys():
         found = await _few(connection, wanted)
         if found is not None:
-            return Lanes([*found, *started], few=True)
-    return Lanes([*(Lane(clause) for clause in walked), *started])
+            return Sources([*found, *started], few=True)
+    return Sources([*(Source(clause) for clause in walked), *started])
 
 
-def with_ids(job_ids: Sequence[int]) -> Lanes:
-    return Lanes([Lane(of_ids(job_ids), "id")], few=True)
+def with_ids(job_ids: Sequence[int]) -> Sources:
+    return Sources([Source(of_ids(job_ids), "id")], few=True)
 
 
 def _may_be_started(wanted: JobFilter) -> bool:
@@ -91,39 +91,39 @@ def _in_state(state: JobState) -> Clause:
     return OTHERS & Clause(f"state = {int(state)}")
 
 
-async def _few(connection: Connection, wanted: JobFilter) -> Sequence[Lane] | None:
-    """The lanes of the filter that leaves the fewest jobs, if it leaves few."""
-    found: tuple[int, Sequence[Lane]] | None = None
+async def _few(connection: Connection, wanted: JobFilter) -> Sequence[Source] | None:
+    """The sources of the filter that leaves the fewest jobs, if it leaves few."""
+    found: tuple[int, Sequence[Source]] | None = None
     enough = wanted.inspected // FEW
-    for lanes in _selective(wanted):
-        count = await _count(connection, lanes, enough + 1)
+    for sources in _selective(wanted):
+        count = await _count(connection, sources, enough + 1)
         if count <= enough and (found is None or count < found[0]):
-            found = count, lanes
+            found = count, sources
     return None if found is None else found[1]
 
 
-def _selective(wanted: JobFilter) -> Iterator[list[Lane]]:
-    """The lanes of jobs that are not started, for each filter by itself, whatever the order."""
+def _selective(wanted: JobFilter) -> Iterator[list[Source]]:
+    """The sources of jobs that are not started, for each filter by itself, whatever the order."""
     given = filters(wanted)
     if "client" in given:
-        yield [Lane(OTHERS & given["client"])]
+        yield [Source(OTHERS & given["client"])]
     if "states" in given:
-        yield [Lane(_in_state(state)) for state in _others(wanted)]
+        yield [Source(_in_state(state)) for state in _others(wanted)]
     if wanted.failed:
-        yield [Lane(FAILED)]
+        yield [Source(FAILED)]
     if "created" in given:
-        yield [Lane(OTHERS & given["created"], "created_at")]
+        yield [Source(OTHERS & given["created"], "created_at")]
     if "content" in given:
-        yield [Lane(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
+        yield [Source(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
 
 
-async def _count(connection: Connection, lanes: Sequence[Lane], enough: int) -> int:
-    """How many jobs are in these lanes, counted up to `enough` in each."""
+async def _count(connection: Connection, sources: Sequence[Source], enough: int) -> int:
+    """How many jobs are in these sources, counted up to `enough` in each."""
     statement = Statement()
     parts = [
-        f"(select from jobs where {statement.write(lane.clause)} order by {lane.order}"
+        f"(select from jobs where {statement.write(source.clause)} order by {source.order}"
         f" limit {enough})"
-        for lane in lanes
+        for source in sources
     ]
     text = f"select count(*) from ({' union all '.join(parts)}) as found"
     count: int = await connection.fetchval(text, *statement.values)
