@@ -64,8 +64,14 @@ class RestClient:
         found: JsonObject = await self._call("GET", f"/jobs/{job_id}")
         return found
 
-    async def jobs(self, query: Query) -> list[JsonObject]:
-        found: list[JsonObject] = await self._call("GET", "/jobs", query=query)
+    async def jobs(self, query: Query, *, whole: bool = False) -> list[JsonObject]:
+        """The first page of a list, or all its pages."""
+        found: list[JsonObject] = []
+        answer = await self._send("GET", "/jobs", query=query)
+        found += _content(answer)
+        while whole and (link := answer.links.get("next")):
+            answer = await self._send("GET", str(answer.url.join(link["url"])))
+            found += _content(answer)
         return found
 
     async def log(self, job_id: int, *, show_all: bool = False) -> list[JsonObject]:
@@ -85,13 +91,17 @@ class RestClient:
     async def _call(
         self, method: str, path: str, *, body: Json = None, query: Query | None = None
     ) -> Json:
+        return _content(await self._send(method, path, body=body, query=query))
+
+    async def _send(
+        self, method: str, path: str, *, body: Json = None, query: Query | None = None
+    ) -> httpx.Response:
         sent = {} if body is None else {"json": body}
         try:
-            response = await self.http.request(method, path, params=query, **sent)
+            return await self.http.request(method, path, params=query, **sent)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise Unreachable(f"no engine answers at {self.http.base_url}: {why}") from None
-        return _content(response)
 
 
 async def patiently(call: Callable[[], Awaitable[JsonObject]]) -> JsonObject:

@@ -13,6 +13,7 @@ from taskengine.model import BadInput, JobState, Json, JsonObject
 if TYPE_CHECKING:
     from taskengine.client import RestClient
 
+MOST = 1000  # jobs on a page
 STATES = [state.label for state in JobState]
 
 
@@ -74,7 +75,8 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
 @click.option("--failed", is_flag=True, help="Failed ones alone.")
 @click.option("--of", metavar="CLIENT", help="Those of one client.")
 @click.option("--search", metavar="TEXT", help="An id, or the beginning of a content id.")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, MOST))
+@click.option("--all", "whole", is_flag=True, help="All of them, however many.")
 @json_option
 @connection
 def jobs(
@@ -83,13 +85,15 @@ def jobs(
     of: str | None,
     search: str | None,
     limit: int,
+    whole: bool,
     as_json: bool,
     **access: str,
 ) -> None:
     """List jobs, the newest first."""
-    asked: dict[str, str | int] = {"limit": limit, "state": ",".join(state), "failed": int(failed)}
+    items = MOST if whole else limit
+    asked: dict[str, str | int] = {"limit": items, "state": ",".join(state), "failed": int(failed)}
     asked |= {"client": of or "", "search": search or ""}
-    found = in_client(lambda rest: rest.jobs(asked), access)
+    found = in_client(lambda rest: rest.jobs(asked, whole=whole), access)
     if as_json:
         print_json(found)
         return

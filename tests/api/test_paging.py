@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+import httpx
 import pytest
 
 from taskengine.api.jobs import job_filter
 from taskengine.api.query import Query
+from taskengine.client import RestClient
 from taskengine.model import StoreUnavailable, TooSlow
 from taskengine.store import Page
 from tests.api.test_errors import Away, check_error
@@ -187,3 +189,21 @@ async def test_what_takes_too_long_says_so(api, path):
     away = api.with_(store=Away(api.store, "client", "settings", error=StoreUnavailable))
     told = (await (await away.request("GET", path)).get_json())["error"]
     assert told == "the database is not available"
+
+
+async def test_a_client_reads_all_pages():
+    asked = []
+
+    def answer(request):
+        asked.append(str(request.url))
+        if "before" in request.url.params:
+            return httpx.Response(200, json=[{"id": 1}])
+        link = {"Link": '<jobs?limit=2&before=2>; rel="next"'}
+        return httpx.Response(200, json=[{"id": 3}, {"id": 2}], headers=link)
+
+    base = "https://example.test/engine/v1"
+    async with httpx.AsyncClient(base_url=base, transport=httpx.MockTransport(answer)) as http:
+        rest = RestClient(http)
+        assert [job["id"] for job in await rest.jobs({"limit": 2})] == [3, 2]
+        assert [job["id"] for job in await rest.jobs({"limit": 2}, whole=True)] == [3, 2, 1]
+    assert asked[1:] == [f"{base}/jobs?limit=2", f"{base}/jobs?limit=2&before=2"]

@@ -8,7 +8,7 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import StoreUnavailable
+from taskengine.model import StoreUnavailable, TooSlow
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
 from tests.contract.recount import fetch
@@ -27,6 +27,13 @@ async def store(postgres_store):
 async def _silence():
     others = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait(others, timeout=5) if others else None
+
+
+async def test_a_statement_that_takes_too_long_is_no_outage(store):
+    await fetch(store, "select set_config('statement_timeout', '50ms', false)")
+    with pytest.raises(TooSlow):
+        await store.pool.run(sleeping, single=True)
+    await fetch(store, "select 1")
 
 
 def sleeping(connection):
