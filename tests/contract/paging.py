@@ -129,13 +129,12 @@ class Paging:
         assert len(await world.store.jobs(JobFilter(limit=3, after=first.next))) == 1
 
     async def test_a_list_goes_on_where_nothing_was_found(self, world):
-        rare, *_ = await world.submit(
-            submission(client="beta"), *(submission() for _ in range(9)), now=at(1)
-        )
+        rare = [submission(client="beta") for _ in range(6)]
+        ids = await world.submit(*rare, *(submission() for _ in range(9)), now=at(1))
         wanted = JobFilter(order_by="updated_at", client="beta", inspected=5)
         empty = await world.store.jobs(wanted)
         assert (list(empty), empty.next is None) == ([], False)
-        assert [job.id for job in await pages(world, wanted)] == [rare]
+        assert [job.id for job in await pages(world, wanted)] == ids[5::-1]
 
     async def test_before_is_a_place_in_the_orders_of_id_and_creation(self, world):
         ids = [(await world.submit(submission(), now=at(60 - n)))[0] for n in range(5)]

@@ -10,7 +10,7 @@ from taskengine.store import Cursor, JobFilter, Page
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.clauses import Clause, Statement, all_of, shown
 from taskengine.store.transactions.rows import SQL, Row, job_of
-from taskengine.store.transactions.sources import ID, Source, Sources, choose, with_ids
+from taskengine.store.transactions.sources import ID, Source, Sources, few, in_order, with_ids
 
 COLUMNS = (
     "id, client, workflow, state, failed, priority, position, top_of_queue, created_at, "
@@ -28,6 +28,7 @@ ORDERS = {  # the ten keys of a list row: columns with their types; none of them
     "failed": "boolean",
     "run_at": "timestamptz",
 }
+SOON = 20  # the part of what a list may inspect that is inspected first
 
 
 async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
@@ -39,7 +40,22 @@ async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
         one = with_ids([wanted.searched_id])
         if found := await _read(connection, replace(wanted, search=None), one):
             return found
-    return await _read(connection, wanted, await choose(connection, wanted))
+    if wanted.job_ids:
+        return await _read(connection, wanted, with_ids(wanted.job_ids))
+    return await _look(connection, wanted)
+
+
+async def _look(connection: Connection, wanted: JobFilter) -> Page:
+    """A search is for something rare. Else most pages are full soon; where one is not, a filter
+    that leaves few jobs finds them all."""
+    sources = in_order(wanted)
+    soon = replace(wanted, inspected=max(1, wanted.inspected // SOON))
+    if wanted.search is not None and (found := await few(connection, soon)):
+        return await _read(connection, wanted, found)
+    page = await _read(connection, soon, sources)
+    if page.next is None or len(page) == wanted.limit:
+        return page
+    return await _read(connection, wanted, await few(connection, wanted) or sources)
 
 
 async def first_in_queue(connection: Connection, limit: int, client: str | None) -> list[Job]:
@@ -57,7 +73,7 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Sources) -> P
     if not chosen.parts or bounds is None:
         return Page()
     statement, order, inspected = Statement(), _order(wanted), wanted.inspected
-    parts = [_part(statement, wanted, one, bounds, few=chosen.few) for one in chosen.parts]
+    parts = [_part(statement, wanted, one, bounds, whole=chosen.few) for one in chosen.parts]
     text = f"""
         select {COLUMNS}, place, fits from (
             select {COLUMNS}, number, row_number() over (order by {order}) as place,
@@ -72,12 +88,12 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Sources) -> P
 
 
 def _part(
-    statement: Statement, wanted: JobFilter, source: Source, bounds: Clause, *, few: bool
+    statement: Statement, wanted: JobFilter, source: Source, bounds: Clause, *, whole: bool
 ) -> str:
     """Of few jobs those that the source's index has (OFFSET keeps the planner from any other), else
     those that come next in the order asked."""
     rows = f"select {COLUMNS}, {ID} as number from jobs where {statement.write(source.clause)}"
-    if few:
+    if whole:
         rows = f"select * from ({rows} order by {source.order} offset 0) as few where true"
     asked = statement.write(bounds)
     return f"({rows} and {asked} order by {_order(wanted)} limit {wanted.inspected})"

@@ -23,8 +23,6 @@ FAILED = Clause("state * 1 = 2 and failed")
 SCHEDULED = Clause("state * 1 = 5")
 WITH_CONTENT = OTHERS & Clause("content_id is not null")
 
-FEW = 20  # the part of what a list may inspect that may be read for a filter, whatever the order
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -42,45 +40,37 @@ class Sources:
     few: bool = False
 
 
-async def choose(connection: Connection, wanted: JobFilter) -> Sources:
-    """Walk in the order asked, unless a filter that this walk does not serve leaves few jobs."""
-    if wanted.job_ids:
-        return with_ids(wanted.job_ids)
-    started = [Source(STARTED)] if _may_be_started(wanted) else []
-    walked, served = _walk(wanted)
-    if not served >= filters(wanted).keys():
-        found = await _few(connection, wanted)
-        if found is not None:
-            return Sources([*found, *started], few=True)
-    return Sources([*(Source(clause) for clause in walked), *started])
-
-
 def with_ids(job_ids: Sequence[int]) -> Sources:
     return Sources([Source(of_ids(job_ids), "id")], few=True)
 
 
-def _may_be_started(wanted: JobFilter) -> bool:
-    return wanted.failed is None and (not wanted.states or JobState.STARTED in wanted.states)
+def in_order(wanted: JobFilter) -> Sources:
+    """What indexes give in the order asked."""
+    return Sources([*map(Source, _walk(wanted)), *_started(wanted)])
 
 
-def _walk(wanted: JobFilter) -> tuple[list[Clause], frozenset[str]]:
-    """What an index gives in the order asked, of jobs that are not started; and the names of the
-    filters that are served by it."""
+def _started(wanted: JobFilter) -> list[Source]:
+    may_be = wanted.failed is None and (not wanted.states or JobState.STARTED in wanted.states)
+    return [Source(STARTED)] if may_be else []
+
+
+def _walk(wanted: JobFilter) -> list[Clause]:
+    """Of jobs that are not started, with the filter that the order's index, or another one of the
+    same order, serves."""
     order, states, given = wanted.order_by, _others(wanted), filters(wanted)
     if wanted.states and not states:
-        return [], frozenset(given)
+        return []
     if order == "id" and wanted.failed:
-        return [FAILED], frozenset({"failed", "states"})
+        return [FAILED]
     if order == "run_at" and states == [JobState.SCHEDULED]:
-        client = given.get("client")
-        return [SCHEDULED & client if client else SCHEDULED], frozenset({"states", "client"})
+        return [SCHEDULED & given["client"] if "client" in given else SCHEDULED]
     if order in ("id", "client") and "client" in given:
-        return [OTHERS & given["client"]], frozenset({"client"})
+        return [OTHERS & given["client"]]
     if order in ("id", "state") and states:
-        return [_in_state(state) for state in states], frozenset({"states"})
+        return [_in_state(state) for state in states]
     if order == "created_at" and "created" in given:
-        return [OTHERS & given["created"]], frozenset({"created"})
-    return [ACCEPTED if order == "id" else OTHERS], frozenset()
+        return [OTHERS & given["created"]]
+    return [ACCEPTED if order == "id" else OTHERS]
 
 
 def _others(wanted: JobFilter) -> list[JobState]:
@@ -91,15 +81,14 @@ def _in_state(state: JobState) -> Clause:
     return OTHERS & Clause(f"state = {int(state)}")
 
 
-async def _few(connection: Connection, wanted: JobFilter) -> Sequence[Source] | None:
-    """The sources of the filter that leaves the fewest jobs, if it leaves few."""
+async def few(connection: Connection, wanted: JobFilter) -> Sources | None:
+    """What the filter leaves that leaves the fewest jobs, if a list may inspect so many."""
     found: tuple[int, Sequence[Source]] | None = None
-    enough = wanted.inspected // FEW
     for sources in _selective(wanted):
-        count = await _count(connection, sources, enough + 1)
-        if count <= enough and (found is None or count < found[0]):
+        count = await _count(connection, sources, wanted.inspected + 1)
+        if count <= wanted.inspected and (found is None or count < found[0]):
             found = count, sources
-    return None if found is None else found[1]
+    return None if found is None else Sources([*found[1], *_started(wanted)], few=True)
 
 
 def _selective(wanted: JobFilter) -> Iterator[list[Source]]:
@@ -107,7 +96,7 @@ def _selective(wanted: JobFilter) -> Iterator[list[Source]]:
     given = filters(wanted)
     if "client" in given:
         yield [Source(OTHERS & given["client"])]
-    if "states" in given:
+    if _others(wanted):
         yield [Source(_in_state(state)) for state in _others(wanted)]
     if wanted.failed:
         yield [Source(FAILED)]
