@@ -41,6 +41,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "claimed": "tasks_claimed",
     "wake_retries": "tasks_retried",
     "next_retry": "tasks_retried",
+    "queued_totals": "tasks_queued",
     "attempts_of": "job_data_pkey",
     "results_of": "results_pkey",
     "held": "tasks_held",
