@@ -8,6 +8,7 @@ from datetime import datetime
 
 from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
 
+OldJob = tuple[datetime, int]  # a place in the order of ends: when it ended, and its id
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
 
@@ -62,6 +63,14 @@ class Changed:
 
     job: Job
     called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a step of the clean-up did."""
+
+    number: int  # of jobs that are gone
+    last: OldJob | None  # after which the next step goes on; None: it was the last
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
 CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100")
 NEXT_RETRY = ("next_retry", f"'work', {SERVED}, {NOON}, 100")
 WAKE_RETRIES = ("wake_retries", f"'work', {SERVED}, {NOON}")
+TOTALS = ("queued_totals", "")
 CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
 NEXT_LANE = ("next_lane", NOON)
 DUE = [("queue_due", NOON), ("next_due", "")]
@@ -67,6 +68,8 @@ BACKLOGS = {  # what was filled in, the statements that it must not slow down, a
         [CLAIM, NEXT_RETRY, WAKE_RETRIES],
         100,
     ),
+    "tasks, counted": (tasks(), [TOTALS], 11_000),  # of each counted one, at the worst
+    "retries, counted": (tasks(due_at=LATER, is_retry="true"), [TOTALS], 11_000),
     "lanes of a busy host": (lanes(), [CLAIM_LANES, NEXT_LANE], 400),
     "lanes of a free host": (lanes(host="'two.test'"), [CLAIM_LANES, NEXT_LANE], 400),
     "lanes that wait": (lanes(due_at=LATER), [CLAIM_LANES, NEXT_LANE], 400),
@@ -74,6 +77,7 @@ BACKLOGS = {  # what was filled in, the statements that it must not slow down, a
     "scheduled jobs": (jobs(state=5, run_at=LATER), DUE, 100),
     "due jobs": (jobs(state=5), DUE, CHANGING),
     "gated jobs": (jobs(state=5, gate="'http://g'", run_at=LATER), GATES, 100),
+    "old jobs": (jobs(state=2), [("old_jobs", "'2031-03-01', 200, '-infinity', 0")], 1000),
     "due gates": (jobs(state=5, gate="'http://g'"), GATES, CHANGING // 5),
 }
 
