@@ -90,10 +90,10 @@ async def _methods(urls: Sequence[str], samples: int) -> Timings:
     async with AsyncExitStack() as stack:
         opened = [open_postgres(url, connections=2) for url in urls]
         stores = [await stack.enter_async_context(one) for one in opened]
-        return await measure_methods(stores, _definition(), samples)
+        return await measure_methods(stores, bench_definition(), samples)
 
 
-def _definition() -> Definition:
+def bench_definition() -> Definition:
     """Of the workflow of the block."""
     workflow = load((WORKFLOWS,), find_actions()).find("", "bench")
     assert workflow is not None
