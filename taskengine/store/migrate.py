@@ -32,7 +32,6 @@ ROLE_SETTINGS = {
     "synchronous_commit": "on",
     "jit": "off",
     "enable_seqscan": "off",
-    "enable_bitmapscan": "off",  # it reads all that fits before it sorts, where a few were wanted
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",

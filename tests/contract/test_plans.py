@@ -120,7 +120,6 @@ LIMITS = {
     "synchronous_commit": "on",
     "jit": "off",
     "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
     "plan_cache_mode": "force_generic_plan",
 }
 

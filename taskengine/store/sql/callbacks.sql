@@ -33,6 +33,21 @@ with recursive walk as (
         limit 1
     ) as next
     where walk.n < 1000
+), oldest as ( -- one by one: all together the planner would rather sort whatever waits
+    (select id, host, due_at, 1 as n from lanes
+     where due_at is not null and holder is null and not dead and due_at <= $4
+     order by due_at, id limit 1)
+    union all
+    select next.id, next.host, next.due_at, oldest.n + 1
+    from oldest
+    cross join lateral (
+        select l.id, l.host, l.due_at from lanes l
+        where l.due_at is not null and l.holder is null and not l.dead and l.due_at <= $4
+          and (l.due_at, l.id) > (oldest.due_at, oldest.id)
+        order by l.due_at, l.id
+        limit 1
+    ) as next
+    where oldest.n < 64
 ), heads as materialized (
     select h.id, walk.host, h.due_at
     from walk
@@ -44,10 +59,7 @@ with recursive walk as (
         limit $5
     ) as h
     union
-    (select id, host, due_at from lanes
-     where due_at is not null and holder is null and not dead and due_at <= $4
-     order by due_at, id
-     limit 100)
+    select id, host, due_at from oldest
 ), few as materialized (
     select id, due_at
     from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
