@@ -55,6 +55,8 @@ CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
 NEXT_LANE = ("next_lane", NOON)
 DUE = [("queue_due", NOON), ("next_due", "")]
 GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64"), ("next_gate", NOON)]
+ROOM = "'[500, 500, 5]', '{}', 500"
+FULL = "'[500, 500, 5]', '{\"acme\": [0, 0, 5]}', 500"
 # The pages that 500 changed rows touch: each is written anew, in its table and in its indexes.
 CHANGING = 15_000
 BACKLOGS = {  # what was filled in, the statements that it must not slow down, and their pages
@@ -68,11 +70,14 @@ BACKLOGS = {  # what was filled in, the statements that it must not slow down, a
         [CLAIM, NEXT_RETRY, WAKE_RETRIES],
         100,
     ),
+    "jobs": (jobs(), [("lane_heads", ROOM)], 2_500),
+    "jobs of a client at its cap": (jobs(), [("lane_heads", FULL)], 20),
+    "jobs of many clients": (jobs(client="'c' || n % 5000"), [("lane_heads", ROOM)], 80_000),
     "tasks, counted": (tasks(), [TOTALS], 11_000),  # of each counted one, at the worst
     "retries, counted": (tasks(due_at=LATER, is_retry="true"), [TOTALS], 11_000),
-    "lanes of a busy host": (lanes(), [CLAIM_LANES, NEXT_LANE], 400),
-    "lanes of a free host": (lanes(host="'two.test'"), [CLAIM_LANES, NEXT_LANE], 400),
-    "lanes that wait": (lanes(due_at=LATER), [CLAIM_LANES, NEXT_LANE], 400),
+    "lanes of a busy host": (lanes(), [CLAIM_LANES, NEXT_LANE], 1_500),
+    "lanes of a free host": (lanes(host="'two.test'"), [CLAIM_LANES, NEXT_LANE], 1_500),
+    "lanes that wait": (lanes(due_at=LATER), [CLAIM_LANES, NEXT_LANE], 1_500),
     "lanes of many hosts": (lanes(host="'h' || n % 5000"), [CLAIM_LANES, NEXT_LANE], CHANGING),
     "scheduled jobs": (jobs(state=5, run_at=LATER), DUE, 100),
     "due jobs": (jobs(state=5), DUE, CHANGING),
@@ -96,12 +101,12 @@ async def test_a_backlog_costs_nothing(postgres_store, backlog):
 
 
 async def run(store, text):
-    await store.pool.run(lambda one: one.execute(text, timeout=60), single=True)
+    unbound = f"set statement_timeout = 0; {text}"
+    await store.pool.run(lambda one: one.execute(unbound, timeout=60), single=True)
 
 
 async def touched(connection, name, arguments):
     """How many pages a statement touches as it runs: prepared, whatever its arguments are."""
-    await connection.execute("set statement_timeout = 0")
     await connection.execute(f"prepare probe as {queries()[name]}")
     execute = f"execute probe({arguments})" if arguments else "execute probe"
     rows = await connection.fetch(f"explain (analyze, buffers, format json) {execute}")

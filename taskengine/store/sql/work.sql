@@ -1,22 +1,58 @@
 -- name: lane_heads
--- The best of each lane (client, top_of_queue, priority), as many as the client has room for:
--- the cost grows with clients, not jobs.
-select h.id, s.client, top.top as top_of_queue, p.priority::smallint as priority,
-       h.position, h.created_at, h.digest
-from unnest($1::text[], $2::integer[]) as s (client, room)
-cross join (values (true), (false)) as top (top)
-cross join generate_series(1, 10) as p (priority)
+-- The $3 best jobs for which there is room. The index is walked from lane to lane (client,
+-- top_of_queue, priority), past all that waits in one, and past clients without room. A job among
+-- the best is in a lane whose head is among the best heads, so no more of them are read.
+with recursive lanes as (
+    (select j.client, j.top_of_queue as top, j.priority,
+            coalesce($2::jsonb -> j.client, $1::jsonb) as room
+     from jobs j
+     where j.state = 0
+     order by j.client, j.top_of_queue, j.priority
+     limit 1)
+    union all
+    select next.client, next.top_of_queue, next.priority,
+           coalesce($2::jsonb -> next.client, $1::jsonb)
+    from lanes l
+    cross join lateral (
+        select j.client, j.top_of_queue, j.priority
+        from jobs j
+        where j.state = 0 and (j.client, j.top_of_queue, j.priority) > (
+            l.client, l.top or (l.room ->> 1)::integer = 0,
+            case when (l.room ->> 1)::integer = 0 then 32767::smallint else l.priority end
+        )
+        order by j.client, j.top_of_queue, j.priority
+        limit 1
+    ) as next
+), roomy as materialized (
+    select client, top, priority,
+           (room ->> (priority <= (room ->> 2)::integer)::integer)::integer as room
+    from lanes
+), best as materialized (
+    select r.client, r.top, r.priority, r.room,
+           row_number() over (order by not r.top, r.priority, h.position, h.created_at, h.id) as n
+    from roomy r
+    cross join lateral (
+        select j.position, j.created_at, j.id from jobs j
+        where j.state = 0 and j.client = r.client and j.top_of_queue = r.top
+          and j.priority = r.priority
+        order by j.position, j.created_at, j.id
+        limit 1
+    ) as h
+    where r.room > 0
+    order by n
+    limit $3
+)
+select h.id, b.client, b.top as top_of_queue, b.priority, h.position, h.created_at
+from best b
 cross join lateral (
-    select j.id, j.position, j.created_at, j.digest
-    from jobs j
-    where j.state = 0 and j.client = s.client and j.top_of_queue = top.top
-      and j.priority = p.priority
+    select j.id, j.position, j.created_at from jobs j
+    where j.state = 0 and j.client = b.client and j.top_of_queue = b.top
+      and j.priority = b.priority
     order by j.position, j.created_at, j.id
-    limit s.room
+    limit least(b.room, $3 - b.n + 1)
 ) as h
-
--- name: clients_with_scopes
-select name from scopes where name <> ''
+order by not b.top, b.priority, h.position, h.created_at, h.id
+limit $3
 
 -- name: lock_scopes
 select name from scopes where name = any($1::text[]) order by name for no key update
