@@ -9,7 +9,7 @@ from functools import partial
 import httpx
 
 from bench.scale.block import BACKLOG, FAR, HISTORY, NOBODY, submit
-from bench.scale.samples import Timings, timed
+from bench.scale.samples import BUDGET, Timings, timed
 from bench.serving import CLIENT
 
 ORDERS = (
@@ -36,9 +36,9 @@ async def measure_requests(
     found: Timings = {}
     for name in paths[0]:
         actions = [partial(_get, http, own[name]) for http, own in zip(clients, paths, strict=True)]
-        found[f"GET {name}"] = await timed(samples, actions)
+        found[f"GET {name}"] = await timed(samples, actions, BUDGET)
     actions = [partial(submit, http, NOBODY, {"run_at": FAR}) for http in clients]
-    found["POST /job"] = await timed(samples, actions)
+    found["POST /job"] = await timed(samples, actions, BUDGET)
     return found
 
 
