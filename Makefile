@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test quick check lock clean
+.PHONY: help setup demo serve test quick check bench lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ QUICK := tests/runtime tests/actors tests/workflows tests/contract/test_memory.p
 
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet $(QUICK) $(ARGS)
+
+bench: setup ## measure (ARGS="scale --jobs 20000" picks one, and a short form of it)
+	$(BIN)/taskengine bench $(ARGS)
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \

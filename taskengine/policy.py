@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 from taskengine.model import BadInput, JobState, JsonObject
 from taskengine.times import parse_time
 
+UNLIMITED = 1_000_000  # more jobs than are ever admitted at once
 SYSTEM = ""  # the scope above all clients
 
 # Seconds before each retry of a callback, for a job and URL together (A26); then the lane is dead.
@@ -50,6 +51,15 @@ class Settings:
             return True
         slots = min(self.priority_slots, self.max_jobs)
         return low + high <= self.max_jobs and low + max(0, high - slots) <= self.max_jobs - slots
+
+    def room(self, low: int, high: int) -> tuple[int, int]:
+        """How many more jobs fit, if all are of the low band, and if all are of the high one."""
+        if self.max_jobs is None:
+            return UNLIMITED, UNLIMITED
+        if not self.fits(low, high):
+            return 0, 0
+        slots = min(self.priority_slots, self.max_jobs)
+        return self.max_jobs - slots - low - max(0, high - slots), self.max_jobs - low - high
 
 
 NUMBERS = {
@@ -132,22 +142,24 @@ def choose(
     return chosen
 
 
-def room_of(
-    names: Iterable[str],
-    running: Mapping[tuple[str, Band], int],
-    system: Settings,
-    clients: Mapping[str, Settings],
-) -> dict[str, int]:
-    """How many more jobs of each client the caps let start, the bands aside."""
-    own: Counter[str] = Counter()
-    for (client, _), number in running.items():
-        own[client] += number
-    left = _room(system, own.total())
-    return {name: min(left, _room(clients.get(name, UNBOUND), own[name])) for name in names}
+Room = tuple[int, int, int]  # for low jobs, for high ones, and which priorities are high
 
 
-def _room(limits: Settings, running: int) -> int:
-    return NUMBERS["max_jobs"][1] if limits.max_jobs is None else max(0, limits.max_jobs - running)
+def rooms(
+    running: Mapping[tuple[str, Band], int], system: Settings, clients: Mapping[str, Settings]
+) -> tuple[Room, dict[str, Room]]:
+    """How many more jobs of a client may start, if no other client's do: of those that have no
+    limits of their own, and of each that has."""
+    total: Counter[Band] = Counter()
+    for (_, band), number in running.items():
+        total[band] += number
+    low, high = system.room(total[Band.LOW], total[Band.HIGH])
+    own: dict[str, Room] = {}
+    for name, limits in clients.items():
+        of_client = limits.room(running.get((name, Band.LOW), 0), running.get((name, Band.HIGH), 0))
+        threshold = min(system.priority_threshold, limits.priority_threshold)
+        own[name] = (min(low, of_client[0]), min(high, of_client[1]), threshold)
+    return (low, high, system.priority_threshold), own
 
 
 def _of(own: Counter[tuple[str, Band]], candidate: Candidate) -> Counter[Band]:

@@ -1,5 +1,6 @@
 from collections import Counter
 from datetime import timedelta
+from itertools import product
 from random import Random
 
 import pytest
@@ -19,7 +20,7 @@ from taskengine.policy import (
     initial_state,
     latest_clip_end,
     retry_at,
-    room_of,
+    rooms,
     settings_of,
 )
 from tests.conftest import NOON
@@ -108,9 +109,20 @@ def test_of_equals_the_best_are_chosen_in_order(queue, running, system, limits):
 @given(QUEUES, RUNNING, SYSTEMS, LIMITS)
 def test_a_client_gets_no_more_than_its_room(queue, running, system, limits):
     """What admission reads of a client's lanes is bounded by its room, and nothing is missed."""
-    room = room_of(CLIENTS, running, system, limits)
-    got = Counter(one.client for one, _ in choose(queue, running, system, limits))
-    assert all(got[client] <= room[client] for client in CLIENTS)
+    room, own = rooms(running, system, limits)
+    got = Counter((one.client, band) for one, band in choose(queue, running, system, limits))
+    for client, band in product(CLIENTS, Band):
+        assert got[client, band] <= own.get(client, room)[band]
+
+
+@given(QUEUES, RUNNING, SYSTEMS, LIMITS)
+def test_who_has_room_gets_a_slot(queue, running, system, limits):
+    room, own = rooms(running, system, limits)
+    for one in queue:
+        of_client = own.get(one.client, room)
+        band = Band(one.priority <= of_client[2])
+        fits = [(one, band)] if of_client[band] > 0 else []
+        assert choose([one], running, system, limits) == fits
 
 
 def test_the_order_is_top_then_priority_then_position_then_age_then_id():

@@ -34,7 +34,7 @@ class Controller:
 
     async def _admit(self) -> None:
         number = BATCH
-        while number == BATCH:
+        while number:
             try:
                 number = await self.store.admit(self.roster.instance, self.now(), BATCH)
             except Dismissed:

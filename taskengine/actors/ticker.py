@@ -135,9 +135,12 @@ class Ticker:
     async def _clear_all(self) -> None:
         days = settings_of(await self.store.settings(SYSTEM)).retention_days
         before, total = self.now() - timedelta(days=days), 0
-        while number := await self.store.clear_old_jobs(before, BATCH):
-            total += number
+        cleared = await self.store.clear_old_jobs(before, BATCH)
+        while cleared.last is not None:
+            total += cleared.number
             await trio.sleep(PAUSE)
+            cleared = await self.store.clear_old_jobs(before, BATCH, cleared.last)
+        total += cleared.number
         if total:
             logger.info("%d old jobs were removed", total)
 

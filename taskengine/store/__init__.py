@@ -35,12 +35,14 @@ from taskengine.store.values import (
     Beat,
     Changed,
     Claimed,
+    Cleared,
     Cursor,
     Dismissed,
     Gate,
     GateAnswer,
     JobFilter,
     Lines,
+    OldJob,
     Page,
     Totals,
 )
@@ -50,12 +52,14 @@ __all__ = [
     "Beat",
     "Changed",
     "Claimed",
+    "Cleared",
     "Cursor",
     "Dismissed",
     "Gate",
     "GateAnswer",
     "JobFilter",
     "Lines",
+    "OldJob",
     "Page",
     "Store",
     "Totals",
@@ -220,9 +224,12 @@ class Store(Protocol):
 
     async def end_tick(self, tick: Tick) -> None: ...
 
-    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
-        """Remove some jobs that ended before, with all that belongs to them; how many. Spared
-        are persistent ones, parents of unfinished ones, and those with callbacks to deliver."""
+    async def clear_old_jobs(
+        self, before: datetime, limit: int, after: OldJob | None = None
+    ) -> Cleared:
+        """Look at so many of the jobs that ended before, in the order of their ends, and remove
+        them with all that belongs to them. Spared are persistent ones, parents of unfinished
+        ones, and those with callbacks to deliver."""
         ...
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:

@@ -34,10 +34,12 @@ from taskengine.store import (
     Beat,
     Changed,
     Claimed,
+    Cleared,
     Gate,
     GateAnswer,
     JobFilter,
     Lines,
+    OldJob,
     Page,
     Totals,
 )
@@ -247,8 +249,10 @@ class PostgresStore(Runner):
     async def end_tick(self, tick: Tick) -> None:
         await self._fetch("end_tick", tick.schedule.name, tick.at)
 
-    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
-        arguments = (before, limit, self.writer)
+    async def clear_old_jobs(
+        self, before: datetime, limit: int, after: OldJob | None = None
+    ) -> Cleared:
+        arguments = (before, limit, after, self.writer)
         return await self._run(lambda connection: cleaning.clear_old_jobs(connection, *arguments))
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:

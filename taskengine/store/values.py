@@ -11,6 +11,7 @@ from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
 
 MAX_INSPECTED = 20_000
 BEFORE = ("id", "created_at")  # orders in which a job's id is its place
+OldJob = tuple[datetime, int]  # a place in the order of ends: when it ended, and its id
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
 
@@ -94,6 +95,14 @@ class Changed:
 
     job: Job
     called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a step of the clean-up did."""
+
+    number: int  # of jobs that are gone
+    last: OldJob | None  # after which the next step goes on; None: it was the last
 
 
 @dataclass(frozen=True, slots=True)

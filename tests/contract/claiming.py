@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import trio
 
+from taskengine.model import JobState
 from taskengine.store import Dismissed
 from tests.conftest import NOON
 from tests.contract.world import ACTION, CHAIN, PAIR, again, at, definition, done, submission
@@ -72,6 +73,25 @@ class Claiming:
         claimed = await claim(uuid.uuid4(), at(30))
         assert len(claimed.attempts) == 1
         assert claimed.next_due is None
+
+    async def test_a_retry_that_is_due_takes_its_place_in_the_order(self, world):
+        urgent = await world.start(priority=1)
+        [attempt] = await world.claim()
+        await world.record(again(attempt, at(30)))
+        others = [await world.start(priority=priority) for priority in (1, 5)]
+        assert [one.job.id for one in await world.claim(1, at(29))] == others[:1]
+        assert [one.job.id for one in await world.claim(1, at(30))] == [urgent]
+        assert [one.job.id for one in await world.claim(1, at(30))] == others[1:]
+
+    async def test_a_retry_that_was_paused_waits_for_its_time_when_it_goes_on(self, world):
+        job_id = await world.start()
+        [attempt] = await world.claim()
+        await world.record(again(attempt, at(30)))
+        for state in (JobState.PAUSED, JobState.QUEUED):
+            await world.store.change(job_id, {"queue_state": state}, (), at(1))
+        await world.admit(at(2))
+        assert await world.claim(now=at(29)) == []
+        assert len(await world.claim(now=at(30))) == 1
 
     async def test_a_claim_repeated_after_a_lost_answer_gets_the_same(self, world):
         await world.start(definition([], [], []))

@@ -25,7 +25,7 @@ class Clearing:
         return [job.id for job in await world.store.jobs(wanted)]
 
     async def clear(self, world, limit=500, before=LATER):
-        return await world.store.clear_old_jobs(before, limit)
+        return (await world.store.clear_old_jobs(before, limit)).number
 
     async def finished(self, world, **fields):
         job_id = await world.start(**fields)
@@ -63,6 +63,17 @@ class Clearing:
         assert await self.clear(world, 2) == 2
         assert await self.left(world) == [ids[0], ids[1], ids[3]]
         assert [await self.clear(world, 2) for _ in range(3)] == [2, 1, 0]
+
+    async def test_what_was_spared_is_not_looked_at_again(self, world):
+        parents = [await self.finished(world) for _ in range(3)]
+        await world.submit(submission(depends_on=parents, run_at=at(10**7)))
+        for seconds in (5, 6, 7):
+            await world.submit(submission(None), now=at(seconds))
+        steps = [await world.store.clear_old_jobs(LATER, 2)]
+        while steps[-1].last is not None:
+            steps.append(await world.store.clear_old_jobs(LATER, 2, steps[-1].last))
+        assert [one.number for one in steps] == [0, 1, 2, 0]
+        assert await self.left(world) == [*parents, parents[-1] + 1]
 
     async def test_what_has_not_ended_stays(self, world):
         await world.start(plan=DIAMOND)

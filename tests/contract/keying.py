@@ -65,6 +65,6 @@ class Keying:
     async def test_a_key_goes_with_its_job(self, world):
         one = replace(REFUSED, **KEYED)
         [first] = await world.submit(one)
-        assert await world.store.clear_old_jobs(LATER, 10) == 1
+        assert (await world.store.clear_old_jobs(LATER, 10)).number == 1
         [second] = await world.submit(submission(**KEYED))
         assert second > first

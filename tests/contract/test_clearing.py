@@ -51,9 +51,9 @@ async def test_a_job_that_gets_a_child_after_it_was_chosen_stays(postgres_store)
 
     async def clear(connection):
         late = Interrupted(connection, "old_jobs", have_a_child)
-        return await cleaning.clear_old_jobs(late, at(9), 9, 0)
+        return await cleaning.clear_old_jobs(late, at(9), 9, None, 0)
 
-    assert await pool.run(clear) == 1
+    assert (await pool.run(clear)).number == 1
     left = await world.store.jobs(JobFilter(ascending=True))
     assert [job.id for job in left] == [parent, 3]
     assert await world.store.job(other) is None
@@ -75,9 +75,8 @@ async def test_clean_ups_and_submissions_at_once_leave_no_child_alone(worlds):
         removed.extend([await world.store.clear_old_jobs(at(9), limit) for limit in limits])
 
     await at_once(submit_some, *(partial(clear, world) for world in worlds[1:]))
-    while number := await first.store.clear_old_jobs(at(9), 500):
-        removed.append(number)
-    assert sum(removed) == 30  # the refused ones
+    removed.append(await first.store.clear_old_jobs(at(9), 500))
+    assert sum(one.number for one in removed) == 30  # the refused ones
     assert await fetch(first.store, ORPHANS) == []
 
 
@@ -89,10 +88,10 @@ async def test_a_batch_has_no_more_lines_than_a_short_transaction_takes(
     for number in (3, 3, 3, 3, 25, 0, 2):
         lines = submission(None, lines=[(1, "api", "line")] * number)
         await world.submit(lines)
-    cleared = []
-    while number := await world.store.clear_old_jobs(at(9), 500):
-        cleared.append(number)
-    assert cleared == [3, 1, 1, 2]
+    cleared = [await world.store.clear_old_jobs(at(9), 500)]
+    while cleared[-1].last is not None:
+        cleared.append(await world.store.clear_old_jobs(at(9), 500, cleared[-1].last))
+    assert [one.number for one in cleared] == [3, 1, 1, 2]
     assert await fetch(postgres_store, "select count(*) from logs") == [(0,)]
 
 
@@ -105,6 +104,6 @@ async def test_nothing_of_a_job_is_left_in_any_table(postgres_store):
     await world.perform(child)
     await world.events()
     assert (await world.job(child)).job.state is JobState.COMPLETED
-    assert await world.store.clear_old_jobs(at(9), 9) == 2
+    assert (await world.store.clear_old_jobs(at(9), 9)).number == 2
     for table in ("jobs", "job_data", "tasks", "results", "logs", "lanes", "callbacks", "edges"):
         assert await fetch(postgres_store, f"select count(*) from {table}") == [(0,)], table

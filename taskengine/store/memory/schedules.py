@@ -12,8 +12,9 @@ from taskengine.changes import OVER
 from taskengine.model import NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, with_interval
+from taskengine.store import Cleared, OldJob
 from taskengine.store.memory.changes import Changes
-from taskengine.store.memory.rows import JobRow, ScheduleRow
+from taskengine.store.memory.rows import ScheduleRow
 
 
 class Schedules(Changes):
@@ -83,21 +84,23 @@ class Schedules(Changes):
 
     # Clean-up
 
-    async def clear_old_jobs(self, before: datetime, limit: int) -> int:
+    async def clear_old_jobs(
+        self, before: datetime, limit: int, after: OldJob | None = None
+    ) -> Cleared:
         await trio.lowlevel.checkpoint()
-        old = [row.job for row in self._jobs.values() if self._old(row, before)]
-        old.sort(key=lambda job: (job.updated_at, job.id))
-        self._clear({job.id for job in old[:limit]})
-        return len(old[:limit])
-
-    def _old(self, row: JobRow, before: datetime) -> bool:
-        return (
-            row.over
-            and row.job.updated_at < before
-            and not row.job.persist
-            and not any(lane.live for lane in self._lanes.values() if lane.job_id == row.job.id)
-            and not self._needed(row.job.id)
+        old = sorted(
+            (row.job.updated_at, row.job.id)
+            for row in self._jobs.values()
+            if row.over and row.job.updated_at < before and not row.job.persist
         )
+        looked_at = [place for place in old if after is None or place > after][:limit]
+        ids = {job_id for _, job_id in looked_at if not self._spared(job_id)}
+        self._clear(ids)
+        return Cleared(len(ids), looked_at[-1] if len(looked_at) == limit else None)
+
+    def _spared(self, job_id: int) -> bool:
+        lanes = (lane for lane in self._lanes.values() if lane.job_id == job_id)
+        return any(lane.live for lane in lanes) or self._needed(job_id)
 
     def _needed(self, parent: int) -> bool:
         children = [edge.child for edge in self._edges if edge.parent == parent]

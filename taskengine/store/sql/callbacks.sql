@@ -17,22 +17,59 @@ from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as w (id, last_numbe
 where l.id = w.id
 
 -- name: claim_lanes
--- A few for each host, so that a receiver that hangs takes no more of the deliverers.
-with due as materialized (
-    select id, host, due_at from lanes
-    where due_at is not null and holder is null and not dead and due_at <= $4
-      and host <> all($3::text[])
-    order by due_at, id
-    limit 1000
+-- A few for each host, so that a receiver that hangs takes no more of the deliverers. The index is
+-- walked from host to host, past all that waits for one; the oldest are added where it ends early.
+with recursive walk as (
+    (select host, 1 as n from lanes
+     where due_at is not null and holder is null and not dead
+     order by host limit 1)
+    union all
+    select next.host, walk.n + 1
+    from walk
+    cross join lateral (
+        select l.host from lanes l
+        where l.due_at is not null and l.holder is null and not l.dead and l.host > walk.host
+        order by l.host
+        limit 1
+    ) as next
+    where walk.n < 1000
+), oldest as ( -- one by one: all together the planner would rather sort whatever waits
+    (select id, host, due_at, 1 as n from lanes
+     where due_at is not null and holder is null and not dead and due_at <= $4
+     order by due_at, id limit 1)
+    union all
+    select next.id, next.host, next.due_at, oldest.n + 1
+    from oldest
+    cross join lateral (
+        select l.id, l.host, l.due_at from lanes l
+        where l.due_at is not null and l.holder is null and not l.dead and l.due_at <= $4
+          and (l.due_at, l.id) > (oldest.due_at, oldest.id)
+        order by l.due_at, l.id
+        limit 1
+    ) as next
+    where oldest.n < 64
+), heads as materialized (
+    select h.id, walk.host, h.due_at
+    from walk
+    cross join lateral (
+        select l.id, l.due_at from lanes l
+        where l.due_at is not null and l.holder is null and not l.dead and l.host = walk.host
+          and l.due_at <= $4
+        order by l.due_at, l.id
+        limit $5
+    ) as h
+    union
+    select id, host, due_at from oldest
 ), few as materialized (
-    select id from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
-                    from due) as numbered
+    select id, due_at
+    from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
+          from heads where host <> all($3::text[])) as numbered
     where n <= $5
-    order by due_at, id
-    limit $2
 ), locked as materialized (
     select l.id from few join lanes l on l.id = few.id
     where l.holder is null and not l.dead and l.due_at <= $4
+    order by few.due_at, few.id
+    limit $2
     for no key update of l skip locked
 ), taken as (
     update lanes l set holder = $1, claims = l.claims + 1

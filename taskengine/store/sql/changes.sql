@@ -147,10 +147,12 @@ where j.id = locked.id
 returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer
 
 -- name: next_gate
-select min(greatest(coalesce(gate_due_at, run_at), run_at)) as due from jobs
+select coalesce(gate_due_at, run_at) as due from jobs
 where state = 5 and semaphore_url is not null and not gate_open
   and coalesce(gate_due_at, run_at) > $1
   and (select active from schedules where name = 'queue_scheduled_jobs')
+order by coalesce(gate_due_at, run_at)
+limit 1
 
 -- name: open_gate
 update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4

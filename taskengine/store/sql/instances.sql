@@ -79,6 +79,31 @@ select state, failed, sum(n)::bigint as n from counters group by state, failed
 select state, sum(n)::bigint as n from task_counters group by state
 
 -- name: queued_totals
-select queue, count(*) as n
-from (select queue from tasks where state = 1 limit 100000) as waiting
-group by queue
+-- Up to 10,000 of each queue, ready or waiting for a retry: however many there are, no more are read.
+with recursive queues as (
+    select least((select queue from tasks where state = 1 and not is_retry order by queue limit 1),
+                 (select queue from tasks where state = 1 and is_retry order by queue limit 1))
+        as queue
+    union all
+    select least((select t.queue from tasks t
+                  where t.state = 1 and not t.is_retry and t.queue > q.queue
+                  order by t.queue limit 1),
+                 (select t.queue from tasks t
+                  where t.state = 1 and t.is_retry and t.queue > q.queue
+                  order by t.queue limit 1))
+    from queues q
+    where q.queue is not null
+)
+select q.queue, least(10000, ready.n + retries.n) as n
+from queues q
+cross join lateral (
+    select count(*) as n
+    from (select 1 from tasks t
+          where t.state = 1 and not t.is_retry and t.queue = q.queue limit 10000) as counted
+) as ready
+cross join lateral (
+    select count(*) as n
+    from (select 1 from tasks t
+          where t.state = 1 and t.is_retry and t.queue = q.queue limit 10000) as counted
+) as retries
+where q.queue is not null

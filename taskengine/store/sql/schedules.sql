@@ -51,19 +51,17 @@ from schedules where active
 update schedules set tick_at = null, again_at = null where name = $1 and tick_at = $2
 
 -- name: old_jobs
-select j.id from jobs j
+-- The next in the order of their ends, spared or not: however many are, no more are read.
+select j.id, j.updated_at from jobs j
 where j.state in (2, 4) and j.open_tasks = 0 and not j.persist and j.updated_at < $1
-  and not exists (select 1 from edges e join jobs c on c.id = e.child
-                  where e.parent = j.id and c.state not in (2, 4))
-  and not exists (select 1 from lanes l
-                  where l.job_id = j.id and not l.dead
-                    and (l.due_at is not null or l.holder is not null))
+  and (j.updated_at, j.id) > ($3::timestamptz, $4::bigint)
 order by j.updated_at, j.id
 limit $2
 for update of j skip locked
 
 -- name: still_old
--- Read after the locks: a job that depends on one of them may have come meanwhile.
+-- Read after the locks: a job that depends on one of them may have come meanwhile. Those that are
+-- not spared.
 select j.id, j.client, j.state, j.failed from jobs j
 where j.id = any($1::bigint[])
   and not exists (select 1 from edges e join jobs c on c.id = e.child

@@ -1,22 +1,58 @@
 -- name: lane_heads
--- The best of each lane (client, top_of_queue, priority), as many as the client has room for:
--- the cost grows with clients, not jobs.
-select h.id, s.client, top.top as top_of_queue, p.priority::smallint as priority,
-       h.position, h.created_at, h.digest
-from unnest($1::text[], $2::integer[]) as s (client, room)
-cross join (values (true), (false)) as top (top)
-cross join generate_series(1, 10) as p (priority)
+-- The $3 best jobs for which there is room. The index is walked from lane to lane (client,
+-- top_of_queue, priority), past all that waits in one, and past clients without room. A job among
+-- the best is in a lane whose head is among the best heads, so no more of them are read.
+with recursive lanes as (
+    (select j.client, j.top_of_queue as top, j.priority,
+            coalesce($2::jsonb -> j.client, $1::jsonb) as room
+     from jobs j
+     where j.state = 0
+     order by j.client, j.top_of_queue, j.priority
+     limit 1)
+    union all
+    select next.client, next.top_of_queue, next.priority,
+           coalesce($2::jsonb -> next.client, $1::jsonb)
+    from lanes l
+    cross join lateral (
+        select j.client, j.top_of_queue, j.priority
+        from jobs j
+        where j.state = 0 and (j.client, j.top_of_queue, j.priority) > (
+            l.client, l.top or (l.room ->> 1)::integer = 0,
+            case when (l.room ->> 1)::integer = 0 then 32767::smallint else l.priority end
+        )
+        order by j.client, j.top_of_queue, j.priority
+        limit 1
+    ) as next
+), roomy as materialized (
+    select client, top, priority,
+           (room ->> (priority <= (room ->> 2)::integer)::integer)::integer as room
+    from lanes
+), best as materialized (
+    select r.client, r.top, r.priority, r.room,
+           row_number() over (order by not r.top, r.priority, h.position, h.created_at, h.id) as n
+    from roomy r
+    cross join lateral (
+        select j.position, j.created_at, j.id from jobs j
+        where j.state = 0 and j.client = r.client and j.top_of_queue = r.top
+          and j.priority = r.priority
+        order by j.position, j.created_at, j.id
+        limit 1
+    ) as h
+    where r.room > 0
+    order by n
+    limit $3
+)
+select h.id, b.client, b.top as top_of_queue, b.priority, h.position, h.created_at
+from best b
 cross join lateral (
-    select j.id, j.position, j.created_at, j.digest
-    from jobs j
-    where j.state = 0 and j.client = s.client and j.top_of_queue = top.top
-      and j.priority = p.priority
+    select j.id, j.position, j.created_at from jobs j
+    where j.state = 0 and j.client = b.client and j.top_of_queue = b.top
+      and j.priority = b.priority
     order by j.position, j.created_at, j.id
-    limit s.room
+    limit least(b.room, $3 - b.n + 1)
 ) as h
-
--- name: clients_with_scopes
-select name from scopes where name <> ''
+order by not b.top, b.priority, h.position, h.created_at, h.id
+limit $3
 
 -- name: lock_scopes
 select name from scopes where name = any($1::text[]) order by name for no key update
@@ -59,17 +95,50 @@ order by s.rank, p.n
 
 -- name: release_held
 -- Tasks are written once: those of a job that was paused are held until it goes on.
-update tasks set state = 1, due_at = greatest(due_at, $1)
+update tasks set state = 1, due_at = greatest(due_at, $1), is_retry = due_at > $1
 where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 
+-- name: wake_retries
+-- Those that are due are ready, from then on in the order of all others.
+with due as materialized (
+    select h.id, h.due_at
+    from unnest($2::text[]) as a (action)
+    cross join lateral (
+        select t.id, t.due_at from tasks t
+        where t.state = 1 and t.is_retry and t.queue = $1 and t.action = a.action
+          and t.due_at <= $3
+        order by t.due_at, t.id
+        limit 500
+    ) as h
+    order by h.due_at, h.id
+    limit 500
+), locked as materialized (
+    select t.id from due join tasks t on t.id = due.id
+    where t.state + 0 = 1 and t.is_retry
+    for no key update of t skip locked
+)
+update tasks t set is_retry = false from locked where t.id = locked.id
+
 -- name: claim
--- MATERIALIZED: a nested loop may otherwise run the subquery again and take more than its limit.
-with ready as materialized (
-    select t.id from tasks t
-    where t.state = 1 and t.queue = $2 and t.action = any($3::text[]) and t.due_at <= $6
-    order by t.priority, t.id
+-- The heads of each action, merged; $7 more of them than are wanted, for others may hold locks.
+-- MATERIALIZED: a nested loop may otherwise run a subquery again and take more than its limit.
+with heads as materialized (
+    select h.id, h.priority
+    from unnest($3::text[]) as a (action)
+    cross join lateral (
+        select t.id, t.priority from tasks t
+        where t.state = 1 and not t.is_retry and t.queue = $2 and t.action = a.action
+        order by t.priority, t.id
+        limit $4::integer + $7::integer
+    ) as h
+    order by h.priority, h.id
+    limit $4::integer + $7::integer
+), ready as materialized (
+    select t.id from heads h join tasks t on t.id = h.id
+    where t.state + 0 = 1 -- read again under the lock; `state = 1` may be read from an index
+    order by h.priority, h.id
     limit $4
-    for no key update skip locked
+    for no key update of t skip locked
 ), taken as (
     update tasks t
     set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
@@ -91,8 +160,20 @@ where t.claim_id = $1 and t.holder = $2
 order by t.priority, t.id
 
 -- name: next_retry
-select min(due_at) as due from tasks
-where state = 1 and queue = $1 and action = any($2::text[]) and due_at > $3
+-- Now, if others held the locks of all $4 that a claim tried besides those that it got.
+select min(h.due_at) as due
+from unnest($2::text[]) as a (action)
+cross join lateral (
+    (select t.due_at from tasks t
+     where t.state = 1 and t.is_retry and t.queue = $1 and t.action = a.action and t.due_at > $3
+     order by t.due_at
+     limit 1)
+    union all
+    (select $3 from tasks t
+     where t.state = 1 and not t.is_retry and t.queue = $1 and t.action = a.action
+     order by t.priority, t.id
+     offset $4 limit 1)
+) as h
 
 -- name: attempts_of
 select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
@@ -135,11 +216,11 @@ where t.id = p.id
 -- name: requeue_tasks
 update tasks t
 set state = r.state, holder = null, claim_id = null, progress = 0, due_at = r.due_at,
-    failures = t.failures + r.failures, rescues = t.rescues + r.rescues,
+    is_retry = r.is_retry, failures = t.failures + r.failures, rescues = t.rescues + r.rescues,
     error = coalesce(r.error, t.error)
 from unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::text[],
-            $6::smallint[])
-     as r (id, due_at, failures, rescues, error, state)
+            $6::smallint[], $7::boolean[])
+     as r (id, due_at, failures, rescues, error, state, is_retry)
 where t.id = r.id
 
 -- name: end_tasks

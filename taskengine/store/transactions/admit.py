@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from datetime import datetime
 
 from taskengine.model import JobState
-from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, room_of, settings_of
+from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, rooms, settings_of
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, columns
 
+ROUNDS = 4  # of one admission: the best jobs that there are may be more than their clients' slots
+
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> int:
     """See Store.admit. What is read before the lock is a hint: it is read again after it."""
-    heads = await _heads(connection, limit)
-    if not heads:
-        return 0
+    started: list[str] = []
+    for _ in range(ROUNDS):
+        wanted = limit - len(started)
+        heads = await _heads(connection, wanted) if wanted else []
+        clients = await _admit(connection, heads, now) if heads else []
+        started += clients
+        if not clients or len(heads) < wanted:
+            break
+    tally = Tally()
+    for client in started:
+        tally.moved(client, JobState.QUEUED, JobState.STARTED)
+    await tally.write(connection, writer)
+    return len(started)
+
+
+async def _admit(connection: Connection, heads: list[Candidate], now: datetime) -> list[str]:
+    """Start those of the best jobs that fit; their clients. The system's scope is locked first,
+    so that there is one admission at a time."""
     scopes = sorted({SYSTEM, *(one.client for one in heads)})
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
     queued = {row["id"] for row in rows}
     system, clients = await limits(connection)
     running = await running_jobs(connection)
-    candidates = [one for one in heads if one.id in queued]
-    chosen = choose(candidates, running, system, clients)[:limit]
-    return await _start(connection, chosen, now, writer) if chosen else 0
+    chosen = choose([one for one in heads if one.id in queued], running, system, clients)
+    return await _start(connection, chosen, now) if chosen else []
 
 
 async def _heads(connection: Connection, limit: int) -> list[Candidate]:
-    """The heads of the lanes of clients that have room."""
+    """The best queued jobs of clients that have room for them."""
     system, clients = await limits(connection)
     running = await running_jobs(connection)
-    names = [row["name"] for row in await connection.fetch(SQL["clients_with_scopes"])]
-    rooms = room_of(names, running, system, clients)
-    rows = [(name, min(limit, room)) for name, room in rooms.items() if room > 0]
+    room, own = rooms(running, system, clients)
+    if room[1] == 0:
+        return []
+    rows = await connection.fetch(SQL["lane_heads"], json.dumps(room), json.dumps(own), limit)
     return [
         Candidate(
             row["id"],
@@ -44,14 +62,14 @@ async def _heads(connection: Connection, limit: int) -> list[Candidate]:
             row["position"],
             row["created_at"],
         )
-        for row in await connection.fetch(SQL["lane_heads"], *columns(rows, 2))
+        for row in rows
     ]
 
 
 async def _start(
-    connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime, writer: int
-) -> int:
-    """Start jobs, locked by id, and write their tasks, the best job's first."""
+    connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime
+) -> list[str]:
+    """Start jobs, locked by id, and write their tasks, the best job's first; their clients."""
     rows = sorted((candidate.id, int(band)) for candidate, band in chosen)
     started = {
         row["id"]: row["client"]
@@ -60,11 +78,7 @@ async def _start(
     ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
     await connection.execute(SQL["write_plan"], now, ranked)
     await connection.execute(SQL["release_held"], now, ranked)
-    tally = Tally()
-    for client in started.values():
-        tally.moved(client, JobState.QUEUED, JobState.STARTED)
-    await tally.write(connection, writer)
-    return len(started)
+    return list(started.values())
 
 
 async def limits(connection: Connection) -> tuple[Settings, dict[str, Settings]]:

@@ -13,6 +13,8 @@ from taskengine.store import Claimed, Dismissed
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, Row, job_of, task_of
 
+SPARE = 100  # tasks that a claim tries besides, where other instances claim at the same moment
+
 
 async def claim(
     connection: Connection,
@@ -28,12 +30,12 @@ async def claim(
         raise Dismissed(instance)
     rows = await connection.fetch(SQL["claimed"], claim_id, instance)
     if not rows:
-        rows = await connection.fetch(
-            SQL["claim"], instance, queue, list(actions), limit, claim_id, now
-        )
+        await connection.execute(SQL["wake_retries"], queue, list(actions), now)
+        given = (instance, queue, list(actions), limit, claim_id, now, SPARE)
+        rows = await connection.fetch(SQL["claim"], *given)
     next_due = None
     if len(rows) < limit:
-        next_due = await connection.fetchval(SQL["next_retry"], queue, list(actions), now)
+        next_due = await connection.fetchval(SQL["next_retry"], queue, list(actions), now, SPARE)
     return Claimed(await _attempts(connection, rows), next_due)
 
 

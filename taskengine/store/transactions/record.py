@@ -133,9 +133,9 @@ class Batch:
             # A job that was paused meanwhile holds it.
             state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
             self._set(task, state)
-            due_at = one.due_at or one.at
-            row = (task.id, due_at, failures, int(rescued), one.error, int(state))
-            self.requeued.append(row)
+            counted = (failures, int(rescued), one.error, int(state))
+            retry = one.due_at is not None
+            self.requeued.append((task.id, one.due_at or one.at, *counted, retry))
             return
         state = final_state(one.outcome)
         self._set(task, state)
@@ -179,7 +179,7 @@ class Batch:
         for name, rows, width in (
             ("begin_tasks", self.begun, 2),
             ("progress_tasks", progress, 2),
-            ("requeue_tasks", self.requeued, 6),
+            ("requeue_tasks", self.requeued, 7),
             ("end_tasks", self.ended, 4),
             ("put_results", self.results, 3),
         ):

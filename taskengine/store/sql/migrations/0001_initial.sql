@@ -134,6 +134,7 @@ create table tasks (
     holder bigint references instances,
     claim_id uuid,
     due_at timestamptz not null,
+    is_retry boolean not null default false, -- it is queued, and waits for its time
     claimed_at timestamptz,
     started_at timestamptz,
     ended_at timestamptz,
@@ -141,7 +142,9 @@ create table tasks (
     unique (job_id, number)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
-create index tasks_queued on tasks (queue, priority, id) where state = 1;
+-- What waits for its time stands apart, or every claim would read past it.
+create index tasks_queued on tasks (queue, action, priority, id) where state = 1 and not is_retry;
+create index tasks_retried on tasks (queue, action, due_at, id) where state = 1 and is_retry;
 create index tasks_held on tasks (holder, id) where holder is not null;
 create index tasks_claimed on tasks (claim_id) where claim_id is not null;
 
@@ -181,7 +184,10 @@ create table lanes (
     unique (job_id, ordinal)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
-create index lanes_due on lanes (due_at, id) where due_at is not null and holder is null and not dead;
+create index lanes_due on lanes (due_at, id) include (host)
+    where due_at is not null and holder is null and not dead;
+create index lanes_of_host on lanes (host, due_at, id)
+    where due_at is not null and holder is null and not dead;
 create index lanes_held on lanes (holder) where holder is not null;
 
 create table callbacks (

@@ -1,0 +1,1 @@
+"""Measurements, each a package here whose `command` runs as `taskengine bench <name>`."""

@@ -1,0 +1,46 @@
+"""`taskengine bench`: the measurements of a checkout, each a package in its folder `bench`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+
+class Benches(click.Group):
+    """Finds them by their folders."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from taskengine.configuration import HOME
+
+        return sorted(path.parent.name for path in (HOME / "bench").glob("*/__init__.py"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from taskengine.configuration import HOME
+
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        if str(HOME) not in sys.path:
+            sys.path.insert(0, str(HOME))
+        found: click.Command = import_module(f"bench.{cmd_name}").command
+        return found
+
+
+@click.group(cls=Benches, invoke_without_command=True)
+@click.pass_context
+def bench(ctx: click.Context) -> None:
+    """Measure the engine on this machine; without a name, all there is to measure.
+
+    The measurements are part of a checkout, not of an installed package.
+    """
+    group = ctx.command
+    assert isinstance(group, Benches)
+    names = group.list_commands(ctx)
+    if not names:
+        raise click.ClickException("there are no measurements here: they come with a checkout")
+    if ctx.invoked_subcommand is None:
+        for name in names:
+            command = group.get_command(ctx, name)
+            assert command is not None
+            ctx.invoke(command)
