@@ -363,6 +363,10 @@ class StoreUnavailable(TaskEngineError):
     """The database cannot be reached; nothing is known to have changed."""
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """The database was lost at the commit: what was asked may have been done, or not (rule 4)."""
+
+
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
 

@@ -16,7 +16,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable
+from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Pool:
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, BadInput, Dismissed.
+        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed.
         """
         async with self._places:
             for _ in range(COLLISIONS):
@@ -133,7 +133,10 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
         return await transaction(connection)
     await connection.execute("begin")
     result = await transaction(connection)
-    await connection.execute("commit")
+    try:
+        await connection.execute("commit")
+    except AWAY as error:
+        raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
     return result
 
 
