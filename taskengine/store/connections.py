@@ -40,6 +40,14 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby
+    asyncpg.PostgresSystemError,  # its disk fails
+    asyncpg.InternalServerError,
+)
+# What an operator is changing under a running engine: it waits. At the start it is a mistake.
+LOCKED_OUT = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
 )
 COLLIDED = (
     asyncpg.SerializationError,
@@ -53,6 +61,24 @@ REFUSED = (
 )
 
 
+class Outages:
+    """Tells of an outage that lasts, and of its end: once for all who meet it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
+        if lasting and self._since is None:
+            self._since = trio.current_time()
+            logger.warning("the database is away, tried again and again: %s", outage)
+
+    def over(self) -> None:
+        if self._since is not None:
+            seconds = trio.current_time() - self._since
+            logger.warning("the database is back, after %.0f s", seconds)
+            self._since = None
+
+
 class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
@@ -60,6 +86,8 @@ class Pool:
         self._url = url
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
+        self._others: list[Pool] = []
+        self.outages = Outages()
 
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
@@ -80,8 +108,7 @@ class Pool:
             try:
                 result = await _run(connection, transaction, single)
             except (*COLLIDED, *REFUSED, BadInput, Dismissed):
-                await connection.execute("rollback")
-                self._keep(connection)
+                await self._roll_back(connection)
                 raise
             except BaseException:
                 connection.terminate()
@@ -98,8 +125,16 @@ class Pool:
             raise BadInput(f"database_url: {error}") from error
         except REFUSED as error:
             raise BadInput(f"the database refuses the data: {error}") from error
-        except AWAY as error:
+        except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _roll_back(self, connection: Connection) -> None:
+        try:
+            await connection.execute("rollback")
+        except BaseException:
+            connection.terminate()
+            raise
+        self._keep(connection)
 
     def _waiting(self) -> Connection | None:
         """An idle connection that the server has not closed meanwhile."""
@@ -122,8 +157,16 @@ class Pool:
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
         )
 
+    def apart(self, size: int) -> Pool:
+        """Another one on the same database, closed with this one."""
+        other = Pool(self._url, size)
+        self._others.append(other)
+        return other
+
     def close(self) -> None:
         """Drop the idle connections, without waiting for the server."""
+        for other in self._others:
+            other.close()
         while self._idle:
             self._idle.pop().terminate()
 
@@ -155,6 +198,8 @@ async def _tolerate_callbacks() -> None:
     """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
 
     def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        logger.error("asyncio: %s", context.get("message"), exc_info=context.get("exception"))
+        error = context.get("exception")  # a connection that was dropped has last words too
+        level = logging.DEBUG if isinstance(error, AWAY) else logging.ERROR
+        logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
 
     asyncio.get_running_loop().set_exception_handler(log)

@@ -29,7 +29,7 @@ async def test_nothing_is_lost_or_doubled_while_answers_are_cut(tmp_path, proxy,
             await load.submit(client, "sleep", seconds=SECONDS - 2)
         end = trio.current_time() + SECONDS
         async with trio.open_nursery() as clients:
-            for number in range(3):
+            for _ in range(3):
                 clients.start_soon(load.run, one, end)
                 clients.start_soon(load.run, two, end)
             clients.start_soon(partial(load.run, one, end, name="first"))
