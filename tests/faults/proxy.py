@@ -35,6 +35,7 @@ class Link:
     """One connection of a client, through the proxy."""
 
     writer: asyncio.StreamWriter
+    let_in: bool = False  # the server has said that it takes queries
     silent: bool = False  # half-open: nothing comes through any more, whatever the proxy does
 
 
@@ -113,7 +114,7 @@ class Proxy:
             self.port = self._listening.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = Link(writer, self._hanging)
+        link = Link(writer, silent=self._hanging)
         self._links.add(link)
         self.accepted += 1
         try:
@@ -148,7 +149,7 @@ class Proxy:
             message = await read_message(reader)
             if link.silent:
                 continue
-            if self.refusal is None:
+            if self.refusal is None or not link.let_in:
                 server.write(message.raw)
             elif message.kind in (QUERY, SYNC):
                 fatal = self.refusal.severity == "FATAL"
@@ -158,7 +159,6 @@ class Proxy:
                     return
 
     async def _answer(self, link: Link, answers: asyncio.StreamReader) -> None:
-        queries = False  # whether the first query was let in
         while True:
             message = await read_message(answers)
             if self.delay:
@@ -166,9 +166,9 @@ class Proxy:
             if link.silent:
                 continue
             if message.ends_transaction:
-                if queries and self._is_to_be_cut():
+                if link.let_in and self._is_to_be_cut():
                     return
-                queries = True
+                link.let_in = True
             link.writer.write(message.raw)
 
     def _is_to_be_cut(self) -> bool:
