@@ -34,6 +34,7 @@ from taskengine.store.values import (
     Beat,
     Changed,
     Claimed,
+    Deaf,
     Dismissed,
     Gate,
     GateAnswer,
@@ -46,6 +47,7 @@ __all__ = [
     "Beat",
     "Changed",
     "Claimed",
+    "Deaf",
     "Dismissed",
     "Gate",
     "GateAnswer",
@@ -253,5 +255,6 @@ class Store(Protocol):
     async def announce(self, topics: Collection[str]) -> None: ...
 
     def listen(self) -> AsyncIterator[str]:
-        """Topics that instances announce; ends or raises when the connection is lost."""
+        """Topics that instances announce; ends or raises when the connection is lost, Deaf where
+        none can arrive."""
         ...

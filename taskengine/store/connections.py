@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg
@@ -79,11 +80,19 @@ class Outages:
             self._since = None
 
 
+@dataclass(slots=True)
+class Nature:
+    """What is known of the way to the database; pools on the same one share it."""
+
+    pooled: bool = False  # each transaction may be in another session
+
+
 class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
         self._url = url
+        self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
@@ -106,7 +115,8 @@ class Pool:
         async def attempt() -> T:
             connection = self._waiting() or await self.connect()
             try:
-                result = await _run(connection, transaction, single)
+                # A session may change between a statement's preparation and its execution.
+                result = await _run(connection, transaction, single and not self.nature.pooled)
             except (*COLLIDED, *REFUSED, BadInput, Dismissed):
                 await self._roll_back(connection)
                 raise
@@ -150,16 +160,33 @@ class Pool:
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
+        connection = await self._connect()
+        if self.nature.pooled:
+            return connection
+        try:
+            self.nature.pooled = await is_pooled(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        if self.nature.pooled:
+            logger.warning("there is a pooler before the database: nothing is kept in sessions")
+            connection.terminate()
+            connection = await self._connect()
+        return connection
+
+    async def _connect(self) -> Connection:
+        more = {"statement_cache_size": 0} if self.nature.pooled else {}
         return await asyncpg.connect(
             self._url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
+            **more,
         )
 
     def apart(self, size: int) -> Pool:
         """Another one on the same database, closed with this one."""
-        other = Pool(self._url, size)
+        other = Pool(self._url, size, self.nature)
         self._others.append(other)
         return other
 
@@ -181,6 +208,14 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
     except AWAY as error:
         raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
     return result
+
+
+async def is_pooled(connection: Connection) -> bool:
+    """Whether it ends at a pooler, whose session is not the one that answers. Such a session is
+    shared with others: a statement kept in it under a name may be theirs."""
+    pid = connection.get_server_pid()
+    told = await connection.execute(f"select where pg_backend_pid() = {pid}")
+    return bool(told == "SELECT 0")
 
 
 @asynccontextmanager

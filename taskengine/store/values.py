@@ -6,13 +6,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
+from taskengine.model import (
+    Attempt,
+    Fence,
+    Job,
+    JobState,
+    LaneFence,
+    Severity,
+    StoreUnavailable,
+)
 
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
 
 class Dismissed(Exception):
     """The instance was declared dead: it cancels everything and joins under a new id (rule 3)."""
+
+
+class Deaf(StoreUnavailable):
+    """The database answers, but no announcement arrives: there is a pooler before it, say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,17 @@ class Proxy:
             link.writer.write(self.refusal.raw)
             await link.writer.drain()
             return
-        to = urlsplit(self.url)
-        answers, server = await asyncio.open_connection(to.hostname, to.port)
+        answers, server = await self._connect()
         server.write(startup)
         try:
             if not is_cancel(startup):
                 await _first_done(self._forward(link, reader, server), self._answer(link, answers))
         finally:
             server.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        to = urlsplit(self.url)
+        return await asyncio.open_connection(to.hostname, to.port)
 
     async def _forward(
         self, link: Link, reader: asyncio.StreamReader, server: asyncio.StreamWriter
@@ -191,9 +194,9 @@ async def _first_done(*both: Awaitable[None]) -> None:
 
 
 @contextmanager
-def proxied(url: str) -> Iterator[Proxy]:
+def proxied(url: str, kind: Callable[[str], Proxy] = Proxy) -> Iterator[Proxy]:
     """A proxy before the server at `url`, for the length of the block."""
-    proxy = Proxy(url)
+    proxy = kind(url)
     started, stop = threading.Event(), threading.Event()
 
     async def run() -> None:
