@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.faults.wire import READY, error, is_cancel, read_message, read_startup
 
-QUERY, SYNC, TERMINATE = b"Q", b"S", b"X"
+QUERY, SYNC, FLUSH, TERMINATE = b"Q", b"S", b"H", b"X"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +148,26 @@ class Proxy:
     async def _forward(
         self, link: Link, reader: asyncio.StreamReader, server: asyncio.StreamWriter
     ) -> None:
+        told = False
         while True:
             message = await read_message(reader)
             if link.silent:
                 continue
             if self.refusal is None or not link.let_in:
                 server.write(message.raw)
-            elif message.kind in (QUERY, SYNC):
-                fatal = self.refusal.severity == "FATAL"
-                link.writer.write(self.refusal.raw + (b"" if fatal else READY))
-                await link.writer.drain()
-                if fatal:
+            elif message.kind in (QUERY, SYNC, FLUSH):
+                told = await self._refuse_query(link, message.kind, told)
+                if self.refusal.severity == "FATAL":
                     return
+
+    async def _refuse_query(self, link: Link, kind: bytes, told: bool) -> bool:
+        """An error for each query, told once; whether it was, and the query is not over."""
+        assert self.refusal is not None
+        fatal = self.refusal.severity == "FATAL"
+        ready = kind != FLUSH and not fatal
+        link.writer.write((b"" if told else self.refusal.raw) + (READY if ready else b""))
+        await link.writer.drain()
+        return not ready
 
     async def _answer(self, link: Link, answers: asyncio.StreamReader) -> None:
         while True:
