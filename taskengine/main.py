@@ -99,7 +99,7 @@ def parts_of(
     store: PostgresStore, counters: Counters | None, actions: Actions, facilities: Facilities
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
-    clock = EngineClock()
+    clock, vital = EngineClock(), store.apart()
     return Parts(
         store=store,
         patient=store.patient,
@@ -107,7 +107,8 @@ def parts_of(
         actions=actions,
         facilities=facilities,
         now=clock,
-        keep_time=partial(keep_time, store, clock),
+        keep_time=partial(keep_time, vital, clock),
+        vital=vital,
     )
 
 

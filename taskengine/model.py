@@ -367,6 +367,10 @@ class TooSlow(StoreUnavailable):
     """A statement was stopped at the database's time limit; nothing has changed."""
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """The database was lost at the commit: what was asked may have been done, or not (rule 4)."""
+
+
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         trio_asyncio.run(_make_template, url)
         yield url
         return
-    folder = tmp_path_factory.mktemp("postgres")
+    with server_in(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@contextmanager
+def server_in(folder: Path) -> Iterator[str]:
+    """An embedded server, owned by a thread, with `template_te` in it."""
     ready, done = threading.Event(), threading.Event()
     urls: list[str] = []
     thread = threading.Thread(target=trio.run, args=(_serve, folder, urls, ready, done))
@@ -78,6 +85,13 @@ def other_database(url: str, name: str) -> str:
 @pytest.fixture
 def database_url(postgres_server: str) -> Iterator[str]:
     """A fresh migrated database."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres_server: str) -> Iterator[str]:
+    """A migrated database on a server that has `template_te`."""
     name = f"te_{os.getpid()}_{next(_numbers)}"
     trio_asyncio.run(
         _execute, postgres_server, f"create database {name} template template_te strategy file_copy"

@@ -6,15 +6,18 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import trio
+
 from taskengine.messages import Submit
-from taskengine.model import BadInput, StoreUnavailable
+from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable, Submission
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Delivery, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3600.0  # seconds; nothing to look for by itself
+SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
+AGAIN = 0.1  # seconds before a batch with an unknown outcome is said again
 
 
 @dataclass(slots=True)
@@ -27,25 +30,51 @@ class Intake:
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
-            batch = [first, *mailbox.waiting(limit=499)]
-            await self._record(batch)
+            await self._record([first, *mailbox.waiting(limit=499)])
 
     async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty
         row fails (rule 17)."""
+        batch = _awaited(batch)
+        if not batch:
+            return
         try:
-            ids = await self.store.submit([one.message.submission for one in batch], self.now())
+            with trio.fail_after(SETTLING):
+                ids = await self._submit([one.message.submission for one in batch])
         except BadInput as refusal:
             if len(batch) > 1:
                 await self._record(batch[: len(batch) // 2])
                 await self._record(batch[len(batch) // 2 :])
             else:
                 _answer(batch, [refusal])
-        except StoreUnavailable as outage:
-            _answer(batch, [outage] * len(batch))
+        except (StoreUnavailable, trio.TooSlowError) as outage:
+            _answer(batch, [StoreUnavailable(str(outage) or "no answer in time")] * len(batch))
         else:
             _answer(batch, ids)
             self.wake()
+
+    async def _submit(self, submissions: Sequence[Submission]) -> Sequence[int]:
+        """Said again while it is not known whether it was done: what was recorded keeps its id, and
+        who is told of an outage may submit once more (rule 4)."""
+        is_unknown = False
+        while True:
+            try:
+                return await self.store.submit(submissions, self.now())
+            except OutcomeUnknown:
+                is_unknown = True
+            except StoreUnavailable:
+                if not is_unknown:
+                    raise
+            await trio.sleep(AGAIN)
+
+
+def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
+    """Without those whose clients were told of an outage meanwhile: they submit again."""
+    for delivery in batch:
+        if not delivery.awaited:
+            with delivery:
+                logger.info("a submission is not recorded: its client has gone")
+    return [delivery for delivery in batch if delivery.awaited]
 
 
 def _answer(batch: Sequence[Delivery[Submit]], answers: Sequence[int | Exception]) -> None:

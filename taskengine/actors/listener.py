@@ -15,12 +15,13 @@ import trio
 from taskengine.messages import Announce
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store import Store
+from taskengine.store import Deaf, Store
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two announcements
 AGAIN = 2.0  # seconds before listening again
+DEAF = 300.0  # seconds, where nothing arrives: actors look by themselves meanwhile
 PATIENCE = 3600.0
 
 
@@ -45,12 +46,24 @@ class Listener:
 
     async def _listen(self) -> None:
         while True:
-            try:
-                async for topic in self.store.listen():
-                    self.hear(topic)
-            except StoreUnavailable as outage:
-                logger.info("listening again in %g s: %s", AGAIN, outage)
-            await trio.sleep(AGAIN)
+            pause = await self._hear()
+            await trio.sleep(pause)
+
+    async def _hear(self) -> float:
+        """Hear until the connection is lost; then, how long to wait, in seconds."""
+        try:
+            async for topic in self.store.listen():
+                self.hear(topic)
+        except Deaf as deafness:
+            logger.warning(
+                "announcements of other instances do not arrive (%s): what they start is found "
+                "when actors look by themselves, every few seconds",
+                deafness,
+            )
+            return DEAF
+        except StoreUnavailable as outage:
+            logger.info("listening again in %g s: %s", AGAIN, outage)
+        return AGAIN
 
 
 async def _topics(mailbox: Mailbox[Announce]) -> set[str]:

@@ -55,6 +55,7 @@ class Parts:
     now: Now
     keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
+    vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Staff:
         """Who tells the peers that this instance lives."""
         parts, post = self.parts, self.post
         presence = Presence(
-            parts.store,
+            parts.vital or parts.store,
             self.roster,
             post.journal.address,
             parts.now,

@@ -76,8 +76,10 @@ class RedisCounters:
 
 
 def _counts(fields: dict[str, str]) -> QueueCounts:
+    """What this version knows of it: others, and other programs, may write there too."""
     counts: dict[str, dict[str, int]] = {}
     for field, value in fields.items():
         queue, _, name = field.rpartition(":")
-        counts.setdefault(queue, {})[name] = int(value)
+        if name in QueueCount.__slots__ and value.isdecimal():
+            counts.setdefault(queue, {})[name] = int(value)
     return {queue: QueueCount(**numbers) for queue, numbers in counts.items()}

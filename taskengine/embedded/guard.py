@@ -40,7 +40,7 @@ SERVERS: dict[str, type[Cluster] | type[Cache]] = {"postgres": Cluster, "valkey"
 
 def main(arguments: list[str]) -> int:
     """Guard one server; the caller passes on the lock that says that there is a guard."""
-    kind, folder, binary, lock = arguments
+    kind, folder, binary, lock, port = arguments
     os.set_inheritable(int(lock), False)
     os.umask(0o077)
     # A terminal or service manager signals everything at once; a guard goes after its owners.
@@ -48,17 +48,17 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     try:
-        guard(SERVERS[kind](Path(folder), Path(binary)), Path(folder))
+        guard(SERVERS[kind](Path(folder), Path(binary)), Path(folder), int(port) or None)
     except OSError as error:
         print(f"guard: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def guard(server: Server, folder: Path) -> None:
+def guard(server: Server, folder: Path, port: int | None) -> None:
     """Run the server, again when it dies, until the last owner is gone."""
     address = folder / "server.json"
-    port, deaths = None, 0
+    deaths = 0
     try:
         while deaths <= RESTARTS:
             server.prepare()

@@ -4,9 +4,12 @@ In a server's folder, `owners.lock` is shared by every process that uses the ser
 held by the guard for its whole life, and `start.lock` by whoever looks whether there is a guard.
 """
 
+import contextlib
 import json
+import logging
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -23,6 +26,12 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 LOG_LINES = 20
+LOOK_SECONDS = 0.5  # between two looks whether there is a guard
+GUARD_SECONDS = 60.0  # that a guard has to live, or the next one is started later
+LONGEST_PAUSE = 30.0
+PORT_SECONDS = 3.0  # for a server to leave its port
+
+logger = logging.getLogger(__name__)
 
 # Guards started by this process, by folder, to be reaped by it.
 _guards: dict[Path, subprocess.Popen[bytes]] = {}
@@ -48,7 +57,12 @@ async def served(kind: str, data_dir: Path, binary: Path) -> AsyncIterator[Acces
         async with _lock(folder / "owners.lock", SHARED):
             async with _lock(folder / "start.lock", EXCLUSIVE):
                 access = await _access(kind, folder, binary)
-            yield access
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_keep_guarded, kind, folder, binary, access.port)
+                try:
+                    yield access
+                finally:
+                    nursery.cancel_scope.cancel()
     finally:
         with trio.move_on_after(STOP_SECONDS, shield=True):
             await _until_stopped(folder)
@@ -84,7 +98,7 @@ async def _access(kind: str, folder: Path, binary: Path) -> Access:
     with trio.move_on_after(START_SECONDS):
         while not (started and _guard_is_gone(folder)):
             if _guard_is_gone(folder):
-                _start_guard(kind, folder, binary)
+                _start_guard(kind, folder, binary, await _former_port(folder))
                 started = True
             elif (port := _port(folder)) is not None:
                 return Access(port, password)
@@ -93,6 +107,43 @@ async def _access(kind: str, folder: Path, binary: Path) -> Access:
     raise EmbeddedServerFailed(
         "\n".join([f"{kind} did not start; {folder}/server.log ends:", *log])
     )
+
+
+async def _former_port(folder: Path) -> int:
+    """Where the server was whose guard was killed: other owners still look for it there. 0 if there
+    was none, or others have the port."""
+    port = _port(folder)
+    if port is None:
+        return 0
+    with trio.move_on_after(PORT_SECONDS):
+        while not is_unused(port):  # noqa: ASYNC110 - the server is ending; ports wake no task
+            await trio.sleep(POLL_SECONDS)
+        return port
+    return 0
+
+
+def is_unused(port: int) -> bool:
+    """Tell whether nobody listens on the port."""
+    with contextlib.closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def _keep_guarded(kind: str, folder: Path, binary: Path, port: int) -> None:
+    """Start another guard when there is none: it was killed, or gave up. Any owner may."""
+    pause, since = LOOK_SECONDS, trio.current_time()
+    while True:
+        await trio.sleep(pause)
+        with lock_now(folder / "start.lock", EXCLUSIVE) as held:
+            if not held or not _guard_is_gone(folder):
+                continue
+            lived = trio.current_time() - since
+            pause = LOOK_SECONDS if lived > GUARD_SECONDS else min(2 * pause, LONGEST_PAUSE)
+            since = trio.current_time()
+            logger.warning("the guard of the embedded %s is gone, another one is started", kind)
+            try:
+                _start_guard(kind, folder, binary, port)
+            except OSError as error:  # the disk is full, say
+                logger.warning("it cannot be started, again in %g s: %s", pause, error)
 
 
 def _password(folder: Path) -> str:
@@ -117,8 +168,9 @@ def _port(folder: Path) -> int | None:
     return port
 
 
-def _start_guard(kind: str, folder: Path, binary: Path) -> None:
-    """Start a guard that inherits its lock, so that there is no moment without one."""
+def _start_guard(kind: str, folder: Path, binary: Path, port: int) -> None:
+    """Start a guard that inherits its lock, so that there is no moment without one; its server gets
+    the port, or any if it is 0."""
     lock = try_lock(folder / "guard.lock", EXCLUSIVE)
     if lock is None:
         return
@@ -127,7 +179,7 @@ def _start_guard(kind: str, folder: Path, binary: Path) -> None:
     (folder / "server.json").unlink(missing_ok=True)
     with os.fdopen(lock), _new_log(folder / "server.log") as log:
         _guards[folder] = subprocess.Popen(
-            guard_command(kind, folder, binary, lock),
+            guard_command(kind, folder, binary, lock, port),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -145,10 +197,11 @@ def _new_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-def guard_command(kind: str, folder: Path, binary: Path, lock: int) -> list[str]:
+def guard_command(kind: str, folder: Path, binary: Path, lock: int, port: int) -> list[str]:
     """Return how this program runs as a guard; a frozen one would name a hidden command here."""
     module = "taskengine.embedded.guard"
-    return [sys.executable, "-P", "-m", module, kind, str(folder), str(binary), str(lock)]
+    arguments = [kind, str(folder), str(binary), str(lock), str(port)]
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 async def _until_stopped(folder: Path) -> None:

@@ -33,6 +33,11 @@ class Delivery(Generic[M]):
     message: M
     slot: trio.MemorySendChannel[object] | None = None
 
+    @property
+    def awaited(self) -> bool:
+        """False once its asker has given up."""
+        return self.slot is None or self.slot.statistics().open_receive_channels > 0
+
     def reply(self, answer: object) -> None:
         """Answer the asker, unless there is none or it gave up."""
         if self.slot is not None:

@@ -37,6 +37,7 @@ from taskengine.store.values import (
     Claimed,
     Cleared,
     Cursor,
+    Deaf,
     Dismissed,
     Gate,
     GateAnswer,
@@ -54,6 +55,7 @@ __all__ = [
     "Claimed",
     "Cleared",
     "Cursor",
+    "Deaf",
     "Dismissed",
     "Gate",
     "GateAnswer",
@@ -272,5 +274,6 @@ class Store(Protocol):
     async def announce(self, topics: Collection[str]) -> None: ...
 
     def listen(self) -> AsyncIterator[str]:
-        """Topics that instances announce; ends or raises when the connection is lost."""
+        """Topics that instances announce; ends or raises when the connection is lost, Deaf where
+        none can arrive."""
         ...

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable, TooSlow
+from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,14 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby
+    asyncpg.PostgresSystemError,  # its disk fails
+    asyncpg.InternalServerError,
+)
+# What an operator is changing under a running engine: it waits. At the start it is a mistake.
+LOCKED_OUT = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
 )
 COLLIDED = (
     asyncpg.SerializationError,
@@ -53,18 +62,46 @@ REFUSED = (
 )
 
 
+class Outages:
+    """Tells of an outage that lasts, and of its end: once for all who meet it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
+        if lasting and self._since is None:
+            self._since = trio.current_time()
+            logger.warning("the database is away, tried again and again: %s", outage)
+
+    def over(self) -> None:
+        if self._since is not None:
+            seconds = trio.current_time() - self._since
+            logger.warning("the database is back, after %.0f s", seconds)
+            self._since = None
+
+
+@dataclass(slots=True)
+class Nature:
+    """What is known of the way to the database; pools on the same one share it."""
+
+    pooled: bool = False  # each transaction may be in another session
+
+
 class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
         self._url = url
+        self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
+        self._others: list[Pool] = []
+        self.outages = Outages()
 
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, BadInput, Dismissed; TooSlow is a StoreUnavailable.
+        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
         """
         async with self._places:
             for _ in range(COLLISIONS):
@@ -78,10 +115,10 @@ class Pool:
         async def attempt() -> T:
             connection = self._waiting() or await self.connect()
             try:
-                result = await _run(connection, transaction, single)
+                # A session may change between a statement's preparation and its execution.
+                result = await _run(connection, transaction, single and not self.nature.pooled)
             except (*COLLIDED, *REFUSED, BadInput, Dismissed):
-                await connection.execute("rollback")
-                self._keep(connection)
+                await self._roll_back(connection)
                 raise
             except BaseException:
                 connection.terminate()
@@ -100,8 +137,16 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
-        except AWAY as error:
+        except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _roll_back(self, connection: Connection) -> None:
+        try:
+            await connection.execute("rollback")
+        except BaseException:
+            connection.terminate()
+            raise
+        self._keep(connection)
 
     def _waiting(self) -> Connection | None:
         """An idle connection that the server has not closed meanwhile."""
@@ -117,15 +162,40 @@ class Pool:
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
+        connection = await self._connect()
+        if self.nature.pooled:
+            return connection
+        try:
+            self.nature.pooled = await is_pooled(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        if self.nature.pooled:
+            logger.warning("there is a pooler before the database: nothing is kept in sessions")
+            connection.terminate()
+            connection = await self._connect()
+        return connection
+
+    async def _connect(self) -> Connection:
+        more = {"statement_cache_size": 0} if self.nature.pooled else {}
         return await asyncpg.connect(
             self._url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
+            **more,
         )
+
+    def apart(self, size: int) -> Pool:
+        """Another one on the same database, closed with this one."""
+        other = Pool(self._url, size, self.nature)
+        self._others.append(other)
+        return other
 
     def close(self) -> None:
         """Drop the idle connections, without waiting for the server."""
+        for other in self._others:
+            other.close()
         while self._idle:
             self._idle.pop().terminate()
 
@@ -135,8 +205,19 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
         return await transaction(connection)
     await connection.execute("begin")
     result = await transaction(connection)
-    await connection.execute("commit")
+    try:
+        await connection.execute("commit")
+    except AWAY as error:
+        raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
     return result
+
+
+async def is_pooled(connection: Connection) -> bool:
+    """Whether it ends at a pooler, whose session is not the one that answers. Such a session is
+    shared with others: a statement kept in it under a name may be theirs."""
+    pid = connection.get_server_pid()
+    told = await connection.execute(f"select where pg_backend_pid() = {pid}")
+    return bool(told == "SELECT 0")
 
 
 @asynccontextmanager
@@ -154,6 +235,8 @@ async def _tolerate_callbacks() -> None:
     """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
 
     def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        logger.error("asyncio: %s", context.get("message"), exc_info=context.get("exception"))
+        error = context.get("exception")  # a connection that was dropped has last words too
+        level = logging.DEBUG if isinstance(error, AWAY) else logging.ERROR
+        logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
 
     asyncio.get_running_loop().set_exception_handler(log)

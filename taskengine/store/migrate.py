@@ -10,7 +10,7 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import BadInput, StoreUnavailable
-from taskengine.store.connections import AWAY, Connection
+from taskengine.store.connections import AWAY, Connection, is_pooled
 from taskengine.store.queries import migrations
 
 logger = logging.getLogger(__name__)
@@ -68,17 +68,42 @@ async def _upgrade(url: str) -> list[str]:
 
 
 async def _upgrade_alone(url: str) -> list[str]:
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=600)
+    connection = await _connect(url, 600)
     try:
-        await connection.execute("set statement_timeout = 0")
+        tried = _try_in_session if not await is_pooled(connection) else _try_in_transaction
         # Waiting in pg_advisory_lock() would deadlock with CREATE INDEX CONCURRENTLY.
         for _ in range(TRIES):
-            if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
-                return await _apply(connection)
+            applied = await tried(connection)
+            if applied is not None:
+                return applied
             await asyncio.sleep(0.1)
         raise StoreUnavailable("another upgrade of the database does not end")
     finally:
         connection.terminate()
+
+
+async def _try_in_session(connection: Connection) -> list[str] | None:
+    """Upgrade; None while another one does. The lock ends with the connection."""
+    await connection.execute("set statement_timeout = 0")
+    if not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+        return None
+    return await _apply(connection)
+
+
+async def _try_in_transaction(connection: Connection) -> list[str] | None:
+    """The same behind a pooler, where a session's lock would outlive us in a session of others."""
+    async with connection.transaction():
+        await connection.execute("set local statement_timeout = 0")
+        if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", LOCK):
+            return None
+        return await _apply(connection)
+
+
+async def _connect(url: str, command_timeout: float) -> Connection:
+    """Without prepared statements, which a pooler may hand to others."""
+    return await asyncpg.connect(
+        url, timeout=5, command_timeout=command_timeout, statement_cache_size=0
+    )
 
 
 async def _apply(connection: Connection) -> list[str]:
@@ -111,11 +136,12 @@ async def _check_limits(url: str) -> None:
 
     Those of TCP show nothing on a local socket.
     """
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=5)
+    connection = await _connect(url, 5)
     try:
-        for name, wanted in ROLE_SETTINGS.items():
-            found = await connection.fetchval("select current_setting($1)", name)
-            if found != wanted and not name.startswith("tcp_"):
-                logger.warning("%s is %s on the database, expected %s", name, found, wanted)
+        async with connection.transaction():
+            for name, wanted in ROLE_SETTINGS.items():
+                found = await connection.fetchval("select current_setting($1)", name)
+                if found != wanted and not name.startswith("tcp_"):
+                    logger.warning("%s is %s on the database, expected %s", name, found, wanted)
     finally:
         connection.terminate()

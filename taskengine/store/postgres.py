@@ -88,6 +88,10 @@ class PostgresStore(Runner):
         """A twin for actors, on the same connections and of the same instance."""
         return PostgresStore(self.pool, True, self._joined)
 
+    def apart(self) -> PostgresStore:
+        """A twin with a connection of its own, that no load and no outage of others takes away."""
+        return PostgresStore(self.pool.apart(1), False, self._joined)
+
     async def time(self) -> datetime:
         """The database's clock, to be carried on by EngineClock; no query uses it by itself."""
         [row] = await self._fetch("time")

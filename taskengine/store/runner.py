@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 import trio
@@ -17,12 +17,14 @@ from taskengine.store.transactions.rows import SQL
 T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
+LASTING = 1.0  # seconds; the pause from which on an outage is worth a line
+LONGEST_ANSWER = 4.0  # seconds that who cannot wait is let wait, for a free connection too
 
 
 @dataclass(slots=True)
 class Runner:
-    """An impatient one raises StoreUnavailable at once; a patient one, for actors, waits until the
-    database is back: all methods may be repeated."""
+    """An impatient one raises StoreUnavailable, in seconds; a patient one, for actors, waits until
+    the database is back: all methods may be repeated."""
 
     pool: Pool
     is_patient: bool = False
@@ -35,19 +37,25 @@ class Runner:
 
     async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """The one place where transactions run and outages are waited out."""
-        for pause in self._pauses():
+        if not self.is_patient:
+            return await self._answered(transaction, single)
+        for pause in _pauses():
             try:
-                return await self.pool.run(transaction, single=single)
-            except StoreUnavailable:
-                if pause is None:
-                    raise
+                answer = await self.pool.run(transaction, single=single)
+            except StoreUnavailable as outage:
+                self.pool.outages.met(outage, lasting=pause >= LASTING)
                 await trio.sleep(pause * random.uniform(0.5, 1.0))
+            else:
+                self.pool.outages.over()
+                return answer
         raise AssertionError("there is always another pause")
 
-    def _pauses(self) -> Iterator[float | None]:
-        if not self.is_patient:
-            return iter([None])
-        return chain((0.1, 0.2, 0.5, 1.0), (LONGEST_PAUSE for _ in count()))
+    async def _answered(self, transaction: Transaction[T], single: bool) -> T:
+        try:
+            with trio.fail_after(LONGEST_ANSWER):
+                return await self.pool.run(transaction, single=single)
+        except trio.TooSlowError:
+            raise StoreUnavailable(f"no answer in {LONGEST_ANSWER:g} s") from None
 
     async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
         """A statement by itself."""
@@ -57,3 +65,7 @@ class Runner:
             return rows
 
         return await self._run(fetch, single=True)
+
+
+def _pauses() -> Iterator[float]:
+    return chain((0.1, 0.2, 0.5, LASTING), repeat(LONGEST_PAUSE))

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from taskengine.model import Attempt, Fence, Job, JobState, LaneFence, Severity
+from taskengine.model import (
+    Attempt,
+    Fence,
+    Job,
+    JobState,
+    LaneFence,
+    Severity,
+    StoreUnavailable,
+)
 
 MAX_INSPECTED = 20_000
 BEFORE = ("id", "created_at")  # orders in which a job's id is its place
@@ -17,6 +25,10 @@ Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
 class Dismissed(Exception):
     """The instance was declared dead: it cancels everything and joins under a new id (rule 3)."""
+
+
+class Deaf(StoreUnavailable):
+    """The database answers, but no announcement arrives: there is a pooler before it, say."""
 
 
 @dataclass(frozen=True, slots=True)

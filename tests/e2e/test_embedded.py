@@ -124,6 +124,13 @@ def status(data_dir: Path, kind: str = "postgres") -> dict[str, int]:
     return found
 
 
+def status_or_none(data_dir: Path, kind: str) -> dict[str, int] | None:
+    try:
+        return status(data_dir, kind)
+    except FileNotFoundError:
+        return None
+
+
 def processes_with(argument: str) -> list[str]:
     """Command lines of all processes that have this text in theirs."""
     lines = []
@@ -247,7 +254,25 @@ async def test_a_killed_guard_takes_its_server_along(data_dir: Path) -> None:
         async with embedded_postgres(data_dir) as url:
             await until_answers(url)
             assert status(data_dir)["guard"] != before["guard"]
+            assert status(data_dir)["port"] == before["port"]
             assert gone(running)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "valkey"])
+async def test_an_owner_that_lives_replaces_a_killed_guard(data_dir: Path, kind: str) -> None:
+    opened = {"postgres": embedded_postgres, "valkey": embedded_valkey}[kind]
+    async with opened(data_dir) as url, owner_process(data_dir, kind) as other:
+        assert await url_of(other) == url
+        before = status(data_dir, kind)
+        os.kill(before["guard"], signal.SIGKILL)
+        await until(lambda: status_or_none(data_dir, kind) not in (None, before))
+        after = status(data_dir, kind)
+        assert after["port"] == before["port"]
+        if kind == "postgres":
+            await until_answers(url)
+        else:
+            assert await ping(url)
+    assert gone({pid for told in (before, after) for pid in (told["guard"], told["pid"])})
 
 
 async def test_everything_killed_at_once(data_dir: Path) -> None:

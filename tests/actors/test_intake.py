@@ -1,0 +1,90 @@
+"""Submissions whose answers are lost or late (rule 4), on virtual time."""
+
+import pytest
+import trio
+
+from taskengine.actors.intake import SETTLING, Intake
+from taskengine.messages import Submit
+from taskengine.model import OutcomeUnknown, StoreUnavailable
+from taskengine.runtime.clock import virtual_clock
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store.memory import MemoryStore
+from tests.actors.instance import submission, workflow
+from tests.conftest import NOON
+
+FLOW = workflow("only")
+
+
+class Lossy:
+    """A store that says of each submission in turn what a test wants it to say."""
+
+    def __init__(self, *said):
+        self.inner, self.said, self.asked = MemoryStore(), list(said), []
+
+    async def submit(self, batch, now):
+        self.asked.append((trio.current_time(), len(batch)))
+        ids = None
+        saying = self.said.pop(0) if self.said else None
+        if not isinstance(saying, StoreUnavailable) or isinstance(saying, OutcomeUnknown):
+            ids = await self.inner.submit(batch, now)
+        if isinstance(saying, float):
+            await trio.sleep(saying)
+        elif saying is not None:
+            raise saying
+        return ids
+
+
+async def answers(store, *patiences):
+    """What clients are answered that submit at once and wait so long."""
+    told = {}
+
+    async def ask(number, patience):
+        with trio.move_on_after(patience):
+            told[number] = await mailbox.address.ask(Submit(submission(FLOW)))
+
+    with Mailbox(10) as mailbox:
+        async with trio.open_nursery() as nursery:
+            intake = Intake(store, virtual_clock(NOON), lambda: None)
+            nursery.start_soon(intake.run, mailbox)
+            async with trio.open_nursery() as clients:
+                for number, patience in enumerate(patiences):
+                    clients.start_soon(ask, number, patience)
+                    await trio.sleep(0.01)
+            mailbox.address.close()
+    return told
+
+
+async def test_a_submission_whose_answer_was_lost_is_settled(autojump_clock):
+    store = Lossy(OutcomeUnknown("cut"))
+    assert await answers(store, 5) == {0: 1}
+    assert len(store.asked) == 2
+    assert len((await store.inner.totals()).jobs) == 1
+
+
+async def test_it_is_settled_also_if_the_database_is_away_for_a_while(autojump_clock):
+    store = Lossy(OutcomeUnknown("cut"), StoreUnavailable("refused"), StoreUnavailable("refused"))
+    assert await answers(store, 5) == {0: 1}
+    assert len(store.asked) == 4
+
+
+async def test_what_certainly_failed_is_told_at_once(autojump_clock):
+    store = Lossy(StoreUnavailable("refused"))
+    told = await answers(store, 5)
+    assert isinstance(told[0], StoreUnavailable)
+    assert trio.current_time() < 0.1
+
+
+@pytest.mark.parametrize("saying", [OutcomeUnknown("cut"), 60.0])
+async def test_a_batch_is_answered_in_time_whatever_happens(autojump_clock, saying):
+    store = Lossy(*[saying] * 100)
+    told = await answers(store, 5)
+    assert isinstance(told[0], StoreUnavailable)
+    assert trio.current_time() == pytest.approx(SETTLING + 0.01, abs=0.02)
+
+
+async def test_a_submission_that_nobody_waits_for_any_more_is_not_recorded(autojump_clock):
+    """Its client was told of an outage, and submits again."""
+    store = Lossy(2.0)
+    told = await answers(store, 5, 1, 5)
+    assert set(told) == {0, 2}
+    assert [size for _, size in store.asked] == [1, 1]

@@ -1,0 +1,133 @@
+"""PostgreSQL stands still, refuses, and says nothing, for three leases each (promises 4 and 8)."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+
+import trio
+
+from tests.chaos.test_instances import claimed
+from tests.e2e.serving import post_job, serving
+from tests.faults.load import LONGEST, WIRE, Load, rows, submission
+from tests.faults.servers import stopped
+
+LEASE = 2
+SECONDS = 3 * LEASE
+READS = ("/jobs", "/jobs/1", "/dashboard", "/logs/1", "/jobs/1/explain")
+HELD = """\
+select job_id, attempt, rescues, i.name from tasks t left join instances i on i.id = t.holder
+where t.job_id = any($1::bigint[]) and t.state = 2 order by 1"""
+
+
+@contextmanager
+def refusing(proxy):
+    proxy.refuse()
+    yield
+    proxy.resume()
+
+
+@contextmanager
+def hanging(proxy):
+    proxy.hang()
+    yield
+    proxy.resume()
+
+
+async def answer_of(client, method, path, patience=LONGEST, **given):
+    """What an instance answers within `patience` seconds."""
+    with trio.fail_after(patience + WIRE):
+        return await client.request(method, path, **given)
+
+
+async def check_instance(client):
+    """What an instance says while its database is away: all at once, as clients do."""
+
+    async def is_alive():
+        assert (await answer_of(client, "GET", "/livez", 1)).status_code == 200
+
+    async def is_not_ready():
+        assert (await answer_of(client, "GET", "/readyz", 2)).status_code == 503
+
+    async def takes_nothing():
+        with trio.fail_after(LONGEST + WIRE):
+            answer = await submission(client, "noop")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+    async def tells(path):
+        answer = await answer_of(client, "GET", path)
+        assert (answer.status_code, "database" in answer.json()["error"]) == (503, True)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(takes_nothing)
+        for question in (is_alive, is_not_ready, *(partial(tells, path) for path in READS)):
+            nursery.start_soon(question)
+
+
+async def check_while_away(client, until):
+    while trio.current_time() < until:
+        await check_instance(client)
+        await trio.sleep(0.2)
+
+
+async def check_progress(client, url):
+    """A new job is accepted and done soon."""
+    with trio.fail_after(LONGEST):
+        number = await Load().submit(client, "noop")
+        while await rows(url, "select state from jobs where id = $1", number) != [(2,)]:
+            await trio.sleep(0.05)
+
+
+async def test_an_outage_kills_nobody(tmp_path, proxy, direct_url, server_folder):
+    """Long tasks on two instances keep their attempt through all of it; those of a third, which
+    dies meanwhile, are run again."""
+    given = {
+        "database_url": proxy.own_url,
+        "redis_url": "none",
+        "lease": LEASE,
+        "queues": "work=20",
+    }
+    outages = partial(stopped, server_folder), partial(refusing, proxy), partial(hanging, proxy)
+    async with (
+        serving(tmp_path / "var", name="one", **given) as (one_process, one),
+        serving(tmp_path / "var", name="two", **given) as (two_process, two),
+        AsyncExitStack() as stack,
+    ):
+        await one.post("/settings", json={"name": "max_jobs", "setting": "40"})
+        long = [await post_job(one, "sleep", seconds=90) for _ in range(12)]
+        for number in long:
+            await claimed(one, number)
+        before = await rows(direct_url, HELD, long)
+        assert len({name for *_, name in before}) == 2
+        doomed, client = await stack.enter_async_context(
+            serving(tmp_path / "var", name="doomed", dies=True, **given)
+        )
+        short = [await post_job(client, "sleep", seconds=4) for _ in range(16)]
+        for number in short:
+            await claimed(client, number)
+        held = await rows(direct_url, HELD, short)
+        orphans = [number for number, *_, name in held if name.endswith(f"-{doomed.pid}")]
+        assert orphans
+        for outage in outages:
+            with outage():
+                doomed.kill()
+                end = trio.current_time() + SECONDS
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(check_while_away, one, end)
+                    nursery.start_soon(check_while_away, two, end)
+            await check_progress(one, direct_url)
+        assert await rows(direct_url, HELD, long) == before
+        again = (
+            "select distinct attempt, rescues, failures from tasks where job_id = any($1::bigint[])"
+        )
+        with trio.fail_after(4 * LEASE):
+            while await rows(direct_url, f"{again} and state = 3", orphans) != [(2, 1, 0)]:
+                await trio.sleep(0.1)
+        others = sorted(set(short) - set(orphans))
+        assert await rows(direct_url, again, others) in ([], [(1, 0, 0)])
+        for number in long:
+            await one.put(f"/job/{number}", json={"client": "acme", "queue_state": "broken"})
+        assert (one_process.poll(), two_process.poll()) == (None, None)
+    logs = "".join((tmp_path / f"{name}.log").read_text() for name in ("one", "two"))
+    assert "Traceback" not in logs, logs

@@ -1,0 +1,55 @@
+"""Behind a transaction pooler: no session is ours, and no announcement arrives."""
+
+from __future__ import annotations
+
+import pytest
+import trio_asyncio
+
+from taskengine.store import Deaf
+from taskengine.store.migrate import upgrade
+from taskengine.store.postgres import open_postgres
+from tests.contract.world import World
+from tests.e2e.serving import ended_job, post_job, serving
+from tests.faults.load import check_counters, rows
+from tests.faults.pooler import Pooler
+from tests.faults.proxy import proxied
+
+
+@pytest.fixture
+def pooler(direct_url):
+    with proxied(direct_url, Pooler) as pooler:
+        yield pooler
+
+
+async def test_the_store_keeps_nothing_in_sessions(pooler, direct_url):
+    async with trio_asyncio.open_loop():
+        for _ in range(2):  # a lock that stayed in a session would hold up the second one
+            assert await upgrade(pooler.own_url) == []
+        async with open_postgres(pooler.own_url) as store:
+            world = World(store)
+            await world.settle()
+            for _ in range(3):
+                job_id = await world.start()
+                await world.perform(job_id)
+                assert (await world.job(job_id)).job.state.label == "completed"
+            with pytest.raises(Deaf):
+                async for _ in store.listen():
+                    raise AssertionError("an announcement came")
+    assert await rows(direct_url, "select pid from pg_locks where locktype = 'advisory'") == []
+
+
+async def test_instances_work_together_by_looking(tmp_path, pooler, direct_url):
+    given = {"database_url": pooler.own_url, "redis_url": "none", "lease": 3}
+    async with (
+        serving(tmp_path / "var", name="one", queues="work=0", **given) as (_, one),
+        serving(tmp_path / "var", name="two", **given),
+    ):
+        jobs = [await post_job(one, "noop") for _ in range(5)]
+        for job_id in jobs:
+            assert not (await ended_job(one, job_id, 12))["failed"]
+        await check_counters(direct_url)
+    for name in ("one", "two"):
+        log = (tmp_path / f"{name}.log").read_text()
+        assert log.count("there is a pooler before the database") == 1
+        assert log.count("announcements of other instances do not arrive") == 1
+        assert "Traceback" not in log
