@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from taskengine.api.documents import BATCH_PATH
 from taskengine.api.openapi.document import document_path
+from taskengine.store import BEFORE
 from tests.api.described import document, routes
 
 EXAMPLES = 20
@@ -69,7 +70,7 @@ def test_answers_are_as_documented(operations, session, api_key, method, path, m
         suppress_health_check=[*HealthCheck],
     )
     def check(case):
-        assume(not is_lenient(case, mode))
+        assume(not is_lenient(case, mode) and not (mode.is_positive and is_lost(case.query or {})))
         if mode.is_positive and KEY in (case.headers or {}):  # another body needs another key
             case.headers[KEY] = f"{next(numbers)} {case.headers[KEY]}"[:255]
         case.call_and_validate(session=session, headers=headers, excluded_checks=excluded)
@@ -77,6 +78,13 @@ def test_answers_are_as_documented(operations, session, api_key, method, path, m
     takes_no_input = nullcontext() if mode.is_positive else suppress(Unsatisfiable)
     with takes_no_input:
         check()
+
+
+def is_lost(query):
+    """What a schema cannot say either: a cursor comes from a Link header, and `before` is a place
+    in two orders alone."""
+    elsewhere = query.get("order_by", "id") not in BEFORE
+    return "cursor" in query or ("before" in query and elsewhere)
 
 
 def is_lenient(case, mode):
