@@ -77,6 +77,9 @@ class SettingsOfClients:
         if scope != SYSTEM and name in SYSTEM_ONLY:
             raise BadInput(f"name: {name} is the system's alone: an admin sets it")
         await self.services.store.put_setting(scope, name, value)
+        self.services.changed()  # a slot may have come free
+        if name in SYSTEM_ONLY:
+            self.services.rescheduled()
         return reply({"result": "ok", "message": f"{name} setting created/updated"})
 
 

@@ -199,6 +199,14 @@ async def test_what_is_the_systems_alone_is_no_clients(api):
         assert told == "name: schedule_interval is the system's alone: an admin sets it"
 
 
+async def test_whoever_is_concerned_is_woken(api):
+    woken = []
+    watched = api.with_(changed=lambda: woken.append(1), rescheduled=lambda: woken.append(2))
+    for name, setting in (("max_jobs", "x"), ("max_jobs", 3), ("schedule_interval", 30)):
+        await set_(watched, name, setting)
+    assert woken == [1, 1, 2]
+
+
 async def test_a_client_sees_what_is_in_force_for_it(api):
     await set_(api, "max_jobs", 9)
     await set_(api, "schedule_interval", 30)
