@@ -10,6 +10,12 @@ from pathlib import Path
 SPEC = Path(__file__).parents[2] / "docs" / "spec"
 CONTRACT, DECISIONS, WORKFLOWS = "task-engine-api.md", "decisions.md", "workflows.md"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+# What only leads to a statement.
+LABEL = re.compile(
+    r"Details|.*:|Successful response.*|\d+ - Error Response"
+    r"|More information .* can be found here\.?"
+    r"|\| (Field|Setting|Moment|Workflow) \|.*"
+)
 # Not the end of a sentence, though a full stop stands there.
 _SHORT = re.compile(r"\b(e\.g|i\.e|eg|vs)\.$")
 
@@ -51,7 +57,8 @@ def statements(block: Block) -> list[str]:
     """What a part says: its sentences, rows and list items, each sample as one; normalised."""
     text = re.sub(r"</?(details|summary|br)\b[^>]*>", "", block.text)
     text = re.sub(r"```.*?```", _sample, text, flags=re.DOTALL)
-    return [said for piece in _pieces(text) for said in _sentences(piece) if said]
+    said = [sentence for piece in _pieces(text) for sentence in _sentences(piece)]
+    return [sentence for sentence in said if sentence and not LABEL.fullmatch(sentence)]
 
 
 def _sample(match: re.Match[str]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from taskengine.model import StoreUnavailable
+from taskengine.keys import hash_key
+from taskengine.model import Client, StoreUnavailable
 from tests.api.conftest import KEY, job_body
-from tests.rows.documents import samples
+from tests.rows.documents import WORKFLOWS, blocks, samples
 from tests.rows.shapes import assert_like
 
 ACCEPTED, REFUSED = samples("POST: /job")
@@ -32,6 +35,25 @@ async def test_an_accepted_job_is_answered_with_its_id_as_text(client, path):
     assert_like(ACCEPTED, content)
     assert content["result"] == "accepted"
     assert (await client.job(content["id"]))["id"] == int(content["id"])
+
+
+async def test_the_sample_payload_of_the_features(client, api):
+    """`workflows.md` 1.1, as `acme`, for whom vodcapture needs clips."""
+    [text] = [block.text for block in blocks(WORKFLOWS) if block.heading == "1.1 Shape"]
+    payload = json.loads(text.partition("```json")[2].partition("```")[0])
+    payload["parameters"] |= {"clips": []}
+    await api.store.put_client(Client("acme", hash_key(KEY)))
+    status, answer = await client.send("POST", "/job", payload, client=None)
+    assert status == 200
+    shown = await client.job(answer["id"])
+    assert {name: shown[name] for name in ("client", "workflow", "priority", "run_at")} == {
+        "client": "acme",
+        "workflow": "vodcapture",
+        "priority": 3,
+        "run_at": "2031-02-01T08:30:00.000Z",
+    }
+    assert shown["semaphore_url"] == payload["job"]["semaphore_url"]
+    assert shown["queue_state"] == "scheduled"
 
 
 @pytest.mark.parametrize("job", BAD_JOBS, ids=str)
