@@ -84,10 +84,10 @@ async def test_a_gate_is_not_asked_more_seldom_than_every_ten_minutes(memory_sto
     closed = receiver(asked, lambda request: httpx.Response(500))
     async with instance(memory_store, http=closed) as engine:
         await engine.submit(FLOW, semaphore_url="http://gate.test/7")
-        await trio.sleep(3600)
+        await trio.sleep(2200)
     times = [time for time, _ in asked]
     pauses = [round(later - time, 3) for time, later in pairwise(times)]
-    assert pauses == [60, 120, 240, 480, 600, 600, 600, 600]
+    assert pauses == [60, 120, 240, 480, 600, 600]
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 302, 399])
