@@ -15,7 +15,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, JsonObject
-from taskengine.policy import SYSTEM, SYSTEM_ONLY, check_setting, in_force, settings_of
+from taskengine.policy import NUMBERS, SYSTEM, SYSTEM_ONLY, check_setting, in_force, settings_of
 
 MAX_NAME = 100  # characters
 MAX_VALUE = 10_000  # characters
@@ -91,12 +91,14 @@ def _setting(body: JsonObject) -> tuple[str, str]:
     name, value = body.get("name"), body.get("setting")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME:
         raise BadInput(f"name: expected a text of at most {MAX_NAME} characters")
+    name = name.strip()
+    name = name.lower() if name.lower() in NUMBERS else name
     if value is None or isinstance(value, dict | list):
         raise BadInput("setting: expected a text, a number or a boolean")
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) > MAX_VALUE:
         raise BadInput(f"setting: expected at most {MAX_VALUE} characters")
-    return name.strip(), check_setting(name.strip(), text)
+    return name, check_setting(name, text)
 
 
 def routes(services: Services) -> Sequence[Route]:

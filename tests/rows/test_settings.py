@@ -65,6 +65,15 @@ async def test_a_value_may_be_a_text_or_a_number(admin, given):
     assert (await admin.open("/dashboard"))[1]["max_jobs"] == 4
 
 
+async def test_known_names_are_read_in_any_case(admin):
+    _, content = await admin.send("POST", "/settings", {"name": "Max_Jobs", "setting": 4})
+    assert content["message"] == "max_jobs setting created/updated"
+    assert (await admin.open("/dashboard"))[1]["max_jobs"] == 4
+    switch = {"schedule": "Queue_Scheduled_Jobs", "active": False}
+    status, content = await admin.send("PUT", "/scheduler", switch)
+    assert (status, "queue_scheduled_jobs" in content["schedules"]) == (200, False)
+
+
 async def test_a_new_setting_may_have_any_name(admin):
     status, content = await admin.send("POST", "/settings", {"name": "colour", "setting": "blue"})
     assert (status, content["message"]) == (200, "colour setting created/updated")

@@ -189,6 +189,12 @@ async def test_the_workflow_may_stand_in_the_parameters(client):
     assert (await client.job(answer["id"]))["workflow"] == "drmswitch"
 
 
+@pytest.mark.parametrize("name", ["DrmSwitch", "DRMSWITCH", "drmswitch"])
+async def test_the_workflow_is_read_in_any_case(client, name):
+    number = await client.submitted(workflow=name)
+    assert (await client.job(number))["workflow"] == "drmswitch"
+
+
 @pytest.mark.parametrize("name", ["rest_endpoints", "custom_data", "output_root", "input_root"])
 async def test_what_every_workflow_knows_gives_no_warning(client, name):
     value = ["http://a.test/"] if name == "rest_endpoints" else "x"
