@@ -77,10 +77,11 @@ class Fields:
         return tuple(dict.fromkeys(self._job_id(item) for item in value))
 
     def _job_id(self, value: Json) -> int:
-        if isinstance(value, int | str) and not isinstance(value, bool):
+        """A number may come as a text or with a fraction of zero, as everywhere."""
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
             text = str(value).strip()
-            if re.fullmatch("0*[1-9][0-9]{0,17}", text, re.ASCII):
-                return int(text)
+            if match := re.fullmatch(r"0*([1-9][0-9]{0,17})(\.0*)?", text, re.ASCII):
+                return int(match[1])
         raise BadInput(f"{self.place}depends_on: expected ids of jobs, got {shown(value)}")
 
     def _integer(self, name: str, low: int, high: int, default: int) -> int:

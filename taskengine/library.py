@@ -41,8 +41,16 @@ class Library:
     workflows: Mapping[tuple[str | None, str], Workflow] = field(default_factory=dict)
 
     def find(self, client: str, name: str) -> Workflow | None:
-        """The client's own workflow of that name, else the common one."""
-        return self.workflows.get((client, name)) or self.workflows.get((None, name))
+        """The client's own workflow of that name, else the common one; else the same in any case
+        of letters."""
+        for owner in (client, None):
+            if found := self.workflows.get((owner, name)):
+                return found
+        for owner in (client, None):
+            for (whose, known), workflow in self.workflows.items():
+                if whose == owner and known.lower() == name.lower():
+                    return workflow
+        return None
 
     def has_definitions_of(self, client: str) -> bool:
         return any(owner == client for owner, _ in self.workflows)

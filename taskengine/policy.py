@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from random import Random
 from typing import Any, TypeGuard
 
@@ -15,6 +17,8 @@ from taskengine.model import BadInput, JobState, JsonObject
 from taskengine.times import parse_time
 
 UNLIMITED = 1_000_000  # more jobs than are ever admitted at once
+logger = logging.getLogger(__name__)
+
 SYSTEM = ""  # the scope above all clients
 
 # Seconds before each retry of a callback, for a job and URL together (A26); then the lane is dead.
@@ -71,12 +75,15 @@ NUMBERS = {
     "retry_limit": (0, 1_000),
     "retention_days": (1, 36_500),
 }
+SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days"})  # no client has its own (rule 9)
 
 
 def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:
     """Settings from the stored texts. What a client has not set does not bound it: the system's
-    `max_jobs` and `priority_threshold` hold alone."""
-    known: dict[str, Any] = {name: int(values[name]) for name in NUMBERS if name in values}
+    `max_jobs` and `priority_threshold` hold alone. A text that is none of a setting, written past
+    the API, counts as not set: no actor may stumble over it."""
+    read = {name: _stored(name, values[name]) for name in NUMBERS if name in values}
+    known: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
     bound: dict[str, Any] = {"max_jobs": None, "priority_threshold": 10} if client else {}
     return Settings(**{**bound, **known})
 
@@ -84,14 +91,39 @@ def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:
 def check_setting(name: str, value: object) -> str:
     """The text to store; raises BadInput for a known setting out of its range."""
     text = str(value).strip()
-    if name in NUMBERS:
-        low, high = NUMBERS[name]
-        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
-    return text
+    if name not in NUMBERS:
+        return text
+    low, high = NUMBERS[name]
+    whole = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text, re.ASCII)
+    if whole is None or not low <= int(whole[1]) <= high:
+        raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
+    return whole[1]
+
+
+@lru_cache(1024)  # so that a bad one is told once, not at every admission
+def _stored(name: str, text: str) -> int | None:
+    try:
+        return int(check_setting(name, text))
+    except BadInput as error:
+        logger.warning("the stored setting %s = %.40r is ignored: %s", name, text, error)
+        return None
 
 
 UNBOUND = settings_of({}, client=True)
+BOUNDS = frozenset({"max_jobs", "priority_slots", "priority_threshold"})  # hold at both levels
+
+
+def in_force(system: Mapping[str, str], own: Mapping[str, str]) -> Settings:
+    """What holds for a client: bounds are its own, beside the system's; of the rest its own values
+    replace the system's."""
+    shared = {name: value for name, value in system.items() if name not in BOUNDS}
+    return settings_of({**shared, **own_settings(own)}, client=True)
+
+
+def own_settings(stored: Mapping[str, str]) -> dict[str, str]:
+    """Of what is stored for a client, the settings that count."""
+    names = (name for name in NUMBERS.keys() - SYSTEM_ONLY if name in stored)
+    return {name: stored[name] for name in names if _stored(name, stored[name]) is not None}
 
 
 def band_of(priority: int, system: Settings, client: Settings) -> Band:

@@ -158,12 +158,17 @@ def secret_names(schema: JsonObject) -> frozenset[str]:
     return ALWAYS_SECRET | marked
 
 
-def masked(value: Json, secrets: frozenset[str], *, hide: bool = False) -> Json:
-    """The value with what stands under a secret name masked, at any depth."""
+def masked(value: Json, secrets: frozenset[str]) -> Json:
+    """The value with what stands under a secret name masked, at any depth; in any case of letters,
+    for what is misspelt is secret all the same."""
+    return _masked(value, frozenset(name.lower() for name in secrets), hide=False)
+
+
+def _masked(value: Json, secrets: frozenset[str], *, hide: bool) -> Json:
     if isinstance(value, dict):
-        return {k: masked(v, secrets, hide=hide or k in secrets) for k, v in value.items()}
+        return {k: _masked(v, secrets, hide=hide or k.lower() in secrets) for k, v in value.items()}
     if isinstance(value, list):
-        return [masked(item, secrets, hide=hide) for item in value]
+        return [_masked(item, secrets, hide=hide) for item in value]
     return _stars(word(value)) if hide and value is not None else value
 
 

@@ -11,12 +11,14 @@ from taskengine.model import BadInput, JobState
 from taskengine.policy import (
     CALLBACK_PAUSES,
     LONGEST_RETRY,
+    NUMBERS,
     Band,
     Candidate,
     Settings,
     callback_retry_at,
     check_setting,
     choose,
+    in_force,
     initial_state,
     latest_clip_end,
     retry_at,
@@ -178,7 +180,24 @@ def test_what_a_client_does_not_set_does_not_bound_it():
     assert settings_of({"colour": "blue"}) == Settings()
 
 
-@pytest.mark.parametrize("value", [4, "4", " 4 "])
+@pytest.mark.parametrize("text", ["", "many", "-1", "0.5", "٣", "9" * 30])
+def test_a_stored_text_that_is_no_setting_counts_as_not_set(text, caplog):
+    stored = dict.fromkeys(NUMBERS, text)
+    for _ in range(3):
+        assert settings_of(stored) == Settings()
+        assert settings_of(stored, client=True) == settings_of({}, client=True)
+    assert len(caplog.records) <= len(NUMBERS)
+
+
+def test_the_settings_in_force_for_a_client():
+    system = {"max_jobs": "9", "retry_limit": "8", "schedule_interval": "7", "retry_delay": "1"}
+    own = {"retry_limit": "6", "schedule_interval": "5", "retry_delay": "soon"}
+    found = in_force(system, own)
+    assert (found.max_jobs, found.retry_limit) == (None, 6)
+    assert (found.schedule_interval, found.retry_delay) == (7, 1)
+
+
+@pytest.mark.parametrize("value", [4, "4", " 4 ", 4.0, "4.0"])
 def test_a_setting_is_stored_as_text(value):
     assert check_setting("max_jobs", value) == "4"
     assert check_setting("colour", "blue") == "blue"

@@ -108,6 +108,7 @@ class Ticker:
         client = await self.store.client(name)
         if client is None:
             logger.warning("schedule %s: there is no client %s", tick.schedule.name, name)
+            await self.store.remove_schedule(tick.schedule.name, name)  # made while it was removed
             return None
         received = Received(tick.schedule.body or {}, client, origin_of(tick.schedule))
         submission = self.reader(self.now()).read(received)

@@ -29,7 +29,7 @@ from taskengine.model import (
     Severity,
     TaskEngineError,
 )
-from taskengine.policy import SYSTEM, Settings, retry_at, settings_of
+from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.runtime.process import ProcessFailed
@@ -166,7 +166,7 @@ class Worker:
 
     async def _settings(self, client: str) -> Settings:
         system = await self.store.settings(SYSTEM)
-        return settings_of({**system, **await self.store.settings(client)})
+        return in_force(system, await self.store.settings(client))
 
 
 def _time_limit(template: TaskTemplate) -> AbstractContextManager[object]:

@@ -24,7 +24,7 @@ from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_row
 from taskengine.model import Job, JobState
-from taskengine.policy import SYSTEM, settings_of
+from taskengine.policy import SYSTEM, own_settings, settings_of
 from taskengine.store import JobFilter
 
 MAX_ROWS = 1000  # of each list
@@ -75,7 +75,7 @@ class Dashboard:
         """The client's own values where it has any, else the system's (A13)."""
         values = {**await self.services.store.settings(SYSTEM)}
         if client is not None:
-            values.update(await self.services.store.settings(client))
+            values |= own_settings(await self.services.store.settings(client))
         settings = settings_of(values)
         return settings.max_jobs, settings.priority_slots
 

@@ -113,7 +113,7 @@ def _item(value: Json, large: bool) -> Document | BadInput | RequestEntityTooLar
 
 def _document(value: JsonObject) -> Document:
     document = Document({})
-    document.value = _kept(value, 1, document)
+    document.value = _kept(value, 1, document, "the body")
     return document
 
 
@@ -148,9 +148,10 @@ def _no_json_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number of JSON")
 
 
-def _kept(value: Json, depth: int, document: Document) -> Json:
+def _kept(value: Json, depth: int, document: Document, name: str) -> Json:
+    """The value as stores take it; a number that is left out may be a secret: its name is told."""
     if isinstance(value, _TooLarge):
-        document.problem = document.problem or f"the number {value[:40]} is out of range"
+        document.problem = document.problem or f"{name[:100]}: the number is out of range"
         return str(value[:40])
     if isinstance(value, str):
         return clean_text(value)
@@ -160,5 +161,6 @@ def _kept(value: Json, depth: int, document: Document) -> Json:
         document.problem = f"the body is nested deeper than {MAX_DEPTH} levels"
         return None
     if isinstance(value, list):
-        return [_kept(item, depth + 1, document) for item in value]
-    return {clean_text(key): _kept(item, depth + 1, document) for key, item in value.items()}
+        return [_kept(item, depth + 1, document, name) for item in value]
+    cleaned = ((clean_text(key), item) for key, item in value.items())
+    return {key: _kept(item, depth + 1, document, key) for key, item in cleaned}

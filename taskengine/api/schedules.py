@@ -152,6 +152,8 @@ class Schedules:
         client = await caller(self.services, body)
         name, active = switched(body)
         known = {one.name: one for one in await self.services.store.schedules()}
+        if name not in known and name.lower() in known:
+            name = name.lower()
         if name not in known:
             raise BadInput(f"schedule: there is no schedule {name[:40]!r}")
         if name in SAFETY and not active:

@@ -15,7 +15,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, JsonObject
-from taskengine.policy import SYSTEM, check_setting, settings_of
+from taskengine.policy import NUMBERS, SYSTEM, SYSTEM_ONLY, check_setting, in_force, settings_of
 
 MAX_NAME = 100  # characters
 MAX_VALUE = 10_000  # characters
@@ -58,10 +58,13 @@ class SettingsOfClients:
 
     async def read(self) -> Response:
         """The values in force, set or not; null: not bounded at the client's level."""
-        client = await caller(self.services)
-        stored = await self.services.store.settings(_scope(client))
-        known = asdict(settings_of(stored, client=not client.admin))
-        return reply({"result": "ok", "settings": {**stored, **known}})
+        client, read = await caller(self.services), self.services.store.settings
+        stored = system = await read(SYSTEM)
+        known = settings_of(system)
+        if not client.admin:
+            stored = await read(client.name)
+            known = in_force(system, stored)
+        return reply({"result": "ok", "settings": {**stored, **asdict(known)}})
 
     async def write(self) -> Response:
         given_key()
@@ -71,7 +74,12 @@ class SettingsOfClients:
         # An admin may name a client, and then writes that client's.
         scope = _scope(sender) if client == sender else client.name
         name, value = _setting(body)
+        if scope != SYSTEM and name in SYSTEM_ONLY:
+            raise BadInput(f"name: {name} is the system's alone: an admin sets it")
         await self.services.store.put_setting(scope, name, value)
+        self.services.changed()  # a slot may have come free
+        if name in SYSTEM_ONLY:
+            self.services.rescheduled()
         return reply({"result": "ok", "message": f"{name} setting created/updated"})
 
 
@@ -83,15 +91,14 @@ def _setting(body: JsonObject) -> tuple[str, str]:
     name, value = body.get("name"), body.get("setting")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME:
         raise BadInput(f"name: expected a text of at most {MAX_NAME} characters")
+    name = name.strip()
+    name = name.lower() if name.lower() in NUMBERS else name
     if value is None or isinstance(value, dict | list):
         raise BadInput("setting: expected a text, a number or a boolean")
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) > MAX_VALUE:
         raise BadInput(f"setting: expected at most {MAX_VALUE} characters")
-    try:
-        return name.strip(), check_setting(name.strip(), text)
-    except ValueError:  # "--5" and the like
-        raise BadInput("setting: expected a whole number") from None
+    return name, check_setting(name, text)
 
 
 def routes(services: Services) -> Sequence[Route]:

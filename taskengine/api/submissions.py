@@ -67,7 +67,7 @@ DEPENDS_ON: JsonObject = {
             "items": {
                 "type": ["integer", "string"],
                 "minimum": 1,
-                "pattern": "^0*[1-9][0-9]{0,17}$",
+                "pattern": r"^0*[1-9][0-9]{0,17}(\.0*)?$",
             },
         },
         {"enum": ["", None]},

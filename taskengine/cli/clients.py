@@ -114,14 +114,21 @@ def list_clients(as_json: bool, database_url: str | None, data_dir: str | None) 
 @click.argument("name")
 @database_options
 def remove(name: str, database_url: str | None, data_dir: str | None) -> None:
-    """Remove a client: its key is worth nothing from now on. Its jobs stay."""
+    """Remove a client with its schedules: its key is worth nothing from now on.
 
-    async def work(store: Store) -> None:
+    Its jobs stay, and those that wait or run go on; its settings hold for them.
+    """
+
+    async def work(store: Store) -> list[str]:
         await existing(store, name)
+        recurring = [one.name for one in await store.schedules() if one.client == name]
         await store.remove_client(name)
+        return recurring
 
-    in_store(work, database_url, data_dir)
+    recurring = in_store(work, database_url, data_dir)
     click.echo(f"client {name} removed")
+    for schedule in recurring:
+        click.echo(f"schedule {schedule} removed")
 
 
 async def existing(store: Store, name: str) -> Client:

@@ -102,7 +102,9 @@ class Store(Protocol):
         """Make or replace a client; with `bootstrap` only if there is none at all."""
         ...
 
-    async def remove_client(self, name: str) -> bool: ...
+    async def remove_client(self, name: str) -> bool:
+        """Remove a client and its schedules; whether there was one. Its jobs go on."""
+        ...
 
     async def settings(self, client: str) -> Mapping[str, str]:
         """The settings stored for a client, or for the system (policy.SYSTEM)."""

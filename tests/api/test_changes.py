@@ -450,15 +450,23 @@ async def test_a_job_that_depends_on_a_broken_one_is_broken_at_once(api, body, u
     assert await state(api, child) == "broken"
 
 
+@pytest.mark.parametrize("given", [1, "1", " 1 ", "01", 1.0, "1.0"])
+async def test_ids_of_parents_are_read_leniently(api, body, given):
+    await api.accepted(body())
+    number = await api.accepted(body(job={"depends_on": [given]}))
+    assert (await show(api, number))["depends_on"] == [1]
+
+
 @pytest.mark.parametrize("nothing", [None, "", []])
 async def test_a_job_may_depend_on_nothing(api, body, nothing):
     number = await api.accepted(body(job={"depends_on": nothing}))
     assert await state(api, number) == "queued"
 
 
-@pytest.mark.parametrize(
-    "given", [1, "1", {}, [True], [None], ["x"], [0], [-1], [1.5], [[1]], [10**18], [1] * 101, [77]]
-)
+NO_IDS = (True, None, "x", 0, -1, 1.5, "1.5", 1e300, [1], 10**18, 77)
+
+
+@pytest.mark.parametrize("given", [1, "1", {}, [1] * 101, *([one] for one in NO_IDS)])
 async def test_what_no_job_can_depend_on_is_refused_with_a_record(api, body, given):
     await api.accepted(body())
     number, error = await api.refused(body(job={"depends_on": given}))

@@ -8,6 +8,7 @@ import pytest
 
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
+from tests.api.conftest import NOW
 
 HEALTH = {
     "version": "1.169.3",
@@ -187,6 +188,49 @@ async def test_bad_settings_are_refused(api, name, setting):
     assert answer.status_code == 400
     assert list(content) == ["error"]
     assert await api.store.settings("") == {}
+
+
+async def test_what_is_the_systems_alone_is_no_clients(api):
+    for client, body in (("demo-client", {}), ("root", {"client": "other"})):
+        body = {**body, "name": "schedule_interval", "setting": 30}
+        answer = await api.post("/settings", body, client=client)
+        assert answer.status_code == 400
+        told = (await answer.get_json())["error"]
+        assert told == "name: schedule_interval is the system's alone: an admin sets it"
+
+
+async def test_whoever_is_concerned_is_woken(api):
+    woken = []
+    watched = api.with_(changed=lambda: woken.append(1), rescheduled=lambda: woken.append(2))
+    for name, setting in (("max_jobs", "x"), ("max_jobs", 3), ("schedule_interval", 30)):
+        await set_(watched, name, setting)
+    assert woken == [1, 1, 2]
+
+
+async def test_a_client_sees_what_is_in_force_for_it(api):
+    await set_(api, "max_jobs", 9)
+    await set_(api, "schedule_interval", 30)
+    await set_(api, "retry_limit", 7, client="demo-client")
+    content = await (await api.get("/settings")).get_json()
+    assert content["settings"] == {
+        "max_jobs": None,
+        "priority_slots": 0,
+        "priority_threshold": 10,
+        "schedule_interval": 30,
+        "retry_delay": 5,
+        "retry_limit": 7,
+        "retention_days": 30,
+    }
+
+
+async def test_a_row_that_somebody_wrote_by_hand_stops_nothing(api, body):
+    for scope in ("", "demo-client"):
+        for name in ("max_jobs", "priority_slots", "schedule_interval", "retention_days"):
+            await api.store.put_setting(scope, name, "many")
+    for path in ("/health", "/dashboard", "/settings", "/schedules"):
+        assert (await api.get(path)).status_code == 200
+    await api.accepted(body())
+    assert await api.store.admit(await api.store.join("one", NOW), NOW) == 1
 
 
 async def test_workflows(api):

@@ -82,6 +82,14 @@ class Scheduling:
         assert await world.store.remove_schedule("nightly", "acme")
         assert not await world.store.remove_schedule("nightly", "acme")
 
+    async def test_the_schedules_of_a_client_go_with_it(self, world):
+        await world.store.put_schedule(schedule())
+        await world.store.put_schedule(schedule("weekly", client="beta"))
+        assert await world.store.remove_client("acme")
+        known = await world.store.schedules()
+        assert [one.name for one in known if one.client] == ["weekly"]
+        assert len(known) == 4
+
     async def test_a_tick_is_for_one_caller_alone(self, world, twin):
         for number in range(20):
             await world.store.put_schedule(schedule(f"s{number:02}"))

@@ -132,3 +132,23 @@ async def test_jobs_are_stopped_while_they_are_admitted(worlds):  # noqa: F811
             assert set(await one.states(job_id)) <= {"broken", "cancelled"}
     await one.submit(*(submission() for _ in range(4)))
     assert await one.admit() == 4  # no slot was lost
+
+
+async def test_a_child_is_submitted_while_its_parent_is_run_again(worlds):  # noqa: F811
+    one, two = worlds[:2]
+    for _ in range(ROUNDS):
+        parent = await one.start()
+        await one.perform(parent)
+        made = []
+
+        async def submit(parent=parent, made=made):
+            made.append(await child_of(two, parent))
+
+        await at_once(partial(rerun, one, parent), submit)
+        new = (await one.job(parent)).rerun_as
+        # Before the rerun the parent had completed, afterwards its last run is waited for.
+        waited = list((await one.job(made[0])).depends_on)
+        expected = {parent: "queued", new: "pending"}
+        assert await state(one, made[0]) == expected[waited[0]]
+        await change(one, made[0], BROKEN)
+        await change(one, new, BROKEN)

@@ -294,6 +294,27 @@ class Tying:
         await world.perform(new)
         assert await state(world, child) == "queued"
 
+    async def test_a_child_submitted_after_a_rerun_waits_for_the_last_run(self, world):
+        old = await world.start()
+        await world.perform(old)
+        new = await rerun(world, old)
+        newest = await rerun(world, new)
+        child = await child_of(world, old, new, newest)
+        assert await state(world, child) == "pending"
+        assert (await world.job(child)).depends_on == [newest]
+        await world.admit()
+        await world.perform(newest)
+        assert await state(world, child) == "queued"
+        assert await state(world, await child_of(world, old)) == "queued"
+
+    async def test_a_failed_job_that_was_run_again_breaks_nobody(self, world):
+        old = await world.start()
+        [attempt] = await world.claim()
+        await world.record(failed(attempt))
+        assert await state(world, await child_of(world, old)) == "broken"
+        await rerun(world, old)
+        assert await state(world, await child_of(world, old)) == "pending"
+
     async def test_a_satisfied_child_stays_satisfied(self, world):
         old = await world.start()
         child = await child_of(world, old)

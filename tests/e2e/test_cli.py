@@ -225,7 +225,12 @@ def test_clients_are_made_shown_and_removed(engine):
     broken = engine.data("client", "set", "zoo", "callback.secret=whsec_!")
     assert (broken.exit_code, broken.stderr.count("\n")) == (1, 1)
 
-    assert engine.data("client", "remove", "zoo").exit_code == 0
+    nightly = {"name": "zoo-nightly", "cron": "0 3 * * *", "job": {"workflow": "noop"}}
+    made = {**nightly, "parameters": {}}
+    answer = httpx.post(f"{engine.url}/schedules", headers=headers, json=made, trust_env=False)
+    assert answer.status_code == 200
+    removed = engine.data("client", "remove", "zoo")
+    assert removed.stdout == "client zoo removed\nschedule zoo-nightly removed\n"
     assert httpx.get(f"{engine.url}/health", headers=headers, trust_env=False).status_code == 401
     assert engine.data("client", "remove", "zoo").stderr == "Error: there is no client zoo\n"
 

@@ -56,6 +56,7 @@ class MemoryStore(Listing, Schedules):
 
     async def remove_client(self, name: str) -> bool:
         await trio.lowlevel.checkpoint()
+        self._drop_schedules(name)
         return self._clients.pop(name, None) is not None
 
     async def settings(self, client: str) -> Mapping[str, str]:

@@ -26,9 +26,10 @@ class Edges(Outbox):
         ]
 
     def _tie(self, row: JobRow, parents: Sequence[int], now: datetime) -> None:
-        """A parent that failed or is gone breaks the child at once."""
+        """A parent that failed or is gone breaks the child at once; one that was run again is its
+        last run."""
         lost = None
-        for parent in dict.fromkeys(parents):
+        for parent in dict.fromkeys(self._last_run(one) for one in parents):
             known = self._jobs.get(parent)
             if known is None or known.job.failed or known.job.state is JobState.BROKEN:
                 lost = parent if lost is None else lost
@@ -37,6 +38,12 @@ class Edges(Outbox):
         self._place(row, now)
         if lost is not None:
             self._break_for(row, lost, now)
+
+    def _last_run(self, job_id: int) -> int:
+        last = self._jobs.get(job_id)
+        while last is not None and last.rerun_as is not None:
+            last = self._jobs.get(last.rerun_as)
+        return job_id if last is None else last.job.id
 
     def _place(self, row: JobRow, now: datetime) -> None:
         waits = bool(self._open_edges(child=row.job.id))

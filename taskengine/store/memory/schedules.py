@@ -45,6 +45,11 @@ class Schedules(Changes):
         del self._recurring[name]
         return True
 
+    def _drop_schedules(self, client: str) -> None:
+        for name, row in list(self._recurring.items()):
+            if row.schedule.client == client:
+                del self._recurring[name]
+
     async def activate(self, name: str, active: bool, now: datetime) -> None:
         await trio.lowlevel.checkpoint()
         row = self._recurring.get(name)

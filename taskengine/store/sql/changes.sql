@@ -41,6 +41,15 @@ on conflict do nothing
 -- name: waited_for
 select distinct parent from edges where parent = any($1::bigint[]) and open
 
+-- name: latest_runs
+-- Of jobs that were run again the last run, as far as it is still there.
+with recursive runs as (
+    select id as named, id, rerun_as from jobs where id = any($1::bigint[])
+    union all
+    select r.named, j.id, j.rerun_as from runs r join jobs j on j.id = r.rerun_as
+)
+select named, id from runs where rerun_as is null
+
 -- name: lock_parents
 select id from jobs where id = any($1::bigint[]) order by id for share
 

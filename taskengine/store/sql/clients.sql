@@ -19,6 +19,9 @@ set key_hash = excluded.key_hash, admin = excluded.admin, options = excluded.opt
 insert into scopes (name) values ($1) on conflict do nothing
 
 -- name: remove_client
+with recurring as (
+    delete from schedules where client = $1
+)
 delete from clients where name = $1 returning name
 
 -- name: settings

@@ -99,19 +99,21 @@ async def break_jobs(
 
 
 async def tie(connection: Connection, wanted: Mapping[int, Collection[int]]) -> dict[int, int]:
-    """Tie new jobs to their parents, whose rows are locked before they are read (rule 12).
+    """Tie new jobs to the last runs of their parents, whose rows are locked before they are read
+    (rule 12).
 
     Gives the parent that failed or is gone for each job that has one: it is to be broken.
     """
     parents = sorted({parent for own in wanted.values() for parent in own})
     if not parents:
         return {}
-    await connection.execute(SQL["lock_parents"], parents)
-    states = {row["id"]: row for row in await connection.fetch(SQL["states_of"], parents)}
+    latest = await _locked_runs(connection, parents)
+    named = sorted({*parents, *latest.values()})
+    states = {row["id"]: row for row in await connection.fetch(SQL["states_of"], named)}
     edges: list[tuple[int, int, str, bool]] = []
     lost: dict[int, int] = {}
     for child, own in wanted.items():
-        for parent in dict.fromkeys(own):
+        for parent in dict.fromkeys(latest.get(one, one) for one in own):
             row = states.get(parent)
             if row is None or row["failed"] or row["state"] == JobState.BROKEN:
                 lost.setdefault(child, parent)
@@ -120,3 +122,15 @@ async def tie(connection: Connection, wanted: Mapping[int, Collection[int]]) -> 
     await connection.execute(SQL["add_edges"], *columns(edges, 4))
     await connection.execute(SQL["count_edges"], sorted(wanted))
     return lost
+
+
+async def _locked_runs(connection: Connection, named: Sequence[int]) -> dict[int, int]:
+    """The last run of each job, locked such that it is not run again before this commits."""
+    locked: set[int] = set()
+    while True:
+        rows = await connection.fetch(SQL["latest_runs"], named)
+        latest: dict[int, int] = {row["named"]: row["id"] for row in rows}
+        if locked.issuperset(latest.values()):
+            return latest
+        locked |= {*latest.values()}
+        await connection.execute(SQL["lock_parents"], sorted(latest.values()))
