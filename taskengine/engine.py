@@ -1,7 +1,7 @@
 """The tree: which actors run, in which ring, and how they stop.
 
     watchers      presence, mirror                               end last: peers must not rescue
-    └─ finishers  journal, intake, listener, cleaner, couriers   what ends has to be written
+    └─ finishers  journal, intake, listener, cleaner, couriers,  what ends has to be written
        └─ front      the HTTP server                             reads are served to the end
           └─ starters  controller, scheduler, claimers, workers  end first: they start things
 
@@ -18,6 +18,7 @@ from functools import partial
 
 import trio
 
+from taskengine.actors.herald import Herald
 from taskengine.actors.post import Post, close
 from taskengine.actors.roster import Roster
 from taskengine.actors.staff import Children, Parts, Plan, Staff
@@ -36,6 +37,7 @@ class Engine:
 
     post: Post
     roster: Roster
+    herald: Herald
 
 
 Front = Callable[[Engine], AbstractAsyncContextManager[None]]
@@ -59,7 +61,7 @@ async def running_engine(
     roster = Roster(await parts.patient.join(plan.name, parts.now()), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster)
+        engine = Engine(post, roster, staff.herald)
         async with (
             _leaving(parts, roster),
             _ring(staff.watchers(), lambda: None, 0.0),

@@ -86,6 +86,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     version=version("taskengine"),
                     limits=Limits(configuration.requests_per_second),
                     rescheduled=engine.post.reschedule,
+                    herald=engine.herald,
                 )
 
             front = http_front(configuration, services, started)
@@ -232,6 +233,7 @@ def http_front(
             try:
                 yield
             finally:
+                engine.herald.close()
                 stop.set()
 
     return front

@@ -17,6 +17,7 @@ from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
+from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
@@ -75,9 +76,11 @@ class Staff:
     roster: Roster
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
+    herald: Herald = field(init=False)
 
     def __post_init__(self) -> None:
         definitions = Definitions(self.parts.patient)
+        self.herald = Herald(self.parts.patient, self.post.herald)
         for queue in TASK_QUEUES:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
@@ -126,15 +129,16 @@ class Staff:
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
         journal = Journal(parts.patient, self.roster, parts.now, post.spread)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
-        return {
+        children: dict[str, Callable[[], Awaitable[None]]] = {
             "journal": partial(journal.run, post.journal),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
             "listener": partial(Listener(parts.store, post.hear).run, post.listener),
             "cleaner": partial(cleaner.run, post.cleaner),
-        } | {
-            f"courier-{number}": partial(courier.run, post.courier)
-            for number, courier in enumerate(self.couriers)
+            "herald": self.herald.run,
         }
+        for number, courier in enumerate(self.couriers):
+            children[f"courier-{number}"] = partial(courier.run, post.courier)
+        return children
 
     def starters(self) -> Children:
         """Who starts jobs and tasks, and the workers that run them."""

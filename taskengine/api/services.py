@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from taskengine.actors.herald import Herald
 from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
@@ -29,4 +30,5 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    herald: Herald | None = None  # None: there are no events
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed

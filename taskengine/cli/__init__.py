@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from taskengine.cli.changes import rerun, verbs
 from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
@@ -47,7 +48,7 @@ def version() -> None:
     click.echo(installed("taskengine"))
 
 
-for command in (serve, demo, client, db, workflows, submit, jobs, logs, version):
+for command in (serve, demo, client, db, workflows, submit, jobs, logs, *verbs, rerun, version):
     main.add_command(command)
 
 

@@ -39,6 +39,8 @@ from taskengine.store.values import (
     GateAnswer,
     JobFilter,
     Lines,
+    Mark,
+    News,
     Totals,
 )
 
@@ -51,6 +53,8 @@ __all__ = [
     "GateAnswer",
     "JobFilter",
     "Lines",
+    "Mark",
+    "News",
     "Store",
     "Totals",
 ]
@@ -132,8 +136,11 @@ class Store(Protocol):
 
     async def jobs(self, wanted: JobFilter) -> Sequence[Job]: ...
 
-    def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
-        """The job's lines in the order of their emission, in pages."""
+    def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        """The job's lines in the order of their emission, in pages, behind the line `after`. No
+        line ever comes before one that was read (rule 18)."""
         ...
 
     async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
@@ -141,6 +148,16 @@ class Store(Protocol):
         ...
 
     async def totals(self) -> Totals: ...
+
+    async def news(self, after: Mark | None, limit: int) -> News:
+        """The jobs that have changed since a mark, each as it is now, and the next mark; without
+        one nothing but where it is now. Each change is told, or a later one of its job; some may
+        be told twice."""
+        ...
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        """Of the jobs with a task at work: how much of their tasks is done, and of how many."""
+        ...
 
     # Gates
     async def claim_gates(

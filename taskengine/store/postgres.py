@@ -38,6 +38,8 @@ from taskengine.store import (
     GateAnswer,
     JobFilter,
     Lines,
+    Mark,
+    News,
     Totals,
 )
 from taskengine.store.connections import open_pool
@@ -51,6 +53,7 @@ from taskengine.store.transactions import (
     due,
     gates,
     instances,
+    news,
     outbox,
     record,
     schedules,
@@ -160,8 +163,10 @@ class PostgresStore(Runner):
     async def jobs(self, wanted: JobFilter) -> Sequence[Job]:
         return await self._run(partial(list_jobs, wanted=wanted), single=True)
 
-    async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
-        last, lowest = 0, visible_from(show_all)
+    async def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        last, lowest = after, visible_from(show_all)
         while rows := await self._fetch("log", job_id, last, lowest, LOG_PAGE):
             yield [line_of(row) for row in rows]
             last = rows[-1]["id"]
@@ -181,6 +186,12 @@ class PostgresStore(Runner):
             tasks_processed=sum(tasks.values()),
             tasks_failed=tasks.get(TaskState.FAILED, 0),
         )
+
+    async def news(self, after: Mark | None, limit: int) -> News:
+        return await self._run(partial(news.read_news, after=after, limit=limit), single=True)
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        return await self._run(news.read_progress, single=True)
 
     # Gates
 

@@ -1,0 +1,41 @@
+"""The end of connections that nobody reads: the server cannot be stopped from sending to them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+Peer = tuple[str, int]
+
+
+def hang_up(server: Peer, client: Peer | None = None) -> int:
+    """Close the connections of an address of this process, or the one with a client; how many."""
+    found = [one for one in _connections() if _is_of(one, server, client)]
+    for connection in found:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+    return len(found)
+
+
+def _connections() -> Iterator[socket.socket]:
+    """Copies of all sockets of this process, closed if they are not wanted."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if Path(f"/proc/self/fd/{name}").readlink().name.startswith("socket:"):
+                yield socket.socket(fileno=os.dup(int(name)))
+
+
+def _is_of(connection: socket.socket, server: Peer, client: Peer | None) -> bool:
+    """Whether it is a connection that this process has accepted there."""
+    with suppress(OSError):
+        is_inet = connection.family in (socket.AF_INET, socket.AF_INET6)
+        if is_inet and connection.getsockname()[:2] == server:
+            peer = connection.getpeername()[:2]
+            if client in (None, peer):
+                return True
+    connection.close()
+    return False
