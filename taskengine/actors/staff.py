@@ -31,6 +31,7 @@ from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.library import Library
 from taskengine.messages import Wake
+from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
 from taskengine.store import Store
@@ -56,6 +57,7 @@ class Parts:
     now: Now
     keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
+    meters: Meters = field(default_factory=Meters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,14 @@ class Staff:
         for _ in range(self.plan.queues.get("callback", 0)):
             parts = self.parts
             lent = parts.facilities
-            courier = Courier(parts.patient, self.roster, parts.now, lent.http, lent.unverified)
+            courier = Courier(
+                parts.patient,
+                self.roster,
+                parts.now,
+                lent.http,
+                lent.unverified,
+                meters=parts.meters,
+            )
             self.couriers.append(courier)
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:
@@ -143,7 +152,8 @@ class Staff:
     def starters(self) -> Children:
         """Who starts jobs and tasks, and the workers that run them."""
         parts, post = self.parts, self.post
-        controller = Controller(parts.patient, self.roster, parts.now, partial(post.tell_all, WORK))
+        admitted = partial(post.tell_all, WORK)
+        controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
             parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
@@ -157,7 +167,13 @@ class Staff:
         for queue, workers in self.workers.items():
             desk = post.desks[queue]
             claimer = Claimer(
-                queue, parts.patient, self.roster, parts.now, list(parts.actions), desk
+                queue,
+                parts.patient,
+                self.roster,
+                parts.now,
+                list(parts.actions),
+                desk,
+                parts.meters,
             )
             children[f"claimer-{queue}"] = partial(claimer.run, post.claimers[queue])
             for number, worker in enumerate(workers):

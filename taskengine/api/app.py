@@ -18,6 +18,7 @@ from taskengine.api import (
     job,
     jobs,
     logs,
+    metrics,
     schedules,
     settings,
     status,
@@ -34,6 +35,7 @@ from taskengine.api.services import Services
 RESOURCES = (
     status,
     health,
+    metrics,
     dashboard,
     job,
     batch,
@@ -54,6 +56,7 @@ BODY_TIMEOUT = 30  # seconds for a body to arrive
 def create_app(services: Services) -> QuartTrio:
     """The REST API on top of these services."""
     app = App("taskengine", static_folder=None)
+    app.meters = services.meters
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,

@@ -253,6 +253,10 @@ class Store(Protocol):
         are refused."""
         ...
 
+    async def callbacks_waiting(self) -> int:
+        """How many are not delivered, those of dead lanes too; counted up to 100,000."""
+        ...
+
     async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
         """The delivery log of a job: by URL, in the order of delivery."""
         ...

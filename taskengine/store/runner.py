@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import chain, count
 from typing import Any, TypeVar
 
 import trio
 
+from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
 from taskengine.store.connections import Connection, Pool, Transaction
 from taskengine.store.transactions.rows import SQL
@@ -27,6 +29,7 @@ class Runner:
     pool: Pool
     is_patient: bool = False
     _joined: list[int] = field(default_factory=list)  # as which instances; twins share it
+    meters: Meters = field(default_factory=Meters)
 
     @property
     def writer(self) -> int:
@@ -37,12 +40,32 @@ class Runner:
         """The one place where transactions run and outages are waited out."""
         for pause in self._pauses():
             try:
-                return await self.pool.run(transaction, single=single)
+                return await self._timed(transaction, single)
             except StoreUnavailable:
                 if pause is None:
                     raise
                 await trio.sleep(pause * random.uniform(0.5, 1.0))
         raise AssertionError("there is always another pause")
+
+    async def _timed(self, transaction: Transaction[T], single: bool) -> T:
+        name = getattr(transaction, "func", transaction).__name__
+        start = trio.current_time()
+        try:
+            result = await self.pool.run(transaction, single=single)
+        except Exception:
+            self.meters.store_errors.add(name)
+            raise
+        self.meters.store.observe(trio.current_time() - start, name)
+        return result
+
+    async def _do(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """A transaction with its arguments in their order."""
+
+        @wraps(function)
+        async def transaction(connection: Connection) -> T:
+            return await function(connection, *arguments)
+
+        return await self._run(transaction)
 
     def _pauses(self) -> Iterator[float | None]:
         if not self.is_patient:
@@ -56,4 +79,5 @@ class Runner:
             rows: Sequence[Mapping[str, Any]] = await connection.fetch(SQL[name], *arguments)
             return rows
 
+        fetch.__name__ = name
         return await self._run(fetch, single=True)

@@ -91,7 +91,7 @@ class Telling:
         await world.admit()
         await world.perform(parent)
         assert sorted(await news.read()) == [(parent, "completed", 100), (child, "queued", 0)]
-        [gate], _ = await world.store.claim_gates(9, NOON, at(9) - NOON)
+        [gate], _ = await world.store.claim_gates(9, (), NOON, at(9) - NOON)
         await world.store.answer_gates([GateAnswer(gate, "yes", NOON, None)])
         assert await news.read() == [(gated, "queued", 0)]
 

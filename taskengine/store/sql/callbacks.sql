@@ -102,6 +102,9 @@ from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::timestamptz[])
      as g (id, failures, dead, due_at)
 where l.id = g.id
 
+-- name: callbacks_waiting
+select count(*) as n from (select 1 from callbacks where delivered_at is null limit 100000) as few
+
 -- name: callback_log
 select c.id, c.webhook_id, l.url, c.number, c.event, c.task_id, c.task_name, c.attempts, c.status,
        c.error, c.created_at, c.delivered_at, l.dead, l.due_at
