@@ -8,7 +8,6 @@ from taskengine.store import keeping
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, workflow
 
-
 LINES = 8_000
 
 
