@@ -18,23 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import hypercorn.trio
 import trio
 import trio_asyncio
-from hypercorn.config import Config
 
 from taskengine.actions import Actions, find_actions
 from taskengine.actors.facilities import Facilities, scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
-from taskengine.api.app import create_app
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
-from taskengine.configuration import HOME, Configuration
+from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
-from taskengine.engine import Engine, Front, running_engine
+from taskengine.engine import Engine, running_engine
+from taskengine.front import http_front
 from taskengine.keys import hash_key
 from taskengine.library import Library, WorkflowErrors, load
 from taskengine.media.keys import FileKeyStore
@@ -223,39 +221,6 @@ def reader_of(
 ) -> Callable[[datetime], Reader]:
     """Who makes the jobs of schedules, with the workflows in force."""
     return lambda now: Reader(library.current, configuration.default_storage, now)
-
-
-def http_front(
-    configuration: Configuration,
-    services: Callable[[Engine], Services],
-    started: Callable[[str], None],
-) -> Front:
-    """The HTTP server as the engine's front."""
-
-    @asynccontextmanager
-    async def front(engine: Engine) -> AsyncIterator[None]:
-        stop = trio.Event()
-        server = _server_configuration(configuration)
-        app = create_app(services(engine))
-        async with trio.open_nursery() as nursery:
-            run = partial(hypercorn.trio.serve, app, server, shutdown_trigger=stop.wait)
-            urls = await nursery.start(run)
-            started(urls[0])
-            try:
-                yield
-            finally:
-                engine.herald.close()
-                stop.set()
-
-    return front
-
-
-def _server_configuration(configuration: Configuration) -> Config:
-    path = HOME / "hypercorn.toml"
-    server = Config.from_toml(path) if path.is_file() else Config()
-    server.bind = [configuration.bind]
-    server.errorlog = logging.getLogger("hypercorn.error")  # else with handlers of its own
-    return server
 
 
 async def until_terminated(reload: Callable[[], None]) -> None:

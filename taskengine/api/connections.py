@@ -57,7 +57,8 @@ class Connection(TrioASGIHTTPConnection):
 
         async def drop() -> None:
             await trio.sleep(STALLED)
-            hang_up(tuple(self.scope["server"]), tuple(self.scope["client"]))  # type: ignore[arg-type]
+            _, port = self.scope["server"] or ("", 0)
+            hang_up(port or 0, self.scope["client"])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(drop)

@@ -11,9 +11,9 @@ from pathlib import Path
 Peer = tuple[str, int]
 
 
-def hang_up(server: Peer, client: Peer | None = None) -> int:
-    """Close the connections of an address of this process, or the one with a client; how many."""
-    found = [one for one in _connections() if _is_of(one, server, client)]
+def hang_up(port: int, client: Peer | None = None) -> int:
+    """Close the connections that a port of this process has, or the one with a client; how many."""
+    found = [one for one in _connections() if _is_of(one, port, client)]
     for connection in found:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
@@ -29,11 +29,11 @@ def _connections() -> Iterator[socket.socket]:
                 yield socket.socket(fileno=os.dup(int(name)))
 
 
-def _is_of(connection: socket.socket, server: Peer, client: Peer | None) -> bool:
+def _is_of(connection: socket.socket, port: int, client: Peer | None) -> bool:
     """Whether it is a connection that this process has accepted there."""
     with suppress(OSError):
         is_inet = connection.family in (socket.AF_INET, socket.AF_INET6)
-        if is_inet and connection.getsockname()[:2] == server:
+        if is_inet and connection.getsockname()[1] == port:
             peer = connection.getpeername()[:2]
             if client in (None, peer):
                 return True
