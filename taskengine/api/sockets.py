@@ -22,11 +22,14 @@ def hang_up(port: int, client: Peer | None = None) -> int:
 
 
 def _connections() -> Iterator[socket.socket]:
-    """Copies of all sockets of this process, closed if they are not wanted."""
-    for name in os.listdir("/proc/self/fd"):
+    """A copy of each socket of this process, for the caller to close."""
+    seen = set[str]()  # a copy may get the number of a file that is listed too
+    for file in [*Path("/proc/self/fd").iterdir()]:
         with suppress(OSError):
-            if Path(f"/proc/self/fd/{name}").readlink().name.startswith("socket:"):
-                yield socket.socket(fileno=os.dup(int(name)))
+            name = file.readlink().name
+            if name.startswith("socket:") and name not in seen:
+                seen.add(name)
+                yield socket.socket(fileno=os.dup(int(file.name)))
 
 
 def _is_of(connection: socket.socket, port: int, client: Peer | None) -> bool:
