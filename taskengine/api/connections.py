@@ -57,8 +57,9 @@ class Connection(TrioASGIHTTPConnection):
 
         async def drop() -> None:
             await trio.sleep(STALLED)
-            _, port = self.scope["server"] or ("", 0)
-            hang_up(port or 0, self.scope["client"])
+            server, client = self.scope["server"], self.scope["client"]
+            if server and server[1] and client:
+                hang_up(server[1], client)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(drop)

@@ -47,7 +47,9 @@ class Logs:
             raise no_job(job_id)
         check_owner(only, details.job.client)
         pages = self.services.store.log(number, show_all=show_all, after=after)
-        first = await anext(pages, ())  # an outage is still an answer here, not a broken stream
+        # An outage is still an answer here, not a broken stream. A list: anext() of Python 3.11
+        # fails with a tuple as default.
+        first = await anext(pages, [])
         response = Response(_array(first, pages), content_type="application/json")
         response.timeout = None  # as long as its reader takes
         return response

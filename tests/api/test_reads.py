@@ -330,6 +330,18 @@ async def test_an_empty_log_is_an_empty_array(api, now):
     assert answer.content_type == "application/json"
 
 
+async def test_a_log_without_any_page_is_an_empty_array(api, now, monkeypatch):
+    number = await submit(api, now)
+
+    async def log(job_id, *, show_all=False, after=0):
+        for page in ():
+            yield page
+
+    monkeypatch.setattr(api.store, "log", log)
+    for _ in range(20):
+        assert await (await api.request("GET", f"/logs/{number}")).get_data() == b"[]"
+
+
 async def test_a_log_is_streamed_page_by_page(api, now, monkeypatch):
     number = await submit(api, now)
     given = []
