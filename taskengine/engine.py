@@ -1,7 +1,7 @@
 """The tree: which actors run, in which ring, and how they stop.
 
     watchers      presence, mirror                               end last: peers must not rescue
-    └─ finishers  journal, intake, listener, cleaner, couriers,  what ends has to be written
+    └─ finishers  journal, intake, listener, cleaner, couriers, herald: what ends has to be written
        └─ front      the HTTP server                             reads are served to the end
           └─ starters  controller, scheduler, claimers, workers  end first: they start things
 
