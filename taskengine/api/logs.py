@@ -49,7 +49,7 @@ class Logs:
         pages = self.services.store.log(number, show_all=show_all, after=after)
         # An outage is still an answer here, not a broken stream. A list: anext() of Python 3.11
         # fails with a tuple as default.
-        first = await anext(pages, [])
+        first: Sequence[LogLine] = await anext(pages, [])
         response = Response(_array(first, pages), content_type="application/json")
         response.timeout = None  # as long as its reader takes
         return response
