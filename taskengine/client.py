@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 import trio
@@ -18,6 +18,8 @@ ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it doe
 LOOK: Final = 0.2  # seconds between looks at a job that is watched
 PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
 NO_PROXY: Final = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+
+T = TypeVar("T")
 
 Query = Mapping[str, str | int]
 
@@ -74,10 +76,18 @@ class RestClient:
             found += _content(answer)
         return found
 
-    async def log(self, job_id: int, *, show_all: bool = False) -> list[JsonObject]:
-        query: Query = {"show_all": 1} if show_all else {}
+    async def log(self, job_id: int, *, show_all: bool = False, after: int = 0) -> list[JsonObject]:
+        query: Query = {"show_all": int(show_all), "after": after}
         found: list[JsonObject] = await self._call("GET", f"/logs/{job_id}", query=query)
         return found
+
+    async def change(self, job_id: int, changes: JsonObject) -> JsonObject:
+        done: JsonObject = await self._call("PUT", f"/jobs/{job_id}", body=changes)
+        return done
+
+    async def rerun(self, job_id: int) -> int:
+        """The id of the new job."""
+        return int((await self._call("POST", f"/jobs/{job_id}/rerun"))["id"])
 
     async def watch(self, job_id: int, show: Callable[[JsonObject], None]) -> JsonObject:
         """Show a job until it has ended, also across a restart of the engine."""
@@ -104,7 +114,13 @@ class RestClient:
             raise Unreachable(f"no engine answers at {self.http.base_url}: {why}") from None
 
 
-async def patiently(call: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
+def is_over(job: JsonObject) -> bool:
+    """Whether a job has ended and nothing of it is still being stopped."""
+    working = any(task["state"] == "working" for task in job["tasks"])
+    return job["queue_state"] in ENDED and not working
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Repeat a read while the engine is away; after PATIENCE seconds its error is raised."""
     deadline = trio.current_time() + PATIENCE
     while True:

@@ -1,7 +1,7 @@
 """The tree: which actors run, in which ring, and how they stop.
 
     watchers      presence, mirror                               end last: peers must not rescue
-    └─ finishers  journal, intake, listener, cleaner, couriers   what ends has to be written
+    └─ finishers  journal, intake, listener, cleaner, couriers, herald: what ends has to be written
        └─ front      the HTTP server                             reads are served to the end
           └─ starters  controller, scheduler, claimers, workers  end first: they start things
 
@@ -18,9 +18,12 @@ from functools import partial
 
 import trio
 
+from taskengine.actors.herald import Herald
 from taskengine.actors.post import Post, close
 from taskengine.actors.roster import Roster
 from taskengine.actors.staff import Children, Parts, Plan, Staff
+from taskengine.counters import QueueCounts
+from taskengine.meters import Counter
 from taskengine.runtime.supervisor import Restarts, supervise
 
 LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
@@ -36,6 +39,8 @@ class Engine:
 
     post: Post
     roster: Roster
+    herald: Herald
+    counts: Callable[[], QueueCounts]
 
 
 Front = Callable[[Engine], AbstractAsyncContextManager[None]]
@@ -59,24 +64,27 @@ async def running_engine(
     roster = Roster(await parts.patient.join(plan.name, parts.now()), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster)
+        engine = Engine(post, roster, staff.herald, staff.counts)
+        ring = partial(_ring, parts.meters.restarts)
         async with (
             _leaving(parts, roster),
-            _ring(staff.watchers(), lambda: None, 0.0),
-            _ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
+            ring(staff.watchers(), lambda: None, 0.0),
+            ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            _ring(staff.starters(), partial(close, post.of_starters()), plan.drain),
+            ring(staff.starters(), partial(close, post.of_starters()), plan.drain),
         ):
             yield engine
 
 
 @asynccontextmanager
-async def _ring(children: Children, stop: Callable[[], None], grace: float) -> AsyncIterator[None]:
+async def _ring(
+    restarts: Counter, children: Children, stop: Callable[[], None], grace: float
+) -> AsyncIterator[None]:
     """Run children for the length of the block, each supervised; then stop them, and after
     `grace` seconds cancel those that are left."""
     async with trio.open_nursery() as nursery:
         for name, child in children.items():
-            nursery.start_soon(partial(supervise, child, BUDGET, name=name))
+            nursery.start_soon(partial(supervise, child, BUDGET, name=name, restarted=restarts.add))
         try:
             yield
         finally:

@@ -15,28 +15,28 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
-import hypercorn.trio
 import trio
 import trio_asyncio
-from hypercorn.config import Config
 
 from taskengine.actions import Actions, find_actions
 from taskengine.actors.facilities import Facilities, scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
-from taskengine.api.app import create_app
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
-from taskengine.configuration import HOME, Configuration
+from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
-from taskengine.engine import Engine, Front, running_engine
+from taskengine.engine import Engine, running_engine
+from taskengine.front import http_front
 from taskengine.keys import hash_key
 from taskengine.library import Library, WorkflowErrors, load
 from taskengine.media.keys import FileKeyStore
+from taskengine.meters import Meters
 from taskengine.model import BadInput, Client
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
@@ -58,11 +58,11 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     actions = find_actions()
     library = CurrentLibrary(load(configuration.workflow_folders, actions))
-    stopping = trio.Event()
+    stopping, meters = trio.Event(), Meters()
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
-            open_store(configuration) as store,
+            open_store(configuration, meters=meters) as store,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
@@ -70,29 +70,39 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             await bootstrap(store, configuration)
             facilities = facilities_of(configuration, scratch, http, unverified)
             reader = reader_of(library, configuration)
-            parts = replace(parts_of(store, counters, actions, facilities), reader=reader)
+            made = parts_of(store, counters, actions, facilities)
+            parts = replace(made, reader=reader, meters=meters)
             await parts.keep_time()
 
-            def services(engine: Engine) -> Services:
-                return Services(
-                    configuration=configuration,
-                    store=store,
-                    counters=counters,
-                    intake=engine.post.intake.address,
-                    library=lambda: library.current,
-                    now=parts.now,
-                    draining=stopping.is_set,
-                    changed=engine.post.stir,
-                    version=version("taskengine"),
-                    limits=Limits(configuration.requests_per_second),
-                    rescheduled=engine.post.reschedule,
-                )
-
+            services = partial(
+                services_of,
+                configuration=configuration,
+                store=store,
+                counters=counters,
+                library=lambda: library.current,
+                now=parts.now,
+                draining=stopping.is_set,
+                limits=Limits(configuration.requests_per_second),
+                meters=meters,
+            )
             front = http_front(configuration, services, started)
             async with running_engine(parts, plan_of(configuration), front):
                 await until_terminated(lambda: library.reload(configuration, actions))
                 stopping.set()
                 watch_over_the_end(configuration.drain + OVERTIME)
+
+
+def services_of(engine: Engine, **shared: Any) -> Services:
+    """What the REST API works with: what the engine has, and what it shares with others."""
+    return Services(
+        intake=engine.post.intake.address,
+        changed=engine.post.stir,
+        rescheduled=engine.post.reschedule,
+        herald=engine.herald,
+        counts=engine.counts,
+        version=version("taskengine"),
+        **shared,
+    )
 
 
 def parts_of(
@@ -119,7 +129,7 @@ def plan_of(configuration: Configuration) -> Plan:
 
 @asynccontextmanager
 async def open_store(
-    configuration: Configuration, patience: float = PATIENCE
+    configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
     url = configuration.database_url
@@ -128,7 +138,7 @@ async def open_store(
     )
     async with database as url:
         await wait_and_upgrade(url, patience)
-        async with open_postgres(url, connections=CONNECTIONS) as store:
+        async with open_postgres(url, connections=CONNECTIONS, meters=meters) as store:
             yield store
 
 
@@ -212,38 +222,6 @@ def reader_of(
 ) -> Callable[[datetime], Reader]:
     """Who makes the jobs of schedules, with the workflows in force."""
     return lambda now: Reader(library.current, configuration.default_storage, now)
-
-
-def http_front(
-    configuration: Configuration,
-    services: Callable[[Engine], Services],
-    started: Callable[[str], None],
-) -> Front:
-    """The HTTP server as the engine's front."""
-
-    @asynccontextmanager
-    async def front(engine: Engine) -> AsyncIterator[None]:
-        stop = trio.Event()
-        server = _server_configuration(configuration)
-        app = create_app(services(engine))
-        async with trio.open_nursery() as nursery:
-            run = partial(hypercorn.trio.serve, app, server, shutdown_trigger=stop.wait)
-            urls = await nursery.start(run)
-            started(urls[0])
-            try:
-                yield
-            finally:
-                stop.set()
-
-    return front
-
-
-def _server_configuration(configuration: Configuration) -> Config:
-    path = HOME / "hypercorn.toml"
-    server = Config.from_toml(path) if path.is_file() else Config()
-    server.bind = [configuration.bind]
-    server.errorlog = logging.getLogger("hypercorn.error")  # else with handlers of its own
-    return server
 
 
 async def until_terminated(reload: Callable[[], None]) -> None:

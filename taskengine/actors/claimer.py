@@ -11,6 +11,7 @@ import trio
 
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
+from taskengine.meters import Meters
 from taskengine.model import Attempt
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
@@ -29,6 +30,7 @@ class Claimer:
     now: Now
     actions: Collection[str]
     desk: Mailbox[Attempt]
+    meters: Meters
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         patience = 0.0
@@ -48,6 +50,8 @@ class Claimer:
                 )
             except Dismissed:
                 return patience  # presence joins anew
+            if claimed.attempts:
+                self.meters.claims.observe(len(claimed.attempts), self.queue)
             for attempt in claimed.attempts:
                 await self.desk.address.tell(attempt)
             if len(claimed.attempts) < idle:

@@ -11,6 +11,7 @@ import trio
 
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
+from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
@@ -25,6 +26,7 @@ class Controller:
     roster: Roster
     now: Now
     admitted: Callable[[], None]  # there are new tasks
+    meters: Meters
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -40,4 +42,5 @@ class Controller:
             except Dismissed:
                 return  # presence joins anew
             if number:
+                self.meters.admissions.observe(number)
                 self.admitted()

@@ -18,6 +18,7 @@ from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks import sent_at
 from taskengine.messages import Wake
+from taskengine.meters import Meters
 from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
 from taskengine.options import CallbackOptions
 from taskengine.policy import callback_retry_at
@@ -55,6 +56,7 @@ class Courier:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
     random: random.Random = field(default_factory=random.Random)
+    meters: Meters = field(default_factory=Meters)
     outreach: Outreach[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
 
@@ -89,7 +91,9 @@ class Courier:
             for callback in lane.callbacks:
                 await self.roster.surely_alive()
                 deliveries.append(await self._deliver(lane, callback))
-                if not deliveries[-1].delivered:
+                delivered = deliveries[-1].delivered
+                self.meters.callbacks.add("delivered" if delivered else "failed")
+                if not delivered:
                     break
         return lane, deliveries
 

@@ -45,6 +45,7 @@ class Post:
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
+    herald: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
     )
@@ -67,10 +68,10 @@ class Post:
         return [*lone, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
-        return [self.intake, self.journal, self.listener, self.courier, self.cleaner]
+        return [self.intake, self.journal, self.listener, self.courier, self.cleaner, self.herald]
 
     def hear(self, topic: str) -> None:
-        """Wake who is concerned by a topic."""
+        """Wake who is concerned by a topic; whoever tells what changes is by all."""
         concerned: dict[str, list[Mailbox[Wake]]] = {
             ADMISSION: [self.controller],
             WORK: list(self.claimers.values()),
@@ -80,7 +81,7 @@ class Post:
             STOP: [self.presence],
             CLEANING: [self.cleaner],
         }
-        for mailbox in concerned.get(topic, []):
+        for mailbox in (*concerned.get(topic, []), self.herald):
             mailbox.address.hint(Wake())
 
     def tell_all(self, *topics: str) -> None:

@@ -17,6 +17,7 @@ from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
+from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
@@ -30,6 +31,7 @@ from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.library import Library
 from taskengine.messages import Wake
+from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
 from taskengine.store import Store
@@ -56,6 +58,7 @@ class Parts:
     keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
+    meters: Meters = field(default_factory=Meters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,25 @@ class Staff:
     roster: Roster
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
+    herald: Herald = field(init=False)
 
     def __post_init__(self) -> None:
         definitions = Definitions(self.parts.patient)
+        self.herald = Herald(self.parts.patient, self.post.herald)
         for queue in TASK_QUEUES:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
         for _ in range(self.plan.queues.get("callback", 0)):
             parts = self.parts
             lent = parts.facilities
-            courier = Courier(parts.patient, self.roster, parts.now, lent.http, lent.unverified)
+            courier = Courier(
+                parts.patient,
+                self.roster,
+                parts.now,
+                lent.http,
+                lent.unverified,
+                meters=parts.meters,
+            )
             self.couriers.append(courier)
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:
@@ -127,20 +139,22 @@ class Staff:
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
         journal = Journal(parts.patient, self.roster, parts.now, post.spread)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
-        return {
+        children: dict[str, Callable[[], Awaitable[None]]] = {
             "journal": partial(journal.run, post.journal),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
             "listener": partial(Listener(parts.store, post.hear).run, post.listener),
             "cleaner": partial(cleaner.run, post.cleaner),
-        } | {
-            f"courier-{number}": partial(courier.run, post.courier)
-            for number, courier in enumerate(self.couriers)
+            "herald": self.herald.run,
         }
+        for number, courier in enumerate(self.couriers):
+            children[f"courier-{number}"] = partial(courier.run, post.courier)
+        return children
 
     def starters(self) -> Children:
         """Who starts jobs and tasks, and the workers that run them."""
         parts, post = self.parts, self.post
-        controller = Controller(parts.patient, self.roster, parts.now, partial(post.tell_all, WORK))
+        admitted = partial(post.tell_all, WORK)
+        controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
             parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
@@ -154,7 +168,13 @@ class Staff:
         for queue, workers in self.workers.items():
             desk = post.desks[queue]
             claimer = Claimer(
-                queue, parts.patient, self.roster, parts.now, list(parts.actions), desk
+                queue,
+                parts.patient,
+                self.roster,
+                parts.now,
+                list(parts.actions),
+                desk,
+                parts.meters,
             )
             children[f"claimer-{queue}"] = partial(claimer.run, post.claimers[queue])
             for number, worker in enumerate(workers):

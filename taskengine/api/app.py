@@ -12,11 +12,13 @@ from taskengine.api import (
     changes,
     dashboard,
     docs,
+    events,
     explain,
     health,
     job,
     jobs,
     logs,
+    metrics,
     schedules,
     settings,
     status,
@@ -33,6 +35,7 @@ from taskengine.api.services import Services
 RESOURCES = (
     status,
     health,
+    metrics,
     dashboard,
     job,
     batch,
@@ -41,6 +44,7 @@ RESOURCES = (
     changes,
     callbacks,
     logs,
+    events,
     schedules,
     settings,
     workflows,
@@ -52,6 +56,7 @@ BODY_TIMEOUT = 30  # seconds for a body to arrive
 def create_app(services: Services) -> QuartTrio:
     """The REST API on top of these services."""
     app = App("taskengine", static_folder=None)
+    app.meters = services.meters
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,

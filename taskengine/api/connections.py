@@ -13,7 +13,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WsgiResponse
 
 from taskengine.api.documents import max_body
+from taskengine.api.sockets import hang_up
 
+EVENT_STREAM = "text/event-stream"
+STALLED = 10  # seconds in which nobody reads a stream of events, after which it is dropped
 LINGER = 1  # seconds that the rest of a body may take
 
 
@@ -22,6 +25,7 @@ class Connection(TrioASGIHTTPConnection):
     the request cancelled, a connection with an unread body would stay open and never be served."""
 
     _answered = False
+    _is_stream = False
 
     async def __call__(self, receive: Any, send: Any) -> None:
         await super().__call__(receive, self._noting_the_end(send))
@@ -38,9 +42,29 @@ class Connection(TrioASGIHTTPConnection):
         async def sending(message: Any) -> None:
             is_body = message["type"] == "http.response.body"
             self._answered = is_body and not message.get("more_body", False)
-            await send(message)
+            self._is_stream |= (b"content-type", EVENT_STREAM.encode()) in message.get(
+                "headers", ()
+            )
+            if is_body and self._is_stream:
+                await self._send_if_read(send, message)
+            else:
+                await send(message)
 
         return sending
+
+    async def _send_if_read(self, send: Any, message: Any) -> None:
+        """The server shields what it sends from cancellation: only a closed socket ends that."""
+
+        async def drop() -> None:
+            await trio.sleep(STALLED)
+            server, client = self.scope["server"], self.scope["client"]
+            if server and server[1] and client:
+                hang_up(server[1], client)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drop)
+            await send(message)
+            nursery.cancel_scope.cancel()
 
     async def handle_messages(  # type: ignore[override]
         self, nursery: trio.Nursery, request: Request, receive: Any

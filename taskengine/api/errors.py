@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from taskengine.api.connections import Connection, read_the_rest
 from taskengine.api.documents import max_body
 from taskengine.api.replies import reply
+from taskengine.meters import Meters
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError, TooSlow
 from taskengine.runtime.mailbox import ActorGone
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 NO_JOB = '"Unable to create job request"'  # as the contract has it
 TOO_SLOW = "the database took longer than its time limit: ask for less at once, or later"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MESSAGES = {
     404: "there is no such path",
     405: "the path does not have this method",
@@ -36,13 +38,22 @@ class App(QuartTrio):
     connection left in order."""
 
     asgi_http_class = Connection
+    meters = Meters()  # the engine's own take its place
 
     async def handle_request(self, request: Request) -> Any:
         # Quart decodes the query where no error handler is: other bytes than UTF-8 end the request.
         request.query_string = request.query_string.decode("utf-8", "replace").encode()
+        start = trio.current_time()
         response = await super().handle_request(request)
+        self._count(request, response.status_code, trio.current_time() - start)
         await read_the_rest(request, response)
         return response
+
+    def _count(self, request: Request, status: int, seconds: float) -> None:
+        """By route, not by path: of these there is no end."""
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in METHODS else "other"
+        self.meters.requests.observe(seconds, method, route, str(status))
 
     async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Any:
         if isinstance(error, BaseExceptionGroup):

@@ -17,15 +17,19 @@ from taskengine.api.replies import dumps
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.api.shapes import log_entry
-from taskengine.model import LogLine
+from taskengine.model import JsonObject, LogLine
 
+LINE_ID: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0}
 LOG = Operation(
     summary="The log of a job",
     tag="jobs",
     answer=Answer("The lines, the earliest first.", list_of(LOG_LINE)),
     access=Access.PUBLIC_READ,
-    parameters=[Parameter("show_all", "1: also lines that are not visible.", FLAG_TEXT)],
-    errors={400: "The id is no number.", 404: "There is no such job."},
+    parameters=[
+        Parameter("show_all", "1: also lines that are not visible.", FLAG_TEXT),
+        Parameter("after", "Only what stands behind the line with this id.", LINE_ID),
+    ],
+    errors={400: "The id, or `after`, is no number.", 404: "There is no such job."},
 )
 
 
@@ -35,14 +39,17 @@ class Logs:
 
     async def log(self, job_id: str) -> Response:
         only = await only_client(self.services)
-        show_all = Query.of_request().flag("show_all")
+        query = Query.of_request()
+        show_all, after = query.flag("show_all"), query.number("after") or 0
         number = job_number(job_id)
         details = await self.services.store.job(number)
         if details is None:
             raise no_job(job_id)
         check_owner(only, details.job.client)
-        pages = self.services.store.log(number, show_all=show_all)
-        first = await anext(pages, ())  # an outage is still an answer here, not a broken stream
+        pages = self.services.store.log(number, show_all=show_all, after=after)
+        # An outage is still an answer here, not a broken stream. A list: anext() of Python 3.11
+        # fails with a tuple as default.
+        first: Sequence[LogLine] = await anext(pages, [])
         response = Response(_array(first, pages), content_type="application/json")
         response.timeout = None  # as long as its reader takes
         return response

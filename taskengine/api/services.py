@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from taskengine.actors.herald import Herald
 from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
-from taskengine.counters import Counters
+from taskengine.counters import Counters, QueueCounts
 from taskengine.library import Library
 from taskengine.messages import Submit
+from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
@@ -29,4 +31,7 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    herald: Herald | None = None  # None: there are no events
+    counts: Callable[[], QueueCounts] = dict  # of this instance
+    meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed

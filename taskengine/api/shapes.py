@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskengine.model import Job, JobDetails, JobState, JsonObject, LogLine, Task, TaskState
+from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.schemas import masked
+from taskengine.store.values import percent
 from taskengine.times import format_time
 
 
@@ -54,10 +55,9 @@ def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
 
 def job_progress(details: JobDetails) -> int:
     """0 to 100, each task counting alike."""
-    if not details.tasks:
-        return 100 if details.job.state is JobState.COMPLETED else 0
-    done = [1.0 if task.state is TaskState.SKIPPED else task.progress for task in details.tasks]
-    return int(100 * sum(done) / len(done))
+    tasks = details.tasks
+    done = [1.0 if task.state is TaskState.SKIPPED else task.progress for task in tasks]
+    return percent(details.job.state, sum(done), len(done))
 
 
 def task_row(task: Task) -> JsonObject:

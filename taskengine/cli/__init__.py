@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from taskengine.cli.benching import bench
+from taskengine.cli.changes import rerun, verbs
 from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
@@ -48,7 +49,20 @@ def version() -> None:
     click.echo(installed("taskengine"))
 
 
-for command in (serve, demo, client, db, workflows, submit, jobs, logs, bench, version):
+for command in (
+    serve,
+    demo,
+    client,
+    db,
+    workflows,
+    submit,
+    jobs,
+    logs,
+    *verbs,
+    rerun,
+    bench,
+    version,
+):
     main.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -39,19 +40,19 @@ def logs(job_id: int, follow: bool, show_all: bool, as_json: bool, **access: str
 
 
 async def _follow(rest: RestClient, job_id: int, *, show_all: bool, as_json: bool) -> None:
-    """Print what is new at each look; the last look comes after the job's end."""
+    """Print what is new at each look, also across a restart of the engine; the last look comes
+    after the end of the job and of its tasks."""
     import trio
 
-    from taskengine.client import ENDED, LOOK
+    from taskengine.client import LOOK, is_over, patiently
 
-    seen = set[int]()
-    ended = False
+    last, ended = 0, False
     while not ended:
-        ended = (await rest.job(job_id))["queue_state"] in ENDED
-        for line in await rest.log(job_id, show_all=show_all):
-            if line["id"] not in seen:
-                _print_line(line, as_json=as_json)
-            seen.add(line["id"])
+        ended = is_over(await patiently(lambda: rest.job(job_id)))
+        look = partial(rest.log, job_id, show_all=show_all, after=last)
+        for line in await patiently(look):
+            _print_line(line, as_json=as_json)
+            last = line["id"]
         if not ended:
             await trio.sleep(LOOK)
 

@@ -26,7 +26,11 @@ class Restarts:
 
 
 async def supervise(
-    child: Callable[[], Awaitable[None]], restarts: Restarts = Restarts(), *, name: str
+    child: Callable[[], Awaitable[None]],
+    restarts: Restarts = Restarts(),
+    *,
+    name: str,
+    restarted: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Run child() until it returns, restarting it when it raises.
 
@@ -46,4 +50,5 @@ async def supervise(
             if len(crashes) > restarts.limit:
                 raise CrashedTooOften(name) from error
             logger.exception("%s crashed, restart %d of %d", name, len(crashes), restarts.limit)
+            restarted(name)
             await trio.sleep(restarts.pause * 2 ** (len(crashes) - 1))

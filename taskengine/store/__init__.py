@@ -43,6 +43,8 @@ from taskengine.store.values import (
     GateAnswer,
     JobFilter,
     Lines,
+    Mark,
+    News,
     OldJob,
     Page,
     Totals,
@@ -61,6 +63,8 @@ __all__ = [
     "GateAnswer",
     "JobFilter",
     "Lines",
+    "Mark",
+    "News",
     "OldJob",
     "Page",
     "Store",
@@ -152,8 +156,11 @@ class Store(Protocol):
         """Queued jobs, of all clients or of one, in the order of A11."""
         ...
 
-    def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
-        """The job's lines in the order of their emission, in pages."""
+    def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        """The job's lines in the order of their emission, in pages, behind the line `after`. No
+        line ever comes before one that was read (rule 18)."""
         ...
 
     async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
@@ -161,6 +168,16 @@ class Store(Protocol):
         ...
 
     async def totals(self) -> Totals: ...
+
+    async def news(self, after: Mark | None, limit: int) -> News:
+        """The jobs that have changed since a mark, each as it is now, and the next mark; without
+        one nothing but where it is now. Each change is told, or a later one of its job; some may
+        be told twice."""
+        ...
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        """Of the jobs with a task at work: how much of their tasks is done, and of how many."""
+        ...
 
     # Gates
     async def claim_gates(
@@ -257,6 +274,10 @@ class Store(Protocol):
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         """Write what became of deliveries and let go of their lanes; those of an outdated claim
         are refused."""
+        ...
+
+    async def callbacks_waiting(self) -> int:
+        """How many are not delivered, those of dead lanes too; counted up to 100,000."""
         ...
 
     async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:

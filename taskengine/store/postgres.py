@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from taskengine.explanation import Facts
+from taskengine.meters import Meters
 from taskengine.model import (
     CallbackEntry,
     Client,
@@ -39,6 +40,8 @@ from taskengine.store import (
     GateAnswer,
     JobFilter,
     Lines,
+    Mark,
+    News,
     OldJob,
     Page,
     Totals,
@@ -54,6 +57,7 @@ from taskengine.store.transactions import (
     due,
     gates,
     instances,
+    news,
     outbox,
     record,
     schedules,
@@ -70,13 +74,15 @@ LOG_PAGE = 1_000  # lines
 
 
 @asynccontextmanager
-async def open_postgres(url: str, *, connections: int = 8) -> AsyncIterator[PostgresStore]:
+async def open_postgres(
+    url: str, *, connections: int = 8, meters: Meters | None = None
+) -> AsyncIterator[PostgresStore]:
     """The store in the database at `url`, for the length of the block; needs a trio-asyncio loop.
 
     Nothing is asked of the database yet: it may be away.
     """
     async with open_pool(url, connections) as pool:
-        yield PostgresStore(pool)
+        yield PostgresStore(pool, meters=meters or Meters())
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class PostgresStore(Runner):
     @property
     def patient(self) -> PostgresStore:
         """A twin for actors, on the same connections and of the same instance."""
-        return PostgresStore(self.pool, True, self._joined)
+        return PostgresStore(self.pool, True, self._joined, self.meters)
 
     def apart(self) -> PostgresStore:
         """A twin with a connection of its own, that no load and no outage of others takes away."""
@@ -146,12 +152,10 @@ class PostgresStore(Runner):
     async def change(
         self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
     ) -> Changed:
-        arguments = (job_id, changes, lines, now, self.writer)
-        return await self._run(lambda connection: change.change(connection, *arguments))
+        return await self._do(change.change, job_id, changes, lines, now, self.writer)
 
     async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
-        arguments = (job_id, lines, now, self.writer)
-        return await self._run(lambda connection: change.rerun(connection, *arguments))
+        return await self._do(change.rerun, job_id, lines, now, self.writer)
 
     async def definition(self, digest: str) -> JsonObject | None:
         rows = await self._fetch("definition", digest)
@@ -171,8 +175,10 @@ class PostgresStore(Runner):
         arguments = (limit, client)
         return await self._run(lambda one: first_in_queue(one, *arguments), single=True)
 
-    async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
-        last, lowest = 0, visible_from(show_all)
+    async def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        last, lowest = after, visible_from(show_all)
         while rows := await self._fetch("log", job_id, last, lowest, LOG_PAGE):
             yield [line_of(row) for row in rows]
             last = rows[-1]["id"]
@@ -193,13 +199,18 @@ class PostgresStore(Runner):
             tasks_failed=tasks.get(TaskState.FAILED, 0),
         )
 
+    async def news(self, after: Mark | None, limit: int) -> News:
+        return await self._run(partial(news.read_news, after=after, limit=limit), single=True)
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        return await self._run(news.read_progress, single=True)
+
     # Gates
 
     async def claim_gates(
         self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
-        arguments = (limit, busy_hosts, now, lease)
-        return await self._run(lambda connection: gates.claim_gates(connection, *arguments))
+        return await self._do(gates.claim_gates, limit, busy_hosts, now, lease)
 
     async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
         return await self._run(partial(gates.answer_gates, answers=answers, writer=self.writer))
@@ -221,12 +232,10 @@ class PostgresStore(Runner):
         claim_id: uuid.UUID,
         now: datetime,
     ) -> Claimed:
-        arguments = (instance, queue, actions, limit, claim_id, now)
-        return await self._run(lambda connection: claim.claim(connection, *arguments))
+        return await self._do(claim.claim, instance, queue, actions, limit, claim_id, now)
 
     async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
-        arguments = (instance, records, now, uuid.uuid4())
-        return await self._run(lambda connection: record.record(connection, *arguments))
+        return await self._do(record.record, instance, records, now, uuid.uuid4())
 
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))
@@ -256,20 +265,17 @@ class PostgresStore(Runner):
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
     ) -> Cleared:
-        arguments = (before, limit, after, self.writer)
-        return await self._run(lambda connection: cleaning.clear_old_jobs(connection, *arguments))
+        return await self._do(cleaning.clear_old_jobs, before, limit, after, self.writer)
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        arguments = (after, now, self.writer)
-        return await self._run(lambda connection: sweeping.sweep_edges(connection, *arguments))
+        return await self._do(sweeping.sweep_edges, after, now, self.writer)
 
     # Callbacks
 
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
     ) -> tuple[Sequence[Lane], datetime | None]:
-        arguments = (instance, limit, busy_hosts, now)
-        return await self._run(lambda connection: outbox.claim_lanes(connection, *arguments))
+        return await self._do(outbox.claim_lanes, instance, limit, busy_hosts, now)
 
     async def release_lanes(
         self, instance: int, lanes: Collection[LaneFence], now: datetime
@@ -278,6 +284,11 @@ class PostgresStore(Runner):
 
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))
+
+    async def callbacks_waiting(self) -> int:
+        [row] = await self._fetch("callbacks_waiting")
+        number: int = row["n"]
+        return number
 
     async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
         return [outbox.entry_of(row) for row in await self._fetch("callback_log", job_id)]

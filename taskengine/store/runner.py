@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
 import trio
 
+from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
 from taskengine.store.connections import Connection, Pool, Transaction
 from taskengine.store.transactions.rows import SQL
@@ -29,6 +31,7 @@ class Runner:
     pool: Pool
     is_patient: bool = False
     _joined: list[int] = field(default_factory=list)  # as which instances; twins share it
+    meters: Meters = field(default_factory=Meters)
 
     @property
     def writer(self) -> int:
@@ -41,7 +44,7 @@ class Runner:
             return await self._answered(transaction, single)
         for pause in _pauses():
             try:
-                answer = await self.pool.run(transaction, single=single)
+                answer = await self._timed(transaction, single)
             except StoreUnavailable as outage:
                 self.pool.outages.met(outage, lasting=pause >= LASTING)
                 await trio.sleep(pause * random.uniform(0.5, 1.0))
@@ -53,9 +56,29 @@ class Runner:
     async def _answered(self, transaction: Transaction[T], single: bool) -> T:
         try:
             with trio.fail_after(LONGEST_ANSWER):
-                return await self.pool.run(transaction, single=single)
+                return await self._timed(transaction, single)
         except trio.TooSlowError:
             raise StoreUnavailable(f"no answer in {LONGEST_ANSWER:g} s") from None
+
+    async def _timed(self, transaction: Transaction[T], single: bool) -> T:
+        name = getattr(transaction, "func", transaction).__name__
+        start = trio.current_time()
+        try:
+            result = await self.pool.run(transaction, single=single)
+        except Exception:
+            self.meters.store_errors.add(name)
+            raise
+        self.meters.store.observe(trio.current_time() - start, name)
+        return result
+
+    async def _do(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """A transaction with its arguments in their order."""
+
+        @wraps(function)
+        async def transaction(connection: Connection) -> T:
+            return await function(connection, *arguments)
+
+        return await self._run(transaction)
 
     async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
         """A statement by itself."""
@@ -64,6 +87,7 @@ class Runner:
             rows: Sequence[Mapping[str, Any]] = await connection.fetch(SQL[name], *arguments)
             return rows
 
+        fetch.__name__ = name
         return await self._run(fetch, single=True)
 
 

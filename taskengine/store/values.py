@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -135,3 +136,56 @@ class GateAnswer:
     answer: str
     at: datetime
     due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far somebody has read what changes: up to a change, but for those by transactions with
+    lower numbers that were still open."""
+
+    number: int
+    job_id: int = 0
+    open: tuple[int, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Mark:
+        """What str() has written. Raises ValueError."""
+        if not re.fullmatch(r"[0-9]{1,18}\.[0-9]{1,18}\.([0-9]{1,18}(,[0-9]{1,18}){0,999})?", text):
+            raise ValueError(text)
+        number, job_id, others = text.split(".")
+        return cls(int(number), int(job_id), tuple(map(int, others.split(",") if others else ())))
+
+    def covers(self, change: Change) -> bool:
+        """Whether a change was read."""
+        if not change.number or change.number in self.open:
+            return False
+        return (change.number, change.job.id) <= (self.number, self.job_id)
+
+    def __str__(self) -> str:
+        return f"{self.number}.{self.job_id}.{','.join(map(str, self.open))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job as it is now, its progress 0 to 100; `number` is that of its last change, or 0
+    where nothing but its progress has changed."""
+
+    job: Job
+    progress: int
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has changed; `more` says that there may be more behind the mark at once."""
+
+    changes: Sequence[Change]
+    mark: Mark
+    more: bool = False
+
+
+def percent(state: JobState, done: float, number: int) -> int:
+    """The progress of a job of so many tasks, each counting alike."""
+    if number == 0:
+        return 100 if state is JobState.COMPLETED else 0
+    return int(100 * done / number)

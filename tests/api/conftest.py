@@ -14,6 +14,7 @@ import pytest
 import trio
 from hypercorn.config import Config
 
+from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
@@ -164,6 +165,7 @@ async def open_api(nursery):
         options = {"storage": "azure_blob"} if name == "other" else {}
         await store.put_client(Client(name, hash_key(KEY), admin, options))
     mailbox = Mailbox[Submit](100)
+    herald = Herald(store, Mailbox(1))
     services = Services(
         configuration=Configuration(),
         store=store,
@@ -174,7 +176,9 @@ async def open_api(nursery):
         draining=lambda: False,
         changed=lambda: None,
         version="1.169.3",
+        herald=herald,
     )
+    nursery.start_soon(herald.run)
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
     return Api(services, store)
 

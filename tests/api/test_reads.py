@@ -311,6 +311,18 @@ async def test_debug_lines_are_shown_on_demand(api, now):
     assert [line["visible"] for line in everything] == [False, True, True, True, True]
 
 
+async def test_a_log_is_read_on_from_a_line(api, now):
+    number = await submit(api, now)
+    for text in ("one", "two", "three"):
+        api.store._log(LogLine(number, "worker", text, now, 1))
+    lines = await (await api.request("GET", f"/logs/{number}")).get_json()
+    path = f"/logs/{number}?after={lines[0]['id']}"
+    assert await (await api.request("GET", path)).get_json() == lines[1:]
+    path = f"/logs/{number}?after={lines[-1]['id']}"
+    assert await (await api.request("GET", path)).get_json() == []
+    assert (await api.request("GET", f"/logs/{number}?after=x")).status_code == 400
+
+
 async def test_an_empty_log_is_an_empty_array(api, now):
     number = await submit(api, now)
     answer = await api.request("GET", f"/logs/{number}")
@@ -318,11 +330,23 @@ async def test_an_empty_log_is_an_empty_array(api, now):
     assert answer.content_type == "application/json"
 
 
+async def test_a_log_without_any_page_is_an_empty_array(api, now, monkeypatch):
+    number = await submit(api, now)
+
+    async def log(job_id, *, show_all=False, after=0):
+        for page in ():
+            yield page
+
+    monkeypatch.setattr(api.store, "log", log)
+    for _ in range(20):
+        assert await (await api.request("GET", f"/logs/{number}")).get_data() == b"[]"
+
+
 async def test_a_log_is_streamed_page_by_page(api, now, monkeypatch):
     number = await submit(api, now)
     given = []
 
-    async def log(job_id, *, show_all=False):
+    async def log(job_id, *, show_all=False, after=0):
         for index in range(3):
             given.append(index)
             yield [LogLine(job_id, "worker", f"é{index}-{i}", now) for i in range(index)]

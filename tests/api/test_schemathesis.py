@@ -25,7 +25,9 @@ EXAMPLES = 20
 KEY = "Idempotency-Key"
 URLS = ["http://127.0.0.1/", "https://a.example:8443/b?c=d#e", "HTTP://[::1]:1/", "http://u@b.c"]
 OPERATIONS = {  # once where several paths or methods are the same call
-    id(r.about): (r.method, document_path(r.path)) for r in routes() if r.about is not None
+    id(r.about): (r.method, document_path(r.path))
+    for r in routes()
+    if r.about is not None and r.path != "/events"  # it has no end; test_events.py reads it
 }
 
 schemathesis.openapi.format("uri", st.sampled_from(URLS))

@@ -11,8 +11,8 @@ from tests.conftest import other_database
 from tests.contract.world import World
 
 PROMISES = (
-    "submitting admitting claiming recording failing rescuing calling replaying listing settling "
-    "paging scheduling clearing explaining changing tying gating keying recount"
+    "submitting admitting claiming recording keeping failing rescuing calling replaying listing "
+    "settling paging scheduling clearing explaining changing tying gating keying telling recount"
 )
 pytest.register_assert_rewrite(*(f"tests.contract.{name}" for name in PROMISES.split()))
 

@@ -8,6 +8,7 @@ from tests.contract.clearing import Clearing
 from tests.contract.explaining import Explaining
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
+from tests.contract.keeping import Keeping
 from tests.contract.keying import Keying
 from tests.contract.listing import Listing
 from tests.contract.paging import Paging
@@ -17,6 +18,7 @@ from tests.contract.rescuing import Rescuing
 from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
 from tests.contract.submitting import Submitting
+from tests.contract.telling import Telling
 from tests.contract.tying import Tying
 
 
@@ -26,6 +28,7 @@ class StoreContract(
     Admitting,
     Claiming,
     Recording,
+    Keeping,
     Failing,
     Rescuing,
     Calling,
@@ -36,6 +39,7 @@ class StoreContract(
     Changing,
     Explaining,
     Tying,
+    Telling,
     Gating,
     Scheduling,
     Clearing,

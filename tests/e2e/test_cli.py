@@ -95,6 +95,10 @@ def test_help_imports_little():
         "submit",
         "jobs",
         "logs",
+        "pause",
+        "resume",
+        "break",
+        "rerun",
         "version",
     ],
 )
@@ -122,6 +126,8 @@ def test_every_setting_is_an_option_of_serve():
         ("jobs --limit 0", 2, "--limit"),
         ("jobs --state odd", 2, "--state"),
         ("logs x", 2, "ID"),
+        ("pause 0", 2, "ID"),
+        ("rerun", 2, "Missing argument"),
         ("submit /no/such/file", 2, "No such file"),
         ("client add a/b", 2, "expected no '/'"),
         ("client add a --api-key é", 2, "--api-key"),
@@ -195,6 +201,27 @@ def test_jobs_and_logs(engine):
     assert number in [line.split()[0] for line in table]
 
     missing = engine.job("logs", "999999")
+    assert (missing.returncode, missing.stderr) == (1, "Error: there is no job 999999 (404)\n")
+
+
+def test_jobs_are_paused_resumed_stopped_and_run_again(engine):
+    number = str(json.loads(engine.submit("sleep", "--json", seconds=60).stdout)["id"])
+    paused = engine.job("pause", number)
+    assert (paused.returncode, paused.stdout) == (0, f"job {number} paused\n")
+    assert engine.job("resume", number).stdout == f"job {number} resumed\n"
+    stopped = json.loads(engine.job("break", number, "--json").stdout)
+    assert stopped == {"id": number, "result": "Performed updates: queue_state"}
+    again = engine.job("break", number)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith(f"Error: job {number}: ")
+    assert again.stderr.count("\n") == 1
+
+    done = str(json.loads(engine.submit("noop", "--json", "--watch").stdout)["id"])
+    new = json.loads(engine.job("rerun", done, "--json").stdout)
+    assert new == {"id": int(done) + 1, "result": "accepted"}
+    told = engine.job("rerun", done).stdout
+    assert told == f"job {new['id']} accepted, a rerun of job {done}\n"
+    missing = engine.job("rerun", "999999")
     assert (missing.returncode, missing.stderr) == (1, "Error: there is no job 999999 (404)\n")
 
 

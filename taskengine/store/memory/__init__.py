@@ -24,10 +24,11 @@ from taskengine.model import (
     TaskState,
 )
 from taskengine.policy import initial_state
-from taskengine.store import Totals
+from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
+from taskengine.store.values import Change, percent
 
 
 class MemoryStore(Listing, Schedules):
@@ -122,9 +123,11 @@ class MemoryStore(Listing, Schedules):
         await trio.lowlevel.checkpoint()
         return self._details(job_id) if job_id in self._jobs else None
 
-    async def log(self, job_id: int, *, show_all: bool = False) -> AsyncIterator[Sequence[LogLine]]:
+    async def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
         await trio.lowlevel.checkpoint()
-        lines = [line for line in self._lines if line.job_id == job_id]
+        lines = [line for line in self._lines if line.job_id == job_id and line.id > after]
         yield [line for line in lines if show_all or line.visible]
 
     async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
@@ -142,6 +145,33 @@ class MemoryStore(Listing, Schedules):
             tasks_processed=self._ended_tasks.total(),
             tasks_failed=self._ended_tasks[TaskState.FAILED],
         )
+
+    async def news(self, after: Mark | None, limit: int) -> News:
+        await trio.lowlevel.checkpoint()
+        for job_id, row in self._jobs.items():
+            if job_id not in self._told or self._told[job_id][1] != row.job:
+                self._told[job_id] = (self._next("change"), row.job)
+        here = Mark(self._ids["change"] + 1)
+        if after is None:
+            return News((), here)
+        new = [
+            Change(job, percent(job.state, *self._done(job.id)), number)
+            for number, job in sorted(self._told.values(), key=lambda one: one[0])
+            if (number, job.id) > (after.number, after.job_id) and job.id in self._jobs
+        ][:limit]
+        if len(new) < limit:
+            return News(new, here)
+        return News(new, Mark(new[-1].number, new[-1].job.id), more=True)
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        await trio.lowlevel.checkpoint()
+        at_work = {row.task.job_id for row in self._tasks.values() if row.holder is not None}
+        return {job_id: self._done(job_id) for job_id in at_work}
+
+    def _done(self, job_id: int) -> tuple[float, int]:
+        tasks = [row.task for row in self._tasks_of(job_id)]
+        done = [1.0 if task.state is TaskState.SKIPPED else task.progress for task in tasks]
+        return sum(done), len(done)
 
     # Wake-ups
 

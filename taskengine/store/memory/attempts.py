@@ -116,6 +116,8 @@ class Attempts(Edges):
                 case Ended():
                     ended += self._end(row, record, now)
         self._settle_edges(ended, now)
+        for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
+            self._keep_short(job_id, now)
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         return Recorded(frozenset(stale), tuple(ended), woken=ends, called=ends or begins)

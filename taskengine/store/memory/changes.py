@@ -67,6 +67,7 @@ class Changes(Work):
     def _tell(self, job_id: int, lines: Lines, now: datetime) -> None:
         for severity, progname, message in lines:
             self._log(LogLine(job_id, progname, message, now, severity=severity))
+        self._keep_short(job_id, now)
 
     def _stop(self, row: JobRow, now: datetime) -> None:
         """Cancel what has not started; what works keeps the slot until it has ended."""
@@ -172,4 +173,5 @@ class Changes(Work):
         if one.answer != one.gate.answer:
             told = f"The gate {'is open' if is_open else 'is closed'}: {one.answer}"
             self._log(LogLine(row.job.id, "scheduler", told, one.at))
+            self._keep_short(row.job.id, one.at)
         return is_open

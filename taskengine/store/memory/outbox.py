@@ -129,6 +129,10 @@ class Outbox(Rows):
             lane.failures, lane.due_at = lane.failures + 1, delivery.due_at
             lane.dead = delivery.due_at is None
 
+    async def callbacks_waiting(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
     async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
         await trio.lowlevel.checkpoint()
         lanes = [lane for lane in self._lanes.values() if lane.job_id == job_id]

@@ -20,6 +20,7 @@ from taskengine.model import (
     JobDetails,
     JsonObject,
     LogLine,
+    Severity,
     Submission,
     Task,
     TaskState,
@@ -27,6 +28,7 @@ from taskengine.model import (
 from taskengine.policy import Band
 from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS, Schedule
 from taskengine.store import Dismissed
+from taskengine.store.keeping import PROGNAME, notice, surplus
 
 COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 
@@ -43,6 +45,8 @@ class JobRow:
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
+    lines: int = 0  # of its log
+    lines_removed: int = 0
 
     @property
     def wanted(self) -> bool:
@@ -156,6 +160,7 @@ class Rows:
         self._edges: list[Edge] = []
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
+        self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
 
     def _next(self, kind: str) -> int:
@@ -173,6 +178,23 @@ class Rows:
 
     def _log(self, line: LogLine) -> None:
         self._lines.append(replace(line, id=self._next("line")))
+        self._jobs[line.job_id].lines += 1
+
+    def _keep_short(self, job_id: int, now: datetime) -> None:
+        """Make room in a log that is too long: the oldest lines go, DEBUG and INFO first; a notice
+        takes the place of the last of them."""
+        row = self._jobs[job_id]
+        number = surplus(row.lines)
+        if not number:
+            return
+        own = [line for line in self._lines if line.job_id == job_id]
+        own.sort(key=lambda line: (line.severity > Severity.INFO, line.id))
+        gone = {line.id for line in own[:number]}
+        row.lines -= len(gone) - 1
+        row.lines_removed += len(gone) - bool(row.lines_removed)
+        told = LogLine(job_id, PROGNAME, notice(row.lines_removed), now, id=max(gone))
+        self._lines = [line for line in self._lines if line.id not in gone or line.id == told.id]
+        self._lines[[line.id for line in self._lines].index(told.id)] = told
 
     def _options(self, job_id: int) -> JsonObject:
         client = self._clients.get(self._jobs[job_id].job.client)

@@ -97,6 +97,16 @@ order by c.lane_id, c.number
 -- name: lane_options
 select j.id, c.options from jobs j join clients c on c.name = j.client where j.id = any($1::bigint[])
 
+-- name: lock_told
+-- The jobs whose logs are about to tell of these callbacks.
+select j.id from jobs j
+where j.id in (
+    select c.job_id from callbacks c join lanes l on l.id = c.lane_id
+    where l.id = any($1::bigint[]) and l.ordinal = 0 and c.id = any($2::bigint[]) and c.attempts = 0
+)
+order by j.id
+for no key update
+
 -- name: lock_lanes
 select l.id, l.job_id, l.ordinal, l.failures, d.content ->> 'client' as definitions_of
 from unnest($1::bigint[], $2::integer[]) as mine (id, claims)
@@ -128,6 +138,9 @@ set holder = null, replayed = false, failures = case when l.replayed then 0 else
 from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::timestamptz[])
      as g (id, failures, dead, due_at)
 where l.id = g.id
+
+-- name: callbacks_waiting
+select count(*) as n from (select 1 from callbacks where delivered_at is null limit 100000) as few
 
 -- name: callback_log
 select c.id, c.webhook_id, l.url, c.number, c.event, c.task_id, c.task_name, c.attempts, c.status,

@@ -14,7 +14,8 @@ for no key update
 
 -- name: change_job
 update jobs set state = $2, run_at = $3, priority = $4, position = $5, top_of_queue = $6,
-                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10
+                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10,
+                changed = pg_current_xact_id()
 where id = $1
 
 -- name: ask_anew
@@ -78,7 +79,7 @@ with closed as (
 )
 -- One that was broken meanwhile stays as it is.
 update jobs j
-set open_edges = j.open_edges - c.n, updated_at = $3,
+set open_edges = j.open_edges - c.n, updated_at = $3, changed = pg_current_xact_id(),
     state = case when j.state <> 3 or j.open_edges > c.n then j.state
                  when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open) then 5
                  else 0 end
@@ -92,7 +93,8 @@ where parent = any($1::bigint[]) and kind = 'completes' and open
 returning parent, child -- a child with an open edge is pending, paused or broken; never started
 
 -- name: break_jobs
-update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2
+update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2,
+                changed = pg_current_xact_id()
 where id = any($1::bigint[])
 
 -- name: hand_edges
@@ -103,7 +105,8 @@ insert into edges (parent, child, kind, open)
 select parent, $2, kind, open from edges where child = $1
 
 -- name: break_for_rerun
-update jobs set state = 4, updated_at = $2, rerun_as = $3 where id = $1
+update jobs set state = 4, updated_at = $2, rerun_as = $3, changed = pg_current_xact_id()
+where id = $1
 
 -- name: copy_job
 insert into jobs (request_id, client, workflow, state, priority, position, top_of_queue, persist,
@@ -164,7 +167,8 @@ order by coalesce(gate_due_at, run_at)
 limit 1
 
 -- name: open_gate
-update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4
+update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4,
+                changed = pg_current_xact_id()
 where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
 returning client
 

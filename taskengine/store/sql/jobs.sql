@@ -41,13 +41,6 @@ select job_id, ordinal, url, host, string_to_array(events, ' ')
 from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[])
      as l (job_id, ordinal, url, host, events)
 
--- name: put_lines
-insert into logs (job_id, task_id, severity, progname, message, created_at)
-select job_id, task_id, severity, progname, message, created_at
-from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[])
-     with ordinality as l (job_id, task_id, severity, progname, message, created_at, n)
-order by n
-
 -- name: definition
 select content from definitions where digest = $1
 
@@ -69,13 +62,6 @@ from tasks t left join results r on r.job_id = t.job_id and r.name = t.name
 where t.job_id = any($1::bigint[])
 order by t.job_id, t.number
 
--- name: log
-select id, job_id, task_id, severity, progname, message, created_at
-from logs
-where job_id = $1 and id > $2 and severity >= $3
-order by id
-limit $4
-
 -- name: unfinished
 select id from jobs
 where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
@@ -89,7 +75,7 @@ with due as materialized (
     limit 500
     for no key update skip locked
 )
-update jobs j set state = 0, updated_at = $1
+update jobs j set state = 0, updated_at = $1, changed = pg_current_xact_id()
 from due
 where j.id = due.id
 returning j.client

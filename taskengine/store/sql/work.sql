@@ -69,7 +69,7 @@ select client, band, count(*) as n from jobs where band is not null group by cli
 
 -- name: start_jobs
 update jobs j
-set state = 1, band = c.band, updated_at = $1,
+set state = 1, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
     open_tasks = case when j.open_tasks > 0 then j.open_tasks
                  else (select jsonb_array_length(d.plan) from definitions d
                        where d.digest = j.digest) end
@@ -259,13 +259,15 @@ returning t.state
 
 -- name: close_tasks
 update jobs j
-set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed
-from unnest($1::bigint[], $2::integer[], $3::boolean[]) as c (id, n, failed)
+set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed, lines = j.lines + c.lines,
+    changed = case when c.failed then pg_current_xact_id() else j.changed end
+from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[])
+     as c (id, n, failed, lines)
 where j.id = c.id
-returning j.id, j.client, j.state, j.failed, j.open_tasks, j.lanes, j.digest
+returning j.id, j.open_tasks, j.lines
 
 -- name: end_jobs
-update jobs set band = null,
+update jobs set band = null, changed = pg_current_xact_id(),
     state = case when state = 4 then state else 2 end,
     updated_at = case when state = 4 then updated_at else $2 end
 where id = any($1::bigint[])

@@ -17,6 +17,7 @@ from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.edges import ENDS, break_children
+from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
 
@@ -51,7 +52,7 @@ async def change(
         await connection.execute(SQL["free_slot"], job_id)
     if after.priority != before.priority:
         await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
-    await _finish(connection, written, calls, tally, writer)
+    await _finish(connection, written, calls, tally, writer, now)
     return Changed(after, called=bool(calls))
 
 
@@ -85,7 +86,7 @@ async def rerun(
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
     written += _lines(new, lines, now)
-    await _finish(connection, written, calls, tally, writer)
+    await _finish(connection, written, calls, tally, writer, now)
     return new
 
 
@@ -122,7 +123,7 @@ async def _stop(
     cancelled = await connection.fetch(SQL["cancel_rest"], [job.id], [now])
     number = len(cancelled)
     if number:
-        await connection.execute(SQL["close_tasks"], [job.id], [number], [False])
+        await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
     if row["open_tasks"] == number:
         await connection.execute(SQL["free_slot"], job.id)
     [details] = await load_details(connection, [job.id])
@@ -159,9 +160,13 @@ def _lines(job_id: int, lines: Lines, now: datetime) -> list[Line]:
 
 
 async def _finish(
-    connection: Connection, lines: list[Line], calls: list[Call], tally: Tally, writer: int
+    connection: Connection,
+    lines: list[Line],
+    calls: list[Call],
+    tally: Tally,
+    writer: int,
+    now: datetime,
 ) -> None:
-    if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await add_lines(connection, lines, now)
     await put_calls(connection, calls)
     await tally.write(connection, writer)

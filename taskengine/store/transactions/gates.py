@@ -10,7 +10,8 @@ from taskengine.store import Gate, GateAnswer
 from taskengine.store.connections import Connection
 from taskengine.store.ending import PER_HOST
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.rows import SQL, Line, columns
+from taskengine.store.transactions.lines import add_lines
+from taskengine.store.transactions.rows import SQL, Line
 
 
 async def claim_gates(
@@ -50,7 +51,7 @@ async def answer_gates(connection: Connection, answers: Sequence[GateAnswer], wr
         if one.answer != one.gate.answer:
             lines.append(_line(one))
     if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+        await add_lines(connection, lines, max(one.at for one in answers))
     await tally.write(connection, writer)
     return opened
 

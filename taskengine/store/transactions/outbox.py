@@ -23,6 +23,7 @@ from taskengine.model import (
 from taskengine.store import Dismissed
 from taskengine.store.connections import Connection
 from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS, PER_HOST
+from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.rows import SQL, columns, dumped
 
 __all__ = [
@@ -134,8 +135,11 @@ def _callback(row: Any) -> Callback:
 
 
 async def deliver(connection: Connection, instance: int, deliveries: Sequence[Delivery]) -> None:
-    """See Store.deliver. Each event has one line, by the job's first URL, at its first try."""
+    """See Store.deliver. Each event has one line, by the job's first URL, at its first try; as
+    all lines it is written under the lock of the job."""
     claims = sorted({(one.lane_id, one.claim) for one in deliveries})
+    tried_ids = [one.callback_id for one in deliveries]
+    await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
     held = await connection.fetch(SQL["lock_lanes"], *columns(claims, 2), instance)
     lanes = {row["id"]: row for row in held}
     mine = [one for one in deliveries if one.lane_id in lanes]
@@ -152,8 +156,7 @@ async def deliver(connection: Connection, instance: int, deliveries: Sequence[De
         for one in mine
         if one.callback_id in first
     ]
-    if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await put_lines(connection, lines)
     tries: dict[int, list[Delivery]] = defaultdict(list)
     for one in mine:
         tries[one.lane_id].append(one)

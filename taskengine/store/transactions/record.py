@@ -27,6 +27,7 @@ from taskengine.store.connections import Connection
 from taskengine.store.ending import confirms, final_state
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
+from taskengine.store.transactions.lines import keep_short, put_lines
 from taskengine.store.transactions.outbox import COMPLETE, FAIL, START, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, dumped
 
@@ -101,6 +102,7 @@ class Batch:
     gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
+    over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
 
     def take(self, one: Record) -> bool:
         """Accept a record; False if its fence has moved on."""
@@ -165,14 +167,13 @@ class Batch:
         tally = Tally()
         await self._write_tasks(connection)
         woken = await self._let_go_on(connection, now)
-        over = await self._close(connection, tally)
-        self.lines += await conclude_jobs(connection, over, self.calls, now, tally)
-        if self.lines:
-            await connection.execute(SQL["put_lines"], *columns(self.lines, 6))
+        lengths = await self._close(connection, tally)
+        self.lines += await conclude_jobs(connection, self.over, self.calls, now, tally)
+        await put_lines(connection, self.lines)
+        await keep_short(connection, lengths.items(), now)
         await put_calls(connection, self.calls)
         await tally.write(connection, writer)
-        ended_jobs = tuple(end.fence.job_id for end in over.values())
-        return Recorded(frozenset(), ended_jobs, woken, bool(self.calls))
+        return Recorded(frozenset(), tuple(self.over), woken, bool(self.calls))
 
     async def _write_tasks(self, connection: Connection) -> None:
         progress = list(self.progress.items())
@@ -194,25 +195,26 @@ class Batch:
         queued = any(row["state"] == TaskState.QUEUED for row in rows)
         return queued or bool(self.requeued)
 
-    async def _close(self, connection: Connection, tally: Tally) -> dict[int, Ended]:
-        """Count the ended tasks off their jobs; the answer holds the last end of finished jobs."""
+    async def _close(self, connection: Connection, tally: Tally) -> dict[int, int]:
+        """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
         closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
         tally.tasks.update(TaskState(row[1]) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
             rows = await connection.fetch(SQL["cancel_rest"], *failed)
             closed.update(row["job_id"] for row in rows)
-        if not closed:
-            return {}
-        rows = await connection.fetch(
-            SQL["close_tasks"],
-            *columns([(job, n, job in self.failed) for job, n in sorted(closed.items())], 3),
-        )
         for job_id in self.failed:
             job = self.jobs[job_id]
             tally.jobs[job.client, job.state, False] -= 1
             tally.jobs[job.client, job.state, True] += 1
-        return {row["id"]: self.last[row["id"]] for row in rows if row["open_tasks"] == 0}
+        lines = Counter(line[0] for line in self.lines)
+        told = [(id_, closed[id_], id_ in self.failed, lines[id_]) for id_ in closed | lines]
+        if not told:
+            return {}
+        rows = await connection.fetch(SQL["close_tasks"], *columns(sorted(told), 4))
+        ended = {row["id"] for row in rows if row["open_tasks"] == 0}
+        self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
+        return {row["id"]: row["lines"] for row in rows}
 
 
 def _job(row: Any) -> JobRow:

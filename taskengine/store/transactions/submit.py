@@ -13,6 +13,7 @@ from taskengine.store.connections import Connection
 from taskengine.store.ending import host_of
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import break_jobs, tie
+from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
 
@@ -84,8 +85,7 @@ async def _tie(
     rows = await connection.fetch(SQL["place_jobs"], sorted(wanted), now)
     states = {row["id"]: JobState(row["state"]) for row in rows}
     lines = await break_jobs(connection, lost, now, calls)
-    if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await put_lines(connection, lines)
     return states | dict.fromkeys(lost, JobState.BROKEN)
 
 
@@ -147,6 +147,6 @@ async def _put_rest(
         for ordinal, url in enumerate(dict.fromkeys(one.urls))
     ]
     await connection.execute(SQL["put_job_data"], *columns(data, 4))
-    await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await put_lines(connection, lines)
     if lanes:
         await connection.execute(SQL["put_lanes"], *columns(lanes, 5))

@@ -14,8 +14,9 @@ from taskengine.model import JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import COMPLETES, ENDS, break_children, close_edges
+from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.outbox import Call, put_calls
-from taskengine.store.transactions.rows import SQL, columns
+from taskengine.store.transactions.rows import SQL
 
 PAGE = 10_000  # parents that are looked at in one transaction
 
@@ -50,8 +51,7 @@ async def _settle(
     await close_edges(connection, done, COMPLETES, now, tally)
     await close_edges(connection, over, ENDS, now, tally)
     lines = await break_children(connection, over - done, now, tally, calls)
-    if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+    await put_lines(connection, lines)
     await put_calls(connection, calls)
     await tally.write(connection, writer)
     return len(over)

@@ -50,6 +50,9 @@ create table jobs (
     open_tasks integer not null default 0,
     open_edges integer not null default 0,
     lanes smallint not null default 0,
+    lines integer not null default 0, -- of its log, as far as attempts and updates wrote them
+    lines_removed integer not null default 0,
+    changed xid8 not null default pg_current_xact_id(), -- by which transaction, as lists show it
     created_at timestamptz not null,
     updated_at timestamptz not null,
     run_at timestamptz not null,
@@ -97,6 +100,7 @@ create index jobs_ranked on jobs (top_of_queue, priority, position, created_at, 
     where state * 1 = 0;
 create index jobs_scheduled on jobs (run_at, id) where state * 1 = 5;
 create index jobs_scheduled_of on jobs (client, run_at, id) where state * 1 = 5;
+create index jobs_changed on jobs (changed, id);
 
 -- Who waits for whom: for its completion (depends_on) or for the end of its tasks (a rerun).
 create table edges (
@@ -163,8 +167,7 @@ create table logs (
     progname text not null,
     message text not null,
     created_at timestamptz not null,
-    xid xid8 not null default pg_current_xact_id(), -- followers read up to a safe point
-    primary key (job_id, id)
+    primary key (job_id, id) -- written under the lock of the job: its lines commit in this order
 ) with (autovacuum_vacuum_insert_scale_factor = 0.1);
 
 create table lanes (

@@ -1,0 +1,145 @@
+"""Herald: tells what changes, as it changes, to all streams of this instance by one reader.
+
+It looks when a hint says that something has happened, and each second besides, as long as there
+are streams; without any it asks nothing. A stream that nobody reads is dropped: what it missed it
+can have from its last mark on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from taskengine.messages import Wake
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import JobFilter, Mark, Store
+from taskengine.store.values import Change
+
+LOOK = 1.0  # seconds between looks without a hint: progress has none
+PAUSE = 0.1  # seconds between looks, however many hints there are
+PAGE = 500  # changes
+IDLE = 3600.0  # seconds; there is nothing to look for
+ROOM = 64  # batches that a stream may lag behind
+MAX_STREAMS = 200  # of an instance
+MAX_OWN = 20  # of a client
+
+Told = tuple[Sequence[Change], Mark]
+
+
+class TooManyStreams(Exception):
+    """There is no room for another stream."""
+
+
+@dataclass(eq=False, slots=True)
+class Stream:
+    """What one reader is told: batches of changes that it wants, each with the mark behind it."""
+
+    client: str
+    wanted: Callable[[Change], bool]
+    _send: trio.MemorySendChannel[Told]
+    receive: trio.MemoryReceiveChannel[Told]
+
+    def tell(self, changes: Sequence[Change], mark: Mark) -> None:
+        """A reader that lags too far behind is dropped."""
+        try:
+            self._send.send_nowait(([one for one in changes if self.wanted(one)], mark))
+        except (trio.WouldBlock, trio.ClosedResourceError, trio.BrokenResourceError):
+            self.close()
+
+    def close(self) -> None:
+        """Its reader comes to the end of what it was told."""
+        self._send.close()
+
+
+@dataclass(slots=True)
+class Herald:
+    store: Store
+    mailbox: Mailbox[Wake]
+    _streams: dict[Stream, None] = field(default_factory=dict, init=False)
+    _mark: Mark | None = field(default=None, init=False)
+    _at_work: dict[int, int] = field(default_factory=dict, init=False)  # percent by job
+    _reading: trio.Event = field(default_factory=trio.Event, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def streams(self) -> int:
+        return len(self._streams)
+
+    def check_room(self, client: str) -> None:
+        """Raises TooManyStreams."""
+        own = sum(stream.client == client for stream in self._streams)
+        if len(self._streams) >= MAX_STREAMS or own >= MAX_OWN:
+            raise TooManyStreams
+
+    @contextmanager
+    def stream(self, client: str, wanted: Callable[[Change], bool]) -> Iterator[Stream]:
+        """A stream for the length of the block."""
+        send, receive = trio.open_memory_channel[Told](ROOM)
+        stream = Stream(client, wanted, send, receive)
+        self._streams[stream] = None
+        if self._closed:
+            stream.close()
+        self.mailbox.address.hint(Wake())
+        try:
+            yield stream
+        finally:
+            del self._streams[stream]
+            stream.close()
+
+    async def reading(self) -> None:
+        """Wait until whatever changes from now on is told."""
+        await self._reading.wait()
+
+    def close(self) -> None:
+        """End all streams, and those to come."""
+        self._closed = True
+        self._reading.set()
+        for stream in self._streams:
+            stream.close()
+
+    async def run(self) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                if self._streams:
+                    await self._look()
+                    await trio.sleep(PAUSE)
+                    await self.mailbox.collect(LOOK - PAUSE)
+                else:
+                    self._rest()
+                    await self.mailbox.collect(IDLE)
+
+    def _rest(self) -> None:
+        self._mark, self._at_work = None, {}
+        if not self._closed:
+            self._reading = trio.Event()
+
+    async def _look(self) -> None:
+        """One batch for each page of what is new, then one of what has come further."""
+        more = True
+        while more:
+            news = await self.store.news(self._mark, PAGE)
+            self._mark, more = news.mark, news.more
+            self._reading.set()
+            self._tell(news.changes)
+        await self._tell_progress()
+
+    async def _tell_progress(self) -> None:
+        progress = await self.store.progress()
+        now = {job_id: int(100 * done / number) for job_id, (done, number) in progress.items()}
+        further = [job_id for job_id in now if now[job_id] != self._at_work.get(job_id, 0)]
+        self._at_work = now
+        if further:
+            jobs = await self.store.jobs(JobFilter(limit=len(further), job_ids=further))
+            self._tell([Change(job, now[job.id]) for job in jobs])
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        if changes and self._mark is not None:
+            for stream in self._streams:
+                stream.tell(changes, self._mark)

@@ -1,0 +1,62 @@
+"""`taskengine pause`, `resume`, `break` and `rerun`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from taskengine.cli.output import json_option, print_json
+from taskengine.cli.rest import connection, in_client
+from taskengine.model import JsonObject
+
+if TYPE_CHECKING:
+    from taskengine.client import RestClient
+
+VERBS = (  # command, the state that is asked for, what is said of it, help
+    (
+        "pause",
+        "paused",
+        "paused",
+        "Hold a job: tasks that run go on to their end, no other is started.",
+    ),
+    ("resume", "queued", "resumed", "Let a paused job go on, or run a scheduled one now."),
+    ("break", "broken", "stopped", "Stop a job for good: what runs of it is cancelled."),
+)
+
+
+def _verb(name: str, state: str, done: str, about: str) -> click.Command:
+    @click.command(name, help=about)
+    @click.argument("job_id", metavar="ID", type=click.IntRange(1))
+    @json_option
+    @connection
+    def command(job_id: int, as_json: bool, **access: str) -> None:
+        async def work(rest: RestClient) -> JsonObject:
+            return await rest.change(job_id, {"queue_state": state})
+
+        told = in_client(work, access)
+        if as_json:
+            print_json(told)
+        else:
+            click.echo(f"job {job_id} {done}")
+
+    return command
+
+
+verbs = [_verb(*verb) for verb in VERBS]
+
+
+@click.command()
+@click.argument("job_id", metavar="ID", type=click.IntRange(1))
+@json_option
+@connection
+def rerun(job_id: int, as_json: bool, **access: str) -> None:
+    """Run a job again with the same parameters; prints the new job's id.
+
+    The original becomes broken. Said twice, it answers with the id already made.
+    """
+    new = in_client(lambda rest: rest.rerun(job_id), access)
+    if as_json:
+        print_json({"id": new, "result": "accepted"})
+    else:
+        click.echo(f"job {new} accepted, a rerun of job {job_id}")

@@ -1,0 +1,71 @@
+"""The HTTP server in front of an engine, and how it ends, also where nobody reads its answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import hypercorn.trio
+import trio
+from hypercorn.config import Config
+
+from taskengine.api.app import create_app
+from taskengine.api.services import Services
+from taskengine.api.sockets import hang_up
+from taskengine.configuration import HOME, Configuration
+from taskengine.engine import Engine, Front
+
+logger = logging.getLogger(__name__)
+
+
+def http_front(
+    configuration: Configuration,
+    services: Callable[[Engine], Services],
+    started: Callable[[str], None],
+) -> Front:
+    """The HTTP server as the engine's front."""
+
+    @asynccontextmanager
+    async def front(engine: Engine) -> AsyncIterator[None]:
+        stop = trio.Event()
+        server = _server_configuration(configuration)
+        app = create_app(services(engine))
+        async with trio.open_nursery() as nursery:
+            run = partial(hypercorn.trio.serve, app, server, shutdown_trigger=stop.wait)
+            urls = await nursery.start(_then_cancel, nursery.cancel_scope, run)
+            started(urls[0])
+            try:
+                yield
+            finally:
+                engine.herald.close()
+                stop.set()
+                port = urlsplit(urls[0]).port or 0
+                nursery.start_soon(_hang_up_late, port, server.graceful_timeout)
+
+    return front
+
+
+async def _then_cancel(
+    scope: trio.CancelScope,
+    serve: Callable[..., Awaitable[None]],
+    task_status: trio.TaskStatus[list[str]],
+) -> None:
+    await serve(task_status=task_status)
+    scope.cancel()
+
+
+async def _hang_up_late(port: int, seconds: float) -> None:
+    """The server waits for ever for who does not read an answer."""
+    await trio.sleep(seconds + 1)
+    logger.info("connections that nobody reads, closed: %d", hang_up(port))
+
+
+def _server_configuration(configuration: Configuration) -> Config:
+    path = HOME / "hypercorn.toml"
+    server = Config.from_toml(path) if path.is_file() else Config()
+    server.bind = [configuration.bind]
+    server.errorlog = logging.getLogger("hypercorn.error")  # else with handlers of its own
+    return server

@@ -1,0 +1,55 @@
+"""What changes: jobs by the number of the transaction that changed them last.
+
+A row shows its last change alone, so that the cost is that of what is new, whatever the history.
+Numbers are given at the start of transactions, so that lower ones may come later: a mark names
+those that were under way when it was made, and they are looked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from taskengine.store.connections import Connection
+from taskengine.store.transactions.rows import SQL, job_of
+from taskengine.store.values import Change, Mark, News, percent
+
+
+async def read_news(connection: Connection, after: Mark | None, limit: int) -> News:
+    """See Store.news."""
+    [snapshot] = await connection.fetch(SQL["snapshot"])
+    here = Mark(snapshot["next"], 0, tuple(sorted(snapshot["open"])))
+    if after is None or after.number > here.number:  # of another database
+        return News((), here)
+    late = await connection.fetch(SQL["late_changes"], [str(one) for one in after.open])
+    start = (str(after.number), after.job_id, str(here.number))
+    rows = await connection.fetch(SQL["changes"], *start, limit)
+    changes = await _with_progress(connection, [*late, *rows])
+    if len(rows) < limit:
+        return News(changes, here)
+    number, job_id = rows[-1]["number"], rows[-1]["id"]
+    open_ = tuple(one for one in here.open if one <= number)
+    return News(changes, Mark(number, job_id, open_), more=True)
+
+
+async def _with_progress(connection: Connection, rows: list[Any]) -> list[Change]:
+    done = await _done(connection, {row["id"] for row in rows})
+    return [
+        Change(
+            job_of(row), percent(job_of(row).state, *done.get(row["id"], (0.0, 0))), row["number"]
+        )
+        for row in rows
+    ]
+
+
+async def _done(
+    connection: Connection, job_ids: Collection[int]
+) -> Mapping[int, tuple[float, int]]:
+    rows = await connection.fetch(SQL["progress_of"], sorted(job_ids)) if job_ids else []
+    return {row["job_id"]: (row["done"], row["n"]) for row in rows}
+
+
+async def read_progress(connection: Connection) -> dict[int, tuple[float, int]]:
+    """How much of the tasks of jobs at work is done, and of how many."""
+    rows = await connection.fetch(SQL["jobs_at_work"])
+    return dict(await _done(connection, [row["job_id"] for row in rows]))

@@ -1,0 +1,150 @@
+"""One reader tells all streams what changes; those that nobody reads are dropped."""
+
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import trio
+
+from taskengine.actors.herald import LOOK, MAX_OWN, ROOM, Herald, TooManyStreams
+from taskengine.messages import Wake
+from taskengine.model import Progressed
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.runtime.supervisor import supervise
+from taskengine.store.memory import MemoryStore
+from tests.conftest import NOON
+from tests.contract.world import PAIR, World, done, submission
+
+
+class CountingStore(MemoryStore):
+    """Counts how often it is asked for news."""
+
+    asked = 0
+
+    async def news(self, after, limit):
+        self.asked += 1
+        return await super().news(after, limit)
+
+
+@pytest.fixture
+async def world():
+    return await World(CountingStore()).settle()
+
+
+@pytest.fixture
+def herald(world, nursery):
+    made = Herald(world.store, Mailbox(1))
+    nursery.start_soon(made.run)
+    return made
+
+
+@contextmanager
+def listening(herald, wanted=lambda change: True):
+    with herald.stream("acme", wanted) as stream:
+        yield stream
+
+
+async def told(stream):
+    """The next batch, as id, state and progress."""
+    changes, _ = await stream.receive.receive()
+    return [(one.job.id, one.job.state.label, one.progress) for one in changes]
+
+
+async def test_every_stream_hears_what_it_wants(world, herald, autojump_clock):
+    with listening(herald) as all_, listening(herald, lambda one: one.job.client == "beta") as own:
+        await herald.reading()
+        await world.submit(submission(), submission(client="beta"))
+        herald.mailbox.address.hint(Wake())
+        assert await told(all_) == [(1, "queued", 0), (2, "queued", 0)]
+        assert await told(own) == [(2, "queued", 0)]
+    assert herald.streams == 0
+
+
+async def test_a_hint_is_followed_at_once_and_without_one_it_looks_by_itself(
+    world, herald, autojump_clock
+):
+    with listening(herald) as stream:
+        await herald.reading()
+        await trio.sleep(0.25)
+        start = trio.current_time()
+        await world.submit(submission())
+        herald.mailbox.address.hint(Wake())
+        await told(stream)
+        assert trio.current_time() == start
+        await world.submit(submission())
+        await told(stream)
+        assert trio.current_time() <= start + LOOK
+
+
+async def test_progress_is_told_once_for_each_percent(world, herald, autojump_clock):
+    job_id = await world.start(PAIR)
+    [attempt] = await world.claim(1)
+    with listening(herald) as stream:
+        await herald.reading()
+        await world.record(Progressed(attempt.fence, 0.5))
+        assert await told(stream) == [(job_id, "started", 25)]
+        with trio.move_on_after(10) as silence:
+            await told(stream)
+        assert silence.cancelled_caught
+        [other] = await world.claim(1)
+        await world.record(done(attempt), done(other))
+        assert await told(stream) == [(job_id, "completed", 100)]
+
+
+async def test_without_streams_nothing_is_asked(world, herald, autojump_clock):
+    for _ in range(50):
+        herald.mailbox.address.hint(Wake())
+        await trio.sleep(1)
+    assert world.store.asked == 0
+    with listening(herald):
+        await herald.reading()
+    await trio.sleep(2)
+    before = world.store.asked
+    await trio.sleep(100)
+    assert world.store.asked == before
+
+
+async def test_many_hints_cost_few_looks(world, herald, autojump_clock):
+    with listening(herald):
+        await herald.reading()
+        for _ in range(1000):
+            herald.mailbox.address.hint(Wake())
+            await trio.sleep(0.001)
+    assert world.store.asked <= 12
+
+
+async def test_a_stream_that_nobody_reads_is_dropped(world, herald, autojump_clock):
+    with listening(herald) as idle, listening(herald) as read:
+        await herald.reading()
+        for number in range(ROOM + 5):
+            await world.submit(submission())
+            assert await told(read) == [(number + 1, "queued", 0)]
+        heard = [batch async for batch in idle.receive]
+        assert len(heard) == ROOM
+        again = await world.store.news(heard[-1][1], 100)
+        assert [one.job.id for one in again.changes] == [ROOM + 1 + n for n in range(5)]
+
+
+async def test_streams_are_limited_and_end_with_the_engine(herald, autojump_clock):
+    with ExitStack() as stack:
+        streams = [stack.enter_context(listening(herald)) for _ in range(MAX_OWN)]
+        with pytest.raises(TooManyStreams):
+            herald.check_room("acme")
+        herald.check_room("beta")
+        herald.close()
+        for stream in streams:
+            assert [batch async for batch in stream.receive] == []
+        with listening(herald) as late:
+            assert [batch async for batch in late.receive] == []
+
+
+async def test_a_crash_of_the_herald_loses_nothing(world, nursery, autojump_clock):
+    """Its streams and its mark stay as they are."""
+    herald = Herald(world.store, Mailbox(1))
+    nursery.start_soon(lambda: supervise(herald.run, name="herald"))
+    with listening(herald) as stream:
+        await herald.reading()
+        read, world.store.news = world.store.news, None  # whoever asks now fails
+        await world.store.submit([submission()], NOON)
+        await trio.sleep(1.2)
+        world.store.news = read
+        assert await told(stream) == [(1, "queued", 0)]
