@@ -39,7 +39,7 @@ set state = 1, band = c.band, updated_at = $1,
                        where d.digest = j.digest) end
 from unnest($2::bigint[], $3::smallint[]) as c (id, band)
 where j.id = c.id and j.state + 0 = 0 -- as above
-returning j.id, j.client
+returning j.id, j.client, j.failed
 
 -- name: write_plan
 -- In the order given, the best job first: among equals the oldest task is claimed first.

@@ -54,15 +54,14 @@ async def _start(
     """Start jobs, locked by id, and write their tasks, the best job's first."""
     rows = sorted((candidate.id, int(band)) for candidate, band in chosen)
     started = {
-        row["id"]: row["client"]
-        for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
+        row["id"]: row for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
     }
     ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
     await connection.execute(SQL["write_plan"], now, ranked)
     await connection.execute(SQL["release_held"], now, ranked)
     tally = Tally()
-    for client in started.values():
-        tally.moved(client, JobState.QUEUED, JobState.STARTED)
+    for row in started.values():
+        tally.moved(row, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
     return len(started)
 
