@@ -9,7 +9,7 @@ from taskengine.model import JobState
 from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, room_of, settings_of
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.rows import SQL, columns
+from taskengine.store.transactions.rows import SQL, Row, columns
 
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> int:
@@ -20,10 +20,9 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
     scopes = sorted({SYSTEM, *(one.client for one in heads)})
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
-    queued = {row["id"] for row in rows}
+    candidates = [_candidate(row) for row in rows]
     system, clients = await limits(connection)
     running = await running_jobs(connection)
-    candidates = [one for one in heads if one.id in queued]
     chosen = choose(candidates, running, system, clients)[:limit]
     return await _start(connection, chosen, now, writer) if chosen else 0
 
@@ -35,26 +34,27 @@ async def _heads(connection: Connection, limit: int) -> list[Candidate]:
     names = [row["name"] for row in await connection.fetch(SQL["clients_with_scopes"])]
     rooms = room_of(names, running, system, clients)
     rows = [(name, min(limit, room)) for name, room in rooms.items() if room > 0]
-    return [
-        Candidate(
-            row["id"],
-            row["client"],
-            row["top_of_queue"],
-            row["priority"],
-            row["position"],
-            row["created_at"],
-        )
-        for row in await connection.fetch(SQL["lane_heads"], *columns(rows, 2))
-    ]
+    return [_candidate(row) for row in await connection.fetch(SQL["lane_heads"], *columns(rows, 2))]
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(
+        row["id"],
+        row["client"],
+        row["top_of_queue"],
+        row["priority"],
+        row["position"],
+        row["created_at"],
+    )
 
 
 async def _start(
     connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime, writer: int
 ) -> int:
     """Start jobs, locked by id, and write their tasks, the best job's first."""
-    rows = sorted((candidate.id, int(band)) for candidate, band in chosen)
+    rows = sorted((one.id, one.priority, int(band)) for one, band in chosen)
     started = {
-        row["id"]: row for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
+        row["id"]: row for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 3))
     }
     ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
     await connection.execute(SQL["write_plan"], now, ranked)
