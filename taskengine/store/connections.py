@@ -28,6 +28,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 4.0  # seconds
 COMMAND_TIMEOUT = 5.0  # seconds; the server's own statement_timeout comes first
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
+LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
 AWAY = (
     OSError,
@@ -45,6 +46,9 @@ COLLIDED = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
+    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
+    # own), a deadlock shows as this.
+    asyncpg.LockNotAvailableError,
 )
 REFUSED = (
     asyncpg.DataError,
@@ -66,12 +70,16 @@ class Pool:
 
         Raises StoreUnavailable, BadInput, Dismissed.
         """
+        waits = 0
         async with self._places:
             for _ in range(COLLISIONS):
                 try:
                     return await self._attempt(transaction, single)
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
+                    waits += isinstance(error, asyncpg.LockNotAvailableError)
+                    if waits > LOCK_WAITS:
+                        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
@@ -92,6 +100,8 @@ class Pool:
         try:
             answer: T = await aio_as_trio(attempt)()
             return answer
+        except COLLIDED:
+            raise
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
         except asyncpg.ClientConfigurationError as error:
