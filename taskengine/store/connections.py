@@ -16,7 +16,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable
+from taskengine.model import BadInput, NotFound, StoreUnavailable
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Pool:
             connection = self._waiting() or await self.connect()
             try:
                 result = await _run(connection, transaction, single)
-            except (*COLLIDED, *REFUSED, BadInput, Dismissed):
+            except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
                 await connection.execute("rollback")
                 self._keep(connection)
                 raise

@@ -8,7 +8,8 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import StoreUnavailable
+from taskengine.model import BadInput, NotFound, StoreUnavailable
+from taskengine.store import Dismissed
 from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
@@ -169,6 +170,19 @@ async def test_a_transaction_that_waited_too_long_for_a_lock_is_repeated_a_few_t
             tries.append(None)
     assert len(tries) == held_for + 1
     assert await fetch(store, "select 1") == [(1,)]
+
+
+@pytest.mark.parametrize("refusal", [NotFound, BadInput, Dismissed])
+async def test_a_refusal_costs_no_connection(store, refusal):
+    async def refuse(connection):
+        pids.append(await connection.fetchval("select pg_backend_pid()"))
+        raise refusal("no")
+
+    pids = []
+    for _ in range(2):
+        with pytest.raises(refusal):
+            await store.pool.run(refuse)
+    assert pids[0] == pids[1]
 
 
 async def test_transactions_that_collide_without_end_are_unavailable(store):
