@@ -210,7 +210,7 @@ async def _queue_due(store: PostgresStore, scene: Scene) -> Any:
 
 
 async def _claim_gates(store: PostgresStore, scene: Scene) -> Any:
-    gates, _ = await store.claim_gates(64, NOW, LEASE)
+    gates, _ = await store.claim_gates(64, [], NOW, LEASE)
     return [one.job_id for one in gates]
 
 
@@ -259,13 +259,23 @@ def lanes(instance: int) -> Action:
 def deliver(name: str, delivered: bool, due_at: Any = None) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
         tries = [
-            Delivery(lane.id, one.id, NOW, delivered, 200 if delivered else 500, None, due_at)
+            Delivery(
+                lane.id, lane.claim, one.id, NOW, delivered, 200 if delivered else 500, None, due_at
+            )
             for lane in scene.lanes
             for one in lane.callbacks[: None if delivered else 1]
         ]
         return await store.deliver(DEAD, tries)
 
     return Action(f"deliver-{name}", act)
+
+
+async def _release_lanes(store: PostgresStore, scene: Scene) -> Any:
+    return await store.release_lanes(DEAD, [one.fence for one in scene.lanes], NOW)
+
+
+async def _sweep(store: PostgresStore, scene: Scene) -> Any:
+    return await store.sweep_edges(0, NOW)
 
 
 FIRST_CALL = "select min(id) from callbacks"
@@ -285,4 +295,6 @@ claim_ticks, end_tick = Action("claim-ticks", _claim_ticks), Action("end-tick", 
 put_schedule = Action("put-schedule", _put_schedule)
 remove_schedule = Action("remove-schedule", _remove_schedule)
 replay = Action("replay", _replay)
+sweep = Action("sweep", _sweep)
+release_lanes = Action("release-lanes", _release_lanes)
 slots = setting(SYSTEM, "max_jobs", 1)

@@ -38,6 +38,7 @@ from tests.interleaving.actions import (
     queue_due,
     rank,
     release,
+    release_lanes,
     remove_schedule,
     replay,
     rerun,
@@ -48,6 +49,7 @@ from tests.interleaving.actions import (
     slots,
     stop,
     submit,
+    sweep,
     time,
 )
 from tests.interleaving.worlds import DEAD, FIRST, GATE, SECOND
@@ -82,6 +84,7 @@ ACTIONS: dict[str, list[Action]] = {
         *(pause("child"), stop("child"), rerun("child"), resume("sister"), rerun("sister")),
         *(stop("sister"), stop("grandchild"), rerun("grandchild"), time("child", 60)),
         *(submit("mother"), submit("mother", "father", number=2), submit("child", "mother")),
+        sweep,
     ],
     "handed": [
         *(finish("old"), fail("old"), release("old"), leave(FIRST), admit()),
@@ -117,7 +120,7 @@ ACTIONS: dict[str, list[Action]] = {
     "outbox": [
         *(lanes(SECOND), lanes(FIRST), deliver("all", True), deliver("again", False, at(60))),
         *(deliver("dead", False), replay, finish("b"), fail("b"), stop("job"), rerun("job")),
-        *(rescue, leave(FIRST), beat(DEAD), lanes(DEAD)),
+        *(rescue, leave(FIRST), beat(DEAD), lanes(DEAD), release_lanes),
     ],
     "ticking": [
         *(claim_ticks, end_tick, put_schedule, remove_schedule, queue_due),

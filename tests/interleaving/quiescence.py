@@ -42,7 +42,7 @@ async def _go_on(store: PostgresStore, worker: int) -> bool:
         if job.state is JobState.PAUSED:
             await store.change(job.id, {"queue_state": JobState.QUEUED}, [], END)
     if JobState.SCHEDULED in waiting:
-        gates, _ = await store.claim_gates(64, END, timedelta(seconds=0))
+        gates, _ = await store.claim_gates(64, [], END, timedelta(seconds=0))
         await store.answer_gates([GateAnswer(gate, "HTTP 200", END, None) for gate in gates])
         await store.queue_due(END)
     await store.admit(worker, END)
@@ -74,7 +74,9 @@ async def _deliver(store: PostgresStore, worker: int) -> None:
         if not lanes:
             return
         tries = [
-            Delivery(lane.id, one.id, END, True, 200) for lane in lanes for one in lane.callbacks
+            Delivery(lane.id, lane.claim, one.id, END, True, 200)
+            for lane in lanes
+            for one in lane.callbacks
         ]
         if not tries:
             return  # a lane that is due with nothing in it: told of by the invariants

@@ -101,7 +101,9 @@ class SteppedPool(Pool):
 
     @property
     def pid(self) -> int:
-        assert self.stepped is not None
+        """Of the backend; 0 while there is none, after an outage."""
+        if self.stepped is None or self.stepped.connection.is_closed():
+            return 0
         pid: int = self.stepped.connection.get_server_pid()
         return pid
 

@@ -1,4 +1,4 @@
-"""The interleaving suite: real PostgreSQL, two instances, one stopped in the midst of a transaction.
+"""The interleaving suite: real PostgreSQL, one of two stopped in mid-transaction.
 
 In each world (`worlds.py`) each method that acts on it (`pairs.py`) is stopped before its
 statements, one after another; another method runs until it ends or blocks, and both go on. Then

@@ -146,7 +146,7 @@ async def gated(world: World) -> Scene:
     """Jobs that wait for a gate that is being asked, for one that is not, for a time that came."""
     scene = Scene()
     [scene.jobs["asked"]] = await world.submit(submission(semaphore_url=GATE))
-    gates, _ = await world.store.claim_gates(64, NOON, timedelta(seconds=60))
+    gates, _ = await world.store.claim_gates(64, [], NOON, timedelta(seconds=60))
     scene.gates = list(gates)
     [scene.jobs["closed"]] = await world.submit(submission(semaphore_url=GATE))
     [scene.jobs["due"]] = await world.submit(submission(run_at=at(5)))
