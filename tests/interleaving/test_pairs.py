@@ -16,6 +16,8 @@ import pytest
 from tests.interleaving.cases import EXHAUSTIVE
 from tests.interleaving.pairs import ACTIONS
 
+pytestmark = pytest.mark.timeout(600)  # seconds: some hundred cases in a test
+
 CASES = [
     pytest.param(world, place, id=f"{world}-{one.name}")
     for world, actions in ACTIONS.items()
