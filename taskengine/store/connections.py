@@ -17,7 +17,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable, TooSlow
+from taskengine.model import BadInput, NotFound, OutcomeUnknown, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 4.0  # seconds
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
+LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
 AWAY = (
     OSError,
@@ -38,7 +39,6 @@ AWAY = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
-    asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby
     asyncpg.PostgresSystemError,  # its disk fails
@@ -54,6 +54,9 @@ COLLIDED = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
+    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
+    # own), a deadlock shows as this.
+    asyncpg.LockNotAvailableError,
 )
 REFUSED = (
     asyncpg.DataError,
@@ -103,12 +106,16 @@ class Pool:
 
         Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
         """
+        waits = 0
         async with self._places:
             for _ in range(COLLISIONS):
                 try:
                     return await self._attempt(transaction, single)
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
+                    waits += isinstance(error, asyncpg.LockNotAvailableError)
+                    if waits > LOCK_WAITS:
+                        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
@@ -117,7 +124,7 @@ class Pool:
             try:
                 # A session may change between a statement's preparation and its execution.
                 result = await _run(connection, transaction, single and not self.nature.pooled)
-            except (*COLLIDED, *REFUSED, BadInput, Dismissed):
+            except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
                 await self._roll_back(connection)
                 raise
             except BaseException:
@@ -129,6 +136,8 @@ class Pool:
         try:
             answer: T = await aio_as_trio(attempt)()
             return answer
+        except COLLIDED:
+            raise
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
         except asyncpg.ClientConfigurationError as error:

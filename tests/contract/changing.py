@@ -99,6 +99,20 @@ class Changing:
         assert (await world.record(failed(attempt))).ended_jobs == (job_id,)
         assert await world.states(job_id) == ["completed", "failed", "cancelled", "cancelled"]
 
+    @pytest.mark.parametrize("run_at", [at(0), at(5)])
+    async def test_a_job_that_fails_while_paused_is_counted_wherever_it_goes(self, world, run_at):
+        job_id = await world.start(PAIR)
+        one, two = await world.claim()
+        await change(world, job_id, PAUSED)
+        await change(world, job_id, {"run_at": run_at})
+        await world.record(failed(one))
+        for state in (await change(world, job_id, QUEUED)).job.state, JobState.STARTED:
+            assert (await world.store.totals()).jobs == {(state, True): 1}
+            await world.store.queue_due(at(5))
+            await world.admit(at(5))
+        await world.record(done(two))
+        assert (await world.store.totals()).jobs == {(JobState.COMPLETED, True): 1}
+
     async def test_a_retry_while_paused_is_held_and_keeps_its_time(self, world):
         job_id = await world.start()
         [attempt] = await world.claim()

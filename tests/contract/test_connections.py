@@ -8,7 +8,9 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import StoreUnavailable, TooSlow
+from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
+from taskengine.store import Dismissed
+from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
 from tests.contract.recount import fetch
@@ -141,6 +143,53 @@ async def test_transactions_that_block_each_other_are_repeated(store):
         nursery.start_soon(store.pool.run, crossing("acme", "beta"))
         nursery.start_soon(store.pool.run, crossing("beta", "acme"))
     assert len(tries) == 3
+
+
+@pytest.mark.parametrize("held_for", [1, LOCK_WAITS + 1])
+async def test_a_transaction_that_waited_too_long_for_a_lock_is_repeated_a_few_times(
+    store, held_for
+):
+    """On a server of one's own a deadlock may end so; an impatient caller is told in the end."""
+    await World(store).settle()
+    held, tries = asyncio.Event(), []
+    statement = "select * from scopes where name = 'acme' for update"
+
+    async def hold(connection):
+        await connection.execute(statement)
+        held.set()
+        while len(tries) <= held_for:
+            await asyncio.sleep(0.001)
+
+    async def wait(connection):
+        tries.append(connection)
+        if len(tries) <= held_for:
+            await connection.execute("set local lock_timeout = '5ms'")
+        await connection.execute(statement)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.pool.run, hold)
+        await aio_as_trio(held.wait)()
+        if held_for <= LOCK_WAITS:
+            await store.pool.run(wait)
+        else:
+            with pytest.raises(StoreUnavailable):
+                await store.pool.run(wait)
+            tries.append(None)
+    assert len(tries) == held_for + 1
+    assert await fetch(store, "select 1") == [(1,)]
+
+
+@pytest.mark.parametrize("refusal", [NotFound, BadInput, Dismissed])
+async def test_a_refusal_costs_no_connection(store, refusal):
+    async def refuse(connection):
+        pids.append(await connection.fetchval("select pg_backend_pid()"))
+        raise refusal("no")
+
+    pids = []
+    for _ in range(2):
+        with pytest.raises(refusal):
+            await store.pool.run(refuse)
+    assert pids[0] == pids[1]
 
 
 async def test_transactions_that_collide_without_end_are_unavailable(store):

@@ -152,6 +152,10 @@ order by l.ordinal, c.number
 -- name: callback_client
 select j.client from callbacks c join jobs j on j.id = c.job_id where c.id = $1
 
+-- name: keep_job_of_callback
+select id from jobs where id = (select job_id from callbacks where id = $1)
+for key share
+
 -- name: lane_of_callback
 select id from lanes where id = (select lane_id from callbacks where id = $1)
 for no key update

@@ -85,7 +85,7 @@ set open_edges = j.open_edges - c.n, updated_at = $3, changed = pg_current_xact_
                  else 0 end
 from (select child, count(*) as n from closed group by child) as c
 where j.id = c.child and j.state not in (2, 4)
-returning j.id, j.client, j.state, j.open_edges
+returning j.id, j.client, j.state, j.failed, j.open_edges
 
 -- name: cut_edges
 update edges set open = false
@@ -170,12 +170,12 @@ limit 1
 update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4,
                 changed = pg_current_xact_id()
 where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
-returning client
+returning client, failed
 
 -- name: keep_gate
 update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $5
 where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
-returning client
+returning client, failed
 
 -- name: open_tasks_of
 select open_tasks from jobs where id = $1

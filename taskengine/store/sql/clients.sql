@@ -27,6 +27,9 @@ delete from clients where name = $1 returning name
 -- name: settings
 select name, value from settings where scope = $1
 
+-- name: lock_scope
+select 1 from scopes where name = $1 for share
+
 -- name: put_setting
 insert into settings (scope, name, value) values ($1, $2, $3)
 on conflict (scope, name) do update set value = excluded.value

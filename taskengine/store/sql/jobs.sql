@@ -78,7 +78,7 @@ with due as materialized (
 update jobs j set state = 0, updated_at = $1, changed = pg_current_xact_id()
 from due
 where j.id = due.id
-returning j.client
+returning j.client, j.failed
 
 -- name: next_due
 -- It may be past: not all fitted into one batch.

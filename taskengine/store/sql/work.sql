@@ -59,7 +59,8 @@ select name from scopes where name = any($1::text[]) order by name for no key up
 
 -- name: still_queued
 -- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
-select id from jobs where id = any($1::bigint[]) and state + 0 = 0
+select id, client, top_of_queue, priority, position, created_at
+from jobs where id = any($1::bigint[]) and state + 0 = 0
 
 -- name: all_settings
 select scope, name, value from settings
@@ -68,14 +69,15 @@ select scope, name, value from settings
 select client, band, count(*) as n from jobs where band is not null group by client, band
 
 -- name: start_jobs
+-- One whose priority has changed since the choice may be of another band: it is looked at again.
 update jobs j
 set state = 1, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
     open_tasks = case when j.open_tasks > 0 then j.open_tasks
                  else (select jsonb_array_length(d.plan) from definitions d
                        where d.digest = j.digest) end
-from unnest($2::bigint[], $3::smallint[]) as c (id, band)
-where j.id = c.id and j.state + 0 = 0 -- as above
-returning j.id, j.client
+from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
+where j.id = c.id and j.priority = c.priority and j.state + 0 = 0 -- as above
+returning j.id, j.client, j.failed
 
 -- name: write_plan
 -- In the order given, the best job first: among equals the oldest task is claimed first.

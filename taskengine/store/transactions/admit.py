@@ -10,38 +10,38 @@ from taskengine.model import JobState
 from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, rooms, settings_of
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.rows import SQL, columns
+from taskengine.store.transactions.rows import SQL, Row, columns
 
 ROUNDS = 4  # of one admission: the best jobs that there are may be more than their clients' slots
 
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> int:
     """See Store.admit. What is read before the lock is a hint: it is read again after it."""
-    started: list[str] = []
+    started: list[Row] = []
     for _ in range(ROUNDS):
         wanted = limit - len(started)
         heads = await _heads(connection, wanted) if wanted else []
-        clients = await _admit(connection, heads, now) if heads else []
-        started += clients
-        if not clients or len(heads) < wanted:
+        admitted = await _admit(connection, heads, now) if heads else []
+        started += admitted
+        if not admitted or len(heads) < wanted:
             break
     tally = Tally()
-    for client in started:
-        tally.moved(client, JobState.QUEUED, JobState.STARTED)
+    for row in started:
+        tally.moved(row, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
     return len(started)
 
 
-async def _admit(connection: Connection, heads: list[Candidate], now: datetime) -> list[str]:
-    """Start those of the best jobs that fit; their clients. The system's scope is locked first,
+async def _admit(connection: Connection, heads: list[Candidate], now: datetime) -> list[Row]:
+    """Start those of the best jobs that fit. The system's scope is locked first,
     so that there is one admission at a time."""
     scopes = sorted({SYSTEM, *(one.client for one in heads)})
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
-    queued = {row["id"] for row in rows}
+    candidates = [_candidate(row) for row in rows]
     system, clients = await limits(connection)
     running = await running_jobs(connection)
-    chosen = choose([one for one in heads if one.id in queued], running, system, clients)
+    chosen = choose(candidates, running, system, clients)
     return await _start(connection, chosen, now) if chosen else []
 
 
@@ -53,27 +53,27 @@ async def _heads(connection: Connection, limit: int) -> list[Candidate]:
     if room[1] == 0:
         return []
     rows = await connection.fetch(SQL["lane_heads"], json.dumps(room), json.dumps(own), limit)
-    return [
-        Candidate(
-            row["id"],
-            row["client"],
-            row["top_of_queue"],
-            row["priority"],
-            row["position"],
-            row["created_at"],
-        )
-        for row in rows
-    ]
+    return [_candidate(row) for row in rows]
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(
+        row["id"],
+        row["client"],
+        row["top_of_queue"],
+        row["priority"],
+        row["position"],
+        row["created_at"],
+    )
 
 
 async def _start(
     connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime
-) -> list[str]:
-    """Start jobs, locked by id, and write their tasks, the best job's first; their clients."""
-    rows = sorted((candidate.id, int(band)) for candidate, band in chosen)
+) -> list[Row]:
+    """Start jobs, locked by id, and write their tasks, the best job's first."""
+    rows = sorted((one.id, one.priority, int(band)) for one, band in chosen)
     started = {
-        row["id"]: row["client"]
-        for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 2))
+        row["id"]: row for row in await connection.fetch(SQL["start_jobs"], now, *columns(rows, 3))
     }
     ranked = [candidate.id for candidate, _ in chosen if candidate.id in started]
     await connection.execute(SQL["write_plan"], now, ranked)

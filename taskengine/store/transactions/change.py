@@ -60,7 +60,7 @@ async def rerun(
     connection: Connection, job_id: int, lines: Lines, now: datetime, writer: int
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
-    await connection.execute(SQL["lock_with_parents"], job_id)
+    await _lock_with_parents(connection, job_id)
     row = await _lock(connection, job_id)
     job = job_of(row)
     if row["rerun_as"] is not None:
@@ -88,6 +88,16 @@ async def rerun(
     written += _lines(new, lines, now)
     await _finish(connection, written, calls, tally, writer, now)
     return new
+
+
+async def _lock_with_parents(connection: Connection, job_id: int) -> None:
+    """Read again after the locks: a parent that was run again meanwhile has handed on its edge."""
+    locked: set[int] = set()
+    while True:
+        rows = await connection.fetch(SQL["lock_with_parents"], job_id)
+        if (found := {row["id"] for row in rows}) <= locked:
+            return
+        locked |= found
 
 
 async def _lock(connection: Connection, job_id: int) -> Any:

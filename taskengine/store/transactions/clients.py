@@ -1,4 +1,4 @@
-"""Clients: made with the row that admission locks for them."""
+"""Clients, made with the row that admission locks for them, and their settings."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ async def put(connection: Connection, client: Client, bootstrap: bool) -> bool:
     await connection.execute(SQL["put_client"], *row)
     await connection.execute(SQL["put_scope"], client.name)
     return True
+
+
+async def put_setting(connection: Connection, scope: str, name: str, value: str) -> None:
+    """See Store.put_setting. No admission is under way by limits that were answered as replaced."""
+    await connection.execute(SQL["lock_scope"], scope)
+    await connection.execute(SQL["put_setting"], scope, name, value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from taskengine.model import JobState, TaskState
 from taskengine.store.connections import Connection
-from taskengine.store.transactions.rows import SQL, columns
+from taskengine.store.transactions.rows import SQL, Row, columns
 
 JobKey = tuple[str, int, bool]  # client, state, failed
 
@@ -19,10 +19,10 @@ class Tally:
     jobs: Counter[JobKey] = field(default_factory=Counter)
     tasks: Counter[TaskState] = field(default_factory=Counter)
 
-    def moved(self, client: str, before: JobState, after: JobState, number: int = 1) -> None:
-        """Jobs that have not failed went from a state to another."""
-        self.jobs[client, int(before), False] -= number
-        self.jobs[client, int(after), False] += number
+    def moved(self, row: Row, before: JobState, after: JobState) -> None:
+        """A job, of which `row` tells the client and whether it failed, went to another state."""
+        self.jobs[row["client"], int(before), row["failed"]] -= 1
+        self.jobs[row["client"], int(after), row["failed"]] += 1
 
     async def write(self, connection: Connection, writer: int) -> None:
         """To be called last: counter rows come after all others in the order of locks."""

@@ -17,7 +17,7 @@ async def queue_due(
     rows = await connection.fetch(SQL["queue_due"], now)
     tally = Tally()
     for row in rows:
-        tally.moved(row["client"], JobState.SCHEDULED, JobState.QUEUED)
+        tally.moved(row, JobState.SCHEDULED, JobState.QUEUED)
     next_due = await connection.fetchval(SQL["next_due"])
     await tally.write(connection, writer)
     return len(rows), next_due

@@ -52,7 +52,7 @@ async def close_edges(
     rows = await connection.fetch(SQL["close_edges"], sorted(parents), kind, now)
     for row in rows:
         if row["open_edges"] == 0 and row["state"] in PLACED:
-            tally.moved(row["client"], JobState.PENDING, JobState(row["state"]))
+            tally.moved(row, JobState.PENDING, JobState(row["state"]))
 
 
 async def break_children(

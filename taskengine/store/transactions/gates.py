@@ -40,14 +40,14 @@ async def answer_gates(connection: Connection, answers: Sequence[GateAnswer], wr
     for one in sorted(answers, key=lambda answer: answer.gate.job_id):
         told = (one.gate.job_id, one.gate.url, one.answer, one.at)
         if one.due_at is None:
-            client = await connection.fetchval(SQL["open_gate"], *told)
+            row = await connection.fetchrow(SQL["open_gate"], *told)
         else:
-            client = await connection.fetchval(SQL["keep_gate"], *told, one.due_at)
-        if client is None:
+            row = await connection.fetchrow(SQL["keep_gate"], *told, one.due_at)
+        if row is None:
             continue  # the job has changed since
         if one.due_at is None:
             opened += 1
-            tally.moved(client, JobState.SCHEDULED, JobState.QUEUED)
+            tally.moved(row, JobState.SCHEDULED, JobState.QUEUED)
         if one.answer != one.gate.answer:
             lines.append(_line(one))
     if lines:

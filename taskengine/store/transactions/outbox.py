@@ -182,7 +182,9 @@ def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:
 
 
 async def replay(connection: Connection, callback_id: int, now: datetime) -> None:
-    """See Store.replay. Callbacks change under the lock of their lane."""
+    """See Store.replay. Callbacks change under the lock of their lane; that of the job keeps the
+    clean-up from it, which has looked at its lanes before."""
+    await connection.execute(SQL["keep_job_of_callback"], callback_id)
     lane_id = await connection.fetchval(SQL["lane_of_callback"], callback_id)
     if lane_id is None:
         raise NotFound(f"there is no callback {callback_id}")

@@ -1,0 +1,129 @@
+"""A case: a world, two actions, and the statement before which the first is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from taskengine.store.postgres import PostgresStore
+from tests.conftest import NOON
+from tests.contract.conftest import EMPTY
+from tests.contract.world import World
+from tests.interleaving.actions import Action
+from tests.interleaving.answers import broken_promises
+from tests.interleaving.invariants import violations
+from tests.interleaving.quiescence import drive, undelivered
+from tests.interleaving.snapshots import State, keep, restore, run, state
+from tests.interleaving.stepping import Interleaved, Stepper
+from tests.interleaving.worlds import WORLDS, Scene
+
+# Once the second waits for the first at the same statement twice, it will there, or sooner, however
+# far the first has come: nothing new can come of the stops but the last.
+# Nor of a stop after a statement that writes what nobody sees before the commit, or touches only
+# what the transaction has locked by then: it is as good as the stop before it.
+QUIET = (
+    *("put_lines", "put_callbacks", "put_results", "put_job_data", "put_lanes", "wake_lanes"),
+    *("copy_job", "copy_job_data", "copy_lanes", "copy_edges", "hand_edges", "add_edges"),
+    *("change_job", "ask_anew", "free_slot", "place_jobs", "end_jobs", "close_tasks", "cut_edges"),
+    *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),
+    *("end_tasks", "let_go_on", "write_plan", "release_held", "count_edges", "open_tasks_of"),
+    *("jobs_by_id", "data_by_id", "tasks_by_job", "parents_of", "definition", "waited_for"),
+    *("known_definitions", "clients_with_scopes", "attempts_of", "results_of", "lane_options"),
+    *("deliver", "let_go_lanes", "is_marked", "claimed", "next_retry", "next_lane", "next_due"),
+)
+EXHAUSTIVE = os.environ.get("INTERLEAVING") == "all"
+
+
+@dataclass
+class Cases:
+    """Runs cases in one database. States that were driven to their end once are known."""
+
+    scenes: dict[str, Scene] = field(default_factory=dict)
+    known: set[tuple[str, str]] = field(default_factory=set)
+    number: int = 0
+
+    async def scene(self, store: PostgresStore, name: str) -> Scene:
+        if name not in self.scenes:
+            await run(store, EMPTY)
+            world = await World(store).settle()
+            for other in ("second", "dead"):
+                await store.join(other, NOON)
+            self.scenes[name] = await WORLDS[name](world)
+            await keep(store, name)
+        return self.scenes[name]
+
+    async def beside(
+        self, stepper: Stepper, name: str, one: Action, other: Action
+    ) -> AsyncIterator[tuple[str, list[str]]]:
+        """Where the first was stopped, and what is wrong with what came of it."""
+        scene = await self.scene(stepper.observer, name)
+        number, blocked_at = 1, None  # 0 is the begin
+        while True:
+            await restore(stepper.observer, name)
+            told = await stepper.interleave(
+                partial(one.act, scene=scene), partial(other.act, scene=scene), number
+            )
+            if told is None:
+                return
+            self.number += 1
+            yield told.place, await self._look(stepper, name, scene, one, other, told)
+            again = told.blocked_at is not None and told.blocked_at == blocked_at
+            blocked_at = told.blocked_at
+            number = _next(number, told.statements, again=again)
+
+    async def _look(
+        self,
+        stepper: Stepper,
+        name: str,
+        scene: Scene,
+        one: Action,
+        other: Action,
+        told: Interleaved,
+    ) -> list[str]:
+        found = await state(stepper.observer)
+        cleared = one.removes or other.removes
+        problems = broken_promises(scene, one, other, told, found)
+        problems += violations(found, cleared=cleared)
+        key = name, _course(found)
+        if key in self.known or problems:
+            return problems
+        self.known.add(key)
+        stuck = await drive(stepper.observer)
+        last = await state(stepper.observer)
+        return stuck + violations(last, cleared=cleared) + undelivered(last)
+
+
+def _next(number: int, statements: Sequence[str], *, again: bool) -> int:
+    """The next stop; `again` says that the second was held up where it was before."""
+    if EXHAUSTIVE:
+        return number + 1
+    following = len(statements) - 1 if again else number + 1
+    while number < following < len(statements) - 1 and statements[following - 1] in QUIET:
+        following += 1
+    return max(following, number + 1)
+
+
+# What comes of a state depends on these alone: not on what was told, on when, on how often it was
+# tried, nor on limits, which are lifted before it is driven on.
+COURSE = {
+    "jobs": (
+        *("id", "client", "state", "failed", "band", "open_tasks", "open_edges", "run_at"),
+        *("semaphore_url", "gate_open", "digest", "rerun_as"),
+    ),
+    "tasks": ("job_id", "number", "state", "waits_for", "holder", "due_at"),
+    "edges": ("parent", "child", "kind", "open"),
+    "lanes": ("job_id", "ordinal", "due_at", "holder", "dead"),
+    "instances": ("id",),
+}
+
+
+def _course(found: State) -> str:
+    """Equal for states that go on alike."""
+    rows = {
+        table: [[row[name] for name in names] for row in found[table]]
+        for table, names in COURSE.items()
+    }
+    return json.dumps(rows)
