@@ -72,6 +72,10 @@ create index jobs_running on jobs (client, band) where band is not null;
 create index jobs_due on jobs (run_at, id) where state = 5 and (semaphore_url is null or gate_open);
 create index jobs_gated on jobs (coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
+create function gate_host(url text) returns text immutable language sql
+    return lower(substring(url from '://(?:[^/?#]*@)?([^/?#]*)'));
+create index jobs_of_gate_host on jobs (gate_host(semaphore_url), coalesce(gate_due_at, run_at), id)
+    where state = 5 and semaphore_url is not null and not gate_open;
 create index jobs_accepted on jobs (id) where digest is not null;
 create index jobs_of_client on jobs (client, id);
 create index jobs_by_state on jobs (state, id);
