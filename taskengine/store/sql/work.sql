@@ -160,7 +160,7 @@ where t.claim_id = $1 and t.holder = $2
 order by t.priority, t.id
 
 -- name: next_retry
--- Now, if others held the locks of all $4 that a claim tried besides those that it got.
+-- At once, if others held the locks of all $4 that a claim tried besides those that it got.
 select min(h.due_at) as due
 from unnest($2::text[]) as a (action)
 cross join lateral (
