@@ -62,7 +62,7 @@ class Instance:
 
     async def deliver(self) -> None:
         lane, now = self.lanes.pop(), await self.now()
-        told = [Delivery(lane.id, one.id, now, True, 200) for one in lane.callbacks]
+        told = [Delivery(lane.id, lane.claim, one.id, now, True, 200) for one in lane.callbacks]
         await self.store.deliver(self.id, told)
 
     async def queue_due(self) -> None:
@@ -70,7 +70,7 @@ class Instance:
         assert number == 1
 
     async def claim_gates(self) -> None:
-        gates, _ = await self.store.claim_gates(1, await self.now(), MINUTE)
+        gates, _ = await self.store.claim_gates(1, (), await self.now(), MINUTE)
         self.gates += gates
         assert gates
 

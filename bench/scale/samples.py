@@ -33,10 +33,11 @@ Timings = dict[str, list[Timing]]  # by name; one for each database
 
 
 async def timed(number: int, actions: Sequence[Action], budget: float = math.inf) -> list[Timing]:
-    """The times of so many calls of each, fewer where they take longer than `budget` seconds, but
-    not fewer than a few. They take turns, so that
-    whatever else the machine does is the same for all; the first calls, which plan and fill
-    caches, do not count."""
+    """The times of so many calls of each, or a few where they take longer than `budget` seconds.
+
+    They take turns, so that whatever else the machine does is the same for all. The first calls,
+    which plan and fill caches, do not count.
+    """
     for action in actions:
         await action()
     seconds: list[list[float]] = [[] for _ in actions]

@@ -54,7 +54,7 @@ TOTALS = ("queued_totals", "")
 CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
 NEXT_LANE = ("next_lane", NOON)
 DUE = [("queue_due", NOON), ("next_due", "")]
-GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64"), ("next_gate", NOON)]
+GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64, array['busy'], 2"), ("next_gate", NOON)]
 ROOM = "'[500, 500, 5]', '{}', 500"
 FULL = "'[500, 500, 5]', '{\"acme\": [0, 0, 5]}', 500"
 # The pages that 500 changed rows touch: each is written anew, in its table and in its indexes.
@@ -83,7 +83,8 @@ BACKLOGS = {  # what was filled in, the statements that it must not slow down, a
     "due jobs": (jobs(state=5), DUE, CHANGING),
     "gated jobs": (jobs(state=5, gate="'http://g'", run_at=LATER), GATES, 100),
     "old jobs": (jobs(state=2), [("old_jobs", "'2031-03-01', 200, '-infinity', 0")], 1000),
-    "due gates": (jobs(state=5, gate="'http://g'"), GATES, CHANGING // 5),
+    "due gates": (jobs(state=5, gate="'http://g'"), GATES, 200),
+    "due gates of a busy host": (jobs(state=5, gate="'http://busy'"), GATES, 100),
 }
 
 

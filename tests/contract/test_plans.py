@@ -68,7 +68,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lane_of_callback": "lanes_pkey",
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
-    "claim_gates": "jobs_gated",
+    "claim_gates": "jobs_of_gate_host",
     "next_gate": "jobs_gated",
     "unfinished": "jobs_pkey",
     "log": "logs_pkey",

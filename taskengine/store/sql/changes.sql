@@ -129,34 +129,49 @@ select child, parent from edges where child = any($1::bigint[]) and kind = 'comp
 order by child, parent
 
 -- name: claim_gates
--- A few for each host, none for a busy one.
-with due as materialized (
-    select id, due_at, host
-    from (select id, coalesce(gate_due_at, run_at) as due_at,
-                 lower(substring(semaphore_url from '://(?:[^/?#]*@)?([^/?#]*)')) as host
-          from jobs
-          where state = 5 and semaphore_url is not null and not gate_open and run_at <= $1
-            and coalesce(gate_due_at, run_at) <= $1
-            and (select active from schedules where name = 'queue_scheduled_jobs')) as gated
-    where host <> all($4::text[])
-    order by due_at, id
-    limit 1000
+-- A few for each host, none for a busy one; the index is walked from host to host, as with lanes.
+with recursive walk as (
+    (select gate_host(semaphore_url) as host, 1 as n from jobs
+     where state = 5 and semaphore_url is not null and not gate_open
+     order by gate_host(semaphore_url) limit 1)
+    union all
+    select next.host, walk.n + 1
+    from walk
+    cross join lateral (
+        select gate_host(j.semaphore_url) as host from jobs j
+        where j.state = 5 and j.semaphore_url is not null and not j.gate_open
+          and gate_host(j.semaphore_url) > walk.host
+        order by gate_host(j.semaphore_url)
+        limit 1
+    ) as next
+    where walk.n < 1000
 ), few as materialized (
-    select id from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
-                    from due) as numbered
-    where n <= $5
-    order by due_at, id
+    select h.id, h.due_at
+    from walk
+    cross join lateral (
+        select j.id, coalesce(j.gate_due_at, j.run_at) as due_at from jobs j
+        where j.state = 5 and j.semaphore_url is not null and not j.gate_open
+          and gate_host(j.semaphore_url) = walk.host and coalesce(j.gate_due_at, j.run_at) <= $1
+          and (select active from schedules where name = 'queue_scheduled_jobs')
+        order by coalesce(j.gate_due_at, j.run_at), j.id
+        limit $5
+    ) as h
+    where walk.host <> all($4::text[])
+    order by h.due_at, h.id
     limit $3
 ), locked as materialized (
-    select j.id from few join jobs j on j.id = few.id
-    where j.state = 5 and j.semaphore_url is not null and not j.gate_open and j.run_at <= $1
+    select j.id, few.due_at from few join jobs j on j.id = few.id
+    where j.state + 0 = 5 -- else an index of all gates may be read
+      and j.semaphore_url is not null and not j.gate_open and j.run_at <= $1
       and coalesce(j.gate_due_at, j.run_at) <= $1
     for no key update of j skip locked
+), taken as (
+    update jobs j set gate_due_at = $2
+    from locked
+    where j.id = locked.id
+    returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer, locked.due_at
 )
-update jobs j set gate_due_at = $2
-from locked
-where j.id = locked.id
-returning j.id, j.semaphore_url, j.gate_failures, j.gate_answer
+select id, semaphore_url, gate_failures, gate_answer from taken order by due_at, id
 
 -- name: next_gate
 select coalesce(gate_due_at, run_at) as due from jobs

@@ -75,6 +75,10 @@ create index jobs_running on jobs (client, band) where band is not null;
 create index jobs_due on jobs (run_at, id) where state = 5 and (semaphore_url is null or gate_open);
 create index jobs_gated on jobs (coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
+create function gate_host(url text) returns text immutable language sql
+    return lower(substring(url from '://(?:[^/?#]*@)?([^/?#]*)'));
+create index jobs_of_gate_host on jobs (gate_host(semaphore_url), coalesce(gate_due_at, run_at), id)
+    where state = 5 and semaphore_url is not null and not gate_open;
 create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and not persist;
 
 -- Lists. They read one of these in its order, and besides it all started jobs, which are few: so
