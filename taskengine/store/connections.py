@@ -26,7 +26,7 @@ T = TypeVar("T")
 Connection = Any  # asyncpg is not typed
 Transaction = Callable[[Connection], Awaitable[T]]
 
-CONNECT_TIMEOUT = 4.0  # seconds
+CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.0  # seconds; the server's own statement_timeout comes first
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 
@@ -120,8 +120,10 @@ class Pool:
             except (*COLLIDED, *REFUSED, BadInput, Dismissed):
                 await self._roll_back(connection)
                 raise
-            except BaseException:
+            except BaseException as error:
                 connection.terminate()
+                if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+                    self._drop_idle()  # they may be half-open too, and cost each a time limit
                 raise
             self._keep(connection)
             return result
@@ -194,6 +196,9 @@ class Pool:
         """Drop the idle connections, without waiting for the server."""
         for other in self._others:
             other.close()
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
 
