@@ -26,7 +26,7 @@ T = TypeVar("T")
 Connection = Any  # asyncpg is not typed
 Transaction = Callable[[Connection], Awaitable[T]]
 
-CONNECT_TIMEOUT = 4.0  # seconds
+CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
@@ -127,8 +127,10 @@ class Pool:
             except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
                 await self._roll_back(connection)
                 raise
-            except BaseException:
+            except BaseException as error:
                 connection.terminate()
+                if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+                    self._drop_idle()  # they may be half-open too, and cost each a time limit
                 raise
             self._keep(connection)
             return result
@@ -205,6 +207,9 @@ class Pool:
         """Drop the idle connections, without waiting for the server."""
         for other in self._others:
             other.close()
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
 

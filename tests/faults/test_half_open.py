@@ -1,0 +1,24 @@
+"""Connections that were forgotten on the way, by a firewall say: nothing comes back on them."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio_asyncio
+
+from taskengine.model import StoreUnavailable
+from taskengine.store.postgres import open_postgres
+from taskengine.store.runner import LONGEST_ANSWER
+
+
+async def test_one_that_says_nothing_casts_doubt_on_all_that_idle(proxy):
+    async with trio_asyncio.open_loop(), open_postgres(proxy.own_url) as store:
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(store._fetch, "time")
+        proxy.hang()
+        proxy.resume()
+        with pytest.raises(StoreUnavailable), trio.fail_after(LONGEST_ANSWER + 1):
+            await store.time()
+        with trio.fail_after(LONGEST_ANSWER / 2):
+            await store.time()
