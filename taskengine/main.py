@@ -40,6 +40,7 @@ from taskengine.media.keys import FileKeyStore
 from taskengine.model import BadInput, Client
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
+from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
@@ -172,6 +173,7 @@ def facilities_of(
         http=http,
         unverified=unverified,
         commands=configuration.commands,
+        pulse=Pulse(configuration.lease),
     )
 
 

@@ -12,6 +12,7 @@ import httpx
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.process import OnLine, run_process
+from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder, clean_folder
 
 NAMESPACE = uuid.UUID("5b6c1f0e-5a0e-4c0b-9f0d-2f6a4a1f7d11")  # of the GUIDs in file names
@@ -36,6 +37,7 @@ class Context:
     keys: KeyStore  # content keys of assets
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
+    pulse: Pulse | None = None  # of the guards of child processes
 
     @property
     def key(self) -> str:
@@ -84,7 +86,7 @@ class Context:
     async def run(self, command: Sequence[str], *, on_line: OnLine | None = None) -> str:
         """Run a child process in the scratch folder and return its standard output.
 
-        It ends with the task: a cancelled attempt takes the whole process group with it.
-        Raises ProcessFailed with the last lines of its standard error.
+        It ends with the task: a cancelled attempt takes all its processes with it. Raises
+        ProcessFailed with the last lines of its standard error, and PulseMissed.
         """
-        return await run_process(command, cwd=self.scratch, on_line=on_line)
+        return await run_process(command, cwd=self.scratch, on_line=on_line, pulse=self.pulse)

@@ -15,6 +15,7 @@ import trio
 
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, JsonObject
+from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder, Storage
 
 
@@ -30,6 +31,7 @@ class Facilities:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     def workspace(self, job_id: int) -> Folder:
         """The job's area, which its tasks on all hosts share."""
