@@ -23,7 +23,8 @@ import trio_asyncio
 from hypercorn.config import Config
 
 from taskengine.actions import Actions, find_actions
-from taskengine.actors.facilities import Facilities, scratch_of_instance
+from taskengine.actors.facilities import Facilities
+from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.app import create_app
 from taskengine.api.limits import Limits
