@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from taskengine.storage import Fence, FileNotStored, StoredFile, unfenced
 
 TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
 CHUNK = 4 << 20
+FRESH = 1.0  # seconds; less than a lease, in which nobody else is given the task
+PASSES = 10
 
 
 class LocalStorage:
@@ -210,8 +213,18 @@ def _remove_leftovers(folder: Path) -> None:
             part.unlink()
 
 
+def _pass(fence: Fence) -> None:
+    """Ask until the answer is fresh: the process may have been stopped while it was on its way."""
+    for _ in range(PASSES):
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
+        trio.from_thread.run(fence)
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - asked < FRESH:
+            return
+    raise TimeoutError("the fence answers too late")
+
+
 def _replace(source: Path, target: Path, fence: Fence) -> None:
-    trio.from_thread.run(fence)
+    _pass(fence)
     for last in (False, False, True):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -330,3 +330,21 @@ async def test_a_writer_that_is_overtaken_while_it_copies_leaves_nothing(
         await fenced.put(tmp_path / "link", "b")
     assert [path.name for path in (root / "films/c1").iterdir()] == ["a"]
     assert len([name for name in seen if name.startswith(local_module.TEMPORARY)]) == 2
+
+
+async def test_an_answer_of_the_fence_that_came_late_is_asked_for_again(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local_module, "FRESH", 0.05)
+    asked = []
+
+    async def fence():
+        asked.append(None)
+        await trio.sleep(0.1 if len(asked) < 3 else 0)
+
+    await replace(folder, fence=fence).put(written(tmp_path / "a"), "a")
+    assert len(asked) == 3
+    asked[:] = []
+    monkeypatch.setattr(local_module, "PASSES", 2)
+    with pytest.raises(TimeoutError):
+        await replace(folder, fence=fence).put(written(tmp_path / "b"), "b")
