@@ -36,6 +36,7 @@ class Engine:
 
     post: Post
     roster: Roster
+    drain: trio.CancelScope  # of what runs while the engine stops; cancelled, it is handed back
 
 
 Front = Callable[[Engine], AbstractAsyncContextManager[None]]
@@ -59,29 +60,37 @@ async def running_engine(
     roster = Roster(await parts.patient.join(plan.name, parts.now()), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster)
+        drain = trio.CancelScope()
+        engine = Engine(post, roster, drain)
         async with (
             _leaving(parts, roster),
             _ring(staff.watchers(), lambda: None, 0.0),
             _ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            _ring(staff.starters(), partial(close, post.of_starters()), plan.drain),
+            _ring(staff.starters(), partial(close, post.of_starters()), plan.drain, drain),
         ):
             yield engine
 
 
 @asynccontextmanager
-async def _ring(children: Children, stop: Callable[[], None], grace: float) -> AsyncIterator[None]:
+async def _ring(
+    children: Children,
+    stop: Callable[[], None],
+    grace: float,
+    scope: trio.CancelScope | None = None,
+) -> AsyncIterator[None]:
     """Run children for the length of the block, each supervised; then stop them, and after
     `grace` seconds cancel those that are left."""
-    async with trio.open_nursery() as nursery:
-        for name, child in children.items():
-            nursery.start_soon(partial(supervise, child, BUDGET, name=name))
-        try:
-            yield
-        finally:
-            stop()
-            nursery.cancel_scope.deadline = trio.current_time() + grace
+    scope = scope or trio.CancelScope()
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for name, child in children.items():
+                nursery.start_soon(partial(supervise, child, BUDGET, name=name))
+            try:
+                yield
+            finally:
+                stop()
+                scope.deadline = trio.current_time() + grace
 
 
 @asynccontextmanager

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -42,6 +40,12 @@ from taskengine.model import BadInput, Client
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
 from taskengine.runtime.pulse import Pulse
+from taskengine.runtime.shutdown import (
+    OVERTIME,
+    Shutdown,
+    follow_signals,
+    watch_over_the_end,
+)
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
@@ -53,14 +57,13 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 PATIENCE = 60.0  # seconds to wait for the database at the start
-OVERTIME = 15.0  # seconds after the drain, for threads that cannot be cancelled
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     actions = find_actions()
     library = CurrentLibrary(load(configuration.workflow_folders, actions))
-    stopping = trio.Event()
+    shutdown = Shutdown(configuration.notice)
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
@@ -83,18 +86,36 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                     intake=engine.post.intake.address,
                     library=lambda: library.current,
                     now=parts.now,
-                    draining=stopping.is_set,
+                    leaving=lambda: shutdown.leaving,
+                    draining=lambda: shutdown.refusing,
                     changed=engine.post.stir,
                     version=version("taskengine"),
                     limits=Limits(configuration.requests_per_second),
                     rescheduled=engine.post.reschedule,
                 )
 
-            front = http_front(configuration, services, started)
-            async with running_engine(parts, plan_of(configuration), front):
-                await until_terminated(lambda: library.reload(configuration, actions))
-                stopping.set()
-                watch_over_the_end(configuration.drain + OVERTIME)
+            front = http_front(configuration, services, started, shutdown)
+            reload = partial(library.reload, configuration, actions)
+            await run_until_told(parts, plan_of(configuration), front, shutdown, reload)
+
+
+async def run_until_told(
+    parts: Parts, plan: Plan, front: Front, shutdown: Shutdown, reload: Callable[[], None]
+) -> None:
+    """Run an engine until it is told to stop; told once more, it hands back at once what runs."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(follow_signals, shutdown, reload)
+        async with running_engine(parts, plan, front) as engine:
+            nursery.start_soon(_hurry, shutdown, engine)
+            await shutdown.begun.wait()
+            watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+        nursery.cancel_scope.cancel()
+
+
+async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
+    await shutdown.hurried.wait()
+    engine.drain.cancel()
+    watch_over_the_end(OVERTIME)
 
 
 def parts_of(
@@ -220,8 +241,9 @@ def http_front(
     configuration: Configuration,
     services: Callable[[Engine], Services],
     started: Callable[[str], None],
+    shutdown: Shutdown,
 ) -> Front:
-    """The HTTP server as the engine's front."""
+    """The HTTP server as the engine's front; it stays until proxies have had notice."""
 
     @asynccontextmanager
     async def front(engine: Engine) -> AsyncIterator[None]:
@@ -234,6 +256,7 @@ def http_front(
             started(urls[0])
             try:
                 yield
+                await shutdown.notice_given()
             finally:
                 stop.set()
 
@@ -246,24 +269,3 @@ def _server_configuration(configuration: Configuration) -> Config:
     server.bind = [configuration.bind]
     server.errorlog = logging.getLogger("hypercorn.error")  # else with handlers of its own
     return server
-
-
-async def until_terminated(reload: Callable[[], None]) -> None:
-    """Wait for SIGTERM or SIGINT; SIGHUP reloads the workflow files."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number != signal.SIGHUP:
-                return
-            reload()
-
-
-def watch_over_the_end(seconds: float) -> None:
-    """End the process if it does not end by itself."""
-
-    def end() -> None:
-        logger.critical("not ended %g s after the drain, killed", OVERTIME)
-        os._exit(70)
-
-    watchdog = threading.Timer(seconds, end)
-    watchdog.daemon = True
-    watchdog.start()

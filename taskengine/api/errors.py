@@ -67,8 +67,7 @@ def answer(error: Exception) -> Response:
         case NotFound() as missing:
             return reply({"error": str(missing)}, 404)
         case Draining():
-            hop = {"Connection": "close"} if request.http_version < "2" else {}
-            return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER | hop)
+            return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER)
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():
             return reply({"error": "the database is not available"}, 503, RETRY_AFTER)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
