@@ -113,7 +113,7 @@ async def test_stops_kills_breaks_and_reruns_at_random(fleet_of):
     async with fleet_of("one", "two", "steady", queues="work=2") as instances:
         steady = instances.clients["steady"]
         await steady.post("/settings", json={"name": "max_jobs", "setting": "5"})
-        jobs, end = [], time.monotonic() + 12
+        jobs, end = [], time.monotonic() + 8
         while time.monotonic() < end:
             for _ in range(chance.randint(1, 3)):
                 ways = chance.choice([[], [], ["leaving"]])
