@@ -16,6 +16,7 @@ from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.keys import hash_key, new_key
 from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
+from taskengine.runtime.guard import GROUP
 from taskengine.runtime.process import open_guarded
 from taskengine.runtime.pulse import Pulse
 
@@ -68,11 +69,12 @@ async def _make_client(engine: RunningEngine) -> None:
 
 
 async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
-    """Run the child under a guard, which ends it even if this process is killed."""
+    """Run the child under a guard, which ends it even if this process is killed; the embedded
+    servers are beyond its reach, they stop when their last owner is gone."""
     command = [sys.executable, "-m", "taskengine", "serve"]
     pulse = Pulse()
     with pulse.lifeline() as lifeline, place.log.open("wb") as log:
-        process = await open_guarded(command, pulse, lifeline, stderr=log)
+        process = await open_guarded(command, pulse, lifeline, stderr=log, reach=GROUP)
         try:
             url = None
             with trio.move_on_after(START_SECONDS):

@@ -1,7 +1,7 @@
 """The guard of a child process: it ends the child, and all that came of it, with its engine.
 
-Run as a program: `guard.py LIFELINE GRACE PATIENCE COMMAND…`. LIFELINE is the reading end of a
-pipe that the engine holds open and sends pulses into.
+Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH COMMAND…`. LIFELINE is the reading end of
+a pipe that the engine holds open and sends pulses into.
 
 - Its end means that the engine let go or died, however it died: SIGTERM for the child's group,
   SIGKILL after GRACE seconds.
@@ -11,9 +11,10 @@ pipe that the engine holds open and sends pulses into.
   counts even if the guard was stopped as well and reads both together.
 - A CUT says that somebody else has the task: SIGKILL at once.
 
-The guard exits, with the child's code, only when all are gone: processes that left the group, or
-the session, too, since they become children of the guard when their parents end. Should the guard
-itself be killed, the kernel kills the child. Standard library alone: it starts quickly.
+The guard exits, with the child's code, only when all are gone. REACH says who that is: the child's
+`group`, or the whole `tree`: processes that left the group or the session too, since they become
+children of the guard when their parents end. Should the guard itself be killed, the kernel kills
+the child. Standard library alone: it starts quickly.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ import time
 UNFOUND = 127  # exit code when there is no such command
 STAMP = struct.Struct("d")  # a pulse: seconds of CLOCK_BOOTTIME
 CUT = -1.0
+TREE, GROUP = "tree", "group"
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
 PAUSE = 0.02  # seconds between two looks at what is ending
 
@@ -74,7 +76,7 @@ class Lifeline:
         )
 
 
-def main(descriptor: int, grace: float, patience: float, command: list[str]) -> int:
+def main(descriptor: int, grace: float, patience: float, reach: str, command: list[str]) -> int:
     """Run the command under the guard; returns the code to exit with."""
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
@@ -82,7 +84,7 @@ def main(descriptor: int, grace: float, patience: float, command: list[str]) -> 
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # orders come through the lifeline alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    prctl(SET_CHILD_SUBREAPER, 1)
+    prctl(SET_CHILD_SUBREAPER, int(reach == TREE))
     lifeline = Lifeline(descriptor, patience)
     guard = os.getpid()
     child = os.fork()
@@ -98,9 +100,9 @@ def main(descriptor: int, grace: float, patience: float, command: list[str]) -> 
     except LetGo:
         status = stop(child, grace)
     except Silence:
-        end_all(child)
+        end_all(child, reach)
         end_by(signal.SIGALRM)
-    end_all(child)
+    end_all(child, reach)
     return code_of(status or 0)
 
 
@@ -141,14 +143,14 @@ def reap(child: int) -> int | None:
     return found
 
 
-def end_all(group: int) -> None:
-    """Nothing outlives the child, in its group or out of it: kill until there is nobody left."""
+def end_all(group: int, reach: str) -> None:
+    """Nothing within reach outlives the child: kill until there is nobody left."""
     signal_group(group, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         while True:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-            for pid in descendants():
+            for pid in descendants() if reach == TREE else ():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(PAUSE)
@@ -194,4 +196,5 @@ def code_of(status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    lifeline, grace, patience, reach, *command = sys.argv[1:]
+    sys.exit(main(int(lifeline), float(grace), float(patience), reach, command))

@@ -45,10 +45,11 @@ async def open_guarded(
     *,
     stderr: int | BinaryIO = subprocess.PIPE,
     cwd: Path | None = None,
+    reach: str = guard.TREE,
 ) -> trio.Process:
     """Start a command under a guard; the process is the guard's."""
     descriptor = lifeline.reading.fileno()
-    orders = [str(descriptor), str(GUARD_GRACE), str(pulse.lease)]
+    orders = [str(descriptor), str(GUARD_GRACE), str(pulse.lease), reach]
     process = await trio.lowlevel.open_process(
         [sys.executable, "-I", "-S", guard.__file__, *orders, *command],
         stdin=subprocess.DEVNULL,

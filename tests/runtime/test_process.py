@@ -8,8 +8,10 @@ import sys
 import pytest
 import trio
 
-from taskengine.runtime.process import ProcessFailed, run_process
-from tests.processes import gone, parent_of
+from taskengine.runtime.guard import GROUP
+from taskengine.runtime.process import ProcessFailed, open_guarded, run_process
+from taskengine.runtime.pulse import Pulse
+from tests.processes import alive, gone, parent_of
 
 FORKER = "sleep 300 & echo $!; echo $$; wait"
 
@@ -141,3 +143,15 @@ async def test_a_child_does_not_outlive_its_guard():
     with trio.fail_after(10), pytest.raises(ProcessFailed):
         await run_process(["sh", "-c", "echo $$; exec sleep 300"], on_line=keep)
     await gone(*pids, within=1)
+
+
+async def test_a_child_may_leave_servers_behind_if_its_guard_reaches_for_the_group_alone():
+    pulse = Pulse()
+    with trio.fail_after(10), pulse.lifeline() as lifeline:
+        command = ["sh", "-c", f"{LEAVER} & sleep 0.2"]
+        process = await open_guarded(command, pulse, lifeline, reach=GROUP)
+        async with process.stdout, process.stderr:
+            pid = int(await process.stdout.receive_some())
+            assert await process.wait() == 0
+            assert alive(pid)
+            os.killpg(os.getpgid(pid), signal.SIGKILL)

@@ -1,4 +1,7 @@
-"""Signals to stop, on virtual time."""
+"""Signals to stop, on virtual time, and the end of a process that does not end."""
+
+import subprocess
+import sys
 
 import trio
 
@@ -39,3 +42,17 @@ async def test_a_second_signal_hurries_but_not_the_echo_of_the_first(autojump_cl
     await shutdown.notice_given()
     assert trio.current_time() == 1.5
     assert shutdown.refusing
+
+
+STUCK = """
+import time, trio
+from taskengine.runtime.shutdown import watch_over_the_end
+watch_over_the_end(0.2)
+trio.run(trio.to_thread.run_sync, time.sleep, 300)
+"""
+
+
+def test_a_thread_that_cannot_be_cancelled_does_not_keep_the_process():
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, timeout=60)
+    assert done.returncode == 70
+    assert b"not ended 0.2 s after the stop" in done.stderr
