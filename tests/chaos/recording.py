@@ -9,7 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import trio
+import trio_asyncio
+from trio_asyncio import aio_as_trio
 
 from tests.e2e.serving import post_job, serving
 from tests.processes import alive, parent_of
@@ -102,6 +105,11 @@ class Fleet:
     def send(self, name, number):
         self.processes[name].send_signal(number)
 
+    def runs(self, child):
+        """The instance that runs a child, above its guard."""
+        engine = parent_of(parent_of(child))
+        return next(name for name, process in self.processes.items() if process.pid == engine)
+
     async def record(self, client, **parameters):
         return await post_job(client, "record", log=str(self.recording.log), **parameters)
 
@@ -126,3 +134,13 @@ def freeze(process, *children):
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     return stopped
+
+
+async def held(url):
+    """How many tasks somebody holds."""
+    async with trio_asyncio.open_loop():
+        connection = await aio_as_trio(asyncpg.connect)(url)
+        query = "select count(*) from tasks where state = 2 or holder is not null"
+        number = await aio_as_trio(connection.fetchval)(query)
+        await aio_as_trio(connection.close)()
+        return number

@@ -8,7 +8,7 @@ import time
 import pytest
 import trio
 
-from tests.chaos.recording import fleet, freeze
+from tests.chaos.recording import fleet, freeze, held
 from tests.e2e.serving import ended_job
 from tests.processes import alive, gone
 
@@ -83,22 +83,30 @@ async def test_a_stop_for_less_than_a_lease_changes_nothing(fleet_of):
 
 
 async def test_the_tasks_of_a_killed_engine_run_again_within_a_lease_and_a_half(fleet_of):
+    """And again, when the one that took them over is killed right after the rescue."""
     async with fleet_of("killed") as instances:
         recording, client = instances.recording, instances.clients["killed"]
         jobs = [await instances.record(client, seconds=60, ways=["leaving"]) for _ in range(2)]
         for job in jobs:
             await recording.wait_for(job, 1)
-        other = await instances.start("other")
+        for name in ("second", "third"):
+            await instances.start(name)
         before = recording.processes()
         await instances.kill("killed")
         killed = time.monotonic()
         await gone(*before, within=SLACK)
-        for job in jobs:
-            await recording.wait_for(job, 2, RESCUE + SLACK)
+        child, _ = await recording.wait_for(jobs[0], 2, RESCUE + SLACK)
         assert time.monotonic() - killed < RESCUE + SLACK
+        await instances.kill(instances.runs(child))
+        killed = time.monotonic()
+        await recording.wait_for(jobs[0], 3, RESCUE + SLACK)
+        assert time.monotonic() - killed < RESCUE + SLACK
+        [last] = instances.clients.values()
         for job in jobs:
-            assert await stop(other, job) == 200
+            await recording.wait_for(job, 2)
+            assert await stop(last, job) == 200
         await gone(*recording.processes(), within=SLACK)
+        recording.check()
 
 
 async def stop(client, job_id):
@@ -106,7 +114,7 @@ async def stop(client, job_id):
     return (await client.put(f"/job/{job_id}", json=body)).status_code
 
 
-async def test_stops_kills_breaks_and_reruns_at_random(fleet_of):
+async def test_stops_kills_breaks_and_reruns_at_random(fleet_of, database_url):
     seed = int(os.environ.get("RECORDING_SEED") or random.randrange(1 << 30))
     print(f"RECORDING_SEED={seed}")
     chance = random.Random(seed)
@@ -125,7 +133,7 @@ async def test_stops_kills_breaks_and_reruns_at_random(fleet_of):
             assert details["queue_state"] == "broken" or not details["failed"], details
         instances.recording.check()
         with trio.fail_after(LEASE + 10 + SLACK):
-            while instances.recording.processes():
+            while instances.recording.processes() or await held(database_url):
                 await trio.sleep(0.05)
 
 
