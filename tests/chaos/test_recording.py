@@ -67,7 +67,7 @@ async def test_a_host_that_was_frozen_goes_on_with_nothing_when_it_wakes(fleet_o
 
 
 async def test_a_stop_for_less_than_a_lease_changes_nothing(fleet_of):
-    async with fleet_of("napping", "other") as instances:
+    async with fleet_of("napping", "other", lease=2 * LEASE) as instances:
         recording, client = instances.recording, instances.clients["other"]
         jobs = [await instances.record(client, seconds=4) for _ in range(4)]
         for job in jobs:

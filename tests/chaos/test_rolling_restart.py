@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
+import pytest
 import trio
 
 from tests.chaos.balancer import Balancer
@@ -10,7 +11,9 @@ from tests.e2e.serving import HEADERS, ended_job, serving
 
 NAMES = ("one", "two", "three")
 CLIENTS = 6
-SETTINGS = {"lease": 5, "drain": 5, "notice": 1, "queues": "work=3", "requests_per_second": 0}
+SETTINGS = {"drain": 15, "notice": 1, "queues": "work=3", "requests_per_second": 0}
+
+pytestmark = pytest.mark.timeout(240)
 
 
 class Fleet:

@@ -21,7 +21,7 @@ def fleet_of(tmp_path, monkeypatch, database_url):
     """Instances on a database of their own."""
 
     def make(*names, **more):
-        settings = {"database_url": database_url, "lease": 5, "queues": "work=4", **more}
+        settings = {"database_url": database_url, "queues": "work=4", **more}
         return fleet(tmp_path, monkeypatch, *names, **settings)
 
     return make
