@@ -55,6 +55,9 @@ class Configuration(BaseSettings):
         description="how many workers this instance has for each queue; 0: serves none",
     )
     drain: float = Field(20, ge=0, description="seconds that SIGTERM leaves to running tasks")
+    notice: float = Field(
+        0, ge=0, description="seconds after SIGTERM that submissions are taken, but /readyz fails"
+    )
     lease: float = Field(15, gt=0, description="seconds after which a silent instance is dead")
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.0/8", "::1/128"),

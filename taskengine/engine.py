@@ -41,6 +41,7 @@ class Engine:
     roster: Roster
     herald: Herald
     counts: Callable[[], QueueCounts]
+    drain: trio.CancelScope  # of what runs while the engine stops; cancelled, it is handed back
 
 
 Front = Callable[[Engine], AbstractAsyncContextManager[None]]
@@ -64,32 +65,40 @@ async def running_engine(
     roster = Roster(await parts.patient.join(plan.name, parts.now()), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster, staff.herald, staff.counts)
+        drain = trio.CancelScope()
+        engine = Engine(post, roster, staff.herald, staff.counts, drain)
         ring = partial(_ring, parts.meters.restarts)
         async with (
             _leaving(parts, roster),
             ring(staff.watchers(), lambda: None, 0.0),
             ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain),
+            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, drain),
         ):
             yield engine
 
 
 @asynccontextmanager
 async def _ring(
-    restarts: Counter, children: Children, stop: Callable[[], None], grace: float
+    restarts: Counter,
+    children: Children,
+    stop: Callable[[], None],
+    grace: float,
+    scope: trio.CancelScope | None = None,
 ) -> AsyncIterator[None]:
     """Run children for the length of the block, each supervised; then stop them, and after
     `grace` seconds cancel those that are left."""
-    async with trio.open_nursery() as nursery:
-        for name, child in children.items():
-            nursery.start_soon(partial(supervise, child, BUDGET, name=name, restarted=restarts.add))
-        try:
-            yield
-        finally:
-            stop()
-            nursery.cancel_scope.deadline = trio.current_time() + grace
+    scope = scope or trio.CancelScope()
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for name, child in children.items():
+                watched = partial(supervise, child, BUDGET, name=name, restarted=restarts.add)
+                nursery.start_soon(watched)
+            try:
+                yield
+            finally:
+                stop()
+                scope.deadline = trio.current_time() + grace
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from taskengine.api.services import Services
 from taskengine.api.sockets import hang_up
 from taskengine.configuration import HOME, Configuration
 from taskengine.engine import Engine, Front
+from taskengine.runtime.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,9 @@ def http_front(
     configuration: Configuration,
     services: Callable[[Engine], Services],
     started: Callable[[str], None],
+    shutdown: Shutdown,
 ) -> Front:
-    """The HTTP server as the engine's front."""
+    """The HTTP server as the engine's front; it stays until proxies have had notice."""
 
     @asynccontextmanager
     async def front(engine: Engine) -> AsyncIterator[None]:
@@ -39,6 +41,7 @@ def http_front(
             started(urls[0])
             try:
                 yield
+                await shutdown.notice_given()
             finally:
                 engine.herald.close()
                 stop.set()

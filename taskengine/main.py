@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -22,7 +20,8 @@ import trio
 import trio_asyncio
 
 from taskengine.actions import Actions, find_actions
-from taskengine.actors.facilities import Facilities, scratch_of_instance
+from taskengine.actors.facilities import Facilities
+from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
@@ -31,7 +30,7 @@ from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
-from taskengine.engine import Engine, running_engine
+from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.keys import hash_key
 from taskengine.library import Library, WorkflowErrors, load
@@ -40,6 +39,13 @@ from taskengine.meters import Meters
 from taskengine.model import BadInput, Client
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
+from taskengine.runtime.pulse import Pulse
+from taskengine.runtime.shutdown import (
+    OVERTIME,
+    Shutdown,
+    follow_signals,
+    watch_over_the_end,
+)
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
@@ -51,14 +57,13 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 PATIENCE = 60.0  # seconds to wait for the database at the start
-OVERTIME = 15.0  # seconds after the drain, for threads that cannot be cancelled
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     actions = find_actions()
     library = CurrentLibrary(load(configuration.workflow_folders, actions))
-    stopping, meters = trio.Event(), Meters()
+    meters, shutdown = Meters(), Shutdown(configuration.notice)
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
@@ -81,15 +86,33 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
                 counters=counters,
                 library=lambda: library.current,
                 now=parts.now,
-                draining=stopping.is_set,
+                leaving=lambda: shutdown.leaving,
+                draining=lambda: shutdown.refusing,
                 limits=Limits(configuration.requests_per_second),
                 meters=meters,
             )
-            front = http_front(configuration, services, started)
-            async with running_engine(parts, plan_of(configuration), front):
-                await until_terminated(lambda: library.reload(configuration, actions))
-                stopping.set()
-                watch_over_the_end(configuration.drain + OVERTIME)
+            front = http_front(configuration, services, started, shutdown)
+            reload = partial(library.reload, configuration, actions)
+            await run_until_told(parts, plan_of(configuration), front, shutdown, reload)
+
+
+async def run_until_told(
+    parts: Parts, plan: Plan, front: Front, shutdown: Shutdown, reload: Callable[[], None]
+) -> None:
+    """Run an engine until it is told to stop; told once more, it hands back at once what runs."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(follow_signals, shutdown, reload)
+        async with running_engine(parts, plan, front) as engine:
+            nursery.start_soon(_hurry, shutdown, engine)
+            await shutdown.begun.wait()
+            watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+        nursery.cancel_scope.cancel()
+
+
+async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
+    await shutdown.hurried.wait()
+    engine.drain.cancel()
+    watch_over_the_end(OVERTIME)
 
 
 def services_of(engine: Engine, **shared: Any) -> Services:
@@ -183,6 +206,7 @@ def facilities_of(
         http=http,
         unverified=unverified,
         commands=configuration.commands,
+        pulse=Pulse(configuration.lease),
     )
 
 
@@ -222,24 +246,3 @@ def reader_of(
 ) -> Callable[[datetime], Reader]:
     """Who makes the jobs of schedules, with the workflows in force."""
     return lambda now: Reader(library.current, configuration.default_storage, now)
-
-
-async def until_terminated(reload: Callable[[], None]) -> None:
-    """Wait for SIGTERM or SIGINT; SIGHUP reloads the workflow files."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number != signal.SIGHUP:
-                return
-            reload()
-
-
-def watch_over_the_end(seconds: float) -> None:
-    """End the process if it does not end by itself."""
-
-    def end() -> None:
-        logger.critical("not ended %g s after the drain, killed", OVERTIME)
-        os._exit(70)
-
-    watchdog = threading.Timer(seconds, end)
-    watchdog.daemon = True
-    watchdog.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,8 @@ import httpx
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.process import OnLine, run_process
-from taskengine.storage import Folder, clean_folder
+from taskengine.runtime.pulse import Pulse
+from taskengine.storage import Fence, Folder, clean_folder
 
 NAMESPACE = uuid.UUID("5b6c1f0e-5a0e-4c0b-9f0d-2f6a4a1f7d11")  # of the GUIDs in file names
 
@@ -32,10 +33,11 @@ class Context:
     roots: Callable[[str, str], Folder]  # storage type, root key → its folder
     write: Callable[[Severity, str], Awaitable[None]]
     report: Callable[[float], Awaitable[None]]
-    confirm: Callable[[], Awaitable[None]]  # raises FenceMoved; call it before publishing
+    confirm: Fence  # folders await it; call it before other things that the world can see
     keys: KeyStore  # content keys of assets
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
+    pulse: Pulse | None = None  # of the guards of child processes
 
     @property
     def key(self) -> str:
@@ -72,19 +74,20 @@ class Context:
         await self.report(min(1.0, max(0.0, fraction)))
 
     async def open_folder(self, storage: str, root: str, folder: str) -> Folder:
-        """The folder a client means, logged as the contract's log sample has it."""
+        """The folder a client means, logged as the contract's log sample has it. Only the current
+        attempt can change it."""
         try:
             top = self.roots(storage, root)
             path = clean_folder("folder", folder)
         except KeyError as unknown:
             raise BadInput(f"unknown storage or root: {unknown}") from None
         await self.info(f"Root key: {root} Root Folder: {top.root}")
-        return top.below(path)
+        return replace(top.below(path), fence=self.confirm)
 
     async def run(self, command: Sequence[str], *, on_line: OnLine | None = None) -> str:
         """Run a child process in the scratch folder and return its standard output.
 
-        It ends with the task: a cancelled attempt takes the whole process group with it.
-        Raises ProcessFailed with the last lines of its standard error.
+        It ends with the task: a cancelled attempt takes all its processes with it. Raises
+        ProcessFailed with the last lines of its standard error, and PulseMissed.
         """
-        return await run_process(command, cwd=self.scratch, on_line=on_line)
+        return await run_process(command, cwd=self.scratch, on_line=on_line, pulse=self.pulse)

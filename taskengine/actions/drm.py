@@ -59,7 +59,6 @@ async def rename_manifests(
     names = switch.manifests
     if switch.missing:
         names = await _make_set(context, opened, content_id, switch, drm, cpix=cpix)
-    await context.confirm()
     for old, new in switch.names:
         await opened.rename(old, new)
     active = switch.active_manifest
@@ -93,7 +92,6 @@ async def _make_set(
         drm=drm,
         keys=context.keys,
     )
-    await context.confirm()
     for file in made.files:
         await folder.put(made.folder / file, file)
     return [*reversed(made.manifests), *made.media]

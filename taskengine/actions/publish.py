@@ -38,7 +38,6 @@ async def publish(
     names = _distinct([*(name for _, name in staged), record_name := f"{content_id}.json"])
     record = await _record(context, content_id, manifest, names, metadata)
     old = await _earlier(content_id, folder, names)
-    await context.confirm()
     await folder.put(record, record_name)
     staged.sort(key=lambda item: (parse_name(content_id, item[1]) is not None, item[1] == manifest))
     for number, (stage, name) in enumerate(staged):  # in the order of their making otherwise
@@ -96,7 +95,7 @@ async def _record(
 
 async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> None:
     if stage.storage is folder.storage:
-        await folder.storage.move(stage.name_of(name), folder.name_of(name))
+        await folder.take(stage, name)
         return
     local = context.scratch / "moving"
     await stage.fetch(name, local)

@@ -33,7 +33,6 @@ async def rename_files(
     """Rename files of a folder, pairs of old and new name; what is renamed already is done."""
     opened = await context.open_folder(storage, root, folder)
     pairs = [(clean_folder("names", old), clean_folder("names", new)) for old, new in names]
-    await context.confirm()
     for old, new in pairs:
         await opened.rename(old, new)
     return {"folder": opened.complete, "files": [opened.name_of(new) for _, new in pairs]}

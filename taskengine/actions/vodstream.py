@@ -82,7 +82,6 @@ async def delete_source(
 ) -> JsonObject:
     """Delete the source files, but for those that the job itself has put in their place."""
     folder = await context.open_folder(**source)
-    await context.confirm()
     deleted = [name for name in files if folder.name_of(name) not in delivered]
     for name in deleted:
         try:

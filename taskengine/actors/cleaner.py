@@ -11,7 +11,7 @@ import trio
 
 from taskengine.messages import Wake
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.storage import FileNotStored, Folder
+from taskengine.storage import Folder
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
@@ -39,13 +39,8 @@ class Cleaner:
                 await self._remove(job_id)
 
     async def _jobs(self) -> set[int]:
-        """The jobs that have a workspace with something in it."""
-        try:
-            files = await self.workspaces.list()
-        except FileNotStored:
-            return set()
-        names = {file.name.partition("/")[0] for file in files}
-        return {int(name) for name in names if name.isdigit()}
+        """The jobs that have a workspace, be there nothing in it but what a killed attempt left."""
+        return {int(name) for name in await self.workspaces.folders() if name.isdigit()}
 
     async def _remove(self, job_id: int) -> None:
         try:

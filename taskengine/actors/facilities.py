@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import trio
 
+from taskengine.actors.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, JsonObject
+from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder, Storage
 
 
@@ -30,6 +28,7 @@ class Facilities:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     def workspace(self, job_id: int) -> Folder:
         """The job's area, which its tasks on all hosts share."""
@@ -51,50 +50,6 @@ class Facilities:
 
         return find
 
-    @asynccontextmanager
-    async def scratch_for(self, attempt: Attempt) -> AsyncIterator[Path]:
+    def scratch_for(self, attempt: Attempt) -> AbstractAsyncContextManager[Path]:
         """A folder of this attempt alone, always removed."""
-        fence = attempt.fence
-        folder = self.scratch / f"{fence.job_id}-{fence.task_id}-{fence.attempt}"
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            yield folder
-        finally:
-            await _remove(folder)
-
-
-async def _remove(folder: Path) -> None:
-    """An empty folder at once: most tasks leave theirs so, and a thread costs more than that."""
-    if not _removed_empty(folder):
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
-
-
-def _removed_empty(folder: Path) -> bool:
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def scratch_of_instance(base: Path) -> Iterator[Path]:
-    """A scratch folder under a file lock; those whose instance is gone are removed (rule 6)."""
-    base.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(base)
-    folder = base / f"{os.getpid()}-{os.urandom(4).hex()}"
-    folder.mkdir()
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_orphans(base: Path) -> None:
-    for folder in base.iterdir():
-        with suppress(OSError), (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+        return scratch_of_attempt(self.scratch, attempt.fence)

@@ -36,6 +36,7 @@ class Presence:
     lease: float  # seconds
     spread: Callable[[Recorded], None]
     keep_time: Callable[[], Awaitable[None]]
+    cut: Callable[[], None]  # kills the children of whatever runs
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _unknown: frozenset[Fence] = field(default=frozenset(), init=False)
     _unknown_lanes: frozenset[LaneFence] = field(default=frozenset(), init=False)
@@ -67,6 +68,7 @@ class Presence:
             beat = await self.store.beat(self.roster.instance)
         except Dismissed:
             logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
+            self.cut()
             self.roster.disown()
             self.roster.instance = await self.store.join(self.name, self.now())
             self.roster.seen_alive(started)

@@ -125,9 +125,11 @@ class Staff:
             self.plan.lease,
             post.spread,
             parts.keep_time,
+            parts.facilities.pulse.cut,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
-            "presence": partial(presence.run, post.presence)
+            "presence": partial(presence.run, post.presence),
+            "pulse": parts.facilities.pulse.run,
         }
         if parts.counters is not None:
             children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run

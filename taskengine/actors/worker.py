@@ -32,7 +32,7 @@ from taskengine.model import (
 from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
-from taskengine.runtime.process import ProcessFailed
+from taskengine.runtime.process import ProcessFailed, PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.templates import TemplateError, evaluate
@@ -104,9 +104,9 @@ class Worker:
         try:
             with _time_limit(template):
                 return await self._act(attempt, workflow, template, reporter)
-        except FenceMoved:
-            return Ended(attempt.fence, self.now(), Outcome.RELEASED)
         except Exception as error:
+            if has_part(error, FenceMoved, PulseMissed):
+                return Ended(attempt.fence, self.now(), Outcome.RELEASED)
             return await self._failed(attempt, template, reporter, error)
 
     async def _act(
@@ -143,6 +143,7 @@ class Worker:
                 keys=lent.keys,
                 http=lent.http,
                 commands=lent.commands,
+                pulse=lent.pulse,
             )
             return _checked(await self.actions[attempt.task.action](context, values))
 
@@ -199,6 +200,11 @@ def describe(error: BaseException) -> str:
 
 def is_permanent(error: BaseException) -> bool:
     """Whether any part of it says that another try would fail as well."""
+    return has_part(error, PermanentFailure, BadInput, TemplateError)
+
+
+def has_part(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether it, or any member of a group, is of one of these kinds."""
     if isinstance(error, BaseExceptionGroup):
-        return any(map(is_permanent, error.exceptions))
-    return isinstance(error, (PermanentFailure, BadInput, TemplateError))
+        return any(has_part(member, *kinds) for member in error.exceptions)
+    return isinstance(error, kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quart import Response, request
 from quart_trio import QuartTrio
 
 from taskengine.api import (
@@ -24,6 +25,7 @@ from taskengine.api import (
     status,
     workflows,
 )
+from taskengine.api.connections import close_after
 from taskengine.api.documents import MAX_BODY
 from taskengine.api.errors import App, on_error
 from taskengine.api.limits import limit
@@ -72,6 +74,7 @@ def create_app(services: Services) -> QuartTrio:
     for route in routes:
         app.add_url_rule(route.path, _endpoint(route), route.handler, methods=[route.method])
     _limit(app, services, routes)
+    _retire_connections(app, services)
     return app
 
 
@@ -82,6 +85,17 @@ def _limit(app: App, services: Services, routes: Sequence[Route]) -> None:
     closed = {name for name, access in about.items() if access.closed(public_reads=public_reads)}
     probes = {name for name, access in about.items() if access is Access.PROBE}
     limit(app, services.limits, closed, probes)
+
+
+def _retire_connections(app: App, services: Services) -> None:
+    """A stopping engine ends each connection with an answer: one that it closed by itself, while
+    a request is on its way, would fail that request."""
+
+    @app.after_request
+    async def retire(response: Response) -> Response:
+        if services.leaving():
+            close_after(request, response)
+        return response
 
 
 def _endpoint(route: Route) -> str:

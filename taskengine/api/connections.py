@@ -82,5 +82,11 @@ async def read_the_rest(request: Request, response: Response | WsgiResponse) -> 
         except HTTPException:  # it is too large
             waited.cancel()
             await trio.lowlevel.checkpoint()
-    if waited.cancelled_caught and request.http_version < "2":
+    if waited.cancelled_caught:
+        close_after(request, response)
+
+
+def close_after(request: Request, response: Response | WsgiResponse) -> None:
+    """Have the client send its next request on another connection."""
+    if request.http_version < "2":
         response.headers["Connection"] = "close"

@@ -79,8 +79,7 @@ def answer(error: Exception) -> Response:
         case NotFound() as missing:
             return reply({"error": str(missing)}, 404)
         case Draining():
-            hop = {"Connection": "close"} if request.http_version < "2" else {}
-            return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER | hop)
+            return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER)
         case TooSlow():
             return reply({"error": TOO_SLOW}, 503, RETRY_AFTER)
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():

@@ -27,7 +27,8 @@ class Services:
     intake: Address[Submit]
     library: Callable[[], Library]  # the current one: SIGHUP replaces it
     now: Now
-    draining: Callable[[], bool]  # SIGTERM came: no submission any more
+    leaving: Callable[[], bool]  # SIGTERM came: proxies are to go elsewhere
+    draining: Callable[[], bool]  # so long ago that no submission is taken any more
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit

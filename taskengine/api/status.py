@@ -39,8 +39,8 @@ class Status:
         return reply({"result": "alive"})
 
     async def ready(self) -> Response:
-        """503 while the instance drains, or the database does not answer."""
-        if self.services.draining():
+        """503 while the instance stops, or the database does not answer."""
+        if self.services.leaving():
             raise Draining
         with trio.move_on_after(PATIENCE):
             await self.services.store.settings(SYSTEM)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +16,9 @@ from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.keys import hash_key, new_key
 from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
-from taskengine.runtime.process import guarded
+from taskengine.runtime.guard import GROUP
+from taskengine.runtime.process import open_guarded
+from taskengine.runtime.pulse import Pulse
 
 CLIENT = "demo"
 READY = "Task Engine listens on "
@@ -69,22 +69,12 @@ async def _make_client(engine: RunningEngine) -> None:
 
 
 async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
-    """Run the child under a guard, which ends it even if this process is killed."""
-    lifeline, hold = os.pipe()
-    with (
-        os.fdopen(lifeline, "rb") as reading,
-        os.fdopen(hold, "wb", buffering=0) as holding,
-        place.log.open("wb") as log,
-    ):
-        process = await trio.lowlevel.open_process(
-            guarded(lifeline, [sys.executable, "-m", "taskengine", "serve"]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            pass_fds=[lifeline],
-            start_new_session=True,
-        )
-        reading.close()
+    """Run the child under a guard, which ends it even if this process is killed; the embedded
+    servers are beyond its reach, they stop when their last owner is gone."""
+    command = [sys.executable, "-m", "taskengine", "serve"]
+    pulse = Pulse()
+    with pulse.lifeline() as lifeline, place.log.open("wb") as log:
+        process = await open_guarded(command, pulse, lifeline, stderr=log, reach=GROUP)
         try:
             url = None
             with trio.move_on_after(START_SECONDS):
@@ -93,7 +83,7 @@ async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
                 task_status.started(url)
                 await process.wait()
         finally:
-            holding.close()
+            lifeline.let_go()
             with trio.CancelScope(shield=True):  # bounded by the guard's own deadline
                 await process.wait()
     what = "did not start" if url is None else "has ended by itself"

@@ -1,22 +1,82 @@
-"""The guard of a child process: it ends the child's whole group when its engine is gone.
+"""The guard of a child process: it ends the child, and all that came of it, with its engine.
 
-Run as a program: `guard.py LIFELINE GRACE COMMAND…`. LIFELINE is the reading end of a pipe that
-the engine holds open; its end means that the engine let go or died, however it died. The child
-gets a process group of its own, SIGTERM first, SIGKILL after GRACE seconds, and the guard exits,
-with the child's code, only when the group is gone. Standard library alone: it starts quickly.
+Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH COMMAND…`. LIFELINE is the reading end of
+a pipe that the engine holds open and sends pulses into.
+
+- Its end means that the engine let go or died, however it died: SIGTERM for the child's group,
+  SIGKILL after GRACE seconds.
+- No pulse for PATIENCE seconds means that the engine is stopped, frozen or hung, and its peers may
+  have given the task to somebody else: SIGKILL at once, and the guard ends by SIGALRM. Pulses are
+  stamped with CLOCK_BOOTTIME, which goes on while the machine sleeps; a gap between two of them
+  counts even if the guard was stopped as well and reads both together.
+- A CUT says that somebody else has the task: SIGKILL at once.
+
+The guard exits, with the child's code, only when all are gone. REACH says who that is: the child's
+`group`, or the whole `tree`: processes that left the group or the session too, since they become
+children of the guard when their parents end. Should the guard itself be killed, the kernel kills
+the child. Standard library alone: it starts quickly.
 """
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
+import struct
 import sys
 import time
 
 UNFOUND = 127  # exit code when there is no such command
+STAMP = struct.Struct("d")  # a pulse: seconds of CLOCK_BOOTTIME
+CUT = -1.0
+TREE, GROUP = "tree", "group"
+SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
+PAUSE = 0.02  # seconds between two looks at what is ending
 
 
-def main(lifeline: int, grace: float, command: list[str]) -> int:
+class Silence(Exception):
+    """There was no pulse for too long."""
+
+
+class LetGo(Exception):
+    """The engine let go, or is gone."""
+
+
+class Lifeline:
+    """The reading end of the engine's pipe."""
+
+    def __init__(self, descriptor: int, patience: float) -> None:
+        self.descriptor, self.patience = descriptor, patience
+        self.last = boot_time()
+
+    def heed(self) -> None:
+        """Take in what has come. Raises LetGo, and Silence when it is time to kill."""
+        said = None
+        with contextlib.suppress(BlockingIOError):
+            said = os.read(self.descriptor, 4096)
+        if said == b"":
+            raise LetGo
+        for (stamp,) in STAMP.iter_unpack(said or b""):
+            if stamp == CUT or stamp - self.last > self.patience:
+                raise Silence
+            self.last = max(self.last, stamp)
+        if self.left < 0:
+            raise Silence
+
+    @property
+    def left(self) -> float:
+        """Seconds until the next pulse is overdue."""
+        return self.last + self.patience - boot_time()
+
+    @property
+    def next_look(self) -> float | None:
+        """Seconds to sleep: a part of the patience, since sleep stands still with the machine."""
+        return (
+            None if self.patience == float("inf") else max(0.0, min(self.left, self.patience / 4))
+        )
+
+
+def main(descriptor: int, grace: float, patience: float, reach: str, command: list[str]) -> int:
     """Run the command under the guard; returns the code to exit with."""
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
@@ -24,24 +84,34 @@ def main(lifeline: int, grace: float, command: list[str]) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # orders come through the lifeline alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prctl(SET_CHILD_SUBREAPER, int(reach == TREE))
+    lifeline = Lifeline(descriptor, patience)
+    guard = os.getpid()
     child = os.fork()
     if child == 0:
-        become(command, (lifeline, wake, wakened))
-    while True:
-        ready, _, _ = select.select([lifeline, wake], [], [])
-        if wake in ready:
-            os.read(wake, 512)
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            end_group(child)
-            return code_of(status)
-        if lifeline in ready and not os.read(lifeline, 1):
-            return code_of(stop(child, grace))
+        become(command, guard, (descriptor, wake, wakened))
+    status: int | None = None
+    try:
+        while (status := reap(child)) is None:
+            ready, _, _ = select.select([descriptor, wake], [], [], lifeline.next_look)
+            if wake in ready:
+                os.read(wake, 512)
+            lifeline.heed()
+    except LetGo:
+        status = stop(child, grace)
+    except Silence:
+        end_all(child, reach)
+        end_by(signal.SIGALRM)
+    end_all(child, reach)
+    return code_of(status or 0)
 
 
-def become(command: list[str], inherited: tuple[int, ...]) -> None:
+def become(command: list[str], guard: int, inherited: tuple[int, ...]) -> None:
     """Turn this fork into the command, in a group of its own."""
     os.setpgid(0, 0)
+    prctl(SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:
+        os._exit(UNFOUND)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -54,29 +124,69 @@ def become(command: list[str], inherited: tuple[int, ...]) -> None:
         os._exit(UNFOUND)
 
 
-def stop(child: int, grace: float) -> int:
-    """SIGTERM, then SIGKILL for the group; returns the child's wait status."""
+def stop(child: int, grace: float) -> int | None:
+    """SIGTERM for the group; the child's wait status, None if it lives on after the grace."""
     signal_group(child, signal.SIGTERM)
     deadline = time.monotonic() + grace
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            end_group(child)
-            return status
-        time.sleep(0.02)
-    signal_group(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return status
+    while (status := reap(child)) is None and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return status if status is not None else signal.SIGKILL
 
 
-def end_group(group: int) -> None:
-    """Grandchildren do not outlive the child."""
+def reap(child: int) -> int | None:
+    """Take in those that have ended; the child's wait status if it is among them."""
+    found = None
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == child:
+                found = ended[1]
+    return found
+
+
+def end_all(group: int, reach: str) -> None:
+    """Nothing within reach outlives the child: kill until there is nobody left."""
     signal_group(group, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            for pid in descendants() if reach == TREE else ():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(PAUSE)
+
+
+def descendants() -> list[int]:
+    """The processes below this one."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:
+                parent = stat.read().rpartition(b")")[2].split()[1]
+                children.setdefault(int(parent), []).append(int(name))
+    found = list(children.get(os.getpid(), ()))
+    for pid in found:  # grows as it goes
+        found += children.get(pid, ())
+    return found
 
 
 def signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def end_by(number: int) -> None:
+    """End in a way that no exit code of a command can be taken for."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def boot_time() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def code_of(status: int) -> int:
@@ -86,4 +196,5 @@ def code_of(status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
+    lifeline, grace, patience, reach, *command = sys.argv[1:]
+    sys.exit(main(int(lifeline), float(grace), float(patience), reach, command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +12,7 @@ from typing import BinaryIO
 import trio
 
 from taskengine.runtime import guard
+from taskengine.runtime.pulse import Lifeline, Pulse
 
 OnLine = Callable[[str], Awaitable[None]]
 
@@ -30,36 +31,59 @@ class ProcessFailed(Exception):
         self.command, self.returncode, self.stderr_tail = tuple(command), returncode, stderr_tail
 
 
-def guarded(lifeline: int, command: Sequence[str]) -> list[str]:
-    """The command line that runs a command under the guard."""
-    return [sys.executable, "-I", "-S", guard.__file__, str(lifeline), str(GUARD_GRACE), *command]
+class PulseMissed(Exception):
+    """The engine stood still for a lease: the child was killed, others may run its task."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine stood still for longer than its lease")
+
+
+async def open_guarded(
+    command: Sequence[str],
+    pulse: Pulse,
+    lifeline: Lifeline,
+    *,
+    stderr: int | BinaryIO = subprocess.PIPE,
+    cwd: Path | None = None,
+    reach: str = guard.TREE,
+) -> trio.Process:
+    """Start a command under a guard; the process is the guard's."""
+    descriptor = lifeline.reading.fileno()
+    orders = [str(descriptor), str(GUARD_GRACE), str(pulse.lease), reach]
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-I", "-S", guard.__file__, *orders, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        cwd=cwd,
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
+    lifeline.reading.close()
+    return process
 
 
 async def run_process(
-    command: Sequence[str], *, cwd: Path | None = None, on_line: OnLine | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    on_line: OnLine | None = None,
+    pulse: Pulse | None = None,
 ) -> str:
     """Run a command under a guard (rule 6) and return its standard output.
 
     With `on_line` each line of it is handed over instead. When the caller is cancelled the whole
-    process group is stopped, and the call returns only when it is gone. Raises ProcessFailed.
+    process tree is stopped, and the call returns only when it is gone. Raises ProcessFailed, and
+    PulseMissed when the guard heard no `pulse` for a lease.
     """
-    lifeline, hold = os.pipe()
-    with os.fdopen(lifeline, "rb") as reading, os.fdopen(hold, "wb", buffering=0) as holding:
-        process = await trio.lowlevel.open_process(
-            guarded(lifeline, command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            pass_fds=[lifeline],
-            start_new_session=True,
-        )
-        reading.close()
-        return await _follow(process, command, holding, on_line)
+    pulse = pulse or Pulse()
+    with pulse.lifeline() as lifeline:
+        process = await open_guarded(command, pulse, lifeline, cwd=cwd)
+        return await _follow(process, command, lifeline, on_line)
 
 
 async def _follow(
-    process: trio.Process, command: Sequence[str], holding: BinaryIO, on_line: OnLine | None
+    process: trio.Process, command: Sequence[str], lifeline: Lifeline, on_line: OnLine | None
 ) -> str:
     output, errors = bytearray(), bytearray()
     assert process.stdout is not None
@@ -73,11 +97,13 @@ async def _follow(
                 nursery.start_soon(_hand_over, process.stdout, on_line)
             await process.wait()
     finally:
-        holding.close()  # the guard stops what still runs
+        lifeline.let_go()
         with trio.CancelScope(shield=True):  # bounded by the guard's own deadline
             await process.wait()
             await process.stdout.aclose()
             await process.stderr.aclose()
+    if process.returncode == -signal.SIGALRM:
+        raise PulseMissed
     if process.returncode:
         raise ProcessFailed(command, process.returncode, errors.decode(errors="replace"))
     return output.decode(errors="replace")

@@ -7,21 +7,26 @@ they stay within the allowed roots; whatever leads out of them is refused.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
 
 import trio
 
 from taskengine.model import BadInput
-from taskengine.storage import FileNotStored, StoredFile
+from taskengine.storage import Fence, FileNotStored, StoredFile, unfenced
 
 TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
 CHUNK = 4 << 20
+FRESH = 1.0  # seconds; less than a lease, in which nobody else is given the task
+PASSES = 10
 
 
 class LocalStorage:
@@ -37,6 +42,10 @@ class LocalStorage:
         """The files below a folder. Links to files are listed, links to folders not entered."""
         return await trio.to_thread.run_sync(self._list, prefix)
 
+    async def folders(self, prefix: str) -> Sequence[str]:
+        """The names of the folders in a folder, whatever is in them."""
+        return await trio.to_thread.run_sync(self._folders, prefix)
+
     async def fetch(self, key: str, target: Path) -> None:
         """Make a symbolic link to the stored file: read it, never write to it.
 
@@ -45,13 +54,13 @@ class LocalStorage:
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
 
-    async def put(self, source: Path, key: str) -> None:
+    async def put(self, source: Path, key: str, fence: Fence = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
-        await trio.to_thread.run_sync(self._put, source, key)
+        await trio.to_thread.run_sync(self._put, source, key, fence)
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, fence: Fence = unfenced) -> None:
         """Rename; "source gone, target there" is done. Raises FileNotStored if both are missing."""
-        await trio.to_thread.run_sync(self._move, source, target)
+        await trio.to_thread.run_sync(self._move, source, target, fence)
 
     async def delete(self, key: str) -> None:
         """Remove a file and the folders that it leaves empty, but for the root."""
@@ -66,6 +75,13 @@ class LocalStorage:
         if not folder.is_dir():
             raise FileNotStored(f"{prefix}: no such folder")
         return sorted(self._walk(folder), key=lambda file: file.name)
+
+    def _folders(self, prefix: str) -> Sequence[str]:
+        try:
+            with os.scandir(self._locate(prefix)) as entries:
+                return sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def _walk(self, folder: Path) -> Iterator[StoredFile]:
         for top, _, names in os.walk(folder):
@@ -84,17 +100,17 @@ class LocalStorage:
         target.unlink(missing_ok=True)
         target.symlink_to(path)
 
-    def _put(self, source: Path, key: str) -> None:
+    def _put(self, source: Path, key: str, fence: Fence) -> None:
         target = self._locate(key)
         if source.is_symlink():  # moved as it is, the storage would hold the link
-            _copy(source, target)
+            _copy(source, target, fence)
         else:
-            _rename(source, target)
+            _rename(source, target, fence)
 
-    def _move(self, source: str, target: str) -> None:
+    def _move(self, source: str, target: str, fence: Fence) -> None:
         there = self._locate(target)
         try:
-            _rename(self._file(source), there)
+            _rename(self._file(source), there, fence)
         except FileNotStored:
             if not there.is_file():
                 raise
@@ -118,6 +134,7 @@ class LocalStorage:
         roots = self._resolved()
         with suppress(OSError):  # not empty
             while folder not in roots:
+                _remove_leftovers(folder)
                 folder.rmdir()
                 folder = folder.parent
 
@@ -146,34 +163,68 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _rename(source: Path, target: Path) -> None:
+def _rename(source: Path, target: Path, fence: Fence) -> None:
     """Put a file in the place of another, across file systems too."""
     try:
         _sync(source)
-        _replace(source, target)
+        _replace(source, target, fence)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _copy(source, target)
+        _copy(source, target, fence)
         source.unlink()
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, fence: Fence) -> None:
     """Copy a file so that its name shows all of it or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{TEMPORARY}{uuid.uuid4()}")
-    try:
-        with source.open("rb") as reader, part.open("xb") as writer:
-            while chunk := reader.read(CHUNK):
-                trio.from_thread.check_cancelled()
-                writer.write(chunk)
+    _remove_leftovers(target.parent)
+    with _part_beside(target) as (part, writer), source.open("rb") as reader:
+        while chunk := reader.read(CHUNK):
+            trio.from_thread.check_cancelled()
+            writer.write(chunk)
+        writer.flush()
         _sync(part)
-        _replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        _replace(part, target, fence)
 
 
-def _replace(source: Path, target: Path) -> None:
+@contextmanager
+def _part_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file that is not whole yet, under a lock; removed if it is still there at the end."""
+    while True:
+        part = target.with_name(f"{TEMPORARY}{uuid.uuid4()}")
+        with part.open("xb") as writer:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(writer, fcntl.LOCK_EX)
+            if os.fstat(writer.fileno()).st_nlink == 0:  # taken for a leftover
+                continue
+            try:
+                yield part, writer
+            finally:
+                part.unlink(missing_ok=True)
+            return
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Files that are not whole and never will be: the lock of a killed writer is free."""
+    for part in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError), part.open("r+b") as left:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+
+
+def _pass(fence: Fence) -> None:
+    """Ask until the answer is fresh: the process may have been stopped while it was on its way."""
+    for _ in range(PASSES):
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
+        trio.from_thread.run(fence)
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - asked < FRESH:
+            return
+    raise TimeoutError("the fence answers too late")
+
+
+def _replace(source: Path, target: Path, fence: Fence) -> None:
+    _pass(fence)
     for last in (False, False, True):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

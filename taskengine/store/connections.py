@@ -119,24 +119,9 @@ class Pool:
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
-        async def attempt() -> T:
-            connection = self._waiting() or await self.connect()
-            try:
-                # A session may change between a statement's preparation and its execution.
-                result = await _run(connection, transaction, single and not self.nature.pooled)
-            except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
-                await self._roll_back(connection)
-                raise
-            except BaseException as error:
-                connection.terminate()
-                if isinstance(error, (TimeoutError, asyncio.CancelledError)):
-                    self._drop_idle()  # they may be half-open too, and cost each a time limit
-                raise
-            self._keep(connection)
-            return result
-
+        """Once, in the errors of the model."""
         try:
-            answer: T = await aio_as_trio(attempt)()
+            answer: T = await aio_as_trio(self._try)(transaction, single)
             return answer
         except COLLIDED:
             raise
@@ -150,6 +135,22 @@ class Pool:
             raise TooSlow(str(error)) from error
         except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _try(self, transaction: Transaction[T], single: bool) -> T:
+        connection = self._waiting() or await self.connect()
+        try:
+            # A session may change between a statement's preparation and its execution.
+            result = await _run(connection, transaction, single and not self.nature.pooled)
+        except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
+            await self._roll_back(connection)
+            raise
+        except BaseException as error:
+            connection.terminate()
+            if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+                self._drop_idle()  # they may be half-open too, and cost each a time limit
+            raise
+        self._keep(connection)
+        return result
 
     async def _roll_back(self, connection: Connection) -> None:
         try:

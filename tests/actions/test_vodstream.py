@@ -21,6 +21,7 @@ from taskengine.media.tools import Bench
 from taskengine.model import BadInput, FenceMoved, PermanentFailure, Severity
 from taskengine.parameters import prepare
 from taskengine.runtime.process import run_process
+from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
 from taskengine.templates import evaluate
 from taskengine.workflow import callback_extras, scope
@@ -412,13 +413,13 @@ class Recorder(LocalStorage):
         super().__init__(roots)
         self.stored = []
 
-    async def move(self, source, target):
+    async def move(self, source, target, fence=unfenced):
         self.stored.append(target)
-        await super().move(source, target)
+        await super().move(source, target, fence)
 
-    async def put(self, source, key):
+    async def put(self, source, key, fence=unfenced):
         self.stored.append(key)
-        await super().put(source, key)
+        await super().put(source, key, fence)
 
 
 class Labelled(LocalStorage):

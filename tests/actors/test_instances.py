@@ -2,9 +2,12 @@
 
 import uuid
 
+import pytest
 import trio
 
 from taskengine.model import Fence, JobState, StoreUnavailable, TaskState
+from taskengine.runtime.process import PulseMissed
+from taskengine.runtime.pulse import Pulse
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, receiver, workflow
 
@@ -233,3 +236,38 @@ async def test_a_stale_attempt_may_not_publish(memory_store, autojump_clock):
     assert published == [2]
     fence = Fence(job_id, task.id, 1)
     assert not await memory_store.current(1, fence)
+
+
+@pytest.mark.parametrize("within", [lambda error: error, lambda error: ExceptionGroup("", [error])])
+async def test_an_attempt_whose_engine_stood_still_is_handed_back(
+    memory_store, autojump_clock, within
+):
+    ran = []
+
+    async def note(context):
+        ran.append(context.attempt.task.attempt)
+        if len(ran) == 1:
+            raise within(PulseMissed())
+
+    flow = workflow(("only", "test.note", {"retry": {"limit": 0}}))
+    async with instance(memory_store, actions=actions_with(note=note)) as engine:
+        job_id = await engine.submit(flow)
+        await trio.sleep(5)
+        [task] = (await engine.job(job_id)).tasks
+    assert ran == [1, 2]
+    assert (task.state, task.failures) == (TaskState.COMPLETED, 0)
+
+
+async def test_a_dismissed_instance_has_its_children_killed_at_once(
+    memory_store, autojump_clock, monkeypatch
+):
+    cuts = []
+    monkeypatch.setattr(Pulse, "cut", lambda self: cuts.append(trio.current_time()))
+    async with instance(memory_store) as engine:
+        await engine.submit(workflow(LONG))
+        await trio.sleep(7)
+        [beat] = (await memory_store.beats()).values()
+        await memory_store.rescue(engine.engine.roster.instance, beat, engine.now())
+        assert cuts == []
+        await trio.sleep(5)
+    assert len(cuts) == 1

@@ -173,6 +173,7 @@ async def open_api(nursery):
         intake=mailbox.address,
         library=library,
         now=lambda: NOW,
+        leaving=lambda: False,
         draining=lambda: False,
         changed=lambda: None,
         version="1.169.3",

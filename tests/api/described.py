@@ -26,6 +26,7 @@ def idle_services(**settings):
         intake=None,
         library=lambda: BUILT_IN,
         now=lambda: None,
+        leaving=lambda: False,
         draining=lambda: False,
         changed=lambda: None,
         version="1.0",

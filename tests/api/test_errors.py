@@ -183,7 +183,7 @@ async def test_a_body_that_does_not_come(api, api_key, autojump_clock):
 
 
 async def test_draining(api, body):
-    draining = api.with_(draining=lambda: True)
+    draining = api.with_(leaving=lambda: True, draining=lambda: True)
     answer = await draining.post("/job", body())
     await check_error(answer, 503)
     assert answer.headers["Connection"] == "close"
@@ -191,6 +191,14 @@ async def test_draining(api, body):
     await check_error(await draining.get("/readyz"), 503)
     for path in ("/", "/livez", "/jobs", "/health"):
         assert (await draining.get(path)).status_code == 200
+
+
+async def test_a_stopping_engine_gives_notice_before_it_refuses(api, body):
+    leaving = api.with_(leaving=lambda: True)
+    answer = await leaving.post("/job", body())
+    assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+    answer = await leaving.get("/readyz")
+    assert (answer.status_code, answer.headers["Connection"]) == (503, "close")
 
 
 async def test_a_mirror_that_is_away_is_said_to_be(api, monkeypatch):

@@ -4,27 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import trio
 
-from taskengine.runtime.process import ProcessFailed, run_process
+from taskengine.runtime.guard import GROUP
+from taskengine.runtime.process import ProcessFailed, open_guarded, run_process
+from taskengine.runtime.pulse import Pulse
+from tests.processes import alive, gone, parent_of
 
 FORKER = "sleep 300 & echo $!; echo $$; wait"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-async def gone(*pids: int, within: float) -> None:
-    with trio.fail_after(within):
-        while any(map(alive, pids)):
-            await trio.sleep(0.01)
 
 
 async def test_output_comes_back(tmp_path):
@@ -115,3 +104,54 @@ async def test_a_child_that_ignores_sigterm_is_killed(monkeypatch):
             ["sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.1; done"], on_line=keep
         )
     await gone(*pids, within=1)
+
+
+LEAVER = "setsid sh -c 'trap \"\" TERM; echo $$; exec >/dev/null 2>&1; sleep 300 & wait'"
+
+
+async def test_a_grandchild_that_leaves_the_session_is_stopped_with_its_caller():
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+        scope.cancel()
+
+    with trio.fail_after(10), trio.CancelScope() as scope:
+        await run_process(["sh", "-c", f"{LEAVER} & wait"], on_line=keep)
+    await gone(*pids, within=1)
+
+
+async def test_a_grandchild_that_leaves_the_session_does_not_outlive_the_child():
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+
+    with trio.fail_after(10):
+        await run_process(["sh", "-c", f"{LEAVER} & sleep 0.2"], on_line=keep)
+    assert len(pids) == 1
+    await gone(*pids, within=1)
+
+
+async def test_a_child_does_not_outlive_its_guard():
+    pids = []
+
+    async def keep(line):
+        pids.append(int(line))
+        os.kill(parent_of(int(line)), signal.SIGKILL)
+
+    with trio.fail_after(10), pytest.raises(ProcessFailed):
+        await run_process(["sh", "-c", "echo $$; exec sleep 300"], on_line=keep)
+    await gone(*pids, within=1)
+
+
+async def test_a_child_may_leave_servers_behind_if_its_guard_reaches_for_the_group_alone():
+    pulse = Pulse()
+    with trio.fail_after(10), pulse.lifeline() as lifeline:
+        command = ["sh", "-c", f"{LEAVER} & sleep 0.2"]
+        process = await open_guarded(command, pulse, lifeline, reach=GROUP)
+        async with process.stdout, process.stderr:
+            pid = int(await process.stdout.receive_some())
+            assert await process.wait() == 0
+            assert alive(pid)
+            os.killpg(os.getpgid(pid), signal.SIGKILL)

@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,45 @@ async def test_a_cancelled_copy_ends_and_leaves_nothing(folder, root, tmp_path, 
         await folder.put(endless, "a")
     assert scope.cancelled_caught
     assert list((root / "films/c1").iterdir()) == []
+
+
+KILLED = """
+import sys, trio
+from pathlib import Path
+from taskengine.storage import local
+local.CHUNK = 1
+storage = local.LocalStorage([sys.argv[1]])
+trio.run(storage.put, Path(sys.argv[2]), sys.argv[1] + "/films/c1/a")
+"""
+
+
+async def test_what_a_killed_copy_left_is_removed_by_the_next(folder, root, tmp_path):
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    with subprocess.Popen([sys.executable, "-c", KILLED, root, tmp_path / "endless"]) as copying:
+        with trio.fail_after(20):
+            while not (parts := list(root.glob("films/c1/*"))):
+                await trio.sleep(0.01)
+        (tmp_path / "whole").symlink_to(written(tmp_path / "b"))
+        await folder.put(tmp_path / "whole", "b")
+        assert parts[0].exists()  # it is being written
+        copying.kill()
+    await folder.put(tmp_path / "whole", "b")
+    assert [path.name for path in (root / "films/c1").iterdir()] == ["b"]
+
+
+async def test_deleting_the_last_file_takes_leftovers_along(folder, root):
+    written(root / "films/c1/a")
+    written(root / "films/c1" / f"{local_module.TEMPORARY}1")
+    await folder.delete("a")
+    assert list(root.iterdir()) == []
+
+
+async def test_folders_without_a_whole_file_are_known(folder, root):
+    assert await folder.folders() == []
+    written(root / "films/c1/a")
+    (root / "films/c1/empty").mkdir()
+    written(root / "films/c1/part" / f"{local_module.TEMPORARY}1")
+    assert await folder.folders() == ["empty", "part"]
 
 
 async def test_files_that_are_not_whole_yet_are_not_listed(folder, root):
@@ -238,3 +280,71 @@ async def test_a_link_to_a_folder_is_cleared_without_what_it_leads_to(root, stor
     await storage.clear(str(root / "alias"))
     assert [path.name for path in root.iterdir()] == ["c1"]
     assert (root / "c1/a").exists()
+
+
+class Overtaken(Exception):
+    """Another attempt has begun."""
+
+
+@pytest.fixture
+def fenced(folder):
+    """The folder behind a fence that lets one change through."""
+    asked = []
+
+    async def fence():
+        asked.append(None)
+        if len(asked) > 1:
+            raise Overtaken
+
+    return replace(folder, fence=fence)
+
+
+async def test_a_writer_that_is_overtaken_between_two_files_stops_there(
+    fenced, folder, root, tmp_path
+):
+    for name in ("a", "b"):
+        written(root / "films/c1/staged" / name)
+    await fenced.take(folder.below("staged"), "a")
+    with pytest.raises(Overtaken):
+        await fenced.take(folder.below("staged"), "b")
+    for change in (
+        lambda: fenced.put(written(tmp_path / "c"), "c"),
+        lambda: fenced.rename("a", "x"),
+        lambda: fenced.delete("a"),
+        fenced.clear,
+    ):
+        with pytest.raises(Overtaken):
+            await change()
+    assert [file.name for file in await folder.list()] == ["a", "staged/b"]
+
+
+async def test_a_writer_that_is_overtaken_while_it_copies_leaves_nothing(
+    fenced, root, tmp_path, monkeypatch
+):
+    """It asks when the copy is whole: copying may take long, and be stopped in between."""
+    (tmp_path / "link").symlink_to(written(tmp_path / "a"))
+    seen = []
+    monkeypatch.setattr(local_module, "_sync", lambda path: seen.append(path.name))
+    await fenced.put(tmp_path / "link", "a")
+    with pytest.raises(Overtaken):
+        await fenced.put(tmp_path / "link", "b")
+    assert [path.name for path in (root / "films/c1").iterdir()] == ["a"]
+    assert len([name for name in seen if name.startswith(local_module.TEMPORARY)]) == 2
+
+
+async def test_an_answer_of_the_fence_that_came_late_is_asked_for_again(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local_module, "FRESH", 0.05)
+    asked = []
+
+    async def fence():
+        asked.append(None)
+        await trio.sleep(0.1 if len(asked) < 3 else 0)
+
+    await replace(folder, fence=fence).put(written(tmp_path / "a"), "a")
+    assert len(asked) == 3
+    asked[:] = []
+    monkeypatch.setattr(local_module, "PASSES", 2)
+    with pytest.raises(TimeoutError):
+        await replace(folder, fence=fence).put(written(tmp_path / "b"), "b")

@@ -1,0 +1,17 @@
+"""Say every 10 ms that this attempt runs: its name, this process, the time."""
+
+import os
+import signal
+import sys
+import time
+
+log, name, seconds, *ways = sys.argv[1:]
+if "stubborn" in ways:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "leaving" in ways and os.fork() == 0:
+    os.setsid()
+descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+end = time.monotonic() + float(seconds)
+while time.monotonic() < end:
+    os.write(descriptor, f"{name} {os.getpid()} {time.time():.6f}\n".encode())
+    time.sleep(0.01)

@@ -1,0 +1,77 @@
+"""An instance that is stopped between lock and commit holds nobody up for long (rule 7)."""
+
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
+import pytest
+import trio
+import trio_asyncio
+from trio_asyncio import aio_as_trio
+
+from tests.chaos.recording import fleet
+from tests.e2e.serving import ended_job, post_job
+
+ADMIT = 5.0  # seconds within which others admit
+HOLDERS = """
+select a.client_port from pg_locks l join pg_stat_activity a using (pid)
+where l.relation = 'scopes'::regclass and l.mode = 'RowShareLock' and l.granted
+  and a.state = 'idle in transaction'
+"""
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+async def watcher(database_url):
+    """A connection that sees what the others do."""
+    async with trio_asyncio.open_loop():
+        connection = await aio_as_trio(asyncpg.connect)(database_url)
+        yield connection
+        connection.terminate()
+
+
+def ports_of(pid):
+    """The local ports of a process's TCP sockets."""
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[9] in inodes}
+
+
+async def stop_in_admission(process, watcher):
+    """Stop an instance again and again until it holds the lock of admission."""
+    for _ in range(2_000):
+        process.send_signal(signal.SIGSTOP)
+        await trio.sleep(0.005)  # a statement under way comes to its end
+        rows = await aio_as_trio(watcher.fetch)(HOLDERS)
+        if {row["client_port"] for row in rows} & ports_of(process.pid):
+            return
+        process.send_signal(signal.SIGCONT)
+        await trio.sleep(0.005)
+    raise AssertionError("it never was in an admission")
+
+
+async def submit_for_ever(client):
+    while True:
+        await post_job(client, "noop")
+
+
+async def test_others_admit_although_an_instance_is_stopped_in_its_admission(
+    tmp_path, monkeypatch, database_url, watcher
+):
+    settings = {"database_url": database_url, "lease": 30, "queues": "work=2"}
+    async with fleet(tmp_path, monkeypatch, "stopped", "steady", **settings) as instances:
+        steady = instances.clients["steady"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(submit_for_ever, instances.clients["stopped"])
+            await stop_in_admission(instances.processes["stopped"], watcher)
+            job = await post_job(steady, "noop")
+            with trio.fail_after(ADMIT):
+                while (await steady.get(f"/jobs/{job}")).json()["queue_state"] == "queued":
+                    await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+        instances.send("stopped", signal.SIGCONT)
+        await ended_job(steady, job)
+        assert not (await ended_job(instances.clients["stopped"], job))["failed"]

@@ -1,0 +1,146 @@
+"""Children of an engine that stands still: real processes, so on the real clock."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import trio
+
+from taskengine.runtime.guard import CUT, STAMP, LetGo, Lifeline, Silence
+from taskengine.runtime.process import PulseMissed, run_process
+from taskengine.runtime.pulse import Pulse
+from tests.processes import alive, gone, parent_of
+
+STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
+LEASE = 2.0
+SLACK = 5.0  # seconds; the machine may do other things too
+
+OWNER = """
+import sys, trio
+from taskengine.runtime.process import PulseMissed, run_process
+from taskengine.runtime.pulse import Pulse
+
+async def tell(line): print(line, flush=True)
+
+async def main():
+    pulse = Pulse(float(sys.argv[1]))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pulse.run)
+        try:
+            await run_process(["sh", "-c", sys.argv[2]], on_line=tell, pulse=pulse)
+        except PulseMissed:
+            await tell("missed")
+        nursery.cancel_scope.cancel()
+trio.run(main)
+"""
+
+
+@pytest.fixture
+def owner():
+    """An engine with one child, which tells its pid."""
+    command = [sys.executable, "-c", OWNER, str(LEASE), STUBBORN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
+        yield engine
+        engine.kill()
+
+
+async def test_the_child_of_a_stopped_engine_is_killed_after_a_lease(owner):
+    child = int(owner.stdout.readline())
+    stopped = time.monotonic()
+    owner.send_signal(signal.SIGSTOP)
+    await gone(child, within=LEASE + SLACK)
+    assert time.monotonic() - stopped > LEASE / 2
+    owner.send_signal(signal.SIGCONT)
+    assert owner.stdout.readline() == "missed\n"
+
+
+async def test_an_engine_that_stops_for_less_than_a_lease_keeps_its_child(owner):
+    child = int(owner.stdout.readline())
+    for _ in range(3):
+        owner.send_signal(signal.SIGSTOP)
+        await trio.sleep(LEASE / 5)
+        owner.send_signal(signal.SIGCONT)
+        await trio.sleep(LEASE / 2)
+    assert alive(child)
+
+
+async def test_a_child_that_was_frozen_with_its_guard_and_engine_is_killed_when_they_wake(owner):
+    child = int(owner.stdout.readline())
+    guard = parent_of(child)
+    for pid in (child, guard, owner.pid):
+        os.kill(pid, signal.SIGSTOP)
+    await trio.sleep(1.2 * LEASE)
+    os.kill(owner.pid, signal.SIGCONT)  # its pulse lies in the pipe when the guard wakes
+    await trio.sleep(LEASE / 2)
+    for pid in (guard, child):
+        os.kill(pid, signal.SIGCONT)
+    await gone(child, within=SLACK)
+    assert owner.stdout.readline() == "missed\n"
+
+
+async def test_many_children_outlive_many_leases():
+    pulse = Pulse(1.5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pulse.run)
+        async with trio.open_nursery() as running:
+            for _ in range(5):
+                running.start_soon(lambda: run_process(["sleep", "4"], pulse=pulse))
+        nursery.cancel_scope.cancel()
+
+
+async def test_without_a_pulse_the_caller_learns_why_its_child_was_killed():
+    with trio.fail_after(10), pytest.raises(PulseMissed):
+        await run_process(["sleep", "300"], pulse=Pulse(0.2))
+
+
+async def test_a_cut_kills_at_once():
+    pulse, pids = Pulse(3600), []
+
+    async def keep(line):
+        pids.append(int(line))
+        pulse.cut()
+
+    with trio.fail_after(5), pytest.raises(PulseMissed):
+        await run_process(["sh", "-c", STUBBORN], on_line=keep, pulse=pulse)
+    await gone(*pids, within=1)
+
+
+def test_a_stopped_guard_does_not_hold_up_the_engine():
+    pulse = Pulse()
+    with pulse.lifeline() as lifeline:
+        for _ in range(20_000):  # more than the pipe takes
+            lifeline.send(1.0)
+
+
+@pytest.fixture
+def pipe():
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    yield reading, writing
+    os.close(reading)
+
+
+def test_a_guard_that_was_held_up_takes_regular_pulses_for_what_they_are(pipe):
+    reading, writing = pipe
+    lifeline = Lifeline(reading, 10)
+    lifeline.last -= 100  # that long ago it looked
+    for stamp in range(13):
+        os.write(writing, STAMP.pack(lifeline.last + 8 * stamp))
+    lifeline.heed()
+    os.close(writing)
+    with pytest.raises(LetGo):
+        lifeline.heed()
+
+
+@pytest.mark.parametrize("later", [11, CUT])
+def test_a_gap_between_pulses_counts_even_if_both_have_come(pipe, later):
+    reading, writing = pipe
+    lifeline = Lifeline(reading, 10)
+    lifeline.last -= 11
+    os.write(writing, STAMP.pack(CUT if later == CUT else lifeline.last + later))
+    with pytest.raises(Silence):
+        lifeline.heed()
+    os.close(writing)
