@@ -22,6 +22,9 @@ from taskengine.store.memory import MemoryStore
 from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
 
+SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
+pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
+
 # The same examples on every run: what a run finds, the next one finds.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.load_profile("same")

@@ -10,12 +10,6 @@ from tests.conftest import _execute as execute
 from tests.conftest import other_database
 from tests.contract.world import World
 
-PROMISES = (
-    "submitting admitting claiming recording keeping failing rescuing calling replaying listing "
-    "settling paging scheduling clearing explaining changing tying gating keying telling recount"
-)
-pytest.register_assert_rewrite(*(f"tests.contract.{name}" for name in PROMISES.split()))
-
 EMPTY = """
 do $$ begin
     execute (select 'truncate ' || string_agg(quote_ident(tablename), ', ') || ' restart identity'
