@@ -13,23 +13,18 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from taskengine.explanation import Facts
 from taskengine.model import (
-    CallbackEntry,
     Client,
     Delivery,
     Fence,
-    Job,
-    JobDetails,
-    JsonObject,
     Lane,
     LaneFence,
-    LogLine,
     Record,
     Recorded,
     Submission,
 )
 from taskengine.schedules import Schedule, Tick
+from taskengine.store.reading import Reading
 from taskengine.store.values import (
     BEFORE,
     Beat,
@@ -72,7 +67,7 @@ __all__ = [
 ]
 
 
-class Store(Protocol):
+class Store(Reading, Protocol):
     # Instances: presence and fences
     async def join(self, name: str, now: datetime) -> int:
         """A new instance; the answer is its id."""
@@ -136,47 +131,6 @@ class Store(Protocol):
     async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
         waits until no task of the original runs any more. Raises NotFound, BadInput."""
-        ...
-
-    async def definition(self, digest: str) -> JsonObject | None:
-        """The content of a workflow as jobs keep it."""
-        ...
-
-    async def job(self, job_id: int) -> JobDetails | None: ...
-
-    async def facts(self, job_id: int) -> Facts | None:
-        """What a job waits for."""
-        ...
-
-    async def jobs(self, wanted: JobFilter) -> Page:
-        """A page of a list. Following `next`, a job that stays still comes exactly once."""
-        ...
-
-    async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
-        """Queued jobs, of all clients or of one, in the order of A11."""
-        ...
-
-    def log(
-        self, job_id: int, *, show_all: bool = False, after: int = 0
-    ) -> AsyncIterator[Sequence[LogLine]]:
-        """The job's lines in the order of their emission, in pages, behind the line `after`. No
-        line ever comes before one that was read (rule 18)."""
-        ...
-
-    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
-        """Which of these jobs may still need their workspace."""
-        ...
-
-    async def totals(self) -> Totals: ...
-
-    async def news(self, after: Mark | None, limit: int) -> News:
-        """The jobs that have changed since a mark, each as it is now, and the next mark; without
-        one nothing but where it is now. Each change is told, or a later one of its job; some may
-        be told twice."""
-        ...
-
-    async def progress(self) -> Mapping[int, tuple[float, int]]:
-        """Of the jobs with a task at work: how much of their tasks is done, and of how many."""
         ...
 
     # Gates
@@ -274,18 +228,6 @@ class Store(Protocol):
     async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
         """Write what became of deliveries and let go of their lanes; those of an outdated claim
         are refused."""
-        ...
-
-    async def callbacks_waiting(self) -> int:
-        """How many are not delivered, those of dead lanes too; counted up to 100,000."""
-        ...
-
-    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
-        """The delivery log of a job: by URL, in the order of delivery."""
-        ...
-
-    async def callback_client(self, callback_id: int) -> str:
-        """Whose job it tells of. Raises NotFound."""
         ...
 
     async def replay(self, callback_id: int, now: datetime) -> None:

@@ -1,0 +1,95 @@
+"""What the store in PostgreSQL is only asked: jobs, logs, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from taskengine.explanation import Facts
+from taskengine.model import (
+    CallbackEntry,
+    Job,
+    JobDetails,
+    JobState,
+    JsonObject,
+    LogLine,
+    NotFound,
+    TaskState,
+)
+from taskengine.store import JobFilter, Mark, News, Page, Totals
+from taskengine.store.runner import Runner
+from taskengine.store.transactions import news, outbox
+from taskengine.store.transactions.details import load_details
+from taskengine.store.transactions.listing import first_in_queue, list_jobs
+from taskengine.store.transactions.rows import line_of, visible_from
+from taskengine.store.transactions.waiting import load_facts
+
+LOG_PAGE = 1_000  # lines
+
+
+@dataclass(slots=True)
+class Reads(Runner):
+    """See taskengine.store.reading.Reading."""
+
+    async def definition(self, digest: str) -> JsonObject | None:
+        rows = await self._fetch("definition", digest)
+        return json.loads(rows[0]["content"]) if rows else None
+
+    async def job(self, job_id: int) -> JobDetails | None:
+        found = await self._run(partial(load_details, job_ids=[job_id]))
+        return found[0] if found else None
+
+    async def facts(self, job_id: int) -> Facts | None:
+        return await self._run(partial(load_facts, job_id=job_id))
+
+    async def jobs(self, wanted: JobFilter) -> Page:
+        return await self._run(partial(list_jobs, wanted=wanted), single=True)
+
+    async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
+        arguments = (limit, client)
+        return await self._run(lambda one: first_in_queue(one, *arguments), single=True)
+
+    async def log(
+        self, job_id: int, *, show_all: bool = False, after: int = 0
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        last, lowest = after, visible_from(show_all)
+        while rows := await self._fetch("log", job_id, last, lowest, LOG_PAGE):
+            yield [line_of(row) for row in rows]
+            last = rows[-1]["id"]
+            if len(rows) < LOG_PAGE:
+                return
+
+    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
+        return frozenset(row["id"] for row in await self._fetch("unfinished", list(job_ids)))
+
+    async def totals(self) -> Totals:
+        jobs = await self._fetch("job_totals")
+        tasks = {row["state"]: row["n"] for row in await self._fetch("task_totals")}
+        queued = await self._fetch("queued_totals")
+        return Totals(
+            jobs={(JobState(row["state"]), row["failed"]): row["n"] for row in jobs if row["n"]},
+            queued={row["queue"]: row["n"] for row in queued},
+            tasks_processed=sum(tasks.values()),
+            tasks_failed=tasks.get(TaskState.FAILED, 0),
+        )
+
+    async def news(self, after: Mark | None, limit: int) -> News:
+        return await self._run(partial(news.read_news, after=after, limit=limit), single=True)
+
+    async def progress(self) -> Mapping[int, tuple[float, int]]:
+        return await self._run(news.read_progress, single=True)
+
+    async def callbacks_waiting(self) -> int:
+        [row] = await self._fetch("callbacks_waiting")
+        number: int = row["n"]
+        return number
+
+    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
+        return [outbox.entry_of(row) for row in await self._fetch("callback_log", job_id)]
+
+    async def callback_client(self, callback_id: int) -> str:
+        for row in await self._fetch("callback_client", callback_id):
+            return str(row["client"])
+        raise NotFound(f"there is no callback {callback_id}")
