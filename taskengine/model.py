@@ -364,7 +364,7 @@ class StoreUnavailable(TaskEngineError):
 
 
 class TooSlow(StoreUnavailable):
-    """A statement was stopped at the database's time limit; nothing has changed."""
+    """The database took longer than it may: its own time limit for a statement, or ours."""
 
 
 class OutcomeUnknown(StoreUnavailable):

@@ -28,6 +28,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 
 CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
+STATEMENTS = 500  # that a connection keeps prepared: all that there are
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
@@ -189,13 +190,12 @@ class Pool:
         return connection
 
     async def _connect(self) -> Connection:
-        more = {"statement_cache_size": 0} if self.nature.pooled else {}
         return await asyncpg.connect(
             self._url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
-            **more,
+            statement_cache_size=0 if self.nature.pooled else STATEMENTS,
         )
 
     def apart(self, size: int) -> Pool:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import trio
 
 from taskengine.meters import Meters
-from taskengine.model import StoreUnavailable
+from taskengine.model import StoreUnavailable, TooSlow
 from taskengine.store.connections import Connection, Pool, Transaction
 from taskengine.store.transactions.rows import SQL
 
@@ -58,7 +58,7 @@ class Runner:
             with trio.fail_after(LONGEST_ANSWER):
                 return await self._timed(transaction, single)
         except trio.TooSlowError:
-            raise StoreUnavailable(f"no answer in {LONGEST_ANSWER:g} s") from None
+            raise TooSlow(f"no answer in {LONGEST_ANSWER:g} s") from None
 
     async def _timed(self, transaction: Transaction[T], single: bool) -> T:
         name = getattr(transaction, "func", transaction).__name__
