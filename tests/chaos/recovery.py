@@ -1,0 +1,81 @@
+"""How long it took until work went on, after a kill and after a return of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+
+from tests.chaos.audit import query
+from tests.chaos.faults import KILL, Fault
+from tests.chaos.servers import Outage
+
+# What a process had claimed and never ended, and when somebody else went on with it.
+HELD = """
+select c.task_id, min(n.at) as again
+from audit.claims c
+left join audit.claims n on n.task_id = c.task_id and n.attempt = c.attempt + 1
+where c.process = $1 and c.at < $2
+  and not exists (select 1 from audit.ends e where e.task_id = c.task_id
+                  and e.attempt = c.attempt and e.process = $1)
+group by c.task_id, c.attempt
+"""
+# By other ways than those of clients: a task was claimed or ended, a job moved on.
+NEXT = """
+select least((select min(at) from audit.claims where at > $1),
+             (select min(at) from audit.ends where at > $1),
+             (select min(at) from audit.moves where at > $1)) as at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recoveries:
+    """Seconds, by fault: until the tasks of its processes worked again."""
+
+    tasks: dict[int, list[float]]  # by the fault's place in the list
+    outages: list[float]  # until the first step after each return of the database
+
+    @property
+    def all_tasks(self) -> list[float]:
+        return [one for times in self.tasks.values() for one in times]
+
+
+async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage]) -> Recoveries:
+    tasks = {}
+    for place, fault in enumerate(faults):
+        if fault.how == KILL:
+            tasks[place] = [
+                again - _start(fault.since, again, outages)
+                for process in fault.processes
+                for again in await _again(url, process, fault)
+            ]
+    steps = [await _first_step(url, one) for one in outages]
+    return Recoveries(tasks, [one for one in steps if one is not None])
+
+
+async def _again(url: str, process: str, fault: Fault) -> list[float]:
+    """When its tasks were claimed anew; those of jobs that were stopped meanwhile never are."""
+    killed = datetime.fromtimestamp(fault.until or fault.since, UTC)
+    rows = await query(url, HELD, process, killed)
+    return [row["again"].timestamp() for row in rows if row["again"] is not None]
+
+
+def _start(killed: float, again: float, outages: Sequence[Outage]) -> float:
+    """From when time counts: while PostgreSQL is away nobody is declared dead (rule 2)."""
+    returns = [one.until for one in outages if one.until is not None]
+    return max([killed, *(at for at in returns if killed < at < again)])
+
+
+async def _first_step(url: str, outage: Outage) -> float | None:
+    assert outage.until is not None
+    [row] = await query(url, NEXT, datetime.fromtimestamp(outage.until, UTC))
+    return row["at"].timestamp() - outage.until if row["at"] is not None else None
+
+
+def middle(times: Sequence[float]) -> float:
+    return round(median(times), 2) if times else 0.0
+
+
+def longest(times: Sequence[float]) -> float:
+    return round(max(times), 2) if times else 0.0

@@ -1,0 +1,98 @@
+"""What a run has shown, as Markdown: for the terminal, and as docs/faults.md."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.chaos.experiment import Findings
+from tests.chaos.faults import KILL, PAUSE, Fault
+from tests.chaos.recovery import longest, middle
+
+HEAD = """\
+# Faults, and what was seen
+
+`make chaos` runs three instances on one PostgreSQL and one Valkey, submits jobs of one to four
+tasks for three clients with slots of their own, some of them paused, stopped, run again, failing,
+scheduled, gated or waiting for others, and all the while kills, stops and restarts what it can
+reach. `make chaos ARGS="--minutes 10 --report docs/faults.md"` writes this page;
+`--json FILE` writes the figures, `--seed N` repeats the order of faults. It ends with 0 only if
+nothing was lost, doubled, overbooked, stale, missing or out of order.
+
+What is seen does not rest on the engine's word: submissions are counted where they were
+acknowledged and callbacks where they arrived, each action leaves traces in a file, and triggers in
+the database note every transition with the operating system's process that made it. At the commit
+of each admission they count the running jobs against the slots; a line, a result, a progress or an
+end of an attempt that is not the current one, or comes from another than its holder, is a stale
+write (`tests/chaos/audit.sql`).
+"""
+
+
+def report(findings: Findings) -> str:
+    """The whole page."""
+    parts = [HEAD, _setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
+    if wrong := list(_cases(findings)):
+        parts.append("\n".join(["## What went wrong", "", *wrong]))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _setting(findings: Findings) -> str:
+    options = findings.options
+    return (
+        f"## The run\n\n{options.minutes:g} minutes of load and faults, lease {options.lease:g} s,"
+        f" seed {options.seed}: {findings.jobs} jobs with {findings.tasks} tasks and"
+        f" {findings.callbacks} callbacks, by {findings.tries} requests."
+    )
+
+
+def _verdict(findings: Findings) -> Iterator[str]:
+    yield "| figure | value |"
+    yield "|---|--:|"
+    for name, value in findings.figures.items():
+        yield f"| {name} | {value} |"
+    returns = findings.recoveries.outages
+    yield f"| first step after a return of PostgreSQL, p50 | {middle(returns)} s |"
+    yield f"| the same, longest | {longest(returns)} s |"
+
+
+def _faults(findings: Findings) -> Iterator[str]:
+    yield "## Each fault"
+    yield ""
+    yield "| fault | times | what was seen |"
+    yield "|---|--:|---|"
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, fault in enumerate(findings.faults):
+        places[fault.name].append(place)
+    for name in sorted(places):
+        yield f"| {name} | {len(places[name])} | {_seen(findings, places[name])} |"
+    for name, number in sorted(findings.receivers.items()):
+        yield f"| receiver of callbacks: {name} | {number} | tried again, in order |"
+
+
+def _seen(findings: Findings, places: list[int]) -> str:
+    faults = [findings.faults[place] for place in places]
+    if faults[0].how == KILL:
+        times = [one for place in places for one in findings.recoveries.tasks.get(place, [])]
+        return (
+            f"{len(times)} tasks were held; they ran again after {middle(times)} s"
+            f" (p50), {longest(times)} s (longest)"
+        )
+    if faults[0].how == PAUSE:
+        hit = {one for fault in faults for one in fault.processes}
+        number = sum(findings.taken_over.get(process, 0) for process in hit)
+        return f"{number} of their tasks went to others"
+    return f"it took {middle(_lengths(faults))} s (p50), {longest(_lengths(faults))} s (longest)"
+
+
+def _lengths(faults: list[Fault]) -> list[float]:
+    return [fault.until - fault.since for fault in faults if fault.until is not None]
+
+
+def _cases(findings: Findings) -> Iterator[str]:
+    for name, cases in findings.wrong.items():
+        for case in cases[:20]:
+            yield f"- {name}: {case}"
+        if len(cases) > 20:
+            yield f"- {name}: and {len(cases) - 20} more"
+    for trouble in findings.troubles[:20]:
+        yield f"- {trouble}"
