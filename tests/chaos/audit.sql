@@ -129,13 +129,7 @@ begin
     if old.state = 2 and new.state <> 2 then
         insert into audit.ends values (old.id, old.attempt, audit.process(), clock_timestamp());
     end if;
-    if old.state > 2 then
-        if (new.state, new.attempt, new.progress, new.started_at, new.ended_at, new.error)
-           is distinct from
-           (old.state, old.attempt, old.progress, old.started_at, old.ended_at, old.error) then
-            perform audit.accuse('stale', new.job_id, new.id, 'changed after its end');
-        end if;
-    elsif old.state < 2 and (new.state in (3, 4, 6)
+    if old.state < 2 and (new.state in (3, 4, 6)
           or (new.attempt, new.progress, new.started_at, new.failures, new.rescues) is distinct from
              (old.attempt, old.progress, old.started_at, old.failures, old.rescues)) then
         perform audit.accuse('stale', new.job_id, new.id, 'written while nobody held it');
@@ -147,7 +141,16 @@ begin
     return null;
 end $$;
 create trigger audit_task_changed after update on public.tasks
-    for each row execute function audit.task_changed();
+    for each row when (old.state <= 2) execute function audit.task_changed();
+
+-- Whatever is written then, even the same again.
+create function audit.changed_after_end() returns trigger language plpgsql as $$
+begin
+    perform audit.accuse('stale', new.job_id, new.id, 'written after its end');
+    return null;
+end $$;
+create trigger audit_changed_after_end after update of state, progress, started_at on public.tasks
+    for each row when (old.state > 2) execute function audit.changed_after_end();
 
 -- A working task is changed by its holder, or by a rescue, which removes the holder: seen at commit.
 create function audit.check_holder() returns trigger language plpgsql as $$

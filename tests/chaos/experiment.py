@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.chaos.instances import Instance
 from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.plans import Planner
-from tests.chaos.receiver import Receivers, running_receivers
+from tests.chaos.receiver import FAULTS, Receivers, running_receivers
 from tests.chaos.recovery import Recoveries, longest, middle, recoveries
 from tests.chaos.servers import Postgres, running_postgres
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -57,6 +57,8 @@ class Options:
     lease: float = 15.0
     rate: float = 7.0  # jobs a second
     longest: float = 8.0  # seconds of a task
+    receiver_faults: Mapping[str, int] = field(default_factory=lambda: FAULTS)
+    receiver_fails: int = 2  # times in a row
     say: Callable[[str], None] = print
 
 
@@ -151,10 +153,13 @@ async def _world(options: Options, dice: random.Random) -> AsyncIterator[World]:
     """Servers and instances, for the length of the block."""
     place = Place(options.folder, options.lease)
     place.settle()
+    receivers = Receivers(
+        random.Random(dice.random()), options.receiver_faults, options.receiver_fails
+    )
     async with (
         running_postgres(place.folder / "postgres") as postgres,
         embedded_valkey(place.folder) as redis_url,
-        running_receivers(random.Random(dice.random())) as receivers,
+        running_receivers(receivers),
     ):
         await audit.install(postgres.url)
         with ExitStack() as stack:

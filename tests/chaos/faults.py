@@ -18,7 +18,7 @@ from tests.chaos.audit import query_patiently
 from tests.chaos.instances import Instance
 from tests.chaos.servers import Postgres
 
-KILL, PAUSE = "kill", "pause"
+KILL, PAUSE, END = "kill", "pause", "end"
 CUT = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
 where application_name = 'taskengine'"""
 
@@ -29,7 +29,7 @@ class Fault:
 
     name: str
     since: float  # Unix time
-    how: str | None = None  # KILL, PAUSE
+    how: str | None = None  # KILL, PAUSE, END
     processes: list[str] = field(default_factory=list)
     until: float | None = None
 
@@ -128,7 +128,7 @@ class Driver:
         if (instance := self._free()) is None:
             return
         with instance.taken():
-            with self._fault(name):
+            with self._fault(name, END, instance):
                 await instance.terminate()
             instance.start()
             await instance.until_ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,10 +14,9 @@ import h11
 import trio
 
 PORTS = 4  # each counts as a host of its own
-IN_A_ROW = 2  # failures of a lane: the third pause would be two minutes
 HANG = 17.0  # seconds: longer than a delivery may take
 GATE_SECONDS = 1.5  # until a gate opens
-FAULTS = {"500": 30, "slow": 20, "lost answer": 10, "hang": 1}  # in a thousand
+FAULTS: Mapping[str, int] = {"500": 30, "slow": 20, "lost answer": 10, "hang": 1}  # in a thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Receivers:
     """All that arrived, in the order of arrival."""
 
     random: random.Random
+    weights: Mapping[str, int] = field(default_factory=lambda: FAULTS)
+    in_a_row: int = 2  # failures of a lane: the third pause would be two minutes
     ports: list[int] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
@@ -53,11 +54,11 @@ class Receivers:
         return f"http://127.0.0.1:{self.ports[0]}/gate"
 
     def fault_for(self, arrival: Arrival) -> str | None:
-        """What goes wrong with this try; a lane fails twice in a row at most."""
+        """What goes wrong with this try; a lane fails a few times in a row at most."""
         lane = (arrival.url, arrival.job_id)
-        rest = 1000 - sum(FAULTS.values())
-        chosen = self.random.choices([*FAULTS, None], [*FAULTS.values(), rest])[0]
-        if chosen is None or self.is_well or self._failures[lane] >= IN_A_ROW:
+        rest = 1000 - sum(self.weights.values())
+        chosen = self.random.choices([*self.weights, None], [*self.weights.values(), rest])[0]
+        if chosen is None or self.is_well or self._failures[lane] >= self.in_a_row:
             self._failures[lane] = 0
             return None
         self.faults[chosen] += 1
@@ -70,8 +71,8 @@ class Receivers:
 
 
 @asynccontextmanager
-async def running_receivers(random: random.Random) -> AsyncIterator[Receivers]:
-    receivers = Receivers(random)
+async def running_receivers(receivers: Receivers) -> AsyncIterator[None]:
+    """Listen for the length of the block."""
     async with trio.open_nursery() as nursery:
         for _ in range(PORTS):
             [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -79,7 +80,7 @@ async def running_receivers(random: random.Random) -> AsyncIterator[Receivers]:
             receivers.ports.append(port)
             serve = partial(_serve, receivers, f"http://127.0.0.1:{port}")
             nursery.start_soon(trio.serve_listeners, serve, [listener])
-        yield receivers
+        yield
         nursery.cancel_scope.cancel()
 
 

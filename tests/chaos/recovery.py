@@ -21,19 +21,20 @@ where c.process = $1 and c.at < $2
                   and e.attempt = c.attempt and e.process = $1)
 group by c.task_id, c.attempt
 """
-# By other ways than those of clients: a task was claimed or ended, a job moved on.
+# Of the engine, not of clients: a task was claimed or ended, a job moved on.
 NEXT = """
 select least((select min(at) from audit.claims where at > $1),
              (select min(at) from audit.ends where at > $1),
-             (select min(at) from audit.moves where at > $1)) as at
+             (select min(at) from audit.moves where at > $1 and before is not null)) as at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Recoveries:
-    """Seconds, by fault: until the tasks of its processes worked again."""
+    """Seconds, of faults by their places in the list."""
 
-    tasks: dict[int, list[float]]  # by the fault's place in the list
+    tasks: dict[int, list[float]]  # after kills: until the tasks of the killed worked again
+    steps: dict[int, float]  # after other faults: until the next step of work
     outages: list[float]  # until the first step after each return of the database
 
     @property
@@ -42,7 +43,8 @@ class Recoveries:
 
 
 async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage]) -> Recoveries:
-    tasks = {}
+    tasks: dict[int, list[float]] = {}
+    steps: dict[int, float] = {}
     for place, fault in enumerate(faults):
         if fault.how == KILL:
             tasks[place] = [
@@ -50,8 +52,10 @@ async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage
                 for process in fault.processes
                 for again in await _again(url, process, fault)
             ]
-    steps = [await _first_step(url, one) for one in outages]
-    return Recoveries(tasks, [one for one in steps if one is not None])
+        elif (step := await _first_step(url, fault.until)) is not None:
+            steps[place] = step
+    returns = [await _first_step(url, one.until) for one in outages]
+    return Recoveries(tasks, steps, [one for one in returns if one is not None])
 
 
 async def _again(url: str, process: str, fault: Fault) -> list[float]:
@@ -67,10 +71,12 @@ def _start(killed: float, again: float, outages: Sequence[Outage]) -> float:
     return max([killed, *(at for at in returns if killed < at < again)])
 
 
-async def _first_step(url: str, outage: Outage) -> float | None:
-    assert outage.until is not None
-    [row] = await query(url, NEXT, datetime.fromtimestamp(outage.until, UTC))
-    return row["at"].timestamp() - outage.until if row["at"] is not None else None
+async def _first_step(url: str, since: float | None) -> float | None:
+    """Seconds until something was done; None if nothing was left to do."""
+    if since is None:
+        return None
+    [row] = await query(url, NEXT, datetime.fromtimestamp(since, UTC))
+    return row["at"].timestamp() - since if row["at"] is not None else None
 
 
 def middle(times: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.experiment import Findings
-from tests.chaos.faults import KILL, PAUSE, Fault
+from tests.chaos.faults import Fault
 from tests.chaos.recovery import longest, middle
 
 HEAD = """\
@@ -71,17 +71,23 @@ def _faults(findings: Findings) -> Iterator[str]:
 
 def _seen(findings: Findings, places: list[int]) -> str:
     faults = [findings.faults[place] for place in places]
-    if faults[0].how == KILL:
-        times = [one for place in places for one in findings.recoveries.tasks.get(place, [])]
-        return (
-            f"{len(times)} tasks were held; they ran again after {middle(times)} s"
-            f" (p50), {longest(times)} s (longest)"
-        )
-    if faults[0].how == PAUSE:
-        hit = {one for fault in faults for one in fault.processes}
-        number = sum(findings.taken_over.get(process, 0) for process in hit)
-        return f"{number} of their tasks went to others"
-    return f"it took {middle(_lengths(faults))} s (p50), {longest(_lengths(faults))} s (longest)"
+    match faults[0].how:
+        case "kill":
+            found = findings.recoveries.tasks
+            times = [one for place in places for one in found.get(place, [])]
+            return f"{len(times)} tasks were held, worked again after {_times(times)}"
+        case "pause":
+            hit = {one for fault in faults for one in fault.processes}
+            number = sum(findings.taken_over.get(process, 0) for process in hit)
+            return f"{number} of their tasks were taken over by others"
+        case "end":
+            return f"they drained and ended by themselves after {_times(_lengths(faults))}"
+    steps = findings.recoveries.steps
+    return f"work went on after {_times([steps[one] for one in places if one in steps])}"
+
+
+def _times(times: list[float]) -> str:
+    return f"{middle(times)} s (p50), {longest(times)} s (longest)" if times else "nothing"
 
 
 def _lengths(faults: list[Fault]) -> list[float]:
