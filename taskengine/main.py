@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,7 +37,7 @@ from taskengine.engine import Engine, Front, running_engine
 from taskengine.keys import hash_key
 from taskengine.library import Library, WorkflowErrors, load
 from taskengine.media.keys import FileKeyStore
-from taskengine.model import BadInput, Client
+from taskengine.model import BadInput, Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
 from taskengine.storage import Folder
@@ -71,7 +71,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             facilities = facilities_of(configuration, scratch, http, unverified)
             reader = reader_of(library, configuration)
             parts = replace(parts_of(store, counters, actions, facilities), reader=reader)
-            await parts.keep_time()
+            await first_time(parts.keep_time, PATIENCE)
 
             def services(engine: Engine) -> Services:
                 return Services(
@@ -190,6 +190,18 @@ async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
     asked = clock.elapsed
     told = await store.time()
     clock.sample(told, asked, clock.elapsed)
+
+
+async def first_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
+    """The clock's first sample: the database may have gone since the schema was looked at."""
+    deadline = trio.current_time() + patience
+    while True:
+        try:
+            return await keep_time()
+        except StoreUnavailable:
+            if trio.current_time() > deadline:
+                raise
+            await trio.sleep(1)
 
 
 @dataclass(slots=True)

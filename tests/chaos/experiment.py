@@ -59,6 +59,7 @@ class Options:
     longest: float = 8.0  # seconds of a task
     receiver_faults: Mapping[str, int] = field(default_factory=lambda: FAULTS)
     receiver_fails: int = 2  # times in a row
+    first: Sequence[str] = ()  # faults, before those at random
     say: Callable[[str], None] = print
 
 
@@ -134,6 +135,7 @@ async def experiment(options: Options) -> Findings:
             valkey,
             options.lease,
             options.say,
+            list(reversed(options.first)),
         )
         seconds = options.minutes * 60
         async with trio.open_nursery() as nursery:

@@ -19,6 +19,12 @@ from tests.chaos.instances import Instance
 from tests.chaos.servers import Postgres
 
 KILL, PAUSE, END = "kill", "pause", "end"
+# Faults that are asked for by name.
+KILLED = "kill -9 of an instance"
+STOPPED = "instance stopped (SIGSTOP) for longer than its lease"
+TERMINATED = "SIGTERM, restart"
+DATABASE_KILLED = "PostgreSQL killed with -9"
+
 CUT = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
 where application_name = 'taskengine'"""
 
@@ -45,18 +51,19 @@ class Driver:
     valkey: Path  # the folder of its guard
     lease: float  # seconds
     say: Callable[[str], None]
+    bag: list[str] = field(default_factory=list)  # of those to come, the next one last
     faults: list[Fault] = field(default_factory=list)
 
     @property
     def menu(self) -> dict[str, tuple[int, Callable[[str], Awaitable[None]]]]:
         """By name: how often, and what."""
         return {
-            "kill -9 of an instance": (24, self._kill),
-            "instance stopped (SIGSTOP) for longer than its lease": (14, self._pause_long),
+            KILLED: (24, self._kill),
+            STOPPED: (14, self._pause_long),
             "instance stopped (SIGSTOP) for less than its lease": (8, self._pause_short),
-            "SIGTERM, restart": (10, self._roll),
+            TERMINATED: (10, self._roll),
             "PostgreSQL restarted, immediate": (9, self._restart),
-            "PostgreSQL killed with -9": (7, self._kill_postgres),
+            DATABASE_KILLED: (7, self._kill_postgres),
             "PostgreSQL away for a while": (6, self._outage),
             "PostgreSQL hangs for a while": (5, self._freeze),
             "instance killed while PostgreSQL is away": (4, self._kill_in_outage),
@@ -68,11 +75,10 @@ class Driver:
     async def run(self, seconds: float) -> None:
         """Faults for so long; returns when all is up again."""
         until = trio.current_time() + seconds
-        bag: list[str] = []
         async with trio.open_nursery() as nursery:
             while trio.current_time() < until:
-                bag = bag or self._shuffled()
-                nursery.start_soon(self._make, bag.pop())
+                self.bag = self.bag or self._shuffled()
+                nursery.start_soon(self._make, self.bag.pop())
                 for instance in self.instances:
                     if instance.is_free:
                         instance.check()

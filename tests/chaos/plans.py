@@ -117,7 +117,7 @@ class Planner:
 
     def _seconds(self) -> float:
         kinds = (0.0, 0.2, 1.0, self.longest / 2, self.longest)
-        return round(self.random.choices(kinds, (50, 30, 14, 4, 2))[0] * self.random.random(), 3)
+        return round(self.random.choices(kinds, (30, 25, 25, 12, 8))[0] * self.random.random(), 3)
 
     def _complicate(self, plan: Plan) -> None:
         dice = self.random

@@ -4,6 +4,7 @@ import pytest
 import trio_asyncio
 
 from tests.chaos.experiment import Options, experiment
+from tests.chaos.faults import DATABASE_KILLED, KILLED, STOPPED, TERMINATED
 from tests.chaos.report import report
 
 KEYS = (
@@ -24,6 +25,7 @@ async def test_nothing_is_lost_or_doubled_under_faults(tmp_path):
         longest=3,
         receiver_faults={"500": 50, "slow": 20, "lost answer": 30},
         receiver_fails=1,
+        first=(STOPPED, KILLED, DATABASE_KILLED, TERMINATED, KILLED),
     )
     async with trio_asyncio.open_loop():
         findings = await experiment(options)
