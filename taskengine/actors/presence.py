@@ -51,7 +51,7 @@ class Presence:
                     await self._look()
             except (StoreUnavailable, trio.TooSlowError):
                 self._watched.clear()
-            if await mailbox.collect(started + READ - trio.current_time()):
+            if await mailbox.collect(max(0.0, started + READ - trio.current_time())):
                 self._next_beat = trio.current_time()
 
     async def _look(self) -> None:
