@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import trio
+from trio_asyncio import aio_as_trio
 
-from tests.chaos.audit import query_patiently
+from tests.chaos.audit import connection_to, query_patiently
 from tests.chaos.instances import Instance
 from tests.chaos.servers import Postgres
 
@@ -24,9 +27,15 @@ KILLED = "kill -9 of an instance"
 STOPPED = "instance stopped (SIGSTOP) for longer than its lease"
 TERMINATED = "SIGTERM, restart"
 DATABASE_KILLED = "PostgreSQL killed with -9"
+INSIDE = "instance stopped (SIGSTOP) inside a transaction, for longer than its lease"
 
 CUT = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
 where application_name = 'taskengine'"""
+
+# Who holds a transaction open and does nothing; who does so twice has been stopped there.
+IDLE = """select pid, state_change from pg_stat_activity
+where application_name = 'taskengine' and state = 'idle in transaction'"""
+LOOKS = 300  # for a transaction to stop in
 
 
 @dataclass(slots=True)
@@ -59,8 +68,9 @@ class Driver:
         """By name: how often, and what."""
         return {
             KILLED: (24, self._kill),
-            STOPPED: (14, self._pause_long),
-            "instance stopped (SIGSTOP) for less than its lease": (8, self._pause_short),
+            STOPPED: (10, self._pause_long),
+            INSIDE: (8, self._pause_inside),
+            "instance stopped (SIGSTOP) for less than its lease": (6, self._pause_short),
             TERMINATED: (10, self._roll),
             "PostgreSQL restarted, immediate": (5, self._restart),
             DATABASE_KILLED: (4, self._kill_postgres),
@@ -130,6 +140,36 @@ class Driver:
         with instance.taken(), self._fault(name, PAUSE, instance):
             await instance.pause(leases * self.lease)
             await trio.sleep(1)
+
+    async def _pause_inside(self, name: str) -> None:
+        """Between two statements, with the locks of the first: they must not hold up the others."""
+        if (instance := self._free()) is None:
+            return
+        with instance.taken():
+            try:
+                caught = await self._catch(instance)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                caught = False
+            if caught:
+                with self._fault(name, PAUSE, instance):
+                    await instance.pause(self.random.uniform(1.25, 1.8) * self.lease)
+                    await trio.sleep(1)
+            else:
+                instance.child.send_signal(signal.SIGCONT)
+
+    async def _catch(self, instance: Instance) -> bool:
+        """Stop it again and again, for a moment, until one of its transactions is open."""
+        async with connection_to(self.postgres.url) as connection:
+            for _ in range(LOOKS):
+                instance.child.send_signal(signal.SIGSTOP)
+                found = await _idle(connection)
+                if found:
+                    await trio.sleep(0.02)
+                    if found & await _idle(connection):
+                        return True
+                instance.child.send_signal(signal.SIGCONT)
+                await trio.sleep(0.01)
+        return False
 
     async def _roll(self, name: str) -> None:
         if (instance := self._free()) is None:
@@ -204,3 +244,7 @@ class Driver:
         if address.exists():
             with self._fault(name):
                 os.kill(json.loads(address.read_text())["pid"], signal.SIGKILL)
+
+
+async def _idle(connection: Any) -> set[tuple[Any, ...]]:
+    return {tuple(row) for row in await aio_as_trio(connection.fetch)(IDLE)}

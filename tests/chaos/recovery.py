@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from tests.chaos.audit import query
-from tests.chaos.faults import KILL, Fault
+from tests.chaos.faults import INSIDE, KILL, Fault
 from tests.chaos.servers import Outage
 
 # What a process had claimed and never ended, and when somebody else went on with it.
@@ -27,6 +27,7 @@ select least((select min(at) from audit.claims where at > $1),
              (select min(at) from audit.ends where at > $1),
              (select min(at) from audit.moves where at > $1 and before is not null)) as at
 """
+ADMITTED = "select min(at) as at from audit.admissions where at > $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Recoveries:
     """Seconds, of faults by their places in the list."""
 
     tasks: dict[int, list[float]]  # after kills: until the tasks of the killed worked again
-    steps: dict[int, float]  # after other faults: until the next step of work
+    steps: dict[int, float]  # after other faults: until the next step of work, or admission
     outages: list[float]  # until the first step after each return of the database
 
     @property
@@ -52,10 +53,17 @@ async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage
                 for process in fault.processes
                 for again in await _again(url, process, fault)
             ]
-        elif (step := await _first_step(url, fault.until)) is not None:
-            steps[place] = step
-    returns = [await _first_step(url, one.until) for one in outages]
-    return Recoveries(tasks, steps, [one for one in returns if one is not None])
+            continue
+        since, step = (fault.since, ADMITTED) if fault.name == INSIDE else (fault.until, NEXT)
+        if (at := await _next(url, since, step)) is not None and since is not None:
+            steps[place] = at - _start(since, at, outages)
+    returns = {_start(one.until, at, outages): at for one, at in await _first_steps(url, outages)}
+    return Recoveries(tasks, steps, [at - back for back, at in returns.items()])
+
+
+async def _first_steps(url: str, outages: Sequence[Outage]) -> list[tuple[Outage, float]]:
+    found = [(one, await _next(url, one.until, NEXT)) for one in outages]
+    return [(one, at) for one, at in found if at is not None]
 
 
 async def _again(url: str, process: str, fault: Fault) -> list[float]:
@@ -65,18 +73,18 @@ async def _again(url: str, process: str, fault: Fault) -> list[float]:
     return [row["again"].timestamp() for row in rows if row["again"] is not None]
 
 
-def _start(killed: float, again: float, outages: Sequence[Outage]) -> float:
+def _start(since: float, again: float, outages: Sequence[Outage]) -> float:
     """From when time counts: while PostgreSQL is away nobody is declared dead (rule 2)."""
     returns = [one.until for one in outages if one.until is not None]
-    return max([killed, *(at for at in returns if killed < at < again)])
+    return max([since, *(at for at in returns if since < at < again)])
 
 
-async def _first_step(url: str, since: float | None) -> float | None:
-    """Seconds until something was done; None if nothing was left to do."""
+async def _next(url: str, since: float | None, step: str) -> float | None:
+    """When something was done then; None if nothing was left to do."""
     if since is None:
         return None
-    [row] = await query(url, NEXT, datetime.fromtimestamp(since, UTC))
-    return row["at"].timestamp() - since if row["at"] is not None else None
+    [row] = await query(url, step, datetime.fromtimestamp(since, UTC))
+    return row["at"].timestamp() if row["at"] is not None else None
 
 
 def middle(times: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.experiment import Findings
-from tests.chaos.faults import Fault
+from tests.chaos.faults import INSIDE, Fault
 from tests.chaos.recovery import longest, middle
 
 HEAD = """\
@@ -71,6 +71,7 @@ def _faults(findings: Findings) -> Iterator[str]:
 
 def _seen(findings: Findings, places: list[int]) -> str:
     faults = [findings.faults[place] for place in places]
+    steps = [one for place in places if (one := findings.recoveries.steps.get(place)) is not None]
     match faults[0].how:
         case "kill":
             found = findings.recoveries.tasks
@@ -79,11 +80,13 @@ def _seen(findings: Findings, places: list[int]) -> str:
         case "pause":
             hit = {one for fault in faults for one in fault.processes}
             number = sum(findings.taken_over.get(process, 0) for process in hit)
-            return f"{number} of their tasks were taken over by others"
+            told = f"{number} of their tasks were taken over by others"
+            if faults[0].name == INSIDE:
+                told += f", who went on to admit jobs after {_times(steps)}"
+            return told
         case "end":
             return f"they drained and ended by themselves after {_times(_lengths(faults))}"
-    steps = findings.recoveries.steps
-    return f"work went on after {_times([steps[one] for one in places if one in steps])}"
+    return f"work went on after {_times(steps)}"
 
 
 def _times(times: list[float]) -> str:
