@@ -77,7 +77,7 @@ class Findings:
     callbacks: int
     tries: int  # requests of the clients
     database_restarts: int
-    taken_over: dict[str, int] = field(default_factory=dict)  # by process: tasks that others got
+    taken_over: dict[int, int] = field(default_factory=dict)  # by pause: tasks that others got
     troubles: list[str] = field(default_factory=list)
 
     @property
@@ -226,15 +226,19 @@ async def _findings(options: Options, world: World, load: Load, driver: Driver) 
     )
 
 
-async def _taken_over(url: str, faults: Sequence[Fault]) -> dict[str, int]:
-    """Attempts of paused processes that others ended."""
-    sql = """select c.process, count(*) as n from audit.claims c
+async def _taken_over(url: str, faults: Sequence[Fault]) -> dict[int, int]:
+    """By pause: how many attempts of the paused process others ended meanwhile."""
+    sql = """select count(*) as n from audit.claims c
              join audit.ends e on e.task_id = c.task_id and e.attempt = c.attempt
-             where e.process <> c.process group by c.process"""
-    paused = {one for fault in faults if fault.how == PAUSE for one in fault.processes}
-    return {
-        row["process"]: row["n"] for row in await audit.query(url, sql) if row["process"] in paused
-    }
+             where c.process = $1 and e.process <> $1
+               and e.at between to_timestamp($2) and to_timestamp($3)"""
+    found = {}
+    for place, fault in enumerate(faults):
+        if fault.how == PAUSE and fault.until is not None:
+            [process] = fault.processes
+            [row] = await audit.query(url, sql, process, fault.since, fault.until)
+            found[place] = row["n"]
+    return found
 
 
 async def _left_behind(world: World) -> list[str]:

@@ -26,10 +26,11 @@ KILL, PAUSE, END = "kill", "pause", "end"
 KILLED = "kill -9 of an instance"
 STOPPED = "instance stopped (SIGSTOP) for longer than its lease"
 TERMINATED = "SIGTERM, restart"
+CUT = "all connections cut"
 DATABASE_KILLED = "PostgreSQL killed with -9"
 INSIDE = "instance stopped (SIGSTOP) inside a transaction, for longer than its lease"
 
-CUT = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
+TERMINATE = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
 where application_name = 'taskengine'"""
 
 # Who holds a transaction open and does nothing; who does so twice has been stopped there.
@@ -78,7 +79,7 @@ class Driver:
             "PostgreSQL hangs for a while": (3, self._freeze),
             "instance killed while PostgreSQL is away": (3, self._kill_in_outage),
             "everything killed at once": (2, self._power_cut),
-            "all connections cut": (6, self._cut),
+            CUT: (6, self._cut),
             "Valkey killed with -9": (4, self._kill_valkey),
         }
 
@@ -236,7 +237,7 @@ class Driver:
     async def _cut(self, name: str) -> None:
         if self.postgres.is_up:
             with self._fault(name):
-                await query_patiently(self.postgres.url, CUT)
+                await query_patiently(self.postgres.url, TERMINATE)
 
     async def _kill_valkey(self, name: str) -> None:
         """Its guard starts it again, a few times; without it everything has to work as well."""

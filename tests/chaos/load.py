@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,24 @@ from tests.chaos.plans import Plan, Planner, now
 PAUSE = 0.2  # seconds between two tries
 CLIENTS = 48  # that submit at once
 CHECKED = 0.05  # of the acknowledged: sent once more, to get the same answer
+
+
+class Body(httpx.AsyncByteStream):
+    """A request's body that is no generator: one that breaks off leaves nothing to be finalized."""
+
+    def __init__(self, body: dict | None) -> None:
+        self._parts = [] if body is None else [json.dumps(body).encode()]
+        self.headers = {"content-length": str(sum(map(len, self._parts)))}
+        if body is not None:
+            self.headers["content-type"] = "application/json"
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._parts:
+            raise StopAsyncIteration
+        return self._parts.pop()
 
 
 @dataclass(slots=True)
@@ -90,8 +109,11 @@ class Load:
             self.tries += 1
             instance = self.random.choice(self.instances)
             try:
-                url = instance.url + path
-                answer = await self.http.request(method, url, json=body, headers=known)
+                stream = Body(body)
+                request = httpx.Request(
+                    method, instance.url + path, headers=known | stream.headers, stream=stream
+                )
+                answer = await self.http.send(request)
                 if answer.status_code < 500 and answer.status_code != 429:
                     return answer
                 if answer.status_code != 503:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from tests.chaos.audit import query
-from tests.chaos.faults import INSIDE, KILL, Fault
+from tests.chaos.faults import CUT, INSIDE, KILL, Fault
 from tests.chaos.servers import Outage
 
 # What a process had claimed and never ended, and when somebody else went on with it.
@@ -46,24 +46,32 @@ class Recoveries:
 async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage]) -> Recoveries:
     tasks: dict[int, list[float]] = {}
     steps: dict[int, float] = {}
+    returns = [*(one.until for one in outages), *(f.until for f in faults if f.name == CUT)]
+    settled = [one for one in returns if one is not None]
     for place, fault in enumerate(faults):
         if fault.how == KILL:
             tasks[place] = [
-                again - _start(fault.since, again, outages)
+                again - _start(fault.since, again, settled)
                 for process in fault.processes
                 for again in await _again(url, process, fault)
             ]
             continue
         since, step = (fault.since, ADMITTED) if fault.name == INSIDE else (fault.until, NEXT)
         if (at := await _next(url, since, step)) is not None and since is not None:
-            steps[place] = at - _start(since, at, outages)
-    returns = {_start(one.until, at, outages): at for one, at in await _first_steps(url, outages)}
-    return Recoveries(tasks, steps, [at - back for back, at in returns.items()])
+            steps[place] = at - _start(since, at, settled)
+    return Recoveries(tasks, steps, await _first_steps(url, outages, settled))
 
 
-async def _first_steps(url: str, outages: Sequence[Outage]) -> list[tuple[Outage, float]]:
-    found = [(one, await _next(url, one.until, NEXT)) for one in outages]
-    return [(one, at) for one, at in found if at is not None]
+async def _first_steps(
+    url: str, outages: Sequence[Outage], settled: Sequence[float]
+) -> list[float]:
+    """After outages that follow upon each other without a step in between: from the last one."""
+    steps = {}
+    for one in outages:
+        if (at := await _next(url, one.until, NEXT)) is not None and one.until is not None:
+            back = _start(one.until, at, settled)
+            steps[back] = at - back
+    return list(steps.values())
 
 
 async def _again(url: str, process: str, fault: Fault) -> list[float]:
@@ -73,10 +81,10 @@ async def _again(url: str, process: str, fault: Fault) -> list[float]:
     return [row["again"].timestamp() for row in rows if row["again"] is not None]
 
 
-def _start(since: float, again: float, outages: Sequence[Outage]) -> float:
-    """From when time counts: while PostgreSQL is away nobody is declared dead (rule 2)."""
-    returns = [one.until for one in outages if one.until is not None]
-    return max([since, *(at for at in returns if since < at < again)])
+def _start(since: float, again: float, settled: Sequence[float]) -> float:
+    """From when time counts: nobody is declared dead while PostgreSQL is away, and a peer that
+    could not read starts its watch anew (rule 2)."""
+    return max([since, *(at for at in settled if since < at < again)])
 
 
 async def _next(url: str, since: float | None, step: str) -> float | None:

@@ -78,8 +78,7 @@ def _seen(findings: Findings, places: list[int]) -> str:
             times = [one for place in places for one in found.get(place, [])]
             return f"{len(times)} tasks were held, worked again after {_times(times)}"
         case "pause":
-            hit = {one for fault in faults for one in fault.processes}
-            number = sum(findings.taken_over.get(process, 0) for process in hit)
+            number = sum(findings.taken_over.get(place, 0) for place in places)
             told = f"{number} of their tasks were taken over by others"
             if faults[0].name == INSIDE:
                 told += f", who went on to admit jobs after {_times(steps)}"

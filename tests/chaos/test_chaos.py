@@ -4,7 +4,7 @@ import pytest
 import trio_asyncio
 
 from tests.chaos.experiment import Options, experiment
-from tests.chaos.faults import DATABASE_KILLED, KILLED, STOPPED, TERMINATED
+from tests.chaos.faults import DATABASE_KILLED, INSIDE, KILLED, STOPPED, TERMINATED
 from tests.chaos.report import report
 
 KEYS = (
@@ -18,14 +18,14 @@ async def test_nothing_is_lost_or_doubled_under_faults(tmp_path):
     tmp_path.chmod(0o711)
     options = Options(
         folder=tmp_path / "run",
-        minutes=0.3,
+        minutes=0.25,
         seed=3,
         lease=3,
         rate=4,
         longest=3,
         receiver_faults={"500": 50, "slow": 20, "lost answer": 30},
         receiver_fails=1,
-        first=(STOPPED, KILLED, DATABASE_KILLED, TERMINATED, KILLED),
+        first=(INSIDE, KILLED, DATABASE_KILLED, TERMINATED, STOPPED, KILLED),
     )
     async with trio_asyncio.open_loop():
         findings = await experiment(options)

@@ -76,7 +76,7 @@ def findings(**fields):
         callbacks=30_000,
         tries=9000,
         database_restarts=1,
-        taken_over={"b1": 4},
+        taken_over={1: 4},
     )
     return replace(well, **fields)
 
