@@ -141,6 +141,9 @@ async def experiment(options: Options) -> Findings:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load.run, options.rate, seconds, _room(world.postgres))
             await driver.run(seconds)
+            nursery.cancel_scope.deadline = trio.current_time() + QUIET_SECONDS
+        if nursery.cancel_scope.cancelled_caught:
+            load.troubles.append("not every submission was answered once all was well")
         options.say(f"{len(load.jobs)} jobs acknowledged; no more faults")
         receivers.is_well = True
         troubles = await _until_quiet(world.postgres.url)

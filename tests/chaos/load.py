@@ -110,16 +110,15 @@ class Load:
             instance = self.random.choice(self.instances)
             try:
                 stream = Body(body)
-                request = httpx.Request(
-                    method, instance.url + path, headers=known | stream.headers, stream=stream
-                )
+                sent = {**known, **stream.headers, "host": f"127.0.0.1:{instance.port}"}
+                request = httpx.Request(method, instance.url + path, headers=sent, stream=stream)
                 answer = await self.http.send(request)
                 if answer.status_code < 500 and answer.status_code != 429:
                     return answer
                 if answer.status_code != 503:
                     self.troubles.append(f"{method} {path}: {answer.status_code} {answer.text}")
-            except httpx.HTTPError:
-                pass
+            except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError):
+                pass  # it is away; whatever else goes wrong is an error of this test
             await trio.sleep(PAUSE)
 
     async def _tamper(self, plan: Plan) -> None:
