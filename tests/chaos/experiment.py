@@ -33,6 +33,7 @@ BACKLOG = 150  # unfinished jobs at which clients wait
 QUIET_SECONDS = 180.0
 GONE_SECONDS = 15.0  # for the children of instances that have ended
 UNFINISHED = "select count(*) as n from jobs where state in (0, 1, 3, 5, 6)"
+PAUSED = "select id from jobs where state = 6"
 OPEN = """
 select (select count(*) from jobs where state in (0, 1, 3, 5, 6) or open_tasks > 0 and state = 4)
      + (select count(*) from callbacks where delivered_at is null) as n
@@ -146,7 +147,7 @@ async def experiment(options: Options) -> Findings:
             load.troubles.append("not every submission was answered once all was well")
         options.say(f"{len(load.jobs)} jobs acknowledged; no more faults")
         receivers.is_well = True
-        troubles = await _until_quiet(world.postgres.url)
+        troubles = await _until_quiet(world.postgres.url, load)
         options.say("quiet; the audit begins")
         findings = await _findings(options, world, load, driver)
         findings.troubles += troubles + await _left_behind(world)
@@ -193,10 +194,12 @@ def _room(postgres: Postgres):
     return room
 
 
-async def _until_quiet(url: str) -> list[str]:
+async def _until_quiet(url: str, load: Load) -> list[str]:
     """Wait until nothing is left to do; what is left in the end is found by the verdict."""
     with trio.move_on_after(QUIET_SECONDS):
         while (await audit.query_patiently(url, OPEN))[0]["n"]:
+            for row in await audit.query_patiently(url, PAUSED):
+                await load.resume(row["id"])
             await trio.sleep(0.3)
         return []
     return [f"not everything was done {QUIET_SECONDS:g} s after the last fault"]

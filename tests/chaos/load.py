@@ -137,6 +137,11 @@ class Load:
                     again = plan.again(int(answer.json()["id"]))
                     self.jobs[again.job_id] = again
 
+    async def resume(self, job_id: int) -> None:
+        """For a job that was paused late, by a request that an instance found when it woke."""
+        if (plan := self.jobs.get(job_id)) is not None:
+            await self._change(plan, "queued")
+
     async def _change(self, plan: Plan, state: str) -> None:
         """A 400 says that the job is over, or was changed by a try whose answer was lost."""
         body = {"client": plan.client, "queue_state": state}
