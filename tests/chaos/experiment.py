@@ -17,7 +17,7 @@ import trio
 from taskengine.embedded.guard import free_port
 from taskengine.embedded.valkey import embedded_valkey
 from tests.chaos import audit
-from tests.chaos.faults import KILL, PAUSE, Driver, Fault
+from tests.chaos.faults import DATABASE_KILLED, KILL, KILLED, PAUSE, STOPPED, Driver, Fault
 from tests.chaos.instances import Instance
 from tests.chaos.load import Load
 from tests.chaos.place import Place
@@ -60,7 +60,7 @@ class Options:
     longest: float = 8.0  # seconds of a task
     receiver_faults: Mapping[str, int] = field(default_factory=lambda: FAULTS)
     receiver_fails: int = 2  # times in a row
-    first: Sequence[str] = ()  # faults, before those at random
+    first: Sequence[str] = (KILLED, STOPPED, DATABASE_KILLED)  # then at random
     say: Callable[[str], None] = print
 
 
