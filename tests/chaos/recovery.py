@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from tests.chaos.audit import query
-from tests.chaos.faults import CUT, INSIDE, KILL, Fault
+from tests.chaos.faults import INSIDE, KILL, Fault
 from tests.chaos.servers import Outage
 
 # What a process had claimed and never ended, and when somebody else went on with it.
@@ -46,8 +46,7 @@ class Recoveries:
 async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage]) -> Recoveries:
     tasks: dict[int, list[float]] = {}
     steps: dict[int, float] = {}
-    returns = [*(one.until for one in outages), *(f.until for f in faults if f.name == CUT)]
-    settled = [one for one in returns if one is not None]
+    settled = [one.until for one in outages if one.until is not None]
     for place, fault in enumerate(faults):
         if fault.how == KILL:
             tasks[place] = [
@@ -82,8 +81,7 @@ async def _again(url: str, process: str, fault: Fault) -> list[float]:
 
 
 def _start(since: float, again: float, settled: Sequence[float]) -> float:
-    """From when time counts: nobody is declared dead while PostgreSQL is away, and a peer that
-    could not read starts its watch anew (rule 2)."""
+    """From when time counts: nobody is declared dead while PostgreSQL is away (rule 2)."""
     return max([since, *(at for at in settled if since < at < again)])
 
 

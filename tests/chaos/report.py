@@ -25,6 +25,9 @@ the database note every transition with the operating system's process that made
 of each admission they count the running jobs against the slots; a line, a result, a progress or an
 end of an attempt that is not the current one, or comes from another than its holder, is a stale
 write (`tests/chaos/audit.sql`).
+
+Recovery is the time from a kill until the next attempt of each task that the killed process held;
+where PostgreSQL was away in between, from its last return, since nobody is declared dead meanwhile.
 """
 
 
