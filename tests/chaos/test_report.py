@@ -48,9 +48,11 @@ async def test_recovery_is_from_the_kill_to_the_next_attempt(database_url):
         (2, 1, "a1", at(-5)),  # it had ended
         (3, 1, "b1", at(-5)),  # another's
         (3, 2, "b1", at(30)),
+        (5, 1, "a1", at(-40)),  # it was taken over before
+        (5, 2, "b1", at(-15)),
         (4, 1, "a1", at(-5)),  # of a job that was stopped: it never runs again
     ]
-    found = await seen(database_url, claims, ends=[(2, 1, "a1", at(-1))])
+    found = await seen(database_url, claims, ends=[(2, 1, "a1", at(-1)), (5, 1, "b1", at(-20))])
     assert found.tasks == {0: [16.0]}
     assert found.outages == []
 
