@@ -36,6 +36,7 @@ where application_name = 'taskengine'"""
 # Who holds a transaction open and does nothing; who does so twice has been stopped there.
 IDLE = """select pid, state_change from pg_stat_activity
 where application_name = 'taskengine' and state = 'idle in transaction'"""
+WARM_UP = 4.0  # seconds of load before the first fault
 LOOKS = 300  # for a transaction to stop in
 
 
@@ -86,6 +87,7 @@ class Driver:
     async def run(self, seconds: float) -> None:
         """Faults for so long; returns when all is up again."""
         until = trio.current_time() + seconds
+        await trio.sleep(min(WARM_UP, seconds))
         async with trio.open_nursery() as nursery:
             while trio.current_time() < until:
                 self.bag = self.bag or self._shuffled()
