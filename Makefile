@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test quick check bench lock clean
+.PHONY: help setup demo serve test chaos quick check bench lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ check: setup ## format, lint, types, import contracts
 
 test: check ## every check and every test (ARGS="-k name" picks some)
 	$(BIN)/pytest $(ARGS)
+
+chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 QUICK := tests/runtime tests/actors tests/workflows tests/contract/test_memory.py \
   $(wildcard tests/test_*.py)

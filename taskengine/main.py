@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,7 +36,7 @@ from taskengine.keys import hash_key
 from taskengine.library import Library, WorkflowErrors, load
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
-from taskengine.model import BadInput, Client
+from taskengine.model import BadInput, Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
 from taskengine.runtime.pulse import Pulse
@@ -77,7 +77,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             reader = reader_of(library, configuration)
             made = parts_of(store, counters, actions, facilities)
             parts = replace(made, reader=reader, meters=meters)
-            await parts.keep_time()
+            await first_time(parts.keep_time, PATIENCE)
 
             services = partial(
                 services_of,
@@ -225,6 +225,18 @@ async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
     asked = clock.elapsed
     told = await store.time()
     clock.sample(told, asked, clock.elapsed)
+
+
+async def first_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
+    """The clock's first sample: the database may have gone since the schema was looked at."""
+    deadline = trio.current_time() + patience
+    while True:
+        try:
+            return await keep_time()
+        except StoreUnavailable:
+            if trio.current_time() > deadline:
+                raise
+            await trio.sleep(1)
 
 
 @dataclass(slots=True)

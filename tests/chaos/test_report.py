@@ -1,0 +1,125 @@
+"""What the command tells: the times of recovery, the figures, the page, the exit code."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trio_asyncio
+from trio_asyncio import aio_as_trio
+
+from tests.chaos.audit import connection_to, watch
+from tests.chaos.experiment import Findings, Options
+from tests.chaos.faults import DATABASE_KILLED, END, KILL, KILLED, PAUSE, STOPPED, Fault
+from tests.chaos.recovery import Recoveries, recoveries
+from tests.chaos.report import report
+from tests.chaos.servers import Outage
+from tests.chaos.verdict import Verdict
+
+KILLED_AT = 1000.0
+
+FAULTS = (
+    Fault(KILLED, KILLED_AT, KILL, ["a1"], KILLED_AT),
+    Fault(STOPPED, KILLED_AT, PAUSE, ["b1"], KILLED_AT + 20),
+    Fault("SIGTERM, restart", KILLED_AT, END, ["c1"], KILLED_AT + 3),
+    Fault(DATABASE_KILLED, KILLED_AT, None, [], KILLED_AT + 40),
+)
+
+
+def at(seconds):
+    return datetime.fromtimestamp(KILLED_AT + seconds, UTC)
+
+
+async def seen(url, claims, ends=(), outages=()):
+    async with trio_asyncio.open_loop():
+        await watch(url, {})
+        async with connection_to(url) as connection:
+            for table, rows in (("claims", claims), ("ends", ends)):
+                insert = f"insert into audit.{table} values ($1, $2, $3, $4)"
+                await aio_as_trio(connection.executemany)(insert, rows)
+        return await recoveries(url, FAULTS, outages)
+
+
+async def test_recovery_is_from_the_kill_to_the_next_attempt(database_url):
+    claims = [
+        (1, 1, "a1", at(-5)),
+        (1, 2, "b1", at(16)),
+        (2, 1, "a1", at(-5)),  # it had ended
+        (3, 1, "b1", at(-5)),  # another's
+        (3, 2, "b1", at(30)),
+        (5, 1, "a1", at(-40)),  # it was taken over before
+        (5, 2, "b1", at(-15)),
+        (4, 1, "a1", at(-5)),  # of a job that was stopped: it never runs again
+    ]
+    found = await seen(database_url, claims, ends=[(2, 1, "a1", at(-1)), (5, 1, "b1", at(-20))])
+    assert found.tasks == {0: [16.0]}
+    assert found.outages == []
+
+
+async def test_time_without_the_database_does_not_count(database_url):
+    claims = [(1, 1, "a1", at(-5)), (1, 2, "b1", at(36)), (9, 1, "b1", at(42))]
+    outages = [Outage(KILLED_AT + 10, KILLED_AT + 20), Outage(KILLED_AT + 39, KILLED_AT + 40)]
+    found = await seen(database_url, claims, outages=outages)
+    assert found.tasks == {0: [16.0]}
+    assert found.outages == [16.0, 2.0]
+    assert found.steps[3] == 2.0
+
+
+def findings(**fields):
+    well = Findings(
+        options=Options(Path("/nowhere")),
+        verdict=Verdict(),
+        recoveries=Recoveries({0: [15.5, 16.5, 17.0]}, {3: 0.5}, [0.5]),
+        faults=FAULTS,
+        receivers=Counter({"500": 3}),
+        jobs=4000,
+        tasks=10_000,
+        callbacks=30_000,
+        tries=9000,
+        database_restarts=1,
+        taken_over={1: 4},
+    )
+    return replace(well, **fields)
+
+
+def test_the_figures():
+    assert findings().figures == {
+        "jobs": 4000,
+        "kills": 1,
+        "pauses": 1,
+        "database_restarts": 1,
+        "lost": 0,
+        "admitted_twice": 0,
+        "slot_violations": 0,
+        "stale_writes": 0,
+        "callbacks_missing": 0,
+        "callbacks_out_of_order": 0,
+        "recovery_p50_s": 16.5,
+        "recovery_max_s": 17.0,
+    }
+
+
+def test_the_page_names_each_fault_and_what_was_seen():
+    page = report(findings())
+    for line in (
+        f"| {KILLED} | 1 | 3 tasks were held, worked again after 16.5 s (p50), 17.0 s (longest) |",
+        f"| {STOPPED} | 1 | 4 of their tasks were taken over by others |",
+        f"| {DATABASE_KILLED} | 1 | work went on after 0.5 s (p50), 0.5 s (longest) |",
+        "| receiver of callbacks: 500 | 3 | tried again, in order |",
+    ):
+        assert line in page
+    assert "What went wrong" not in page
+
+
+@pytest.mark.parametrize("name", Verdict.__dataclass_fields__)
+def test_a_single_case_of_any_kind_fails_the_run_and_is_told(name):
+    assert findings().holds
+    bad = findings(verdict=Verdict(**{name: ["job 7: so"]}))
+    assert not bad.holds
+    assert bad.figures[name] == 1
+    assert f"- {name}: job 7: so" in report(bad)
+
+
+def test_so_does_an_instance_that_ended_by_itself():
+    assert not findings(troubles=["a1 ended by itself with 1"]).holds
