@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import trio
+from prometheus_client import Counter
 
 from taskengine.actors.herald import Herald
 from taskengine.actors.post import Post, close
 from taskengine.actors.roster import Roster
 from taskengine.actors.staff import Children, Parts, Plan, Staff
 from taskengine.counters import QueueCounts
-from taskengine.meters import Counter
 from taskengine.runtime.supervisor import Restarts, supervise
 
 LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
@@ -92,8 +92,8 @@ async def _ring(
     with scope:
         async with trio.open_nursery() as nursery:
             for name, child in children.items():
-                watched = partial(supervise, child, BUDGET, name=name, restarted=restarts.add)
-                nursery.start_soon(watched)
+                count = restarts.labels(name).inc
+                nursery.start_soon(partial(supervise, child, BUDGET, name=name, restarted=count))
             try:
                 yield
             finally:

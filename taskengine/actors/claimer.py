@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
+from prometheus_client import Histogram
 
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
-from taskengine.meters import Meters
 from taskengine.model import Attempt
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
@@ -30,7 +30,7 @@ class Claimer:
     now: Now
     actions: Collection[str]
     desk: Mailbox[Attempt]
-    meters: Meters
+    taken: Histogram  # how many tasks at once
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         patience = 0.0
@@ -51,7 +51,7 @@ class Claimer:
             except Dismissed:
                 return patience  # presence joins anew
             if claimed.attempts:
-                self.meters.claims.observe(len(claimed.attempts), self.queue)
+                self.taken.observe(len(claimed.attempts))
             for attempt in claimed.attempts:
                 await self.desk.address.tell(attempt)
             if len(claimed.attempts) < idle:

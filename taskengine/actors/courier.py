@@ -92,7 +92,7 @@ class Courier:
                 await self.roster.surely_alive()
                 deliveries.append(await self._deliver(lane, callback))
                 delivered = deliveries[-1].delivered
-                self.meters.callbacks.add("delivered" if delivered else "failed")
+                self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
                 if not delivered:
                     break
         return lane, deliveries

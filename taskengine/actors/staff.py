@@ -176,7 +176,7 @@ class Staff:
                 parts.now,
                 list(parts.actions),
                 desk,
-                parts.meters,
+                parts.meters.claims.labels(queue),
             )
             children[f"claimer-{queue}"] = partial(claimer.run, post.claimers[queue])
             for number, worker in enumerate(workers):

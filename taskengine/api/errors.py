@@ -53,7 +53,7 @@ class App(QuartTrio):
         """By route, not by path: of these there is no end."""
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
-        self.meters.requests.observe(seconds, method, route, str(status))
+        self.meters.requests.labels(method, route, status).observe(seconds)
 
     async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Any:
         if isinstance(error, BaseExceptionGroup):

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import trio
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from quart import Response
 
 from taskengine.api.auth import caller, given_key, header
@@ -14,18 +23,17 @@ from taskengine.api.openapi.operation import TEXT, Answer, Operation
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable
-from taskengine.meters import family
 from taskengine.model import StoreUnavailable
 from taskengine.store import Totals
 
 PATIENCE = 2  # seconds for the database, and for the mirror
 MAX_KNOWN = 100  # callers that are remembered
-MEDIA = "text/plain"
+MEDIA, OPEN_MEDIA = "text/plain", "application/openmetrics-text"
 METRICS = Operation(
     summary="Figures for Prometheus",
     tag="status",
     description="While the database is away, who has asked before is told what needs no database.",
-    answer=Answer("Text format 0.0.4.", TEXT, MEDIA),
+    answer=Answer("In the format that the client accepts.", TEXT, MEDIA, other_media=[OPEN_MEDIA]),
 )
 
 
@@ -39,9 +47,21 @@ class Totalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """All that one answer tells."""
+
+    read: Sequence[Metric]
+    meters: Collector
+
+    def collect(self) -> Iterable[Metric]:
+        return chain(self.read, self.meters.collect())
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     services: Services
     _known: dict[str, None] = field(default_factory=dict)  # callers, by a digest
+    _threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
 
     async def metrics(self) -> Response:
         totalled = None
@@ -54,9 +74,12 @@ class Metrics:
         except (StoreUnavailable, trio.TooSlowError):
             if asks not in self._known:
                 raise StoreUnavailable("nobody can be known") from None
-        lines = [*self._own(), *await self._mirror(), *_of_all(totalled)]
-        text = "\n".join([*lines, *self.services.meters.text(), ""])
-        return Response(text, content_type=f"{MEDIA}; version=0.0.4; charset=utf-8")
+        read = [*self._own(), await self._mirror(), *_of_all(totalled)]
+        encode, content_type = _encoder(header("accept"))
+        figures = Figures(read, self.services.meters.registry)
+        # Tens of milliseconds for many series, and other threads may all be copying files.
+        text = await trio.to_thread.run_sync(encode, figures, limiter=self._threads)
+        return Response(text, content_type=content_type)
 
     def _remember(self, asks: str) -> None:
         if len(self._known) >= MAX_KNOWN:
@@ -68,7 +91,7 @@ class Metrics:
         totals = await store.totals()
         return Totalled(totals, await store.callbacks_waiting(), len(await store.beats()))
 
-    async def _mirror(self) -> Iterator[str]:
+    async def _mirror(self) -> Metric:
         up = 0
         if self.services.counters is not None:
             try:
@@ -77,56 +100,67 @@ class Metrics:
                 up = 1
             except (CountersUnavailable, trio.TooSlowError):
                 pass
-        return _gauge("taskengine_mirror_up", "Whether the mirror answers; 0 without one.", up)
+        about = "Whether the mirror answers; 0 without one."
+        return GaugeMetricFamily("taskengine_mirror_up", about, up)
 
-    def _own(self) -> Iterator[str]:
-        labels = {"version": self.services.version}
-        yield from family("taskengine_info", "gauge", "What runs here.", [(labels, 1)])
+    def _own(self) -> Iterator[Metric]:
+        version = {"version": self.services.version}
+        yield InfoMetricFamily("taskengine", "What runs here.", version)
         counts = self.services.counts()
-        yield from _by_queue(
+        yield _by_queue(
             "taskengine_queue_workers",
             "Workers of this instance.",
             {queue: count.workers for queue, count in counts.items()},
         )
-        yield from _by_queue(
+        yield _by_queue(
             "taskengine_queue_working",
             "Workers of this instance that are at work.",
             {queue: count.working for queue, count in counts.items()},
         )
         streams = self.services.herald.streams if self.services.herald else 0
-        yield from _gauge("taskengine_event_streams", "Readers of /events.", streams)
+        yield GaugeMetricFamily("taskengine_event_streams", "Readers of /events.", streams)
 
 
-def _of_all(known: Totalled | None) -> Iterator[str]:
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """What writes the format that is asked for, and its content type."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # the library compares the parts of any version with numbers
+        return choose_encoder("")
+
+
+def _of_all(known: Totalled | None) -> Iterator[Metric]:
     """The same on each instance."""
-    yield from _gauge(
-        "taskengine_database_up", "Whether the database answers.", int(known is not None)
-    )
+    about = "Whether the database answers."
+    yield GaugeMetricFamily("taskengine_database_up", about, int(known is not None))
     if known is None:
         return
     totals = known.totals
-    jobs: Sequence[tuple[Mapping[str, str], float]] = [
-        ({"state": state.label, "failed": str(failed).lower()}, number)
-        for (state, failed), number in sorted(totals.jobs.items())
-    ]
-    yield from family("taskengine_jobs", "gauge", "Jobs that there are.", jobs)
-    yield from _by_queue("taskengine_queue_pending", "Tasks that wait.", totals.queued)
+    yield _jobs(totals)
+    yield _by_queue("taskengine_queue_pending", "Tasks that wait.", totals.queued)
     for name, about, number in (
         ("taskengine_tasks_processed_total", "Tasks that ended.", totals.tasks_processed),
         ("taskengine_tasks_failed_total", "Tasks that failed for good.", totals.tasks_failed),
     ):
-        yield from family(name, "counter", about, [({}, number)])
+        yield CounterMetricFamily(name, about, number)
     about = "Callbacks not delivered, counted up to 100,000."
-    yield from _gauge("taskengine_callbacks_waiting", about, known.callbacks)
-    yield from _gauge("taskengine_instances", "Instances that are alive.", known.instances)
+    yield GaugeMetricFamily("taskengine_callbacks_waiting", about, known.callbacks)
+    about = "Instances that are alive."
+    yield GaugeMetricFamily("taskengine_instances", about, known.instances)
 
 
-def _gauge(name: str, about: str, value: float) -> Iterator[str]:
-    return family(name, "gauge", about, [({}, value)])
+def _jobs(totals: Totals) -> Metric:
+    jobs = GaugeMetricFamily("taskengine_jobs", "Jobs that there are.", labels=["state", "failed"])
+    for (state, failed), number in sorted(totals.jobs.items()):
+        jobs.add_metric([state.label, str(failed).lower()], number)
+    return jobs
 
 
-def _by_queue(name: str, about: str, values: Mapping[str, int]) -> Iterator[str]:
-    return family(name, "gauge", about, [({"queue": one}, n) for one, n in sorted(values.items())])
+def _by_queue(name: str, about: str, values: Mapping[str, int]) -> Metric:
+    gauge = GaugeMetricFamily(name, about, labels=["queue"])
+    for queue, number in sorted(values.items()):
+        gauge.add_metric([queue], number)
+    return gauge
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -30,7 +30,7 @@ async def supervise(
     restarts: Restarts = Restarts(),
     *,
     name: str,
-    restarted: Callable[[str], None] = lambda name: None,
+    restarted: Callable[[], None] = lambda: None,
 ) -> None:
     """Run child() until it returns, restarting it when it raises.
 
@@ -50,5 +50,5 @@ async def supervise(
             if len(crashes) > restarts.limit:
                 raise CrashedTooOften(name) from error
             logger.exception("%s crashed, restart %d of %d", name, len(crashes), restarts.limit)
-            restarted(name)
+            restarted()
             await trio.sleep(restarts.pause * 2 ** (len(crashes) - 1))

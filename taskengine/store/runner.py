@@ -66,9 +66,9 @@ class Runner:
         try:
             result = await self.pool.run(transaction, single=single)
         except Exception:
-            self.meters.store_errors.add(name)
+            self.meters.store_errors.labels(name).inc()
             raise
-        self.meters.store.observe(trio.current_time() - start, name)
+        self.meters.store.labels(name).observe(trio.current_time() - start)
         return result
 
     async def _do(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:

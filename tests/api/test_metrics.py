@@ -1,43 +1,66 @@
 """GET /metrics, as Prometheus reads it."""
 
-import re
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
 
 from taskengine.api.app import create_app
-from taskengine.meters import Counter, Histogram, Meters
+from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
 from tests.api.conftest import KEY
 
-NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-LABEL = rf'{NAME}="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
-SAMPLE = re.compile(rf"({NAME})(?:{{({LABEL}(?:,{LABEL})*)}})? (-?[0-9.e+-]+)")
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+PROMETHEUS = (  # what version 3 asks for
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+OF_THE_INSTANCE = {
+    "taskengine_info": "gauge",
+    "taskengine_queue_workers": "gauge",
+    "taskengine_queue_working": "gauge",
+    "taskengine_event_streams": "gauge",
+    "taskengine_mirror_up": "gauge",
+    "taskengine_database_up": "gauge",
+    "taskengine_http_request_duration_seconds": "histogram",
+    "taskengine_store_duration_seconds": "histogram",
+    "taskengine_store_errors": "counter",
+    "taskengine_admission_jobs": "histogram",
+    "taskengine_claim_tasks": "histogram",
+    "taskengine_callback_tries": "counter",
+    "taskengine_actor_restarts": "counter",
+}
+OF_ALL = {
+    "taskengine_jobs": "gauge",
+    "taskengine_queue_pending": "gauge",
+    "taskengine_tasks_processed": "counter",
+    "taskengine_tasks_failed": "counter",
+    "taskengine_callbacks_waiting": "gauge",
+    "taskengine_instances": "gauge",
+}
 
 
-def read(text):
-    """Samples by name and labels; the text has to be as the format wants it."""
-    assert text.endswith("\n")
-    kinds, samples = {}, {}
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            assert name not in kinds
-            kinds[name] = kind
-        elif not line.startswith("# HELP "):
-            name, labels, value = SAMPLE.fullmatch(line).groups()
-            base = re.sub("_(bucket|sum|count)$", "", name)
-            assert kinds.get(name) or kinds[base] == "histogram"
-            assert (name, labels) not in samples
-            samples[name, labels] = float(value)
-    for name, kind in kinds.items():
-        assert name.startswith("taskengine_")
-        assert name.endswith("_total") == (kind == "counter")
-    return samples
+def read(families, kinds):
+    """Samples by name and labels, of just the metrics that are expected."""
+    families = list(families)
+    assert sorted((family.name, family.type) for family in families) == sorted(kinds.items())
+    samples = [sample for family in families for sample in family.samples]
+    values = {named(sample.name, **sample.labels): sample.value for sample in samples}
+    assert len(values) == len(samples)
+    assert not [sample for sample in samples if sample.name.endswith("_created")]
+    return values
 
 
-async def metrics(api, **given):
-    answer = await api.get("/metrics", **given)
+def named(name, **labels):
+    return f"taskengine_{name.removeprefix('taskengine_')}", frozenset(labels.items())
+
+
+async def metrics(api):
+    answer = await api.get("/metrics")
     assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return read(await answer.get_data(as_text=True))
+    assert answer.headers["Content-Type"] == TEXT
+    text = await answer.get_data(as_text=True)
+    return read(text_string_to_metric_families(text), OF_THE_INSTANCE | OF_ALL)
 
 
 async def test_the_figures_are_those_of_the_engine(api, body):
@@ -46,13 +69,13 @@ async def test_the_figures_are_those_of_the_engine(api, body):
     await api.refused(body(job={"workflow": "nope"}))
     await api.store.join("one", api.services.now())
     found = await metrics(api)
-    assert found["taskengine_jobs", 'state="queued",failed="false"'] == 3
-    assert found["taskengine_jobs", 'state="broken",failed="true"'] == 1
-    assert found["taskengine_instances", None] == 1
-    assert found["taskengine_database_up", None] == 1
-    assert found["taskengine_mirror_up", None] == 1
-    assert found["taskengine_tasks_processed_total", None] == 0
-    assert found["taskengine_info", 'version="1.169.3"'] == 1
+    assert found[named("jobs", state="queued", failed="false")] == 3
+    assert found[named("jobs", state="broken", failed="true")] == 1
+    assert found[named("instances")] == 1
+    assert found[named("database_up")] == 1
+    assert found[named("mirror_up")] == 1
+    assert found[named("tasks_processed_total")] == 0
+    assert found[named("info", version="1.169.3")] == 1
 
 
 async def test_requests_are_counted_by_route_and_status(api, body):
@@ -60,18 +83,21 @@ async def test_requests_are_counted_by_route_and_status(api, body):
     for path in ("/jobs/1", "/jobs/2", "/jobs/3", "/no/such/path"):
         await api.get(path)
     found = await metrics(api)
-    name = "taskengine_http_request_duration_seconds_count"
-    jobs = 'method="GET",route="/jobs/<job_id>",status='
-    assert found[name, f'{jobs}"200"'] == 1
-    assert found[name, f'{jobs}"404"'] == 2
-    assert found[name, 'method="GET",route="none",status="404"'] == 1
-    assert found[name, 'method="POST",route="/job",status="200"'] == 1
+
+    def count(method, route, status):
+        labels = {"method": method, "route": route, "status": status}
+        return found[named("http_request_duration_seconds_count", **labels)]
+
+    assert count("GET", "/jobs/<job_id>", "200") == 1
+    assert count("GET", "/jobs/<job_id>", "404") == 2
+    assert count("GET", "none", "404") == 1
+    assert count("POST", "/job", "200") == 1
 
 
 async def test_engines_do_not_share_their_meters(api):
     await api.get("/health")
     other = api.with_(meters=Meters())
-    assert not [key for key in await metrics(other) if '"/health"' in (key[1] or "")]
+    assert not [name for name, labels in await metrics(other) if ("route", "/health") in labels]
 
 
 async def test_without_a_database_who_was_known_hears_what_needs_none(api, monkeypatch):
@@ -86,9 +112,9 @@ async def test_without_a_database_who_was_known_hears_what_needs_none(api, monke
     assert (await ask("other")).status_code == 200
     monkeypatch.setattr(api.store, "client", away)
     assert (await ask("demo-client")).status_code == 503
-    found = read(await (await ask("other")).get_data(as_text=True))
-    assert found["taskengine_database_up", None] == 0
-    assert ("taskengine_instances", None) not in found
+    text = await (await ask("other")).get_data(as_text=True)
+    found = read(text_string_to_metric_families(text), OF_THE_INSTANCE)
+    assert found[named("database_up")] == 0
 
 
 async def test_it_needs_credentials(api):
@@ -96,24 +122,29 @@ async def test_it_needs_credentials(api):
     assert (await api.get("/metrics", key="wrong")).status_code == 401
 
 
-def test_a_histogram_counts_up_to_each_bound():
-    one = Histogram("taskengine_x_seconds", "X.", (0.1, 1.0), ("of",))
-    for value in (0.05, 0.1, 0.5, 7):
-        one.observe(value, 'a"\\\n')
-    label = r'of="a\"\\\n"'
-    assert list(one.text()) == [
-        "# HELP taskengine_x_seconds X.",
-        "# TYPE taskengine_x_seconds histogram",
-        f'taskengine_x_seconds_bucket{{{label},le="0.1"}} 2',
-        f'taskengine_x_seconds_bucket{{{label},le="1"}} 3',
-        f'taskengine_x_seconds_bucket{{{label},le="+Inf"}} 4',
-        f"taskengine_x_seconds_sum{{{label}}} 7.65",
-        f"taskengine_x_seconds_count{{{label}}} 4",
-    ]
+async def test_openmetrics_is_for_who_accepts_it(api):
+    answer = await api.get("/metrics", headers={"accept": PROMETHEUS})
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    text = await answer.get_data(as_text=True)
+    kinds = {**OF_THE_INSTANCE, **OF_ALL, "taskengine": "info"}
+    del kinds["taskengine_info"]
+    found = read(openmetrics.text_string_to_metric_families(text), kinds)
+    assert found[named("info", version="1.169.3")] == 1
 
 
-def test_a_counter_without_labels_starts_at_0():
-    one = Counter("taskengine_x_total", "X.")
-    assert list(one.text())[-1] == "taskengine_x_total 0"
-    one.add(by=2)
-    assert list(one.text())[-1] == "taskengine_x_total 2"
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/plain;version=latest"])
+async def test_whatever_else_is_accepted_the_answer_is_text(api, accept):
+    answer = await api.get("/metrics", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, TEXT)
+
+
+async def test_times_and_numbers_are_counted_up_to_each_bound(api):
+    meters = api.services.meters
+    for seconds in (0.0005, 0.001, 0.2, 7):
+        meters.store.labels("claim").observe(seconds)
+    found = await metrics(api)
+    counts = {"0.001": 2, "0.1": 2, "0.25": 3, "5.0": 3, "+Inf": 4}
+    for bound, count in counts.items():
+        bucket = named("store_duration_seconds_bucket", operation="claim", le=bound)
+        assert found[bucket] == count
+    assert found[named("store_duration_seconds_sum", operation="claim")] == 7.2015

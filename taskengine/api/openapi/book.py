@@ -76,7 +76,8 @@ class Book:
         }
 
     def _answer(self, answer: Answer) -> JsonObject:
-        content = {answer.media: {"schema": self._named(answer.schema)}}
+        schema = self._named(answer.schema)
+        content = {media: {"schema": schema} for media in (answer.media, *answer.other_media)}
         headers: JsonObject = {
             **{name: {"schema": TEXT, "required": True} for name in answer.headers},
             **{name: {"schema": TEXT} for name in answer.optional},

@@ -37,6 +37,7 @@ class Answer:
     description: str
     schema: JsonObject
     media: str = "application/json"
+    other_media: Sequence[str] = ()  # for who asks for them
     headers: Sequence[str] = ()  # their names
     optional: Sequence[str] = ()  # headers that are not always there
 
