@@ -45,7 +45,7 @@ class Reads(Runner):
         return await self._run(partial(load_facts, job_id=job_id))
 
     async def jobs(self, wanted: JobFilter) -> Page:
-        return await self._run(partial(list_jobs, wanted=wanted), single=True)
+        return await self._run(partial(list_jobs, wanted=wanted))
 
     async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
         arguments = (limit, client)

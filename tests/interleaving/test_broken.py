@@ -59,7 +59,6 @@ DEFECTS = [
         # Rule 22: lanes.
         f"a lane for two | claim_lanes | {LOCK} of l skip locked |  | outbox"
         " | lanes-by-2 | lanes-by-1",
-        f"a lane falls asleep | lock_lanes | {LOCK} of l |  | outbox | finish-b | deliver-all",
     )
 ]
 

@@ -18,6 +18,7 @@ async def clear_old_jobs(
     connection: Connection, before: datetime, limit: int, after: OldJob | None, writer: int
 ) -> Cleared:
     """See Store.clear_old_jobs. What spares a job is read after its lock (rule 1)."""
+    await connection.execute(SQL["plan_by_indexes"])
     looked_at = await connection.fetch(SQL["old_jobs"], before, limit, *(after or FIRST))
     locked = [row["id"] for row in looked_at]
     rows = {row["id"]: row for row in await connection.fetch(SQL["still_old"], locked)}

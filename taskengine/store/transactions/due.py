@@ -14,6 +14,7 @@ async def queue_due(
     connection: Connection, now: datetime, writer: int
 ) -> tuple[int, datetime | None]:
     """See Store.queue_due."""
+    await connection.execute(SQL["plan_by_indexes"])
     rows = await connection.fetch(SQL["queue_due"], now)
     tally = Tally()
     for row in rows:
