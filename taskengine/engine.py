@@ -27,6 +27,7 @@ from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
 LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
+FAREWELL = 2.0  # seconds to tell the peers, which else wait for a lease
 
 # At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
 # the store and spend nothing of it.
@@ -107,5 +108,5 @@ async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        with trio.move_on_after(LAST_WORDS, shield=True):
+        with trio.move_on_after(FAREWELL, shield=True):
             await parts.patient.leave(roster.instance, parts.now())
