@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 STATEMENTS = 500  # that a connection keeps prepared: all that there are
+DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted either
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
@@ -139,6 +141,7 @@ class Pool:
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
         connection = self._waiting() or await self.connect()
+        started = time.monotonic()
         try:
             # A session may change between a statement's preparation and its execution.
             result = await _run(connection, transaction, single and not self.nature.pooled)
@@ -147,7 +150,8 @@ class Pool:
             raise
         except BaseException as error:
             connection.terminate()
-            if isinstance(error, (TimeoutError, asyncio.CancelledError)):
+            given_up = isinstance(error, (TimeoutError, asyncio.CancelledError))
+            if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
             raise
         self._keep(connection)
