@@ -45,7 +45,7 @@ class Figures:
         return "\n".join(
             [
                 f"| | p50 at {small:,} | p50 at {large:,} | ratio "
-                f"| p99 at {small:,} | p99 at {large:,} | ratio |",
+                f"| p95 at {small:,} | p95 at {large:,} | ratio |",
                 "|---|--:|--:|--:|--:|--:|--:|",
                 *(_row(name, *timings) for name, timings in self.timings.items()),
                 "",
@@ -61,7 +61,7 @@ class Figures:
 
 def _row(name: str, small: Timing, large: Timing) -> str:
     cells = [name.replace("|", "\\|")]
-    for one in ("p50", "p99"):
+    for one in ("p50", "p95"):
         before, after = getattr(small, one), getattr(large, one)
         cells += [f"{before:.1f} ms", f"{after:.1f} ms", f"{after / before:.1f}"]
     return f"| {' | '.join(cells)} |"
