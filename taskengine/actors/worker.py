@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import trio
 
@@ -22,6 +23,7 @@ from taskengine.model import (
     Attempt,
     BadInput,
     Ended,
+    Fence,
     FenceMoved,
     JsonObject,
     Outcome,
@@ -41,6 +43,8 @@ from taskengine.workflow import TaskTemplate, Workflow, scope
 logger = logging.getLogger(__name__)
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
+FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
+QUESTIONS = 5
 RESULT_LIMIT = 1 << 20  # characters of JSON
 
 
@@ -126,10 +130,6 @@ class Worker:
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
     async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> JsonObject:
-        async def confirm() -> None:
-            if not await self.store.current(self.roster.instance, attempt.fence):
-                raise FenceMoved(attempt.fence)
-
         lent = self.facilities
         async with lent.scratch_for(attempt) as scratch:
             context = Context(
@@ -139,13 +139,24 @@ class Worker:
                 roots=lent.roots_of(attempt.options),
                 write=reporter.write,
                 report=reporter.report,
-                confirm=confirm,
+                confirm=partial(self._confirm, attempt.fence),
                 keys=lent.keys,
                 http=lent.http,
                 commands=lent.commands,
                 pulse=lent.pulse,
             )
             return _checked(await self.actions[attempt.task.action](context, values))
+
+    async def _confirm(self, fence: Fence) -> None:
+        """By an answer that is fresh: an engine that was stopped while it waited would read an old
+        one when it wakes. Raises FenceMoved."""
+        for _ in range(QUESTIONS):
+            asked = trio.current_time()
+            if not await self.store.current(self.roster.instance, fence):
+                raise FenceMoved(fence)
+            if trio.current_time() - asked < FRESH:
+                return
+        raise trio.TooSlowError("the fence answers too late")
 
     async def _failed(
         self, attempt: Attempt, template: TaskTemplate, reporter: Reporter, error: Exception

@@ -10,6 +10,7 @@ from taskengine.runtime.process import PulseMissed
 from taskengine.runtime.pulse import Pulse
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, receiver, workflow
+from tests.conftest import NOON
 
 LONG = ("long", "core.sleep", {"with": {"seconds": 20}})
 
@@ -271,3 +272,31 @@ async def test_a_dismissed_instance_has_its_children_killed_at_once(
         assert cuts == []
         await trio.sleep(5)
     assert len(cuts) == 1
+
+
+class AnswersLate(MemoryStore):
+    """Its first answer of a fence is read late: the instance was stopped on the way."""
+
+    late = True
+
+    async def current(self, instance, fence):
+        answer = await super().current(instance, fence)
+        if self.late:
+            self.late = False
+            [beat] = (await self.beats()).values()
+            await self.rescue(instance, beat, NOON)
+            await trio.sleep(3)
+        return answer
+
+
+async def test_an_old_answer_of_the_fence_lets_nobody_publish(autojump_clock):
+    published = []
+
+    async def publish(context):
+        await context.confirm()
+        published.append(context.attempt.task.attempt)
+
+    async with instance(AnswersLate(), actions=actions_with(publish=publish)) as engine:
+        await engine.submit(workflow(("only", "test.publish")))
+        await trio.sleep(60)
+    assert published == [2]
