@@ -219,7 +219,9 @@ async def _findings(options: Options, world: World, load: Load, driver: Driver) 
     return Findings(
         options=options,
         verdict=judge(seen),
-        recoveries=await recoveries(url, driver.faults, world.postgres.outages),
+        recoveries=await recoveries(
+            url, driver.faults, world.postgres.outages, [one.away for one in world.instances]
+        ),
         faults=driver.faults,
         receivers=world.receivers.faults,
         jobs=len(load.jobs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Instance:
     redis_url: str
     troubles: list[str] = field(default_factory=list)  # what must not have happened
     is_free: bool = True  # no fault has it at the moment
+    away: list[tuple[float, float]] = field(default_factory=list)  # when faults had it, Unix time
     _number: int = 0
     _child: subprocess.Popen[bytes] | None = None
 
@@ -98,11 +100,12 @@ class Instance:
     @contextmanager
     def taken(self) -> Iterator[None]:
         """No other fault has it for the length of the block."""
-        self.is_free = False
+        self.is_free, since = False, time.time()
         try:
             yield
         finally:
             self.is_free = True
+            self.away.append((since, time.time()))
 
     def close(self) -> None:
         if self._child is not None:

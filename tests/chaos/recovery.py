@@ -28,6 +28,7 @@ select least((select min(at) from audit.claims where at > $1),
              (select min(at) from audit.ends where at > $1),
              (select min(at) from audit.moves where at > $1 and before is not null)) as at
 """
+Absences = Sequence[tuple[float, float]]  # from when to when, Unix time
 ADMITTED = "select min(at) as at from audit.admissions where at > $1"
 
 
@@ -44,14 +45,17 @@ class Recoveries:
         return [one for times in self.tasks.values() for one in times]
 
 
-async def recoveries(url: str, faults: Sequence[Fault], outages: Sequence[Outage]) -> Recoveries:
+async def recoveries(
+    url: str, faults: Sequence[Fault], outages: Sequence[Outage], absences: Sequence[Absences] = ()
+) -> Recoveries:
+    """`absences` are those of each instance: who was away watches anew (rule 2)."""
     tasks: dict[int, list[float]] = {}
     steps: dict[int, float] = {}
     settled = [one.until for one in outages if one.until is not None]
     for place, fault in enumerate(faults):
         if fault.how == KILL:
             tasks[place] = [
-                again - _start(fault.since, again, settled)
+                again - _start(_watched(fault.since, again, absences), again, settled)
                 for process in fault.processes
                 for again in await _again(url, process, fault)
             ]
@@ -79,6 +83,15 @@ async def _again(url: str, process: str, fault: Fault) -> list[float]:
     killed = datetime.fromtimestamp(fault.until or fault.since, UTC)
     rows = await query(url, HELD, process, killed)
     return [row["again"].timestamp() for row in rows if row["again"] is not None]
+
+
+def _watched(since: float, again: float, absences: Sequence[Absences]) -> float:
+    """From when on somebody watched until then, without being away."""
+    back = [
+        max([since, *(end for begin, end in own if begin < again and end > since)])
+        for own in absences
+    ]
+    return min([one for one in back if one < again], default=since)
 
 
 def _start(since: float, again: float, settled: Sequence[float]) -> float:

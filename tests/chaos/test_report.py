@@ -31,14 +31,14 @@ def at(seconds):
     return datetime.fromtimestamp(KILLED_AT + seconds, UTC)
 
 
-async def seen(url, claims, ends=(), outages=()):
+async def seen(url, claims, ends=(), outages=(), absences=()):
     async with trio_asyncio.open_loop():
         await watch(url, {})
         async with connection_to(url) as connection:
             for table, rows in (("claims", claims), ("ends", ends)):
                 insert = f"insert into audit.{table} values ($1, $2, $3, $4)"
                 await aio_as_trio(connection.executemany)(insert, rows)
-        return await recoveries(url, FAULTS, outages)
+        return await recoveries(url, FAULTS, outages, absences)
 
 
 async def test_recovery_is_from_the_kill_to_the_next_attempt(database_url):
@@ -55,6 +55,14 @@ async def test_recovery_is_from_the_kill_to_the_next_attempt(database_url):
     found = await seen(database_url, claims, ends=[(2, 1, "a1", at(-1)), (5, 1, "b1", at(-20))])
     assert found.tasks == {0: [16.0]}
     assert found.outages == []
+
+
+async def test_time_without_anybody_who_watched_does_not_count(database_url):
+    claims = [(1, 1, "a1", at(-5)), (1, 2, "b1", at(26))]
+    away = [[(0, 12)], [(-30, -20), (5, 10)], [(-1, 30)]]
+    absences = [[(KILLED_AT + since, KILLED_AT + until) for since, until in own] for own in away]
+    found = await seen(database_url, claims, absences=absences)
+    assert found.tasks == {0: [16.0]}
 
 
 async def test_time_without_the_database_does_not_count(database_url):
