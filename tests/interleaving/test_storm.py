@@ -1,5 +1,5 @@
 """Several callers at once, in rounds of random actions: the state machine of the contract suite
-(`test_twins`, `test_twin_changes`) runs one operation after another."""
+(`test_twins`) runs one operation after another."""
 
 from __future__ import annotations
 

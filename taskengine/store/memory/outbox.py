@@ -101,8 +101,8 @@ class Outbox(Rows):
         await trio.lowlevel.checkpoint()
         touched = {}
         for delivery in deliveries:
-            lane = self._lanes[delivery.lane_id]
-            if lane.holder == instance and lane.claims == delivery.claim:
+            lane = self._lanes.get(delivery.lane_id)  # none: its job was cleared meanwhile
+            if lane and lane.holder == instance and lane.claims == delivery.claim:
                 touched[lane.id] = lane
                 self._settle(lane, delivery)
         for lane in touched.values():
