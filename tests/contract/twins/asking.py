@@ -48,6 +48,7 @@ class Twins(RuleBasedStateMachine):
         super().__init__()
         # By itself Hypothesis leaves out some half of the rules in each example. Work gets on only
         # where submitting, claiming and telling come together.
+        assert hasattr(self._rules_strategy, "enabled_rules_strategy")  # private to Hypothesis
         self._rules_strategy.enabled_rules_strategy = st.just(AllRules())
         self.seconds = 0
         self.instances: list[int] = []  # one on each host
