@@ -11,9 +11,9 @@ from hypothesis.stateful import Bundle, multiple, rule
 
 from taskengine.model import Delivery, Lane
 from taskengine.store import GateAnswer
-from tests.contract.twins.asking import Twins
-from tests.contract.twins.clients import jobs
-from tests.contract.twins.instances import HOSTS
+from tests.contract.machine.asking import Twins
+from tests.contract.machine.clients import jobs
+from tests.contract.machine.instances import HOSTS
 
 lanes = Bundle("lanes")  # claimed, perhaps of old
 gates = Bundle("gates")

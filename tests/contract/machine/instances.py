@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from taskengine.model import Began, Ended, Fence, Outcome, Progressed, Record, Severity, Written
-from tests.contract.twins.asking import Refused, Twins
+from tests.contract.machine.asking import Refused, Twins
 from tests.contract.world import ACTION
 
 HOSTS = st.integers(0, 2)  # with an instance each

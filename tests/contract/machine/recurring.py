@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, rule
 
 from taskengine.schedules import BUILT_IN, SUBMIT_JOB, Schedule
-from tests.contract.twins.asking import Twins
+from tests.contract.machine.asking import Twins
 
 ticks = Bundle("ticks")  # claimed, perhaps of old
 OWN = ["nightly", "weekly"]
