@@ -88,7 +88,7 @@ async def test_too_many_admitted_are_seen(worlds, database_url, monkeypatch):
         return [(one, 1) for one in candidates]
 
     monkeypatch.setattr(admit, "choose", all_of_them)
-    monkeypatch.setattr(admit, "room_of", lambda names, *_: dict.fromkeys(names, 10))
+    monkeypatch.setattr(admit, "rooms", lambda *_: ((10, 10, 5), {}))
     await first.submit(*(submission() for _ in range(4)))
     assert await first.admit() == 4
     assert await kinds(database_url) == [("slots", "a1"), ("slots", "a1")]  # system and client
@@ -97,6 +97,7 @@ async def test_too_many_admitted_are_seen(worlds, database_url, monkeypatch):
 async def test_a_reserved_slot_that_a_low_job_got_is_seen(worlds, database_url, monkeypatch):
     first, _ = worlds
     monkeypatch.setattr(admit, "choose", lambda found, *_: [(one, 1) for one in found])
+    monkeypatch.setattr(admit, "rooms", lambda *_: ((3, 3, 5), {}))
     await first.submit(*(submission(priority=9, client="beta") for _ in range(3)))
     assert await first.admit() == 3
     assert await kinds(database_url) == [("slots", "a1")]
