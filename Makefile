@@ -30,7 +30,7 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: check ## every check and every test (ARGS="-k name" picks some)
-	$(BIN)/pytest --numprocesses 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
 	$(BIN)/python -m tests.chaos $(ARGS)

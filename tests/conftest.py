@@ -29,14 +29,13 @@ pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.load_profile("same")
 
-TEMPLATE = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'te')}"
 NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An embedded server for the session, with a migrated database, TEMPLATE, in it."""
+    """An embedded server for the session, with a migrated database `template_te` in it."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         trio_asyncio.run(_make_template, url)
         yield url
@@ -47,7 +46,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def server_in(folder: Path) -> Iterator[str]:
-    """An embedded server, owned by a thread, with TEMPLATE in it."""
+    """An embedded server, owned by a thread, with `template_te` in it."""
     ready, done = threading.Event(), threading.Event()
     urls: list[str] = []
     thread = threading.Thread(target=trio.run, args=(_serve, folder, urls, ready, done))
@@ -71,8 +70,8 @@ async def _serve(
 
 
 async def _make_template(url: str) -> None:
-    await _execute(url, f"drop database if exists {TEMPLATE}", f"create database {TEMPLATE}")
-    await upgrade(other_database(url, TEMPLATE))
+    await _execute(url, "drop database if exists template_te", "create database template_te")
+    await upgrade(other_database(url, "template_te"))
 
 
 async def _execute(url: str, *statements: str) -> None:
@@ -95,10 +94,10 @@ def database_url(postgres_server: str) -> Iterator[str]:
 
 @contextmanager
 def fresh_database(postgres_server: str) -> Iterator[str]:
-    """A migrated database on a server that has TEMPLATE."""
+    """A migrated database on a server that has `template_te`."""
     name = f"te_{os.getpid()}_{next(_numbers)}"
     trio_asyncio.run(
-        _execute, postgres_server, f"create database {name} template {TEMPLATE} strategy file_copy"
+        _execute, postgres_server, f"create database {name} template template_te strategy file_copy"
     )
     # Settings of a role belong to a database: the template's do not come along.
     url = other_database(postgres_server, name)
