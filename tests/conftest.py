@@ -106,6 +106,17 @@ def fresh_database(postgres_server: str) -> Iterator[str]:
     trio_asyncio.run(_execute, postgres_server, f"drop database {name} with (force)")
 
 
+@contextmanager
+def kept_database(postgres_server: str, purpose: str) -> Iterator[str]:
+    """A migrated database for many tests, which empty it themselves."""
+    name = f"te_{os.getpid()}_{purpose}"
+    trio_asyncio.run(_execute, postgres_server, f"create database {name}")
+    url = other_database(postgres_server, name)
+    trio_asyncio.run(upgrade, url)
+    yield url
+    trio_asyncio.run(_execute, postgres_server, f"drop database {name} with (force)")
+
+
 @pytest.fixture
 async def postgres_store(database_url):
     async with trio_asyncio.open_loop(), open_postgres(database_url, connections=4) as store:

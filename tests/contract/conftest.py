@@ -1,13 +1,10 @@
 """A world around the store of each class of tests; one database, emptied for each of them."""
 
-import os
-
 import pytest
 import trio_asyncio
 
-from taskengine.store.migrate import upgrade
 from tests.conftest import _execute as execute
-from tests.conftest import other_database
+from tests.conftest import kept_database
 from tests.contract.world import World
 
 EMPTY = """
@@ -24,12 +21,8 @@ end $$
 
 @pytest.fixture(scope="session")
 def contract_database(postgres_server):
-    name = f"te_{os.getpid()}_contract"
-    trio_asyncio.run(execute, postgres_server, f"create database {name}")
-    url = other_database(postgres_server, name)
-    trio_asyncio.run(upgrade, url)
-    yield url
-    trio_asyncio.run(execute, postgres_server, f"drop database {name} with (force)")
+    with kept_database(postgres_server, "contract") as url:
+        yield url
 
 
 @pytest.fixture

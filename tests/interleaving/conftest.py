@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AsyncExitStack
 
 import pytest
 import trio_asyncio
 
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import PostgresStore
-from tests.conftest import _execute as execute
-from tests.conftest import other_database
+from tests.conftest import kept_database
 from tests.interleaving.cases import Cases
 from tests.interleaving.stepping import SteppedPool, Stepper
 from tests.interleaving.worlds import FIRST, SECOND
@@ -19,12 +16,8 @@ from tests.interleaving.worlds import FIRST, SECOND
 
 @pytest.fixture(scope="session")
 def interleaving_database(postgres_server):
-    name = f"te_{os.getpid()}_interleaving"
-    trio_asyncio.run(execute, postgres_server, f"create database {name}")
-    url = other_database(postgres_server, name)
-    trio_asyncio.run(upgrade, url)
-    yield url
-    trio_asyncio.run(execute, postgres_server, f"drop database {name} with (force)")
+    with kept_database(postgres_server, "interleaving") as url:
+        yield url
 
 
 @pytest.fixture
