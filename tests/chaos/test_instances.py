@@ -29,17 +29,18 @@ async def test_the_work_of_a_killed_instance_is_done_by_another(tmp_path):
                 serving(data, lease=LEASE, name="doomed", dies=True)
             )
             await client.post("/settings", json={"name": "max_jobs", "setting": "40"})
-            jobs = [await post_job(client, "sleep", seconds=3) for _ in range(5)]
+            jobs = [await post_job(client, "sleep", seconds=5) for _ in range(5)]
             for job_id in jobs:
                 await claimed(client, job_id)
             doomed.send_signal(signal.SIGKILL)
             doomed.wait()
-        started = trio.current_time()
+        killed = trio.current_time()
         ends = [await ended_job(survivor, job_id, 60) for job_id in jobs]
-        assert trio.current_time() - started < 40
+        assert trio.current_time() - killed < 40
         assert not any(job["failed"] for job in ends)
         attempts = Counter(job["tasks"][0]["attempt"] for job in ends)
-        assert set(attempts) == {1, 2}
+        assert attempts[1] <= 2, "the survivor has two places: the others were the killed one's"
+        assert attempts[1] + attempts[2] == 5
 
 
 async def test_an_instance_that_wakes_from_a_stop_finds_its_work_gone(tmp_path):
