@@ -1,19 +1,20 @@
-"""The composition root: it alone chooses implementations. Start from the top of each list, stop
-from its bottom; there is no other shutdown code."""
+"""The composition root: the one module that chooses implementations and puts the parts together.
+
+What `serve` opens first is closed last; there is no other shutdown code. The actors, and the order
+in which they stop, are in engine.py.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import httpx
 import trio
@@ -61,8 +62,7 @@ PATIENCE = 60.0  # seconds to wait for the database at the start
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
-    actions = find_actions()
-    library = CurrentLibrary(load(configuration.workflow_folders, actions))
+    library = CurrentLibrary(configuration.workflow_folders, find_actions())
     meters, shutdown = Meters(), Shutdown(configuration.notice)
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
@@ -74,32 +74,19 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
         ):
             await bootstrap(store, configuration)
             facilities = facilities_of(configuration, scratch, http, unverified)
-            reader = reader_of(library, configuration)
-            made = parts_of(store, counters, actions, facilities)
-            parts = replace(made, reader=reader, meters=meters)
+            parts = parts_of(configuration, store, counters, library, facilities, meters)
             await first_time(parts.keep_time, PATIENCE)
-
-            services = partial(
-                services_of,
-                configuration=configuration,
-                store=store,
-                counters=counters,
-                library=lambda: library.current,
-                now=parts.now,
-                leaving=lambda: shutdown.leaving,
-                draining=lambda: shutdown.refusing,
-                limits=Limits(configuration.requests_per_second),
-                meters=meters,
-            )
+            services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
-            reload = partial(library.reload, configuration, actions)
-            await run_until_told(parts, plan_of(configuration), front, shutdown, reload)
+            plan = plan_of(configuration)
+            await run_until_told(parts, plan, front, shutdown, library.reload)
 
 
 async def run_until_told(
     parts: Parts, plan: Plan, front: Front, shutdown: Shutdown, reload: Callable[[], None]
 ) -> None:
-    """Run an engine until it is told to stop; told once more, it hands back at once what runs."""
+    """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
+    run are handed back at once."""
     async with trio.open_nursery() as nursery:
         await nursery.start(follow_signals, shutdown, reload)
         async with running_engine(parts, plan, front) as engine:
@@ -115,33 +102,54 @@ async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     watch_over_the_end(OVERTIME)
 
 
-def services_of(engine: Engine, **shared: Any) -> Services:
-    """What the REST API works with: what the engine has, and what it shares with others."""
-    return Services(
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
-        herald=engine.herald,
-        counts=engine.counts,
-        version=version("taskengine"),
-        **shared,
-    )
-
-
 def parts_of(
-    store: PostgresStore, counters: Counters | None, actions: Actions, facilities: Facilities
+    configuration: Configuration,
+    store: PostgresStore,
+    counters: Counters | None,
+    library: CurrentLibrary,
+    facilities: Facilities,
+    meters: Meters,
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
     return Parts(
         store=store,
         patient=store.patient,
+        vital=vital,
         counters=counters,
-        actions=actions,
+        actions=library.actions,
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
-        vital=vital,
+        reader=lambda now: Reader(library.current, configuration.default_storage, now),
+        meters=meters,
+    )
+
+
+def services_of(
+    configuration: Configuration,
+    parts: Parts,
+    library: CurrentLibrary,
+    shutdown: Shutdown,
+    engine: Engine,
+) -> Services:
+    """What the REST API works with: some of the actors' parts, and the running engine."""
+    return Services(
+        configuration=configuration,
+        store=parts.store,
+        counters=parts.counters,
+        library=lambda: library.current,
+        now=parts.now,
+        meters=parts.meters,
+        limits=Limits(configuration.requests_per_second),
+        leaving=lambda: shutdown.leaving,
+        draining=lambda: shutdown.refusing,
+        intake=engine.post.intake.address,
+        changed=engine.post.stir,
+        rescheduled=engine.post.reschedule,
+        herald=engine.herald,
+        counts=engine.counts,
+        version=version("taskengine"),
     )
 
 
@@ -221,14 +229,15 @@ async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
 
 
 async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
-    """Carry the database's clock on."""
+    """Set the engine's clock by the database's."""
     asked = clock.elapsed
     told = await store.time()
     clock.sample(told, asked, clock.elapsed)
 
 
 async def first_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
-    """The clock's first sample: the database may have gone since the schema was looked at."""
+    """Set the clock for the first time; the database may be away again since its schema was
+    brought up to date."""
     deadline = trio.current_time() + patience
     while True:
         try:
@@ -241,20 +250,19 @@ async def first_time(keep_time: Callable[[], Awaitable[None]], patience: float) 
 
 @dataclass(slots=True)
 class CurrentLibrary:
-    """The workflows in force; a reload that fails leaves them as they are."""
+    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
+    reload of such files leaves the workflows as they were."""
 
-    current: Library
+    folders: Sequence[Path]
+    actions: Actions
+    current: Library = field(init=False)
 
-    def reload(self, configuration: Configuration, actions: Actions) -> None:
+    def __post_init__(self) -> None:
+        self.current = load(self.folders, self.actions)
+
+    def reload(self) -> None:
         try:
-            self.current = load(configuration.workflow_folders, actions)
+            self.current = load(self.folders, self.actions)
             logger.info("workflow files reloaded: %d", len(self.current.all()))
         except WorkflowErrors as errors:
             logger.error("workflow files kept as they were: %s", errors)
-
-
-def reader_of(
-    library: CurrentLibrary, configuration: Configuration
-) -> Callable[[datetime], Reader]:
-    """Who makes the jobs of schedules, with the workflows in force."""
-    return lambda now: Reader(library.current, configuration.default_storage, now)
