@@ -33,8 +33,8 @@ from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
+from taskengine.jobs.submission import Reader
 from taskengine.keys import hash_key
-from taskengine.library import Library, WorkflowErrors, load
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import BadInput, Client, StoreUnavailable
@@ -52,7 +52,7 @@ from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.submission import Reader
+from taskengine.workflows.library import Library, WorkflowErrors, load
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from click import Group
 
 from taskengine.actions import find_actions
 from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
-from taskengine.library import load
+from taskengine.workflows.library import load
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "taskengine").rglob("*.py"))

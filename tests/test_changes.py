@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.changes import OVER, UPDATABLE, asked_anew, changed, placed
-from taskengine.fields import READERS
+from taskengine.jobs.changes import OVER, UPDATABLE, asked_anew, changed, placed
+from taskengine.jobs.fields import READERS
 from taskengine.model import BadInput, Job, JobState
 from tests.conftest import NOON
 

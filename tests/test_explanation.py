@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.explanation import BEYOND, RANKED, REASONS, Facts, Slots, explanation
+from taskengine.jobs.explanation import BEYOND, RANKED, REASONS, Facts, Slots, explanation
 from taskengine.model import Job, JobState
 from taskengine.policy import UNBOUND, Settings
 from tests.conftest import NOON

@@ -1,7 +1,7 @@
 import pytest
 
+from taskengine.callbacks.options import CallbackOptions
 from taskengine.model import BadInput
-from taskengine.options import CallbackOptions
 
 
 def test_without_options_everything_is_as_the_contract_has_it():

@@ -16,11 +16,11 @@ import trio
 
 from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
-from taskengine.callbacks import sent_at
+from taskengine.callbacks.bodies import sent_at
+from taskengine.callbacks.options import CallbackOptions
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
-from taskengine.options import CallbackOptions
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox

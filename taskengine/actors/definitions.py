@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from taskengine.model import Job, NotFound
 from taskengine.store import Store
-from taskengine.workflow import Workflow
+from taskengine.workflows.workflow import Workflow
 
 ROOM = 500  # workflows kept
 

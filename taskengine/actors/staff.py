@@ -29,13 +29,13 @@ from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
-from taskengine.library import Library
+from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
 from taskengine.store import Store
-from taskengine.submission import Reader
+from taskengine.workflows.library import Library
 
 Children = Mapping[str, Callable[[], Awaitable[None]]]
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import trio
 
+from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit, Wake
 from taskengine.model import BadInput, StoreUnavailable, Submission
 from taskengine.policy import SYSTEM, settings_of
@@ -23,7 +24,6 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Store
-from taskengine.submission import Reader, Received, refused_data
 from taskengine.times import format_time
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from taskengine.api.openapi.operation import (
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job, number_in
 from taskengine.api.services import Services
-from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
 from taskengine.model import CallbackEntry, CallbackState, JsonObject
 from taskengine.times import format_time
 

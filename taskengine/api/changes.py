@@ -25,10 +25,10 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.api.submissions import UPDATE
-from taskengine.fields import updates
+from taskengine.jobs.fields import updates
+from taskengine.jobs.submission import Line, announced, api_line, clip_rule
 from taskengine.model import BadInput, JobDetails, JsonObject
-from taskengine.schemas import secret_names
-from taskengine.submission import Line, announced, api_line, clip_rule
+from taskengine.workflows.schemas import secret_names
 
 METHODS = ("PUT", "PATCH")
 PATIENCE = 5  # seconds in which a change is answered, whatever happens

@@ -24,7 +24,7 @@ from taskengine.api.openapi.operation import (
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
-from taskengine.explanation import BEYOND, REASONS, explanation
+from taskengine.jobs.explanation import BEYOND, REASONS, explanation
 from taskengine.model import JobState, JsonObject
 
 SLOTS: JsonObject = {

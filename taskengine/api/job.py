@@ -18,10 +18,10 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.submissions import SUBMISSION
+from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Client, JsonObject, StoreUnavailable, Submission
 from taskengine.store import JobFilter
-from taskengine.submission import Reader, Received, refused_data
 
 USED = "Idempotency-Key: the client has used it for another body"
 PATIENCE = 5  # seconds in which a submission is answered, whatever happens

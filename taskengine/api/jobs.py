@@ -18,8 +18,8 @@ from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_details, job_row
 from taskengine.model import BadInput, JobState
-from taskengine.schemas import ALWAYS_SECRET, secret_names
 from taskengine.store import JobFilter
+from taskengine.workflows.schemas import ALWAYS_SECRET, secret_names
 
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from quart import request
 
 from taskengine.model import JsonObject
-from taskengine.schemas import masked
 from taskengine.texts import clean_text
+from taskengine.workflows.schemas import masked
 
 FIRST = (
     "x-auth-key",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from taskengine.fields import FLAGS
+from taskengine.jobs.fields import FLAGS
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.schedules import MAX_EVERY, SUBMIT_JOB, Schedule
 

@@ -25,9 +25,9 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.submissions import LENIENT_FLAG, SUBMISSION
+from taskengine.jobs.submission import Reader, Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
-from taskengine.submission import Reader, Received
 
 MAX_OWN = 1000  # schedules of a client
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}

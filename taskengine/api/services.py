@@ -9,12 +9,12 @@ from taskengine.actors.herald import Herald
 from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
-from taskengine.library import Library
 from taskengine.messages import Submit
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
+from taskengine.workflows.library import Library
 
 
 @dataclass(frozen=True, slots=True)

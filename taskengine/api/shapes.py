@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
-from taskengine.schemas import masked
 from taskengine.store.values import percent
 from taskengine.times import format_time
+from taskengine.workflows.schemas import masked
 
 
 def job_row(job: Job) -> JsonObject:

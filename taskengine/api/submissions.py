@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskengine.api.openapi.operation import HTTP_URL, TEXT
 from taskengine.api.openapi.workflows import ANY_WORKFLOW
-from taskengine.fields import GATE_NAMES, MAX_PARENTS, MAX_POSITION, READERS
+from taskengine.jobs.fields import GATE_NAMES, MAX_PARENTS, MAX_POSITION, READERS
 from taskengine.model import JsonObject
 
 IN_ANY_CASE = "|".join(

@@ -21,7 +21,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound
-from taskengine.workflow import Workflow
+from taskengine.workflows.workflow import Workflow
 
 ROW: JsonObject = {
     "name": TEXT,

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
+from taskengine.callbacks.options import CallbackOptions
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.options import CallbackOptions
-from taskengine.schemas import masked
+from taskengine.workflows.schemas import masked
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
 SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")

@@ -11,8 +11,8 @@ from taskengine.cli.output import json_option, print_json, print_table
 from taskengine.model import Json
 
 if TYPE_CHECKING:
-    from taskengine.library import Library
-    from taskengine.workflow import Workflow
+    from taskengine.workflows.library import Library
+    from taskengine.workflows.workflow import Workflow
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -63,7 +63,7 @@ def check(folders: tuple[Path, ...], as_json: bool) -> None:
 
     Prints every problem with its file and line, and ends with 1 if there is one.
     """
-    from taskengine.library import Problem, WorkflowErrors
+    from taskengine.workflows.library import Problem, WorkflowErrors
 
     problems: list[Problem] = []
     number = 0
@@ -85,7 +85,7 @@ def configured() -> Library:
     """The workflows of the configured folders."""
     from taskengine.actions import find_actions
     from taskengine.configuration import read_configuration
-    from taskengine.library import load
+    from taskengine.workflows.library import load
 
     return load(read_configuration().workflow_folders, find_actions())
 
@@ -93,7 +93,7 @@ def configured() -> Library:
 def read(places: tuple[Path, ...]) -> Library:
     """The workflows of folders; one that holds none is a mistake."""
     from taskengine.actions import find_actions
-    from taskengine.library import Problem, WorkflowErrors, load
+    from taskengine.workflows.library import Problem, WorkflowErrors, load
 
     library = load(places, find_actions())
     empty = [place for place in places if not any(_files(place))]
@@ -138,7 +138,7 @@ def _when(when: Json) -> str:
 
 
 def _problem(problem: object) -> Json:
-    from taskengine.library import Problem
+    from taskengine.workflows.library import Problem
 
     assert isinstance(problem, Problem)
     return {"file": str(problem.file), "line": problem.line, "message": problem.message}

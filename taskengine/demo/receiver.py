@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import h11
 import trio
 
-from taskengine import signing
+from taskengine.callbacks import signing
 from taskengine.model import JsonObject
 
 PATHS = ("/first", "/second")

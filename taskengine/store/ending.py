@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from taskengine.callbacks import job_body, render_extras
+from taskengine.callbacks.bodies import job_body, render_extras
 from taskengine.model import (
     Ended,
     Fence,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from taskengine.explanation import Facts
+from taskengine.jobs.explanation import Facts
 from taskengine.model import (
     CallbackEntry,
     Job,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
-from taskengine.explanation import Facts
+from taskengine.jobs.explanation import Facts
 from taskengine.model import CallbackEntry, Job, JobDetails, JsonObject, LogLine
 from taskengine.store.values import JobFilter, Mark, News, Page, Totals
 

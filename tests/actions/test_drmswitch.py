@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from taskengine.actions import find_actions
-from taskengine.library import read
 from taskengine.media.naming import active_name, parked_name, parse_name
 from taskengine.media.probe import probe
 from taskengine.media.sample import make_film
 from taskengine.media.sets import SetName, build_set
 from taskengine.media.tools import Bench
 from taskengine.model import BadInput, FenceMoved, PermanentFailure
-from taskengine.parameters import prepare
 from taskengine.storage import FileNotStored
 from taskengine.storage.local import LocalStorage
-from taskengine.templates import evaluate
+from taskengine.workflows.library import read
+from taskengine.workflows.parameters import prepare
+from taskengine.workflows.templates import evaluate
 from tests.actions import fakes
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/drmswitch.yaml"

@@ -11,7 +11,6 @@ from defusedxml.ElementTree import parse
 from PIL import Image
 
 from taskengine.actions import find_actions
-from taskengine.library import read
 from taskengine.media.ffmpeg import ffmpeg, source
 from taskengine.media.keys import FileKeyStore, asset_name
 from taskengine.media.naming import parse_name
@@ -19,12 +18,13 @@ from taskengine.media.probe import probe
 from taskengine.media.sample import make_film
 from taskengine.media.tools import Bench
 from taskengine.model import BadInput, FenceMoved, PermanentFailure, Severity
-from taskengine.parameters import prepare
 from taskengine.runtime.process import run_process
 from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
-from taskengine.templates import evaluate
-from taskengine.workflow import callback_extras, scope
+from taskengine.workflows.library import read
+from taskengine.workflows.parameters import prepare
+from taskengine.workflows.templates import evaluate
+from taskengine.workflows.workflow import callback_extras, scope
 from tests.actions.fakes import NOON
 from tests.actions.media_context import media_context
 from tests.media import players

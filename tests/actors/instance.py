@@ -15,13 +15,13 @@ from taskengine.actors.facilities import Facilities
 from taskengine.actors.staff import Parts, Plan
 from taskengine.counters.memory import MemoryCounters
 from taskengine.engine import running_engine
-from taskengine.library import Library
+from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.model import Severity, Submission
 from taskengine.runtime.clock import virtual_clock
 from taskengine.storage import Folder
-from taskengine.submission import Reader
-from taskengine.workflow import Workflow
+from taskengine.workflows.library import Library
+from taskengine.workflows.workflow import Workflow
 from tests.conftest import NOON
 
 ACTIONS = find_actions()

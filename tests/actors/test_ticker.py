@@ -12,7 +12,7 @@ import trio
 
 from taskengine.actors.intake import Intake
 from taskengine.actors.ticker import Ticker
-from taskengine.library import Library
+from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit, Wake
 from taskengine.model import BadInput, Client, JobState, StoreUnavailable
 from taskengine.policy import SYSTEM
@@ -21,7 +21,7 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.schedules import QUEUE_SCHEDULED_JOBS, SUBMIT_JOB, Schedule
 from taskengine.store import JobFilter
 from taskengine.store.memory import MemoryStore
-from taskengine.submission import Reader
+from taskengine.workflows.library import Library
 from tests.actors.instance import instance, submission, workflow
 from tests.conftest import NOON
 

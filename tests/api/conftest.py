@@ -21,12 +21,12 @@ from taskengine.api.services import Services
 from taskengine.configuration import Configuration
 from taskengine.counters.memory import MemoryCounters
 from taskengine.keys import hash_key
-from taskengine.library import Library
 from taskengine.messages import Submit
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
-from taskengine.workflow import Workflow
+from taskengine.workflows.library import Library
+from taskengine.workflows.workflow import Workflow
 from tests.api.described import BUILT_IN, check_answer
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)

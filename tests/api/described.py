@@ -12,7 +12,7 @@ from taskengine.api.app import RESOURCES, create_app
 from taskengine.api.openapi.document import Documentation, document_path, with_document
 from taskengine.api.services import Services
 from taskengine.configuration import Configuration, builtin_workflows
-from taskengine.library import load
+from taskengine.workflows.library import load
 
 BUILT_IN = load([builtin_workflows()], find_actions())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from taskengine.library import Library
 from taskengine.store import JobFilter
+from taskengine.workflows.library import Library
 
 KEY = {"Idempotency-Key": "order 4711"}
 

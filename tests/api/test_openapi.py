@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from taskengine.api.openapi.document import Documentation, document_path
 from taskengine.api.openapi.lenient import parameters_of
-from taskengine.library import Library
+from taskengine.workflows.library import Library
 from tests.api.described import BUILT_IN, document, idle_services, routes, url_map
 
 KEY_AND_CLIENT = {"client": [], "api-key": []}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.explanation import explanation
+from taskengine.jobs.explanation import explanation
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM
 from taskengine.store import GateAnswer

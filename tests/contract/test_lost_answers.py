@@ -16,7 +16,7 @@ from taskengine.model import (
     Submission,
     Written,
 )
-from taskengine.workflow import Workflow
+from taskengine.workflows.workflow import Workflow
 from tests.conftest import NOON
 
 FLOW = Workflow.from_content(

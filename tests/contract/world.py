@@ -25,7 +25,7 @@ from taskengine.model import (
 )
 from taskengine.policy import SYSTEM
 from taskengine.store import Store
-from taskengine.workflow import Workflow
+from taskengine.workflows.workflow import Workflow
 from tests.conftest import NOON
 
 ACTION = "core.noop"

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ConfigDict, create_model
 
 from taskengine.actions import find_actions
-from taskengine.library import WorkflowErrors, load, read
+from taskengine.workflows.library import WorkflowErrors, load, read
 
 STRICT = ConfigDict(extra="forbid")
 ACTIONS: dict[str, Any] = {

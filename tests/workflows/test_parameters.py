@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskengine.model import BadInput
-from taskengine.parameters import prepare
-from taskengine.schemas import masked, secret_names
+from taskengine.workflows.parameters import prepare
+from taskengine.workflows.schemas import masked, secret_names
 
 SCHEMA = {
     "type": "object",

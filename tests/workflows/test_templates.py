@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskengine.templates import (
+from taskengine.workflows.templates import (
     MAX_RESULT,
     MAX_TEMPLATE,
     TemplateError,

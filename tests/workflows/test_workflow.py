@@ -3,8 +3,8 @@ import json
 import pytest
 
 from taskengine.model import NotFound, PlannedTask
-from taskengine.templates import TemplateError
-from taskengine.workflow import Retry, TaskTemplate, Workflow, callback_extras, scope
+from taskengine.workflows.templates import TemplateError
+from taskengine.workflows.workflow import Retry, TaskTemplate, Workflow, callback_extras, scope
 
 CONTENT = {
     "workflow": "remix",

@@ -13,8 +13,8 @@ from taskengine.api.openapi.workflows import workflow_schemas
 from taskengine.api.replies import dumps
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.library import Library
 from taskengine.model import JsonObject
+from taskengine.workflows.library import Library
 
 ABOUT = """A job engine for video-on-demand workflows.
 

@@ -6,8 +6,8 @@ import re
 
 from taskengine.api.openapi.operation import HTTP_URL
 from taskengine.model import Json, JsonObject
-from taskengine.parameters import complete
-from taskengine.schemas import types_of
+from taskengine.workflows.parameters import complete
+from taskengine.workflows.schemas import types_of
 
 FLAG_TEXT = "([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"
 READ_FROM_TEXTS = ("boolean", "integer", "number")

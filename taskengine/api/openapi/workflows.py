@@ -8,7 +8,7 @@ from taskengine.api.openapi.book import COMPONENTS
 from taskengine.api.openapi.lenient import parameters_of
 from taskengine.api.openapi.operation import TEXT
 from taskengine.model import JsonObject
-from taskengine.workflow import Workflow
+from taskengine.workflows.workflow import Workflow
 
 ANY_WORKFLOW = {"$ref": f"{COMPONENTS}AnyWorkflow"}
 OTHERS = "A workflow of the client's own (GET /workflows), or one named by `parameters.workflow`."

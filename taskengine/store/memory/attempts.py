@@ -9,8 +9,8 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks import COMPLETE, END, FAIL, START
-from taskengine.changes import OVER
+from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.callbacks import END, job_body
-from taskengine.changes import OVER, asked_anew, changed
+from taskengine.callbacks.bodies import END, job_body
+from taskengine.jobs.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED

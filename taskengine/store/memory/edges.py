@@ -8,8 +8,8 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks import END, job_body
-from taskengine.changes import OVER, placed
+from taskengine.callbacks.bodies import END, job_body
+from taskengine.jobs.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store.memory.outbox import Outbox
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow

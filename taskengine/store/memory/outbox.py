@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import trio
 
-from taskengine.callbacks import hears, task_body, webhook_id
-from taskengine.changes import OVER
+from taskengine.callbacks.bodies import hears, task_body, webhook_id
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Callback,
     CallbackEntry,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Callback,

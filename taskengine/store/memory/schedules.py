@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, with_interval

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import trio
 
-from taskengine.explanation import RANKED, Facts, Slots
+from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
 from taskengine.store import Beat

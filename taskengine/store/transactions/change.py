@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.callbacks import job_body
-from taskengine.changes import OVER, asked_anew, changed
+from taskengine.callbacks.bodies import job_body
+from taskengine.jobs.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import Ended, JobDetails, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.ending import Ending, conclude

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from taskengine.callbacks import job_body
-from taskengine.changes import OVER
+from taskengine.callbacks.bodies import job_body
+from taskengine.jobs.changes import OVER
 from taskengine.model import JobDetails, JobState, Severity
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from taskengine.callbacks import COMPLETE, END, FAIL, START, Named, hears, task_body, webhook_id
+from taskengine.callbacks.bodies import (
+    COMPLETE,
+    END,
+    FAIL,
+    START,
+    Named,
+    hears,
+    task_body,
+    webhook_id,
+)
 from taskengine.model import (
     Callback,
     CallbackEntry,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Began,
     Ended,

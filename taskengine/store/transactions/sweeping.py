@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from taskengine.explanation import RANKED, Facts, Slots
+from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import JobState
 from taskengine.policy import UNBOUND, Band
 from taskengine.store.connections import Connection

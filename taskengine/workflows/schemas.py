@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from jsonschema import ValidationError
 
 from taskengine.model import Json, JsonObject
-from taskengine.templates import Path
+from taskengine.workflows.templates import Path
 
 ALWAYS_SECRET = frozenset({"content_key", "key_id", "seed", "playready_key"})
 

@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 
-from taskengine import signing
-from taskengine.callbacks import COMPLETE, END, FAIL, START
+from taskengine.callbacks import signing
+from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.templates import evaluate, problems
+from taskengine.workflows.templates import evaluate, problems
 
 EVENTS: Final = (START, COMPLETE, FAIL, END)
 TEMPLATE_NAMES: Final = {"event", "body"}

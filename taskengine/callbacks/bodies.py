@@ -9,7 +9,7 @@ from typing import Protocol
 
 from taskengine.model import Job, JobDetails, JsonObject
 from taskengine.times import format_time
-from taskengine.workflow import Workflow, callback_extras, scope
+from taskengine.workflows.workflow import Workflow, callback_extras, scope
 
 START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")

@@ -10,10 +10,10 @@ from pathlib import Path as File
 
 import yaml
 
-from taskengine.checks import ActionLike, meaning, misshapen
 from taskengine.model import Json, JsonObject, TaskEngineError
-from taskengine.templates import Path
-from taskengine.workflow import Workflow
+from taskengine.workflows.checks import ActionLike, meaning, misshapen
+from taskengine.workflows.templates import Path
+from taskengine.workflows.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True, order=True)

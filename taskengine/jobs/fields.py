@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskengine.changes import UPDATABLE
+from taskengine.jobs.changes import UPDATABLE
 from taskengine.model import BadInput, JobState, Json, JsonObject
 from taskengine.times import parse_time
 

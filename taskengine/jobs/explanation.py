@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskengine.changes import OVER
+from taskengine.jobs.changes import OVER
 from taskengine.model import Job, JobState, Json, JsonObject
 from taskengine.policy import Band, Settings, band_of
 from taskengine.times import format_time

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from taskengine.model import Definition, Json, JsonObject, NotFound, PlannedTask
-from taskengine.schemas import secret_names
-from taskengine.templates import TemplateError, evaluate
+from taskengine.workflows.schemas import secret_names
+from taskengine.workflows.templates import TemplateError, evaluate
 
 
 @dataclass(frozen=True, slots=True)

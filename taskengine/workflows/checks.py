@@ -10,10 +10,18 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
 from taskengine.model import Json, JsonObject
-from taskengine.parameters import RESERVED, complete, fits
-from taskengine.schemas import dotted, explained, resolved, subschemas
-from taskengine.templates import Found, Path, TemplateError, is_expression, like, problems, strings
-from taskengine.workflow import Workflow
+from taskengine.workflows.parameters import RESERVED, complete, fits
+from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
+from taskengine.workflows.templates import (
+    Found,
+    Path,
+    TemplateError,
+    is_expression,
+    like,
+    problems,
+    strings,
+)
+from taskengine.workflows.workflow import Workflow
 
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),

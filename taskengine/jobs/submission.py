@@ -11,16 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from taskengine.callbacks import client_scope
-from taskengine.fields import MAX_URL, Fields, shown
-from taskengine.library import Library
+from taskengine.callbacks.bodies import client_scope
+from taskengine.callbacks.options import CallbackOptions
+from taskengine.jobs.fields import MAX_URL, Fields, shown
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
-from taskengine.options import CallbackOptions
-from taskengine.parameters import Prepared, prepare
 from taskengine.policy import latest_clip_end
-from taskengine.schemas import ALWAYS_SECRET, masked
 from taskengine.times import format_time, parse_time
-from taskengine.workflow import Workflow
+from taskengine.workflows.library import Library
+from taskengine.workflows.parameters import Prepared, prepare
+from taskengine.workflows.schemas import ALWAYS_SECRET, masked
+from taskengine.workflows.workflow import Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job

@@ -20,8 +20,16 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.schemas import dotted, explained, resolved, secret_names, shown, types_of, word
-from taskengine.templates import TemplateError, evaluate
+from taskengine.workflows.schemas import (
+    dotted,
+    explained,
+    resolved,
+    secret_names,
+    shown,
+    types_of,
+    word,
+)
+from taskengine.workflows.templates import TemplateError, evaluate
 
 RESERVED = ("tasks", "job", "client")  # names in a scope that no parameter may have
 UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being declared

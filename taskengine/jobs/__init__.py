@@ -1,0 +1,7 @@
+"""What becomes of a job before and besides its running. Pure: no store, no HTTP, no clock.
+
+submission    from the body of POST /job to a job to record
+fields        the fields of a job as clients write them
+changes       what an update makes of a job
+explanation   why a job does not run
+"""
