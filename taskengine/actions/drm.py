@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from taskengine.actions.context import Context
+from taskengine.actions.materials import bench_of
 from taskengine.actions.registry import action
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.sets import SetName, make_missing_set
 from taskengine.media.switching import plan_switch
-from taskengine.media.tools import Bench
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
 
@@ -85,7 +85,7 @@ async def _make_set(
     if said is None:
         raise PermanentFailure(f"{switch.active_manifest}: no manifest of {content_id}")
     made = await make_missing_set(
-        Bench(context.run, context.scratch),
+        bench_of(context),
         folder,
         SetName(content_id, said.tag, said.guid),
         guid=context.guid,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from taskengine.jobs.changes import UPDATABLE
 from taskengine.model import BadInput, JobState, Json, JsonObject
 from taskengine.times import parse_time
+from taskengine.workflows.schemas import is_http_url, shown
 
 GATE_NAMES = ("semaphore_url", "sempahore_url", "semphore_url")  # A4: the first is canonical
 MAX_URL = 2048  # characters
@@ -54,7 +53,7 @@ class Fields:
         """The gate by its name or one of the misspellings that clients know (A4)."""
         given = {n: self.values[n] for n in GATE_NAMES if self.values.get(n) not in (None, "")}
         for name, value in given.items():
-            if not isinstance(value, str) or not _is_http_url(value):
+            if not isinstance(value, str) or len(value) > MAX_URL or not is_http_url(value):
                 raise self._wrong(name, "an http or https URL")
         return next(iter(given.values()), None)
 
@@ -133,21 +132,3 @@ def _number(value: Json) -> float | None:
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,12}(\.0*)?\s*", value):
         return float(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _is_http_url(text: str) -> bool:
-    if len(text) > MAX_URL or re.search(r"[\s\x00-\x1f\x7f]", text):
-        return False
-    try:
-        url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
-def shown(value: Json) -> str:
-    """A value as messages show it: short, and of a structure only the kind."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 
 from taskengine.callbacks.bodies import client_scope
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.jobs.fields import MAX_URL, Fields, shown
+from taskengine.jobs.fields import MAX_URL, Fields
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, prepare
-from taskengine.workflows.schemas import ALWAYS_SECRET, masked
+from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
 from taskengine.workflows.workflow import Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
@@ -23,6 +22,7 @@ from taskengine.model import BadInput, Json, JsonObject
 from taskengine.workflows.schemas import (
     dotted,
     explained,
+    is_http_url,
     resolved,
     secret_names,
     shown,
@@ -176,11 +176,6 @@ def fits(root: JsonObject, schema: JsonObject, value: Json) -> bool:
     return bool(_validator(root).evolve(schema=schema).is_valid(value))
 
 
-@FORMATS.checks("http-url", raises=ValueError)
+@FORMATS.checks("http-url")
 def _is_http_url(value: object) -> bool:
-    if not isinstance(value, str):
-        return True  # that is for `type` to say
-    url = urlsplit(value)
-    if re.search(r"[\s\x00-\x1f\x7f]", value) or url.port == 0:
-        return False
-    return url.scheme in ("http", "https") and bool(url.hostname)
+    return not isinstance(value, str) or is_http_url(value)  # else it is for `type` to say

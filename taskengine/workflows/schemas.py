@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from jsonschema import ValidationError
 
@@ -82,7 +84,19 @@ def dotted(path: Path) -> str:
     return "".join(steps).removeprefix(".")
 
 
+def is_http_url(text: str) -> bool:
+    """What the format `http-url` asks for."""
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        return False
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
 def shown(value: Json) -> str:
+    """A value as messages show it: short, and of a structure only the kind."""
     if isinstance(value, dict | list):
         noun = "object" if isinstance(value, dict) else "array"
         return f"an {noun}" if value else f"an empty {noun}"
