@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from taskengine.api import (
+from taskengine.api.connections import close_after
+from taskengine.api.documents import MAX_BODY
+from taskengine.api.errors import App, on_error
+from taskengine.api.limits import limit
+from taskengine.api.openapi.document import with_document
+from taskengine.api.openapi.operation import Access
+from taskengine.api.resources import (
     batch,
     callbacks,
     changes,
@@ -25,12 +31,6 @@ from taskengine.api import (
     status,
     workflows,
 )
-from taskengine.api.connections import close_after
-from taskengine.api.documents import MAX_BODY
-from taskengine.api.errors import App, on_error
-from taskengine.api.limits import limit
-from taskengine.api.openapi.document import with_document
-from taskengine.api.openapi.operation import Access
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 

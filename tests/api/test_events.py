@@ -9,7 +9,7 @@ from quart.testing.connections import HTTPDisconnectError
 
 from taskengine.actors.herald import MAX_OWN
 from taskengine.api.app import create_app
-from taskengine.api.events import HEARTBEAT
+from taskengine.api.resources.events import HEARTBEAT
 from taskengine.configuration import Configuration
 from taskengine.model import JobState
 from tests.api.conftest import KEY

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 import pytest
 
-from taskengine.api.jobs import job_filter
 from taskengine.api.query import Query
+from taskengine.api.resources.jobs import job_filter
 from taskengine.client import RestClient
 from taskengine.model import StoreUnavailable, TooSlow
 from taskengine.store import Page

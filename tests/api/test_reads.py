@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.api.jobs import job_filter
 from taskengine.api.query import Query
+from taskengine.api.resources.jobs import job_filter
 from taskengine.model import Definition, JobState, LogLine, Severity, Submission
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

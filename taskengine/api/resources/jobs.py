@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from quart import Response, request
 
-from taskengine.api.answers import JOB, JOB_ROW
 from taskengine.api.auth import check_owner, only_client
-from taskengine.api.listing import LISTED, ORDERS
+from taskengine.api.openapi.answers import JOB, JOB_ROW
+from taskengine.api.openapi.listing import LISTED, ORDERS
 from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole

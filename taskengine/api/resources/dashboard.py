@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.answers import JOB_ROW
 from taskengine.api.auth import check_owner, header, only_client
+from taskengine.api.openapi.answers import JOB_ROW
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,

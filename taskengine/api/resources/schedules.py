@@ -11,6 +11,7 @@ from werkzeug.exceptions import Forbidden
 from taskengine.actors.ticker import origin_of
 from taskengine.api.auth import caller, given_key, owner
 from taskengine.api.documents import read_object
+from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,
@@ -24,7 +25,6 @@ from taskengine.api.recurring import MAX_DESCRIPTION, NAME, ONCE, recurring, sho
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.api.submissions import LENIENT_FLAG, SUBMISSION
 from taskengine.jobs.submission import Reader, Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule

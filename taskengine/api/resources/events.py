@@ -14,11 +14,11 @@ from taskengine.actors.herald import PAGE, Herald, Stream, TooManyStreams
 from taskengine.api.auth import caller, check_owner, header
 from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
-from taskengine.api.jobs import MAX_ITEMS
-from taskengine.api.listing import LISTED
+from taskengine.api.openapi.listing import LISTED
 from taskengine.api.openapi.operation import TEXT, Answer, Operation, Parameter
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import dumps
+from taskengine.api.resources.jobs import MAX_ITEMS
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_row

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.answers import LOG_LINE
 from taskengine.api.auth import check_owner, only_client
-from taskengine.api.listing import FLAG_TEXT
+from taskengine.api.openapi.answers import LOG_LINE
+from taskengine.api.openapi.listing import FLAG_TEXT
 from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
 from taskengine.api.query import Query
 from taskengine.api.replies import dumps

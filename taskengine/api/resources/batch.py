@@ -14,7 +14,7 @@ from taskengine.api.auth import caller, given_key, header, owner
 from taskengine.api.documents import BATCH_PATH, MAX_BATCH, Batch, Document, read_batch
 from taskengine.api.errors import Draining
 from taskengine.api.idempotency import HEADER, MAX_KEY, GivenKey, read_key
-from taskengine.api.job import IntakeAnswer, Submissions, Verdict
+from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import (
     ACCEPTED,
     NUMBER_AS_TEXT,
@@ -27,9 +27,9 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.replies import reply
+from taskengine.api.resources.job import IntakeAnswer, Submissions, Verdict
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.api.submissions import SUBMISSION
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Client, Json, JsonObject, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import ActorGone

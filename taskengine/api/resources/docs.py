@@ -12,7 +12,7 @@ from taskengine.api.openapi.operation import TEXT, Access, Answer, Operation
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 
-FOLDER = Path(__file__).parent.parent / "web" / "docs"
+FOLDER = Path(__file__).parents[2] / "web" / "docs"
 FILES = {
     "/docs": ("index.html", "text/html", "Every endpoint, readable, with forms to try it"),
     "/docs/page.js": ("page.js", "text/javascript", "The script of that page"),

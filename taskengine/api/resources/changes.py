@@ -12,6 +12,7 @@ from quart import Response
 from taskengine.api.auth import caller, check_owner, given_key, owner
 from taskengine.api.documents import read_object, read_object_if_any
 from taskengine.api.errors import Draining
+from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     ACCEPTED,
     NUMBER_AS_TEXT,
@@ -24,7 +25,6 @@ from taskengine.api.origin import origin
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
-from taskengine.api.submissions import UPDATE
 from taskengine.jobs.fields import updates
 from taskengine.jobs.submission import Line, announced, api_line, clip_rule
 from taskengine.model import BadInput, JobDetails, JsonObject

@@ -12,12 +12,12 @@ from taskengine.api.auth import caller, given_key, owner
 from taskengine.api.documents import Document, read_document
 from taskengine.api.errors import NO_JOB, Draining
 from taskengine.api.idempotency import HEADER, GivenKey, digest_of, kept, read_key
+from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Answer, Operation
 from taskengine.api.origin import origin
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.api.submissions import SUBMISSION
 from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Client, JsonObject, StoreUnavailable, Submission
