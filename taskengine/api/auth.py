@@ -6,9 +6,10 @@ from quart import request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from taskengine.api.routes import no_job
 from taskengine.api.services import Services
 from taskengine.keys import hash_key, new_key, verify
-from taskengine.model import BadInput, Client, Json, JsonObject
+from taskengine.model import BadInput, Client, JobDetails, Json, JsonObject
 from taskengine.texts import clean_text
 
 KEY_HEADERS = ("api-key", "x-api-key", "x-auth-key")
@@ -64,10 +65,21 @@ def named(body: JsonObject | None) -> str:
 
 async def only_client(services: Services) -> str | None:
     """The one client whose jobs the caller may read; None: all of them."""
-    if services.configuration.public_reads:
-        return None
-    client = await caller(services)
+    return None if services.configuration.public_reads else reach(await caller(services))
+
+
+def reach(client: Client) -> str | None:
+    """The one client whose jobs this one may change: itself; None: an admin, those of all."""
     return None if client.admin else client.name
+
+
+async def find_job(services: Services, number: int, only: str | None) -> JobDetails:
+    """A job, if it is that client's. Raises NotFound, Forbidden."""
+    details = await services.store.job(number)
+    if details is None:
+        raise no_job(number)
+    check_owner(only, details.job.client)
+    return details
 
 
 def check_owner(only: str | None, name: str) -> None:

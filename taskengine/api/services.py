@@ -9,6 +9,7 @@ from taskengine.actors.herald import Herald
 from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
+from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now
@@ -36,3 +37,7 @@ class Services:
     counts: Callable[[], QueueCounts] = dict  # of this instance
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
+
+    def reader(self) -> Reader:
+        """What makes jobs of submissions, with the workflows in force now."""
+        return Reader(self.library(), self.configuration.default_storage, self.now())

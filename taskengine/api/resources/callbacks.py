@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.auth import caller, check_owner
+from taskengine.api.auth import caller, check_owner, find_job, reach
 from taskengine.api.openapi.operation import (
     ACCEPTED,
     COUNT,
@@ -23,7 +23,7 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.replies import reply
-from taskengine.api.routes import Route, job_number, no_job, number_in
+from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
 from taskengine.model import CallbackEntry, CallbackState, JsonObject
@@ -73,16 +73,13 @@ class Callbacks:
     async def log(self, job_id: str) -> Response:
         client = await caller(self.services)
         number = job_number(job_id)
-        details = await self.services.store.job(number)
-        if details is None:
-            raise no_job(job_id)
-        check_owner(None if client.admin else client.name, details.job.client)
+        await find_job(self.services, number, reach(client))
         return reply([_row(entry) for entry in await self.services.store.callbacks(number)])
 
     async def replay(self, callback_id: str) -> Response:
         client = await caller(self.services)
         number, store = number_in(callback_id, "callback"), self.services.store
-        check_owner(None if client.admin else client.name, await store.callback_client(number))
+        check_owner(reach(client), await store.callback_client(number))
         await store.replay(number, self.services.now())
         self.services.changed()
         return reply({"id": str(number), "result": "accepted"})

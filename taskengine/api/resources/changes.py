@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from quart import Response
 
-from taskengine.api.auth import caller, check_owner, given_key, owner
+from taskengine.api.auth import caller, find_job, given_key, owner, reach
 from taskengine.api.documents import read_object, read_object_if_any
 from taskengine.api.errors import Draining
 from taskengine.api.openapi.bodies import UPDATE
@@ -23,7 +23,7 @@ from taskengine.api.openapi.operation import (
 )
 from taskengine.api.origin import origin
 from taskengine.api.replies import reply
-from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.jobs.fields import updates
 from taskengine.jobs.submission import Line, announced, api_line, clip_rule
@@ -109,11 +109,7 @@ class Changes:
     async def _own(self, number: int, body: JsonObject) -> JobDetails:
         """The job, if whoever sent the request may change it."""
         client = await owner(self.services, await caller(self.services, body), body)
-        details = await self.services.store.job(number)
-        if details is None:
-            raise no_job(number)
-        check_owner(None if client.admin else client.name, details.job.client)
-        return details
+        return await find_job(self.services, number, reach(client))
 
     async def _definition(self, details: JobDetails) -> JsonObject:
         """A refused job has none."""

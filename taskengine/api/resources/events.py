@@ -11,7 +11,7 @@ from quart import Response, request
 from werkzeug.exceptions import TooManyRequests
 
 from taskengine.actors.herald import PAGE, Herald, Stream, TooManyStreams
-from taskengine.api.auth import caller, check_owner, header
+from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
@@ -56,7 +56,7 @@ class Events:
     async def events(self) -> Response:
         herald = self.services.herald
         client = await caller(self.services)
-        own = None if self.services.configuration.public_reads or client.admin else client.name
+        own = None if self.services.configuration.public_reads else reach(client)
         wanted = _filter(Query.of_request(), own)
         mark = _mark(header(LAST_EVENT_ID))
         if herald is None or herald.closed:

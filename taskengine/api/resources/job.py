@@ -18,7 +18,7 @@ from taskengine.api.origin import origin
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.jobs.submission import Reader, Received, refused_data
+from taskengine.jobs.submission import Received, refused_data
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Client, JsonObject, StoreUnavailable, Submission
 from taskengine.store import JobFilter
@@ -103,9 +103,9 @@ class Submissions:
         return Verdict(200, {"id": str(job_id), "result": "accepted"})
 
     async def _read(self, received: Received) -> Submission:
-        submission = self._reader().read(received)
+        submission = self.services.reader().read(received)
         if problem := await self._lost_parent(submission):
-            submission = self._reader().read(replace(received, problem=problem))
+            submission = self.services.reader().read(replace(received, problem=problem))
         return submission
 
     async def _lost_parent(self, submission: Submission) -> str | None:
@@ -120,10 +120,6 @@ class Submissions:
 
     async def _record(self, submission: Submission) -> IntakeAnswer:
         return await self.services.intake.ask(Submit(submission))
-
-    def _reader(self) -> Reader:
-        storage = self.services.configuration.default_storage
-        return Reader(self.services.library(), storage, self.services.now())
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from quart import Response, request
 
-from taskengine.api.auth import check_owner, only_client
+from taskengine.api.auth import check_owner, find_job, only_client
 from taskengine.api.openapi.answers import JOB, JOB_ROW
 from taskengine.api.openapi.listing import LISTED, ORDERS
 from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import reply
-from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_details, job_row
 from taskengine.model import BadInput, JobState
@@ -65,10 +65,7 @@ class Jobs:
 
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
-        details = await self.services.store.job(job_number(job_id))
-        if details is None:
-            raise no_job(job_id)
-        check_owner(only, details.job.client)
+        details = await find_job(self.services, job_number(job_id), only)
         return reply(job_details(details, await self._secrets_of(details.job.digest)))
 
     async def _secrets_of(self, digest: str | None) -> frozenset[str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.auth import check_owner, only_client
+from taskengine.api.auth import find_job, only_client
 from taskengine.api.openapi.answers import LOG_LINE
 from taskengine.api.openapi.listing import FLAG_TEXT
 from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
 from taskengine.api.query import Query
 from taskengine.api.replies import dumps
-from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.shapes import log_entry
 from taskengine.model import JsonObject, LogLine
@@ -42,10 +42,7 @@ class Logs:
         query = Query.of_request()
         show_all, after = query.flag("show_all"), query.number("after") or 0
         number = job_number(job_id)
-        details = await self.services.store.job(number)
-        if details is None:
-            raise no_job(job_id)
-        check_owner(only, details.job.client)
+        await find_job(self.services, number, only)
         pages = self.services.store.log(number, show_all=show_all, after=after)
         # An outage is still an answer here, not a broken stream. A list: anext() of Python 3.11
         # fails with a tuple as default.

@@ -25,7 +25,7 @@ from taskengine.api.recurring import MAX_DESCRIPTION, NAME, ONCE, recurring, sho
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.jobs.submission import Reader, Received
+from taskengine.jobs.submission import Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
 
@@ -191,10 +191,8 @@ class Schedules:
 
     def _check_job(self, schedule: Schedule, client: Client) -> None:
         """Raises BadInput for a job that would be refused."""
-        storage = self.services.configuration.default_storage
-        reader = Reader(self.services.library(), storage, self.services.now())
         received = Received(schedule.body or {}, client, origin_of(schedule))
-        if refusal := reader.read(received).refusal:
+        if refusal := self.services.reader().read(received).refusal:
             raise BadInput(refusal)
 
     async def _changed(self, client: Client) -> Response:
