@@ -1,1 +1,24 @@
-"""The actors: agents in nurseries that talk by mail; the truth is in the store."""
+"""The actors: supervised loops that wake each other by mail; the truth is in the store.
+
+In the order in which a job meets them:
+
+intake                  records submissions
+scheduler, gatekeeper   queue what waited for its time, or for the answer of a URL
+controller              starts queued jobs, as far as the slots reach
+claimer, worker         take tasks, and run their actions
+journal                 writes what the workers tell
+courier                 delivers callbacks
+cleaner                 removes the workspaces of jobs that have ended
+
+and for the instance:
+
+presence     its heartbeat, and the deaths of its peers
+listener     wake-ups from and to other instances
+ticker       recurring work
+herald       what changes, to the streams of /events
+mirror       the queue counters, to Valkey or Redis
+
+What they are made of: `staff` makes them, `post` has their mailboxes, `roster` says what runs here;
+`outreach` talks with many hosts at once; `definitions`, `facilities`, `reporter` and `scratch`
+serve the workers.
+"""

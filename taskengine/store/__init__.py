@@ -2,8 +2,12 @@
 
 Each method is atomic and may be repeated after a lost answer: a submission by its request id, a
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
-the database cannot be reached. MemoryStore is the executable specification of PostgresStore;
-`tests/contract` holds both to the same promises.
+the database cannot be reached.
+
+`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: each
+method runs a function of `transactions/`, whose SQL stands in `sql/`; `runner.py` and
+`connections.py` run it. `memory/` is its executable specification: `tests/contract` holds both to
+the same promises. `ending.py` has the rules that both follow.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from taskengine.store.values import JobFilter, Mark, News, Page, Totals
 
 
 class Reading(Protocol):
-    """A part of taskengine.store.Store."""
+    """The part of taskengine.store.Store that changes nothing."""
 
     async def definition(self, digest: str) -> JsonObject | None:
         """The content of a workflow as jobs keep it."""

@@ -1,4 +1,4 @@
-"""The store in memory: the executable specification of PostgresStore, and `serve --memory`.
+"""The store in memory: the executable specification of PostgresStore, and the store of the tests.
 
 No method awaits between reading and writing, so each is atomic; each begins with a checkpoint,
 so that it yields as the real one does.
