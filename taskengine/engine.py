@@ -27,7 +27,7 @@ from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
 LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
-FAREWELL = 2.0  # seconds to tell the peers, which else wait for a lease
+FAREWELL = 2.0  # seconds to tell the peers; untold they wait for a lease
 
 # At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
 # the store and spend nothing of it.
@@ -42,7 +42,7 @@ class Engine:
     roster: Roster
     herald: Herald
     counts: Callable[[], QueueCounts]
-    drain: trio.CancelScope  # of what runs while the engine stops; cancelled, it is handed back
+    drain: trio.CancelScope  # of the starters; cancelling it hands back what they run
 
 
 Front = Callable[[Engine], AbstractAsyncContextManager[None]]

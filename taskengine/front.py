@@ -1,4 +1,5 @@
-"""The HTTP server in front of an engine, and how it ends, also where nobody reads its answers."""
+"""The HTTP server in front of an engine: it starts after the actors that it needs, and ends even
+where a client does not read its answers."""
 
 from __future__ import annotations
 
@@ -56,12 +57,13 @@ async def _then_cancel(
     serve: Callable[..., Awaitable[None]],
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
+    """Once the server has ended, nothing is left to wait for: not even a hang-up that is due."""
     await serve(task_status=task_status)
     scope.cancel()
 
 
 async def _hang_up_late(port: int, seconds: float) -> None:
-    """The server waits for ever for who does not read an answer."""
+    """The server by itself waits for ever for a client that does not read its answer."""
     await trio.sleep(seconds + 1)
     logger.info("connections that nobody reads, closed: %d", hang_up(port))
 

@@ -180,8 +180,8 @@ Room = tuple[int, int, int]  # for low jobs, for high ones, and which priorities
 def rooms(
     running: Mapping[tuple[str, Band], int], system: Settings, clients: Mapping[str, Settings]
 ) -> tuple[Room, dict[str, Room]]:
-    """How many more jobs of a client may start, if no other client's do: of those that have no
-    limits of their own, and of each that has."""
+    """How many more jobs may start if all were of one client: one without limits of its own, and
+    each that has some."""
     total: Counter[Band] = Counter()
     for (_, band), number in running.items():
         total[band] += number

@@ -22,7 +22,8 @@ LOOK = 2.0  # seconds between looks without a hint, jittered
 
 @dataclass(slots=True)
 class Claimer:
-    """Hands claimed tasks to the workers at its desk, a mailbox without room."""
+    """Hands claimed tasks to the workers at its desk, a mailbox without room: a task that no worker
+    can take now stays in the store."""
 
     queue: str
     store: Store

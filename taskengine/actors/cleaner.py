@@ -39,7 +39,7 @@ class Cleaner:
                 await self._remove(job_id)
 
     async def _jobs(self) -> set[int]:
-        """The jobs that have a workspace, be there nothing in it but what a killed attempt left."""
+        """The jobs that have a workspace, even if it holds only what a killed attempt left."""
         return {int(name) for name in await self.workspaces.folders() if name.isdigit()}
 
     async def _remove(self, job_id: int) -> None:

@@ -144,7 +144,7 @@ class Courier:
 
 
 def _dice() -> random.Random:
-    """Seeded by the dice of all, which tests seed: the same jitter on every run."""
+    """Seeded from the global generator: a test that seeds that one sees the same jitter again."""
     return random.Random(random.random())
 
 

@@ -1,8 +1,8 @@
-"""Herald: tells what changes, as it changes, to all streams of this instance by one reader.
+"""Herald: reads what changes, and tells it to all streams of `/events` of this instance.
 
 It looks when a hint says that something has happened, and each second besides, as long as there
-are streams; without any it asks nothing. A stream that nobody reads is dropped: what it missed it
-can have from its last mark on.
+are streams; without any it asks nothing. A stream that nobody reads is dropped: its client may
+come again and go on from its last mark.
 """
 
 from __future__ import annotations

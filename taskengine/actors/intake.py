@@ -17,7 +17,7 @@ from taskengine.store import Store
 logger = logging.getLogger(__name__)
 
 SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
-AGAIN = 0.1  # seconds before a batch with an unknown outcome is said again
+AGAIN = 0.1  # seconds before a batch with an unknown outcome is repeated
 
 
 @dataclass(slots=True)
@@ -54,8 +54,8 @@ class Intake:
             self.wake()
 
     async def _submit(self, submissions: Sequence[Submission]) -> Sequence[int]:
-        """Said again while it is not known whether it was done: what was recorded keeps its id, and
-        who is told of an outage may submit once more (rule 4)."""
+        """Repeat a batch as long as nobody knows whether it was committed: what was recorded keeps
+        its id, and no client is told of an outage whose job was made (rule 4)."""
         is_unknown = False
         while True:
             try:
@@ -69,7 +69,7 @@ class Intake:
 
 
 def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
-    """Without those whose clients were told of an outage meanwhile: they submit again."""
+    """Those whose clients still wait; the others were told of an outage and submit again."""
     for delivery in batch:
         if not delivery.awaited:
             with delivery:

@@ -1,5 +1,5 @@
-"""Outreach: talks with many hosts at once, with few voices to each, so that one that hangs holds up
-nobody. What came of it is recorded in batches."""
+"""Outreach: calls many hosts at once, but each only a few times at once, so that a host that hangs
+holds up no other. What came of the calls is recorded in batches."""
 
 from __future__ import annotations
 

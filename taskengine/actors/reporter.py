@@ -54,7 +54,7 @@ class Reporter:
             await self.journal.tell(Note(Progressed(self.fence, fraction)))
 
     def clean(self, text: str) -> str:
-        """A text as it may be stored and shown: no secret, no NUL, no lone surrogate, no book."""
+        """A text as it may be stored and shown: cut, without secrets, NUL and lone surrogates."""
         for secret in self.secrets:
             text = text.replace(secret, "*" * 8)
         if len(text) > LINE_LIMIT:

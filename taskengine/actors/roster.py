@@ -72,7 +72,7 @@ class Roster:
         self._doubters.unpark_all()
 
     async def surely_alive(self) -> None:
-        """Wait until no peer can have declared this instance dead: after it was stopped for a
-        while, that is not before its next beat."""
+        """Wait until no peer can have declared this instance dead. If the process was stopped for
+        a lease or longer, that takes another beat."""
         while trio.current_time() - self._seen >= self.lease:
             await self._doubters.park()

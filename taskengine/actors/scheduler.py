@@ -1,4 +1,4 @@
-"""Scheduler: queues the jobs that are due, in the very moment that the earliest one is."""
+"""Scheduler: queues jobs at the moment at which they are due."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ class Parts:
     actions: Actions
     facilities: Facilities
     now: Now
-    keep_time: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # samples the database's
+    keep_time: Callable[[], Awaitable[None]] = (
+        trio.lowlevel.checkpoint
+    )  # follows the database's clock
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
@@ -63,7 +65,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an instance is to be."""
+    """How an instance is set up."""
 
     name: str
     queues: Mapping[str, int]  # workers by queue; `callback` counts couriers

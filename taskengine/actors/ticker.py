@@ -1,7 +1,8 @@
 """Ticker: runs what recurs, each tick on one instance: the engine's own work and operators' jobs.
 
-A tick of an operator's schedule is ended once its job is recorded. Is it not, because the instance
-died or the database was away, another is handed the same tick, which makes the same job, once.
+A tick of an operator's schedule is ended once its job is recorded. If it was not, because the
+instance died or the database was away, another instance is handed the same tick, and makes the same
+job, once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Ticker:
     hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
     look: float = LOOK
     _clearing: bool = field(default=False, init=False)
-    _swept: int = field(default=0, init=False)  # the parent that the sweep came to
+    _swept: int = field(default=0, init=False)  # the sweep goes on after this parent
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         async with trio.open_nursery() as nursery:
@@ -117,7 +118,7 @@ class Ticker:
     # Clean-up
 
     async def _sweep(self) -> None:
-        """A part of all edges at each tick."""
+        """Settle some of the open edges at each tick, all of them in turn."""
         settled, after = await self.store.sweep_edges(self._swept, self.now())
         self._swept = after or 0
         if settled:

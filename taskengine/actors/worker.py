@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
 FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
-QUESTIONS = 5
+QUESTIONS = 5  # until an answer is fresh
 RESULT_LIMIT = 1 << 20  # characters of JSON
 
 
@@ -86,8 +86,8 @@ class Worker:
                     await self._record(Finish(replace(end, at=self.now())))
 
     async def _record(self, finish: Finish) -> None:
-        """For as long as the database is away, if need be: a finished task must not run again.
-        Once the engine stops, for a while; said twice it counts once."""
+        """Wait for as long as the database is away: a finished task must not run again. When the
+        engine stops, tell it once more and wait for RECORD_GRACE; told twice, it counts once."""
         try:
             await self.journal.ask(finish)
         except trio.Cancelled:
@@ -148,8 +148,8 @@ class Worker:
             return _checked(await self.actions[attempt.task.action](context, values))
 
     async def _confirm(self, fence: Fence) -> None:
-        """By an answer that is fresh: an engine that was stopped while it waited would read an old
-        one when it wakes. Raises FenceMoved."""
+        """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was
+        stopped while it waited would take an old one for new. Raises FenceMoved."""
         for _ in range(QUESTIONS):
             asked = trio.current_time()
             if not await self.store.current(self.roster.instance, fence):

@@ -1,4 +1,5 @@
-"""Requests that are answered before their body has come, on connections that go on."""
+"""Connections: how they go on after an answer that came before the request's body, and how a stream
+that nobody reads ends."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ LINGER = 1  # seconds that the rest of a body may take
 
 
 class Connection(TrioASGIHTTPConnection):
-    """The server reports a disconnect when an answer is complete, and is still at it then: were
-    the request cancelled, a connection with an unread body would stay open and never be served."""
+    """The server reports a disconnect as soon as an answer is complete. That must not cancel the
+    request, or a connection with an unread body would stay open and never be served again."""
 
     _answered = False
     _is_stream = False

@@ -1,4 +1,4 @@
-"""JSON from outside, made such that any store can keep it (correctness rule 17)."""
+"""JSON from outside, cleaned so that any store can keep it (correctness rule 17)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def _read() -> bytes:
 
 
 async def read_object() -> JsonObject:
-    """The body of a request of which no record is kept."""
+    """The body of a request that leaves no record. Raises BadInput for what had to be left out."""
     document = await read_document()
     if document.problem is not None:
         raise BadInput(document.problem)
@@ -149,7 +149,8 @@ def _no_json_number(text: str) -> NoReturn:
 
 
 def _kept(value: Json, depth: int, document: Document, name: str) -> Json:
-    """The value as stores take it; a number that is left out may be a secret: its name is told."""
+    """The value as stores take it. Of a number that is left out the name alone is told: it may be a
+    secret."""
     if isinstance(value, _TooLarge):
         document.problem = document.problem or f"{name[:100]}: the number is out of range"
         return str(value[:40])

@@ -1,4 +1,4 @@
-"""The end of connections that nobody reads: the server cannot be stopped from sending to them."""
+"""Hanging up on connections that nobody reads: the server would not stop sending to them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def webhook_id(lane_id: int, task_id: int, event: str) -> str:
 
 
 def hears(events: Collection[str], event: str) -> bool:
-    """Whether an event is for a lane that wants to hear of these; none named: of all."""
+    """Whether a lane that wants these events hears of this one; a lane that names none does."""
     return not events or event in events
 
 

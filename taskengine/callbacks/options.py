@@ -19,8 +19,8 @@ TEMPLATE_NAMES: Final = {"event", "body"}
 
 @dataclass(frozen=True, slots=True)
 class CallbackOptions:
-    """`events` are those it wants to hear of, none named: all. `body` is a template that takes
-    the place of the contract's body; it sees that one as `body`, and the `event`."""
+    """`events` are those it wants to hear of; empty, of all. `body` is a template of what is sent
+    instead of the contract's body; the template sees that one as `body`, and the `event`."""
 
     secret: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -4,9 +4,9 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: each
-method runs a function of `transactions/`, whose SQL stands in `sql/`; `runner.py` and
-`connections.py` run it. `memory/` is its executable specification: `tests/contract` holds both to
+`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: its
+methods run functions of `transactions/`, whose SQL stands in `sql/`, by way of `runner.py` and
+`connections.py`. `memory/` is its executable specification: `tests/contract` holds both to
 the same promises. `ending.py` has the rules that both follow.
 """
 

@@ -1,4 +1,4 @@
-"""The body of a submission, as the API's document tells it; submission.py reads it."""
+"""The bodies of submissions and updates, as the API's document tells them; jobs/ reads them."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.openapi.book import Book, names_in
 from taskengine.api.openapi.operation import ANY_OBJECT, Access, Answer, Operation
 from taskengine.api.openapi.workflows import workflow_schemas
+from taskengine.api.openapi.writer import Writer, names_in
 from taskengine.api.replies import dumps
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -52,10 +52,10 @@ class Documentation:
 
     def content(self, library: Library) -> JsonObject:
         """Of the workflows those of one client are its own affair."""
-        book = Book(self.services.configuration.public_reads)
-        paths = _paths(self.routes, book)
+        writer = Writer(self.services.configuration.public_reads)
+        paths = _paths(self.routes, writer)
         common = [workflow for workflow in library.all() if workflow.client is None]
-        schemas = book.schemas | workflow_schemas(common)
+        schemas = writer.schemas | workflow_schemas(common)
         return {
             "openapi": "3.1.0",
             "info": {
@@ -68,11 +68,11 @@ class Documentation:
         }
 
 
-def _paths(routes: Sequence[Route], book: Book) -> JsonObject:
+def _paths(routes: Sequence[Route], writer: Writer) -> JsonObject:
     paths: JsonObject = {}
     for route in routes:
         if route.about is not None:
-            written = book.operation(route.method, route.path, route.about)
+            written = writer.operation(route.method, route.path, route.about)
             paths.setdefault(document_path(route.path), {})[route.method.lower()] = written
     return paths
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from taskengine.api.openapi.book import COMPONENTS
 from taskengine.api.openapi.lenient import parameters_of
 from taskengine.api.openapi.operation import TEXT
+from taskengine.api.openapi.writer import COMPONENTS
 from taskengine.model import JsonObject
 from taskengine.workflows.workflow import Workflow
 

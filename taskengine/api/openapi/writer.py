@@ -16,7 +16,7 @@ RETRY = ("Retry-After",)
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class Writer:
     """Writes operations and gathers the components that they name."""
 
     public_reads: bool
