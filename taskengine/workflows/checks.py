@@ -82,7 +82,7 @@ SHAPE: JsonObject = {  # of a workflow file
 }
 
 
-def misshapen(content: Json) -> Found:
+def shape_problems(content: Json) -> Found:
     """Keys and types. A problem that the schema finds several times over is told once."""
     seen = set()
     for error in Draft202012Validator(SHAPE).iter_errors(content):
@@ -123,7 +123,7 @@ def _wrong_names(workflow: Workflow) -> Found:
                 yield where, f"needs: there is no task {need!r}{like(need, names)}"
 
 
-def meaning(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
+def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
     """What can be said once the shape is right."""
     schema, workflow = content.get("parameters", {}), Workflow.from_content(content)
     broken = list(_schema(schema))

@@ -11,7 +11,7 @@ from pathlib import Path as File
 import yaml
 
 from taskengine.model import Json, JsonObject, TaskEngineError
-from taskengine.workflows.checks import ActionLike, meaning, misshapen
+from taskengine.workflows.checks import ActionLike, meaning_problems, shape_problems
 from taskengine.workflows.templates import Path
 from taskengine.workflows.workflow import Workflow
 
@@ -98,7 +98,9 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     """One workflow file. Raises WorkflowErrors with all that is wrong in it."""
     reader = _Reader()
     content = reader.content(file)
-    found = reader.problems or list(misshapen(content)) or list(meaning(content, actions))
+    found = (
+        reader.problems or list(shape_problems(content)) or list(meaning_problems(content, actions))
+    )
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})
