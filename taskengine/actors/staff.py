@@ -89,18 +89,8 @@ class Staff:
         for queue in TASK_QUEUES:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
-        for _ in range(self.plan.queues.get("callback", 0)):
-            parts = self.parts
-            lent = parts.facilities
-            courier = Courier(
-                parts.patient,
-                self.roster,
-                parts.now,
-                lent.http,
-                lent.unverified,
-                meters=parts.meters,
-            )
-            self.couriers.append(courier)
+        number = self.plan.queues.get("callback", 0)
+        self.couriers = [self._courier() for _ in range(number)]
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:
         parts = self.parts
@@ -115,19 +105,42 @@ class Staff:
             ready=partial(self.post.claimers[queue].address.hint, Wake()),
         )
 
+    def _courier(self) -> Courier:
+        parts = self.parts
+        return Courier(
+            store=parts.patient,
+            roster=self.roster,
+            now=parts.now,
+            http=parts.facilities.http,
+            unverified=parts.facilities.unverified,
+            meters=parts.meters,
+        )
+
+    def _claimer(self, queue: str) -> Claimer:
+        parts = self.parts
+        return Claimer(
+            queue=queue,
+            store=parts.patient,
+            roster=self.roster,
+            now=parts.now,
+            actions=list(parts.actions),
+            desk=self.post.desks[queue],
+            taken=parts.meters.claims.labels(queue),
+        )
+
     def watchers(self) -> Children:
         """Who tells the peers that this instance lives."""
         parts, post = self.parts, self.post
         presence = Presence(
-            parts.vital or parts.store,
-            self.roster,
-            post.journal.address,
-            parts.now,
-            self.plan.name,
-            self.plan.lease,
-            post.spread,
-            parts.keep_time,
-            parts.facilities.pulse.cut,
+            store=parts.vital or parts.store,
+            roster=self.roster,
+            journal=post.journal.address,
+            now=parts.now,
+            name=self.plan.name,
+            lease=self.plan.lease,
+            spread=post.spread,
+            keep_time=parts.keep_time,
+            cut=parts.facilities.pulse.cut,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "presence": partial(presence.run, post.presence),
@@ -170,19 +183,9 @@ class Staff:
             "ticker": partial(self._ticker().run, post.ticker),
         }
         for queue, workers in self.workers.items():
-            desk = post.desks[queue]
-            claimer = Claimer(
-                queue,
-                parts.patient,
-                self.roster,
-                parts.now,
-                list(parts.actions),
-                desk,
-                parts.meters.claims.labels(queue),
-            )
-            children[f"claimer-{queue}"] = partial(claimer.run, post.claimers[queue])
+            children[f"claimer-{queue}"] = partial(self._claimer(queue).run, post.claimers[queue])
             for number, worker in enumerate(workers):
-                children[f"{queue}-{number}"] = partial(worker.run, desk)
+                children[f"{queue}-{number}"] = partial(worker.run, post.desks[queue])
         return children
 
     def _ticker(self) -> Ticker:
