@@ -16,11 +16,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from taskengine.model import BadInput
+from taskengine.model import TASK_QUEUES, BadInput
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
-QUEUES = ("work", "windows_capture", "callback")
+QUEUES = (*TASK_QUEUES, "callback")
 
 
 class StorageDefaults(BaseModel):

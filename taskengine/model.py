@@ -30,6 +30,9 @@ class JobState(IntEnum):
         return self.name.lower()
 
 
+TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
+
+
 class TaskState(IntEnum):
     WAITING = 0  # for the tasks it needs
     QUEUED = 1

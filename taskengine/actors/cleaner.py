@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
 from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
 
 from taskengine.messages import Wake
+from taskengine.runtime.clock import jittered
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.storage import Folder
 from taskengine.store import Store
@@ -29,7 +29,7 @@ class Cleaner:
         with suppress(trio.EndOfChannel):
             while True:
                 await self._sweep()
-                await mailbox.collect(LOOK * random.uniform(0.7, 1.3))
+                await mailbox.collect(jittered(LOOK))
 
     async def _sweep(self) -> None:
         jobs = sorted(await self._jobs())

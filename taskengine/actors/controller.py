@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import trio
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, jittered
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 
@@ -32,7 +31,7 @@ class Controller:
         with suppress(trio.EndOfChannel):
             while True:
                 await self._admit()
-                await mailbox.collect(LOOK * random.uniform(0.7, 1.3))
+                await mailbox.collect(jittered(LOOK))
 
     async def _admit(self) -> None:
         number = BATCH

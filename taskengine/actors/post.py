@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskengine.messages import Announce, Finish, Note, Submit, Wake
-from taskengine.model import Attempt, Recorded
+from taskengine.model import TASK_QUEUES, Attempt, Recorded
 from taskengine.runtime.mailbox import Mailbox
 
-TASK_QUEUES = ("work", "windows_capture")
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
 ADMISSION, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (

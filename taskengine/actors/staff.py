@@ -22,7 +22,7 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, TASK_QUEUES, WORK, Post
+from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
@@ -32,6 +32,7 @@ from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
 from taskengine.meters import Meters
+from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
 from taskengine.store import Store

@@ -8,7 +8,6 @@ job, once.
 from __future__ import annotations
 
 import logging
-import random
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit, Wake
 from taskengine.model import BadInput, StoreUnavailable, Submission
 from taskengine.policy import SYSTEM, settings_of
-from taskengine.runtime.clock import Now
+from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Store
@@ -60,11 +59,7 @@ class Ticker:
         ticks, next_at = await self.store.claim_ticks(self.now(), LEASE)
         for tick in ticks:
             nursery.start_soon(self._run, tick)
-        patience = self.look * random.uniform(0.7, 1.3)
-        if next_at is None:
-            return patience
-        wait = (next_at - self.now()).total_seconds()
-        return min(patience, wait) if wait > 0 else SOON
+        return next_look(self.look, next_at, self.now()) or SOON
 
     async def _run(self, tick: Tick) -> None:
         """A tick by itself: its failure disturbs no other."""

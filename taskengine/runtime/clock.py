@@ -39,8 +39,13 @@ class EngineClock:
 
 def next_look(look: float, due: datetime | None, now: datetime) -> float:
     """Seconds until an actor looks by itself: about `look`, jittered, or until something is due."""
-    patience = look * random.uniform(0.7, 1.3)
+    patience = jittered(look)
     return patience if due is None else max(0.0, min(patience, (due - now).total_seconds()))
+
+
+def jittered(look: float) -> float:
+    """About so many seconds, so that instances do not look in step."""
+    return look * random.uniform(0.7, 1.3)
 
 
 def virtual_clock(start: datetime) -> Now:

@@ -9,7 +9,7 @@ from typing import Protocol
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
-from taskengine.model import Json, JsonObject
+from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.workflows.parameters import RESERVED, complete, fits
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
 from taskengine.workflows.templates import (
@@ -62,7 +62,7 @@ SHAPE: JsonObject = {  # of a workflow file
             "properties": {
                 "name": WORD,
                 "action": {"type": "string"},
-                "queue": {"enum": ["work", "windows_capture"]},
+                "queue": {"enum": [*TASK_QUEUES]},
                 "needs": {"type": "array", "items": {"type": "string"}},
                 "with": {"type": "object"},
                 "when": {"type": ["boolean", "string"]},
