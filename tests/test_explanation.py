@@ -129,7 +129,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("facts", "told"), TABLE.values(), ids=TABLE)
-def test_words(facts, told):
+def test_each_reason_is_told_in_plain_words(facts, told):
     answer = explanation(facts, NOON)
     assert {one["reason"]: one["message"] for one in answer["reasons"]} == told
     assert (answer["id"], answer["queue_state"]) == (7, facts.job.state.label)
@@ -140,7 +140,7 @@ def test_every_reason_is_in_the_table():
     assert {reason for _, told in TABLE.values() for reason in told} == set(REASONS)
 
 
-def test_figures():
+def test_reasons_carry_the_figures_of_both_levels():
     facts = seen(system=full(1, 1, priority_slots=9), ahead=2)
     answer = explanation(facts, NOON)
     system = {"max_jobs": 2, "running": 2, "low": 1, "high": 1, "reserved": 2}
@@ -158,7 +158,7 @@ def test_a_rank_is_exact_up_to_a_thousand():
     assert explanation(seen(JobState.PAUSED), NOON)["rank"] is None
 
 
-def test_figures_of_a_gate():
+def test_a_closed_gate_tells_its_answer_and_its_next_question():
     facts = seen(job=GATED, gate_answer="503", gate_due_at=SOON)
     [gate] = explanation(facts, NOON)["reasons"]
     assert gate["semaphore_url"] == "http://gate.test"

@@ -139,7 +139,7 @@ async def test_a_request_is_answered():
         "ff02::1",
     ],
 )
-def test_an_address_that_is_not_public(address):
+def test_special_addresses_are_not_public(address):
     assert not is_public(ip_address(address))
     assert not Allowed.parse(["10.99.0.0/16"]).admits("receiver.example", ip_address(address))
 
@@ -195,12 +195,12 @@ async def test_no_spelling_of_loopback_gets_through():
         ("localhost", "localhost", "127.0.0.1", True),
     ],
 )
-def test_what_an_entry_allows(entry, host, address, admitted):
+def test_an_entry_allows_its_network_or_its_host_alone(entry, host, address, admitted):
     assert Allowed.parse([entry]).admits(host, ip_address(address)) == admitted
 
 
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "10.0.0.256", "[::1]", "http://a", "*.a"])
-async def test_an_entry_that_is_neither_network_nor_host(entry):
+async def test_an_entry_that_is_neither_network_nor_host_is_refused(entry):
     with pytest.raises(BadInput, match="outbound_allow"):
         async with open_outbound([entry]):
             pass
@@ -275,7 +275,7 @@ async def test_no_cookie_is_kept():
     assert server.header(b"cookie") is None
 
 
-async def test_an_unknown_host():
+async def test_an_unknown_host_is_a_failed_connection():
     async def resolve(host, port):
         raise OSError(-2, "Name or service not known")
 
@@ -291,7 +291,7 @@ async def test_a_label_too_long_for_a_host_is_an_unknown_host():
                 await client.get(f"http://{'a' * 64}/")
 
 
-async def test_a_silent_name_service():
+async def test_a_silent_name_service_times_out():
     async def resolve(host, port):
         await trio.sleep_forever()
 
@@ -327,14 +327,14 @@ async def test_a_refused_connection_says_so_without_the_address():
             await client.get(f"http://receiver.example:{server.port}/")
 
 
-async def test_a_server_that_is_silent():
+async def test_a_silent_server_times_out():
     server = Server(b"HTTP/1.1 200 OK\r\n")
     async with serving(server) as url, open_outbound(LOOPBACK, timeout=0.05) as client:
         with pytest.raises(httpx.ReadTimeout, match="timed out"):
             await client.get(url)
 
 
-async def test_a_body_that_breaks_off():
+async def test_a_body_that_breaks_off_is_a_protocol_error():
     server = Server(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"nonsense\r\n"
     )
@@ -369,7 +369,7 @@ async def test_what_is_packed_is_not_unpacked():
         assert await limited(client, url, 100) == b"\x1f\x8b\x08\0"
 
 
-async def test_a_body_that_was_read_already():
+async def test_a_body_that_was_read_already_is_cut_as_well():
     assert await read_limited(httpx.Response(200, content=b"abc"), 2) == b"ab"
 
 

@@ -251,7 +251,7 @@ async def test_a_source_in_other_formats_is_converted(job):
         assert players.decoded(playlist, hls=True) == pytest.approx(SECONDS, abs=0.1)
 
 
-async def test_an_encoded_ladder(job):
+async def test_encode_source_makes_a_ladder_of_one_source_file(job):
     await job(encode_source=True, extract_audio=True)
     playlists = players.renditions(next(job.target.glob("*_nodrm_*.m3u8")))
     assert len(playlists) == 3  # below its smallest rung there is one rendition of its own size

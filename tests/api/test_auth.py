@@ -46,7 +46,7 @@ async def test_the_client_may_stand_in_the_body(api, body):
     ("client", "key"),
     [("demo-client", "wrong"), ("nobody", None), ("", None), ("demo-client", ""), ("é", None)],
 )
-async def test_wrong_credentials(api, api_key, body, client, key):
+async def test_wrong_credentials_are_a_401_and_leave_no_record(api, api_key, body, client, key):
     given = {**body(), "client": None}
     answer = await api.post(
         "/job", given, client=client, key=api_key if key is None else key or None

@@ -49,7 +49,7 @@ def replay(api):
     return replay
 
 
-async def test_the_log_of_a_job(log, number, now):
+async def test_the_delivery_log_tells_what_became_of_each_callback(log, number, now):
     status, rows = await log()
     assert status == 200
     told = [(row["url"], row["number"], row["event"], row["state"]) for row in rows]

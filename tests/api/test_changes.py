@@ -182,7 +182,7 @@ async def test_a_body_that_is_no_object_is_refused(api, body, put, raw):
     assert (status, list(content)) == (400, ["id", "error"])
 
 
-async def test_an_unknown_job(api, put, rerun):
+async def test_a_change_of_an_unknown_job_is_a_404(api, put, rerun):
     for number in (404, 10**17, 10**30):
         assert await put(number, {"priority": 1}) == (404, {"error": f"there is no job {number}"})
         assert (await rerun(number))[0] == 404
@@ -404,7 +404,7 @@ async def test_an_engine_that_stops_takes_no_rerun_but_updates(api, body, api_ke
 # Jobs that depend on others
 
 
-async def test_a_chain_of_jobs(api, body, world, now):
+async def test_each_job_of_a_chain_waits_for_those_before_it(api, body, world, now):
     first = await api.accepted(body())
     second = await api.accepted(body(job={"depends_on": [first]}))
     third = await api.accepted(body(job={"depends_on": [str(second), first, f" {second} "]}))

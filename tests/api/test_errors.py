@@ -55,7 +55,7 @@ async def check_error(answer, status):
 @pytest.mark.parametrize(
     "path", ["/nothing", "/jobs/1/nothing", "/jobs//1", "/static/x", "/job/1/x"]
 )
-async def test_unknown_paths(api, path):
+async def test_an_unknown_path_is_a_404(api, path):
     await check_error(await api.request("GET", "/", scope_base={"path": path}), 404)
 
 
@@ -182,7 +182,7 @@ async def test_a_body_that_does_not_come(api, api_key, autojump_clock):
     assert connection.status_code == 400
 
 
-async def test_draining(api, body):
+async def test_a_draining_engine_refuses_submissions_and_answers_reads(api, body):
     draining = api.with_(leaving=lambda: True, draining=lambda: True)
     answer = await draining.post("/job", body())
     await check_error(answer, 503)

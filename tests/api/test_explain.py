@@ -10,7 +10,7 @@ async def explained(api, number, client="demo-client"):
     return answer.status_code, await answer.get_json()
 
 
-async def test_a_queued_job(api, body):
+async def test_a_queued_job_tells_slots_and_rank(api, body):
     await api.accepted(body())
     number = await api.accepted(body())
     await api.store.put_setting("", "max_jobs", "0")
@@ -56,7 +56,7 @@ async def test_a_job_that_depends_on_another(api, body):
     assert (reason["reason"], reason["jobs"]) == ("depends_on", [first])
 
 
-async def test_a_refused_job(api, body):
+async def test_a_refused_job_is_over(api, body):
     number, _ = await api.refused(body(job={"priority": 99}))
     _, content = await explained(api, number)
     assert [one["reason"] for one in content["reasons"]] == ["over"]

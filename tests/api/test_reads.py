@@ -150,7 +150,7 @@ async def submit(api, at, workflow="drmswitch", client="demo-client", **fields):
     return number
 
 
-async def test_filters(api, body, now):
+async def test_lists_are_filtered_by_client_state_time_and_content_id(api, body, now):
     await submit(api, now - timedelta(days=1), content_id="Film-1")
     await submit(api, now, content_id="film-2", client="other")
     await submit(api, now, content_id="serial", run_at=now + timedelta(hours=1))
@@ -281,7 +281,7 @@ def test_a_list_has_at_most_a_thousand_rows():
 
 
 @pytest.mark.parametrize("path", ["/jobs/1", "/logs/1", f"/jobs/{10**30}", "/jobs/0"])
-async def test_unknown_jobs(api, path):
+async def test_an_unknown_job_is_a_404(api, path):
     answer = await api.request("GET", path)
     assert answer.status_code == 404
     assert list(await answer.get_json()) == ["error"]

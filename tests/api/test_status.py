@@ -53,7 +53,7 @@ async def test_the_engine_is_alive(api):
         assert await answer.get_json() == {"result": "alive"}
 
 
-async def test_ready(api):
+async def test_an_engine_that_takes_jobs_is_ready(api):
     assert (await api.request("GET", "/readyz")).status_code == 200
 
 
@@ -233,7 +233,7 @@ async def test_a_row_that_somebody_wrote_by_hand_stops_nothing(api, body):
     assert await api.store.admit(await api.store.join("one", NOW), NOW) == 1
 
 
-async def test_workflows(api):
+async def test_workflows_are_listed_and_shown(api):
     content = await (await api.get("/workflows")).get_json()
     assert [row["name"] for row in content] == ["drmswitch", "vodcapture"]
     one = await (await api.get("/workflows/drmswitch")).get_json()

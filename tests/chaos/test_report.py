@@ -91,7 +91,7 @@ def findings(**fields):
     return replace(well, **fields)
 
 
-def test_the_figures():
+def test_the_figures_are_those_that_a_run_is_judged_by():
     assert findings().figures == {
         "jobs": 4000,
         "kills": 1,

@@ -94,7 +94,7 @@ def test_what_arrives_again_is_no_fault():
         {"plans": {JOB: plan(failures=[0, 99])}},
     ],
 )
-def test_lost(broken):
+def test_a_job_that_does_not_end_as_promised_is_lost(broken):
     assert "lost" in wrong(seen(**broken))
 
 
@@ -112,7 +112,7 @@ def test_a_job_that_failed_unasked_is_lost():
         {"jobs": [*seen().jobs, {"id": 8, "state": 2, "failed": False}]},
     ],
 )
-def test_admitted_twice(broken):
+def test_a_second_admission_is_seen(broken):
     assert wrong(seen(**broken)) == {"admitted_twice"}
 
 

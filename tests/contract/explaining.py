@@ -82,7 +82,7 @@ class Explaining:
             [],
         )
 
-    async def test_what_a_gate_said(self, world):
+    async def test_the_facts_tell_what_a_gate_said_last(self, world):
         [job_id] = await world.submit(submission(semaphore_url="http://gate.test"))
         facts = await world.store.facts(job_id)
         assert (facts.gate_answer, facts.gate_due_at) == (None, None)

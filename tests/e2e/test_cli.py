@@ -183,7 +183,7 @@ def test_a_refused_job_is_told(engine):
     assert "(401)" in done.stderr
 
 
-def test_jobs_and_logs(engine):
+def test_logs_follow_a_job_to_its_end_and_jobs_lists_it(engine):
     submitted = json.loads(engine.submit("sleep", "--json", seconds=0.5).stdout)
     number = str(submitted["id"])
     followed = engine.job("logs", number, "--follow")

@@ -80,7 +80,7 @@ async def test_a_new_setting_may_have_any_name(admin):
     assert (await admin.send("GET", "/settings"))[1]["settings"]["colour"] == "blue"
 
 
-def test_the_defaults():
+def test_settings_default_to_those_of_the_contract():
     known = Settings()
     assert (known.max_jobs, known.priority_slots, known.priority_threshold) == (2, 0, 5)
     assert (known.schedule_interval, known.retry_delay, known.retry_limit) == (60, 5, 3)
