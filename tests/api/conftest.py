@@ -27,7 +27,9 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
 from taskengine.workflows.library import Library
 from taskengine.workflows.workflow import Workflow
+from tests.api.changing import send
 from tests.api.described import BUILT_IN, check_answer
+from tests.contract.world import World
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -182,6 +184,44 @@ async def open_api(nursery):
     nursery.start_soon(herald.run)
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
     return Api(services, store)
+
+
+@pytest.fixture
+def put(api, api_key):
+    """An update of a job: what it is answered."""
+
+    async def put(number, body, client="demo-client", **headers):
+        headers = {"key": api_key, **headers}
+        return await send(api, "PUT", f"/job/{number}", body, client, **headers)
+
+    return put
+
+
+@pytest.fixture
+def updated(put):
+    async def updated(number, body, names, **headers):
+        answer = await put(number, body, **headers)
+        assert answer == (200, {"id": str(number), "result": f"Performed updates: {names}"})
+
+    return updated
+
+
+@pytest.fixture
+def rerun(api, api_key):
+    async def rerun(number, client="demo-client", path="jobs", body=b"", **headers):
+        headers = {"key": api_key, "content-type": None, **headers}
+        return await send(api, "POST", f"/{path}/{number}/rerun", body, client, **headers)
+
+    return rerun
+
+
+@pytest.fixture
+async def world(api, now):
+    """The store behind the app, and an instance that works on its jobs."""
+    world = World(api.store)
+    world.instance = await api.store.join("one", now)
+    await api.store.put_setting("", "max_jobs", "10")
+    return world
 
 
 @pytest.fixture(scope="session")
