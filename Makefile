@@ -35,8 +35,8 @@ test: check ## every check and every test (ARGS="-k name" picks some)
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-QUICK := tests/runtime tests/actors tests/workflows tests/contract/test_memory.py \
-  $(wildcard tests/test_*.py)
+QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \
+  tests/contract/test_memory.py $(wildcard tests/test_*.py)
 
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet $(QUICK) $(ARGS)
