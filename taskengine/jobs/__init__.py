@@ -1,4 +1,4 @@
-"""What becomes of a job before and besides its running. Pure: no store, no HTTP, no clock.
+"""Jobs, apart from their running: how they are made, changed and explained. No I/O, no clock.
 
 submission    from the body of POST /job to a job to record
 fields        the fields of a job as clients write them

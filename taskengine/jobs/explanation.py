@@ -31,7 +31,7 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Of a level: its settings, and the jobs that hold slots by their band."""
+    """The system or a client: its settings, and how many jobs of each band hold its slots."""
 
     settings: Settings
     low: int = 0
@@ -69,7 +69,7 @@ class Facts:
 
 
 def explanation(facts: Facts, now: datetime) -> JsonObject:
-    """All that stands in the way now."""
+    """All that keeps a job from running now."""
     queued = facts.job.state is JobState.QUEUED
     return {
         "id": facts.job.id,

@@ -43,7 +43,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`storage` is that of clients which have no default of their own (A47)."""
+    """Makes jobs of submissions. `storage` is for clients without a default of their own (A47)."""
 
     library: Library
     storage: str

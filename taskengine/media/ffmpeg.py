@@ -60,7 +60,8 @@ async def check_whole(bench: Bench, path: Path, label: str) -> None:
 
 
 def refuse(failure: ProcessFailed, path: Path, label: str, what: str) -> NoReturn:
-    """Blame the file; but a full disk or a killed process may be better at the next try."""
+    """Blame the file for good, unless the disk was full or the process killed: then another try may
+    do better."""
     machine = failure.returncode < 0 or failure.returncode in KILLED
     if machine or any(text in failure.stderr_tail for text in SHORTAGES):
         raise failure

@@ -141,8 +141,8 @@ class Store(Reading, Protocol):
     async def claim_gates(
         self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta
     ) -> tuple[Sequence[Gate], datetime | None]:
-        """Gates to be asked now, a few for each host that is not busy, for the caller alone as
-        long as `lease`; and when the next is."""
+        """Gates to be asked now, for the caller alone as long as `lease`, and when the next one is
+        due. A few for each host, none for a busy one."""
         ...
 
     async def answer_gates(self, answers: Sequence[GateAnswer]) -> int:
@@ -197,8 +197,9 @@ class Store(Reading, Protocol):
     async def claim_ticks(
         self, now: datetime, lease: timedelta
     ) -> tuple[Sequence[Tick], datetime | None]:
-        """Ticks that are due, each for the caller alone as long as `lease`, those missed as one;
-        and when the next is. One that was not ended by then is handed out again."""
+        """Ticks that are due, each for the caller alone as long as `lease`, and when the next one
+        is. Missed ticks of a schedule come as one; a tick that is not ended by then is handed out
+        again."""
         ...
 
     async def end_tick(self, tick: Tick) -> None: ...
@@ -206,21 +207,21 @@ class Store(Reading, Protocol):
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
     ) -> Cleared:
-        """Look at so many of the jobs that ended before, in the order of their ends, and remove
-        them with all that belongs to them. Spared are persistent ones, parents of unfinished
-        ones, and those with callbacks to deliver."""
+        """Look at up to `limit` jobs that ended earlier than `before`, in the order of their ends,
+        and remove them with all that belongs to them. Spared are persistent ones, parents of
+        unfinished ones, and those with callbacks to deliver."""
         ...
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Settle open edges whose parents are over or gone, some parents with ids beyond `after`
-        at a time: how many were, and where to go on; None: that was all."""
+        """Settle open edges whose parents are over or gone, for some parents with ids beyond
+        `after`: how many edges, and the parent to go on after; None: that was all."""
         ...
 
     # Callbacks
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
     ) -> tuple[Sequence[Lane], datetime | None]:
-        """Lanes with something due, each for this instance alone; and when the next is due."""
+        """Lanes with something due, each for this instance alone, and when the next one is."""
         ...
 
     async def release_lanes(

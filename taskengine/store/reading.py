@@ -45,9 +45,8 @@ class Reading(Protocol):
     async def totals(self) -> Totals: ...
 
     async def news(self, after: Mark | None, limit: int) -> News:
-        """The jobs that have changed since a mark, each as it is now, and the next mark; without
-        one nothing but where it is now. Each change is told, or a later one of its job; some may
-        be told twice."""
+        """The jobs that have changed since a mark, each as it is now, and the next mark; without a
+        mark, only the present one. A job's last change is always told; some may be told twice."""
         ...
 
     async def progress(self) -> Mapping[int, tuple[float, int]]:

@@ -140,8 +140,8 @@ class GateAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far somebody has read what changes: up to a change, but for those by transactions with
-    lower numbers that were still open."""
+    """How far somebody has read what changes: up to this change, except for what transactions with
+    lower numbers, `open` at the time, may have written since."""
 
     number: int
     job_id: int = 0

@@ -200,7 +200,8 @@ def _schema(schema: JsonObject) -> Found:
 
 
 def _defaults(schema: JsonObject) -> Found:
-    """Templates of defaults: they see what is required or goes before; deeper, also each other."""
+    """Templates of defaults. They see required parameters and earlier ones; those deeper in the
+    schema see each other as well."""
     known = complete(schema)["properties"]
     seen = {*complete({})["properties"], *schema.get("required", ()), *RESERVED[1:]}
     deeper = {name for _, sub in subschemas(schema) for name in sub.get("properties", {})}

@@ -144,7 +144,7 @@ class _Reader:
         return None
 
     def line(self, path: Path) -> int:
-        """Of a place, else of what it is in."""
+        """The line of a place; where it has none, that of what contains it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)

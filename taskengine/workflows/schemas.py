@@ -173,8 +173,8 @@ def secret_names(schema: JsonObject) -> frozenset[str]:
 
 
 def masked(value: Json, secrets: frozenset[str]) -> Json:
-    """The value with what stands under a secret name masked, at any depth; in any case of letters,
-    for what is misspelt is secret all the same."""
+    """The value with what stands under a secret name masked, at any depth and in any case of
+    letters: what is misspelt is secret all the same."""
     return _masked(value, frozenset(name.lower() for name in secrets), hide=False)
 
 
