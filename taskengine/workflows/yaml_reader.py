@@ -1,0 +1,111 @@
+"""YAML read strictly, with the line of everything in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path as File
+
+import yaml
+
+from taskengine.model import Json, JsonObject
+from taskengine.workflows.templates import Path
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without the surprises of YAML 1.1: `no`, `on`, 1:30 and dates are strings."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+for _kind, _pattern, _first in (
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("bool", r"true|false", ["t", "f"]),
+    ("int", r"-?(0|[1-9][0-9]*)", [*"-0123456789"]),
+    ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", [*"-0123456789"]),
+):
+    _tag = f"tag:yaml.org,2002:{_kind}"
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+@dataclass(slots=True)
+class YamlReader:
+    """Makes JSON of a YAML file and remembers on which line everything stands."""
+
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[tuple[Path, str]] = field(default_factory=list)
+
+    def content(self, file: File) -> Json:
+        try:
+            node = yaml.compose(file.read_text(encoding="utf-8"), Loader=_Loader)
+            return self._value(node, (), ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self._refuse((), mark.line if mark else 0, str(error.problem or error.context))
+        except (OSError, UnicodeError, yaml.YAMLError, RecursionError) as error:
+            self._refuse((), 0, f"cannot be read: {error}")
+        return None
+
+    def line(self, path: Path) -> int:
+        """The line of a place; where it has none, that of what contains it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def _refuse(self, path: Path, line: int, text: str) -> None:
+        path = (*path, f"#{len(self.problems)}")  # a place of its own, for a line of its own
+        self.lines[path] = line + 1
+        self.problems.append((path, text))
+
+    def _value(self, node: yaml.Node | None, path: Path, around: tuple[yaml.Node, ...]) -> Json:
+        if node is None:
+            return None
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if len(self.lines) > 100_000 or any(node is other for other in around):
+            raise RecursionError("its aliases make it too large")
+        around = (*around, node)
+        if isinstance(node, yaml.MappingNode):
+            return self._object(node, path, around)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(v, (*path, i), around) for i, v in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _object(
+        self, node: yaml.MappingNode, path: Path, around: tuple[yaml.Node, ...]
+    ) -> JsonObject:
+        values: JsonObject = {}
+        for key, value in node.value:
+            line = key.start_mark.line
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(path, line, "a key has to be a word")
+            elif key.value in values:
+                self._refuse(path, line, f"the key {key.value!r} is there twice")
+            else:
+                self.lines[(*path, key.value)] = line + 1
+                values[key.value] = self._value(value, (*path, key.value), around)
+        return values
+
+    def _scalar(self, node: yaml.Node, path: Path) -> Json:
+        try:
+            return _SCALARS[node.tag.removeprefix("tag:yaml.org,2002:")](node.value)
+        except (KeyError, ValueError):
+            self._refuse(path, node.start_mark.line, f"{node.value!r} cannot be {node.tag}")
+            return None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+_SCALARS: dict[str, Callable[[str], Json]] = {
+    "null": lambda text: None,
+    "bool": {"true": True, "false": False}.__getitem__,
+    "int": int,
+    "float": _finite,
+    "str": str,
+}
