@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, cast, get_args
+from typing import Literal, cast
 
 from taskengine.model import BadInput
 
 Tag = Literal["drm", "nodrm"]
 Extension = Literal["ism", "m3u8", "mpd"]  # the server manifest, then its companions
-TAGS: Final[tuple[Tag, ...]] = get_args(Tag)
-EXTENSIONS: Final[tuple[Extension, ...]] = get_args(Extension)
 
 _GUID = "(?P<guid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ACTIVE = rf"_(?P<tag>drm|nodrm)_{_GUID}(?P<aes>_aes)?\.(?P<extension>ism|m3u8|mpd)"

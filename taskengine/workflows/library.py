@@ -48,9 +48,6 @@ class Library:
                     return workflow
         return None
 
-    def has_definitions_of(self, client: str) -> bool:
-        return any(owner == client for owner, _ in self.workflows)
-
     def all(self) -> tuple[Workflow, ...]:
         return tuple(sorted(self.workflows.values(), key=lambda w: (w.client or "", w.name)))
 

@@ -1,11 +1,12 @@
 import uuid
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskengine.media.naming import (
-    EXTENSIONS,
+    Extension,
     ManifestName,
     active_name,
     parked_name,
@@ -32,7 +33,7 @@ content_ids = st.sampled_from(CONTENT_IDS) | st.text(
 guids = st.uuids(version=4).map(str)
 epochs = st.integers(0, 9_999_999_999)
 kinds = st.sampled_from([("drm", False), ("drm", True), ("nodrm", False)])
-extensions = st.sampled_from(EXTENSIONS)
+extensions = st.sampled_from(get_args(Extension))
 
 
 def test_names_are_those_of_the_contract():

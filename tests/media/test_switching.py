@@ -1,18 +1,19 @@
 import uuid
 from itertools import count
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskengine.media.naming import EXTENSIONS, active_name, parked_name, parse_name
+from taskengine.media.naming import Extension, active_name, parked_name, parse_name
 from taskengine.media.switching import plan_switch
 from taskengine.model import PermanentFailure, Severity
 
 C = "film_drm_1"
 SLOTS = {
-    "drm": [(aes, extension) for aes in (False, True) for extension in EXTENSIONS],
-    "nodrm": [(False, extension) for extension in EXTENSIONS],
+    "drm": [(aes, extension) for aes in (False, True) for extension in get_args(Extension)],
+    "nodrm": [(False, extension) for extension in get_args(Extension)],
 }
 seconds = count(1594039706)
 

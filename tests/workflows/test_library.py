@@ -400,8 +400,6 @@ def test_a_client_has_its_own_and_later_folders_win(tmp_path):
     }
     assert library.find("acme", "b").client == "acme"
     assert library.find("acme", "c") is None
-    assert library.has_definitions_of("acme")
-    assert not library.has_definitions_of("other")
     assert [(w.client, w.name) for w in library.all()] == [(None, "a"), (None, "b"), ("acme", "b")]
 
 
