@@ -7,35 +7,23 @@ are refused, keys of objects are never templates, and what a template gives is d
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from jinja2 import StrictUndefined, Undefined, meta, nodes
+from jinja2 import meta, nodes
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import SandboxedEnvironment
 
 from taskengine.model import Json, TaskEngineError
+from taskengine.workflows.sandbox import ENVIRONMENT, plain, text_of
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
 Found = Iterator[tuple[Path, str]]  # problems in a document: where, and what
 
 MAX_TEMPLATE = 10_000  # characters
-MAX_RESULT = 4 * 1024 * 1024  # characters and values
-METHODS = (  # of strings, objects and arrays; none makes much of little
-    "capitalize casefold count endswith find get index isalnum isalpha isdigit items keys lower "
-    "lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split splitlines "
-    "startswith strip title upper values"
-)
-FILTERS = (
-    "abs capitalize count d default first float int items last length list lower map max min "
-    "reject rejectattr reverse round select selectattr sort sum title trim unique upper"
-)
 
 
 class TemplateError(TaskEngineError):
@@ -120,13 +108,13 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return _plain("".join(_text(_part(part, scope)) for part in self.parts))
+            return plain("".join(text_of(_part(part, scope)) for part in self.parts))
         except Exception as error:  # an expression can raise what it likes
             _fail(self.source, error)
 
 
 def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
-    return part if isinstance(part, str) else _plain(part(scope))
+    return part if isinstance(part, str) else plain(part(scope))
 
 
 @lru_cache(maxsize=4096)
@@ -182,93 +170,3 @@ def _is_tasks(node: nodes.Node) -> bool:
 def _fail(source: str, reason: object) -> NoReturn:
     shown = source if len(source) <= 100 else f"{source[:99]}…"
     raise TemplateError(f"{shown.strip()}: {reason}") from None
-
-
-def _plain(value: object) -> Json:
-    """The value itself, once it is known to be JSON of a bounded size."""
-    size, pending = 0, [value]
-    while pending:
-        item = pending.pop()
-        size += 1 + (len(item) if isinstance(item, str) else 0)
-        if size > MAX_RESULT:
-            raise OverflowError(f"the value is larger than {MAX_RESULT} characters")
-        if isinstance(item, dict):
-            pending += item.keys()
-            pending += item.values()
-        elif isinstance(item, list):
-            pending += item
-        else:
-            _check_scalar(item)
-    return value
-
-
-def _check_scalar(item: object) -> None:
-    if isinstance(item, Undefined):
-        item._fail_with_undefined_error()
-    if isinstance(item, float) and not math.isfinite(item):
-        raise ValueError(f"the value is {item}, which JSON does not have")
-    if item is not None and not isinstance(item, str | int | float):
-        raise TypeError(f"the value is no JSON ({type(item).__name__}); `| list` may help")
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _join(values: Iterable[Json], separator: str = "") -> str:
-    texts = [_text(value) for value in values]
-    _bound(sum(map(len, texts)) + len(separator) * len(texts))
-    return separator.join(texts)
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    _bound(len(text) + text.count(old) * len(new))
-    return text.replace(old, new)
-
-
-def _bound(size: int) -> None:
-    if size > MAX_RESULT:
-        raise OverflowError(f"the value would be larger than {MAX_RESULT} characters")
-
-
-class _NamedUndefined(StrictUndefined):
-    __slots__ = ()
-
-    @property
-    def _undefined_message(self) -> str:
-        return self._undefined_hint or f"{self._undefined_name!r} is undefined"
-
-
-class _Sandbox(SandboxedEnvironment):
-    """Nothing but JSON values, a few methods and filters, and operators that cannot blow up."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """A key goes before a method of that name: `tasks.list.items` is what a task returned."""
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        return isinstance(obj, str | dict | list) and attr in METHODS.split()
-
-    def wrap_str_format(self, value: Any) -> None:
-        """No str.format: a width in it can be any number."""
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        numbers = all(isinstance(value, int | float | Undefined) for value in (left, right))
-        if operator == "**" or not numbers:
-            raise SecurityError(f"{operator} is for numbers only, and ** not available")
-        return super().call_binop(context, operator, left, right)
-
-
-def _environment() -> _Sandbox:
-    sandbox = _Sandbox(undefined=_NamedUndefined, keep_trailing_newline=True, cache_size=0)
-    own: dict[str, Callable[..., Any]] = {"join": _join, "replace": _replace, "string": _text}
-    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS.split()} | own
-    sandbox.globals = {}
-    return sandbox
-
-
-ENVIRONMENT = _environment()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskengine.workflows.sandbox import MAX_RESULT
 from taskengine.workflows.templates import (
-    MAX_RESULT,
     MAX_TEMPLATE,
     TemplateError,
     evaluate,
