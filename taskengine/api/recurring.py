@@ -14,7 +14,7 @@ MAX_DESCRIPTION = 500  # characters
 ONCE = ("run_at", "depends_on")  # of a job that runs once
 
 
-def shown(schedule: Schedule) -> JsonObject:
+def schedule_entry(schedule: Schedule) -> JsonObject:
     """The contract's keys, in its order; `cron` in place of `every` where it has one."""
     if schedule.cron is not None:
         when: JsonObject = {"cron": schedule.cron}

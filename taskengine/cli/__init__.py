@@ -14,7 +14,7 @@ from taskengine.cli.changes import rerun, verbs
 from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
-from taskengine.cli.failures import told
+from taskengine.cli.failures import in_words
 from taskengine.cli.jobs import jobs, submit
 from taskengine.cli.logs import logs
 from taskengine.cli.serving import serve
@@ -28,7 +28,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (Exception, BaseExceptionGroup) as error:
-            if (words := told(error)) is error:
+            if (words := in_words(error)) is error:
                 raise
             raise words from None
 

@@ -25,7 +25,7 @@ class Misused(click.ClickException):
     exit_code = 2
 
 
-def told(error: BaseException) -> BaseException:
+def in_words(error: BaseException) -> BaseException:
     """What to raise in its place."""
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return error

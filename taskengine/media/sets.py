@@ -27,11 +27,11 @@ from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 
-__all__ = ["MadeSet", "Plan", "SetName", "build_set", "make_missing_set", "plan_sets"]
+__all__ = ["MadeSet", "SetName", "SetPlan", "build_set", "make_missing_set", "plan_sets"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SetPlan:
     """Which sets an asset gets. `drm` is what the set with DRM is made for; empty: none."""
 
     clear: bool
@@ -39,11 +39,11 @@ class Plan:
     active: Tag
 
 
-def plan_sets(drm: Sequence[str], *, enable_drm: bool) -> Plan:
+def plan_sets(drm: Sequence[str], *, enable_drm: bool) -> SetPlan:
     """Decisions A31 and A32: an asset always has an active set."""
     protected = tuple(dict.fromkeys(value for value in drm if value != "clear"))
     active: Tag = "drm" if protected and enable_drm else "nodrm"
-    return Plan(clear="clear" in drm or active == "nodrm", drm=protected, active=active)
+    return SetPlan(clear="clear" in drm or active == "nodrm", drm=protected, active=active)
 
 
 async def build_set(

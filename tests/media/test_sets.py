@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import FileKeyStore, asset_name, generate_keys, keys_for
-from taskengine.media.sets import Plan, SetName, build_set, make_missing_set, plan_sets
+from taskengine.media.sets import SetName, SetPlan, build_set, make_missing_set, plan_sets
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
@@ -39,12 +39,12 @@ async def words(bench):
 @pytest.mark.parametrize(
     ("drm", "enable", "plan"),
     [
-        ([], True, Plan(True, (), "nodrm")),
-        (["clear"], False, Plan(True, (), "nodrm")),
-        (["widevine"], True, Plan(False, ("widevine",), "drm")),
-        (["widevine"], False, Plan(True, ("widevine",), "nodrm")),
-        (["clear", "aes", "aes"], True, Plan(True, ("aes",), "drm")),
-        (["clear", "aes"], False, Plan(True, ("aes",), "nodrm")),
+        ([], True, SetPlan(True, (), "nodrm")),
+        (["clear"], False, SetPlan(True, (), "nodrm")),
+        (["widevine"], True, SetPlan(False, ("widevine",), "drm")),
+        (["widevine"], False, SetPlan(True, ("widevine",), "nodrm")),
+        (["clear", "aes", "aes"], True, SetPlan(True, ("aes",), "drm")),
+        (["clear", "aes"], False, SetPlan(True, ("aes",), "nodrm")),
     ],
 )
 def test_an_asset_always_has_an_active_set(drm, enable, plan):

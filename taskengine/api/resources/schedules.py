@@ -21,7 +21,14 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
-from taskengine.api.recurring import MAX_DESCRIPTION, NAME, ONCE, recurring, shown, switched
+from taskengine.api.recurring import (
+    MAX_DESCRIPTION,
+    NAME,
+    ONCE,
+    recurring,
+    schedule_entry,
+    switched,
+)
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -143,7 +150,9 @@ class Schedules:
 
     async def active(self) -> Response:
         client = await caller(self.services)
-        active = {one.name: shown(one) for one in await self._seen_by(client) if one.active}
+        active = {
+            one.name: schedule_entry(one) for one in await self._seen_by(client) if one.active
+        }
         return reply({"result": "ok", "schedules": active})
 
     async def switch(self) -> Response:
@@ -175,7 +184,7 @@ class Schedules:
         if not await self.services.store.put_schedule(schedule):
             raise BadInput(f"name: {schedule.name} is somebody else's")
         self.services.rescheduled()
-        return reply({"result": "ok", "schedules": {schedule.name: shown(schedule)}})
+        return reply({"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}})
 
     async def remove(self, name: str) -> Response:
         client = await caller(self.services)
