@@ -28,9 +28,7 @@ def client() -> None:
 @click.option("--api-key", metavar="KEY", help="Its key; else one is made up.")
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
-def add(
-    name: str, api_key: str | None, admin: bool, database_url: str | None, data_dir: str | None
-) -> None:
+def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
     """Make a client and print its key, this once. The first client made is an admin."""
     check_name(name)
     if api_key is not None:
@@ -40,7 +38,7 @@ def add(
     async def work(store: Store) -> bool:
         return await make_client(store, Client(name, hash_key(key), admin))
 
-    is_admin = in_store(work, database_url, data_dir)
+    is_admin = in_store(work, **database)
     click.echo(f"client {name} added{' (admin)' if is_admin else ''}")
     if api_key is None:
         click.echo(f"api-key: {key}")
@@ -60,9 +58,7 @@ async def make_client(store: Store, new: Client) -> bool:
 @click.argument("name")
 @click.argument("changes", metavar="KEY=VALUE…", nargs=-1, required=True)
 @database_options
-def set_options(
-    name: str, changes: tuple[str, ...], database_url: str | None, data_dir: str | None
-) -> None:
+def set_options(name: str, changes: tuple[str, ...], **database: str | None) -> None:
     """Change a client's options, and print them with secrets masked.
 
     \b
@@ -85,13 +81,13 @@ def set_options(
         await store.put_client(found)
         return found
 
-    print_json(hidden(in_store(work, database_url, data_dir).options))
+    print_json(hidden(in_store(work, **database).options))
 
 
 @client.command("list")
 @json_option
 @database_options
-def list_clients(as_json: bool, database_url: str | None, data_dir: str | None) -> None:
+def list_clients(as_json: bool, **database: str | None) -> None:
     """List the clients."""
     import json
 
@@ -100,7 +96,7 @@ def list_clients(as_json: bool, database_url: str | None, data_dir: str | None) 
     async def work(store: Store) -> list[Client]:
         return list(await store.clients())
 
-    found = in_store(work, database_url, data_dir)
+    found = in_store(work, **database)
     if as_json:
         print_json(
             [{"name": c.name, "admin": c.admin, "options": hidden(c.options)} for c in found]
@@ -113,7 +109,7 @@ def list_clients(as_json: bool, database_url: str | None, data_dir: str | None) 
 @client.command()
 @click.argument("name")
 @database_options
-def remove(name: str, database_url: str | None, data_dir: str | None) -> None:
+def remove(name: str, **database: str | None) -> None:
     """Remove a client with its schedules: its key is worth nothing from now on.
 
     Its jobs stay, and those that wait or run go on; its settings hold for them.
@@ -125,7 +121,7 @@ def remove(name: str, database_url: str | None, data_dir: str | None) -> None:
         await store.remove_client(name)
         return recurring
 
-    recurring = in_store(work, database_url, data_dir)
+    recurring = in_store(work, **database)
     click.echo(f"client {name} removed")
     for schedule in recurring:
         click.echo(f"schedule {schedule} removed")

@@ -22,10 +22,9 @@ def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--database-url", metavar="URL", help=url)(command)
 
 
-def in_store(
-    work: Callable[[Store], Awaitable[T]], database_url: str | None, data_dir: str | None
-) -> T:
-    """Do some work in the store; an embedded server is shared, or started for the while."""
+def in_store(work: Callable[[Store], Awaitable[T]], **database: str | None) -> T:
+    """Do some work in the store that the options of a command name. An embedded server is shared
+    with the engine that runs it, or started for the while."""
     import trio
 
     from taskengine.cli.failures import Misused
@@ -34,7 +33,7 @@ def in_store(
     from taskengine.model import BadInput
 
     try:
-        configuration = read_configuration(database_url=database_url, data_dir=data_dir)
+        configuration = read_configuration(**database)
     except BadInput as error:
         raise Misused(str(error)) from None
 
@@ -52,11 +51,11 @@ def db() -> None:
 
 @db.command()
 @database_options
-def upgrade(database_url: str | None, data_dir: str | None) -> None:
+def upgrade(**database: str | None) -> None:
     """Bring the schema up to date; safe while engines run."""
 
     async def nothing(_: Store) -> None:
         """The store is up to date when it opens."""
 
-    in_store(nothing, database_url, data_dir)
+    in_store(nothing, **database)
     click.echo("The database is up to date.")
