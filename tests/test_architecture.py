@@ -13,7 +13,8 @@ from taskengine.workflows.library import load
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "taskengine").rglob("*.py"))
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("decisions/*.md")]
+README = PAGES[0].read_text("utf-8")
 SETTINGS_FILE = (ROOT / "config" / "taskengine.toml").read_text("utf-8")
 
 FILE_LIMIT = 300
@@ -88,6 +89,19 @@ def test_every_setting_says_what_it_is():
 def test_the_readme_names_the_commands_people_start_with():
     for command in ("make demo", "make test", "make serve"):
         assert command in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=path_of)
+def test_links_and_files_named_in_documents_exist(page):
+    text = page.read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    named = re.findall(r"`(?:taskengine/)?([a-z_/]+\.py)\b", text)
+    files = [
+        file for top in ("taskengine", "tests", "bench") for file in (ROOT / top).rglob("*.py")
+    ]
+    missing = [name for name in named if not any(f"/{one}".endswith(f"/{name}") for one in files)]
+    assert missing == []
 
 
 def test_every_command_helps():
