@@ -1,9 +1,9 @@
 """The tree: which actors run, in which ring, and how they stop.
 
-    watchers      presence, mirror                               end last: peers must not rescue
-    └─ finishers  journal, intake, listener, cleaner, couriers, herald: what ends has to be written
-       └─ front      the HTTP server                             reads are served to the end
-          └─ starters  controller, scheduler, claimers, workers  end first: they start things
+    watchers         presence, pulse, mirror: they end last, or peers would rescue
+    └─ finishers     journal, intake, listener, cleaner, couriers, herald: what ends is written
+       └─ front      the HTTP server: reads are served until the workers are done
+          └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
 
 A crash restarts one actor alone. One that crashes more often than BUDGET allows takes the engine
 down: the process exits with every cause, its peers rescue its tasks, and it is started anew.
