@@ -17,7 +17,6 @@ from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.reporter import Reporter, secret_values
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.callbacks.bodies import job_scope
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
@@ -37,8 +36,9 @@ from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.runtime.process import ProcessFailed, PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
+from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import TemplateError, evaluate
-from taskengine.workflows.workflow import TaskTemplate, Workflow, scope
+from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from taskengine.model import Job, JobDetails, JsonObject
+from taskengine.model import JobDetails, JsonObject
 from taskengine.times import format_time
-from taskengine.workflows.workflow import Workflow, callback_extras, scope
+from taskengine.workflows.scope import job_scope, scope
+from taskengine.workflows.workflow import Workflow, callback_extras
 
 START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
@@ -86,20 +87,3 @@ def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[Json
         details.parameters, results, job_scope(details.job), details.facts, workflow.names
     )
     return callback_extras(workflow, names)
-
-
-def job_scope(job: Job) -> JsonObject:
-    """What templates see as `job`."""
-    return {
-        "id": job.id,
-        "client": job.client,
-        "workflow": job.workflow,
-        "priority": job.priority,
-        "created_at": format_time(job.created_at),
-        "run_at": format_time(job.run_at),
-    }
-
-
-def client_scope(name: str, storage: str) -> JsonObject:
-    """What templates see as `client`; `storage` is its default storage type (A47)."""
-    return {"name": name, "storage": storage}

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from taskengine.callbacks.bodies import client_scope
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.fields import MAX_URL, Fields
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
@@ -20,6 +19,7 @@ from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, prepare
 from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
+from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})

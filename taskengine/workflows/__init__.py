@@ -6,5 +6,6 @@ checks       what a file has to be
 workflow     a workflow as data; a job keeps it as its definition
 parameters   what a client submits, coerced, completed and validated by the workflow's schema
 schemas      JSON Schemas in words, and which values are secret
+scope        what templates see
 templates    the `{{ … }}` expressions; `sandbox` is where they are evaluated
 """

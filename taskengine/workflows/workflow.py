@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -146,18 +146,6 @@ class Workflow:
             PlannedTask(task.name, task.action, task.queue, tuple(place[n] for n in self.needs(i)))
             for i, task in enumerate(self.tasks)
         )
-
-
-def scope(
-    parameters: JsonObject,
-    results: Mapping[str, JsonObject],
-    job: JsonObject,
-    client: JsonObject,
-    tasks: Iterable[str] = (),
-) -> JsonObject:
-    """What templates see. Of `tasks`, those without a result (skipped ones) are empty objects."""
-    known: JsonObject = {name: {} for name in tasks} | dict(results)
-    return {**parameters, "tasks": known, "job": job, "client": client}
 
 
 def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> tuple[JsonObject, list[str]]:

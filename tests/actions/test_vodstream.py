@@ -23,8 +23,9 @@ from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
 from taskengine.workflows.library import read
 from taskengine.workflows.parameters import prepare
+from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
-from taskengine.workflows.workflow import callback_extras, scope
+from taskengine.workflows.workflow import callback_extras
 from tests.actions.fakes import NOON
 from tests.actions.media_context import media_context
 from tests.media import players

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from taskengine.model import NotFound, PlannedTask
+from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import TemplateError
-from taskengine.workflows.workflow import Retry, TaskTemplate, Workflow, callback_extras, scope
+from taskengine.workflows.workflow import Retry, TaskTemplate, Workflow, callback_extras
 
 CONTENT = {
     "workflow": "remix",
