@@ -22,13 +22,13 @@ from taskengine.api.resources import (
     events,
     explain,
     health,
-    job,
     jobs,
     logs,
     metrics,
     schedules,
     settings,
     status,
+    submissions,
     workflows,
 )
 from taskengine.api.routes import Route
@@ -39,7 +39,7 @@ RESOURCES = (
     health,
     metrics,
     dashboard,
-    job,
+    submissions,
     batch,
     jobs,
     explain,

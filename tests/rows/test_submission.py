@@ -78,7 +78,7 @@ async def test_an_internal_failure_is_a_500_in_plain_text(api, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("taskengine.api.resources.job.Submissions.prepare", broken)
+    monkeypatch.setattr("taskengine.api.resources.submissions.Submissions.prepare", broken)
     for path in ("/job", "/jobs"):
         answer = await api.post(path, job_body())
         assert (answer.status_code, answer.mimetype) == (500, "text/plain")

@@ -27,7 +27,7 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.replies import reply
-from taskengine.api.resources.job import IntakeAnswer, Submissions, Verdict
+from taskengine.api.resources.submissions import IntakeAnswer, Submissions, Verdict
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.messages import Submit

@@ -39,7 +39,7 @@ SUBMIT = Operation(
 )
 
 
-IntakeAnswer = int | BadInput | StoreUnavailable  # what the intake answers
+IntakeAnswer = int | BadInput | StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,9 @@ class Submissions:
         document = await read_document()
         with trio.fail_after(PATIENCE):
             client = await caller(self.services, document.value)
-            verdict = await self.judge(document, client, read_key())
+            submission = await self.prepare(document, client, read_key())
+            verdict = await self.conclude(submission, await self._record(submission))
         return reply(verdict.content, verdict.status)
-
-    async def judge(self, document: Document, client: Client, key: GivenKey) -> Verdict:
-        """Record a submission of this caller; only what cannot be recorded is raised."""
-        submission = await self.prepare(document, client, key)
-        return await self.conclude(submission, await self._record(submission))
 
     async def prepare(self, document: Document, client: Client, key: GivenKey) -> Submission:
         """What to record. Raises Forbidden, and BadInput for an unknown client."""
