@@ -56,6 +56,10 @@ class Settings:
         slots = min(self.priority_slots, self.max_jobs)
         return low + high <= self.max_jobs and low + max(0, high - slots) <= self.max_jobs - slots
 
+    def admits(self, band: Band, low: int, high: int) -> bool:
+        """Whether one more job of a band fits beside those that run."""
+        return self.fits(low + (band is Band.LOW), high + (band is Band.HIGH))
+
     def room(self, low: int, high: int) -> tuple[int, int]:
         """How many more jobs fit, if all are of the low band, and if all are of the high one."""
         if self.max_jobs is None:
@@ -166,10 +170,12 @@ def choose(
     chosen = []
     for candidate in sorted(candidates, key=lambda one: one.rank):
         limits = clients.get(candidate.client, UNBOUND)
-        band = band_of(candidate.priority, system, limits)
-        if _leaves_room(system, total, band) and _leaves_room(limits, _of(own, candidate), band):
+        band, client = band_of(candidate.priority, system, limits), candidate.client
+        if system.admits(band, total[Band.LOW], total[Band.HIGH]) and limits.admits(
+            band, own[client, Band.LOW], own[client, Band.HIGH]
+        ):
             total[band] += 1
-            own[candidate.client, band] += 1
+            own[client, band] += 1
             chosen.append((candidate, band))
     return chosen
 
@@ -192,15 +198,6 @@ def rooms(
         threshold = min(system.priority_threshold, limits.priority_threshold)
         own[name] = (min(low, of_client[0]), min(high, of_client[1]), threshold)
     return (low, high, system.priority_threshold), own
-
-
-def _of(own: Counter[tuple[str, Band]], candidate: Candidate) -> Counter[Band]:
-    return Counter({band: own[candidate.client, band] for band in Band})
-
-
-def _leaves_room(limits: Settings, running: Counter[Band], band: Band) -> bool:
-    low, high = running[Band.LOW], running[Band.HIGH]
-    return limits.fits(low + (band is Band.LOW), high + (band is Band.HIGH))
 
 
 def initial_state(*, refused: bool, run_at: datetime | None, gate: bool, now: datetime) -> JobState:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import Job, JobState, Json, JsonObject
-from taskengine.policy import Band, Settings, band_of
+from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
 
 RANKED = 1000  # places of the queue that are told apart (rule 10)
@@ -45,10 +45,6 @@ class Slots:
     def reserved(self) -> int:
         wanted, cap = self.settings.priority_slots, self.settings.max_jobs
         return 0 if cap is None else min(wanted, cap)
-
-    def fits(self, band: Band) -> bool:
-        """Whether one more job does."""
-        return self.settings.fits(self.low + (band is Band.LOW), self.high + (band is Band.HIGH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ def _queued(facts: Facts) -> Iterator[JsonObject]:
     reasons = []
     levels = (("system", "the system", system), ("client", f"client {job.client}", client))
     for level, whose, slots in levels:
-        if not slots.fits(band):
+        if not slots.settings.admits(band, slots.low, slots.high):
             limit = min(system.settings.priority_threshold, client.settings.priority_threshold)
             told = _taken(whose, slots, limit)
             reasons.append(_reason("slots", told, level=level, **_slots(slots)))

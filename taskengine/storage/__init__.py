@@ -87,7 +87,7 @@ class Folder:
         return f"{self.complete}/{name}"
 
     def below(self, name: str) -> Folder:
-        return replace(self, path=self._key(name))
+        return replace(self, path=f"{self.path}/{name}" if self.path else name)
 
     async def list(self) -> Sequence[StoredFile]:
         return await self.storage.list(self.complete)
@@ -115,9 +115,6 @@ class Folder:
     async def clear(self) -> None:
         await self.fence()
         await self.storage.clear(self.complete)
-
-    def _key(self, name: str) -> str:
-        return f"{self.path}/{name}" if self.path else name
 
 
 def clean_folder(field: str, value: str) -> str:
