@@ -62,8 +62,7 @@ def fake_context(
 
     `answer` is what the other side of its HTTP client says.
     """
-    local = LocalStorage([tmp_path])
-    known = {"local": local, **(storages or {})}
+    known = {"local": LocalStorage([tmp_path]), **(storages or {})}
     journal = Journal()
     scratch = tmp_path / f"scratch-{job_id}-{number}-{attempt}"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -74,7 +73,7 @@ def fake_context(
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at, parameters or {}),
         scratch=scratch,
-        workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
+        workspace=Folder(known["local"], str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
         write=journal.write,
         report=journal.report,
@@ -90,7 +89,7 @@ def _attempt(
     name: str, number: int, attempt: int, job_id: int, at: datetime, parameters: JsonObject
 ) -> Attempt:
     state, working = JobState.STARTED, TaskState.WORKING
-    job = Job(job_id, "acme", "workflow", state, False, 5, 1, False, at, at, at)
+    job = Job(job_id, "acme", "vodstream", state, False, 5, 1, False, at, at, at)
     task_id = 10 * job_id + number
     task = Task(task_id, job_id, number, name, "action", "work", working, attempt)
     return Attempt(task, job, parameters, results={}, facts={}, options={}, started_at=at)

@@ -26,8 +26,7 @@ from taskengine.workflows.parameters import prepare
 from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import callback_extras
-from tests.actions.fakes import NOON
-from tests.actions.media_context import media_context
+from tests.actions.fakes import NOON, fake_context
 from tests.media import players
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/vodstream.yaml"
@@ -84,7 +83,7 @@ class Job:
         template = WORKFLOW.task(name)
         if not template.wanted(self.scope):
             return
-        context, journal = media_context(
+        context, journal = fake_context(
             self.tmp_path,
             storages,
             task=name,
@@ -165,7 +164,7 @@ async def test_everything_there_is(job, tmp_path):
     assert "I-FRAME-STREAM" in (job.target / hls).read_text()
     assert not job.source.exists()
     assert [text.split(":")[0] for text in job.warned()] == ["trickplay_thumbnails"]
-    context, _ = media_context(tmp_path)
+    context, _ = fake_context(tmp_path)
     asset = asset_name(context.roots("local", "output_root").below("films/film"), C)
     keys = await FileKeyStore(tmp_path / "keys").load(asset)
     secrets = (keys.key, keys.aes, keys.iv)

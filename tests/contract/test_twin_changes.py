@@ -7,11 +7,9 @@ from datetime import timedelta
 import pytest
 
 from taskengine.model import BadInput, JobState
-from taskengine.policy import SYSTEM
 from taskengine.store import GateAnswer, JobFilter
 from taskengine.store.memory import MemoryStore
-from tests.contract.recount import assert_counters_are_true
-from tests.contract.test_twins import PLANS, STEPS, Twins
+from tests.contract.test_twins import PLANS, Twins, run_twins
 from tests.contract.world import LINE, World, at, submission
 
 
@@ -111,11 +109,4 @@ class ChangingTwins(Twins):
 @pytest.mark.parametrize("seed", range(20))
 async def test_stores_answer_alike_whatever_clients_do_to_their_jobs(postgres_store, seed):
     twins = ChangingTwins(seed, World(MemoryStore()), World(postgres_store))
-    for world in twins.worlds:
-        await world.settle()
-        twins.instances = [world.instance]
-        await world.setting(SYSTEM, max_jobs=6)
-    for _ in range(STEPS):
-        await twins.step()
-    await twins.assert_all_is_the_same()
-    await assert_counters_are_true(postgres_store, cleared=True)
+    await run_twins(twins, postgres_store)
