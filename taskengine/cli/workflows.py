@@ -11,10 +11,8 @@ from taskengine.cli.output import json_option, print_json, print_table
 from taskengine.model import Json
 
 if TYPE_CHECKING:
-    from taskengine.workflows.library import Library
+    from taskengine.workflows.library import Library, Problem
     from taskengine.workflows.workflow import Workflow
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @click.group()
@@ -28,7 +26,7 @@ def list_workflows(as_json: bool) -> None:
     """List all workflows."""
     found = configured().all()
     if as_json:
-        print_json([_row(workflow) for workflow in found])
+        print_json([workflow.overview for workflow in found])
         return
     rows = [(w.name, w.client, " → ".join(w.names), w.summary) for w in found]
     print_table(("workflow", "client", "tasks", "summary"), rows)
@@ -46,7 +44,7 @@ def show(name: str, client: str, as_json: bool) -> None:
     if workflow is None:
         raise NotFound(f"there is no workflow {name}")
     if as_json:
-        print_json({**_row(workflow), "definition": workflow.content})
+        print_json({**workflow.overview, "definition": workflow.content})
         return
     owner = f" (of {workflow.client})" if workflow.client else ""
     click.echo(f"{workflow.name}{owner}: {workflow.summary}\n")
@@ -63,7 +61,7 @@ def check(folders: tuple[Path, ...], as_json: bool) -> None:
 
     Prints every problem with its file and line, and ends with 1 if there is one.
     """
-    from taskengine.workflows.library import Problem, WorkflowErrors
+    from taskengine.workflows.library import WorkflowErrors
 
     problems: list[Problem] = []
     number = 0
@@ -93,30 +91,14 @@ def configured() -> Library:
 def read(places: tuple[Path, ...]) -> Library:
     """The workflows of folders; one that holds none is a mistake."""
     from taskengine.actions import find_actions
-    from taskengine.workflows.library import Problem, WorkflowErrors, load
+    from taskengine.workflows.library import Problem, WorkflowErrors, load, workflow_files
 
     library = load(places, find_actions())
-    empty = [place for place in places if not any(_files(place))]
+    empty = [place for place in places if not any(workflow_files(place))]
     if empty:
         text = "holds neither common/*.yaml nor clients/<client>/*.yaml"
         raise WorkflowErrors(Problem(place, 1, text) for place in empty)
     return library
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [*folder.glob("common/*"), *folder.glob("clients/*/*")]
-    return [file for file in found if file.suffix in SUFFIXES]
-
-
-def _row(workflow: Workflow) -> Json:
-    """As GET /workflows has it."""
-    return {
-        "name": workflow.name,
-        "client": workflow.client,
-        "summary": workflow.summary,
-        "tasks": list(workflow.names),
-        "required": workflow.parameters.get("required", []),
-    }
 
 
 def _parameters(workflow: Workflow) -> list[tuple[object, ...]]:
@@ -137,8 +119,5 @@ def _when(when: Json) -> str:
     return "" if when is True else str(when)
 
 
-def _problem(problem: object) -> Json:
-    from taskengine.workflows.library import Problem
-
-    assert isinstance(problem, Problem)
+def _problem(problem: Problem) -> Json:
     return {"file": str(problem.file), "line": problem.line, "message": problem.message}

@@ -58,7 +58,7 @@ def load(folders: Sequence[File], actions: Mapping[str, ActionLike]) -> Library:
     problems = [Problem(folder, 1, "no such folder") for folder in folders if not folder.is_dir()]
     for folder in folders:
         sources: dict[tuple[str | None, str], File] = {}
-        for client, file in _files(folder):
+        for client, file in workflow_files(folder):
             try:
                 workflow = read(file, actions, client)
             except WorkflowErrors as errors:
@@ -74,7 +74,8 @@ def load(folders: Sequence[File], actions: Mapping[str, ActionLike]) -> Library:
     return Library(workflows)
 
 
-def _files(folder: File) -> Iterator[tuple[str | None, File]]:
+def workflow_files(folder: File) -> Iterator[tuple[str | None, File]]:
+    """The files of a folder, each with the client whose it is; None: everybody's."""
     for owner in [folder / "common", *sorted(folder.glob("clients/*/"))]:
         for file in sorted(owner.glob("[!.]*")):
             if file.suffix in (".yaml", ".yml"):

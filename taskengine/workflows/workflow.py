@@ -111,6 +111,17 @@ class Workflow:
             "clips": self.clips,
         }
 
+    @property
+    def overview(self) -> JsonObject:
+        """What lists of workflows show."""
+        return {
+            "name": self.name,
+            "client": self.client,
+            "summary": self.summary,
+            "tasks": list(self.names),
+            "required": self.parameters.get("required", []),
+        }
+
     @cached_property
     def definition(self) -> Definition:
         content = self.content

@@ -21,7 +21,6 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound
-from taskengine.workflows.workflow import Workflow
 
 ROW: JsonObject = {
     "name": TEXT,
@@ -51,24 +50,14 @@ class Workflows:
         client = await caller(self.services)
         library = self.services.library()
         usable = {w.name: library.find(client.name, w.name) for w in library.all()}
-        return reply([_row(found) for _, found in sorted(usable.items()) if found])
+        return reply([found.overview for _, found in sorted(usable.items()) if found])
 
     async def one(self, name: str) -> Response:
         client = await caller(self.services)
         workflow = self.services.library().find(client.name, name)
         if workflow is None:
             raise NotFound(f"there is no workflow {name[:40]!r}")
-        return reply({**_row(workflow), "definition": workflow.content})
-
-
-def _row(workflow: Workflow) -> JsonObject:
-    return {
-        "name": workflow.name,
-        "client": workflow.client,
-        "summary": workflow.summary,
-        "tasks": list(workflow.names),
-        "required": workflow.parameters.get("required", []),
-    }
+        return reply({**workflow.overview, "definition": workflow.content})
 
 
 def routes(services: Services) -> Sequence[Route]:
