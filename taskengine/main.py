@@ -75,7 +75,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             await bootstrap(store, configuration)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
-            await first_time(parts.keep_time, PATIENCE)
+            await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
             plan = plan_of(configuration)
@@ -235,7 +235,7 @@ async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
     clock.sample(told, asked, clock.elapsed)
 
 
-async def first_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
+async def wait_for_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
     """Set the clock for the first time; the database may be away again since its schema was
     brought up to date."""
     deadline = trio.current_time() + patience

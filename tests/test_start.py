@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from taskengine.main import first_time
+from taskengine.main import wait_for_time
 from taskengine.model import StoreUnavailable
 
 
@@ -19,11 +19,11 @@ def time_that_comes(at):
 
 
 async def test_a_start_waits_for_a_database_that_went_away_again(autojump_clock):
-    await first_time(time_that_comes(7), patience=60)
+    await wait_for_time(time_that_comes(7), patience=60)
     assert trio.current_time() == 7
 
 
 async def test_it_does_not_wait_for_ever(autojump_clock):
     with pytest.raises(StoreUnavailable):
-        await first_time(time_that_comes(1000), patience=60)
+        await wait_for_time(time_that_comes(1000), patience=60)
     assert trio.current_time() == 61
