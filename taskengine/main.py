@@ -26,6 +26,7 @@ from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
+from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
@@ -34,7 +35,6 @@ from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
-from taskengine.keys import hash_key
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import BadInput, Client, StoreUnavailable

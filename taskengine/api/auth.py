@@ -8,7 +8,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from taskengine.api.routes import no_job
 from taskengine.api.services import Services
-from taskengine.keys import hash_key, new_key, verify
+from taskengine.api_keys import hash_key, new_key, verify
 from taskengine.model import BadInput, Client, JobDetails, Json, JsonObject
 from taskengine.texts import clean_text
 

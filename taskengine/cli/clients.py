@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taskengine.api_keys import hash_key, new_key
 from taskengine.cli.database import database_options, in_store
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.keys import hash_key, new_key
 from taskengine.model import BadInput, Client, NotFound
 
 if TYPE_CHECKING:

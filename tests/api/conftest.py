@@ -18,9 +18,9 @@ from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
+from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters.memory import MemoryCounters
-from taskengine.keys import hash_key
 from taskengine.messages import Submit
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox

@@ -6,30 +6,30 @@ from dataclasses import replace
 
 import pytest
 
-from taskengine import keys
+from taskengine import api_keys
 
 
 def test_keys_are_long_and_their_hashes_salted():
-    key = keys.new_key()
-    first, second = keys.hash_key(key), keys.hash_key(key)
+    key = api_keys.new_key()
+    first, second = api_keys.hash_key(key), api_keys.hash_key(key)
     assert len(key) == 36
     assert first != second
     assert first.startswith("sha256$")
     assert key not in first
-    assert keys.verify(key, first)
-    assert keys.verify(key, second)
+    assert api_keys.verify(key, first)
+    assert api_keys.verify(key, second)
 
 
 @pytest.mark.parametrize(
     "stored", ["", "sha256$", "sha256$$", "md5$a$b", "x", "sha256$salt$\u00e9"]
 )
 def test_a_broken_hash_lets_nobody_in(stored):
-    assert not keys.verify("", stored)
-    assert not keys.verify("key", stored)
+    assert not api_keys.verify("", stored)
+    assert not api_keys.verify("key", stored)
 
 
 def test_a_hash_of_another_scheme_lets_nobody_in():
-    assert not keys.verify("key", keys.hash_key("key").replace("sha256", "md5"))
+    assert not api_keys.verify("key", api_keys.hash_key("key").replace("sha256", "md5"))
 
 
 @pytest.mark.parametrize("name", ["api-key", "x-api-key", "x-auth-key", "API-KEY"])
@@ -62,12 +62,12 @@ async def test_an_unknown_client_is_verified_as_well(api, body, monkeypatch):
 
     def counted(key, stored):
         calls.append(stored)
-        return keys.verify(key, stored)
+        return api_keys.verify(key, stored)
 
     monkeypatch.setattr("taskengine.api.auth.verify", counted)
     await api.post("/job", body(), client="nobody")
     (stored,) = calls
-    assert len(stored) == len(keys.hash_key("any"))
+    assert len(stored) == len(api_keys.hash_key("any"))
 
 
 async def test_without_a_key_nothing_is_read(api):

@@ -11,7 +11,7 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.keys import hash_key
+from taskengine.api_keys import hash_key
 from taskengine.model import Client
 from taskengine.policy import SYSTEM
 from taskengine.store.migrate import upgrade

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from taskengine.keys import hash_key
+from taskengine.api_keys import hash_key
 from taskengine.model import Client, StoreUnavailable
 from tests.api.conftest import KEY, job_body
 from tests.rows.documents import WORKFLOWS, blocks, samples
