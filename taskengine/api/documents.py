@@ -63,7 +63,7 @@ async def _read() -> bytes:
 
 
 async def read_object() -> JsonObject:
-    """The body of a request that leaves no record. Raises BadInput for what had to be left out."""
+    """The body of a request of which no record is kept."""
     document = await read_document()
     if document.problem is not None:
         raise BadInput(document.problem)

@@ -63,6 +63,7 @@ def fake_context(
     `answer` is what the other side of its HTTP client says.
     """
     known = {"local": LocalStorage([tmp_path]), **(storages or {})}
+    local = known["local"]
     journal = Journal()
     scratch = tmp_path / f"scratch-{job_id}-{number}-{attempt}"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ def fake_context(
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at, parameters or {}),
         scratch=scratch,
-        workspace=Folder(known["local"], str(tmp_path), f"workspace/{job_id}"),
+        workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
         write=journal.write,
         report=journal.report,
