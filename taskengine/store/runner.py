@@ -71,14 +71,16 @@ class Runner:
         self.meters.store.labels(name).observe(trio.current_time() - start)
         return result
 
-    async def _do(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    async def _do(
+        self, function: Callable[..., Awaitable[T]], *arguments: object, single: bool = False
+    ) -> T:
         """A transaction with its arguments in their order."""
 
         @wraps(function)
         async def transaction(connection: Connection) -> T:
             return await function(connection, *arguments)
 
-        return await self._run(transaction)
+        return await self._run(transaction, single=single)
 
     async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
         """A statement by itself."""

@@ -48,8 +48,6 @@ NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
 CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100")
-NEXT_RETRY = ("next_retry", f"'work', {SERVED}, {NOON}, 100")
-WAKE_RETRIES = ("wake_retries", f"'work', {SERVED}, {NOON}")
 TOTALS = ("queued_totals", "")
 CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
 NEXT_LANE = ("next_lane", NOON)
@@ -61,16 +59,11 @@ FULL = "'[500, 500, 5]', '{\"acme\": [0, 0, 5]}', 500"
 CHANGING = 25_000
 BY_INDEXES = ("queue_due", "old_jobs")  # they are planned so in their transactions
 BACKLOGS = {  # what was filled in, the statements that it must not slow down, and their pages
-    "tasks": (tasks(), [CLAIM, NEXT_RETRY, WAKE_RETRIES], 700),
-    "retries": (tasks(due_at=LATER, is_retry="true"), [CLAIM, NEXT_RETRY, WAKE_RETRIES], 100),
-    "due retries": (tasks(is_retry="true"), [CLAIM, NEXT_RETRY], 100),
-    "due retries, woken": (tasks(is_retry="true"), [WAKE_RETRIES], CHANGING),
-    "tasks of others": (tasks(action="'not.here'"), [CLAIM, NEXT_RETRY, WAKE_RETRIES], 100),
-    "retries of others": (
-        tasks(action="'not.here'", is_retry="true"),
-        [CLAIM, NEXT_RETRY, WAKE_RETRIES],
-        100,
-    ),
+    "tasks": (tasks(), [CLAIM], 700),
+    "retries": (tasks(due_at=LATER, is_retry="true"), [CLAIM], 100),
+    "due retries": (tasks(is_retry="true"), [CLAIM], CHANGING),
+    "tasks of others": (tasks(action="'not.here'"), [CLAIM], 100),
+    "retries of others": (tasks(action="'not.here'", is_retry="true"), [CLAIM], 100),
     "jobs": (jobs(), [("lane_heads", ROOM)], 2_500),
     "jobs of a client at its cap": (jobs(), [("lane_heads", FULL)], 20),
     "jobs of many clients": (jobs(client="'c' || n % 5000"), [("lane_heads", ROOM)], 80_000),

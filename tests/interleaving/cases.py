@@ -31,8 +31,8 @@ QUIET = (
     *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),
     *("end_tasks", "let_go_on", "write_plan", "release_held", "count_edges", "open_tasks_of"),
     *("jobs_by_id", "data_by_id", "tasks_by_job", "parents_of", "definition", "waited_for"),
-    *("known_definitions", "clients_with_scopes", "attempts_of", "results_of", "lane_options"),
-    *("deliver", "let_go_lanes", "is_marked", "claimed", "next_retry", "next_lane", "next_due"),
+    *("known_definitions", "clients_with_scopes", "lane_options"),
+    *("deliver", "let_go_lanes", "is_marked", "next_lane", "next_due"),
 )
 EXHAUSTIVE = os.environ.get("INTERLEAVING") == "all"
 

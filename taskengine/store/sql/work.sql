@@ -100,31 +100,29 @@ order by s.rank, p.n
 update tasks set state = 1, due_at = greatest(due_at, $1), is_retry = due_at > $1
 where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 
--- name: wake_retries
--- Those that are due are ready, from then on in the order of all others.
-with due as materialized (
-    select h.id, h.due_at
-    from unnest($2::text[]) as a (action)
+-- name: claim
+-- One statement, for it runs at every turn. No row: the instance was dismissed. What the claim id got
+-- before, its answer lost, is all that it gets (rule 4). The heads of each action are merged with the
+-- retries that are due, which are ready from then on, in the order of all others; $7 more of them
+-- than are wanted, for others may hold locks. MATERIALIZED: a nested loop may otherwise run a
+-- subquery again and take more than its limit (rule 21).
+with present as materialized (
+    select id from instances where id = $1 for key share -- before tasks, in the order of locks
+), before as materialized (
+    select id from tasks where claim_id = $5 and holder = $1
+), due as materialized (
+    select h.id, h.priority
+    from unnest($3::text[]) as a (action)
     cross join lateral (
-        select t.id, t.due_at from tasks t
-        where t.state = 1 and t.is_retry and t.queue = $1 and t.action = a.action
-          and t.due_at <= $3
+        select t.id, t.priority, t.due_at from tasks t
+        where t.state = 1 and t.is_retry and t.queue = $2 and t.action = a.action
+          and t.due_at <= $6
         order by t.due_at, t.id
         limit 500
     ) as h
     order by h.due_at, h.id
     limit 500
-), locked as materialized (
-    select t.id from due join tasks t on t.id = due.id
-    where t.state + 0 = 1 and t.is_retry
-    for no key update of t skip locked
-)
-update tasks t set is_retry = false from locked where t.id = locked.id
-
--- name: claim
--- The heads of each action, merged; $7 more of them than are wanted, for others may hold locks.
--- MATERIALIZED: a nested loop may otherwise run a subquery again and take more than its limit.
-with heads as materialized (
+), fresh as materialized (
     select h.id, h.priority
     from unnest($3::text[]) as a (action)
     cross join lateral (
@@ -133,61 +131,71 @@ with heads as materialized (
         order by t.priority, t.id
         limit $4::integer + $7::integer
     ) as h
-    order by h.priority, h.id
+), heads as materialized (
+    select id, priority from (select * from fresh union all select * from due) as both_kinds
+    order by priority, id
     limit $4::integer + $7::integer
 ), ready as materialized (
     select t.id from heads h join tasks t on t.id = h.id
     where t.state + 0 = 1 -- read again under the lock; `state = 1` may be read from an index
+      and (t.due_at <= $6 or not t.is_retry)
+      and exists (select from present) and not exists (select from before)
     order by h.priority, h.id
     limit $4
     for no key update of t skip locked
 ), taken as (
     update tasks t
     set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
-        claimed_at = coalesce(t.claimed_at, $6)
+        is_retry = false, claimed_at = coalesce(t.claimed_at, $6)
     from ready
     where t.id = ready.id
-    returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-              t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
-              t.claimed_at, t.priority
-)
-select * from taken order by priority, id
-
--- name: claimed
-select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-       t.rescues, t.progress, t.error, null::json as result, t.started_at, t.ended_at,
-       t.claimed_at
-from tasks t
-where t.claim_id = $1 and t.holder = $2
-order by t.priority, t.id
-
--- name: next_retry
--- At once, if others held the locks of all $4 that a claim tried besides those that it got.
-select min(h.due_at) as due
-from unnest($2::text[]) as a (action)
-cross join lateral (
-    (select t.due_at from tasks t
-     where t.state = 1 and t.is_retry and t.queue = $1 and t.action = a.action and t.due_at > $3
-     order by t.due_at
-     limit 1)
+    returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
+              t.progress, t.error, t.started_at, t.claimed_at, t.priority
+), left_over as materialized (
+    select t.id from due d join tasks t on t.id = d.id
+    where d.id not in (select id from ready) and t.state + 0 = 1 and t.is_retry
+      and exists (select from present)
+    for no key update of t skip locked
+), woken as (
+    update tasks t set is_retry = false from left_over where t.id = left_over.id
+), got as materialized (
+    select * from taken
     union all
-    (select $3 from tasks t
-     where t.state = 1 and not t.is_retry and t.queue = $1 and t.action = a.action
-     order by t.priority, t.id
-     offset $4 limit 1)
-) as h
-
--- name: attempts_of
-select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
+    select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
+           t.progress, t.error, t.started_at, t.claimed_at, t.priority
+    from before b join tasks t on t.id = b.id
+), next as materialized (
+    -- When the next retry is due, for who got less than it wanted: at once, if others held the
+    -- locks of all that it tried besides what it got.
+    select min(h.due_at) as due_at
+    from unnest($3::text[]) as a (action)
+    cross join lateral (
+        (select t.due_at from tasks t
+         where t.state = 1 and t.is_retry and t.queue = $2 and t.action = a.action and t.due_at > $6
+         order by t.due_at
+         limit 1)
+        union all
+        (select $6 from tasks t
+         where t.state = 1 and not t.is_retry and t.queue = $2 and t.action = a.action
+         order by t.priority, t.id
+         offset $7::integer + (select count(*) from got) limit 1)
+    ) as h
+)
+select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
+       t.progress, t.error, t.started_at, t.claimed_at, d.parameters, d.facts, c.options,
+       case when t.number > 0 then
+           (select json_object_agg(r.name, r.result) from results r where r.job_id = t.job_id)
+       end as results,
+       case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
+       j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
        j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open, d.parameters, d.facts, c.options
-from jobs j
-join job_data d on d.job_id = j.id
-left join clients c on c.name = j.client
-where j.id = any($1::bigint[])
-
--- name: results_of
-select job_id, name, result from results where job_id = any($1::bigint[])
+       j.gate_open
+from present p
+left join (got t
+    join jobs j on j.id = t.job_id
+    join job_data d on d.job_id = t.job_id
+    left join clients c on c.name = j.client) on true
+order by t.priority, t.id
 
 -- name: current
 select 1 from tasks t join jobs j on j.id = t.job_id
