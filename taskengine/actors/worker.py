@@ -32,7 +32,7 @@ from taskengine.model import (
 )
 from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Address, Mailbox
+from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import ProcessFailed, PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
@@ -43,6 +43,8 @@ from taskengine.workflows.workflow import TaskTemplate, Workflow
 logger = logging.getLogger(__name__)
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
+UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on
+TELLINGS = 5  # of an end, to a journal that crashes each time
 FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
 QUESTIONS = 5  # until an answer is fresh
 RESULT_LIMIT = 1 << 20  # characters of JSON
@@ -50,7 +52,11 @@ RESULT_LIMIT = 1 << 20  # characters of JSON
 
 @dataclass(slots=True)
 class Worker:
-    """Takes one attempt after the other from its queue's desk."""
+    """Takes one attempt after the other from its queue's desk.
+
+    It does not wait until an end is written: under load the journal then writes many at once, and
+    workers and database work side by side. Until then the attempt stays listed as running.
+    """
 
     store: Store
     roster: Roster
@@ -63,15 +69,24 @@ class Worker:
     busy: bool = field(default=False, init=False)
 
     async def run(self, desk: Mailbox[Attempt]) -> None:
-        with suppress(trio.EndOfChannel):
-            while True:
-                self.ready()
-                for delivery in await desk.collect(math.inf, limit=1):
-                    with delivery as attempt:
-                        await self.perform(attempt)
+        unwritten = trio.Semaphore(UNWRITTEN)
+        async with trio.open_nursery() as ends:
+            with suppress(trio.EndOfChannel):
+                while True:
+                    await unwritten.acquire()
+                    self.ready()
+                    for delivery in await desk.collect(math.inf, limit=1):
+                        with delivery as attempt:
+                            await ends.start(self.perform, attempt, unwritten.release)
 
-    async def perform(self, attempt: Attempt) -> None:
-        """Run an attempt and record its end exactly once, also while being cancelled."""
+    async def perform(
+        self,
+        attempt: Attempt,
+        written: Callable[[], None],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run an attempt and record its end exactly once, also while being cancelled. Who starts
+        it goes on as soon as the action is over."""
         end = Ended(attempt.fence, self.now(), Outcome.RELEASED)  # unless it ends by itself
         self.busy = True
         with self.roster.entry(attempt.fence) as running:
@@ -80,20 +95,30 @@ class Worker:
                     end = await self._run(attempt)
             finally:
                 self.busy = False
+                task_status.started()
                 if running.stopped is Stopped.UNWANTED:
                     end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped")
                 if running.stopped is not Stopped.STALE:
                     await self._record(Finish(replace(end, at=self.now())))
+                written()
 
     async def _record(self, finish: Finish) -> None:
         """Wait for as long as the database is away: a finished task must not run again. When the
         engine stops, tell it once more and wait for RECORD_GRACE; told twice, it counts once."""
         try:
-            await self.journal.ask(finish)
+            await self._tell(finish)
         except trio.Cancelled:
             with trio.move_on_after(RECORD_GRACE, shield=True):
-                await self.journal.ask(finish)
+                await self._tell(finish)
             raise
+
+    async def _tell(self, finish: Finish) -> None:
+        """Again, if the journal crashed with it. Raises ActorGone if that goes on."""
+        for _ in range(TELLINGS):
+            with suppress(ActorGone):
+                await self.journal.ask(finish)
+                return
+        raise ActorGone
 
     async def _run(self, attempt: Attempt) -> Ended:
         try:
