@@ -280,6 +280,7 @@ class Recorded:
     stale: frozenset[Fence] = frozenset()  # refused: their attempts are no longer current
     ended_jobs: tuple[int, ...] = ()
     woken: bool = False  # tasks were queued
+    scheduled: bool = False  # jobs that waited for others are due, or wait for their time or gate
     called: bool = False  # callbacks were written
 
 

@@ -17,6 +17,8 @@ from taskengine.store import Dismissed, Store
 
 LOOK = 5.0  # seconds between looks without a hint, jittered
 BATCH = 500  # jobs in one admission
+REST = 2.0  # times as long as it took: under load more slots are free then, for one admission
+LONGEST_REST = 0.05  # seconds
 
 
 @dataclass(slots=True)
@@ -30,12 +32,15 @@ class Controller:
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
+                started = trio.current_time()
                 await self._admit()
+                took = trio.current_time() - started
+                await trio.sleep(min(REST * took, LONGEST_REST))
                 await mailbox.collect(jittered(LOOK))
 
     async def _admit(self) -> None:
         number = BATCH
-        while number:
+        while number == BATCH:
             try:
                 number = await self.store.admit(self.roster.instance, self.now(), BATCH)
             except Dismissed:

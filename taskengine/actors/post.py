@@ -104,8 +104,10 @@ class Post:
         if recorded.called:
             self.hear(CALLBACKS)
         if recorded.ended_jobs:
-            self.tell_all(ADMISSION, SCHEDULE)
+            self.tell_all(ADMISSION)
             self.hear(CLEANING)
+        if recorded.scheduled:
+            self.tell_all(SCHEDULE)
 
 
 def close(mailboxes: list[Mailbox[Any]]) -> None:

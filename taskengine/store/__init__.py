@@ -156,7 +156,8 @@ class Store(Reading, Protocol):
         ...
 
     async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        """Start queued jobs as far as the slots reach and write their tasks; how many."""
+        """Start queued jobs as far as the slots reach and write their tasks; how many. If they
+        are fewer than `limit`, no other fits."""
         ...
 
     async def claim(

@@ -152,7 +152,11 @@ class PostgresStore(Reads):
         return await self._run(partial(due.queue_due, now=now, writer=self.writer))
 
     async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        return await self._run(partial(admit.admit, now=now, limit=limit, writer=instance))
+        number, more = 0, True
+        while more and number < limit:
+            admitted, more = await self._do(admit.admit, now, limit - number, instance)
+            number += admitted
+        return number
 
     async def claim(
         self,
@@ -163,7 +167,8 @@ class PostgresStore(Reads):
         claim_id: uuid.UUID,
         now: datetime,
     ) -> Claimed:
-        return await self._do(claim.claim, instance, queue, actions, limit, claim_id, now)
+        arguments = (instance, queue, actions, limit, claim_id, now)
+        return await self._do(claim.claim, *arguments, single=True)
 
     async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
         return await self._do(record.record, instance, records, now, uuid.uuid4())

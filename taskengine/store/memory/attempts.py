@@ -120,7 +120,8 @@ class Attempts(Edges):
             self._keep_short(job_id, now)
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
-        return Recorded(frozenset(stale), tuple(ended), woken=ends, called=ends or begins)
+        freed = bool(ended)
+        return Recorded(frozenset(stale), tuple(ended), ends, freed, called=ends or begins)
 
     def _repeated(self, record: Record) -> bool:
         """An end whose answer was lost: the row shows the same attempt and outcome."""

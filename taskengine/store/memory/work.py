@@ -62,7 +62,7 @@ class Work(Attempts):
             ended += self._rescue(row, now)
         self._settle_edges(ended, now)
         self._forget(instance, now)
-        return Recorded(ended_jobs=tuple(ended), woken=True, called=True)
+        return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
 
     def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
         rescued = replace(row.task, rescues=row.task.rescues + 1)

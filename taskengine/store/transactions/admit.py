@@ -15,21 +15,24 @@ from taskengine.store.transactions.rows import SQL, Row, columns
 ROUNDS = 4  # of one admission: the best jobs that there are may be more than their clients' slots
 
 
-async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> int:
-    """See Store.admit. What is read before the lock is a hint: it is read again after it."""
+async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> tuple[int, bool]:
+    """See Store.admit; and whether others may fit. What is read before the lock is a hint: it is
+    read again after it."""
     started: list[Row] = []
+    more = True
     for _ in range(ROUNDS):
         wanted = limit - len(started)
         heads = await _heads(connection, wanted) if wanted else []
         admitted = await _admit(connection, heads, now) if heads else []
         started += admitted
-        if not admitted or len(heads) < wanted:
+        more = bool(admitted) and len(heads) == wanted
+        if not more:
             break
     tally = Tally()
     for row in started:
         tally.moved(row, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
-    return len(started)
+    return len(started), more
 
 
 async def _admit(connection: Connection, heads: list[Candidate], now: datetime) -> list[Row]:

@@ -24,6 +24,10 @@ class Tally:
         self.jobs[row["client"], int(before), row["failed"]] -= 1
         self.jobs[row["client"], int(after), row["failed"]] += 1
 
+    def adds(self, state: JobState) -> bool:
+        """Whether jobs came to a state."""
+        return any(key[1] == state and number > 0 for key, number in self.jobs.items())
+
     async def write(self, connection: Connection, writer: int) -> None:
         """To be called last: counter rows come after all others in the order of locks."""
         jobs = [(*key, number) for key, number in sorted(self.jobs.items()) if number]

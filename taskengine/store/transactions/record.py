@@ -59,7 +59,7 @@ async def record(
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
     if await _is_repeated(connection, instance, batch_id):
-        return Recorded(woken=True, called=True)
+        return Recorded(woken=True, scheduled=True, called=True)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
     stale = {one.fence for one in records if not batch.take(one)}
     return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
@@ -173,7 +173,8 @@ class Batch:
         await keep_short(connection, lengths.items(), now)
         await put_calls(connection, self.calls)
         await tally.write(connection, writer)
-        return Recorded(frozenset(), tuple(self.over), woken, bool(self.calls))
+        scheduled = tally.adds(JobState.SCHEDULED)
+        return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
 
     async def _write_tasks(self, connection: Connection) -> None:
         progress = list(self.progress.items())
