@@ -28,7 +28,7 @@ class Context:
     """
 
     attempt: Attempt
-    scratch: Path
+    open_scratch: Callable[[], Path]  # makes it when it is first asked for
     workspace: Folder
     roots: Callable[[str, str], Folder]  # storage type, root key → its folder
     write: Callable[[Severity, str], Awaitable[None]]
@@ -38,6 +38,10 @@ class Context:
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
     pulse: Pulse | None = None  # of the guards of child processes
+
+    @property
+    def scratch(self) -> Path:
+        return self.open_scratch()
 
     @property
     def key(self) -> str:

@@ -50,6 +50,6 @@ class Facilities:
 
         return find
 
-    def scratch_for(self, attempt: Attempt) -> AbstractAsyncContextManager[Path]:
+    def scratch_for(self, attempt: Attempt) -> AbstractAsyncContextManager[Callable[[], Path]]:
         """A folder of this attempt alone, always removed."""
         return scratch_of_attempt(self.scratch, attempt.fence)

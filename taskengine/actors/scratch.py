@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -34,21 +34,25 @@ def scratch_of_instance(base: Path) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def scratch_of_attempt(base: Path, fence: Fence) -> AsyncIterator[Path]:
-    """A folder of this attempt alone, always removed."""
+async def scratch_of_attempt(base: Path, fence: Fence) -> AsyncIterator[Callable[[], Path]]:
+    """A folder of this attempt alone, always removed. It is made when it is first asked for: most
+    tasks need none, and making one costs more than such a task."""
     folder = base / f"{fence.job_id}-{fence.task_id}-{fence.attempt}"
-    folder.mkdir(parents=True, exist_ok=True)
+    made = False
+
+    def make() -> Path:
+        nonlocal made
+        if not made:
+            folder.mkdir(parents=True, exist_ok=True)
+            made = True
+        return folder
+
     try:
-        yield folder
+        yield make
     finally:
-        await _remove(folder)
-
-
-async def _remove(folder: Path) -> None:
-    """An empty folder at once: most tasks leave theirs so, and a thread costs more than that."""
-    if not _removed_empty(folder):
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(remove_tree, folder)
+        if made:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(remove_tree, folder)
 
 
 def _removed_empty(folder: Path) -> bool:

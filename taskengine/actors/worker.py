@@ -159,7 +159,7 @@ class Worker:
         async with lent.scratch_for(attempt) as scratch:
             context = Context(
                 attempt=attempt,
-                scratch=scratch,
+                open_scratch=scratch,
                 workspace=lent.workspace(attempt.job.id),
                 roots=lent.roots_of(attempt.options),
                 write=reporter.write,

@@ -73,7 +73,7 @@ def fake_context(
 
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at, parameters or {}),
-        scratch=scratch,
+        open_scratch=lambda: scratch,
         workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
         write=journal.write,

@@ -45,7 +45,7 @@ class VirtualFacilities(Facilities):
 
     @asynccontextmanager
     async def scratch_for(self, attempt):
-        yield Path("/nowhere")
+        yield lambda: Path("/nowhere")
 
 
 def receiver(heard, answer=lambda request: httpx.Response(200)):

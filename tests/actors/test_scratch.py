@@ -86,7 +86,8 @@ def test_what_a_start_that_was_killed_left_goes(tmp_path):
 
 
 async def test_a_folder_is_removed_whatever_rights_its_content_has(tmp_path):
-    async with scratch_of_attempt(tmp_path, Fence(1, 2, 3)) as folder:
+    async with scratch_of_attempt(tmp_path, Fence(1, 2, 3)) as make_scratch:
+        folder = make_scratch()
         (folder / "closed/inner").mkdir(parents=True)
         (folder / "closed/inner/file").write_text("x")
         (folder / "closed/inner").chmod(0o500)
@@ -99,3 +100,11 @@ def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch, caplog):
     (tmp_path / "stuck").mkdir()
     remove_tree(tmp_path / "stuck")
     assert "stuck cannot be removed" in caplog.text
+
+
+async def test_a_folder_that_nobody_asks_for_is_never_made(tmp_path):
+    async with scratch_of_attempt(tmp_path, Fence(1, 2, 3)) as make_scratch:
+        assert list(tmp_path.iterdir()) == []
+        assert make_scratch() == make_scratch()
+        assert list(tmp_path.iterdir()) == [make_scratch()]
+    assert list(tmp_path.iterdir()) == []
