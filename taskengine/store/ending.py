@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import job_body, render_extras
@@ -46,6 +47,9 @@ class Ending:
     body: JsonObject
 
 
+UNEVENTFUL: Final = Ending(((Severity.INFO, "job has completed successfully"),), {})
+
+
 def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -> Ending:
     """A job's last words, with its callback where it is `called` for.
 
@@ -54,8 +58,7 @@ def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -
     failure = failure_of(details)
     extras, problems = _extras(details, content) if called else ({}, [])
     if failure is None:
-        lines = [(Severity.INFO, "job has completed successfully")]
-        lines = [(Severity.WARN, problem) for problem in problems] + lines
+        lines = [*((Severity.WARN, problem) for problem in problems), *UNEVENTFUL.lines]
     else:
         lines = [(Severity.ERROR, f"job has failed: {failure}")]
     custom_data = details.submitted.get("custom_data")

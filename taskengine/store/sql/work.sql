@@ -236,8 +236,10 @@ where t.id = r.id
 -- name: end_tasks
 update tasks t
 set state = e.state, holder = null, claim_id = null, ended_at = e.at, error = e.error,
+    started_at = coalesce(e.started_at, t.started_at),
     progress = case when e.state = 3 then 1 else t.progress end
-from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[]) as e (id, state, at, error)
+from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[], $5::timestamptz[])
+     as e (id, state, at, error, started_at)
 where t.id = e.id
 
 -- name: put_results

@@ -11,12 +11,12 @@ from datetime import datetime
 
 from taskengine.callbacks.bodies import job_body
 from taskengine.jobs.changes import OVER
-from taskengine.model import JobDetails, JobState, Severity
+from taskengine.model import JobState, Severity
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.outbox import END, Call
-from taskengine.store.transactions.rows import SQL, Line, columns
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns
 
 COMPLETES, ENDS = "completes", "ends"
 PLACED = (JobState.QUEUED, JobState.SCHEDULED)
@@ -24,7 +24,7 @@ PLACED = (JobState.QUEUED, JobState.SCHEDULED)
 
 async def settle_edges(
     connection: Connection,
-    ended: Sequence[JobDetails],
+    ended: Sequence[JobRow],
     now: datetime,
     tally: Tally,
     calls: list[Call],
@@ -33,11 +33,11 @@ async def settle_edges(
 
     `ended` shows the jobs as they were just before their end.
     """
-    ids = [one.job.id for one in ended]
+    ids = [job.id for job in ended]
     waited = {row["parent"] for row in await connection.fetch(SQL["waited_for"], ids)}
     if not waited:
         return []
-    failed = {one.job.id for one in ended if one.job.failed or one.job.state in OVER} & waited
+    failed = {job.id for job in ended if job.failed or job.state in OVER} & waited
     await close_edges(connection, waited - failed, COMPLETES, now, tally)
     await close_edges(connection, waited, ENDS, now, tally)
     return await break_children(connection, failed, now, tally, calls)

@@ -29,25 +29,7 @@ from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import keep_short, put_lines
 from taskengine.store.transactions.outbox import COMPLETE, FAIL, START, Call, put_calls
-from taskengine.store.transactions.rows import SQL, Line, columns, dumped
-
-
-@dataclass(slots=True)
-class JobRow:
-    """A locked job, as far as its attempts change it."""
-
-    id: int
-    client: str
-    workflow: str
-    state: int
-    failed: bool
-    content_id: str | None
-    has_lanes: bool
-
-    @property
-    def wanted(self) -> bool:
-        """Whether its tasks are to go on: it is not over, and no task has failed for good."""
-        return self.state not in OVER and not self.failed
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, dumped, locked_job
 
 
 async def record(
@@ -78,7 +60,7 @@ async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: 
     tasks = await connection.fetch(SQL["lock_tasks"], sorted({one.task_id for one in fences}))
     return Batch(
         instance,
-        {row["id"]: _job(row) for row in jobs},
+        {row["id"]: locked_job(row) for row in jobs},
         {row["id"]: _task(row) for row in tasks},
         {row["id"] for row in tasks if row["holder"] == instance},
     )
@@ -94,7 +76,7 @@ class Batch:
     held: set[int]  # the tasks that the instance holds, until their end is taken
     lines: list[Line] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    begun: list[tuple[Any, ...]] = field(default_factory=list)
+    begun: dict[int, datetime] = field(default_factory=dict)
     progress: dict[int, float] = field(default_factory=dict)
     requeued: list[tuple[Any, ...]] = field(default_factory=list)
     ended: list[tuple[Any, ...]] = field(default_factory=list)
@@ -119,7 +101,7 @@ class Batch:
             case Progressed():
                 self.progress[task.id] = one.fraction
             case Began():
-                self.begun.append((task.id, one.at))
+                self.begun[task.id] = one.at
                 if task.started_at is None:
                     self._call(job, task, START, one.at)
                 self.tasks[task.id] = replace(task, started_at=one.at)
@@ -141,7 +123,7 @@ class Batch:
             return
         state = final_state(one.outcome)
         self._set(task, state)
-        self.ended.append((task.id, int(state), one.at, one.error))
+        self.ended.append((task.id, int(state), one.at, one.error, self.begun.pop(task.id, None)))
         self.last[job.id] = one
         if one.result:
             self.results.append((job.id, task.name, dumped(one.result)))
@@ -168,7 +150,8 @@ class Batch:
         await self._write_tasks(connection)
         woken = await self._let_go_on(connection, now)
         lengths = await self._close(connection, tally)
-        self.lines += await conclude_jobs(connection, self.over, self.calls, now, tally)
+        over = [self.jobs[job_id] for job_id in sorted(self.over)]
+        self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
         await keep_short(connection, lengths.items(), now)
         await put_calls(connection, self.calls)
@@ -177,12 +160,11 @@ class Batch:
         return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
 
     async def _write_tasks(self, connection: Connection) -> None:
-        progress = list(self.progress.items())
         for name, rows, width in (
-            ("begin_tasks", self.begun, 2),
-            ("progress_tasks", progress, 2),
+            ("begin_tasks", list(self.begun.items()), 2),
+            ("progress_tasks", list(self.progress.items()), 2),
             ("requeue_tasks", self.requeued, 7),
-            ("end_tasks", self.ended, 4),
+            ("end_tasks", self.ended, 5),
             ("put_results", self.results, 3),
         ):
             if rows:
@@ -190,15 +172,21 @@ class Batch:
 
     async def _let_go_on(self, connection: Connection, now: datetime) -> bool:
         """Queue the tasks whose last need is met; whether any task was queued."""
+        closed = self._closed()
+        gone = [one for one in self.gone if self.jobs[one[0]].open_tasks > closed[one[0]]]
         rows = []
-        if self.gone:
-            rows = await connection.fetch(SQL["let_go_on"], *columns(self.gone, 2), now)
+        if gone:
+            rows = await connection.fetch(SQL["let_go_on"], *columns(gone, 2), now)
         queued = any(row["state"] == TaskState.QUEUED for row in rows)
         return queued or bool(self.requeued)
 
+    def _closed(self) -> Counter[int]:
+        """How many tasks of each job end with this batch."""
+        return Counter(self.tasks[row[0]].job_id for row in self.ended)
+
     async def _close(self, connection: Connection, tally: Tally) -> dict[int, int]:
         """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
-        closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
+        closed = self._closed()
         tally.tasks.update(TaskState(row[1]) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
@@ -216,18 +204,6 @@ class Batch:
         ended = {row["id"] for row in rows if row["open_tasks"] == 0}
         self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
         return {row["id"]: row["lines"] for row in rows}
-
-
-def _job(row: Any) -> JobRow:
-    return JobRow(
-        row["id"],
-        row["client"],
-        row["workflow"],
-        row["state"],
-        row["failed"],
-        row["content_id"],
-        row["lanes"] > 0,
-    )
 
 
 def _task(row: Any) -> Task:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Client,
@@ -55,6 +57,38 @@ def job_of(row: Row) -> Job:
         persist=row["persist"],
         digest=row["digest"],
         gate_open=row["gate_open"],
+    )
+
+
+@dataclass(slots=True)
+class JobRow:
+    """A locked job, as far as its attempts change it."""
+
+    id: int
+    client: str
+    workflow: str
+    state: int
+    failed: bool
+    open_tasks: int
+    content_id: str | None
+    has_lanes: bool
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its tasks are to go on: it is not over, and no task has failed for good."""
+        return self.state not in OVER and not self.failed
+
+
+def locked_job(row: Row) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        client=row["client"],
+        workflow=row["workflow"],
+        state=row["state"],
+        failed=row["failed"],
+        open_tasks=row["open_tasks"],
+        content_id=row["content_id"],
+        has_lanes=row["lanes"] > 0,
     )
 
 
