@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import trio
 
+from taskengine.actors.batches import characters, parts
 from taskengine.messages import Submit
 from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable, Submission
 from taskengine.runtime.clock import Now
@@ -30,7 +32,12 @@ class Intake:
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
-            await self._record([first, *mailbox.waiting(limit=499)])
+            batch = [first, *mailbox.waiting(limit=499)]
+            with ExitStack() as slots:
+                for delivery in batch:
+                    slots.enter_context(delivery)
+                for part in parts(batch, _weight):
+                    await self._record(part)
 
     async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty
@@ -81,3 +88,8 @@ def _answer(batch: Sequence[Delivery[Submit]], answers: Sequence[int | Exception
     for delivery, answer in zip(batch, answers, strict=True):
         with delivery:
             delivery.reply(answer)
+
+
+def _weight(delivery: Delivery[Submit]) -> int:
+    submission = delivery.message.submission
+    return characters(submission.submitted) + characters(submission.parameters)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import trio
 
+from taskengine.actors.batches import characters, parts
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
-from taskengine.model import BadInput, Ended, Fence, Outcome, Record, Recorded
+from taskengine.model import BadInput, Ended, Fence, Outcome, Record, Recorded, Written
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Delivery, Mailbox
 from taskengine.store import Store
@@ -40,14 +41,14 @@ class Journal:
     async def _write(self, batch: Sequence[Delivery[Note | Finish]]) -> None:
         with ExitStack() as slots:
             records = [slots.enter_context(delivery).record for delivery in batch]
-            stale = await self._record(records)
+            stale: frozenset[Fence] = frozenset()
+            for part in parts(records, _weight):
+                stale |= await self._record(part)
             self.roster.stop(stale, Stopped.STALE)
             for delivery, record in zip(batch, records, strict=True):
                 delivery.reply(record.fence not in stale)
 
     async def _record(self, records: Sequence[Record]) -> frozenset[Fence]:
-        if not records:
-            return frozenset()
         try:
             recorded = await self.store.record(self.roster.instance, records, self.now())
         except BadInput as refusal:
@@ -68,3 +69,12 @@ class Journal:
         return await self._record(
             [replace(guilty, outcome=Outcome.FAILED, result=None, error=error)]
         )
+
+
+def _weight(record: Record) -> int:
+    match record:
+        case Written():
+            return len(record.message)
+        case Ended():
+            return characters(record.result)
+    return 0
