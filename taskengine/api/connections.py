@@ -33,10 +33,8 @@ class Connection(TrioASGIHTTPConnection):
 
     def _create_request_from_scope(self, send: Any) -> Request:
         request = super()._create_request_from_scope(send)
-        limit = max_body(request.path)
-        if limit != request.max_content_length:
-            request.max_content_length = limit
-            request.body = request.body_class(request.content_length, limit)
+        request.max_content_length = limit = max_body(request.path)
+        request.body = request.body_class(request.content_length, limit)
         return request
 
     def _noting_the_end(self, send: Any) -> Callable[[Any], Awaitable[None]]:
