@@ -32,7 +32,7 @@ def command(jobs: int, samples: int, page: Path | None) -> None:
     """
     import trio
 
-    from bench.scale.report import write
+    from bench.pages import write
     from bench.scale.run import run
 
     started = time.monotonic()

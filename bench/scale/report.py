@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.scale.samples import Timing, Timings, out_of_bounds
 
-MARKS = ("<!-- figures: made by `taskengine bench scale --write` -->", "<!-- end of figures -->")
 # A list of the dashboard has 1,000 rows at most, which the small database does not have; and the
 # refused jobs of the block, which no list shows unasked, come first in one order: a list reads
 # 20,000 of them at most.
@@ -65,13 +62,3 @@ def _row(name: str, small: Timing, large: Timing) -> str:
         before, after = getattr(small, one), getattr(large, one)
         cells += [f"{before:.1f} ms", f"{after:.1f} ms", f"{after / before:.1f}"]
     return f"| {' | '.join(cells)} |"
-
-
-def write(page: Path, text: str) -> None:
-    """Put the table where the page has its marks."""
-    begin, end = MARKS
-    whole = page.read_text("utf-8")
-    pattern = re.escape(begin) + ".*" + re.escape(end)
-    assert re.search(pattern, whole, re.DOTALL), f"{page} has no place for the figures"
-    replaced = f"{begin}\n{text}\n{end}"
-    page.write_text(re.sub(pattern, lambda _: replaced, whole, flags=re.DOTALL), "utf-8")

@@ -5,10 +5,11 @@ import pytest
 from click.testing import CliRunner
 from trio_asyncio import aio_as_trio
 
+from bench.pages import MARKS, write
 from bench.scale.block import BACKLOG, HISTORY, make_block, serving_bench
 from bench.scale.fill import IDS, OF_JOB, Filler, read_block
 from bench.scale.methods import STEPS, measure_methods
-from bench.scale.report import MARKS, Figures, write
+from bench.scale.report import Figures
 from bench.scale.requests import measure_requests
 from bench.scale.run import bench_definition
 from bench.scale.samples import Timing
