@@ -174,6 +174,9 @@ async def test_the_gate_has_three_spellings_on_input_and_one_on_output(client, n
         ("2031-02-01T09:30:00.5+01:00", "2031-02-01T08:30:00.500Z"),
         ("2031-02-01T08:30:00.1239999", "2031-02-01T08:30:00.123Z"),
         ("2031-02-01", "2031-02-01T00:00:00.000Z"),
+        ("2032-02-29T23:59:59.999", "2032-02-29T23:59:59.999Z"),
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59.9999999", "9999-12-31T23:59:59.999Z"),
     ],
 )
 async def test_times_are_read_leniently_and_written_in_utc_with_three_digits(client, given, shown):
