@@ -56,15 +56,16 @@ async def read_batch() -> Batch:
     return await trio.to_thread.run_sync(parse_batch, await _read())
 
 
-async def _read() -> bytes:
-    if request.mimetype not in _TYPES and not request.mimetype.endswith("+json"):
-        raise UnsupportedMediaType("Content-Type: expected application/json")
+async def _read(*, any_type: bool = False) -> bytes:
+    kind = request.mimetype
+    if not (any_type or kind in _TYPES or kind.endswith("+json")):
+        raise UnsupportedMediaType(f"Content-Type: expected application/json, got {kind[:80]}")
     return await request.get_data(cache=False, as_text=False, parse_form_data=False)
 
 
-async def read_object() -> JsonObject:
-    """The body of a request of which no record is kept."""
-    document = await read_document()
+async def read_object(*, any_type: bool = False) -> JsonObject:
+    """The body of a request of which no record is kept; with `any_type` JSON under any name."""
+    document = parse(await _read(any_type=any_type))
     if document.problem is not None:
         raise BadInput(document.problem)
     return document.value
@@ -73,9 +74,7 @@ async def read_object() -> JsonObject:
 async def read_object_if_any() -> JsonObject:
     """The body of a request that needs none; what is no JSON object says nothing."""
     with suppress(BadInput):
-        return parse(
-            await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        ).value
+        return parse(await _read(any_type=True)).value
     return {}
 
 
