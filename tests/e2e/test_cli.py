@@ -177,7 +177,8 @@ def test_a_refused_job_is_told(engine):
     done = engine.submit("nope")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: job ")
-    assert 'there is no workflow "nope" (400)' in done.stderr
+    assert 'there is no workflow "nope"; there are ' in done.stderr
+    assert done.stderr.endswith(" (400)\n")
     done = engine.job("submit", "-", stdin='{"job": {"workflow": "noop"}}', key="wrong")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "(401)" in done.stderr

@@ -214,6 +214,32 @@ async def test_each_undeclared_parameter_gives_one_warning_of_task_0(client):
     assert ["'colour'" in warned[0]["message"], "'size'" in warned[1]["message"]] == [True, True]
 
 
+async def test_a_misspelt_field_of_the_job_gives_a_warning_too(client):
+    job = {"priorty": 1, "queue_state": "paused", "semphore_url": "", "position": 1}
+    number = await client.submitted(**job)
+    _, log = await client.open(f"/logs/{number}")
+    warned = [line["message"] for line in log if line["severity_description"] == "WARN"]
+    assert warned == ["Field 'job.priorty' is unknown", "Field 'job.queue_state' is unknown"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"job": "drmswitch"}, 'job: expected an object, got "drmswitch"'),
+        ({"job": []}, "job: expected an object, got an empty array"),
+        ({"job": {}}, "job.workflow: required; there are drmswitch, vodcapture"),
+        (
+            {"job": {"workflow": "drmswich"}},
+            'job.workflow: there is no workflow "drmswich"; there are drmswitch, vodcapture',
+        ),
+        ({"parameters": None}, "parameters: expected an object, got null"),
+    ],
+)
+async def test_the_error_says_what_was_expected_where(client, change, told):
+    status, content = await client.send("POST", "/job", {**job_body(), **change})
+    assert (status, content["error"]) == (400, told)
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data"])
 async def test_another_content_type_is_a_415(client, kind):
     status, content = await client.send("POST", "/job", b"<a/>", content_type=kind)
