@@ -71,5 +71,6 @@ class Query:
 
 def whole(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise BadInput(f"{name}: expected a whole number, got {text[:40]!r}")
+        wanted = "a whole number of at most 18 digits" if text.isdecimal() else "a whole number"
+        raise BadInput(f"{name}: expected {wanted}, got {text[:40]!r}")
     return int(text)

@@ -142,6 +142,11 @@ async def test_what_cannot_be_read_is_a_400_with_an_error(client, query):
     assert query.partition("=")[0] in content["error"]
 
 
+async def test_a_number_that_is_too_long_is_told_so(client):
+    _, content = await client.open(f"/jobs?items={'9' * 20}")
+    assert content["error"].startswith("items: expected a whole number of at most 18 digits")
+
+
 async def test_a_job_begins_with_the_keys_of_the_sample(client):
     """The single-job object may have more; what it has of the sample's is as it is there."""
     shown = await client.job(await client.submitted())

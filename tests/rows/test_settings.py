@@ -114,6 +114,18 @@ async def test_a_bad_setting_is_a_400_with_an_error(admin, name, value):
     assert await admin.send("GET", "/settings") == before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "given", "told"),
+    [
+        ("POST", "/settings", {"name": "max_jobs", "setting": "x"}, "100000 for max_jobs, got 'x'"),
+        ("PUT", "/scheduler", {**SWITCH, "active": "on"}, 'true or false, got "on"'),
+        ("PUT", "/scheduler", {**SWITCH, "schedule": "x"}, "no schedule 'x'; there are clear_old"),
+    ],
+)
+async def test_the_error_says_what_was_expected_and_what_came(admin, method, path, given, told):
+    assert told in (await admin.send(method, path, given))[1]["error"]
+
+
 async def test_a_client_writes_its_own_and_an_admin_the_systems(client, admin, api):
     for who, setting in ((admin, 7), (client, 3)):
         assert (await who.send("POST", "/settings", {**PAYLOAD, "setting": setting}))[0] == 200

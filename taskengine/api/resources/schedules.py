@@ -165,7 +165,8 @@ class Schedules:
         if name not in known and name.lower() in known:
             name = name.lower()
         if name not in known:
-            raise BadInput(f"schedule: there is no schedule {name[:40]!r}")
+            seen = ", ".join(one.name for one in await self._seen_by(client))
+            raise BadInput(f"schedule: there is no schedule {name[:40]!r}; there are {seen[:1000]}")
         if name in SAFETY and not active:
             raise BadInput(f"schedule: {name} cannot be switched off")
         _check(client, known[name])
