@@ -56,10 +56,18 @@ async def read_batch() -> Batch:
     return await trio.to_thread.run_sync(parse_batch, await _read())
 
 
-async def _read(*, any_type: bool = False) -> bytes:
+def _check_type() -> None:
+    """Raises UnsupportedMediaType for what is not said to be JSON, or is packed."""
     kind = request.mimetype
-    if not (any_type or kind in _TYPES or kind.endswith("+json")):
+    if kind not in _TYPES and not kind.endswith("+json"):
         raise UnsupportedMediaType(f"Content-Type: expected application/json, got {kind[:80]}")
+    if (coding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding: expected none, got {coding[:80]}")
+
+
+async def _read(*, any_type: bool = False) -> bytes:
+    if not any_type:
+        _check_type()
     return await request.get_data(cache=False, as_text=False, parse_form_data=False)
 
 
