@@ -38,9 +38,9 @@ def serve(**options: Any) -> None:
 
     from taskengine.cli.settings import chosen
     from taskengine.configuration import read_configuration
-    from taskengine.library import WorkflowErrors
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
+    from taskengine.workflows.library import WorkflowErrors
 
     log_to_stderr()
     if file := options.pop("config"):
