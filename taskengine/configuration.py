@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -50,7 +50,7 @@ class Configuration(BaseSettings):
     bootstrap_client: str | None = Field(
         None, description="name:api-key, made as admin if there is no client yet"
     )
-    queues: Annotated[dict[str, int], NoDecode] = Field(
+    queues: Annotated[dict[str, NonNegativeInt], NoDecode] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
         description="how many workers this instance has for each queue; 0: serves none",
     )
@@ -89,19 +89,29 @@ class Configuration(BaseSettings):
     def _workers(cls, value: object) -> object:
         """`work=9,callback=2` changes the named queues and leaves the others as they are."""
         if isinstance(value, str):
-            value = dict(part.strip().split("=", 1) for part in value.split(",") if "=" in part)
+            parts = [part.strip() for part in value.split(",") if part.strip()]
+            if wrong := next((part for part in parts if "=" not in part), None):
+                raise ValueError(f"expected NAME=NUMBER, got {wrong!r}")
+            value = dict(part.split("=", 1) for part in parts)
         if not isinstance(value, dict):
             return value
         if unknown := set(value) - set(QUEUES):
             raise ValueError(f"unknown queue {min(unknown)!r}, expected {', '.join(QUEUES)}")
         return {**cls.model_fields["queues"].default, **value}
 
+    @field_validator("bootstrap_client")
+    @classmethod
+    def _name_and_key(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.partition(":")):
+            raise ValueError("expected NAME:KEY")  # not what came: it may be a key
+        return value
+
     @field_validator("bind")
     @classmethod
     def _address(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
-            raise ValueError("expected ADDRESS:PORT")
+            raise ValueError(f"expected ADDRESS:PORT, got {value!r}")
         return value
 
     @classmethod
@@ -173,5 +183,6 @@ def read_configuration(**options: Any) -> Configuration:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise BadInput(f"configuration: {where}: {problem['msg']}") from None
+        told = problem["msg"].removeprefix("Value error, ")
+        raise BadInput(f"configuration: {where}: {told}") from None
     return read

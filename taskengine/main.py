@@ -37,7 +37,7 @@ from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
-from taskengine.model import BadInput, Client, StoreUnavailable
+from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import EngineClock
 from taskengine.runtime.pulse import Pulse
@@ -223,8 +223,6 @@ async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
     if configuration.bootstrap_client is None:
         return
     name, _, key = configuration.bootstrap_client.partition(":")
-    if not name or not key:
-        raise BadInput("configuration: bootstrap_client: expected name:api-key")
     await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
 
 

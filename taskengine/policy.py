@@ -100,7 +100,8 @@ def check_setting(name: str, value: object) -> str:
     low, high = NUMBERS[name]
     whole = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text, re.ASCII)
     if whole is None or not low <= int(whole[1]) <= high:
-        raise BadInput(f"setting: expected a whole number from {low} to {high} for {name}")
+        wanted = f"a whole number from {low} to {high} for {name}"
+        raise BadInput(f"setting: expected {wanted}, got {text[:40]!r}")
     return whole[1]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+# datetime.min and .max are what the database's driver takes for -infinity and infinity.
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
 _PATTERN = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?)?",
     re.IGNORECASE,
@@ -17,7 +19,8 @@ def format_time(time: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """ISO 8601 with or without zone (none: UTC) and fraction, or a date alone (A14).
+    """ISO 8601 with or without zone (none: UTC) and fraction, or a date alone (A14). Of a fraction
+    three digits are kept, as they are written.
 
     Raises ValueError for anything else.
     """
@@ -26,9 +29,9 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"expected a time such as 2020-09-09T14:30:00.000, got {text[:40]!r}")
     day, minute, second, fraction, zone = match.groups()
     zone = "+00:00" if zone in (None, "Z", "z") else zone
-    micro = ((fraction or "") + "000000")[:6]
-    moment = f"{day}T{minute or '00:00'}{second or ':00'}.{micro}{zone}"
+    milli = ((fraction or "") + "000")[:3]
+    moment = f"{day}T{minute or '00:00'}{second or ':00'}.{milli}{zone}"
     try:
-        return datetime.fromisoformat(moment).astimezone(UTC)
+        return max(datetime.fromisoformat(moment).astimezone(UTC), FIRST)
     except OverflowError:
         raise ValueError(f"the time {text[:40]!r} is out of range") from None

@@ -19,7 +19,7 @@ MOMENTS = st.datetimes(
         ("2020-09-09t14:30:00z", datetime(2020, 9, 9, 14, 30)),
         ("2020-09-09 14:30", datetime(2020, 9, 9, 14, 30)),
         (" 2020-09-09T14:30:00.5+02:00 ", datetime(2020, 9, 9, 12, 30, 0, 500_000)),
-        ("2020-09-09T14:30:00,123456789-0130", datetime(2020, 9, 9, 16, 0, 0, 123_456)),
+        ("2020-09-09T14:30:00,123456789-0130", datetime(2020, 9, 9, 16, 0, 0, 123_000)),
         ("2020-09-09", datetime(2020, 9, 9)),
     ],
 )
@@ -55,6 +55,20 @@ def test_times_are_written_in_utc_with_three_digits():
         format_time(datetime(2019, 11, 29, 12, 47, 50, 431_999, east)) == "2019-11-29T10:47:50.431Z"
     )
     assert format_time(datetime(2019, 11, 29, tzinfo=UTC)) == "2019-11-29T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59.9999999", "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_the_first_and_the_last_moment_are_no_infinities(text, written):
+    """What .NET writes for a time that is not set; asyncpg reads the extremes as infinity."""
+    moment = parse_time(text)
+    assert datetime.min < moment.replace(tzinfo=None) < datetime.max
+    assert format_time(moment) == written
 
 
 @given(MOMENTS)

@@ -56,15 +56,24 @@ async def read_batch() -> Batch:
     return await trio.to_thread.run_sync(parse_batch, await _read())
 
 
-async def _read() -> bytes:
-    if request.mimetype not in _TYPES and not request.mimetype.endswith("+json"):
-        raise UnsupportedMediaType("Content-Type: expected application/json")
+def _check_type() -> None:
+    """Raises UnsupportedMediaType for what is not said to be JSON, or is packed."""
+    kind = request.mimetype
+    if kind not in _TYPES and not kind.endswith("+json"):
+        raise UnsupportedMediaType(f"Content-Type: expected application/json, got {kind[:80]}")
+    if (coding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding: expected none, got {coding[:80]}")
+
+
+async def _read(*, any_type: bool = False) -> bytes:
+    if not any_type:
+        _check_type()
     return await request.get_data(cache=False, as_text=False, parse_form_data=False)
 
 
-async def read_object() -> JsonObject:
-    """The body of a request of which no record is kept."""
-    document = await read_document()
+async def read_object(*, any_type: bool = False) -> JsonObject:
+    """The body of a request of which no record is kept; with `any_type` JSON under any name."""
+    document = parse(await _read(any_type=any_type))
     if document.problem is not None:
         raise BadInput(document.problem)
     return document.value
@@ -73,9 +82,7 @@ async def read_object() -> JsonObject:
 async def read_object_if_any() -> JsonObject:
     """The body of a request that needs none; what is no JSON object says nothing."""
     with suppress(BadInput):
-        return parse(
-            await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        ).value
+        return parse(await _read(any_type=True)).value
     return {}
 
 

@@ -54,15 +54,16 @@ class Query:
         return None if text is None else whole(name, text)
 
     def time(self, name: str, *, end: bool = False) -> datetime | None:
-        """A time; of a date alone its first moment, or with `end` its last."""
+        """A time; of a date alone its first moment. With `end` the last moment of what is named: a
+        date, or a millisecond, since more digits are never shown."""
         text = self.text(name)
         if text is None:
             return None
         try:
             # An unquoted plus sign of a zone arrives as a space.
             time = parse_time(re.sub(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$", r"\1+\2", text))
-            is_date = ":" not in text
-            return time + timedelta(days=1, microseconds=-1) if end and is_date else time
+            span = timedelta(milliseconds=1) if ":" in text else timedelta(days=1)
+            return time + (span - timedelta(microseconds=1) if end else timedelta())
         except (ValueError, OverflowError):
             wanted = "a date or a time such as 2020-09-24T11:55:33.755Z"
             raise BadInput(f"{name}: expected {wanted}, got {text[:40]!r}") from None
@@ -70,5 +71,6 @@ class Query:
 
 def whole(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise BadInput(f"{name}: expected a whole number, got {text[:40]!r}")
+        wanted = "a whole number of at most 18 digits" if text.isdecimal() else "a whole number"
+        raise BadInput(f"{name}: expected {wanted}, got {text[:40]!r}")
     return int(text)

@@ -8,6 +8,7 @@ from datetime import datetime
 from taskengine.jobs.fields import FLAGS
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.schedules import MAX_EVERY, SUBMIT_JOB, Schedule
+from taskengine.workflows.schemas import shown as shown_value
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 MAX_DESCRIPTION = 500  # characters
@@ -107,5 +108,5 @@ def _flag(body: JsonObject, name: str) -> bool:
     value = body.get(name)
     text = str(value).strip().lower()
     if value in (None, "") or isinstance(value, dict | list) or text not in FLAGS:
-        raise BadInput(f"{name}: expected true or false")
+        raise BadInput(f"{name}: expected true or false, got {shown_value(value)}")
     return FLAGS[text]

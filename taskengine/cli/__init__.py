@@ -33,7 +33,11 @@ class Commands(click.Group):
             raise words from None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(package_name="taskengine", message="%(version)s")
 def main() -> None:
     """A REST job engine for video-on-demand workflows.
 

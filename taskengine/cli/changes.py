@@ -57,6 +57,6 @@ def rerun(job_id: int, as_json: bool, **access: str) -> None:
     """
     new = in_client(lambda rest: rest.rerun(job_id), access)
     if as_json:
-        print_json({"id": new, "result": "accepted"})
+        print_json({"id": str(new), "result": "accepted"})
     else:
         click.echo(f"job {new} accepted, a rerun of job {job_id}")

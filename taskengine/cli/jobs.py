@@ -33,7 +33,8 @@ def submit(file: IO[bytes], watch: bool, as_json: bool, **access: str) -> None:
         job_id = await rest.submit(body)
         if not as_json:
             click.echo(f"job {job_id} accepted")
-        return await _watched(rest, job_id) if watch else {"id": job_id, "result": "accepted"}
+        accepted = {"id": str(job_id), "result": "accepted"}
+        return await _watched(rest, job_id) if watch else accepted
 
     ended = in_client(work, access)
     if as_json:

@@ -40,6 +40,7 @@ def serve(**options: Any) -> None:
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
+    from taskengine.workflows.library import WorkflowErrors
 
     log_to_stderr()
     if file := options.pop("config"):
@@ -50,7 +51,9 @@ def serve(**options: Any) -> None:
         raise Misused(str(error)) from None
     try:
         trio.run(lambda: serve_engine(configuration, started=announce))
-    except (OSError, BaseExceptionGroup) as error:
+    except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:
+        if all(isinstance(e, BadInput | WorkflowErrors) for e in members(error)):
+            raise Misused("\n".join(map(str, members(error)))) from None
         if taken := next((e for e in members(error) if is_about_address(e)), None):
             raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None
         raise

@@ -48,7 +48,9 @@ def show(name: str, client: str, as_json: bool) -> None:
         return
     owner = f" (of {workflow.client})" if workflow.client else ""
     click.echo(f"{workflow.name}{owner}: {workflow.summary}\n")
-    print_table(("parameter", "type", "default", "meaning"), _parameters(workflow))
+    if parameters := _parameters(workflow):
+        print_table(("parameter", "type", "default", "meaning"), parameters)
+        click.echo()
     rows = [(t.name, t.action, t.queue, _when(t.when)) for t in workflow.tasks]
     print_table(("task", "action", "queue", "when"), rows)
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from trio_asyncio import aio_as_trio
 
 from taskengine.counters import CountersUnavailable, QueueCount, QueueCounts, added_up
+from taskengine.model import BadInput
 
 T = TypeVar("T")
 KEY = "taskengine:instance:"
@@ -21,10 +22,14 @@ PATIENCE = 2.0  # seconds for an answer
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[RedisCounters]:
-    """Counters in the server at `url`; it is not asked for anything yet."""
-    client = redis.asyncio.Redis.from_url(
-        url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
-    )
+    """Counters in the server at `url`; it is not asked for anything yet. Raises BadInput for what
+    is no URL of one."""
+    try:
+        client = redis.asyncio.Redis.from_url(
+            url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+        )
+    except ValueError as error:
+        raise BadInput(f"redis_url: {error}") from None
     try:
         yield RedisCounters(client)
     finally:

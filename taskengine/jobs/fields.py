@@ -113,6 +113,8 @@ READERS: dict[str, Callable[[Fields], Any]] = {
     "semaphore_url": Fields.semaphore_url,
 }
 
+OF_JOB = {"workflow", "depends_on", *READERS, *GATE_NAMES} - {"queue_state"}  # of a submission
+
 
 def updates(body: JsonObject) -> dict[str, Any]:
     """The fields that an update names, in its order. A gate alone may be cleared. Raises BadInput

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.jobs.fields import MAX_URL, Fields
+from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
 from taskengine.times import format_time, parse_time
@@ -25,7 +25,7 @@ from taskengine.workflows.workflow import Workflow
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job
 MAX_CONTENT_ID = 255  # characters: it is indexed
-MAX_WARNINGS = 100  # lines about undeclared parameters
+MAX_WARNINGS = 100  # lines about undeclared parameters and fields
 SHORT_CAPTURE = timedelta(seconds=60)  # a continuous one starts with its clip
 
 Line = tuple[Severity, str, str]
@@ -59,9 +59,11 @@ class Reader:
         try:
             if received.problem is not None:
                 raise BadInput(received.problem)
+            _part(body, "job")  # where it is no object, that is the reason
             if workflow is None:
+                known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
-                raise BadInput(f"job.workflow: {missing}")
+                raise BadInput(f"job.workflow: {missing}; there are {known}")
             return self._accepted(body, received.owner, workflow, first)
         except BadInput as reason:
             return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
@@ -80,7 +82,7 @@ class Reader:
             client=owner.name,
             workflow=workflow.name,
             submitted=_part(body, "parameters"),
-            lines=[first, *announced(run_at, self.now), *_undeclared(prepared, workflow)],
+            lines=[first, *announced(run_at, self.now), *_unknown(job, prepared, workflow)],
             definition=workflow.definition,
             parameters=prepared.values,
             facts=facts,
@@ -177,12 +179,15 @@ def announced(run_at: datetime | None, now: datetime) -> list[Line]:
     return [(Severity.INFO, "api", f'Job will run at: "{told}"')]
 
 
-def _undeclared(prepared: Prepared, workflow: Workflow) -> Iterator[Line]:
-    for name in prepared.undeclared[:MAX_WARNINGS]:
-        text = f"Parameter '{name[:100]}' is unknown to the workflow {workflow.name}"
+def _unknown(job: Fields, prepared: Prepared, workflow: Workflow) -> Iterator[Line]:
+    """What is misspelt says nothing: a client would look for it in vain."""
+    whose = f"is unknown to the workflow {workflow.name}"
+    texts = [f"Field 'job.{name[:100]}' is unknown" for name in job.values if name not in OF_JOB]
+    texts += [f"Parameter '{name[:100]}' {whose}" for name in prepared.undeclared]
+    for text in texts[:MAX_WARNINGS]:
         yield Severity.WARN, "api", text
-    if more := prepared.undeclared[MAX_WARNINGS:]:
-        yield Severity.WARN, "api", f"{len(more)} more parameters are unknown to it"
+    if more := texts[MAX_WARNINGS:]:
+        yield Severity.WARN, "api", f"{len(more)} more are unknown"
 
 
 # Parts of the body

@@ -48,6 +48,10 @@ class Library:
                     return workflow
         return None
 
+    def names(self, client: str) -> list[str]:
+        """What the client can submit."""
+        return sorted({name for owner, name in self.workflows if owner in (client, None)})
+
     def all(self) -> tuple[Workflow, ...]:
         return tuple(sorted(self.workflows.values(), key=lambda w: (w.client or "", w.name)))
 

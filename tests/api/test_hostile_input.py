@@ -74,6 +74,13 @@ async def test_json_and_no_content_type_are_accepted(api, body, kind):
     await api.accepted(body(), headers={"content-type": kind})
 
 
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("Identity", 200)])
+async def test_a_packed_body_is_told_to_be_one(api, body, coding, status):
+    answer = await api.post("/job", body(), headers={"content-encoding": coding})
+    assert answer.status_code == status
+    assert ("Content-Encoding" in await answer.get_data(as_text=True)) == (status == 415)
+
+
 @pytest.mark.parametrize("host", ["", "a b", "<script>", "x:y:z", "\u00e9", "x/../y", "[::1"])
 async def test_any_host_header_is_lived_with(api, host):
     answer = await api.get("/", headers={"host": host})

@@ -6,6 +6,7 @@ import pytest
 
 from taskengine.model import BadInput, JobState, Severity
 from taskengine.store import JobFilter
+from taskengine.times import parse_time
 from tests.conftest import NOON
 from tests.contract.world import LINE, ONE, SINGLE, TWO, at, definition, submission
 
@@ -81,6 +82,8 @@ class Submitting:
             ({}, JobState.QUEUED),
             ({"run_at": NOON}, JobState.QUEUED),
             ({"run_at": at(0.001)}, JobState.SCHEDULED),
+            ({"run_at": parse_time("0001-01-01T00:00:00")}, JobState.QUEUED),
+            ({"run_at": parse_time("9999-12-31T23:59:59.9999999")}, JobState.SCHEDULED),
             ({"semaphore_url": "http://gate.test"}, JobState.SCHEDULED),
         ],
     )

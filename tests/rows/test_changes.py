@@ -41,6 +41,14 @@ async def test_two_methods_and_two_paths_are_the_same_call(client, method, path)
     assert (status, content["result"]) == (200, "Performed updates: priority")
 
 
+async def test_an_id_that_is_no_number_is_answered_as_it_was_sent(client):
+    """The contract's 400 has the `id`."""
+    status, content = await client.send("PUT", "/job/abc", PAYLOAD)
+    assert status == 400
+    assert_like(REFUSED, content)
+    assert content["id"] == "abc"
+
+
 @pytest.mark.parametrize("name", FIELDS)
 async def test_each_field_can_be_updated(client, name):
     number = await client.submitted()

@@ -104,6 +104,15 @@ async def test_the_date_range_is_of_the_creation(client, world):
     assert await client.ids("?from=2030-01-03T03:04:05.679") == [3]
 
 
+async def test_a_range_that_ends_with_a_shown_time_includes_it(client, world):
+    """Times have more digits than are shown."""
+    await world.submit(submission(client="demo-client"), now=NOW + timedelta(microseconds=999))
+    [shown] = (await client.open("/jobs"))[1]
+    when = shown["created_at"]
+    assert await client.ids(f"?from={when}&to={when}") == [1]
+    assert await client.ids("?to=9999-12-31T23:59:59.999") == [1]
+
+
 async def test_search_is_by_id_or_content_id(client):
     for content_id in ("Film-7", "film-71", "other"):
         await client.send("POST", "/job", job_body(content_id=content_id))
@@ -131,6 +140,11 @@ async def test_what_cannot_be_read_is_a_400_with_an_error(client, query):
     assert status == 400
     assert_like(ERROR, content)
     assert query.partition("=")[0] in content["error"]
+
+
+async def test_a_number_that_is_too_long_is_told_so(client):
+    _, content = await client.open(f"/jobs?items={'9' * 20}")
+    assert content["error"].startswith("items: expected a whole number of at most 18 digits")
 
 
 async def test_a_job_begins_with_the_keys_of_the_sample(client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskengine.policy import Settings
+from tests.api.conftest import job_body
 from tests.rows.documents import samples
 from tests.rows.shapes import assert_like
 
@@ -40,6 +41,24 @@ async def test_a_schedule_is_switched_off_and_on(admin, off):
         assert_like(SWITCHED, content)
         assert sorted(content["schedules"]) == expected
         assert sorted((await admin.send("GET", "/schedules"))[1]["schedules"]) == expected
+
+
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_a_switch_needs_no_content_type(admin, kind):
+    """Of its required headers the contract names two; curl makes a form of whatever it sends."""
+    sent = await admin.send("PUT", "/scheduler", SWITCH, content_type=kind)
+    assert_like(SWITCHED, sent[1])
+    assert sent[0] == 200
+
+
+async def test_a_switch_whose_header_and_body_disagree_is_a_403(client, admin):
+    """A7: though the schedule were the client's own."""
+    given = {"every": 60, "job": {"workflow": "drmswitch"}, "parameters": job_body()["parameters"]}
+    assert (await client.send("POST", "/schedules", {"name": "mine", **given}))[0] == 200
+    switch = {"client": "other", "schedule": "mine", "active": False}
+    status, content = await client.send("PUT", "/scheduler", switch)
+    assert (status, content["error"]) == (403, "client: the header and the body disagree")
+    assert (await admin.send("PUT", "/scheduler", switch))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -93,6 +112,18 @@ async def test_a_bad_setting_is_a_400_with_an_error(admin, name, value):
     assert status == 400
     assert_like(ERROR, content)
     assert await admin.send("GET", "/settings") == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "told"),
+    [
+        ("POST", "/settings", {"name": "max_jobs", "setting": "x"}, "100000 for max_jobs, got 'x'"),
+        ("PUT", "/scheduler", {**SWITCH, "active": "on"}, 'true or false, got "on"'),
+        ("PUT", "/scheduler", {**SWITCH, "schedule": "x"}, "no schedule 'x'; there are clear_old"),
+    ],
+)
+async def test_the_error_says_what_was_expected_and_what_came(admin, method, path, given, told):
+    assert told in (await admin.send(method, path, given))[1]["error"]
 
 
 async def test_a_client_writes_its_own_and_an_admin_the_systems(client, admin, api):

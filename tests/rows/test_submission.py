@@ -174,6 +174,9 @@ async def test_the_gate_has_three_spellings_on_input_and_one_on_output(client, n
         ("2031-02-01T09:30:00.5+01:00", "2031-02-01T08:30:00.500Z"),
         ("2031-02-01T08:30:00.1239999", "2031-02-01T08:30:00.123Z"),
         ("2031-02-01", "2031-02-01T00:00:00.000Z"),
+        ("2032-02-29T23:59:59.999", "2032-02-29T23:59:59.999Z"),
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59.9999999", "9999-12-31T23:59:59.999Z"),
     ],
 )
 async def test_times_are_read_leniently_and_written_in_utc_with_three_digits(client, given, shown):
@@ -209,6 +212,32 @@ async def test_each_undeclared_parameter_gives_one_warning_of_task_0(client):
     warned = [line for line in log if line["severity_description"] == "WARN"]
     assert [(line["progname"], line["task_id"]) for line in warned] == [("api", 0)] * 2
     assert ["'colour'" in warned[0]["message"], "'size'" in warned[1]["message"]] == [True, True]
+
+
+async def test_a_misspelt_field_of_the_job_gives_a_warning_too(client):
+    job = {"priorty": 1, "queue_state": "paused", "semphore_url": "", "position": 1}
+    number = await client.submitted(**job)
+    _, log = await client.open(f"/logs/{number}")
+    warned = [line["message"] for line in log if line["severity_description"] == "WARN"]
+    assert warned == ["Field 'job.priorty' is unknown", "Field 'job.queue_state' is unknown"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"job": "drmswitch"}, 'job: expected an object, got "drmswitch"'),
+        ({"job": []}, "job: expected an object, got an empty array"),
+        ({"job": {}}, "job.workflow: required; there are drmswitch, vodcapture"),
+        (
+            {"job": {"workflow": "drmswich"}},
+            'job.workflow: there is no workflow "drmswich"; there are drmswitch, vodcapture',
+        ),
+        ({"parameters": None}, "parameters: expected an object, got null"),
+    ],
+)
+async def test_the_error_says_what_was_expected_where(client, change, told):
+    status, content = await client.send("POST", "/job", {**job_body(), **change})
+    assert (status, content["error"]) == (400, told)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data"])

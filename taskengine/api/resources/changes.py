@@ -41,7 +41,7 @@ CHANGE = Operation(
     errors={
         400: Answer(
             "The state of the job does not allow it, or the body cannot be read.",
-            record("NotUpdated", ("id",), id=NUMBER_AS_TEXT, error=TEXT),
+            record("NotUpdated", ("id",), id=TEXT, error=TEXT),
         ),
         404: NO_JOB,
     },
@@ -66,13 +66,13 @@ class Changes:
 
     async def update(self, job_id: str) -> Response:
         given_key()
-        number = job_number(job_id)
         try:
+            number = job_number(job_id)
             body = await read_object()
             with trio.fail_after(PATIENCE):
                 names = await self._update(number, body)
         except BadInput as refusal:
-            return reply({"id": str(number), "error": str(refusal)}, 400)
+            return reply({"id": job_id[:40], "error": str(refusal)}, 400)
         return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
 
     async def _update(self, number: int, body: JsonObject) -> Sequence[str]:

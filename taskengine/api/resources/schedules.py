@@ -157,14 +157,16 @@ class Schedules:
 
     async def switch(self) -> Response:
         given_key()
-        body = await read_object()
+        body = await read_object(any_type=True)  # the contract asks for no Content-Type here
         client = await caller(self.services, body)
+        await owner(self.services, client, body)
         name, active = switched(body)
         known = {one.name: one for one in await self.services.store.schedules()}
         if name not in known and name.lower() in known:
             name = name.lower()
         if name not in known:
-            raise BadInput(f"schedule: there is no schedule {name[:40]!r}")
+            seen = ", ".join(one.name for one in await self._seen_by(client))
+            raise BadInput(f"schedule: there is no schedule {name[:40]!r}; there are {seen[:1000]}")
         if name in SAFETY and not active:
             raise BadInput(f"schedule: {name} cannot be switched off")
         _check(client, known[name])

@@ -1,0 +1,113 @@
+"""Help, and what is said of commands that are called or configured wrongly."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from click.testing import CliRunner
+
+from taskengine.cli import database, main
+from taskengine.cli.settings import settings
+from taskengine.counters.redis import open_redis
+from taskengine.model import BadInput
+
+
+def test_help_imports_little():
+    code = "import sys, taskengine.cli as c\ntry: c.run()\nfinally: print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    imported = done.stdout.split()
+    assert "workflows" in imported
+    assert not {"trio", "quart", "jinja2", "pydantic", "httpx"} & set(imported)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "demo",
+        "client add",
+        "client set",
+        "client list",
+        "client remove",
+        "db upgrade",
+        "workflows list",
+        "workflows show",
+        "workflows check",
+        "submit",
+        "jobs",
+        "logs",
+        "pause",
+        "resume",
+        "break",
+        "rerun",
+        "version",
+    ],
+)
+def test_every_command_has_help(command):
+    result = CliRunner().invoke(main, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"{command} " in result.output
+
+
+def test_the_version_is_told_as_people_ask_for_it():
+    asked = [CliRunner().invoke(main, [words]).output for words in ("--version", "version")]
+    assert asked == [f"{version('taskengine')}\n"] * 2
+
+
+def test_every_setting_is_an_option_of_serve():
+    output = CliRunner().invoke(main, ["serve", "--help"], terminal_width=300).output
+    names = ["-".join(path).replace("_", "-") for path in settings()]
+    assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
+    for name in names:
+        assert f"--{name}" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ("serve --drain soon", 2, "Error: configuration: drain: "),
+        ("serve --queues walk=1", 2, "unknown queue 'walk'"),
+        ("serve --queues work", 2, "expected NAME=NUMBER, got 'work'"),
+        ("serve --queues work=-1", 2, "queues.work: Input should be greater than or equal to 0"),
+        ("serve --bind 8080", 2, "bind: expected ADDRESS:PORT, got '8080'"),
+        ("serve --bootstrap-client acme", 2, "bootstrap_client: expected NAME:KEY"),
+        ("serve --workflows /no/such/folder", 2, "/no/such/folder:1: no such folder"),
+        ("serve --database-url nonsense", 2, "database_url: invalid DSN"),
+        ("serve --commands [", 2, "expected a JSON object"),
+        ("serve --frobnicate", 2, "No such option"),
+        ("jobs --limit 0", 2, "--limit"),
+        ("jobs --state odd", 2, "--state"),
+        ("logs x", 2, "ID"),
+        ("pause 0", 2, "ID"),
+        ("rerun", 2, "Missing argument"),
+        ("submit /no/such/file", 2, "No such file"),
+        ("client add a/b", 2, "expected no '/'"),
+        ("client add a --api-key é", 2, "--api-key"),
+        ("demo --film /no/such/film", 2, "does not exist"),
+        ("jobs --url http://127.0.0.1:1", 1, "Error: no engine answers at http://127.0.0.1:1"),
+        ("jobs --url nonsense", 1, "Error: no engine answers at nonsense"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(arguments, code, told):
+    result = CliRunner().invoke(main, arguments.split())
+    assert result.exit_code == code
+    assert told in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_database_that_is_away_is_told(monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.0)
+    away = "postgresql://127.0.0.1:1/x"
+    result = CliRunner().invoke(main, ["client", "list", "--database-url", away])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: ConnectionRefusedError")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1/", "redis://127.0.0.1:x/"])
+async def test_what_is_no_redis_is_told(url):
+    with pytest.raises(BadInput, match="redis_url: "):
+        async with open_redis(url):
+            pass
