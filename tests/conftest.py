@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import trio
 import trio_asyncio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from trio_asyncio import aio_as_trio
 
 from taskengine.embedded.postgres import embedded_postgres
@@ -25,8 +25,14 @@ from taskengine.store.postgres import open_postgres
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
 
-# The same examples on every run: what a run finds, the next one finds.
-settings.register_profile("same", derandomize=True, database=None, deadline=None)
+# The same examples on every run: what a run finds, the next one finds, however slow the machine.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("same")
 
 NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
