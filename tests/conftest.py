@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import trio
 import trio_asyncio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from trio_asyncio import aio_as_trio
 
 from taskengine.embedded.postgres import embedded_postgres
@@ -25,8 +25,14 @@ from taskengine.store.postgres import open_postgres
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
 
-# The same examples on every run: what a run finds, the next one finds.
-settings.register_profile("same", derandomize=True, database=None, deadline=None)
+# The same examples on every run: what a run finds, the next one finds, however slow the machine.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("same")
 
 NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
@@ -108,11 +114,14 @@ def fresh_database(postgres_server: str) -> Iterator[str]:
 
 @contextmanager
 def kept_database(postgres_server: str, purpose: str) -> Iterator[str]:
-    """A migrated database for many tests, which empty it themselves."""
+    """A migrated database for many tests, which empty it themselves and pull nobody's plug: its
+    commits do not wait for the disk."""
     name = f"te_{os.getpid()}_{purpose}"
     trio_asyncio.run(_execute, postgres_server, f"create database {name}")
     url = other_database(postgres_server, name)
     trio_asyncio.run(upgrade, url)
+    hasty = f"alter role current_user in database {name} set synchronous_commit = off"
+    trio_asyncio.run(_execute, url, hasty)
     yield url
     trio_asyncio.run(_execute, postgres_server, f"drop database {name} with (force)")
 

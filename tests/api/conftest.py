@@ -6,13 +6,14 @@ import json
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from queue import Queue
 
 import hypercorn.trio
 import pytest
 import trio
 from hypercorn.config import Config
+from werkzeug.routing import Rule
 
 from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
@@ -76,6 +77,22 @@ def library():
     return Library({(None, workflow.name): workflow for workflow in workflows})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once():
+    """The code that writes URLs, which nobody asks for, takes most of an app's making."""
+    compiled, known = Rule._compile_builder, {}
+
+    def compile_builder(rule, append_unknown=True):
+        key = (rule.rule, append_unknown)
+        if key not in known:
+            known[key] = compiled(rule, append_unknown)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_builder)
+        yield
+
+
 @dataclass
 class Api:
     """What tests do: requests as a client of the engine, and a look at its store."""
@@ -86,9 +103,13 @@ class Api:
     def with_(self, **changes):
         return Api(replace(self.services, **changes), changes.get("store", self.store))
 
+    @cached_property
+    def app(self):
+        """Made once: to compile its routes takes longer than to answer."""
+        return create_app(self.services)
+
     async def request(self, method, path, **options):
-        app = create_app(self.services)
-        answer = await app.test_client(use_cookies=False).open(path, method=method, **options)
+        answer = await self.app.test_client(use_cookies=False).open(path, method=method, **options)
         public_reads = self.services.configuration.public_reads
         path = options.get("scope_base", {}).get("path", path)
         await check_answer(method, path, answer, public_reads=public_reads)

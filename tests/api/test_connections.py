@@ -14,7 +14,7 @@ HEAD = "POST /job HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 @contextmanager
 def connected(url):
     address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         yield connection
 
 
@@ -24,7 +24,8 @@ def answer(connection):
     return response.status, response.read(), response.getheader("Connection")
 
 
-def test_the_connection_serves_on(served_api):
+def test_the_connection_serves_on(served_api, monkeypatch):
+    monkeypatch.setattr("taskengine.api.connections.LINGER", 60)  # however slow we are
     with connected(served_api) as connection:
         for _ in range(3):  # refused for want of a key, while the body is on its way
             connection.sendall((HEAD % 2).encode())
@@ -33,7 +34,8 @@ def test_the_connection_serves_on(served_api):
             assert answer(connection)[0] == 401
 
 
-def test_a_body_that_does_not_come_closes_the_connection(served_api):
+def test_a_body_that_does_not_come_closes_the_connection(served_api, monkeypatch):
+    monkeypatch.setattr("taskengine.api.connections.LINGER", 0.05)
     with connected(served_api) as connection:
         connection.sendall((HEAD % 2).encode())
         status, content, header = answer(connection)

@@ -56,7 +56,7 @@ async def reading(api, query="", **given):
         yield stream
 
 
-async def test_what_changes_is_told_with_the_row_of_a_list(api, body):
+async def test_what_changes_is_told_with_the_row_of_a_list(api, body, autojump_clock):
     async with reading(api) as stream:
         job_id = await api.accepted(body())
         job, mark = await stream.job()
@@ -67,7 +67,7 @@ async def test_what_changes_is_told_with_the_row_of_a_list(api, body):
         assert (await stream.job())[0]["queue_state"] == "paused"
 
 
-async def test_reading_goes_on_behind_the_last_event(api, body):
+async def test_reading_goes_on_behind_the_last_event(api, body, autojump_clock):
     async with reading(api) as stream:
         await api.accepted(body())
         _, mark = await stream.job()
@@ -78,7 +78,7 @@ async def test_reading_goes_on_behind_the_last_event(api, body):
         assert (await stream.job())[0]["id"] == new
 
 
-async def test_filters_are_those_of_the_list(api, body):
+async def test_filters_are_those_of_the_list(api, body, autojump_clock):
     async with reading(api, "?client=other") as one, reading(api, "?job_ids=2,3") as two:
         for client in ("demo-client", "other", "demo-client"):
             await api.accepted({**body(), "client": client}, client=client)
@@ -86,7 +86,7 @@ async def test_filters_are_those_of_the_list(api, body):
         assert [(await two.job())[0]["id"] for _ in range(2)] == [2, 3]
 
 
-async def test_a_refused_job_is_told_to_those_that_ask_for_it(api, body):
+async def test_a_refused_job_is_told_to_those_that_ask_for_it(api, body, autojump_clock):
     async with reading(api) as all_, reading(api, "?job_ids=1") as own:
         await api.refused(body(job={"workflow": "nope"}))
         await api.accepted(body())
@@ -94,7 +94,7 @@ async def test_a_refused_job_is_told_to_those_that_ask_for_it(api, body):
         assert (await own.job())[0]["queue_state"] == "broken"
 
 
-async def test_without_public_reads_a_client_hears_of_its_own(api, body):
+async def test_without_public_reads_a_client_hears_of_its_own(api, body, autojump_clock):
     closed = api.with_(configuration=Configuration(public_reads=False))
     async with reading(closed) as own, reading(closed, client="root") as all_:
         await closed.accepted({**body(), "client": "other"}, client="other")

@@ -46,7 +46,7 @@ class Settling:
                     if len(heard) >= 2:
                         return
 
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(listen)
                 while len(heard) < 2:  # the listener may not be there yet

@@ -100,6 +100,7 @@ async def test_a_free_slot_is_used_though_another_admission_came_first(worlds):
     told = []
 
     async def admit_late(connection):
+        await connection.execute("set local idle_in_transaction_session_timeout = 0")
         await connection.execute(SQL["lock_scopes"], [SYSTEM])
         while not await connection.fetchval("select count(*) from pg_locks where not granted"):
             await asyncio.sleep(0.01)

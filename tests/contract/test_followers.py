@@ -14,6 +14,7 @@ from tests.contract.world import ONE, at, delivery, submission
 
 ROUNDS = 25
 WAITING = "select count(*) from pg_locks where not granted"
+AT_LEISURE = "set idle_in_transaction_session_timeout = 0"
 
 
 async def new_lines(world, job_id, after):
@@ -51,6 +52,7 @@ async def test_two_writers_that_commit_out_of_order_lose_no_line(worlds):  # noq
     steps = []
 
     async def slow(connection):
+        await connection.execute(AT_LEISURE)
         await deliver(connection, first.instance, [delivery(lane, 0, NOON)])
         steps.append("written")
         while "commit" not in steps:
@@ -91,7 +93,10 @@ async def test_a_follower_reads_what_others_read(worlds):  # noqa: F811
         """Each try of an undelivered callback would have a line of its own, were it the first."""
         for number in range(ROUNDS):
             await second.store.pool.run(
-                lambda one: one.execute("update callbacks set attempts = 0, delivered_at = null")
+                lambda one: one.execute(
+                    "update callbacks set attempts = 0, delivered_at = null where lane_id = $1",
+                    lane.id,
+                )
             )
             await second.store.deliver(first.instance, [delivery(lane, 0, at(number))])
             await second.store.pool.run(
@@ -119,7 +124,7 @@ async def test_a_long_transaction_of_somebody_else_holds_up_no_follower(worlds):
     job_id, attempt, _ = await called_job(first)
     follower = Follower(second, job_id)
     other = await aio_as_trio(second.store.pool.connect)()
-    await aio_as_trio(other.execute)("set idle_in_transaction_session_timeout = 0")
+    await aio_as_trio(other.execute)(AT_LEISURE)
     await aio_as_trio(other.execute)("begin; insert into settings values ('a', 'b', 'c')")
     await first.record(Written(attempt.fence, NOON, "at once"))
     await follower.look()
@@ -133,9 +138,10 @@ async def test_a_change_that_commits_late_is_told(worlds):  # noqa: F811
     first, second = worlds[:2]
     one, two, three = await first.submit(submission(), submission(), submission())
     mark = (await second.store.news(None, 9)).mark
-    other = await aio_as_trio(second.store.pool.connect)()
+    other, late = [await aio_as_trio(second.store.pool.connect)() for _ in range(2)]
+    for connection in (other, late):
+        await aio_as_trio(connection.execute)(AT_LEISURE)
     await aio_as_trio(other.execute)("begin; insert into settings values ('a', 'b', 'c')")
-    late = await aio_as_trio(second.store.pool.connect)()
     prepare = "begin; update jobs set priority = 2, changed = pg_current_xact_id() where id = "
     await aio_as_trio(late.execute)(prepare + str(one))
     await first.store.change(two, {"priority": 3}, [], NOON)

@@ -9,8 +9,11 @@ from taskengine.model import JobState
 from taskengine.store import JobFilter
 from taskengine.store.transactions.listing import ORDERS, list_jobs
 from tests.conftest import NOON
+from tests.contract.planning import database_url, planned, run
 from tests.contract.recount import fetch
 from tests.contract.world import World, submission
+
+__all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
 insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,
@@ -101,29 +104,29 @@ async def dear(store):
 @pytest.mark.parametrize(
     "states", [ENDED, QUEUED, SCHEDULED, MIXED], ids=["ended", "queued", "scheduled", "mixed"]
 )
-async def test_a_list_reads_little_more_than_its_page(postgres_store, states):
+async def test_a_list_reads_little_more_than_its_page(planned, states):
     """With plans from when the table was empty, and with those of its statistics."""
-    await filled(postgres_store, states)
-    assert not await dear(postgres_store)
-    await postgres_store.pool.run(lambda one: one.execute("vacuum analyze jobs"), single=True)
-    assert not await dear(postgres_store)
+    await filled(planned, states)
+    assert not await dear(planned)
+    await run(planned, "vacuum analyze jobs")
+    assert not await dear(planned)
 
 
-async def test_a_filter_that_leaves_few_jobs_finds_them_all_in_any_order(postgres_store):
-    await filled(postgres_store, MIXED)
+async def test_a_filter_that_leaves_few_jobs_finds_them_all_in_any_order(planned):
+    await filled(planned, MIXED)
     for order in ORDERS:
-        read, page = await cost(postgres_store, JobFilter(client="rare", order_by=order))
+        read, page = await cost(planned, JobFilter(client="rare", order_by=order))
         assert (len(page), page.next) == (3, None)
         assert read <= 1_000 + SLACK, order
 
 
-async def test_what_no_index_serves_is_read_up_to_the_bound(postgres_store):
-    await filled(postgres_store, MIXED)
+async def test_what_no_index_serves_is_read_up_to_the_bound(planned):
+    await filled(planned, MIXED)
     for wanted in (
         JobFilter(states=[JobState.BROKEN], order_by="priority", client="c1"),
         JobFilter(search="film", since=HALF, until=HALF + timedelta(hours=2)),
         JobFilter(client="c1", states=[JobState.QUEUED], order_by="workflow"),
     ):
-        read, page = await cost(postgres_store, replace(wanted, inspected=200, limit=1000))
+        read, page = await cost(planned, replace(wanted, inspected=200, limit=1000))
         assert read <= 10 + 3 * 201 + 200 + 3 * SLACK
         assert page.next is not None

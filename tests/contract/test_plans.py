@@ -1,12 +1,17 @@
 """The hot statements keep to their indexes, with statistics and without (promise 9)."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from taskengine.store.queries import queries
+from tests.conftest import NOON
+from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run
 from tests.contract.recount import fetch
 from tests.contract.world import World
+
+__all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
 insert into definitions values ('d', 'demo', '{}',
@@ -92,9 +97,8 @@ SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|logs|job_data|res
 
 async def explain(connection, name):
     """The plan of a statement as it runs: prepared, whatever its arguments are."""
-    text = queries()[name]
-    await connection.execute(f"prepare probe as {text}")
-    number = max(map(int, re.findall(r"\$(\d+)", text)), default=0)
+    await prepare(connection, name)
+    number = max(map(int, re.findall(r"\$(\d+)", queries()[name])), default=0)
     nulls = f"({', '.join(['null'] * number)})" if number else ""
     rows = await connection.fetch(f"explain execute probe{nulls}")
     await connection.execute("deallocate probe")
@@ -102,17 +106,32 @@ async def explain(connection, name):
 
 
 @pytest.mark.parametrize("analysed", [False, True], ids=["fresh", "analysed"])
-async def test_hot_statements_use_their_indexes(postgres_store, analysed):
-    await World(postgres_store).settle()
-    await postgres_store.pool.run(lambda one: one.execute(FILL), single=True)
-    if analysed:
-        await postgres_store.pool.run(lambda one: one.execute("analyze"), single=True)
+async def test_hot_statements_use_their_indexes(planned, analysed):
+    await World(planned).settle()
+    await run(planned, FILL, *["analyze"] * analysed)
     wrong = {}
     for name, index in INDEXES.items():
-        plan = await postgres_store.pool.run(lambda one, name=name: explain(one, name))
+        plan = await planned.pool.run(lambda one, name=name: explain(one, name))
         if SCANNED.search(plan) or not re.search(rf"using ({index}) on|on ({index}) ", plan):
             wrong[name] = plan
     assert not wrong, "\n\n".join(f"{name}\n{plan}" for name, plan in wrong.items())
+
+
+async def test_what_is_planned_by_indexes_is_so_in_its_transaction(planned):
+    world, heard = await World(planned).settle(), []
+
+    async def listen(connection):
+        connection.add_query_logger(lambda said: heard.append(said.query))
+
+    await planned.pool.run(listen)
+    await planned.queue_due(NOON)
+    await planned.claim_gates(1, (), NOON, timedelta(seconds=9))
+    await planned.claim_lanes(world.instance, 1, (), NOON)
+    await planned.clear_old_jobs(NOON, 1)
+    for name in BY_INDEXES:
+        before = heard[: heard.index(queries()[name])]
+        begun = max(place for place, said in enumerate(before) if said == "begin")
+        assert queries()["plan_by_indexes"] in before[begun:], name
 
 
 LIMITS = {

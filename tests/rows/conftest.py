@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.api.conftest import KEY, Api, api, api_key, body, job_body, now
+from tests.api.conftest import KEY, Api, api, api_key, body, compiled_once, job_body, now
 from tests.contract.world import World
 
-__all__ = ["api", "api_key", "body", "now"]
+__all__ = ["api", "api_key", "body", "compiled_once", "now"]
 
 
 @dataclass

@@ -80,8 +80,10 @@ with recursive walk as (
 select * from taken order by due_at, id
 
 -- name: next_lane
-select min(due_at) as due from lanes
+select due_at as due from lanes
 where due_at is not null and holder is null and not dead and due_at > $1
+order by due_at, id
+limit 1
 
 -- name: waiting_callbacks
 select c.lane_id, c.id, c.webhook_id, c.number, c.event, c.task_id, c.task_name, c.body, c.attempts

@@ -114,7 +114,8 @@ select * from (
 order by top_of_queue desc, priority, position, created_at, id limit $1
 
 -- name: plan_by_indexes
--- A plan may be older than most of the table, from when it was cheaper to sort it.
+-- A plan may be older than most of the table, from when it was cheaper to sort it; and statistics
+-- from when nothing waited say of a backlog that there is none.
 set local enable_sort = off; set local enable_incremental_sort = off;
 set local enable_bitmapscan = off
 

@@ -23,6 +23,7 @@ async def claim_gates(
 ) -> tuple[list[Gate], datetime | None]:
     """See Store.claim_gates."""
     given = (now, now + lease, limit, list(busy_hosts), PER_HOST)
+    await connection.execute(SQL["plan_by_indexes"])
     rows = await connection.fetch(SQL["claim_gates"], *given)
     next_due = await connection.fetchval(SQL["next_gate"], now)
     gates = [

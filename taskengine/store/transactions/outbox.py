@@ -103,6 +103,7 @@ async def claim_lanes(
     if not await connection.fetchval(SQL["lock_presence"], instance):
         raise Dismissed(instance)
     given = (instance, limit, list(busy_hosts), now, PER_HOST)
+    await connection.execute(SQL["plan_by_indexes"])
     rows = await connection.fetch(SQL["claim_lanes"], *given)
     next_due = await connection.fetchval(SQL["next_lane"], now)
     if not rows:
