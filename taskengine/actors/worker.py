@@ -32,7 +32,7 @@ from taskengine.model import (
 )
 from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Address, Mailbox
+from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import ProcessFailed, PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
@@ -86,10 +86,14 @@ class Worker:
                     await self._record(Finish(replace(end, at=self.now())))
 
     async def _record(self, finish: Finish) -> None:
-        """Wait for as long as the database is away: a finished task must not run again. When the
-        engine stops, tell it once more and wait for RECORD_GRACE; told twice, it counts once."""
+        """Wait for as long as the database is away: a finished task must not run again. Where the
+        journal crashed, tell it once more. When the engine stops too, and wait for RECORD_GRACE;
+        told twice, it counts once."""
         try:
-            await self.journal.ask(finish)
+            try:
+                await self.journal.ask(finish)
+            except ActorGone:
+                await self.journal.ask(finish)
         except trio.Cancelled:
             with trio.move_on_after(RECORD_GRACE, shield=True):
                 await self.journal.ask(finish)
