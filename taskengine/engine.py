@@ -63,7 +63,7 @@ async def running_engine(
     Nothing new is claimed then; after `plan.drain` seconds whatever still runs is cancelled and
     handed back.
     """
-    roster = Roster(await parts.patient.join(plan.name, parts.now()), plan.lease)
+    roster = Roster(await parts.patient.join(plan.name, parts.now(), plan.lease), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
         drain = trio.CancelScope()

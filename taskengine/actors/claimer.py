@@ -38,13 +38,13 @@ class Claimer:
         with suppress(trio.EndOfChannel):
             while True:
                 await mailbox.collect(patience)
-                patience = await self._claim() if not mailbox.closing else LOOK
+                patience = await self._claim(mailbox)
         self.desk.address.close()
 
-    async def _claim(self) -> float:
+    async def _claim(self, mailbox: Mailbox[Wake]) -> float:
         """Claim for the idle workers; how long to wait, in seconds, before looking again."""
         patience = next_look(LOOK, None, self.now())
-        while idle := self.desk.readers:
+        while not mailbox.closing and (idle := self.desk.readers):
             try:
                 claimed = await self.store.claim(
                     self.roster.instance, self.queue, self.actions, idle, uuid.uuid4(), self.now()

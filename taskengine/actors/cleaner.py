@@ -32,7 +32,11 @@ class Cleaner:
                 await mailbox.collect(jittered(LOOK))
 
     async def _sweep(self) -> None:
-        jobs = sorted(await self._jobs())
+        try:
+            jobs = sorted(await self._jobs())
+        except OSError as error:  # of a disk or a mount: all else goes on
+            logger.warning("the workspaces cannot be read for now: %s", error)
+            return
         for start in range(0, len(jobs), BATCH):
             batch = jobs[start : start + BATCH]
             for job_id in sorted(set(batch) - await self.store.unfinished(batch)):

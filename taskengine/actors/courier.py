@@ -151,7 +151,7 @@ def _dice() -> random.Random:
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:
     """What a Retry-After header asks for: seconds or a date; nonsense asks for nothing."""
     seconds = 0.0
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):  # of a date at the end of all dates
         text = retry_after or "0"
         if text.strip().isdigit():
             seconds = float(text)

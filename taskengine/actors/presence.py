@@ -70,7 +70,7 @@ class Presence:
             logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
             self.cut()
             self.roster.disown()
-            self.roster.instance = await self.store.join(self.name, self.now())
+            self.roster.instance = await self.store.join(self.name, self.now(), self.lease)
             self.roster.seen_alive(started)
             return
         self.roster.seen_alive(started)
@@ -104,11 +104,14 @@ class Presence:
                 since = now
             self._watched[peer] = (beat, since)
             if peer != self.roster.instance and now - since >= self.lease:
-                await self._rescue(peer, beat)
+                await self._rescue(peer, beat, now - since)
         for gone in set(self._watched) - set(beats):
             del self._watched[gone]
 
-    async def _rescue(self, peer: int, beat: int) -> None:
+    async def _rescue(self, peer: int, beat: int, silent: float) -> None:
+        """One whose own lease is longer, from other settings, beats as seldom: it is let be."""
+        if silent < (await self.store.leases()).get(peer, 0.0):
+            return
         recorded = await self.store.rescue(peer, beat, self.now())
         self._watched.pop(peer, None)
         if recorded is not None:

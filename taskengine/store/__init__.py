@@ -73,8 +73,8 @@ __all__ = [
 
 class Store(Reading, Protocol):
     # Instances: presence and fences
-    async def join(self, name: str, now: datetime) -> int:
-        """A new instance; the answer is its id."""
+    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
+        """A new instance, with its own lease in seconds; the answer is its id."""
         ...
 
     async def leave(self, instance: int, now: datetime) -> None:
@@ -87,6 +87,10 @@ class Store(Reading, Protocol):
 
     async def beats(self) -> Mapping[int, int]:
         """The heartbeat counter of each instance."""
+        ...
+
+    async def leases(self) -> Mapping[int, float]:
+        """How long each instance may be silent at its own reckoning, in seconds."""
         ...
 
     async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:

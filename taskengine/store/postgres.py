@@ -85,8 +85,8 @@ class PostgresStore(Reads):
 
     # Instances
 
-    async def join(self, name: str, now: datetime) -> int:
-        [row] = await self._fetch("join_instance", name, now)
+    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
+        [row] = await self._fetch("join_instance", name, now, lease)
         self._joined.append(row["id"])
         return self.writer
 
@@ -98,6 +98,9 @@ class PostgresStore(Reads):
 
     async def beats(self) -> Mapping[int, int]:
         return {row["id"]: row["beat"] for row in await self._fetch("beats")}
+
+    async def leases(self) -> Mapping[int, float]:
+        return {row["id"]: row["lease"] for row in await self._fetch("leases")}
 
     async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
         return await self._run(partial(instances.retire, instance=instance, beat=beat, now=now))

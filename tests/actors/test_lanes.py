@@ -67,3 +67,14 @@ async def test_a_courier_that_was_stopped_sends_nothing_before_its_next_beat(
     assert events(heard) == ["start", *EVENTS]
     assert heard[1][0] >= 4
     assert [one.state for one in log] == ["delivered"] * 3
+
+
+async def test_no_answer_of_a_receiver_crashes_its_courier(memory_store, autojump_clock, caplog):
+    """In UTC this date is beyond the last one that there is."""
+    heard, wish = [], {"retry-after": "Fri, 31 Dec 9999 23:59:59 -0100"}
+    http = receiver(heard, lambda request: httpx.Response(503, headers=wish))
+    async with instance(memory_store, http=http) as engine:
+        await engine.submit(workflow("only"), urls=(URL,))
+        await trio.sleep(20)
+    assert len(heard) == 2  # with the first pause of all
+    assert "crashed" not in caplog.text

@@ -3,7 +3,7 @@
 import trio
 
 from taskengine.model import JobState
-from tests.actors.instance import instance, workflow
+from tests.actors.instance import actions_with, instance, workflow
 
 
 async def test_a_database_that_says_nothing_kills_no_instance(
@@ -26,3 +26,21 @@ async def test_a_database_that_says_nothing_kills_no_instance(
         job_id = await engine.submit(workflow("only"))
         await trio.sleep(1)
         assert (await engine.job(job_id)).job.state is JobState.COMPLETED
+
+
+async def test_an_instance_with_a_longer_lease_is_let_be(memory_store, autojump_clock):
+    """While a new lease is rolled out, one beats every 20 s, and the other waits for 15 s."""
+    started = []
+
+    async def long(context):
+        started.append(trio.current_time())
+        await trio.sleep(200)
+        return {}
+
+    actions = actions_with(long=long)
+    async with instance(memory_store, lease=60, actions=actions) as slow:
+        job_id = await slow.submit(workflow(("only", "test.long")))
+        async with instance(memory_store, lease=15, actions=actions, work=0):
+            await trio.sleep(210)
+            assert (await slow.job(job_id)).job.state is JobState.COMPLETED
+    assert len(started) == 1

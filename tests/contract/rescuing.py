@@ -20,6 +20,12 @@ class Rescuing:
         assert await world.store.beats() == {world.instance: 2, other: 0}
         assert (await world.store.beat(other)).held == frozenset()
 
+    async def test_instances_know_each_others_leases(self, world):
+        slow = await world.store.join("slow", NOON, 60.0)
+        assert (await world.store.leases())[slow] == 60.0
+        await world.store.leave(slow, NOON)
+        assert slow not in await world.store.leases()
+
     async def test_only_who_did_not_move_is_rescued(self, world):
         await world.start()
         [attempt] = await world.claim()

@@ -149,6 +149,7 @@ class Rows:
     def __init__(self) -> None:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
+        self._leases: dict[int, float] = {}
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}

@@ -21,10 +21,11 @@ from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
 class Work(Attempts):
     """Who works, and on which jobs."""
 
-    async def join(self, name: str, now: datetime) -> int:
+    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
         await trio.lowlevel.checkpoint()
         instance = self._next("instance")
         self._beats[instance] = 0
+        self._leases[instance] = lease
         return instance
 
     async def leave(self, instance: int, now: datetime) -> None:
@@ -53,6 +54,10 @@ class Work(Attempts):
         await trio.lowlevel.checkpoint()
         return dict(self._beats)
 
+    async def leases(self) -> Mapping[int, float]:
+        await trio.lowlevel.checkpoint()
+        return {instance: self._leases[instance] for instance in self._beats}
+
     async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
         await trio.lowlevel.checkpoint()
         if self._beats.get(instance) != beat:
@@ -78,6 +83,7 @@ class Work(Attempts):
 
     def _forget(self, instance: int, now: datetime) -> None:
         self._beats.pop(instance, None)
+        self._leases.pop(instance, None)
         for lane in self._lanes.values():
             if lane.holder == instance:
                 lane.let_go(now)

@@ -2,7 +2,7 @@
 select clock_timestamp() as time
 
 -- name: join_instance
-insert into instances (name, joined_at) values ($1, $2) returning id
+insert into instances (name, joined_at, lease) values ($1, $2, $3) returning id
 
 -- name: beat
 update instances set beat = beat + 1 where id = $1 returning beat
@@ -22,6 +22,9 @@ select 1 from instances where id = $1 and last_batch = $2
 
 -- name: beats
 select id, beat from instances
+
+-- name: leases
+select id, lease from instances
 
 -- name: lock_instance
 select beat from instances where id = $1 for update

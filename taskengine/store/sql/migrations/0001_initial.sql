@@ -31,6 +31,7 @@ create table instances (
     id bigint generated always as identity primary key,
     name text not null,
     beat bigint not null default 0,
+    lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
     last_batch uuid, -- of records: a batch whose answer was lost is not written twice
     joined_at timestamptz not null
 ) with (fillfactor = 50);
