@@ -154,26 +154,6 @@ async def test_an_instance_declared_dead_drops_its_work_and_joins_anew(
     assert (task.state, task.attempt) == (TaskState.COMPLETED, 2)
 
 
-async def test_a_dismissed_instance_cancels_at_once_what_it_runs(memory_store, autojump_clock):
-    """Also what writes nothing, and so would never hear that its fence has moved (rule 3)."""
-    cancelled = []
-
-    async def silent(context):
-        try:
-            await trio.sleep_forever()
-        finally:
-            cancelled.append((context.attempt.task.attempt, trio.current_time()))
-
-    async with instance(memory_store, drain=1, actions=actions_with(silent=silent)) as engine:
-        await engine.submit(workflow(("only", "test.silent")))
-        await trio.sleep(7)
-        [(old, beat)] = (await memory_store.beats()).items()
-        await memory_store.rescue(old, beat, engine.now())
-        await trio.sleep(6)
-        assert [attempt for attempt, _ in cancelled] == [1]
-        assert cancelled[0][1] < 11  # at the next heartbeat
-
-
 async def test_a_claim_that_nobody_runs_is_handed_back(memory_store, autojump_clock):
     async with instance(memory_store, work=0) as engine:
         job_id = await engine.submit(workflow("only"))

@@ -3,6 +3,7 @@
 import trio
 
 from taskengine.model import JobState
+from taskengine.store.memory import MemoryStore
 from tests.actors.instance import instance, workflow
 
 
@@ -26,3 +27,32 @@ async def test_a_database_that_says_nothing_kills_no_instance(
         job_id = await engine.submit(workflow("only"))
         await trio.sleep(1)
         assert (await engine.job(job_id)).job.state is JobState.COMPLETED
+
+
+class Busy(MemoryStore):
+    """All of its connections are taken: nobody's heartbeat gets through."""
+
+    async def beat(self, instance):
+        await trio.sleep_forever()
+
+
+class Apart:
+    """The same store on a connection of its own."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def beat(self, instance):
+        return await MemoryStore.beat(self.store, instance)
+
+
+async def test_the_heartbeat_has_a_connection_of_its_own(autojump_clock):
+    """Rule 3: no load of others takes it away."""
+    store = Busy()
+    async with instance(store, vital=Apart(store)):
+        await trio.sleep(31)
+        [beats] = (await store.beats()).values()
+    assert beats >= 6

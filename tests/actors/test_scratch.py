@@ -99,3 +99,12 @@ def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch, caplog):
     (tmp_path / "stuck").mkdir()
     remove_tree(tmp_path / "stuck")
     assert "stuck cannot be removed" in caplog.text
+
+
+async def test_each_attempt_has_a_folder_of_its_own(tmp_path):
+    """The processes of a stopped one go on writing to theirs (rule 6)."""
+    async with scratch_of_attempt(tmp_path, Fence(1, 2, 1)) as old:
+        (old / "half").write_text("x")
+        async with scratch_of_attempt(tmp_path, Fence(1, 2, 2)) as new:
+            assert list(new.iterdir()) == []
+        assert (old / "half").exists()
