@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from taskengine.store import Store
 logger = logging.getLogger(__name__)
 
 SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
+ROWS = 500  # submissions in one insert
+LARGEST = 4 << 20  # characters in one, or a submission's own if it has more
 AGAIN = 0.1  # seconds before a batch with an unknown outcome is repeated
 
 
@@ -30,7 +33,11 @@ class Intake:
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
-            await self._record([first, *mailbox.waiting(limit=499)])
+            waiting = [first]
+            while waiting:
+                waiting += mailbox.waiting(limit=ROWS - len(waiting))
+                batch, waiting = _next_batch(waiting)
+                await self._record(batch)
 
     async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty
@@ -66,6 +73,31 @@ class Intake:
                 if not is_unknown:
                     raise
             await trio.sleep(AGAIN)
+
+
+def _next_batch(
+    waiting: Sequence[Delivery[Submit]],
+) -> tuple[list[Delivery[Submit]], list[Delivery[Submit]]]:
+    """What one insert takes, and the rest. Where there is one, clients take turns, so that the
+    large submissions of one hold up no other (rule 17)."""
+    if sum(map(_size, waiting)) <= LARGEST:
+        return list(waiting), []
+    taken: Counter[str] = Counter()
+    turns = []
+    for place, delivery in enumerate(waiting):
+        client = delivery.message.submission.client
+        turns.append((taken[client], place))
+        taken[client] += 1
+    ordered = [waiting[place] for _, place in sorted(turns)]
+    size, number = _size(ordered[0]), 1
+    while number < len(ordered) and (size := size + _size(ordered[number])) <= LARGEST:
+        number += 1
+    return ordered[:number], ordered[number:]
+
+
+def _size(delivery: Delivery[Submit]) -> int:
+    """Its first log line has the complete body."""
+    return sum(len(message) for _, _, message in delivery.message.submission.lines)
 
 
 def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
