@@ -5,6 +5,7 @@ import json
 import httpx
 import trio
 
+from taskengine.policy import SYSTEM
 from tests.actors.instance import instance, receiver, workflow
 
 URL = "http://a.test/"
@@ -67,3 +68,20 @@ async def test_a_courier_that_was_stopped_sends_nothing_before_its_next_beat(
     assert events(heard) == ["start", *EVENTS]
     assert heard[1][0] >= 4
     assert [one.state for one in log] == ["delivered"] * 3
+
+
+async def test_a_courier_delivers_32_lanes_at_once(memory_store, autojump_clock):
+    """Receivers that hang, each on a host of its own (rule 22)."""
+    hanging = []
+
+    async def answer(request):
+        hanging.append(request.url.host)
+        await trio.sleep_forever()
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with instance(memory_store, http=http, work=8) as engine:
+        await memory_store.put_setting(SYSTEM, "max_jobs", "50")
+        for number in range(40):
+            await engine.submit(workflow("only"), urls=(f"http://{number}.test/",))
+        await trio.sleep(10)
+        assert len(hanging) == len(set(hanging)) == 32
