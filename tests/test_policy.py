@@ -266,3 +266,13 @@ def test_a_lane_is_dead_after_ten_tries():
         720,
         1440,
     ]
+
+
+def test_the_tries_of_callbacks_are_jittered():
+    """Receivers that come back are not met by all their lanes at once."""
+    waits = [
+        (callback_retry_at(NOON, 3, Random(seed)) - NOON).total_seconds() for seed in range(50)
+    ]
+    assert len(set(waits)) == 50
+    assert 96 <= min(waits) < 105
+    assert 135 < max(waits) <= 144

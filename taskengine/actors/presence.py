@@ -8,8 +8,9 @@ outage of the database kills nobody.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import trio
 
@@ -24,6 +25,24 @@ logger = logging.getLogger(__name__)
 
 READ = 1.0  # seconds between two readings of all beats
 LATE = 2.0  # seconds after which a reading is late
+F = TypeVar("F")
+
+
+@dataclass(slots=True)
+class Strangers(Generic[F]):
+    """Claims that the store says are held, and nobody here knows of: since when. A new one may be
+    on its way; heartbeats may follow each other quickly, where hints ask for them."""
+
+    patience: float  # seconds
+    _since: dict[F, float] = field(default_factory=dict, init=False)
+
+    def lasting(self, unknown: Collection[F]) -> frozenset[F]:
+        """Those that nobody has known of for so long: from now on they are forgotten."""
+        now = trio.current_time()
+        since = {one: self._since.get(one, now) for one in unknown}
+        lasting = frozenset(one for one in unknown if now >= since[one] + self.patience)
+        self._since = {one: when for one, when in since.items() if one not in lasting}
+        return lasting
 
 
 @dataclass(slots=True)
@@ -38,10 +57,13 @@ class Presence:
     keep_time: Callable[[], Awaitable[None]]
     cut: Callable[[], None]  # kills the children of whatever runs
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
-    _unknown: frozenset[Fence] = field(default=frozenset(), init=False)
-    _unknown_lanes: frozenset[LaneFence] = field(default=frozenset(), init=False)
+    _unknown: Strangers[Fence] = field(init=False)
+    _unknown_lanes: Strangers[LaneFence] = field(init=False)
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
+
+    def __post_init__(self) -> None:
+        self._unknown, self._unknown_lanes = Strangers(self.lease / 3), Strangers(self.lease / 3)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         """Until cancelled: presence ends last. A hint says that jobs were stopped."""
@@ -78,20 +100,17 @@ class Presence:
         self._hand_back(beat.held - self.roster.running.keys())
         await self._let_go(beat.lanes - self.roster.lanes.keys())
 
-    def _hand_back(self, unknown: frozenset[Fence]) -> None:
-        """Give up claims that nobody runs: their answer was lost (rule 4). One that is unknown
-        for the first time may be on its way to a worker."""
-        for fence in sorted(unknown & self._unknown, key=lambda fence: fence.task_id):
+    def _hand_back(self, unknown: Collection[Fence]) -> None:
+        """Give up claims that nobody runs: their answer was lost (rule 4)."""
+        for fence in sorted(self._unknown.lasting(unknown), key=lambda fence: fence.task_id):
             logger.warning("task %d is held but not running, handed back", fence.task_id)
             self.journal.hint(Note(Ended(fence, self.now(), Outcome.RELEASED)))
-        self._unknown = unknown
 
-    async def _let_go(self, unknown: frozenset[LaneFence]) -> None:
+    async def _let_go(self, unknown: Collection[LaneFence]) -> None:
         """The same for lanes that nobody delivers."""
-        if lanes := unknown & self._unknown_lanes:
+        if lanes := self._unknown_lanes.lasting(unknown):
             logger.warning("lanes held but not delivered, handed back: %d", len(lanes))
             await self.store.release_lanes(self.roster.instance, lanes, self.now())
-        self._unknown_lanes = unknown - lanes
 
     async def _watch(self, beats: Mapping[int, int]) -> None:
         now = trio.current_time()

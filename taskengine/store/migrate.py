@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import asyncpg
 import trio
@@ -73,9 +74,9 @@ async def _upgrade_alone(url: str) -> list[str]:
         tried = _try_in_session if not await is_pooled(connection) else _try_in_transaction
         # Waiting in pg_advisory_lock() would deadlock with CREATE INDEX CONCURRENTLY.
         for _ in range(TRIES):
-            applied = await tried(connection)
-            if applied is not None:
-                return applied
+            with suppress(asyncpg.LockNotAvailableError):  # who holds it is not held up for long
+                if (applied := await tried(connection)) is not None:
+                    return applied
             await asyncio.sleep(0.1)
         raise StoreUnavailable("another upgrade of the database does not end")
     finally:
@@ -115,6 +116,8 @@ async def _apply(connection: Connection) -> list[str]:
     for number, name, text in migrations():
         if number not in known:
             async with connection.transaction():
+                # A statement that waits for its lock holds up all that come after it.
+                await connection.execute("set local lock_timeout = '1s'")
                 await connection.execute(text)
                 await connection.execute("insert into migrations values ($1, $2)", number, name)
             applied.append(name)

@@ -118,6 +118,7 @@ async def instance(
     drain=30.0,
     lease=15.0,
     patient=None,
+    vital=None,
     flows=(),
     **queues,
 ):
@@ -141,6 +142,7 @@ async def instance(
         facilities=facilities,
         now=now,
         reader=partial(Reader, library, "local"),
+        vital=vital,
     )
     random.seed(7)
     plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)

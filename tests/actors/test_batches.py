@@ -2,10 +2,9 @@
 
 from taskengine.actors import batches
 from taskengine.actors.batches import parts
-from taskengine.messages import Submit
 from taskengine.model import Ended, Written
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, submission, workflow
+from tests.actors.instance import actions_with, instance, workflow
 from tests.actors.test_pace import finished
 
 
@@ -17,21 +16,17 @@ def test_parts_keep_the_order_and_none_is_too_heavy(monkeypatch):
 
 
 class Weighing(MemoryStore):
-    """Notes what each batch of records, and each of submissions, carries."""
+    """Notes what each batch of records carries."""
 
     def __init__(self):
         super().__init__()
-        self.records, self.submissions = [], []
+        self.records = []
 
     async def record(self, instance, records, now):
         lines = sum(len(one.message) for one in records if isinstance(one, Written))
         results = sum(len(str(one.result)) for one in records if isinstance(one, Ended))
         self.records.append((len(records), lines + results))
         return await super().record(instance, records, now)
-
-    async def submit(self, submissions, now):
-        self.submissions.append(len(submissions))
-        return await super().submit(submissions, now)
 
 
 async def test_heavy_results_and_lines_are_written_in_parts(autojump_clock, monkeypatch):
@@ -48,15 +43,3 @@ async def test_heavy_results_and_lines_are_written_in_parts(autojump_clock, monk
         await finished(engine, jobs)
     assert all(weight <= 1_000 or number == 1 for number, weight in store.records)
     assert max(number for number, _ in store.records) > 1
-
-
-async def test_heavy_submissions_do_not_share_an_insert(autojump_clock, monkeypatch):
-    monkeypatch.setattr(batches, "HEAVIEST", 1_000)
-    store = Weighing()
-    async with instance(store) as engine:
-        flow = workflow("one")
-        address = engine.engine.post.intake.address
-        messages = [Submit(submission(flow, {"text": "z" * 400})) for _ in range(5)]
-        ids = await address.ask_all(messages)
-    assert ids == sorted(set(ids))
-    assert max(store.submissions) == 1, "parameters and what was submitted count, 800 together"

@@ -21,6 +21,7 @@ async def test_leaving_waits_for_what_runs(memory_store, autojump_clock):
         await trio.sleep(1)
     assert round(trio.current_time(), 1) == 20
     assert (await memory_store.job(job_id)).job.state is JobState.COMPLETED
+    assert await memory_store.beats() == {}  # nobody has to rescue it
 
 
 async def test_what_outlasts_the_drain_is_handed_back_without_a_retry(memory_store, autojump_clock):

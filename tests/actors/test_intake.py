@@ -1,11 +1,14 @@
 """Submissions whose answers are lost or late (rule 4), on virtual time."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
-from taskengine.actors.intake import SETTLING, Intake
+from taskengine.actors.batches import HEAVIEST
+from taskengine.actors.intake import ROWS, SETTLING, Intake
 from taskengine.messages import Submit
-from taskengine.model import OutcomeUnknown, StoreUnavailable
+from taskengine.model import OutcomeUnknown, Severity, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
@@ -88,3 +91,39 @@ async def test_a_submission_that_nobody_waits_for_any_more_is_not_recorded(autoj
     told = await answers(store, 5, 1, 5)
     assert set(told) == {0, 2}
     assert [size for _, size in store.asked] == [1, 1]
+
+
+async def batches(*submissions):
+    """The clients whose submissions, all waiting, come into each insert."""
+    store, told = MemoryStore(), []
+    submit = store.submit
+
+    async def note(batch, now):
+        told.append([one.client for one in batch])
+        return await submit(batch, now)
+
+    store.submit = note
+    with Mailbox(len(submissions)) as mailbox:
+        for one in submissions:
+            await mailbox.address.tell(Submit(one))
+        mailbox.address.close()
+        await Intake(store, virtual_clock(NOON), lambda: None).run(mailbox)
+    return told
+
+
+def large(client, part):
+    """A submission of so large a part of what an insert takes."""
+    lines = [(Severity.INFO, "api", "x" * int(HEAVIEST * part))]
+    return replace(submission(FLOW), client=client, lines=lines)
+
+
+async def test_an_insert_takes_so_many_rows(autojump_clock):
+    told = await batches(*[submission(FLOW)] * (ROWS + 1))
+    assert [len(clients) for clients in told] == [ROWS, 1]
+
+
+async def test_an_insert_takes_so_many_characters_and_clients_take_turns(autojump_clock):
+    """Rule 17: what one client sends at once holds up nobody else."""
+    flood = [large("acme", 0.4) for _ in range(4)]
+    told = await batches(*flood, large("beta", 0.4), large("beta", 1.5))
+    assert told == [["acme", "beta"], ["acme"], ["beta"], ["acme", "acme"]]

@@ -5,6 +5,7 @@ import json
 import httpx
 import trio
 
+from taskengine.policy import SYSTEM
 from tests.actors.instance import instance, receiver, workflow
 
 URL = "http://a.test/"
@@ -78,3 +79,20 @@ async def test_no_answer_of_a_receiver_crashes_its_courier(memory_store, autojum
         await trio.sleep(20)
     assert len(heard) == 2  # with the first pause of all
     assert "crashed" not in caplog.text
+
+
+async def test_a_courier_delivers_32_lanes_at_once(memory_store, autojump_clock):
+    """Receivers that hang, each on a host of its own (rule 22)."""
+    hanging = []
+
+    async def answer(request):
+        hanging.append(request.url.host)
+        await trio.sleep_forever()
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with instance(memory_store, http=http, work=8) as engine:
+        await memory_store.put_setting(SYSTEM, "max_jobs", "50")
+        for number in range(40):
+            await engine.submit(workflow("only"), urls=(f"http://{number}.test/",))
+        await trio.sleep(10)
+        assert len(hanging) == len(set(hanging)) == 32

@@ -3,6 +3,7 @@
 import trio
 
 from taskengine.model import JobState
+from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, workflow
 
 
@@ -44,3 +45,32 @@ async def test_an_instance_with_a_longer_lease_is_let_be(memory_store, autojump_
             await trio.sleep(210)
             assert (await slow.job(job_id)).job.state is JobState.COMPLETED
     assert len(started) == 1
+
+
+class Busy(MemoryStore):
+    """All of its connections are taken: nobody's heartbeat gets through."""
+
+    async def beat(self, instance):
+        await trio.sleep_forever()
+
+
+class Apart:
+    """The same store on a connection of its own."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def beat(self, instance):
+        return await MemoryStore.beat(self.store, instance)
+
+
+async def test_the_heartbeat_has_a_connection_of_its_own(autojump_clock):
+    """Rule 3: no load of others takes it away."""
+    store = Busy()
+    async with instance(store, vital=Apart(store)):
+        await trio.sleep(31)
+        [beats] = (await store.beats()).values()
+    assert beats >= 6

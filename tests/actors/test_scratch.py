@@ -108,3 +108,13 @@ async def test_a_folder_that_nobody_asks_for_is_never_made(tmp_path):
         assert make_scratch() == make_scratch()
         assert list(tmp_path.iterdir()) == [make_scratch()]
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_each_attempt_has_a_folder_of_its_own(tmp_path):
+    """The processes of a stopped one go on writing to theirs (rule 6)."""
+    async with scratch_of_attempt(tmp_path, Fence(1, 2, 1)) as make_old:
+        old = make_old()
+        (old / "half").write_text("x")
+        async with scratch_of_attempt(tmp_path, Fence(1, 2, 2)) as make_new:
+            assert list(make_new().iterdir()) == []
+        assert (old / "half").exists()

@@ -152,6 +152,13 @@ class Calling:
         await world.deliver(new, now=at(3))
         assert (await world.store.beat(world.instance)).lanes == frozenset()
 
+    async def test_deliveries_of_who_gave_its_lane_back_are_refused(self, world):
+        await world.perform(await world.start(urls=[ONE]))
+        [lane] = await world.lanes()
+        await world.store.release_lanes(world.instance, [lane.fence], at(1))
+        await world.deliver(lane, now=at(2))
+        assert {one.attempts for one in await world.store.callbacks(lane.job_id)} == {0}
+
     async def test_a_lane_is_dead_after_its_last_try(self, world):
         job_id = await world.start(CHAIN, urls=[ONE, TWO])
         [attempt] = await world.claim()

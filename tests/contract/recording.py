@@ -112,6 +112,15 @@ class Recording:
         await world.record(done(attempt))
         assert (await world.record(failed(attempt))).stale == {attempt.fence}
 
+    async def test_an_end_like_that_of_a_later_attempt_is_stale(self, world):
+        await world.start()
+        [old] = await world.claim()
+        await world.record(released(old))
+        [new] = await world.claim()
+        assert not await world.store.current(world.instance, old.fence)
+        await world.record(done(new))
+        assert (await world.record(done(old))).stale == {old.fence}
+
     async def test_a_start_is_called_once_whichever_attempt_begins_first(self, world):
         job_id = await world.start(urls=[ONE])
         [lost] = await world.claim()

@@ -154,3 +154,21 @@ async def test_a_change_that_commits_late_is_told(worlds):  # noqa: F811
     assert (await second.store.news(told.mark, 9)).changes == []
     for connection in (late, other):
         await aio_as_trio(connection.close)()
+
+
+async def test_a_change_that_commits_between_two_pages_is_told(worlds):  # noqa: F811
+    """Each page's mark names the transactions that were under way."""
+    first, second = worlds[:2]
+    jobs = await first.submit(submission(), submission(), submission())
+    mark = (await second.store.news(None, 9)).mark
+    late = await aio_as_trio(second.store.pool.connect)()
+    prepare = "begin; update jobs set position = 7, changed = pg_current_xact_id() where id = "
+    await aio_as_trio(late.execute)(prepare + str(jobs[0]))
+    for job_id in jobs[1:]:
+        await first.store.change(job_id, {"priority": 3}, [], NOON)
+    page = await second.store.news(mark, 1)
+    assert ([each.job.id for each in page.changes], page.more) == ([jobs[1]], True)
+    await aio_as_trio(late.execute)("commit")
+    told = await second.store.news(page.mark, 9)
+    assert sorted(each.job.id for each in told.changes) == [jobs[0], jobs[2]]
+    await aio_as_trio(late.close)()

@@ -1,0 +1,116 @@
+"""Death is seen, not computed (rule 2): what one instance makes of the beats of another.
+
+A lease is 15 s here, and beats are read each second: by virtual times.
+"""
+
+from contextlib import asynccontextmanager
+
+import trio
+
+from taskengine.actors.presence import Presence
+from taskengine.actors.roster import Roster
+from taskengine.messages import Wake
+from taskengine.model import StoreUnavailable
+from taskengine.runtime.clock import virtual_clock
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Beat
+from tests.conftest import NOON
+
+MINE, PEER = 1, 2
+
+
+class Beats:
+    """A store of beats: the peer's moves when a test says so; notes who is rescued, and when."""
+
+    def __init__(self):
+        self.mine, self.peer = 0, 0
+        self.read, self.rescued, self.trouble = [], [], {}
+
+    async def beat(self, instance):
+        await trio.lowlevel.checkpoint()
+        self.mine += 1
+        return Beat(frozenset(), frozenset(), frozenset())
+
+    async def beats(self):
+        second = round(trio.current_time())
+        self.read.append(second)
+        trouble = self.trouble.pop(second, None)
+        if isinstance(trouble, StoreUnavailable):
+            raise trouble
+        await trio.sleep(trouble or 0)
+        return {MINE: self.mine, PEER: self.peer}
+
+    async def rescue(self, instance, beat, now):
+        await trio.lowlevel.checkpoint()
+        self.rescued.append((instance, beat, round(trio.current_time())))
+
+
+@asynccontextmanager
+async def watched():
+    """From second 0 on."""
+    store = Beats()
+    roster = Roster(MINE, 15.0)
+    with Mailbox[Wake](1) as mailbox:
+        presence = Presence(
+            store=store,
+            roster=roster,
+            journal=mailbox.address,
+            now=virtual_clock(NOON),
+            name="first",
+            lease=15.0,
+            spread=lambda recorded: None,
+            keep_time=trio.lowlevel.checkpoint,
+            cut=lambda: None,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(presence.run, mailbox)
+            yield store
+            nursery.cancel_scope.cancel()
+
+
+async def test_who_stands_still_for_a_lease_is_dead(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(15.5)
+        assert store.rescued == [(PEER, 0, 15)]
+        assert store.read == list(range(16))
+
+
+async def test_who_moves_lives_for_another_lease(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(9.5)
+        store.peer += 1
+        await trio.sleep(20)
+        assert store.rescued == [(PEER, 1, 25)]
+
+
+async def test_a_failed_reading_starts_the_watch_anew(autojump_clock):
+    async with watched() as store:
+        store.trouble[10] = StoreUnavailable("away")
+        await trio.sleep(28)
+        assert store.rescued == [(PEER, 0, 26)]
+
+
+async def test_a_late_reading_starts_the_watch_anew(autojump_clock):
+    """It is given up after two seconds."""
+    async with watched() as store:
+        store.trouble[10] = 2.5
+        await trio.sleep(28)
+        assert store.rescued == [(PEER, 0, 27)]
+
+
+async def test_a_reading_that_never_ends_holds_up_no_heartbeat(autojump_clock):
+    async with watched() as store:
+        store.trouble[4] = 1e6
+        await trio.sleep(14.5)
+        assert store.mine == 3
+
+
+async def test_who_slept_itself_starts_the_watch_anew(autojump_clock):
+    """Its host was suspended, that of the peer perhaps as well: who wakes first must not rescue."""
+    async with watched() as store:
+        await trio.sleep(5.5)
+        autojump_clock.jump(20)
+        await trio.sleep(0.1)
+        assert store.rescued == []
+        await trio.sleep(16)
+        assert store.rescued == [(PEER, 0, 40)]

@@ -1,0 +1,30 @@
+"""Counters are rows of each instance, and fold when it is gone (rule 19)."""
+
+from tests.conftest import NOON
+from tests.contract.recount import fetch
+from tests.contract.test_concurrency import worlds
+from tests.contract.world import submission
+
+__all__ = ["worlds"]  # a fixture
+WRITERS = "select distinct instance from {} order by instance"
+
+
+async def writers(world, table):
+    return [instance for (instance,) in await fetch(world.store, WRITERS.format(table))]
+
+
+async def test_each_instance_counts_in_rows_of_its_own_until_it_is_gone(worlds):
+    """Else they grow with each start of an instance."""
+    first, second, *_ = worlds
+    for world in (first, second):
+        [job_id] = await world.submit(submission())
+        assert await world.admit() == 1
+        await world.perform(job_id)
+    for table in ("counters", "task_counters"):
+        assert await writers(first, table) == [first.instance, second.instance]
+    before = await first.store.totals()
+    await second.store.leave(second.instance, NOON)
+    await second.store.rescue(first.instance, 0, NOON)
+    for table in ("counters", "task_counters"):
+        assert await writers(first, table) == [0]
+    assert await first.store.totals() == before
