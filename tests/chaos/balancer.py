@@ -12,6 +12,8 @@ import itertools
 import httpx
 import trio
 
+from tests.chaos.bodies import send
+
 CHECK = 0.2  # seconds between two health checks
 SAFE = ("GET", "HEAD")
 
@@ -59,12 +61,13 @@ class Balancer(httpx.AsyncBaseTransport):
         return names[first:] + names[:first]
 
     async def _forward(self, url, request):
-        answer = await self.pool.request(
+        forwarded = self.pool.build_request(
             request.method,
             url + request.url.raw_path.decode(),
             headers={"content-type": "application/json"} | self._end_to_end(request.headers),
             content=await request.aread(),
         )
+        answer = await send(self.pool, forwarded)
         return httpx.Response(answer.status_code, content=answer.content)
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import trio
 
+from tests.chaos.bodies import send
 from tests.chaos.instances import Instance
 from tests.chaos.place import KEY
 from tests.chaos.plans import Plan, Planner, now
@@ -17,24 +17,6 @@ from tests.chaos.plans import Plan, Planner, now
 PAUSE = 0.2  # seconds between two tries
 CLIENTS = 48  # that submit at once
 CHECKED = 0.05  # of the acknowledged: sent once more, to get the same answer
-
-
-class Body(httpx.AsyncByteStream):
-    """A request's body that is no generator: one that breaks off leaves nothing to be finalized."""
-
-    def __init__(self, body: dict | None) -> None:
-        self._parts = [] if body is None else [json.dumps(body).encode()]
-        self.headers = {"content-length": str(sum(map(len, self._parts)))}
-        if body is not None:
-            self.headers["content-type"] = "application/json"
-
-    def __aiter__(self) -> Body:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._parts:
-            raise StopAsyncIteration
-        return self._parts.pop()
 
 
 @dataclass(slots=True)
@@ -109,10 +91,10 @@ class Load:
             self.tries += 1
             instance = self.random.choice(self.instances)
             try:
-                stream = Body(body)
-                sent = {**known, **stream.headers, "host": f"127.0.0.1:{instance.port}"}
-                request = httpx.Request(method, instance.url + path, headers=sent, stream=stream)
-                answer = await self.http.send(request)
+                request = self.http.build_request(
+                    method, instance.url + path, headers=known, json=body
+                )
+                answer = await send(self.http, request)
                 if answer.status_code < 500 and answer.status_code != 429:
                     return answer
                 if answer.status_code != 503:
