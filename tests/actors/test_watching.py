@@ -40,6 +40,10 @@ class Beats:
         await trio.sleep(trouble or 0)
         return {MINE: self.mine, PEER: self.peer}
 
+    async def leases(self):
+        await trio.lowlevel.checkpoint()
+        return {}  # a row of a version that named none: the watcher's own counts
+
     async def rescue(self, instance, beat, now):
         await trio.lowlevel.checkpoint()
         self.rescued.append((instance, beat, round(trio.current_time())))
