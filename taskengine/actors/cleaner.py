@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from taskengine.messages import Wake
-from taskengine.runtime.clock import jittered
+from taskengine.runtime.clock import jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.storage import Folder
 from taskengine.store import Store
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 LOOK = 300.0  # seconds between looks without a hint, jittered
 BATCH = 500  # jobs asked for at once
+REST = 20.0  # times as long as a look took: each job that ends asks for one, and none is urgent
+LONGEST_REST = 2.0  # seconds
 
 
 @dataclass(slots=True)
@@ -28,7 +30,9 @@ class Cleaner:
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
+                started = trio.current_time()
                 await self._sweep()
+                await rest(started, REST, LONGEST_REST)
                 await mailbox.collect(jittered(LOOK))
 
     async def _sweep(self) -> None:

@@ -11,7 +11,7 @@ import trio
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.runtime.clock import Now, jittered
+from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 
@@ -34,8 +34,7 @@ class Controller:
             while True:
                 started = trio.current_time()
                 await self._admit()
-                took = trio.current_time() - started
-                await trio.sleep(min(REST * took, LONGEST_REST))
+                await rest(started, REST, LONGEST_REST)
                 await mailbox.collect(jittered(LOOK))
 
     async def _admit(self) -> None:

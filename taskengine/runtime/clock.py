@@ -43,6 +43,12 @@ def next_look(look: float, due: datetime | None, now: datetime) -> float:
     return patience if due is None else max(0.0, min(patience, (due - now).total_seconds()))
 
 
+async def rest(since: float, times: float, most: float) -> None:
+    """Pause in proportion to what took from `since`, on trio's clock, until now: what comes in
+    meanwhile is done in one go, and who works without a pause leaves something to others."""
+    await trio.sleep(min(times * (trio.current_time() - since), most))
+
+
 def jittered(look: float) -> float:
     """About so many seconds, so that instances do not look in step."""
     return look * random.uniform(0.7, 1.3)

@@ -5,8 +5,11 @@ import math
 import trio
 
 from taskengine.actors import worker
+from taskengine.actors.cleaner import Cleaner
+from taskengine.messages import Wake
 from taskengine.model import Ended, JobState
 from taskengine.policy import SYSTEM
+from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, workflow
 
@@ -118,3 +121,28 @@ async def test_a_controller_rests_in_proportion_so_that_an_admission_finds_more_
         began = trio.current_time()
         await finished(engine, jobs)
         assert len(store.looks) - looks <= 2 + (trio.current_time() - began) / 0.03
+
+
+class SlowStorage:
+    """Listing its folders takes a while."""
+
+    def __init__(self):
+        self.looks = []
+
+    async def folders(self, *_):
+        self.looks.append(trio.current_time())
+        await trio.sleep(0.05)
+        return []
+
+
+async def test_a_burst_of_ends_does_not_make_a_look_at_the_workspaces_each(autojump_clock):
+    storage = SlowStorage()
+    async with trio.open_nursery() as nursery:
+        with Mailbox[Wake](1) as mailbox:
+            nursery.start_soon(Cleaner(MemoryStore(), storage).run, mailbox)
+            for _ in range(1000):
+                await trio.sleep(0.01)
+                mailbox.address.hint(Wake())
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+    assert 10 <= len(storage.looks) <= 12
