@@ -87,15 +87,21 @@ class Courier:
     async def _serve(self, lane: Lane) -> Served:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
-        with self.roster.lanes[lane.fence]:
-            for callback in lane.callbacks:
-                await self.roster.surely_alive()
-                deliveries.append(await self._deliver(lane, callback))
-                delivered = deliveries[-1].delivered
-                self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
-                if not delivered:
-                    break
+        try:
+            with self.roster.lanes[lane.fence]:
+                await self._deliver_all(lane, deliveries)
+        except Exception:  # of a clean-up, while the lane was given up
+            logger.exception("lane %d was left unfinished", lane.id)
         return lane, deliveries
+
+    async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
+        for callback in lane.callbacks:
+            await self.roster.surely_alive()
+            deliveries.append(await self._deliver(lane, callback))
+            delivered = deliveries[-1].delivered
+            self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
+            if not delivered:
+                break
 
     async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
         status, error, retry_after = None, None, None
@@ -106,7 +112,10 @@ class Courier:
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
         except FAILURES as failure:
-            error = clean_text(f"{type(failure).__name__}: {failure}"[:500])
+            error = _told(failure)
+        except Exception as bug:  # ours, or a library's: one delivery ends no engine
+            logger.exception("callback %d of job %d cannot be sent", callback.id, lane.job_id)
+            error = _told(bug)
         now = self.now()
         if status is not None and 200 <= status < 300:
             return Delivery(lane.id, lane.claim, callback.id, now, delivered=True, status=status)
@@ -146,6 +155,10 @@ class Courier:
 def _dice() -> random.Random:
     """Seeded from the global generator: a test that seeds that one sees the same jitter again."""
     return random.Random(random.random())
+
+
+def _told(error: Exception) -> str:
+    return clean_text(f"{type(error).__name__}: {error}"[:500])
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

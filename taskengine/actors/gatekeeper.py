@@ -6,6 +6,7 @@ asked again after `schedule_interval`, backing off to ten minutes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,8 @@ from taskengine.policy import SYSTEM, Settings, settings_of
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Gate, GateAnswer, Store
+
+logger = logging.getLogger(__name__)
 
 LOOK = 15.0  # seconds between looks without a hint, jittered
 AT_ONCE = 64  # gates
@@ -47,19 +50,22 @@ class Gatekeeper:
         return gates, next_due
 
     async def _ask(self, gate: Gate) -> GateAnswer:
-        is_open, answer = await self._answer(gate.url)
+        is_open, answer = await self._answer(gate)
         now, interval = self.now(), self._settings.schedule_interval
         pause = min(interval * 2 ** min(gate.failures, 10), max(LONGEST, interval))
         due_at = None if is_open else now + timedelta(seconds=pause)
         return GateAnswer(gate, answer, now, due_at)
 
-    async def _answer(self, url: str) -> tuple[bool, str]:
+    async def _answer(self, gate: Gate) -> tuple[bool, str]:
         try:
             with trio.fail_after(TIMEOUT):
-                async with self.http.stream("GET", url) as response:
+                async with self.http.stream("GET", gate.url) as response:
                     return 200 <= response.status_code < 400, f"HTTP {response.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
             return False, type(error).__name__
+        except Exception as bug:  # ours, or a library's: one gate ends no engine
+            logger.exception("the gate of job %d cannot be asked", gate.job_id)
+            return False, type(bug).__name__
 
     async def _record(self, answers: Sequence[GateAnswer]) -> None:
         if await self.store.answer_gates(answers):

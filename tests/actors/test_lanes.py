@@ -29,15 +29,17 @@ async def test_a_claim_whose_answer_was_lost_is_handed_back(memory_store, autoju
     assert heard == []
 
 
-async def test_lanes_of_a_courier_that_crashed_are_handed_back(memory_store, autojump_clock):
-    heard = []
+async def test_lanes_of_a_courier_that_crashed_are_handed_back(
+    memory_store, autojump_clock, monkeypatch
+):
+    heard, deliver = [], memory_store.deliver
 
-    def answer(request):
-        if len(heard) == 1:
-            raise RuntimeError("a bug")
-        return httpx.Response(200)
+    async def crash(*_):
+        monkeypatch.setattr(memory_store, "deliver", deliver)
+        raise RuntimeError("a bug")
 
-    async with instance(memory_store, http=receiver(heard, answer)) as engine:
+    monkeypatch.setattr(memory_store, "deliver", crash)
+    async with instance(memory_store, http=receiver(heard)) as engine:
         await engine.submit(workflow("only"), urls=(URL,))
         await trio.sleep(30)
         [*log] = await memory_store.callbacks(1)
