@@ -16,7 +16,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -32,9 +32,12 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addresses, best first
 
-CONNECTIONS, KEPT_ALIVE = 100, 20
+KEPT_ALIVE = 20  # idle connections
 IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 5
-LOOKUPS = 20  # threads that may wait for the name service, apart from those that serve files
+# Threads that may wait for the name service, apart from those that serve files. Each errand waits
+# in one until its deadline, and leaves it behind until the system's resolver gives up, after 30 s or
+# so: enough for all couriers, gates and workers to meet silent names three times over.
+LOOKUPS = 500
 HOST: Final = re.compile(r"([\w-]+\.)*[\w-]*[a-z][\w-]*\.?", re.ASCII | re.IGNORECASE)
 HEADERS: Final = {"user-agent": "taskengine", "accept-encoding": "identity"}
 
@@ -81,7 +84,7 @@ async def open_outbound(
     transport = _Transport(
         httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(verify=verify),
-            max_connections=CONNECTIONS,
+            max_connections=None,  # each kind of errand has its limit: none waits for another's
             max_keepalive_connections=KEPT_ALIVE,
             keepalive_expiry=IDLE,
             network_backend=backend,
@@ -162,6 +165,8 @@ def _name_service() -> Resolve:
         return [str(address[0]) for *_, address in found]
 
     async def resolve(host: str, port: int) -> list[str]:
+        with suppress(ValueError):  # no address: a name
+            return [str(ip_address(host))]
         return await trio.to_thread.run_sync(
             look_up, host, port, abandon_on_cancel=True, limiter=threads
         )
