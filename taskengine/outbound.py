@@ -35,8 +35,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addre
 KEPT_ALIVE = 20  # idle connections
 IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 5
 # Threads that may wait for the name service, apart from those that serve files. Each errand waits
-# in one until its deadline, and leaves it behind until the system's resolver gives up, after 30 s or
-# so: enough for all couriers, gates and workers to meet silent names three times over.
+# in one until its deadline, and leaves it behind until the system's resolver gives up, after about
+# 30 s: enough for all couriers, gates and workers to meet silent names three times over.
 LOOKUPS = 500
 HOST: Final = re.compile(r"([\w-]+\.)*[\w-]*[a-z][\w-]*\.?", re.ASCII | re.IGNORECASE)
 HEADERS: Final = {"user-agent": "taskengine", "accept-encoding": "identity"}

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between looks without a hint, jittered
 AT_ONCE = 32  # lanes of one courier
+HASTE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
 TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
@@ -59,6 +60,7 @@ class Courier:
     meters: Meters = field(default_factory=Meters)
     outreach: Outreach[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
+    _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.outreach = Outreach(AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record)
@@ -67,7 +69,12 @@ class Courier:
     def busy(self) -> int:
         return int(self.outreach.busy)
 
+    @property
+    def _stopping(self) -> bool:
+        return self._mailbox is not None and self._mailbox.closing
+
     async def run(self, mailbox: Mailbox[Wake]) -> None:
+        self._mailbox = mailbox
         try:
             await self.outreach.run(mailbox)
         finally:
@@ -95,7 +102,10 @@ class Courier:
         return lane, deliveries
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
+        hasty_until = trio.current_time() + HASTE
         for callback in lane.callbacks:
+            if self._stopping and trio.current_time() > hasty_until:
+                break  # a try that is cut is sent twice, and so are those of its lane before it
             await self.roster.surely_alive()
             deliveries.append(await self._deliver(lane, callback))
             delivered = deliveries[-1].delivered

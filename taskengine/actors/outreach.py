@@ -48,22 +48,26 @@ class Outreach(Generic[E, R]):
         return self.under_way.total() > 0
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        """Until the mailbox is closed and what is under way has been recorded."""
+        """Until the mailbox is closed and what is under way has been recorded. What waited when it
+        was closed is claimed once more; no more is, however much there is."""
         send, done = trio.open_memory_channel[R](self.at_once)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._record, done, mailbox)
             with suppress(trio.EndOfChannel), send:
                 while True:
-                    await mailbox.collect(await self._start(nursery, send))
+                    await mailbox.collect(await self._start(nursery, send, mailbox))
 
-    async def _start(self, nursery: trio.Nursery, done: trio.MemorySendChannel[R]) -> float:
+    async def _start(
+        self, nursery: trio.Nursery, done: trio.MemorySendChannel[R], mailbox: Mailbox[Wake]
+    ) -> float:
         """Start what is due; how long to wait, in seconds, until the next look."""
         while (free := self.at_once - self.under_way.total()) > 0:
+            last = mailbox.closing
             errands, next_due = await self.claim(free, list(self.under_way))
             for errand in errands:
                 self.under_way[host_of(errand.url)] += 1
                 nursery.start_soon(self._perform, errand, done.clone())
-            if not errands:
+            if last or not errands:
                 return next_look(self.look, next_due, self.now())
         return next_look(self.look, None, self.now())
 
