@@ -34,10 +34,16 @@ class Intake:
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
             waiting: Sequence[Delivery[Submit]] = [first]
-            while waiting:
-                waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
-                batch, waiting = _next_batch(waiting)
-                await self._record(batch)
+            try:
+                while waiting:
+                    waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
+                    batch, rest = _next_batch(waiting)
+                    await self._record(batch)
+                    waiting = rest
+            finally:  # of a crash too: those in hand are told at once
+                for delivery in waiting:
+                    with delivery:
+                        pass
 
     async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 
 from taskengine.actors.batches import HEAVIEST
 from taskengine.actors.intake import ROWS, SETTLING, Intake
 from taskengine.messages import Submit
 from taskengine.model import OutcomeUnknown, Severity, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
-from taskengine.runtime.mailbox import Mailbox
+from taskengine.runtime.mailbox import ActorGone, Mailbox
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import submission, workflow
 from tests.conftest import NOON
@@ -127,3 +128,51 @@ async def test_an_insert_takes_so_many_characters_and_clients_take_turns(autojum
     flood = [large("acme", 0.4) for _ in range(4)]
     told = await batches(*flood, large("beta", 0.4), large("beta", 1.5))
     assert told == [["acme", "beta"], ["acme"], ["beta"], ["acme", "acme"]]
+
+
+class Crashing:
+    """A store with a bug."""
+
+    async def submit(self, batch, now):
+        await trio.sleep(1)
+        raise RuntimeError("a bug")
+
+
+async def test_all_that_a_crashing_intake_has_in_hand_are_told_at_once(autojump_clock):
+    """Also those that waited for their turn: their clients would wait out their patience."""
+    told = []
+
+    async def ask(client):
+        with pytest.raises(ActorGone):
+            await mailbox.address.ask(Submit(large(client, 0.6)))
+        told.append(trio.current_time())
+
+    with Mailbox(10) as mailbox:
+        async with trio.open_nursery() as clients:
+            for client in ("acme", "acme", "beta"):
+                clients.start_soon(ask, client)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(RuntimeError):
+                await Intake(Crashing(), virtual_clock(NOON), lambda: None).run(mailbox)
+    assert told == [1, 1, 1]
+
+
+async def test_ids_of_a_clients_submissions_grow_in_its_order(autojump_clock):
+    """Whatever turns large ones take with those of others."""
+    store, ids = MemoryStore(), {}
+
+    async def ask(client, sizes):
+        messages = [Submit(large(client, size)) for size in sizes]
+        ids[client] = await mailbox.address.ask_all(messages)
+
+    with Mailbox(ROWS) as mailbox:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Intake(store, virtual_clock(NOON), lambda: None).run, mailbox)
+            async with trio.open_nursery() as clients:
+                clients.start_soon(ask, "acme", [0.4, 0.1, 1.5, 0.3, 0.01, 0.7] * 5)
+                clients.start_soon(ask, "beta", [0.01, 0.9] * 20)
+            mailbox.address.close()
+    assert ids["acme"] == sorted(set(ids["acme"]))
+    assert ids["beta"] == sorted(set(ids["beta"]))
+    assert ids["beta"][0] < ids["acme"][-1]
+    assert ids["acme"][0] < ids["beta"][-1]
