@@ -137,6 +137,11 @@ class Worker:
             if has_part(error, FenceMoved, PulseMissed):
                 return Ended(attempt.fence, self.now(), Outcome.RELEASED)
             return await self._failed(attempt, template, reporter, error)
+        except BaseExceptionGroup as group:
+            logger.exception("task %d failed while it was cancelled", attempt.task.id)
+            _, cancelled = group.split(Exception)
+            assert cancelled is not None
+            raise cancelled from None
 
     async def _act(
         self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter

@@ -50,28 +50,6 @@ async def test_a_finished_instance_delivers_its_last_callbacks(memory_store, aut
     assert len(heard) == 3
 
 
-async def test_an_untidy_action_is_handed_back_all_the_same(memory_store, autojump_clock):
-    async def untidy(context):
-        async def fails_to_clean_up():
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise ValueError("cleanup")
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(fails_to_clean_up)
-            nursery.start_soon(trio.sleep_forever)
-
-    try:
-        async with instance(memory_store, actions=actions_with(untidy=untidy), drain=5) as engine:
-            job_id = await engine.submit(workflow(("only", "test.untidy")))
-            await trio.sleep(1)
-    except* ValueError:
-        pass
-    [task] = (await memory_store.job(job_id)).tasks
-    assert task.state is TaskState.QUEUED
-
-
 async def test_a_failing_action_spends_no_restart_of_its_worker(memory_store, autojump_clock):
     flow = workflow(("bad", "core.fail", {"with": {"message": "x"}, "retry": {"limit": 0}}))
     async with instance(memory_store, work=1) as engine:
