@@ -16,7 +16,7 @@ from taskengine.runtime.pulse import Lifeline, Pulse
 
 OnLine = Callable[[str], Awaitable[None]]
 
-GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL, at most half a lease
 TAIL = 4_000  # bytes of standard error kept for the message
 OUTPUT_LIMIT = 16 << 20  # bytes of standard output returned
 LINE_LIMIT = 64 << 10  # bytes of a line handed to `on_line`
@@ -49,7 +49,9 @@ async def open_guarded(
 ) -> trio.Process:
     """Start a command under a guard; the process is the guard's."""
     descriptor = lifeline.reading.fileno()
-    orders = [str(descriptor), str(GUARD_GRACE), str(pulse.lease), reach]
+    # A dead engine beat a third of its lease ago, so that its peers rescue its tasks after that.
+    grace = min(GUARD_GRACE, pulse.lease / 2)
+    orders = [str(descriptor), str(grace), str(pulse.lease), reach]
     process = await trio.lowlevel.open_process(
         [sys.executable, "-I", "-S", guard.__file__, *orders, *command],
         stdin=subprocess.DEVNULL,

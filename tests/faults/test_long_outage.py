@@ -11,7 +11,7 @@ from tests.e2e.serving import post_job, serving
 from tests.faults.load import LONGEST, WIRE, Load, rows, submission
 from tests.faults.servers import stopped
 
-LEASE = 2
+LEASE = 3
 SECONDS = 3 * LEASE
 READS = ("/jobs", "/jobs/1", "/dashboard", "/logs/1", "/jobs/1/explain")
 HELD = """\

@@ -78,7 +78,7 @@ async def terminate_all(url, until):
 async def test_no_job_no_line_and_no_task_is_lost(tmp_path, proxy, direct_url, server_folder):
     """A read-only server, a full disk, a start-up; terminated connections; an immediate restart; a
     killed postmaster. The engine runs on through all of them."""
-    given = {"database_url": proxy.own_url, "redis_url": "none", "lease": 2}
+    given = {"database_url": proxy.own_url, "redis_url": "none", "lease": 3}
     async with serving(tmp_path / "var", name="one", **given) as (process, client):
         await client.post("/settings", json={"name": "max_jobs", "setting": "40"})
         load, long = Load(), await post_job(client, "sleep", seconds=12)
