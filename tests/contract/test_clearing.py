@@ -95,6 +95,21 @@ async def test_a_batch_has_no_more_lines_than_a_short_transaction_takes(
     assert await fetch(postgres_store, "select count(*) from logs") == [(0,)]
 
 
+async def test_nor_more_callbacks(postgres_store, monkeypatch):
+    monkeypatch.setattr(cleaning, "MAX_CALLBACKS", 20)
+    world = await World(postgres_store).settle()
+    for number in (1, 1, 2, 9, 0, 1, 3):  # each has a lane and three callbacks
+        urls = [f"http://{place}.test" for place in range(number)]
+        await world.perform(await world.start(urls=urls))
+        await world.events()
+    cleared = [await world.store.clear_old_jobs(at(9), 500)]
+    while cleared[-1].last is not None:
+        cleared.append(await world.store.clear_old_jobs(at(9), 500, cleared[-1].last))
+    assert [one.number for one in cleared] == [3, 1, 3]
+    for table in ("lanes", "callbacks"):
+        assert await fetch(postgres_store, f"select count(*) from {table}") == [(0,)]
+
+
 async def test_nothing_of_a_job_is_left_in_any_table(postgres_store):
     world = await World(postgres_store).settle()
     [parent] = await world.submit(submission(urls=["http://a.test"], submitted={"custom_data": 1}))

@@ -83,6 +83,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "old_jobs": "jobs_ended",
     "still_old": "jobs_pkey",
     "count_lines": "logs_pkey",
+    "count_callbacks": "lanes_job_id_ordinal_key",
     "clear_tasks": "tasks_job_id_number_key",
     "clear_callbacks": "callbacks_lane_id_number_key",
     "clear_lanes": "lanes_job_id_ordinal_key",

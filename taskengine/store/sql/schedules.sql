@@ -77,6 +77,10 @@ from (select job_id from logs where job_id = any($1::bigint[]) order by job_id l
 group by job_id
 order by job_id
 
+-- name: count_callbacks
+-- With their lanes; each lane knows how many it was given.
+select job_id, sum(1 + last_number) as n from lanes where job_id = any($1::bigint[]) group by job_id
+
 -- name: clear_tasks
 delete from tasks where job_id = any($1::bigint[])
 

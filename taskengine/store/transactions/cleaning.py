@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from taskengine.store import Cleared, OldJob
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.transactions.rows import SQL, Row
 
 MAX_LINES = 50_000  # of logs in one transaction, or a job's own if it has more
+MAX_CALLBACKS = 50_000  # the same for them and their lanes
 FIRST: OldJob = (datetime.min.replace(tzinfo=UTC), 0)
 PARTS = ("tasks", "callbacks", "lanes", "results", "job_data", "logs", "edges", "jobs")
 
@@ -37,9 +39,18 @@ async def clear_old_jobs(
 
 
 async def _few_enough(connection: Connection, ids: list[int]) -> list[int]:
-    """The first of these jobs, by id, whose log lines can go in one short transaction."""
+    """The first of these jobs, by id, whose lines and callbacks can go in one short transaction."""
+    counted = await connection.fetch(SQL["count_callbacks"], ids)
+    ids = _up_to(MAX_CALLBACKS, ids, counted)
     counted = await connection.fetch(SQL["count_lines"], ids, MAX_LINES)
-    if sum(row["n"] for row in counted) < MAX_LINES:
-        return ids
-    last = counted[-1]["job_id"]  # perhaps not all of its lines were counted
-    return [one for one in ids if one < last] or [last]
+    return _up_to(MAX_LINES, ids, counted)
+
+
+def _up_to(most: int, ids: list[int], counted: Sequence[Row]) -> list[int]:
+    """Without those from the job on with which there are that many, unless it is the first."""
+    total, numbers = 0, {row["job_id"]: row["n"] for row in counted}
+    for place, job_id in enumerate(ids):
+        total += numbers.get(job_id, 0)
+        if total >= most:
+            return ids[: max(place, 1)]
+    return ids
