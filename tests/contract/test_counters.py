@@ -1,5 +1,6 @@
 """Counters are rows of each instance, and fold when it is gone (rule 19)."""
 
+from taskengine.model import JobState
 from tests.conftest import NOON
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import worlds
@@ -11,6 +12,22 @@ WRITERS = "select distinct instance from {} order by instance"
 
 async def writers(world, table):
     return [instance for (instance,) in await fetch(world.store, WRITERS.format(table))]
+
+
+async def test_what_an_instance_counts_after_its_death_is_folded_by_the_clean_up(worlds):
+    """It learns of its death with its next beat; until then its API takes and changes jobs."""
+    first, second, *_ = worlds
+    await first.store.rescue(second.instance, 0, NOON)
+    for number in range(3):
+        await second.submit(submission(), submission(None))
+        await first.admit()
+        await second.store.change(2 * number + 1, {"queue_state": JobState.BROKEN}, [], NOON)
+    before = await first.store.totals()
+    assert await writers(first, "counters") == [first.instance, second.instance]
+    assert (await first.store.clear_old_jobs(NOON, 9)).number == 0
+    assert await writers(first, "counters") == [0, first.instance]
+    assert await writers(first, "task_counters") == []
+    assert await first.store.totals() == before
 
 
 async def test_each_instance_counts_in_rows_of_its_own_until_it_is_gone(worlds):

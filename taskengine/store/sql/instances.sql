@@ -62,6 +62,24 @@ insert into task_counters (instance, state, n)
 select 0, state, n from mine order by state
 on conflict (instance, state) do update set n = task_counters.n + excluded.n
 
+-- name: fold_orphaned_counters
+-- Written by an instance after its peers had declared it dead, and before it knew. Tasks it counts
+-- under the lock of its row alone.
+with orphaned as materialized (
+    select c.instance, c.client, c.state, c.failed from counters c
+    where c.instance <> 0 and not exists (select 1 from instances i where i.id = c.instance)
+    order by c.instance, c.client, c.state, c.failed
+    for update skip locked
+), gone as (
+    delete from counters c using orphaned o
+    where (c.instance, c.client, c.state, c.failed) = (o.instance, o.client, o.state, o.failed)
+    returning c.client, c.state, c.failed, c.n
+)
+insert into counters (instance, client, state, failed, n)
+select 0, client, state, failed, sum(n) from gone
+group by client, state, failed order by client, state, failed
+on conflict (instance, client, state, failed) do update set n = counters.n + excluded.n
+
 -- name: count_jobs
 insert into counters (instance, client, state, failed, n)
 select $1, client, state, failed, n

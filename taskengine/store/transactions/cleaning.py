@@ -32,6 +32,8 @@ async def clear_old_jobs(
         row = rows[job_id]
         tally.jobs[row["client"], row["state"], row["failed"]] -= 1
     await tally.write(connection, writer)
+    if after is None:  # once for each clean-up
+        await connection.execute(SQL["fold_orphaned_counters"])
     if len(ids) < len(rows):  # the others are looked at again
         return Cleared(len(ids), after or FIRST)
     last = looked_at[-1] if len(looked_at) == limit else None
