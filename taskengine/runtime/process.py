@@ -16,7 +16,7 @@ from taskengine.runtime.pulse import Lifeline, Pulse
 
 OnLine = Callable[[str], Awaitable[None]]
 
-GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL, at most half a lease
+GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL, at most a third of a lease
 TAIL = 4_000  # bytes of standard error kept for the message
 OUTPUT_LIMIT = 16 << 20  # bytes of standard output returned
 LINE_LIMIT = 64 << 10  # bytes of a line handed to `on_line`
@@ -49,8 +49,8 @@ async def open_guarded(
 ) -> trio.Process:
     """Start a command under a guard; the process is the guard's."""
     descriptor = lifeline.reading.fileno()
-    # A dead engine beat a third of its lease ago, so that its peers rescue its tasks after that.
-    grace = min(GUARD_GRACE, pulse.lease / 2)
+    # A dead engine beat a third of its lease and a second ago at most: peers have its tasks later.
+    grace = min(GUARD_GRACE, pulse.lease / 3)
     orders = [str(descriptor), str(grace), str(pulse.lease), reach]
     process = await trio.lowlevel.open_process(
         [sys.executable, "-I", "-S", guard.__file__, *orders, *command],

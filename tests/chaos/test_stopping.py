@@ -10,7 +10,7 @@ from tests.chaos.recording import fleet
 from tests.e2e.serving import ended_job, lines_of
 from tests.processes import gone
 
-GRACE = 7.5  # seconds from SIGTERM to SIGKILL: half a lease
+GRACE = 5.0  # seconds from SIGTERM to SIGKILL: a third of a lease
 SLACK = 4.0  # seconds; the machine does other things too
 
 pytestmark = pytest.mark.timeout(240)

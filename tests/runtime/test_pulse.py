@@ -61,7 +61,7 @@ async def test_the_child_of_a_stopped_engine_is_killed_after_a_lease(owner):
 async def test_a_stubborn_child_of_a_killed_engine_is_dead_before_a_peer_has_its_task(owner):
     child = int(owner.stdout.readline())
     owner.kill()
-    await gone(child, within=LEASE / 2 + SLACK)
+    await gone(child, within=LEASE / 3 + SLACK)
 
 
 async def test_an_engine_that_stops_for_less_than_a_lease_keeps_its_child(owner):
