@@ -21,6 +21,16 @@ async def claimed(client, job_id, attempt=1, seconds=10.0):
             await trio.sleep(0.05)
 
 
+async def told_started(client, job_id, times, seconds=10.0):
+    """Wait until a job's log tells so often that its task started: it does after the claim."""
+    with trio.fail_after(seconds):
+        while True:
+            messages = [line["message"] for line in await lines_of(client, job_id)]
+            if messages.count("Task 'sleep' started") == times:
+                return
+            await trio.sleep(0.05)
+
+
 async def test_the_work_of_a_killed_instance_is_done_by_another(tmp_path):
     data = tmp_path / "var"
     async with serving(data, lease=LEASE, name="survivor", queues="work=2") as (_, survivor):
@@ -51,6 +61,7 @@ async def test_an_instance_that_wakes_from_a_stop_finds_its_work_gone(tmp_path):
     ):
         job_id = await post_job(other, "sleep", seconds=30)
         task = await claimed(other, job_id)
+        await told_started(other, job_id, 1)
         sleeper.send_signal(signal.SIGSTOP)
         with trio.fail_after(4 * LEASE):
             while task["state"] != "queued":
@@ -58,9 +69,7 @@ async def test_an_instance_that_wakes_from_a_stop_finds_its_work_gone(tmp_path):
                 [task] = (await other.get(f"/jobs/{job_id}")).json()["tasks"]
         sleeper.send_signal(signal.SIGCONT)
         task = await claimed(other, job_id, attempt=2)
-        lines = await lines_of(other, job_id)
-        started = [line for line in lines if line["message"] == "Task 'sleep' started"]
-        assert len(started) == 2
+        await told_started(other, job_id, 2)
         await other.put(f"/job/{job_id}", json={"client": "acme", "queue_state": "broken"})
         with trio.fail_after(10):
             while task["state"] == "working":
