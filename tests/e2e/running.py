@@ -27,7 +27,7 @@ def taskengine(*arguments, stdin=None, cwd=None, **settings):
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,  # seconds, for what would hang
         check=False,
     )
 
