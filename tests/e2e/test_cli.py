@@ -84,7 +84,7 @@ def test_a_job_by_plain_http(engine):
 def test_a_watched_job_ends_with_its_outcome(engine):
     command, variables = [*TASKENGINE, "submit", "-", "--watch"], environment(**engine.access())
     pipes = {"stdin": -1, "stdout": -1, "stderr": -1, "text": True}
-    with held() as hold, subprocess.Popen(command, env=variables, **pipes) as watching:
+    with subprocess.Popen(command, env=variables, **pipes) as watching, held() as hold:
         json.dump({"job": {"workflow": "held"}, "parameters": {"url": hold.url}}, watching.stdin)
         watching.stdin.close()
         assert watching.stderr.readline().split() == ["held", "working"]
