@@ -27,7 +27,7 @@ def taskengine(*arguments, stdin=None, cwd=None, **settings):
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,  # seconds, for what would hang
         check=False,
     )
 
@@ -50,8 +50,8 @@ def serving(*arguments, log, **settings):
         process.stdout.close()
 
 
-def until(condition, seconds=10):
-    """Poll until something is so, and return it."""
+def until(condition, seconds=60):
+    """Poll until something is so, and return it; the seconds end a test that would hang."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it took too long"
@@ -64,9 +64,9 @@ def processes_of(folder):
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            known = b"".join((process / name).read_bytes() for name in ("cmdline", "environ"))
-        except OSError:
+            command, variables = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+        except OSError:  # it has ended meanwhile
             continue
-        if str(folder).encode() in known:
-            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        if str(folder).encode() in command + variables:
+            found.append(command.replace(b"\0", b" ").decode())
     return found

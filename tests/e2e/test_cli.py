@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from dataclasses import dataclass
 
 import httpx
@@ -9,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from taskengine.cli import main
-from tests.e2e.running import processes_of, serving, taskengine, until
+from tests.e2e.held import held, workflows_with_held
+from tests.e2e.running import TASKENGINE, environment, processes_of, serving, taskengine, until
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+HTTP = {"trust_env": False, "timeout": 20}
 FAIL = """
 workflow: fail
 tasks:
@@ -30,10 +33,12 @@ class Engine:
     folder: object
     url: str
 
+    def access(self, key=KEY):
+        return {"url": self.url, "client": "acme", "api_key": key}
+
     def job(self, *arguments, key=KEY, stdin=None):
         """A command that goes through the REST API."""
-        access = {"url": self.url, "client": "acme", "api_key": key}
-        return taskengine(*arguments, stdin=stdin, **access)
+        return taskengine(*arguments, stdin=stdin, **self.access(key))
 
     def submit(self, workflow, *arguments, **parameters):
         body = {"job": {"workflow": workflow}, "parameters": parameters}
@@ -54,9 +59,9 @@ def engine(tmp_path_factory):
     """One engine for all tests; it ends with 0 at SIGTERM and leaves no process behind."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "te.toml").touch()
-    (folder / "workflows" / "common").mkdir(parents=True)
-    (folder / "workflows" / "common" / "fail.yaml").write_text(FAIL)
-    given = {"config": folder / "te.toml", "workflows": folder / "workflows"}
+    workflows = workflows_with_held(folder)
+    (workflows / "common" / "fail.yaml").write_text(FAIL)
+    given = {"config": folder / "te.toml", "workflows": workflows}
     given |= {"data_dir": folder / "var", "bootstrap_client": f"acme:{KEY}"}
     with serving(log=folder / "serve.log", **given) as (process, url):
         yield Engine(folder, url)
@@ -68,7 +73,7 @@ def engine(tmp_path_factory):
 
 def test_a_job_by_plain_http(engine):
     headers = {"client": "acme", "api-key": KEY}
-    with httpx.Client(base_url=engine.url, headers=headers, trust_env=False) as http:
+    with httpx.Client(base_url=engine.url, headers=headers, **HTTP) as http:
         assert http.get("/").json() == {"result": "alive"}
         answer = http.post("/job", json={"job": {"workflow": "noop"}, "parameters": {}})
         assert answer.json()["result"] == "accepted"
@@ -77,10 +82,18 @@ def test_a_job_by_plain_http(engine):
 
 
 def test_a_watched_job_ends_with_its_outcome(engine):
-    done = engine.submit("sleep", "--watch", seconds=0.5)
-    assert (done.returncode, done.stderr.split()[:2]) == (0, ["sleep", "working"])
-    assert "accepted" in done.stdout
-    assert done.stdout.endswith("completed\n")
+    command, variables = [*TASKENGINE, "submit", "-", "--watch"], environment(**engine.access())
+    pipes = {"stdin": -1, "stdout": -1, "stderr": -1, "text": True}
+    with subprocess.Popen(command, env=variables, **pipes) as watching, held() as hold:
+        json.dump({"job": {"workflow": "held"}, "parameters": {"url": hold.url}}, watching.stdin)
+        watching.stdin.close()
+        assert watching.stderr.readline().split() == ["held", "working"]
+        hold.let_go()
+        assert watching.stderr.readline().split()[:2] == ["held", "completed"]
+        told = watching.stdout.read()
+        assert watching.wait(60) == 0
+    assert "accepted" in told
+    assert told.endswith("completed\n")
 
     done = engine.submit("fail", "--watch", "--json")
     job = json.loads(done.stdout)
@@ -121,7 +134,7 @@ def test_logs_follow_a_job_to_its_end_and_jobs_lists_it(engine):
 
 
 def test_jobs_are_paused_resumed_stopped_and_run_again(engine):
-    number = str(json.loads(engine.submit("sleep", "--json", seconds=60).stdout)["id"])
+    number = str(json.loads(engine.submit("sleep", "--json", seconds=3600).stdout)["id"])
     paused = engine.job("pause", number)
     assert (paused.returncode, paused.stdout) == (0, f"job {number} paused\n")
     assert engine.job("resume", number).stdout == f"job {number} resumed\n"
@@ -134,7 +147,8 @@ def test_jobs_are_paused_resumed_stopped_and_run_again(engine):
 
     done = str(json.loads(engine.submit("noop", "--json", "--watch").stdout)["id"])
     new = json.loads(engine.job("rerun", done, "--json").stdout)
-    assert new == {"id": str(int(done) + 1), "result": "accepted"}
+    assert new["result"] == "accepted"
+    assert int(new["id"]) > int(done)
     told = engine.job("rerun", done).stdout
     assert told == f"job {new['id']} accepted, a rerun of job {done}\n"
     missing = engine.job("rerun", "999999")
@@ -146,7 +160,7 @@ def test_clients_are_made_shown_and_removed(engine):
     assert added.returncode == 0
     assert added.stdout.startswith("client zoo added\napi-key: ")  # acme was first, and is admin
     headers = {"client": "zoo", "api-key": added.stdout.split()[-1]}
-    assert httpx.get(f"{engine.url}/health", headers=headers, trust_env=False).status_code == 200
+    assert httpx.get(f"{engine.url}/health", headers=headers, **HTTP).status_code == 200
 
     again = engine.data("client", "add", "zoo")
     assert (again.exit_code, again.stderr) == (1, "Error: there is a client zoo already\n")
@@ -170,11 +184,11 @@ def test_clients_are_made_shown_and_removed(engine):
 
     nightly = {"name": "zoo-nightly", "cron": "0 3 * * *", "job": {"workflow": "noop"}}
     made = {**nightly, "parameters": {}}
-    answer = httpx.post(f"{engine.url}/schedules", headers=headers, json=made, trust_env=False)
+    answer = httpx.post(f"{engine.url}/schedules", headers=headers, json=made, **HTTP)
     assert answer.status_code == 200
     removed = engine.data("client", "remove", "zoo")
     assert removed.stdout == "client zoo removed\nschedule zoo-nightly removed\n"
-    assert httpx.get(f"{engine.url}/health", headers=headers, trust_env=False).status_code == 401
+    assert httpx.get(f"{engine.url}/health", headers=headers, **HTTP).status_code == 401
     assert engine.data("client", "remove", "zoo").stderr == "Error: there is no client zoo\n"
 
 
@@ -221,4 +235,4 @@ def test_a_second_instance_serves_drains_and_ends(engine):
         assert "Error: cannot listen on 127.0.0.1:" in taken.stderr.splitlines()[-1]
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    assert httpx.get(engine.url, trust_env=False).status_code == 200
+    assert httpx.get(engine.url, **HTTP).status_code == 200

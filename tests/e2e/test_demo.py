@@ -60,7 +60,7 @@ def test_a_signal_ends_it_without_a_trace(tmp_path, film):
         assert process.stdout.readline().startswith("Task Engine listens on http://127.0.0.1:")
         assert processes_of(data)
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors == "Error: the demonstration was ended by a signal\n"
     assert until(lambda: not processes_of(data))

@@ -1,38 +1,35 @@
 """The embedded servers start, are shared, survive kills and leave no process behind."""
 
-import json
 import os
 import shutil
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
-import outcome
 import pytest
 import redis.asyncio
 import trio
-import trio_asyncio
-from trio_asyncio import aio_as_trio
 
 from taskengine.embedded import postgres
 from taskengine.embedded.locks import SHARED, is_free
 from taskengine.embedded.postgres import embedded_postgres
-from taskengine.embedded.server import EmbeddedServerFailed
+from taskengine.embedded.server import START_SECONDS, EmbeddedServerFailed
 from taskengine.embedded.valkey import embedded_valkey
-
-OWNER = """
-import sys, trio
-from pathlib import Path
-from taskengine.embedded.{kind} import embedded_{kind}
-async def main():
-    async with embedded_{kind}(Path(sys.argv[1])) as url:
-        print(url, flush=True)
-        await trio.sleep_forever()
-trio.run(main)
-"""
+from tests.e2e.owners import (
+    family,
+    gone,
+    kill,
+    owner_process,
+    ping,
+    processes_with,
+    query,
+    status,
+    status_or_none,
+    until,
+    until_answers,
+    url_of,
+)
 
 
 @pytest.fixture(scope="session")
@@ -57,115 +54,6 @@ def data_dir(tmp_path: Path, template: Path) -> Iterator[Path]:
     assert processes_with(str(folder)) == []
 
 
-async def query(url: str, sql: str) -> object:
-    """Ask the database one thing; errors come as they are, not in the loop's exception group."""
-    async with trio_asyncio.open_loop():
-        answer = await outcome.acapture(aio_as_trio(_fetch), url, sql)
-    return answer.unwrap()
-
-
-async def ping(url: str) -> object:
-    """Ask Valkey for an answer."""
-    async with trio_asyncio.open_loop():
-        answer = await outcome.acapture(aio_as_trio(_ping), url)
-    return answer.unwrap()
-
-
-async def _fetch(url: str, sql: str) -> object:
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(sql)
-    finally:
-        await connection.close()
-
-
-async def _ping(url: str) -> object:
-    async with redis.asyncio.Redis.from_url(url) as client:
-        return await client.ping()
-
-
-@asynccontextmanager
-async def owner_process(data_dir: Path, kind: str = "postgres") -> AsyncIterator[trio.Process]:
-    """Another process that owns the server, killed in the end."""
-    command = [sys.executable, "-c", OWNER.format(kind=kind), str(data_dir)]
-    process = await trio.lowlevel.open_process(command, stdout=-1)
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def url_of(owner: trio.Process) -> str:
-    assert owner.stdout is not None
-    with trio.fail_after(20):
-        return (await owner.stdout.receive_some()).decode().strip()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    with trio.fail_after(seconds):
-        while not condition():
-            await trio.sleep(0.01)
-
-
-async def until_answers(url: str) -> None:
-    with trio.fail_after(10):
-        while True:
-            try:
-                assert await query(url, "SELECT answer FROM kept") == 42
-                return
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await trio.sleep(0.05)
-
-
-def status(data_dir: Path, kind: str = "postgres") -> dict[str, int]:
-    """Port and process ids, as the guard tells them."""
-    found: dict[str, int] = json.loads((data_dir / kind / "server.json").read_text())
-    return found
-
-
-def status_or_none(data_dir: Path, kind: str) -> dict[str, int] | None:
-    try:
-        return status(data_dir, kind)
-    except FileNotFoundError:
-        return None
-
-
-def processes_with(argument: str) -> list[str]:
-    """Command lines of all processes that have this text in theirs."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(path.read_text(errors="replace"))
-        except OSError:
-            continue
-    return [line for line in lines if argument in line]
-
-
-def family(pid: int) -> set[int]:
-    """A process and all its descendants."""
-    processes = [path.name for path in Path("/proc").glob("[0-9]*")]
-    parents = {int(name): int(fields[1]) for name in processes if (fields := fields_of(name))}
-    found, new = set[int](), {pid}
-    while new:
-        found |= new
-        new = {child for child, parent in parents.items() if parent in new}
-    return found
-
-
-def gone(pids: set[int]) -> bool:
-    """Whether none runs any more; reaping orphaned zombies is the init process's task."""
-    return all(fields_of(pid)[:1] in ([], ["Z"]) for pid in pids)
-
-
-def fields_of(pid: int | str) -> list[str]:
-    """State, parent and more of a process; nothing if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
 async def test_first_start_makes_a_durable_utf8_database(tmp_path: Path) -> None:
     async with embedded_postgres(tmp_path) as url:
         assert url.startswith("postgresql://taskengine:")
@@ -188,7 +76,7 @@ async def test_valkey_answers_and_stops(tmp_path: Path) -> None:
         assert processes_with(password) == []
         with pytest.raises(redis.exceptions.AuthenticationError):
             await ping(url.replace(password, "wrong"))
-    assert gone({server["pid"], server["guard"]})
+    await until(lambda: gone({server["pid"], server["guard"]}))
 
 
 async def test_second_start_keeps_data_and_password_out_of_sight(data_dir: Path) -> None:
@@ -197,7 +85,7 @@ async def test_second_start_keeps_data_and_password_out_of_sight(data_dir: Path)
         assert processes_with((data_dir / "postgres/password").read_text()) == []
         running = family(status(data_dir)["guard"])
         assert len(running) > 3
-    assert gone(running)
+    await until(lambda: gone(running))
     assert (data_dir / "postgres/password").stat().st_mode & 0o777 == 0o600
     assert (data_dir / "postgres/data").stat().st_mode & 0o777 == 0o700
 
@@ -211,7 +99,7 @@ async def test_owners_share_a_server_and_the_last_stops_it(data_dir: Path) -> No
             other.terminate()
             await other.wait()
             await until_answers(ours)
-    assert gone(running)
+    await until(lambda: gone(running))
 
 
 async def test_a_killed_owner_leaves_no_server(data_dir: Path) -> None:
@@ -272,15 +160,18 @@ async def test_an_owner_that_lives_replaces_a_killed_guard(data_dir: Path, kind:
             await until_answers(url)
         else:
             assert await ping(url)
-    assert gone({pid for told in (before, after) for pid in (told["guard"], told["pid"])})
+    ended = {pid for told in (before, after) for pid in (told["guard"], told["pid"])}
+    await until(lambda: gone(ended))
 
 
 async def test_everything_killed_at_once(data_dir: Path) -> None:
     async with owner_process(data_dir) as owner:
         await url_of(owner)
-        running = family(status(data_dir)["guard"])
-        for pid in {owner.pid, *running}:
-            os.kill(pid, signal.SIGKILL)
+        guard = status(data_dir)["guard"]
+        running = family(guard)
+        os.kill(guard, signal.SIGSTOP)  # it sees nobody else die
+        for pid in (owner.pid, status(data_dir)["pid"], *running):
+            kill(pid)
         await until(lambda: gone(running))
         # As after a restart of a container, where old process ids belong to others.
         pid_file = data_dir / "postgres/data/postmaster.pid"
@@ -295,13 +186,21 @@ async def test_an_empty_pid_file_is_no_hindrance(data_dir: Path) -> None:
         await until_answers(url)
 
 
+def unending_start(folder: Path) -> Path:
+    """Binaries of a server whose first start stops half-way."""
+    folder.mkdir()
+    (folder / "initdb").write_text('#!/bin/sh\nmkdir "$2/base"\nexec sleep 3600\n')
+    (folder / "initdb").chmod(0o755)
+    (folder / "postgres").symlink_to(postgres._binary())
+    return folder / "postgres"
+
+
 async def test_an_interrupted_first_start_is_made_up_for(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
-    async with owner_process(tmp_path) as owner:
+    async with owner_process(tmp_path, binary=unending_start(tmp_path / "bin")) as owner:
         await until(lambda: any(folder.glob("new-*/base")))
         for pid in family(owner.pid):
-            with suppress(ProcessLookupError):  # its guard has been quicker
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
     await until(lambda: processes_with(str(tmp_path)) == [])
     assert not (folder / "data").exists()
     async with embedded_postgres(tmp_path) as url:
@@ -328,7 +227,8 @@ async def test_binaries_and_data_below_a_closed_folder(
 @pytest.mark.parametrize("broken", ["PG_VERSION", "global/pg_control", "../password"])
 async def test_a_broken_folder_is_told_clearly(data_dir: Path, broken: str) -> None:
     (data_dir / "postgres/data" / broken).unlink()
-    with trio.fail_after(5), pytest.raises(EmbeddedServerFailed) as failure:
+    # At once, not when the time for a start is over.
+    with trio.fail_after(START_SECONDS / 2), pytest.raises(EmbeddedServerFailed) as failure:
         async with embedded_postgres(data_dir):
             pass
     assert Path(broken).name in str(failure.value)

@@ -58,7 +58,7 @@ def switch_on_lines(folder: str, root: str, content_id: str) -> list[tuple[str, 
 
 async def all_calls(receiver, job_id, number):
     """Wait for that many callbacks of a job, over both URLs; gives the bodies by path."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while True:
             found = {path: receiver.of_job(job_id, path) for path in ("/first", "/second")}
             if sum(map(len, found.values())) >= number:
@@ -117,7 +117,7 @@ async def test_package_then_switch_drm_on(tmp_path, film):
 
 
 async def check_the_log(client, job_id, root):
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while len(lines := await lines_of(client, job_id)) < 26:
             await trio.sleep(0.05)
     assert len(lines) == 26

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -13,6 +14,7 @@ import trio_asyncio
 from trio_asyncio import aio_as_trio
 
 LONGEST = 5.0  # seconds in which a submission is answered, whatever happens
+LOOK = 0.05  # seconds between two looks at what has come
 WIRE = 3.0  # seconds more, for the request's own way on a machine that does much else
 
 
@@ -38,12 +40,26 @@ class Load:
             self.refused += 1
             await trio.sleep(self.pause)
 
-    async def run(self, client: httpx.AsyncClient, until: float, *, name: str = "") -> None:
-        """Small jobs until a time; with a name, each has a key."""
+    async def run(
+        self, client: httpx.AsyncClient, enough: Callable[[], bool], *, name: str = ""
+    ) -> None:
+        """Small jobs until there was enough; with a name, each has a key."""
         for number in count():
-            if trio.current_time() >= until:
+            if enough():
                 return
             await self.submit(client, "noop", key=name and f"{name}-{number}")
+
+    async def accepts(self) -> None:
+        """Wait until one more was accepted."""
+        before = len(self.accepted)
+        while len(self.accepted) == before:
+            await trio.sleep(LOOK)
+
+    async def refuses(self) -> None:
+        """Wait until one more was refused."""
+        before = self.refused
+        while self.refused == before:
+            await trio.sleep(LOOK)
 
     async def check(self, url: str) -> None:
         """Each was answered in time, and made one job."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,27 +16,26 @@ def postmaster(folder: Path) -> int:
     return int(json.loads((folder / "postgres/server.json").read_text())["pid"])
 
 
-def processes(folder: Path) -> list[int]:
-    """The postmaster and its children."""
-    parent = postmaster(folder)
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [parent, *map(int, children)]
-
-
 @contextmanager
 def stopped(folder: Path) -> Iterator[None]:
     """A server that stands still for the length of the block."""
-    pids = processes(folder)
-    _signal(pids, signal.SIGSTOP)
+    parent = postmaster(folder)
+    pids = [parent]
     try:
+        _stop(parent)  # first: from now on it has no more children
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            pids.append(int(child))
+            _stop(int(child))
         yield
     finally:
-        _signal(pids, signal.SIGCONT)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
-def _signal(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
+def _stop(pid: int) -> None:
+    """Until it stands; it may be gone instead."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TZX":
+            time.sleep(0.001)

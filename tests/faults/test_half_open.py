@@ -6,9 +6,8 @@ import pytest
 import trio
 import trio_asyncio
 
-from taskengine.model import StoreUnavailable
+from taskengine.model import TooSlow
 from taskengine.store.postgres import open_postgres
-from taskengine.store.runner import LONGEST_ANSWER
 
 
 async def test_one_that_says_nothing_casts_doubt_on_all_that_idle(proxy):
@@ -18,7 +17,6 @@ async def test_one_that_says_nothing_casts_doubt_on_all_that_idle(proxy):
                 nursery.start_soon(store._fetch, "time")
         proxy.hang()
         proxy.resume()
-        with pytest.raises(StoreUnavailable), trio.fail_after(LONGEST_ANSWER + 1):
+        with pytest.raises(TooSlow, match="no answer in"):
             await store.time()
-        with trio.fail_after(LONGEST_ANSWER / 2):
-            await store.time()
+        await store.time()  # on another one of them it would be too slow again

@@ -13,9 +13,10 @@ from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Deaf
 from taskengine.store.postgres import open_postgres
+from taskengine.store.wakeups import PAUSE
 from tests.faults.proxy import Refusal
 
-SOON = 10.0  # seconds: silence, a trial, a pause, a connection
+SOON = 30.0  # seconds: silence, a trial, a pause, a connection, and a machine that is busy
 
 
 async def announced(store, topic, condition):
@@ -59,12 +60,14 @@ async def test_a_storm_of_announcements_is_heard_as_a_few(proxy, direct_url):
                     for _ in range(50):
                         await peer.announce(["work"])
 
+                began = trio.current_time()
                 async with trio.open_nursery() as storms:
                     for _ in range(4):
                         storms.start_soon(storm)
                 await announced(peer, "stop", lambda: "stop" in heard)
+                took = trio.current_time() - began
                 nursery.cancel_scope.cancel()
-    assert 1 <= heard.count("work") < 100
+    assert 1 <= heard.count("work") <= took / PAUSE + 1
 
 
 async def test_a_refused_listener_is_no_crash(proxy, direct_url):

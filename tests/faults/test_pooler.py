@@ -50,9 +50,9 @@ async def test_instances_work_together_by_looking(tmp_path, pooler, direct_url):
     ):
         jobs = [await post_job(one, "noop") for _ in range(5)]
         for job_id in jobs:
-            assert not (await ended_job(one, job_id, 12))["failed"]
+            assert not (await ended_job(one, job_id, 20))["failed"]
         await check_counters(direct_url)
-        with trio.fail_after(20):  # each has listened for some seconds by then
+        with trio.fail_after(60):  # each has listened for some seconds by then
             while any(DEAF not in log.read_text() for log in logs):
                 await trio.sleep(0.1)
     for log in logs:

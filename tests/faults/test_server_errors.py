@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 import trio
@@ -14,11 +14,13 @@ from taskengine.model import StoreUnavailable
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
 from tests.contract.world import World, submission
-from tests.e2e.serving import ended_job, lines_of, post_job, serving
-from tests.faults.load import LONGEST, Load, check_counters, rows, until_ended
+from tests.e2e.held import held, workflows_with_held
+from tests.e2e.serving import ended_job, lines_of, serving
+from tests.faults.load import LONGEST, WIRE, Load, check_counters, rows, until_ended
 from tests.faults.proxy import Refusal
 from tests.faults.servers import postmaster
 
+AWAY, BACK = "the database is away", "the database is back"
 READ_ONLY = Refusal("25006", "cannot execute INSERT in a read-only transaction")
 DISK_FULL = Refusal("53100", "could not extend file: No space left on device")
 STARTING = Refusal("57P03", "the database system is starting up", "FATAL")
@@ -49,7 +51,7 @@ async def test_each_is_an_outage_for_who_waits_and_waited_out_by_actors(proxy):
             for _ in range(2):  # on a connection that stands, and on a new one
                 with pytest.raises(StoreUnavailable):
                     await store.submit([submission()], NOON)
-            with trio.fail_after(LONGEST):
+            with trio.fail_after(LONGEST + WIRE):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(store.patient.submit, [submission()], NOON)
                     await trio.sleep(0.05)
@@ -64,9 +66,9 @@ def saying(proxy, refusal):
     proxy.resume()
 
 
-async def terminate_all(url, until):
+async def terminate_all(url, times):
     """As an impatient administrator: twice a second."""
-    while trio.current_time() < until:
+    for _ in range(times):
         await rows(
             url,
             "select pg_terminate_backend(pid) from pg_stat_activity where "
@@ -75,47 +77,71 @@ async def terminate_all(url, until):
         await trio.sleep(0.5)
 
 
+async def restarted(folder, number):
+    """Until a postmaster that got a signal has a successor."""
+    server = postmaster(folder)
+    os.kill(server, number)
+    with trio.fail_after(60):
+        while postmaster(folder) == server:
+            await trio.sleep(0.05)
+
+
+async def told_of(refusal, proxy, load, log):
+    """It lasts until clients were refused and the log tells of it; the log tells of its end too."""
+    before = log.read_text().count(AWAY)
+    with saying(proxy, refusal):
+        await load.refuses()
+        while log.read_text().count(AWAY) == before:
+            await trio.sleep(0.05)
+    while (text := log.read_text()).count(BACK) < text.count(AWAY):
+        await trio.sleep(0.05)
+
+
+async def check_load(load, client, direct_url):
+    """No job, no line is lost, and none is doubled."""
+    await until_ended(direct_url, 30)
+    assert {len(await lines_of(client, number)) for number in load.accepted} == {5}
+    await load.check(direct_url)
+    assert load.refused > 0
+    assert await rows(direct_url, "select id from jobs where failed") == []
+    await check_counters(direct_url)
+
+
 async def test_no_job_no_line_and_no_task_is_lost(tmp_path, proxy, direct_url, server_folder):
     """A read-only server, a full disk, a start-up; terminated connections; an immediate restart; a
-    killed postmaster. The engine runs on through all of them."""
+    killed postmaster. The engine runs on through all of them, and so does a task."""
     given = {"database_url": proxy.own_url, "redis_url": "none", "lease": 3}
-    async with serving(tmp_path / "var", name="one", **given) as (process, client):
-        await client.post("/settings", json={"name": "max_jobs", "setting": "40"})
-        load, long = Load(), await post_job(client, "sleep", seconds=12)
+    given["workflows"] = workflows_with_held(tmp_path)
+    log, load = tmp_path / "one.log", Load()
+    with held() as hold:
+        async with serving(tmp_path / "var", name="one", **given) as (process, client):
+            await client.post("/settings", json={"name": "max_jobs", "setting": "40"})
+            long = await load.submit(client, "held", url=hold.url)
 
-        async def submit_for(seconds):
-            async with trio.open_nursery() as nursery:
-                for _ in range(3):
-                    nursery.start_soon(load.run, client, trio.current_time() + seconds)
+            @asynccontextmanager
+            async def under_load():
+                """Jobs before it, meanwhile, and after it."""
+                over = trio.Event()
+                async with trio.open_nursery() as nursery:
+                    for _ in range(3):
+                        nursery.start_soon(load.run, client, over.is_set)
+                    await load.accepts()
+                    yield
+                    await load.accepts()
+                    over.set()
 
-        for refusal in (READ_ONLY, DISK_FULL, STARTING):
-            await submit_for(0.5)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(submit_for, 2)
-                await trio.sleep(0.5)
-                with saying(proxy, refusal):
-                    await trio.sleep(1.5)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(terminate_all, direct_url, trio.current_time() + 3)
-            await submit_for(3)
-        for number in (signal.SIGQUIT, signal.SIGKILL):
-            server = postmaster(server_folder)
-            os.kill(server, number)
-            with trio.fail_after(20):
-                while postmaster(server_folder) == server:
-                    await trio.sleep(0.05)
-            await submit_for(1)
-        await until_ended(direct_url, 15)
-        job = await ended_job(client, long)
-        assert [task["attempt"] for task in job["tasks"]] == [1]
-        assert {len(await lines_of(client, number)) for number in load.accepted} == {5}
-        load.accepted.append(long)
-        await load.check(direct_url)
-        assert load.refused > 0
-        assert await rows(direct_url, "select id from jobs where failed") == []
-        await check_counters(direct_url)
-        assert process.poll() is None
-    log = (tmp_path / "one.log").read_text()
-    assert "Traceback" not in log
-    assert "refused" not in log
-    assert "is back" in log
+            for refusal in (READ_ONLY, DISK_FULL, STARTING):
+                async with under_load():
+                    await told_of(refusal, proxy, load, log)
+            async with under_load():
+                await terminate_all(direct_url, 6)
+            for number in (signal.SIGQUIT, signal.SIGKILL):
+                async with under_load():
+                    await restarted(server_folder, number)
+            hold.let_go()
+            job = await ended_job(client, long)
+            assert [(task["attempt"], task["state"]) for task in job["tasks"]] == [(1, "completed")]
+            await check_load(load, client, direct_url)
+            assert process.poll() is None
+    assert "Traceback" not in log.read_text()
+    assert "refused" not in log.read_text()

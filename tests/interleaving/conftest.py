@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
 
 import pytest
 import trio_asyncio
 
+from taskengine.store import connections, runner
 from taskengine.store.postgres import PostgresStore
 from tests.conftest import kept_database
 from tests.interleaving.cases import Cases
@@ -21,7 +23,14 @@ def interleaving_database(postgres_server):
 
 
 @pytest.fixture
-async def stepper(interleaving_database):
+def patience(monkeypatch):
+    """Who is stopped, or waits for who is, meets no limit in time, however busy the machine is."""
+    monkeypatch.setattr(runner, "LONGEST_ANSWER", math.inf)
+    monkeypatch.setattr(connections, "COMMAND_TIMEOUT", None)
+
+
+@pytest.fixture
+async def stepper(interleaving_database, patience):
     async with trio_asyncio.open_loop(), AsyncExitStack() as stack:
         pools = [SteppedPool(interleaving_database) for _ in range(3)]
         for pool in pools:
