@@ -91,8 +91,10 @@ async def run_until_told(
         await nursery.start(follow_signals, shutdown, reload)
         async with running_engine(parts, plan, front) as engine:
             nursery.start_soon(_hurry, shutdown, engine)
-            await shutdown.begun.wait()
-            watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+            try:
+                await shutdown.begun.wait()
+            finally:  # an engine that crashed has threads too
+                watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
 
 

@@ -17,6 +17,7 @@ from taskengine.store.queries import migrations
 logger = logging.getLogger(__name__)
 
 LOCK = 0x7461736B656E67  # of the advisory lock
+CONNECT_TIMEOUT = 5.0  # seconds
 TRIES = 600  # tenths of a second
 
 # On the role and database, so that they hold behind a pooler too. The planner's: fresh tables
@@ -103,7 +104,7 @@ async def _try_in_transaction(connection: Connection) -> list[str] | None:
 async def _connect(url: str, command_timeout: float) -> Connection:
     """Without prepared statements, which a pooler may hand to others."""
     return await asyncpg.connect(
-        url, timeout=5, command_timeout=command_timeout, statement_cache_size=0
+        url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, statement_cache_size=0
     )
 
 
