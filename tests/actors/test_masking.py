@@ -39,3 +39,7 @@ def test_nothing_is_left_of_a_secret_that_begins_with_another():
     """Whichever comes first in their set."""
     secrets = [f"secret{'x' * n}" for n in range(20)]
     assert clean(" ".join(secrets), {"token": secrets}) == " ".join(["********"] * 20)
+
+
+def test_what_no_database_can_keep_is_replaced():
+    assert clean("a\x00b\ud800c", {}) == "a\ufffdb\ufffdc"
