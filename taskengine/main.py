@@ -39,7 +39,7 @@ from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
-from taskengine.runtime.clock import EngineClock
+from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
     OVERTIME,
@@ -58,6 +58,8 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 PATIENCE = 60.0  # seconds to wait for the database at the start
+AGAIN = 1.0  # seconds before it is tried again
+SAMPLES = 10  # of the database's time that may be too slow at the start
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
@@ -91,8 +93,10 @@ async def run_until_told(
         await nursery.start(follow_signals, shutdown, reload)
         async with running_engine(parts, plan, front) as engine:
             nursery.start_soon(_hurry, shutdown, engine)
-            await shutdown.begun.wait()
-            watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+            try:
+                await shutdown.begun.wait()
+            finally:  # an engine that crashed has threads too
+                watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
 
 
@@ -226,24 +230,32 @@ async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
     await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
 
 
-async def keep_time(store: PostgresStore, clock: EngineClock) -> None:
-    """Set the engine's clock by the database's."""
+async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:
+    """Set the engine's clock by the database's; whether it answered soon enough for that."""
     asked = clock.elapsed
     told = await store.time()
-    clock.sample(told, asked, clock.elapsed)
+    return clock.sample(told, asked, clock.elapsed)
 
 
-async def wait_for_time(keep_time: Callable[[], Awaitable[None]], patience: float) -> None:
+async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: float) -> None:
     """Set the clock for the first time; the database may be away again since its schema was
-    brought up to date."""
+    brought up to date. One that is always slow is asked again later, with each heartbeat."""
     deadline = trio.current_time() + patience
-    while True:
+    tries = 0
+    while tries < SAMPLES:
         try:
-            return await keep_time()
+            if await keep_time():
+                return
+            tries += 1
         except StoreUnavailable:
             if trio.current_time() > deadline:
                 raise
-            await trio.sleep(1)
+        await trio.sleep(AGAIN)
+    logger.warning(
+        "the database takes more than %g s to tell its time: this host's clock is used, until "
+        "it answers sooner",
+        MAX_ROUND_TRIP,
+    )
 
 
 @dataclass(slots=True)

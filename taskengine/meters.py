@@ -32,7 +32,9 @@ class Meters:
             ("operation",),
         )
         self.store_errors = self._counter(
-            "taskengine_store_errors_total", "Transactions that failed.", ("operation",)
+            "taskengine_store_errors_total",
+            "Transactions that failed, and connections outside of them.",
+            ("operation",),
         )
         self.admissions = self._histogram(
             "taskengine_admission_jobs", "Jobs started by an admission that started any.", NUMBERS

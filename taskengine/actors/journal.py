@@ -24,6 +24,7 @@ from taskengine.store import Store
 logger = logging.getLogger(__name__)
 
 PATIENCE = 3600.0  # seconds; there is nothing to look for
+UNSTORABLE = "what the action returned cannot be stored"
 
 
 @dataclass(slots=True)
@@ -63,12 +64,10 @@ class Journal:
             return first | await self._record(records[middle:])
         [guilty] = records
         logger.error("a record of task %d is refused: %s", guilty.fence.task_id, refusal)
-        if not isinstance(guilty, Ended) or guilty.outcome is Outcome.FAILED:
+        if not isinstance(guilty, Ended) or guilty.error == UNSTORABLE:
             return frozenset()
-        error = "what the action returned cannot be stored"
-        return await self._record(
-            [replace(guilty, outcome=Outcome.FAILED, result=None, error=error)]
-        )
+        failed = replace(guilty, outcome=Outcome.FAILED, result=None, error=UNSTORABLE)
+        return await self._record([failed])
 
 
 def _weight(record: Record) -> int:

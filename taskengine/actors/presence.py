@@ -54,7 +54,7 @@ class Presence:
     name: str
     lease: float  # seconds
     spread: Callable[[Recorded], None]
-    keep_time: Callable[[], Awaitable[None]]
+    keep_time: Callable[[], Awaitable[object]]
     cut: Callable[[], None]  # kills the children of whatever runs
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _unknown: Strangers[Fence] = field(init=False)

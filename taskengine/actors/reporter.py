@@ -12,6 +12,7 @@ from taskengine.model import Began, Fence, Json, Progressed, Severity, Written
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.texts import clean_text
+from taskengine.workflows.schemas import word
 
 LINE_LIMIT = 16_384  # characters
 PROGRESS_PAUSE = 0.5  # seconds between two reports
@@ -55,21 +56,24 @@ class Reporter:
 
     def clean(self, text: str) -> str:
         """A text as it may be stored and shown: cut, without secrets, NUL and lone surrogates."""
-        for secret in self.secrets:
+        for secret in sorted(self.secrets, key=len, reverse=True):  # one may be part of another
             text = text.replace(secret, "*" * 8)
         if len(text) > LINE_LIMIT:
             text = text[:LINE_LIMIT] + " …"
         return clean_text(text)
 
 
-def secret_values(value: Json, names: frozenset[str], *, secret: bool = False) -> Iterator[str]:
-    """The texts of secret parameters, wherever they stand."""
-    match value:
-        case dict():
-            for key, item in value.items():
-                yield from secret_values(item, names, secret=secret or key in names)
-        case list():
-            for item in value:
-                yield from secret_values(item, names, secret=secret)
-        case str() if secret and len(value) >= SECRET_LENGTH:
-            yield value
+def secret_values(value: Json, names: frozenset[str]) -> Iterator[str]:
+    """The texts of secret parameters, wherever they stand and in any case of letters."""
+    return _secrets(value, frozenset(name.lower() for name in names), secret=False)
+
+
+def _secrets(value: Json, names: frozenset[str], *, secret: bool) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secrets(item, names, secret=secret or key.lower() in names)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, names, secret=secret)
+    elif secret and value is not None and len(text := word(value)) >= SECRET_LENGTH:
+        yield text

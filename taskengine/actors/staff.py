@@ -56,7 +56,7 @@ class Parts:
     actions: Actions
     facilities: Facilities
     now: Now
-    keep_time: Callable[[], Awaitable[None]] = (
+    keep_time: Callable[[], Awaitable[object]] = (
         trio.lowlevel.checkpoint
     )  # follows the database's clock
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules

@@ -36,6 +36,7 @@ from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import ProcessFailed, PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
+from taskengine.texts import clean_text
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import TemplateError, evaluate
 from taskengine.workflows.workflow import TaskTemplate, Workflow
@@ -126,7 +127,7 @@ class Worker:
             template = workflow.task(attempt.task.name)
         except Exception as error:  # of a definition that another version may have written
             logger.exception("the definition of job %d cannot be used", attempt.job.id)
-            message = f"the job's definition cannot be used: {describe(error)}"
+            message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden)

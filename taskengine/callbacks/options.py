@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,8 @@ from taskengine.workflows.templates import evaluate, problems
 
 EVENTS: Final = (START, COMPLETE, FAIL, END)
 TEMPLATE_NAMES: Final = {"event", "body"}
+NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, as is VALUE
+VALUE: Final = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,9 @@ def _check(given: JsonObject) -> None:
     headers = given.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(one, str) for one in headers.values()):
         raise BadInput("callback.headers: expected a header, as in callback.headers.NAME=VALUE")
+    for name, value in headers.items():
+        if not (NAME.fullmatch(name) and VALUE.fullmatch(value)):  # the error would show it
+            raise BadInput(f"callback.headers.{name}: expected printable ASCII")
     if not isinstance(given.get("secret", ""), str):
         raise BadInput("callback.secret: expected a text")
     try:

@@ -26,10 +26,13 @@ class EngineClock:
         self._last = max(self._last, self._offset + timedelta(seconds=self._elapsed()))
         return self._last
 
-    def sample(self, told: datetime, asked: float, answered: float) -> None:
-        """Take over a time that the database told between two readings of elapsed()."""
-        if answered - asked <= MAX_ROUND_TRIP:
-            self._offset = told - timedelta(seconds=(asked + answered) / 2)
+    def sample(self, told: datetime, asked: float, answered: float) -> bool:
+        """Take over a time that the database told between two readings of elapsed(); whether it
+        was told soon enough."""
+        if answered - asked > MAX_ROUND_TRIP:
+            return False
+        self._offset = told - timedelta(seconds=(asked + answered) / 2)
+        return True
 
     @property
     def elapsed(self) -> float:

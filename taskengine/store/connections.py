@@ -240,9 +240,11 @@ async def is_pooled(connection: Connection) -> bool:
 
 
 @asynccontextmanager
-async def open_pool(url: str, size: int) -> AsyncIterator[Pool]:
-    """A pool for the length of the block."""
-    await aio_as_trio(_tolerate_callbacks)()
+async def open_pool(
+    url: str, size: int, failed: Callable[[], None] = lambda: None
+) -> AsyncIterator[Pool]:
+    """A pool for the length of the block; `failed` counts failures outside of transactions."""
+    await aio_as_trio(_tolerate_callbacks)(failed)
     pool = Pool(url, size)
     try:
         yield pool
@@ -250,10 +252,11 @@ async def open_pool(url: str, size: int) -> AsyncIterator[Pool]:
         pool.close()
 
 
-async def _tolerate_callbacks() -> None:
+async def _tolerate_callbacks(failed: Callable[[], None]) -> None:
     """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
 
     def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        failed()
         error = context.get("exception")  # a connection that was dropped has last words too
         level = logging.DEBUG if isinstance(error, AWAY) else logging.ERROR
         logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)

@@ -60,8 +60,10 @@ async def open_postgres(
 
     Nothing is asked of the database yet: it may be away.
     """
-    async with open_pool(url, connections) as pool:
-        yield PostgresStore(pool, meters=meters or Meters())
+    meters = meters or Meters()
+    failed = meters.store_errors.labels("connection").inc
+    async with open_pool(url, connections, failed) as pool:
+        yield PostgresStore(pool, meters=meters)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 from typing import cast
+from uuid import RFC_4122, UUID
 
 import pytest
 import trio
@@ -67,3 +68,13 @@ async def test_fail_without_a_number_fails_always(values):
 async def test_a_wrong_argument_is_no_reason_to_try_again():
     with pytest.raises(PermanentFailure, match="seconds"):
         await ACTIONS["core.sleep"](Reports().context, {"seconds": "soon"})
+
+
+def test_guids_of_names_derive_from_the_key_and_look_random():
+    """Rule 16: the same for every attempt, another for a rerun and for another file."""
+    made = [Context.guid(SimpleNamespace(key=key), of) for key in ("7-9", "8-11") for of in "abc"]
+    assert made == [
+        Context.guid(SimpleNamespace(key=key), of) for key in ("7-9", "8-11") for of in "abc"
+    ]
+    assert len(set(made)) == 6
+    assert {(UUID(one).version, UUID(one).variant) for one in made} == {(4, RFC_4122)}

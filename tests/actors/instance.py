@@ -119,6 +119,7 @@ async def instance(
     lease=15.0,
     patient=None,
     vital=None,
+    keep_time=trio.lowlevel.checkpoint,
     flows=(),
     **queues,
 ):
@@ -143,6 +144,7 @@ async def instance(
         now=now,
         reader=partial(Reader, library, "local"),
         vital=vital,
+        keep_time=keep_time,
     )
     random.seed(7)
     plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)

@@ -1,12 +1,16 @@
 """Lanes whose courier was stopped, crashed, or never heard of them, by virtual times."""
 
 import json
+from datetime import timedelta
 
 import httpx
+import pytest
 import trio
 
+from taskengine.actors.courier import wished_pause
 from taskengine.policy import SYSTEM
 from tests.actors.instance import instance, receiver, workflow
+from tests.conftest import NOON
 
 URL = "http://a.test/"
 EVENTS = ["start", "complete", "end"]
@@ -98,3 +102,24 @@ async def test_a_courier_delivers_32_lanes_at_once(memory_store, autojump_clock)
             await engine.submit(workflow("only"), urls=(f"http://{number}.test/",))
         await trio.sleep(10)
         assert len(hanging) == len(set(hanging)) == 32
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [
+        (None, 0),
+        ("100", 100),
+        ("-100", 0),
+        ("nan", 0),
+        ("\N{SUPERSCRIPT TWO}", 0),
+        ("Sat, 01 Feb 2031 12:01:00 GMT", 60),
+        ("Sat, 01 Feb 2031 11:00:00 GMT", 0),
+        ("Fri, 01 Feb 2332 12:00:00 GMT", 86_400),
+        ("86401", 86_400),
+        ("9" * 400, 86_400),
+        ("9" * 5000, 86_400),
+    ],
+)
+def test_a_receiver_may_ask_for_a_day_at_most(wish, seconds):
+    """Else one absurd answer would stop its lane for years (rule 22)."""
+    assert wished_pause(wish, NOON) == timedelta(seconds=seconds)

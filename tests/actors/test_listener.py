@@ -5,6 +5,7 @@ from itertools import pairwise
 import trio
 
 from taskengine.actors.listener import Listener
+from taskengine.actors.post import Post, close
 from taskengine.messages import Announce
 from taskengine.runtime.mailbox import Mailbox
 
@@ -38,3 +39,13 @@ async def test_announcements_leave_at_most_every_20_ms(autojump_clock):
     assert min(after - before for before, after in pairwise(times)) > 0.019
     assert 40 <= len(times) <= 51
     assert all(topics == ["schedule", "work"] for _, topics in store.told)
+
+
+def test_what_others_say_cannot_fail_whoever_hears_it():
+    """Newer instances may know more topics; at the end nobody listens any more (rule 23)."""
+    with Post() as post:
+        for topic in ("work", "of-the-future", "", "\ud800") * 100:
+            post.hear(topic)
+        close(post.of_starters())
+        post.hear("work")
+    post.hear("work")

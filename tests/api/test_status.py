@@ -9,6 +9,9 @@ import pytest
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
 from tests.api.conftest import NOW
+from tests.contract.world import submission
+
+LISTS = ("started", "queued", "scheduled")  # of the dashboard
 
 HEALTH = {
     "version": "1.169.3",
@@ -120,6 +123,26 @@ async def test_the_dashboard_is_that_of_the_contract(api, body, now):
     numbers = {key: [row["id"] for row in content[key]] for key in keys[2:5]}
     assert numbers == {"started": [1], "queued": [4, 3, 2], "scheduled": [6, 5]}
     assert all(list(row) == ROW for key in keys[2:5] for row in content[key])
+
+
+async def test_the_dashboard_shows_the_first_thousand_of_each_list(api, world, now):
+    """Rule 28; without a client and for one."""
+    await world.setting("", max_jobs=5000)
+    more, soon = 1001, now + timedelta(hours=1)
+    started = await world.submit(*(submission() for _ in range(more)), now=now)
+    assert await world.admit(now, more) == more
+    queued = await world.submit(*(submission() for _ in range(more)), now=now)
+    first = await world.submit(submission(priority=1), now=now)
+    later = [submission(run_at=soon + timedelta(seconds=n)) for n in range(more, 0, -1)]
+    scheduled = await world.submit(*later, now=now)
+    for headers in ({}, {"client": "acme"}):
+        content = await (await api.request("GET", "/dashboard", headers=headers)).get_json()
+        shown = {key: [row["id"] for row in content[key]] for key in LISTS}
+        assert shown == {
+            "started": started[:1000],
+            "queued": [*first, *queued][:1000],
+            "scheduled": scheduled[:0:-1],
+        }
 
 
 async def test_the_dashboard_of_one_client(api, body):

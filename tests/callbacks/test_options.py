@@ -20,6 +20,10 @@ def test_without_options_everything_is_as_the_contract_has_it():
         ),
         ({"headers": "x"}, "callback.headers: expected a header"),
         ({"headers": {"x": 1}}, "callback.headers: expected a header"),
+        ({"headers": {"X-Pass": "se\ncret"}}, "callback.headers.X-Pass: expected printable ASCII"),
+        ({"headers": {"X-Pass": "secret "}}, "callback.headers.X-Pass: expected printable ASCII"),
+        ({"headers": {"X-Pass": "gehe\xefm"}}, "callback.headers.X-Pass: expected printable ASCII"),
+        ({"headers": {"X Pass": "x"}}, "callback.headers.X Pass: expected printable ASCII"),
         ({"secret": "whsec_no base64"}, "callback.secret: webhook secret: expected base64"),
         ({"secret": 7}, "callback.secret: expected a text"),
         ({"verify": "no"}, "callback.verify: expected true or false"),
@@ -33,3 +37,9 @@ def test_an_option_that_is_wrong_is_named(callback, message):
     with pytest.raises(BadInput) as raised:
         CallbackOptions.of({"callback": callback})
     assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize("value", ["", "x", "Bearer a.b~c=", "a\tb"])
+def test_a_header_may_be_whatever_http_takes(value):
+    options = CallbackOptions.of({"callback": {"headers": {"X-Pass": value}}})
+    assert options.signed("msg", 1, b"")["x-pass"] == value

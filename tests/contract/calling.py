@@ -10,12 +10,14 @@ from tests.contract.world import (
     ONE,
     PAIR,
     TWO,
+    again,
     at,
     definition,
     delivery,
     done,
     failed,
     refusal,
+    released,
     submission,
 )
 
@@ -40,10 +42,32 @@ class Calling:
         ids = [one.webhook_id for lane in lanes for one in lane.callbacks]
         assert len(set(ids)) == 14
 
+    async def test_an_event_is_told_once_however_often_its_task_begins(self, world):
+        """Rule 22: started once, failed in the end alone, completed once."""
+        await world.start(PAIR, urls=[ONE])
+        for end in (again, again, released):
+            attempts = await world.claim()
+            await world.record(*(Began(one.fence, NOON) for one in attempts))
+            await world.record(*(end(one, NOON) for one in attempts))
+        one, two = await world.claim()
+        for records in [(Began(one.fence, NOON), Began(two.fence, NOON))] * 2:
+            await world.record(*records)
+        for _ in range(2):
+            await world.record(done(one))
+            await world.record(failed(two))
+        [lane] = await world.lanes()
+        assert [(call.number, call.event, call.task_id) for call in lane.callbacks] == [
+            (1, "start", one.task.id),
+            (2, "start", two.task.id),
+            (3, "complete", one.task.id),
+            (4, "fail", two.task.id),
+            (5, "end", two.task.id),
+        ]
+
     async def test_urls_hear_of_the_events_that_their_client_wants(self, world):
         job_id = await world.start(CHAIN, urls=[ONE, TWO], events=["fail", "end"])
         await world.perform(job_id)
-        again = await world.store.rerun(job_id, (), at(1))
+        rerun = await world.store.rerun(job_id, (), at(1))
         await world.admit(at(1))
         [attempt] = await world.claim(now=at(1))
         await world.record(Began(attempt.fence, at(1)), failed(attempt, when=at(2)))
@@ -52,7 +76,7 @@ class Calling:
             for lane in await world.lanes(at(2))
             for one in lane.callbacks
         ]
-        first, second = (job_id, 1, "end"), [(again, 1, "fail"), (again, 2, "end")]
+        first, second = (job_id, 1, "end"), [(rerun, 1, "fail"), (rerun, 2, "end")]
         assert told == [first, first, *second, *second]
 
     async def test_bodies_are_those_of_the_contract(self, world):
@@ -117,10 +141,10 @@ class Calling:
         await world.store.deliver(world.instance, [refusal(lane, at(1), at(6))])
         await world.record(done(attempt, at(2)))
         assert await world.store.claim_lanes(world.instance, 9, (), at(5)) == ([], at(6))
-        [again] = await world.lanes(at(6))
-        assert (again.failures, again.callbacks[0].attempts) == (1, 1)
-        assert [one.event for one in again.callbacks] == ["start", "complete"]
-        assert again.callbacks[0].webhook_id == lane.callbacks[0].webhook_id
+        [later] = await world.lanes(at(6))
+        assert (later.failures, later.callbacks[0].attempts) == (1, 1)
+        assert [one.event for one in later.callbacks] == ["start", "complete"]
+        assert later.callbacks[0].webhook_id == lane.callbacks[0].webhook_id
         assert (await world.job(job_id)).job.state.label == "started"
 
     async def test_failures_count_from_the_last_success(self, world):

@@ -29,7 +29,7 @@ select id, 0, 'a', 'core.noop', 'work', '{}', priority, case when state = 0 then
 insert into lanes (job_id, ordinal, url, host, due_at)
 select id, 0, 'http://one.test', 'one.test', case when state = 0 then created_at end from jobs;
 insert into callbacks (lane_id, number, job_id, task_id, event, webhook_id, body, created_at)
-select id, n, job_id, 1, 'start', 'w', '{}', '2031-02-01' from lanes, generate_series(1, 2) as n;
+select id, n, job_id, n, 'start', 'w', '{}', '2031-02-01' from lanes, generate_series(1, 2) as n;
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
@@ -64,7 +64,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lock_lanes": "lanes_pkey|lanes_held",
     "deliver": "callbacks_pkey",
     "let_go_lanes": "callbacks_waiting",
-    "callback_log": "callbacks_lane_id_number_key",
+    "callback_log": "callbacks_lane_id_(number|task_id_event)_key",
     "lane_of_callback": "lanes_pkey",
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
@@ -85,7 +85,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "count_lines": "logs_pkey",
     "count_callbacks": "lanes_job_id_ordinal_key",
     "clear_tasks": "tasks_job_id_number_key",
-    "clear_callbacks": "callbacks_lane_id_number_key",
+    "clear_callbacks": "callbacks_lane_id_(number|task_id_event)_key",
     "clear_lanes": "lanes_job_id_ordinal_key",
     "clear_results": "results_pkey",
     "clear_job_data": "job_data_pkey",

@@ -7,10 +7,12 @@ import json
 import pytest
 import trio
 
-from taskengine.model import JobState
+from taskengine.model import Began, JobState
 from tests.actors.instance import actions_with, instance, receiver, workflow
 from tests.api.conftest import KEY, job_body
 from tests.api.described import BUILT_IN
+from tests.api.test_events import reading
+from tests.contract.world import failed
 from tests.rows.conftest import Integrator
 
 SECRET = "5ec7e75ec7e75ec7e75ec7e75ec7e7ff"
@@ -83,6 +85,21 @@ async def test_nor_in_the_answers_to_batches_and_repeated_submissions(client):
     assert SECRET not in json.dumps(answers)
     for one in answers:
         assert SECRET not in await texts(client, one["id"])
+
+
+async def test_nor_in_events_and_in_the_log_of_callbacks(client, world, now, autojump_clock):
+    async with reading(client.api) as stream:
+        sent = job_body(**SECRETS, rest_endpoints=["http://a.test/"])
+        _, answer = await client.send("POST", "/job", sent)
+        told = [await stream.job()]
+        await world.admit(now)
+        [attempt] = await world.claim(now=now)
+        await world.record(Began(attempt.fence, now), failed(attempt, when=now))
+        await world.deliver(*await world.lanes(now), now=now)
+        told += [await stream.job()]
+    callbacks = await (await client.api.get(f"/jobs/{answer['id']}/callbacks")).get_json()
+    assert [one["event"] for one in callbacks] == ["start", "fail", "end"]
+    assert SECRET not in json.dumps([told, callbacks]) + await texts(client, answer["id"])
 
 
 async def test_nor_in_the_lines_of_updates_and_reruns(client, world, now):

@@ -1,5 +1,6 @@
 """Engine time follows the database's clock and never goes backwards."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import trio
@@ -32,6 +33,23 @@ def test_a_slow_sample_is_dropped():
     before = clock()
     clock.sample(NOON + timedelta(days=1000), 90.0, 100.0)
     assert clock() - before < timedelta(seconds=1)
+
+
+def test_a_tenth_of_a_second_is_soon_enough():
+    clock = EngineClock(Elapsed())
+    assert not clock.sample(NOON, 99.89, 100.0)
+    assert clock.sample(NOON, 99.91, 100.0)
+
+
+def test_it_goes_on_while_the_host_sleeps_and_when_its_time_is_set(monkeypatch):
+    """The clock that counts a sleep of the host, and that nobody can set (rule 24)."""
+    readings = dict.fromkeys((time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC, time.CLOCK_REALTIME), 50.0)
+    monkeypatch.setattr(time, "clock_gettime", readings.__getitem__)
+    clock = EngineClock()
+    clock.sample(NOON + timedelta(days=99_999), 50.0, 50.0)
+    readings[time.CLOCK_BOOTTIME] += 3600
+    readings[time.CLOCK_REALTIME] -= 9999
+    assert clock() == NOON + timedelta(days=99_999, hours=1)
 
 
 def test_the_clock_never_goes_backwards():

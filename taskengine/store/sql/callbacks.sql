@@ -6,9 +6,11 @@ order by id
 for no key update
 
 -- name: put_callbacks
+-- An event is told once: were it told again, its attempt would not fail for it.
 insert into callbacks (lane_id, number, job_id, task_id, task_name, event, webhook_id, body, created_at)
 select * from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[],
                      $6::text[], $7::text[], $8::json[], $9::timestamptz[])
+on conflict (lane_id, task_id, event) do nothing
 
 -- name: wake_lanes
 update lanes l set last_number = w.last_number,

@@ -213,7 +213,8 @@ create table callbacks (
     delivered_at timestamptz,
     status integer,
     error text,
-    unique (lane_id, number)
+    unique (lane_id, number),
+    unique (lane_id, task_id, event) -- what webhook_id is made of: it would be a scattered index
 ) with (fillfactor = 85);
 
 create index callbacks_waiting on callbacks (lane_id, number) where delivered_at is null;
