@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
-Scenario = Callable[[], Awaitable[None]]
+Scenario = Callable[..., Awaitable[None]]
 
 
-async def side_by_side(*scenarios: Scenario) -> None:
+async def side_by_side(scenarios: Sequence[Scenario], *arguments: object) -> None:
     """Run all of them to their ends; the message of a failure names those that failed."""
     failures: dict[str, Exception] = {}
 
     async def run(scenario: Scenario) -> None:
         try:
-            await scenario()
+            await scenario(*arguments)
         except Exception as error:
             failures[scenario.__name__] = error
 

@@ -115,9 +115,9 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(folder, monkeypatch, *names, **settings):
-    """Instances by these names."""
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+async def fleet(folder, *names, **settings):
+    """Instances by these names; the plugin has to be in their path."""
+    folder.mkdir()
     instances = Fleet(folder, workflows=PLUGIN / "workflows", **settings)
     try:
         for name in names:

@@ -105,12 +105,13 @@ async def many_children_outlive_their_leases():
 
 
 async def test_children_live_by_the_pulse_of_their_engine():
-    await side_by_side(
+    scenarios = (
         the_child_of_a_stopped_engine_is_killed_after_a_lease,
         an_engine_that_stops_for_less_than_a_lease_keeps_its_child,
         a_child_that_was_frozen_with_its_guard_and_engine_is_killed_when_they_wake,
         many_children_outlive_their_leases,
     )
+    await side_by_side(scenarios)
 
 
 async def test_without_a_pulse_the_caller_learns_why_its_child_was_killed():
