@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
+import trio
 
 from tests.chaos.recording import PLUGIN, fleet
 from tests.conftest import fresh_database
 
-FLEETS = 3  # side by side: the server has a hundred connections, an instance takes up to 15
-
 
 @pytest.fixture
 def fleet_of(tmp_path, monkeypatch, postgres_server):
-    """Makes fleets, each with a folder and a database of its own."""
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    with ExitStack() as stack:
-        urls = [stack.enter_context(fresh_database(postgres_server)) for _ in range(FLEETS)]
+    """Makes fleets, each with a folder and a database of its own.
 
-        def make(*names, **settings):
-            folder = tmp_path / f"fleet{len(urls)}"
-            return fleet(folder, *names, **{"database_url": urls.pop(), **settings})
+    Six instances at a time are enough for the server: it takes a hundred connections, and an
+    instance up to 15.
+    """
+    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with ExitStack() as databases:
+
+        @asynccontextmanager
+        async def make(*names, **settings):
+            database = fresh_database(postgres_server)
+            url = await trio.to_thread.run_sync(databases.enter_context, database)
+            folder = tmp_path / url.rpartition("/")[2]
+            async with fleet(folder, *names, database_url=url, **settings) as instances:
+                yield instances
 
         yield make
