@@ -106,9 +106,15 @@ class Fleet:
         self.processes[name].send_signal(number)
 
     def runs(self, child):
-        """The instance that runs a child, above its guard."""
-        engine = parent_of(parent_of(child))
-        return next(name for name, process in self.processes.items() if process.pid == engine)
+        """The instance that runs a child, or what came of it."""
+        engines = {process.pid: name for name, process in self.processes.items()}
+        while child not in engines:
+            child = parent_of(child)
+        return engines[child]
+
+    def others(self, name):
+        """The clients of the others."""
+        return [client for other, client in self.clients.items() if other != name]
 
     async def record(self, client, **parameters):
         return await post_job(client, "record", log=str(self.recording.log), **parameters)
