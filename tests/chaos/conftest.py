@@ -13,13 +13,18 @@ from tests.conftest import fresh_database
 
 
 @pytest.fixture
-def fleet_of(tmp_path, monkeypatch, postgres_server):
+def recording_plugin(monkeypatch):
+    """Instances find the action that records."""
+    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+@pytest.fixture
+def fleet_of(tmp_path, recording_plugin, postgres_server):
     """Makes fleets, each with a folder and a database of its own.
 
     Six instances at a time are enough for the server: it takes a hundred connections, and an
     instance up to 15.
     """
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     with ExitStack() as databases:
 
         @asynccontextmanager
