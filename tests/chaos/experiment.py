@@ -14,7 +14,6 @@ import asyncpg
 import httpx
 import trio
 
-from taskengine.embedded.guard import free_port
 from taskengine.embedded.valkey import embedded_valkey
 from tests.chaos import audit
 from tests.chaos.faults import DATABASE_KILLED, KILL, KILLED, PAUSE, STOPPED, Driver, Fault
@@ -22,6 +21,7 @@ from tests.chaos.instances import Instance
 from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.plans import Planner
+from tests.chaos.ports import held_port
 from tests.chaos.receiver import FAULTS, Receivers, running_receivers
 from tests.chaos.recovery import Recoveries, longest, middle, recoveries
 from tests.chaos.servers import Postgres, running_postgres
@@ -136,7 +136,7 @@ async def experiment(options: Options) -> Findings:
             valkey,
             options.lease,
             options.say,
-            list(reversed(options.first)),
+            list(options.first),
         )
         seconds = options.minutes * 60
         async with trio.open_nursery() as nursery:
@@ -170,7 +170,8 @@ async def _world(options: Options, dice: random.Random) -> AsyncIterator[World]:
         await audit.install(postgres.url)
         with ExitStack() as stack:
             instances = [
-                Instance(name, free_port(), place, postgres.url, redis_url) for name in INSTANCES
+                Instance(name, stack.enter_context(held_port()), place, postgres.url, redis_url)
+                for name in INSTANCES
             ]
             for instance in instances:
                 stack.callback(instance.close)

@@ -62,7 +62,8 @@ class Driver:
     valkey: Path  # the folder of its guard
     lease: float  # seconds
     say: Callable[[str], None]
-    bag: list[str] = field(default_factory=list)  # of those to come, the next one last
+    asked_for: list[str] = field(default_factory=list)  # those that come first, one by one
+    bag: list[str] = field(default_factory=list)  # of those to come at random
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -85,18 +86,27 @@ class Driver:
         }
 
     async def run(self, seconds: float) -> None:
-        """Faults for so long; returns when all is up again."""
+        """All that were asked for, more for so long; returns when all is up again."""
         until = trio.current_time() + seconds
         await trio.sleep(min(WARM_UP, seconds))
         async with trio.open_nursery() as nursery:
-            while trio.current_time() < until:
-                self.bag = self.bag or self._shuffled()
-                nursery.start_soon(self._make, self.bag.pop())
+            while self.asked_for or trio.current_time() < until:
+                nursery.start_soon(self._make, await self._next())
                 for instance in self.instances:
                     if instance.is_free:
                         instance.check()
                 with trio.move_on_at(until):
                     await trio.sleep(self.lease * self.random.uniform(0.2, 1.0))
+
+    async def _next(self) -> str:
+        """One that was asked for waits until it can be made."""
+        if not self.asked_for:
+            self.bag = self.bag or self._shuffled()
+            return self.bag.pop()
+        await trio.sleep(0.05)  # the one before it has what it takes
+        while sum(one.is_free for one in self.instances) < 2 or not self.postgres.is_up:
+            await trio.sleep(0.05)
+        return self.asked_for.pop(0)
 
     def _shuffled(self) -> list[str]:
         """Each name once, and more of them by their weights, in random order."""

@@ -106,18 +106,24 @@ class Fleet:
         self.processes[name].send_signal(number)
 
     def runs(self, child):
-        """The instance that runs a child, above its guard."""
-        engine = parent_of(parent_of(child))
-        return next(name for name, process in self.processes.items() if process.pid == engine)
+        """The instance that runs a child, or what came of it."""
+        engines = {process.pid: name for name, process in self.processes.items()}
+        while child not in engines:
+            child = parent_of(child)
+        return engines[child]
+
+    def others(self, name):
+        """The clients of the others."""
+        return [client for other, client in self.clients.items() if other != name]
 
     async def record(self, client, **parameters):
         return await post_job(client, "record", log=str(self.recording.log), **parameters)
 
 
 @asynccontextmanager
-async def fleet(folder, monkeypatch, *names, **settings):
-    """Instances by these names."""
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+async def fleet(folder, *names, **settings):
+    """Instances by these names; the plugin has to be in their path."""
+    folder.mkdir()
     instances = Fleet(folder, workflows=PLUGIN / "workflows", **settings)
     try:
         for name in names:

@@ -17,9 +17,9 @@ import trio
 from taskengine.embedded.account import database_account
 from taskengine.embedded.child import stop
 from taskengine.embedded.cluster import DATABASE, SETTINGS, USER, Cluster
-from taskengine.embedded.guard import free_port
 from taskengine.embedded.postgres import _binary as postgres_binary
 from tests.chaos.children import ended
+from tests.chaos.ports import held_port
 
 START_SECONDS = 60.0
 
@@ -126,9 +126,10 @@ async def running_postgres(folder: Path) -> AsyncIterator[Postgres]:
     password = folder / "password"
     password.touch(0o600)
     password.write_text(os.urandom(16).hex())
-    server = Postgres(folder, folder.with_suffix(".log"), free_port())
-    try:
-        await server.start()
-        yield server
-    finally:
-        server.close()
+    with held_port() as port:
+        server = Postgres(folder, folder.with_suffix(".log"), port)
+        try:
+            await server.start()
+            yield server
+        finally:
+            server.close()

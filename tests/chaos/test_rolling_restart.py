@@ -11,7 +11,7 @@ from tests.e2e.serving import HEADERS, ended_job, serving
 
 NAMES = ("one", "two", "three")
 CLIENTS = 6
-SETTINGS = {"drain": 15, "notice": 1, "queues": "work=3", "requests_per_second": 0}
+SETTINGS = {"drain": 15, "notice": 3, "queues": "work=3", "requests_per_second": 0}
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -66,7 +66,7 @@ class Load:
             if answer.status_code == 200:
                 self.jobs.append(int(answer.json()["id"]))
             await self.note(self.client.get("/jobs"))
-            await trio.sleep(0.02)
+            await trio.sleep(0.1)
 
     async def note(self, request):
         answer = await request

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +11,7 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from tests.chaos.recording import fleet
+from tests.chaos.bodies import send
 from tests.e2e.serving import ended_job, post_job
 
 ADMIT = 5.0  # seconds within which others admit
@@ -23,11 +24,11 @@ where l.relation = 'scopes'::regclass and l.mode = 'RowShareLock' and l.granted
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture
-async def watcher(database_url):
+@asynccontextmanager
+async def watching(url):
     """A connection that sees what the others do."""
     async with trio_asyncio.open_loop():
-        connection = await aio_as_trio(asyncpg.connect)(database_url)
+        connection = await aio_as_trio(asyncpg.connect)(url)
         yield connection
         connection.terminate()
 
@@ -54,17 +55,18 @@ async def stop_in_admission(process, watcher):
 
 
 async def submit_for_ever(client):
+    body = {"client": "acme", "job": {"workflow": "noop"}, "parameters": {}}
     while True:
-        await post_job(client, "noop")
+        await send(client, client.build_request("POST", "/job", json=body))
 
 
-async def test_others_admit_although_an_instance_is_stopped_in_its_admission(
-    tmp_path, monkeypatch, database_url, watcher
-):
-    settings = {"database_url": database_url, "lease": 30, "queues": "work=2"}
-    async with fleet(tmp_path, monkeypatch, "stopped", "steady", **settings) as instances:
+async def test_others_admit_although_an_instance_is_stopped_in_its_admission(fleet_of):
+    async with fleet_of("stopped", "steady", lease=30, queues="work=2") as instances:
         steady = instances.clients["steady"]
-        async with trio.open_nursery() as nursery:
+        async with (
+            watching(instances.settings["database_url"]) as watcher,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(submit_for_ever, instances.clients["stopped"])
             await stop_in_admission(instances.processes["stopped"], watcher)
             job = await post_job(steady, "noop")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 import httpx
 import trio
@@ -24,7 +25,9 @@ async def serving(data, *, name="serve", dies=False, **settings):
     """
     named = {"data_dir": data, "bootstrap_client": f"acme:{KEY}", "drain": 5, **settings}
     log = data.parent / f"{name}.log"
-    with serving_process(log=log, **named) as (process, url):
+    with ExitStack() as stack:
+        started = partial(stack.enter_context, serving_process(log=log, **named))
+        process, url = await trio.to_thread.run_sync(started)
         async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=20) as client:
             yield process, client
         if dies:
