@@ -59,7 +59,7 @@ class Configuration(BaseSettings):
         0, ge=0, description="seconds after SIGTERM that submissions are taken, but /readyz fails"
     )
     # The least: one beat may come as late as a look at the beats (1 s) and its time limit (2 s).
-    lease: float = Field(15, ge=3, description="seconds after which a silent instance is dead")
+    lease: float = Field(15, gt=0, description="seconds after which a silent instance is dead")
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.0/8", "::1/128"),
         description="private networks and hosts that callbacks, gates and sources may reach",

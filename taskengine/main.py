@@ -57,6 +57,7 @@ from taskengine.workflows.library import Library, WorkflowErrors, load
 logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
+SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come too close to it
 PATIENCE = 60.0  # seconds to wait for the database at the start
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
@@ -158,7 +159,15 @@ def services_of(
 
 
 def plan_of(configuration: Configuration) -> Plan:
+    """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
+    if configuration.lease < SHORT_LEASE:
+        logger.warning(
+            "a lease of %g s is short: a beat that is late makes a healthy instance dead, and its "
+            "tasks start again; %g s or more are safe",
+            configuration.lease,
+            SHORT_LEASE,
+        )
     return Plan(name, configuration.queues, configuration.drain, configuration.lease)
 
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 import trio
 
-from taskengine.main import keep_time, wait_for_time
+from taskengine.configuration import read_configuration
+from taskengine.main import keep_time, plan_of, wait_for_time
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.clock import EngineClock
 from tests.actors.instance import instance
@@ -81,3 +82,9 @@ async def test_it_is_told_again_with_each_heartbeat(memory_store, autojump_clock
         await trio.sleep(51)
     assert max(after - before for before, after in pairwise([*asked, 51])) < 7
     assert clock() == NOON + timedelta(hours=1, seconds=trio.current_time())
+
+
+@pytest.mark.parametrize(("lease", "warned"), [(2.9, True), (3, False)])
+def test_a_lease_that_is_too_short_is_warned_of(lease, warned, caplog):
+    assert plan_of(read_configuration(lease=lease)).lease == lease
+    assert ("a lease of 2.9 s is short" in caplog.text) is warned

@@ -69,7 +69,7 @@ def test_every_setting_is_an_option_of_serve():
     ("arguments", "code", "told"),
     [
         ("serve --drain soon", 2, "Error: configuration: drain: "),
-        ("serve --lease 2.9", 2, "lease: Input should be greater than or equal to 3"),
+        ("serve --lease 0", 2, "lease: Input should be greater than 0"),
         ("serve --queues walk=1", 2, "unknown queue 'walk'"),
         ("serve --queues work", 2, "expected NAME=NUMBER, got 'work'"),
         ("serve --queues work=-1", 2, "queues.work: Input should be greater than or equal to 0"),
