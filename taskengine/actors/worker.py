@@ -15,12 +15,12 @@ import trio
 from taskengine.actions import Actions, Context
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
+from taskengine.actors.failures import describe, has_part, is_permanent
 from taskengine.actors.reporter import Reporter, secret_values
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
-    BadInput,
     Ended,
     Fence,
     FenceMoved,
@@ -28,17 +28,16 @@ from taskengine.model import (
     Outcome,
     PermanentFailure,
     Severity,
-    TaskEngineError,
 )
 from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
-from taskengine.runtime.process import ProcessFailed, PulseMissed
+from taskengine.runtime.process import PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.texts import clean_text
 from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.templates import TemplateError, evaluate
+from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 logger = logging.getLogger(__name__)
@@ -227,26 +226,3 @@ def _checked(result: JsonObject) -> JsonObject:
             f"the action's result is no JSON object of {RESULT_LIMIT} characters"
         )
     return result
-
-
-def describe(error: BaseException) -> str:
-    """An error as logs and callbacks tell it; a group of one is that one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, trio.TooSlowError):
-        return "timed out"
-    if isinstance(error, (TaskEngineError, ProcessFailed)):
-        return str(error) or type(error).__name__
-    return f"{type(error).__name__}: {error}"
-
-
-def is_permanent(error: BaseException) -> bool:
-    """Whether any part of it says that another try would fail as well."""
-    return has_part(error, PermanentFailure, BadInput, TemplateError)
-
-
-def has_part(error: BaseException, *kinds: type[BaseException]) -> bool:
-    """Whether it, or any member of a group, is of one of these kinds."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(has_part(member, *kinds) for member in error.exceptions)
-    return isinstance(error, kinds)
