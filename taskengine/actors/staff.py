@@ -56,9 +56,7 @@ class Parts:
     actions: Actions
     facilities: Facilities
     now: Now
-    keep_time: Callable[[], Awaitable[object]] = (
-        trio.lowlevel.checkpoint
-    )  # follows the database's clock
+    keep_time: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint  # by the database's
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)

@@ -36,6 +36,7 @@ def database_url(postgres_server):
 
 
 async def test_every_connection_has_the_limits(postgres_store):
+    """No lock outlives a lease. They are the role's, so that they hold behind a pooler too."""
     assert dict(await fetch(postgres_store, SHOWN, list(EXPECTED))) == EXPECTED
 
 

@@ -8,7 +8,6 @@ import pytest
 from taskengine.store.queries import queries
 from tests.conftest import NOON
 from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run
-from tests.contract.recount import fetch
 from tests.contract.world import World
 
 __all__ = ["database_url", "planned"]  # fixtures
@@ -133,25 +132,3 @@ async def test_what_is_planned_by_indexes_is_so_in_its_transaction(planned):
         before = heard[: heard.index(queries()[name])]
         begun = max(place for place, said in enumerate(before) if said == "begin")
         assert queries()["plan_by_indexes"] in before[begun:], name
-
-
-LIMITS = {
-    "idle_in_transaction_session_timeout": "2s",
-    "lock_timeout": "1s",
-    "statement_timeout": "5s",
-    "client_connection_check_interval": "500ms",
-    "synchronous_commit": "on",
-    "jit": "off",
-    "enable_seqscan": "off",
-    "plan_cache_mode": "force_generic_plan",
-}
-
-
-async def test_no_lock_outlives_a_lease(postgres_store):
-    """Rule 7: the limits are the role's, so that they hold behind a pooler too."""
-    names = "', '".join(LIMITS)
-    rows = await fetch(
-        postgres_store,
-        f"select name, current_setting(name) from pg_settings where name in ('{names}')",
-    )
-    assert dict(rows) == LIMITS

@@ -148,8 +148,10 @@ class Batch:
         """Write all that was taken, and what follows from it; counters come last."""
         tally = Tally()
         await self._write_tasks(connection)
-        woken = await self._let_go_on(connection, now)
-        lengths = await self._close(connection, tally)
+        # How many tasks of each job end with this batch.
+        closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
+        woken = await self._let_go_on(connection, now, closed)
+        lengths = await self._close(connection, tally, closed)
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
@@ -170,9 +172,8 @@ class Batch:
             if rows:
                 await connection.execute(SQL[name], *columns(rows, width))
 
-    async def _let_go_on(self, connection: Connection, now: datetime) -> bool:
+    async def _let_go_on(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
         """Queue the tasks whose last need is met; whether any task was queued."""
-        closed = self._closed()
         gone = [one for one in self.gone if self.jobs[one[0]].open_tasks > closed[one[0]]]
         rows = []
         if gone:
@@ -180,13 +181,10 @@ class Batch:
         queued = any(row["state"] == TaskState.QUEUED for row in rows)
         return queued or bool(self.requeued)
 
-    def _closed(self) -> Counter[int]:
-        """How many tasks of each job end with this batch."""
-        return Counter(self.tasks[row[0]].job_id for row in self.ended)
-
-    async def _close(self, connection: Connection, tally: Tally) -> dict[int, int]:
+    async def _close(
+        self, connection: Connection, tally: Tally, closed: Counter[int]
+    ) -> dict[int, int]:
         """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
-        closed = self._closed()
         tally.tasks.update(TaskState(row[1]) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
