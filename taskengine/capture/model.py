@@ -1,0 +1,136 @@
+"""The nouns of a capture: what sources offer and what was fetched of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+# Seconds on a stream's timeline: since 1970 where it has a clock, else since its first media.
+Time = Fraction
+TrackType = Literal["video", "audio", "text", "image"]
+Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's bytes
+Protection = Literal["AES-128", "SAMPLE-AES", "CENC"]  # the last: by what the file itself says
+
+
+class SourceRefused(Exception):
+    """A manifest that cannot be read, or asks for more than is given; the message says which."""
+
+
+class SourceAway(Exception):
+    """A source that did not answer, or not as it should: it may another time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A file at a URL, or a range of its bytes."""
+
+    url: str
+    offset: int = 0
+    length: int | None = None  # to the end of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How a segment is encrypted, as its manifest says."""
+
+    protection: Protection
+    key: Resource | None = None  # where a key can be had, if the clip has none
+    iv: bytes | None = None
+    key_id: str = ""  # 32 hexadecimal digits
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a track as one source offers it."""
+
+    number: int  # in its playlist or timeline; a later one has a higher number
+    start: Time
+    duration: Time
+    media: Resource
+    init: Resource | bytes | None = None  # bytes: made from the manifest (Smooth Streaming)
+    run: str = ""  # the same for segments that can be put together as they are
+    form: Form = "mp4"
+    encryption: Encryption | None = None
+    stated: bool = False  # its start is one that the manifest states, not a sum
+
+    @property
+    def end(self) -> Time:
+        return self.start + self.duration
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTrack:
+    """A track that a source offers. `id` finds it again in the source's next manifest."""
+
+    id: str
+    type: TrackType
+    bitrate: int = 0  # bits a second, as the manifest declares it
+    codec: str = ""  # RFC 6381, or a FourCC
+    language: str = ""
+    role: str = ""
+    kind: str = ""
+    name: str = ""
+    width: int = 0
+    height: int = 0
+    frame_rate: float = 0.0
+    channels: int = 0
+    is_default: bool = False
+    captions: tuple[str, ...] = ()  # services of CEA-608/708 inside the pictures: `CC1=eng`
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a source offers of one track at a moment."""
+
+    segments: tuple[Segment, ...]
+    has_clock: bool
+    is_over: bool = False  # no more will come
+    refresh: float = 2.0  # seconds until there may be more
+
+    @property
+    def start(self) -> Time | None:
+        return self.segments[0].start if self.segments else None
+
+    @property
+    def end(self) -> Time | None:
+        return self.segments[-1].end if self.segments else None
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An SCTE-35 message, at a time of the stream."""
+
+    time: Time
+    message: bytes  # splice_info_section
+    duration: Time | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A segment that lies in the recording."""
+
+    track: str  # a name of ours, the same for all sources of the clip
+    source: int  # place in the clip's list
+    segment: Segment
+    file: str
+    init_file: str = ""
+    bytes: int = 0
+
+    @property
+    def start(self) -> Time:
+        return self.segment.start
+
+    @property
+    def end(self) -> Time:
+        return self.segment.end
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch that no source had: from the first missing time to the first present one."""
+
+    start: Time
+    end: Time
+    tracks: tuple[str, ...] = field(default=())  # those that lack it; empty: all
