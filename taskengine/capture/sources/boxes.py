@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from taskengine.capture.model import SourceRefused, Time
 
-MAX_REFERENCES = 200_000
+MAX_REFERENCES = 100_000
 LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
 
 

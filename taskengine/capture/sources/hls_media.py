@@ -28,7 +28,7 @@ from taskengine.capture.sources.hls_tags import (
     whole,
 )
 
-MAX_SEGMENTS = 200_000  # of one playlist
+MAX_SEGMENTS = 100_000  # of one playlist
 SHORTEST_REFRESH, LONGEST_REFRESH = 0.5, 10.0  # seconds
 FORMS: Mapping[str, Form] = {
     **dict.fromkeys(("ts", "m2ts", "mpegts"), "ts"),

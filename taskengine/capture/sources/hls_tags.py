@@ -13,6 +13,7 @@ from taskengine.capture.moments import read_timestamp
 
 ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)(?:,|$)')
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
+PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")  # what is simply appended
 LONGEST = 86_400  # seconds of a segment; more is a mistake
 MAX_VARIABLES = 100
 
@@ -37,6 +38,10 @@ class Lines:
     url: str
     imported: Mapping[str, str] = field(default_factory=dict)  # variables of the master
     variables: dict[str, str] = field(default_factory=dict)
+    _folder: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._folder = urljoin(self.url, ".")
 
     def __iter__(self) -> Iterator[Tag]:
         """Raises SourceRefused for a text that is no playlist."""
@@ -55,7 +60,7 @@ class Lines:
                     yield Tag(name, self._filled(value))
 
     def resolved(self, uri: str) -> str:
-        return urljoin(self.url, uri)
+        return self._folder + uri if PLAIN.fullmatch(uri) else urljoin(self.url, uri)
 
     def _define(self, attributes: Mapping[str, str]) -> None:
         if len(self.variables) >= MAX_VARIABLES:

@@ -23,7 +23,7 @@ from taskengine.capture.model import (
 from taskengine.capture.sources.mpd_xml import integer, read_xml
 from taskengine.capture.sources.smooth_init import Quality, initialization
 
-MAX_SEGMENTS: Final = 200_000  # of a stream
+MAX_SEGMENTS: Final = 100_000  # of a stream
 SCALE: Final = 10_000_000  # ticks a second, unless the manifest says otherwise
 YEAR_2000: Final = 946_684_800
 TYPES: Final[Mapping[str, TrackType]] = {"video": "video", "audio": "audio", "text": "text"}

@@ -42,9 +42,9 @@ def initialization(quality: Quality) -> bytes:
     """`ftyp` and `moov`. Raises SourceRefused for codecs that nobody here knows."""
     is_video = quality.kind == "video"
     entry = _picture_entry(quality) if is_video else _sound_entry(quality)
-    empty = (_full(b"stts", bytes(4)), _full(b"stsc", bytes(4)))
-    empty += (_full(b"stsz", bytes(8)), _full(b"stco", bytes(4)))
-    table = _box(b"stbl", _full(b"stsd", struct.pack(">I", 1), entry), *empty)
+    described = _full(b"stsd", struct.pack(">I", 1), entry)
+    empty = [_full(kind, bytes(4)) for kind in (b"stts", b"stsc", b"stco")]
+    table = _box(b"stbl", described, *empty, _full(b"stsz", bytes(8)))
     header = _full(b"vmhd", bytes(8), flags=1) if is_video else _full(b"smhd", bytes(4))
     data = _box(b"dinf", _full(b"dref", struct.pack(">I", 1), _full(b"url ", flags=1)))
     handler = _full(b"hdlr", bytes(4), b"vide" if is_video else b"soun", bytes(12), b"\0")

@@ -1,0 +1,166 @@
+"""A source as it can be followed: its tracks, and the window of each, read again and again.
+
+Which kind of manifest a URL gives is seen from the manifest, whatever the URL looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeVar
+
+import trio
+
+from taskengine.capture.model import Resource, SourceRefused, SourceTrack, Time, Window
+from taskengine.capture.sources.boxes import sidx
+from taskengine.capture.sources.dash import Mpd, read_mpd
+from taskengine.capture.sources.hls_master import Master, read_master
+from taskengine.capture.sources.hls_media import MediaPlaylist
+from taskengine.capture.sources.mpd_segments import Representation, with_index
+from taskengine.capture.sources.smooth import Smooth, read_smooth
+
+MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
+MAX_INDEX: Final = 4 << 20  # bytes
+LARGE: Final = 64 << 10  # bytes: more is read beside the event loop
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body and the URL that it came from, after redirects: relative URLs count from there."""
+
+    body: bytes
+    url: str
+
+
+class Get(Protocol):
+    """Fetches a resource of at most so many bytes. Raises SourceAway, SourceRefused."""
+
+    async def __call__(self, resource: Resource, limit: int) -> Answer: ...
+
+
+class Stream(Protocol):
+    """A source. Its methods raise SourceAway and SourceRefused."""
+
+    @property
+    def tracks(self) -> Sequence[SourceTrack]: ...
+
+    async def window(self, track: SourceTrack) -> Window:
+        """What it offers now of one of its tracks."""
+        ...
+
+
+async def open_stream(url: str, get: Get, now: Callable[[], Time]) -> Stream:
+    """Read the manifest at a URL for the first time."""
+    answer = await get(Resource(url), MAX_MANIFEST)
+    text = _text(answer.body)
+    start = text.lstrip()[:2000]
+    if start.startswith("#EXTM3U"):
+        return HlsStream(get, await _aside(answer, lambda: read_master(text, answer.url)))
+    if "SmoothStreamingMedia" in start:
+        manifest = await _aside(answer, lambda: read_smooth(text, answer.url))
+        return SmoothStream(url, get, now, manifest)
+    if "<MPD" in start or ":MPD" in start:
+        mpd = await _aside(answer, lambda: read_mpd(text, answer.url, now()))
+        return DashStream(url, get, now, mpd)
+    raise SourceRefused("it is neither an HLS playlist, nor an MPD, nor a Smooth manifest")
+
+
+@dataclass(slots=True)
+class HlsStream:
+    get: Get
+    master: Master
+    _playlists: dict[str, MediaPlaylist] = field(default_factory=dict)
+
+    @property
+    def tracks(self) -> Sequence[SourceTrack]:
+        return self.master.tracks
+
+    async def window(self, track: SourceTrack) -> Window:
+        url = self.master.playlists[track.id]
+        if url not in self._playlists:
+            self._playlists[url] = MediaPlaylist("vtt" if track.type == "text" else None)
+        answer = await self.get(Resource(url), MAX_MANIFEST)
+        playlist, variables = self._playlists[url], self.master.variables
+        return await _aside(
+            answer, lambda: playlist.read(_text(answer.body), answer.url, variables)
+        )
+
+
+@dataclass(slots=True)
+class DashStream:
+    url: str
+    get: Get
+    now: Callable[[], Time]
+    mpd: Mpd
+    _read_at: Time = field(init=False)
+    _indexes: dict[Resource, Window] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._read_at = self.now()
+
+    @property
+    def tracks(self) -> Sequence[SourceTrack]:
+        return self.mpd.tracks
+
+    async def window(self, track: SourceTrack) -> Window:
+        if not self.mpd.is_over and self.now() - self._read_at >= self.mpd.refresh:
+            answer = await self.get(Resource(self.url), MAX_MANIFEST)
+            now = self.now()
+            self.mpd = await _aside(answer, lambda: read_mpd(_text(answer.body), answer.url, now))
+            self._read_at = self.now()
+        window = self.mpd.window(track)
+        indexed = [await self._indexed(one) for one in self.mpd.of(track) if one.index]
+        if indexed:
+            segments = [segment for one in indexed for segment in one.segments]
+            window = replace(window, segments=(*window.segments, *segments))
+        return window
+
+    async def _indexed(self, one: Representation) -> Window:
+        """The segments of a file that lists them itself; the list is fetched once."""
+        assert one.index is not None
+        assert one.blueprint is not None
+        if one.index not in self._indexes:
+            answer = await self.get(one.index, MAX_INDEX)
+            references = sidx(answer.body, one.index.offset)
+            segments = with_index(one.blueprint, references)
+            self._indexes[one.index] = Window(segments, self.mpd.has_clock, is_over=True)
+        return self._indexes[one.index]
+
+
+@dataclass(slots=True)
+class SmoothStream:
+    url: str
+    get: Get
+    now: Callable[[], Time]
+    manifest: Smooth
+    _read_at: Time = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._read_at = self.now()
+
+    @property
+    def tracks(self) -> Sequence[SourceTrack]:
+        return self.manifest.tracks
+
+    async def window(self, track: SourceTrack) -> Window:
+        known = self.manifest.windows.get(track.id)
+        if known is None or (not known.is_over and self.now() - self._read_at >= known.refresh):
+            answer = await self.get(Resource(self.url), MAX_MANIFEST)
+            self.manifest = await _aside(
+                answer, lambda: read_smooth(_text(answer.body), answer.url)
+            )
+            self._read_at = self.now()
+        if track.id not in self.manifest.windows:
+            raise SourceRefused(f"it does not offer {track.id[:40]} any more")
+        return self.manifest.windows[track.id]
+
+
+async def _aside(answer: Answer, read: Callable[[], T]) -> T:
+    """Read a manifest, a large one in a thread."""
+    return read() if len(answer.body) <= LARGE else await trio.to_thread.run_sync(read)
+
+
+def _text(body: bytes) -> str:
+    encoding = "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return body.decode(encoding, errors="replace")
