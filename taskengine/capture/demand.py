@@ -1,0 +1,157 @@
+"""What is wanted next: stretches of tracks, and who offers them. Pure: no network, no clock.
+
+A stretch is wanted from all sources that offer it. What rolls off first goes first; one that
+failed everywhere is due again after a pause that grows, until it is given up (A73).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import inf
+from typing import Final
+
+from taskengine.capture.model import Segment, Time, Window
+
+TOLERANCE: Final = Fraction(1, 50)  # seconds: half a frame of 25; grids of one encoder differ less
+PATIENCE: Final = 60.0  # seconds after which a stretch that cannot be had is a gap
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
+MAX_STRETCHES: Final = 50_000  # of a clip (A81)
+
+
+class TooMany(Exception):
+    """A clip of more segments than are taken."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """`offers` are segments by source; `times` are of a monotonic clock."""
+
+    track: str
+    start: Time
+    end: Time
+    offers: dict[int, Segment] = field(default_factory=dict)
+    rolls_off: dict[int, float] = field(default_factory=dict)  # by source, about when
+    since: float = 0.0  # when it could first be had
+    due_at: float = 0.0
+    failures: int = 0
+    in_hand: bool = False
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    def __lt__(self, other: Stretch) -> bool:
+        return self.start < other.start
+
+    @property
+    def urgency(self) -> tuple[float, Time]:
+        return min(self.rolls_off.values(), default=inf), self.start
+
+
+@dataclass(slots=True)
+class Demand:
+    """Of one track in `[start, end)`, with what lies just before it, if it can be had."""
+
+    track: str
+    start: Time
+    end: Time
+    open: list[Stretch] = field(default_factory=list)
+    done: list[tuple[Time, Time]] = field(default_factory=list)  # sorted, apart from each other
+    given_up: list[Stretch] = field(default_factory=list)
+    seen: dict[int, Time] = field(default_factory=dict)  # the end of each source's window
+    over: set[int] = field(default_factory=set)  # sources that will offer no more
+    _number: int = 0
+
+    def offer(self, source: int, window: Window, now: float) -> None:
+        """A reading of a source. Raises TooMany."""
+        if window.end is not None:
+            self.seen[source] = window.end
+        if window.is_over:
+            self.over.add(source)
+        oldest = window.start
+        for segment in window.segments:
+            if segment.end <= self.start or segment.start >= self.end:
+                continue
+            if self.covers(segment.start, segment.end):
+                continue
+            stretch = self._stretch(segment, now)
+            stretch.offers[source] = segment
+            if not window.is_over and oldest is not None:
+                stretch.rolls_off[source] = now + float(segment.end - oldest)
+
+    def next(self, now: float) -> Stretch | None:
+        """The most urgent one that is due, now in the caller's hand."""
+        due = [one for one in self.open if not one.in_hand and one.due_at <= now]
+        stretch = min(due, key=lambda one: one.urgency, default=None)
+        if stretch is not None:
+            stretch.in_hand = True
+        return stretch
+
+    def next_due(self) -> float:
+        return min((one.due_at for one in self.open if not one.in_hand), default=inf)
+
+    def fetched(self, stretch: Stretch, start: Time, end: Time) -> None:
+        """A segment was had, or is there from an earlier attempt."""
+        self.cover(start, end)
+        if stretch in self.open:
+            self.open.remove(stretch)
+
+    def failed(self, stretch: Stretch, reasons: dict[int, str], now: float) -> bool:
+        """No source had it; whether it is given up."""
+        stretch.in_hand = False
+        stretch.failures += 1
+        stretch.reasons |= reasons
+        if now >= stretch.since + PATIENCE:
+            self.open.remove(stretch)
+            self.given_up.append(stretch)
+            return True
+        stretch.due_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (stretch.failures - 1))
+        return False
+
+    def cover(self, start: Time, end: Time) -> None:
+        """Note that this time is there, and forget what was wanted of it."""
+        merged = [one for one in self.done if one[1] < start - TOLERANCE]
+        after = [one for one in self.done if one[0] > end + TOLERANCE]
+        touching = self.done[len(merged) : len(self.done) - len(after)]
+        first = min([start, *(one[0] for one in touching)])
+        last = max([end, *(one[1] for one in touching)])
+        self.done = [*merged, (first, last), *after]
+        self.open = [one for one in self.open if not self.covers(one.start, one.end)]
+
+    def covers(self, start: Time, end: Time) -> bool:
+        place = bisect_left(self.done, (start + TOLERANCE, Fraction(10**12)))
+        return place > 0 and self.done[place - 1][1] >= end - TOLERANCE
+
+    def gaps(self) -> Iterator[tuple[Time, Time]]:
+        """What is missing of `[start, end)`."""
+        at = self.start
+        for first, last in self.done:
+            if first > at + TOLERANCE and first < self.end:
+                yield at, first
+            at = max(at, last)
+        if at + TOLERANCE < self.end:
+            yield at, self.end
+
+    def is_complete(self) -> bool:
+        """Nothing is open, and no source will offer more of the range."""
+        if self.open:
+            return False
+        if not any(True for _ in self.gaps()):
+            return True
+        last = max(self.seen.values(), default=None)
+        return last is not None and all(
+            source in self.over or end >= self.end for source, end in self.seen.items()
+        )
+
+    def _stretch(self, segment: Segment, now: float) -> Stretch:
+        place = bisect_left(self.open, Stretch("", segment.start - TOLERANCE, segment.start))
+        for one in self.open[place : place + 2]:
+            close = abs(one.start - segment.start) < TOLERANCE
+            if close and abs(one.end - segment.end) < TOLERANCE:
+                return one
+        self._number += 1
+        if self._number > MAX_STRETCHES:
+            raise TooMany(f"more than {MAX_STRETCHES} segments")
+        stretch = Stretch(self.track, segment.start, segment.end, since=now)
+        insort(self.open, stretch)
+        return stretch

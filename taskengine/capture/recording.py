@@ -1,0 +1,174 @@
+"""A recording: the segments that were fetched, in the job's workspace, with an index.
+
+Every segment is a file whose name derives from what it is, so that two attempts write the same.
+The index is a row of pages; each is written once, after the files that it names. So at every
+instant the pages name whole files only, and an attempt that is killed loses at most what it had
+not listed yet: the next one reads the pages and goes on (promise 14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+from taskengine.capture.model import Encryption, Fetched, Resource, Segment
+from taskengine.storage import FileNotStored, Folder
+
+PAGE: Final = 50  # segments
+PAGE_SECONDS: Final = 2.0
+SUFFIXES: Final = {"mp4": "mp4", "smooth": "mp4", "ts": "ts", "aac": "aac", "vtt": "vtt"}
+
+Key = tuple[str, int, str, int]  # track, source, run, number
+
+
+@dataclass(slots=True)
+class Recording:
+    """`folder` holds the recording of one clip. Its files may also be written by an older attempt
+    that does not know yet that it is over: with the same bytes."""
+
+    folder: Folder
+    scratch: Path
+    writer: str  # of its pages: the attempt
+    fetched: dict[Key, Fetched] = field(default_factory=dict)
+    inits: dict[str, str] = field(default_factory=dict)  # file by what it was made of
+    bytes: int = 0
+    _unlisted: list[Fetched] = field(default_factory=list)
+    _pages: int = 0
+    _last_page: float = field(default_factory=trio.current_time)
+
+    async def load(self) -> None:
+        """Read what earlier attempts have listed."""
+        try:
+            names = [file.name for file in await self.folder.list()]
+        except FileNotStored:
+            return
+        for name in sorted(one for one in names if one.startswith("index-")):
+            page = self.scratch / "page.json"
+            await self.folder.fetch(name, page)
+            for said in json.loads(await trio.Path(page).read_text("utf-8")):
+                self._note(_fetched(said))
+        self._pages = sum(name.startswith(f"index-{self.writer}-") for name in names)
+
+    def has(self, track: str, source: int, segment: Segment) -> bool:
+        return (track, source, segment.run, segment.number) in self.fetched
+
+    def of(self, track: str) -> list[Fetched]:
+        """The segments of a track, by their starts."""
+        found = [one for one in self.fetched.values() if one.track == track]
+        return sorted(found, key=lambda one: (one.start, one.source))
+
+    def name_for(self, track: str, source: int, segment: Segment) -> str:
+        suffix = SUFFIXES.get(segment.form, "bin")
+        return f"{track}/{source}-{_digest(segment.run.encode())}-{segment.number}.{suffix}"
+
+    async def keep_init(self, track: str, made_of: str, content: bytes) -> str:
+        """An initialization segment; each content is kept once."""
+        name = f"{track}/init-{_digest(content)}.mp4"
+        if name not in self.inits.values():
+            path = self.scratch / "init.mp4"
+            await trio.Path(path).write_bytes(content)
+            await self.folder.put(path, name)
+        self.inits[made_of] = name
+        return name
+
+    async def keep(self, one: Fetched, path: Path) -> None:
+        """Store a segment's file; it is listed soon."""
+        await self.folder.put(path, one.file)
+        self._note(one)
+        self._unlisted.append(one)
+        is_due = trio.current_time() - self._last_page >= PAGE_SECONDS
+        if len(self._unlisted) >= PAGE or is_due:
+            await self.write_page()
+
+    async def write_page(self) -> None:
+        """List what was kept since the last page."""
+        self._last_page = trio.current_time()
+        page, self._unlisted = self._unlisted, []
+        if not page:
+            return
+        self._pages += 1
+        path = self.scratch / f"page-{self._pages}.json"
+        text = json.dumps([_told(one) for one in page], separators=(",", ":"))
+        await trio.Path(path).write_text(text, "utf-8")
+        await self.folder.put(path, f"index-{self.writer}-{self._pages:06}.json")
+
+    def _note(self, one: Fetched) -> None:
+        key = (one.track, one.source, one.segment.run, one.segment.number)
+        if key not in self.fetched:
+            self.bytes += one.bytes
+        self.fetched[key] = one
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _told(one: Fetched) -> dict[str, Any]:
+    """As JSON: fractions as text, without what is only of use to fetch it."""
+    segment = one.segment
+    key = segment.encryption
+    return {
+        "track": one.track,
+        "source": one.source,
+        "file": one.file,
+        "init": one.init_file,
+        "bytes": one.bytes,
+        "number": segment.number,
+        "start": str(segment.start),
+        "duration": str(segment.duration),
+        "run": segment.run,
+        "form": segment.form,
+        "stated": segment.stated,
+        "url": segment.media.url,
+        "encryption": None if key is None else {
+            **asdict(key),
+            "key": key.key.url if key.key else None,
+            "iv": key.iv.hex() if key.iv else None,
+        },
+    }  # fmt: skip
+
+
+def _fetched(said: dict[str, Any]) -> Fetched:
+    key = said["encryption"]
+    encryption = key and Encryption(
+        key["protection"],
+        Resource(key["key"]) if key["key"] else None,
+        bytes.fromhex(key["iv"]) if key["iv"] else None,
+        key["key_id"],
+    )
+    segment = Segment(
+        said["number"],
+        Fraction(said["start"]),
+        Fraction(said["duration"]),
+        Resource(said["url"]),
+        None,
+        said["run"],
+        said["form"],
+        encryption,
+        said["stated"],
+    )
+    return Fetched(
+        said["track"], said["source"], segment, said["file"], said["init"], said["bytes"]
+    )
+
+
+def runs(segments: list[Fetched]) -> Iterator[list[Fetched]]:
+    """Neighbours of one source and run, together."""
+    current: list[Fetched] = []
+    for one in segments:
+        if current and (one.source, one.segment.run) != (
+            current[-1].source,
+            current[-1].segment.run,
+        ):
+            yield current
+            current = []
+        current.append(one)
+    if current:
+        yield current
