@@ -18,6 +18,7 @@ from taskengine.capture.model import Segment, Time, Window
 TOLERANCE: Final = Fraction(1, 50)  # seconds: half a frame of 25; grids of one encoder differ less
 PATIENCE: Final = 60.0  # seconds after which a stretch that cannot be had is a gap
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
+LONGEST_SEGMENT: Final = 120  # seconds; longer ones are forgotten when they are fetched
 MAX_STRETCHES: Final = 50_000  # of a clip (A81)
 
 
@@ -25,7 +26,7 @@ class TooMany(Exception):
     """A clip of more segments than are taken."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stretch:
     """`offers` are segments by source; `times` are of a monotonic clock."""
 
@@ -81,8 +82,11 @@ class Demand:
 
     def next(self, now: float) -> Stretch | None:
         """The most urgent one that is due, now in the caller's hand."""
-        due = [one for one in self.open if not one.in_hand and one.due_at <= now]
-        stretch = min(due, key=lambda one: one.urgency, default=None)
+        due = (one for one in self.open if not one.in_hand and one.due_at <= now)
+        if len(self.over) == len(self.seen):  # nothing rolls off: in order, without a look at all
+            stretch = next(due, None)
+        else:
+            stretch = min(due, key=lambda one: one.urgency, default=None)
         if stretch is not None:
             stretch.in_hand = True
         return stretch
@@ -116,7 +120,11 @@ class Demand:
         first = min([start, *(one[0] for one in touching)])
         last = max([end, *(one[1] for one in touching)])
         self.done = [*merged, (first, last), *after]
-        self.open = [one for one in self.open if not self.covers(one.start, one.end)]
+        low = bisect_left(self.open, Stretch("", start - LONGEST_SEGMENT, start))
+        high = bisect_left(self.open, Stretch("", end, end))
+        self.open[low:high] = [
+            one for one in self.open[low:high] if not self.covers(one.start, one.end)
+        ]
 
     def covers(self, start: Time, end: Time) -> bool:
         place = bisect_left(self.done, (start + TOLERANCE, Fraction(10**12)))

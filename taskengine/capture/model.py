@@ -116,7 +116,7 @@ class Fetched:
     segment: Segment
     file: str
     init_file: str = ""
-    bytes: int = 0
+    size: int = 0  # bytes
 
     @property
     def start(self) -> Time:

@@ -38,7 +38,7 @@ class Recording:
     writer: str  # of its pages: the attempt
     fetched: dict[Key, Fetched] = field(default_factory=dict)
     inits: dict[str, str] = field(default_factory=dict)  # file by what it was made of
-    bytes: int = 0
+    size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
     _pages: int = 0
     _last_page: float = field(default_factory=trio.current_time)
@@ -102,7 +102,7 @@ class Recording:
     def _note(self, one: Fetched) -> None:
         key = (one.track, one.source, one.segment.run, one.segment.number)
         if key not in self.fetched:
-            self.bytes += one.bytes
+            self.size += one.size
         self.fetched[key] = one
 
 
@@ -119,7 +119,7 @@ def _told(one: Fetched) -> dict[str, Any]:
         "source": one.source,
         "file": one.file,
         "init": one.init_file,
-        "bytes": one.bytes,
+        "size": one.size,
         "number": segment.number,
         "start": str(segment.start),
         "duration": str(segment.duration),
@@ -154,9 +154,7 @@ def _fetched(said: dict[str, Any]) -> Fetched:
         encryption,
         said["stated"],
     )
-    return Fetched(
-        said["track"], said["source"], segment, said["file"], said["init"], said["bytes"]
-    )
+    return Fetched(said["track"], said["source"], segment, said["file"], said["init"], said["size"])
 
 
 def runs(segments: list[Fetched]) -> Iterator[list[Fetched]]:

@@ -46,11 +46,13 @@ class Web:
     async def download(self, resource: Resource, target: Path, limit: int) -> int:
         """A body in a file; its length. A body that is cut raises SourceAway."""
         length = 0
-        async with self._opened(resource) as (response, _):
-            async with await trio.open_file(target, "wb") as file:
-                async for piece in _pieces(response, resource, limit):
-                    await file.write(piece)
-                    length += len(piece)
+        async with (
+            self._opened(resource) as (response, _),
+            await trio.open_file(target, "wb") as file,
+        ):
+            async for piece in _pieces(response, resource, limit):
+                await file.write(piece)
+                length += len(piece)
         return length
 
     @asynccontextmanager
