@@ -56,6 +56,20 @@ class Recording:
                 self._note(_fetched(said))
         self._pages = sum(name.startswith(f"index-{self.writer}-") for name in names)
 
+    async def read_note(self, name: str) -> str | None:
+        """What an earlier attempt has noted under a name."""
+        path = self.scratch / "note"
+        try:
+            await self.folder.fetch(name, path)
+        except FileNotStored:
+            return None
+        return await trio.Path(path).read_text("utf-8")
+
+    async def write_note(self, name: str, text: str) -> None:
+        path = self.scratch / "note"
+        await trio.Path(path).write_text(text, "utf-8")
+        await self.folder.put(path, name)
+
     def has(self, track: str, source: int, segment: Segment) -> bool:
         return (track, source, segment.run, segment.number) in self.fetched
 

@@ -1,0 +1,61 @@
+"""Whether a segment's file is whole: its boxes end where it does, its packets are in step."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from taskengine.capture.model import Form
+
+PACKET: Final = 188  # bytes, of MPEG-TS
+SYNC: Final = 0x47
+SPOT_CHECKS: Final = 64
+
+
+def is_whole(path: Path, form: Form) -> str:
+    """Why it is not; empty if it is. Blocking."""
+    size = path.stat().st_size
+    if size == 0:
+        return "an empty file"
+    with path.open("rb") as file:
+        if form in ("mp4", "smooth"):
+            return _boxes(file, size)
+        if form == "ts":
+            return _packets(file, size)
+        if form == "vtt" and not file.read(16).lstrip(b"\xef\xbb\xbf").startswith(b"WEBVTT"):
+            return "it is no WebVTT"
+    return ""
+
+
+def _boxes(file: BinaryIO, size: int) -> str:
+    """The boxes of the top level, by their heads alone."""
+    place, kinds = 0, set()
+    while place < size:
+        file.seek(place)
+        head = file.read(16)
+        if len(head) < 8:
+            return "its last box is cut"
+        length, kind = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) == 16:
+            [length] = struct.unpack(">Q", head[8:])
+        elif length == 0:
+            length = size - place
+        if length < 8 or place + length > size:
+            return f"its box {kind!r} is cut"
+        kinds.add(kind)
+        place += length
+    if b"mdat" not in kinds or not kinds & {b"moof", b"moov"}:
+        return "it holds no media"
+    return ""
+
+
+def _packets(file: BinaryIO, size: int) -> str:
+    if size % PACKET:
+        return "its last packet is cut"
+    number = size // PACKET
+    for place in range(0, number, max(1, number // SPOT_CHECKS)):
+        file.seek(place * PACKET)
+        if file.read(1) != bytes([SYNC]):
+            return "its packets are out of step"
+    return ""

@@ -1,0 +1,85 @@
+"""A clip as a job asks for it, and what is known of it once its stream was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from taskengine.capture.filters import Matches, read_filter
+from taskengine.capture.model import SourceTrack, Time
+from taskengine.capture.moments import Moment, read_moment
+from taskengine.model import PermanentFailure
+
+FOREVER = Fraction(10**12)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """`place` is its number in the job, from 0."""
+
+    place: int
+    sources: tuple[str, ...]
+    start: Moment | None = None
+    end: Moment | None = None
+    filter: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)  # key_id, content_key, seed
+
+    @property
+    def matches(self) -> Matches:
+        return read_filter(self.filter) if self.filter else lambda track: True
+
+    @classmethod
+    def read(cls, place: int, said: Mapping[str, Any]) -> Clip:
+        """Of a job's parameters. Raises PermanentFailure that names the field."""
+        sources = said.get("sources") or [said["source"]]
+        moments = []
+        for name in ("start", "end"):
+            try:
+                moments.append(read_moment(said[name]) if said.get(name) else None)
+            except ValueError as error:
+                raise PermanentFailure(f"clips[{place}].{name}: {error}") from None
+        try:
+            read_filter(said["filter"]) if said.get("filter") else None
+        except ValueError as error:
+            raise PermanentFailure(f"clips[{place}].filter: {error}") from None
+        keys = {name: said[name] for name in ("key_id", "content_key", "seed") if said.get(name)}
+        return cls(place, tuple(sources), *moments, said.get("filter") or "", keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a clip turned out to be: its tracks by our names, and its times on the timeline."""
+
+    tracks: Mapping[str, SourceTrack]
+    start: Time
+    end: Time  # FOREVER: to the end of the stream
+    has_clock: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tracks": {name: asdict(track) for name, track in self.tracks.items()},
+            "start": str(self.start),
+            "end": str(self.end),
+            "has_clock": self.has_clock,
+        }
+
+    @classmethod
+    def of_json(cls, said: Mapping[str, Any]) -> Range:
+        tracks = {
+            name: SourceTrack(**{**track, "captions": tuple(track["captions"])})
+            for name, track in said["tracks"].items()
+        }
+        return cls(tracks, Fraction(said["start"]), Fraction(said["end"]), said["has_clock"])
+
+
+def named(tracks: Sequence[SourceTrack]) -> dict[str, SourceTrack]:
+    """Names for a clip's tracks: `video-1`, the best first; `audio-1`, …"""
+    found: dict[str, SourceTrack] = {}
+    for kind in ("video", "audio", "text", "image"):
+        own = [track for track in tracks if track.type == kind]
+        if kind == "video":
+            own.sort(key=lambda track: (-track.height, -track.bitrate))
+        found |= {f"{kind}-{number}": track for number, track in enumerate(own, 1)}
+    return found

@@ -1,0 +1,318 @@
+"""Following a clip's sources: what they offer is wanted, fetched, checked and kept.
+
+One task for each source reads its manifests; some tasks fetch what is wanted most. It ends when
+all of the range was had or given up, and no source will offer more of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.capture.checking import is_whole
+from taskengine.capture.clip import FOREVER, Clip, Range, named
+from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany
+from taskengine.capture.model import (
+    Fetched,
+    Resource,
+    Segment,
+    SourceAway,
+    SourceRefused,
+    SourceTrack,
+    Time,
+    Window,
+)
+from taskengine.capture.moments import told
+from taskengine.capture.recording import Recording
+from taskengine.capture.sources.matching import nearest
+from taskengine.capture.sources.smooth_init import timed
+from taskengine.capture.streams import Stream, open_stream
+from taskengine.capture.web import Web
+from taskengine.model import PermanentFailure
+
+FETCHERS: Final = 8  # segments at once
+MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures shown out of order
+MAX_INIT: Final = 4 << 20  # bytes
+MAX_SEGMENT: Final = 512 << 20  # bytes
+LONGEST_PAUSE: Final = 10.0  # seconds between two readings of a source that is away
+IDLE: Final = 0.25  # seconds between looks for something to fetch
+
+Tell = Callable[[str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Following:
+    """Records one clip. `now` is engine time since 1970."""
+
+    clip: Clip
+    web: Web
+    recording: Recording
+    scratch: Path
+    now: Callable[[], Time]
+    info: Tell
+    warn: Tell
+    advanced: Callable[[], None] = lambda: None  # something was kept
+    range: Range | None = None
+    demands: dict[str, Demand] = field(default_factory=dict)
+    _known: trio.Event = field(default_factory=trio.Event)
+    _reasons: dict[int, str] = field(default_factory=dict)  # why a source is of no use
+    _files: int = 0
+
+    async def run(self) -> Range:
+        """Until all was had that could be. Raises PermanentFailure with the reason."""
+        await self.recording.load()
+        await self._recall()
+        async with trio.open_nursery() as nursery:
+            for place in range(len(self.clip.sources)):
+                nursery.start_soon(self._follow, place)
+            await self._found()
+            for _ in range(FETCHERS):
+                nursery.start_soon(self._fetch)
+            while not self._is_complete():
+                await trio.sleep(IDLE)
+            nursery.cancel_scope.cancel()
+        await self.recording.write_page()
+        assert self.range is not None
+        return self.range
+
+    # What the clip is
+
+    async def _recall(self) -> None:
+        """An earlier attempt has seen the stream: its offsets count from what it saw."""
+        said = await self.recording.read_note("clip.json")
+        if said is not None:
+            self.range = Range.of_json(json.loads(said))
+            self._want(self.range)
+
+    async def _found(self) -> None:
+        """Until a source told what it offers. Raises PermanentFailure if none does in time."""
+        with trio.move_on_after(self._patience()):
+            while not self._known.is_set():
+                if len(self._reasons) == len(self.clip.sources) and all(
+                    reason.startswith("!") for reason in self._reasons.values()
+                ):
+                    break
+                with trio.move_on_after(IDLE):
+                    await self._known.wait()
+            if self._known.is_set():
+                return
+        reasons = "; ".join(
+            f"{self.clip.sources[place]}: {reason.removeprefix('!')}"
+            for place, reason in sorted(self._reasons.items())
+        )
+        raise PermanentFailure(f"clip {self.clip.place}: no source can be read: {reasons}")
+
+    def _patience(self) -> float:
+        end = self.clip.end
+        left = 0.0 if end is None or end.is_offset else float(end.time - self.now())
+        return max(0.0, left) + PATIENCE
+
+    async def _learn(self, stream: Stream) -> None:
+        """From the first source that can be read: which tracks, and which times."""
+        if self.range is not None:
+            return
+        matches = self.clip.matches
+        chosen = [track for track in stream.tracks if matches(track)]
+        if not chosen:
+            raise PermanentFailure(f"clip {self.clip.place}: its filter lets nothing through")
+        first = await stream.window(chosen[0])
+        if self.range is None:
+            self.range = self._ranged(named(chosen), first)
+            await self._told_range(self.range)
+            note = json.dumps(self.range.to_json())
+            await self.recording.write_note("clip.json", note)
+            self._want(self.range)
+
+    def _ranged(self, tracks: dict[str, SourceTrack], window: Window) -> Range:
+        clip, offered = self.clip, window.start
+        absolute = [one for one in (clip.start, clip.end) if one is not None and not one.is_offset]
+        if absolute and not window.has_clock:
+            raise PermanentFailure(
+                f"clip {clip.place}: the stream has no clock, its times have to be hh:mm:ss"
+            )
+        if offered is None:
+            offered = self.now() if window.has_clock else Fraction(0)
+        start = clip.start.on(offered) if clip.start else offered
+        end = clip.end.on(offered) if clip.end else FOREVER
+        return Range(tracks, start, end, window.has_clock)
+
+    async def _told_range(self, found: Range) -> None:
+        shown = told(found.start, has_clock=found.has_clock)
+        until = "its end" if found.end == FOREVER else told(found.end, has_clock=found.has_clock)
+        await self.info(
+            f"Clip {self.clip.place}: from {shown} to {until}, {', '.join(found.tracks)}"
+        )
+        offsets = [one for one in (self.clip.start, self.clip.end) if one and one.is_offset]
+        if offsets and found.has_clock:
+            await self.warn(
+                f"Clip {self.clip.place}: offsets count from {shown}, the first media offered"
+            )
+
+    def _want(self, found: Range) -> None:
+        for name in found.tracks:
+            demand = Demand(name, found.start - MARGIN, found.end + MARGIN)
+            for one in self.recording.of(name):
+                demand.cover(one.start, one.end)
+            self.demands[name] = demand
+        self._known.set()
+
+    # Sources
+
+    async def _follow(self, place: int) -> None:
+        """Read a source again and again; one that is away is asked again after a pause."""
+        url, pause, stream = self.clip.sources[place], 0.5, None
+        while True:
+            try:
+                stream = stream or await open_stream(url, self.web.get, self.now)
+                await self._learn(stream)
+                refresh = await self._read(place, stream)
+                if self._reasons.pop(place, None):
+                    await self.info(f"Source {place} of clip {self.clip.place} answers again")
+                pause = 0.5
+            except SourceAway as away:
+                await self._note_away(place, str(away))
+                refresh, pause = pause, min(2 * pause, LONGEST_PAUSE)
+            except SourceRefused as refusal:
+                await self._note_away(place, f"!{refusal}")
+                refresh, stream = LONGEST_PAUSE, None
+            except TooMany as many:
+                raise PermanentFailure(f"clip {self.clip.place}: {many}") from None
+            if refresh is None:
+                return
+            await trio.sleep(refresh)
+
+    async def _note_away(self, place: int, reason: str) -> None:
+        if place not in self._reasons:
+            shown = reason.removeprefix("!")
+            await self.warn(f"Source {place} of clip {self.clip.place} cannot be read: {shown}")
+        self._reasons[place] = reason
+
+    async def _read(self, place: int, stream: Stream) -> float | None:
+        """Its windows; seconds until the next reading, None if there is none."""
+        assert self.range is not None
+        refresh: float | None = None
+        for name, track in self.range.tracks.items():
+            own = nearest(track, stream.tracks)
+            if own is None:
+                continue
+            window = await stream.window(own)
+            self.demands[name].offer(place, window, trio.current_time())
+            self._pass_over(name, place)
+            if not window.is_over:
+                refresh = min(window.refresh, refresh or window.refresh)
+        return refresh
+
+    def _pass_over(self, name: str, place: int) -> None:
+        """What an earlier attempt has is not fetched again."""
+        demand = self.demands[name]
+        for stretch in list(demand.open):
+            segment = stretch.offers.get(place)
+            if segment is not None and self.recording.has(name, place, segment):
+                demand.fetched(stretch, segment.start, segment.end)
+
+    # Segments
+
+    async def _fetch(self) -> None:
+        """Fetch what is wanted most, one after the other."""
+        while True:
+            stretch = self._most_urgent()
+            if stretch is None:
+                await trio.sleep(IDLE)
+                continue
+            reasons: dict[int, str] = {}
+            for place, segment in self._in_order(stretch):
+                try:
+                    await self._take(stretch, place, segment)
+                    break
+                except (SourceAway, SourceRefused) as error:
+                    reasons[place] = str(error)
+            else:
+                await self._failed(stretch, reasons)
+
+    def _most_urgent(self) -> Stretch | None:
+        now = trio.current_time()
+        found = [
+            (stretch.urgency, demand.track, stretch)
+            for demand in self.demands.values()
+            if (stretch := demand.next(now)) is not None
+        ]
+        for _, _, stretch in found:
+            stretch.in_hand = False
+        if not found:
+            return None
+        chosen = min(found, key=lambda one: one[:2])[2]
+        chosen.in_hand = True
+        return chosen
+
+    def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
+        """The sources that offer it; those that are away last."""
+        return sorted(stretch.offers.items(), key=lambda one: (one[0] in self._reasons, one[0]))
+
+    async def _take(self, stretch: Stretch, place: int, segment: Segment) -> None:
+        """Fetch it from one source, check it, keep it."""
+        name = stretch.track
+        self._files += 1
+        path = self.scratch / f"segment-{self._files}"
+        try:
+            size = await self.web.download(segment.media, path, MAX_SEGMENT)
+            if segment.form == "smooth":
+                body = await trio.Path(path).read_bytes()
+                await trio.Path(path).write_bytes(_timed(body, segment.number))
+            if segment.encryption is None or segment.encryption.protection == "CENC":
+                problem = await trio.to_thread.run_sync(is_whole, path, segment.form)
+                if problem:
+                    raise SourceAway(problem)
+            init = await self._init(name, segment)
+            file = self.recording.name_for(name, place, segment)
+            await self.recording.keep(Fetched(name, place, segment, file, init, size), path)
+        finally:
+            path.unlink(missing_ok=True)
+        self.demands[name].fetched(stretch, segment.start, segment.end)
+        self.advanced()
+
+    async def _init(self, name: str, segment: Segment) -> str:
+        match segment.init:
+            case None:
+                return ""
+            case bytes() as content:
+                return await self.recording.keep_init(name, "", content)
+            case Resource() as resource:
+                made_of = f"{name}|{resource}"
+                if (known := self.recording.inits.get(made_of)) is not None:
+                    return known
+                answer = await self.web.get(resource, MAX_INIT)
+                return await self.recording.keep_init(name, made_of, answer.body)
+
+    async def _failed(self, stretch: Stretch, reasons: dict[int, str]) -> None:
+        demand = self.demands[stretch.track]
+        if stretch not in demand.open:
+            return
+        if demand.failed(stretch, reasons, trio.current_time()):
+            assert self.range is not None
+            at = told(stretch.start, has_clock=self.range.has_clock)
+            why = "; ".join(f"source {place}: {said}" for place, said in stretch.reasons.items())
+            await self.warn(f"Clip {self.clip.place}, {stretch.track} at {at}: given up: {why}")
+
+    def _is_complete(self) -> bool:
+        """Also when the range is over for so long that no source will offer more of it."""
+        if all(demand.is_complete() for demand in self.demands.values()):
+            return True
+        assert self.range is not None
+        if any(demand.open for demand in self.demands.values()) or not self.range.has_clock:
+            return False
+        overdue = float(self.now() - self.range.end)
+        is_away = len(self._reasons) == len(self.clip.sources)
+        return overdue > (PATIENCE if is_away else 2 * PATIENCE)
+
+
+def _timed(body: bytes, time: int) -> bytes:
+    try:
+        return timed(body, time)
+    except ValueError as error:
+        raise SourceAway(f"a fragment that cannot be read: {error}") from None
