@@ -34,18 +34,21 @@ class Clip:
     def read(cls, place: int, said: Mapping[str, Any]) -> Clip:
         """Of a job's parameters. Raises PermanentFailure that names the field."""
         sources = said.get("sources") or [said["source"]]
-        moments = []
-        for name in ("start", "end"):
-            try:
-                moments.append(read_moment(said[name]) if said.get(name) else None)
-            except ValueError as error:
-                raise PermanentFailure(f"clips[{place}].{name}: {error}") from None
+        text = said.get("filter") or ""
         try:
-            read_filter(said["filter"]) if said.get("filter") else None
+            read_filter(text) if text else None
         except ValueError as error:
             raise PermanentFailure(f"clips[{place}].filter: {error}") from None
         keys = {name: said[name] for name in ("key_id", "content_key", "seed") if said.get(name)}
-        return cls(place, tuple(sources), *moments, said.get("filter") or "", keys)
+        start, end = (_moment(place, name, said.get(name)) for name in ("start", "end"))
+        return cls(place, tuple(sources), start, end, text, keys)
+
+
+def _moment(place: int, name: str, text: str | None) -> Moment | None:
+    try:
+        return read_moment(text) if text else None
+    except ValueError as error:
+        raise PermanentFailure(f"clips[{place}].{name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Following:
     range: Range | None = None
     demands: dict[str, Demand] = field(default_factory=dict)
     _known: trio.Event = field(default_factory=trio.Event)
+    _changed: trio.Event = field(default_factory=trio.Event)
+    _initializing: trio.Lock = field(default_factory=trio.Lock)
     _reasons: dict[int, str] = field(default_factory=dict)  # why a source is of no use
     _files: int = 0
 
@@ -75,11 +77,20 @@ class Following:
             for _ in range(FETCHERS):
                 nursery.start_soon(self._fetch)
             while not self._is_complete():
-                await trio.sleep(IDLE)
+                await self._something()
             nursery.cancel_scope.cancel()
         await self.recording.write_page()
         assert self.range is not None
         return self.range
+
+    async def _something(self) -> None:
+        """Until anything was read, fetched or given up, or some time has passed."""
+        with trio.move_on_after(IDLE):
+            await self._changed.wait()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     # What the clip is
 
@@ -87,8 +98,7 @@ class Following:
         """An earlier attempt has seen the stream: its offsets count from what it saw."""
         said = await self.recording.read_note("clip.json")
         if said is not None:
-            self.range = Range.of_json(json.loads(said))
-            self._want(self.range)
+            self._want(Range.of_json(json.loads(said)))
 
     async def _found(self) -> None:
         """Until a source told what it offers. Raises PermanentFailure if none does in time."""
@@ -122,12 +132,13 @@ class Following:
         if not chosen:
             raise PermanentFailure(f"clip {self.clip.place}: its filter lets nothing through")
         first = await stream.window(chosen[0])
+        if not first.segments and not first.is_over:
+            raise SourceAway("it offers no media yet")
         if self.range is None:
-            self.range = self._ranged(named(chosen), first)
-            await self._told_range(self.range)
-            note = json.dumps(self.range.to_json())
-            await self.recording.write_note("clip.json", note)
-            self._want(self.range)
+            found = self._ranged(named(chosen), first)
+            self._want(found)
+            await self._told_range(found)
+            await self.recording.write_note("clip.json", json.dumps(found.to_json()))
 
     def _ranged(self, tracks: dict[str, SourceTrack], window: Window) -> Range:
         clip, offered = self.clip, window.start
@@ -155,6 +166,7 @@ class Following:
             )
 
     def _want(self, found: Range) -> None:
+        self.range = found
         for name in found.tracks:
             demand = Demand(name, found.start - MARGIN, found.end + MARGIN)
             for one in self.recording.of(name):
@@ -172,6 +184,7 @@ class Following:
                 stream = stream or await open_stream(url, self.web.get, self.now)
                 await self._learn(stream)
                 refresh = await self._read(place, stream)
+                self._change()
                 if self._reasons.pop(place, None):
                     await self.info(f"Source {place} of clip {self.clip.place} answers again")
                 pause = 0.5
@@ -223,7 +236,7 @@ class Following:
         while True:
             stretch = self._most_urgent()
             if stretch is None:
-                await trio.sleep(IDLE)
+                await self._something()
                 continue
             reasons: dict[int, str] = {}
             for place, segment in self._in_order(stretch):
@@ -268,12 +281,14 @@ class Following:
                 problem = await trio.to_thread.run_sync(is_whole, path, segment.form)
                 if problem:
                     raise SourceAway(problem)
-            init = await self._init(name, segment)
+            async with self._initializing:  # each is fetched once, by whoever comes first
+                init = await self._init(name, segment)
             file = self.recording.name_for(name, place, segment)
             await self.recording.keep(Fetched(name, place, segment, file, init, size), path)
         finally:
             path.unlink(missing_ok=True)
         self.demands[name].fetched(stretch, segment.start, segment.end)
+        self._change()
         self.advanced()
 
     async def _init(self, name: str, segment: Segment) -> str:

@@ -50,7 +50,7 @@ class Recording:
         except FileNotStored:
             return
         for name in sorted(one for one in names if one.startswith("index-")):
-            page = self.scratch / "page.json"
+            page = self.scratch / "page-read"
             await self.folder.fetch(name, page)
             for said in json.loads(await trio.Path(page).read_text("utf-8")):
                 self._note(_fetched(said))
@@ -58,7 +58,7 @@ class Recording:
 
     async def read_note(self, name: str) -> str | None:
         """What an earlier attempt has noted under a name."""
-        path = self.scratch / "note"
+        path = self.scratch / "note-read"  # a link to what is stored: never written to
         try:
             await self.folder.fetch(name, path)
         except FileNotStored:
@@ -66,7 +66,7 @@ class Recording:
         return await trio.Path(path).read_text("utf-8")
 
     async def write_note(self, name: str, text: str) -> None:
-        path = self.scratch / "note"
+        path = self.scratch / "note-written"
         await trio.Path(path).write_text(text, "utf-8")
         await self.folder.put(path, name)
 

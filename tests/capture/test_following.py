@@ -1,0 +1,232 @@
+"""A clip is recorded from origins that roll, fail and lie, by real time in small segments."""
+
+import struct
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from taskengine.capture import demand, following
+from taskengine.capture.clip import Clip
+from taskengine.capture.following import Following
+from taskengine.capture.moments import told
+from taskengine.capture.recording import Recording
+from taskengine.capture.web import Web
+from taskengine.demo.origin import Answered, LiveOrigin, LiveTrack
+from taskengine.model import PermanentFailure
+from taskengine.storage import Folder
+from taskengine.storage.local import LocalStorage
+
+LENGTH = Fraction(1, 2)  # seconds of a segment
+NUMBER = 40
+
+
+def box(kind, content):
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+@pytest.fixture
+def media(tmp_path):
+    """Segments that say which they are."""
+    for name in ("v", "a"):
+        folder = tmp_path / "origin" / name
+        folder.mkdir(parents=True)
+        (folder / "init.mp4").write_bytes(box(b"moov", name.encode()))
+        for number in range(1, NUMBER + 1):
+            said = f"{name}{number}".encode()
+            (folder / f"{number}.m4s").write_bytes(box(b"moof", said) + box(b"mdat", said * 50))
+    return tmp_path / "origin"
+
+
+TRACKS = (
+    LiveTrack("v", "video", "avc1.4d401e", 800_000, (LENGTH,) * NUMBER, 640, 360),
+    LiveTrack("a", "audio", "mp4a.40.2", 96_000, (LENGTH,) * NUMBER, language="en"),
+)
+
+
+@dataclass
+class Origins:
+    """Some of one stream; `faults` by host and path answer in their place."""
+
+    media: Path
+    window: float = 4.0
+    began: Fraction = field(default_factory=lambda: Fraction(time.time()))
+    faults: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    lines: list = field(default_factory=list)
+
+    def answer(self, request):
+        path, now = request.url.path, Fraction(time.time())
+        self.asked.append((request.url.host, path))
+        origin = LiveOrigin(self.media, TRACKS, self.began, Fraction(self.window))
+        found = origin.answer(path, now)
+        if (fault := self.faults.get(request.url.host)) is not None:
+            found = fault(path, found, float(now - self.began))
+        if found is None:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(found.status, content=found.body)
+
+    def utc(self, seconds):
+        return told(self.began + Fraction(seconds), has_clock=True)
+
+    def segments(self):
+        return [path for _, path in self.asked if path.endswith(".m4s")]
+
+
+@asynccontextmanager
+async def follower(origins, tmp_path, clip, attempt="1"):
+    scratch = tmp_path / f"scratch-{attempt}"
+    scratch.mkdir()
+
+    async def tell(text):
+        origins.lines.append(text)
+
+    folder = Folder(LocalStorage([tmp_path]), str(tmp_path / "workspace"), "clip-0")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(origins.answer)) as http:
+        recording = Recording(folder, scratch, attempt)
+        one = Following(
+            Clip.read(0, clip),
+            Web(http),
+            recording,
+            scratch,
+            lambda: Fraction(time.time()),
+            tell,
+            tell,
+        )
+        yield one
+
+
+async def numbers(one, track):
+    """Which segments the recording has, read from their contents."""
+    found = []
+    for fetched in one.recording.of(track):
+        path = one.scratch / "read"
+        await one.recording.folder.fetch(fetched.file, path)
+        head = path.read_bytes()
+        found.append(int(head[9 : struct.unpack(">I", head[:4])[0]]))
+    return found
+
+
+@pytest.mark.parametrize("manifest", ["master.m3u8", "live.mpd"])
+async def test_a_range_that_is_still_to_come_is_recorded_as_it_comes(media, tmp_path, manifest):
+    origins = Origins(media)
+    clip = {"source": f"http://a.test/{manifest}", "start": origins.utc(1), "end": origins.utc(3)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            found = await one.run()
+        assert sorted(found.tracks) == ["audio-1", "video-1"]
+        assert await numbers(one, "video-1") == [2, 3, 4, 5, 6, 7]  # [0.75, 3.25)
+        assert len(origins.segments()) == len(set(origins.segments()))
+        assert not list(one.demands["video-1"].gaps())
+
+
+async def test_what_one_origin_lacks_is_taken_from_the_other(media, tmp_path):
+    def bad(path, found, _):
+        if path.endswith(("/3.m4s", "/6.m4s")):
+            return Answered(404)
+        if path.endswith("/4.m4s"):
+            return Answered(200, found.body[:-7])
+        return Answered(503) if path.endswith("/5.m4s") else found
+
+    origins = Origins(media, faults={"a.test": bad})
+    clip = {
+        "sources": ["http://a.test/master.m3u8", "http://b.test/live.mpd"],
+        "start": origins.utc(0.5),
+        "end": origins.utc(3.5),
+    }
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            await one.run()
+        assert await numbers(one, "video-1") == [1, 2, 3, 4, 5, 6, 7, 8]
+        sources = {
+            fetched.segment.number: fetched.source for fetched in one.recording.of("audio-1")
+        }
+        assert [sources.get(n) for n in range(2, 8)].count(1) >= 4
+
+
+async def test_an_origin_that_is_away_for_a_while_is_asked_again(media, tmp_path):
+    def away(path, found, seconds):
+        return None if 0.7 < seconds < 2.5 else found
+
+    origins = Origins(media, faults={"a.test": away})
+    clip = {"source": "http://a.test/live.mpd", "start": origins.utc(0.5), "end": origins.utc(3)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            await one.run()
+        assert await numbers(one, "video-1") == [1, 2, 3, 4, 5, 6, 7]
+        assert any("answers again" in line for line in origins.lines)
+
+
+async def test_what_nobody_has_is_given_up_and_told(media, tmp_path, monkeypatch):
+    monkeypatch.setattr(demand, "PATIENCE", 1.0)
+    monkeypatch.setattr(following, "PATIENCE", 1.0)
+    origins = Origins(
+        media, faults={"a.test": lambda path, found, _: Answered(404) if "v/4." in path else found}
+    )
+    clip = {"source": "http://a.test/master.m3u8", "start": origins.utc(1), "end": origins.utc(3)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            await one.run()
+        [(start, end)] = one.demands["video-1"].gaps()
+        assert (start - origins.began, end - start) == (pytest.approx(1.5, abs=1e-3), LENGTH)
+        assert not list(one.demands["audio-1"].gaps())
+        assert any("video-1" in line and "given up" in line for line in origins.lines)
+
+
+async def test_an_attempt_that_was_killed_is_gone_on_with(media, tmp_path, monkeypatch):
+    monkeypatch.setattr("taskengine.capture.recording.PAGE", 2)
+    origins = Origins(media)
+    clip = {"source": "http://a.test/live.mpd", "start": origins.utc(0.5), "end": origins.utc(4)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.move_on_after(2.2):
+            await one.run()
+    fetched = len(origins.segments())
+    async with follower(origins, tmp_path, clip, attempt="2") as one:
+        await one.recording.load()
+        listed = len(one.recording.fetched)
+        assert listed >= fetched - 4
+        with trio.fail_after(20):
+            await one.run()
+        assert await numbers(one, "video-1") == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    again = len(origins.segments()) - len(set(origins.segments()))
+    assert again <= fetched - listed
+
+
+async def test_a_range_that_no_window_reaches_any_more_is_a_gap(media, tmp_path, monkeypatch):
+    monkeypatch.setattr(demand, "PATIENCE", 0.5)
+    monkeypatch.setattr(following, "PATIENCE", 0.5)
+    origins = Origins(media, window=2.0, began=Fraction(time.time()) - 6)
+    clip = {"source": "http://a.test/live.mpd", "start": origins.utc(1), "end": origins.utc(6)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            await one.run()
+        (start, end), *_ = one.demands["video-1"].gaps()
+        assert start - origins.began < 1
+        assert end - origins.began > 3
+
+
+@pytest.mark.parametrize(
+    ("clip", "reason"),
+    [
+        ({"source": "http://a.test/nothing"}, "status 404"),
+        ({"source": "ftp://a.test/x"}, "neither http nor https"),
+        ({"source": "http://a.test/v/init.mp4"}, "neither an HLS playlist"),
+        ({"source": "http://a.test/live.mpd", "filter": "systemBitrate==7"}, "nothing through"),
+    ],
+)
+async def test_a_clip_that_cannot_be_had_says_why(media, tmp_path, monkeypatch, clip, reason):
+    monkeypatch.setattr(following, "PATIENCE", 0.3)
+    origins = Origins(media, window=20)
+    async with follower(origins, tmp_path, clip) as one:
+        with pytest.raises((PermanentFailure, ExceptionGroup)) as refused, trio.fail_after(20):
+            await one.run()
+    told_by = refused.value
+    while isinstance(told_by, ExceptionGroup):
+        [told_by] = told_by.exceptions
+    assert isinstance(told_by, PermanentFailure)
+    assert reason in str(told_by)
