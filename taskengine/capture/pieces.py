@@ -1,0 +1,120 @@
+"""Pieces of a clip: which pictures of which files make `[start, end)`, and what is missing.
+
+Pure: it is given the pictures of each stretch, a row of neighbouring segments of one source that
+can be put together as they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from statistics import median
+
+from taskengine.capture.clock import Mapping
+from taskengine.capture.model import Fetched, Gap, Time
+from taskengine.capture.moments import to_millisecond
+
+ADJACENT = Fraction(1, 20)  # seconds between segments that follow each other
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame of a stretch, in the order in which they are shown."""
+
+    media: Time  # seconds in the file
+    segment: int  # place in the stretch of the segment that holds it
+    is_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring segments; `mapping` leads from the file's times to the timeline."""
+
+    segments: tuple[Fetched, ...]
+    pictures: tuple[Picture, ...]
+    mapping: Mapping
+
+    @property
+    def length(self) -> Time:
+        """How long a picture is shown, mostly."""
+        times = [picture.media for picture in self.pictures]
+        steps = [later - earlier for earlier, later in pairwise(times)]
+        return Fraction(median(steps)) if steps else Fraction(1, 25)
+
+    def time(self, place: int) -> Time:
+        return self.mapping.time(self.pictures[place].media)
+
+    def first_at(self, time: Time) -> int:
+        """The first picture at or after a time, both to the millisecond (A68)."""
+        return bisect_left(
+            self.pictures,
+            time,
+            key=lambda picture: to_millisecond(self.mapping.latest(picture.media)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Pictures `[first, last)` of a stretch."""
+
+    stretch: int
+    first: int
+    last: int
+    start: Time  # on the timeline
+    end: Time
+
+    @property
+    def number(self) -> int:
+        return self.last - self.first
+
+
+def stretches(segments: Sequence[Fetched]) -> Iterator[tuple[Fetched, ...]]:
+    """A track's segments, in their order, parted where they do not simply follow each other."""
+    current: list[Fetched] = []
+    for one in segments:
+        if current and not _follows(current[-1], one):
+            yield tuple(current)
+            current = []
+        current.append(one)
+    if current:
+        yield tuple(current)
+
+
+def _follows(before: Fetched, after: Fetched) -> bool:
+    return (
+        before.source == after.source
+        and before.segment.run == after.segment.run
+        and before.init_file == after.init_file
+        and abs(after.start - before.end) < ADJACENT
+    )
+
+
+def pieces(given: Sequence[Stretch], start: Time, end: Time) -> list[Piece]:
+    """Each picture of `[start, end)` once, from the first stretch that has it (A68)."""
+    found: list[Piece] = []
+    shown: Time | None = None  # until when pictures are there
+    for place, stretch in enumerate(given):
+        first, last = stretch.first_at(start), stretch.first_at(end)
+        if shown is not None:  # a stretch before has these
+            after = shown - stretch.length / 2
+            first = max(first, bisect_left(range(last), after, key=stretch.time))
+        if first < last:
+            begins, shown = stretch.time(first), stretch.time(last - 1) + stretch.length
+            found.append(Piece(place, first, last, begins, shown))
+    return found
+
+
+def gaps(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list[Gap]:
+    """What is missing between pieces: from the first missing picture to the next one present."""
+    missing: list[Gap] = []
+    at = start
+    for piece in found:
+        if to_millisecond(piece.start) >= at + length:
+            missing.append(Gap(at, piece.start))
+        at = max(at, piece.end)
+    if at + length / 2 < end:
+        missing.append(Gap(at, end))
+    return missing
