@@ -50,7 +50,7 @@ class Mapping:
         """The time, if statements were rounded down: what decides about a range. A client that
         names the time of a picture, rounded too, means this picture."""
         step = self._step(media)
-        return media + step.offset + step.slack
+        return media + step.offset + max(Fraction(0), step.slack - EXACT)
 
     def _step(self, media: Time) -> Step:
         place = bisect_right(self.steps, media, key=lambda step: step.media) - 1
