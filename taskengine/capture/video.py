@@ -1,0 +1,172 @@
+"""The pictures of a clip, cut: whole segments copied bit by bit, the ends encoded like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from taskengine.capture.assembly import Assembler
+from taskengine.capture.clock import Statement, mapping
+from taskengine.capture.model import Fetched
+from taskengine.capture.packets import Format, formats, pictures
+from taskengine.capture.pieces import Piece, Stretch
+from taskengine.capture.splicing import Part, parts
+from taskengine.media.ffmpeg import ffmpeg, source
+from taskengine.media.probe import OutputWrong
+from taskengine.media.tools import Bench
+from taskengine.model import PermanentFailure
+
+WHOLE: Final = 1 << 62  # bytes: more than any file has
+QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
+PROFILES: Final = {
+    "Constrained Baseline": "baseline",
+    "Baseline": "baseline",
+    "Main": "main",
+    "High": "high",
+    "High 10": "high10",
+    "Main 10": "main10",
+}
+ENCODERS: Final = {"h264": "libx264", "hevc": "libx265"}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A stretch of pictures with what its file is."""
+
+    stretch: Stretch
+    format: Format
+    is_open: bool
+
+
+@dataclass(slots=True)
+class VideoCutter:
+    """Cuts the pictures of one track of one clip."""
+
+    bench: Bench
+    assembler: Assembler
+    label: str  # of its files
+    _files: int = field(default=0, init=False)
+
+    def _path(self, suffix: str = "mp4") -> Path:
+        self._files += 1
+        return self.bench.folder / f"{self.label}-{self._files}.{suffix}"
+
+    async def look(self, segments: Sequence[Fetched]) -> Looked | None:
+        """Where each picture of a stretch is; None if there are none in it."""
+        raw = self._path("raw")
+        sizes = await self.assembler.put_together(segments, raw)
+        found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        if not found:
+            return None
+        packets = await pictures(self.bench, raw, found[0], sizes)
+        raw.unlink()
+        stated = [
+            Statement(media, segment.start)
+            for place, (media, segment) in enumerate(zip(packets.starts, segments, strict=True))
+            if media >= 0 and (segment.segment.stated or place == 0)
+        ]
+        if not stated:
+            return None
+        stretch = Stretch(tuple(segments), packets.pictures, mapping(stated))
+        return Looked(stretch, found[0], packets.is_open)
+
+    async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
+        """All pieces as one file, like the first one. Raises OutputWrong."""
+        files, model = [], looked[pieces[0].stretch].format
+        for piece in pieces:
+            one = looked[piece.stretch]
+            files += [await self._made(one, part, model) for part in self._parts(one, piece, model)]
+        await self._join(files, model, target)
+        await self._check(target, sum(piece.number for piece in pieces))
+
+    def _parts(self, one: Looked, piece: Piece, model: Format) -> list[Part]:
+        if one.format.likeness != model.likeness:  # made to fit, picture by picture (A75)
+            last = one.stretch.pictures[piece.last - 1].segment + 1
+            begin = max(0, one.stretch.pictures[piece.first].segment - one.is_open)
+            return [Part(piece.first, piece.last, begin, last, is_copied=False)]
+        return parts(one.stretch, piece, is_open=one.is_open)
+
+    async def _made(self, one: Looked, part: Part, model: Format) -> Path:
+        raw, made = self._path("raw"), self._path()
+        await self.assembler.put_together(one.stretch.segments[part.begin : part.end], raw)
+        scale = ("-video_track_timescale", str(model.time_base.denominator))
+        picture = f"0:{one.format.index}"
+        if part.is_copied:
+            dropped = self._dropped(one, part)
+            arguments = ["-map", picture, "-c", "copy", *dropped]
+            await ffmpeg(self.bench, *source(raw), *arguments, *scale, f"file:{made}")
+        else:
+            arguments = ["-map", picture, "-an", "-vf", self._filter(one, part, model)]
+            arguments += [*encoder(model), "-fps_mode", "passthrough"]
+            await ffmpeg(self.bench, *source(raw), *arguments, *scale, f"file:{made}")
+        raw.unlink()
+        await self._check(made, part.number)
+        return made
+
+    def _dropped(self, one: Looked, part: Part) -> list[str]:
+        """Of an open group of pictures, those that need the segment before."""
+        if not one.is_open:
+            return []
+        key = one.stretch.pictures[part.first].media / one.format.time_base
+        return ["-bsf:v", f"noise=drop=lt(pts\\,{round(key)})"]
+
+    def _filter(self, one: Looked, part: Part, model: Format) -> str:
+        """The wanted pictures, by times half a picture before their own."""
+        base, half = one.format.time_base, one.stretch.length / 2
+        low = (one.stretch.pictures[part.first].media - half) / base
+        high = (one.stretch.pictures[part.last - 1].media + half) / base
+        chosen = f"trim=start_pts={round(low)}:end_pts={round(high)},setpts=PTS-STARTPTS"
+        if one.format.likeness == model.likeness:
+            return chosen
+        width, height = model.said["width"], model.said["height"]
+        return (
+            f"{chosen},scale={width}:{height}:force_original_aspect_ratio=decrease,"
+            f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
+        )
+
+    async def _join(self, files: Sequence[Path], model: Format, target: Path) -> None:
+        if len(files) == 1:
+            files[0].rename(target)
+            return
+        listed = self._path("txt")
+        listed.write_text("".join(f"file 'file:{path}'\n" for path in files), "utf-8")
+        scale = ("-video_track_timescale", str(model.time_base.denominator))
+        await ffmpeg(
+            self.bench,
+            *("-f", "concat", "-safe", "0", "-protocol_whitelist", "file", "-i", f"file:{listed}"),
+            *("-map", "0:v:0", "-c", "copy", *scale, f"file:{target}"),
+        )
+        for path in files:
+            path.unlink()
+
+    async def _check(self, path: Path, number: int) -> None:
+        [found] = [one for one in await formats(self.bench, path) if one.type == "video"]
+        packets = await pictures(self.bench, path, found, [0, WHOLE])
+        if len(packets.pictures) != number:
+            raise OutputWrong(
+                f"{path.name} has {len(packets.pictures)} pictures instead of {number}"
+            )
+
+
+def encoder(model: Format) -> list[str]:
+    """The arguments to encode pictures like those of a stream. Raises PermanentFailure."""
+    codec = ENCODERS.get(model.codec)
+    if codec is None:
+        raise PermanentFailure(f"pictures of {model.codec} cannot be cut to the frame")
+    said = model.said
+    arguments = ["-c:v", codec, "-preset", "veryfast", "-crf", QUALITY, "-bf", "3"]
+    arguments += ["-pix_fmt", said.get("pix_fmt", "yuv420p"), "-flags", "+cgop"]
+    if (profile := PROFILES.get(said.get("profile", ""))) and codec == "libx264":
+        arguments += ["-profile:v", profile]
+    if codec == "libx265":
+        arguments += ["-x265-params", "log-level=error:open-gop=0", "-tag:v", "hvc1"]
+    for option, name in (
+        ("-color_primaries", "color_primaries"),
+        ("-color_trc", "color_transfer"),
+        ("-colorspace", "color_space"),
+    ):
+        if said.get(name) and said[name] != "unknown":
+            arguments += [option, said[name]]
+    return arguments

@@ -1,0 +1,108 @@
+"""Streams whose pictures say their number and whose sound beeps at each second; and a reader."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+from taskengine.capture.model import Fetched, Resource, Segment
+from taskengine.media.tools import bundled_tools
+
+WIDTH, HEIGHT, BITS = 320, 192, 16
+ROWS = 24  # of the bar code, on top
+BIT = f"mod(floor(N/pow(2,floor(X/{WIDTH // BITS}))),2)"
+BAR = (
+    f"geq=lum='if(lt(Y,{ROWS}),if({BIT},235,16),lum(X,Y))'"
+    f":cb='if(lt(Y,{ROWS // 2}),128,cb(X,Y))':cr='if(lt(Y,{ROWS // 2}),128,cr(X,Y))'"
+)
+TEST = f"testsrc2=s={WIDTH}x{HEIGHT}"
+BEEP = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.04)"
+
+
+def run(*command) -> bytes:
+    return subprocess.run([str(one) for one in command], check=True, capture_output=True).stdout
+
+
+def ffmpeg(*arguments) -> bytes:
+    return run(bundled_tools().ffmpeg, "-nostdin", "-loglevel", "error", "-y", *arguments)
+
+
+def make_pictures(folder: Path, seconds, rate="25", gop=50, codec="libx264", open_gop=False):
+    """CMAF segments of a group of pictures each, and their initialization; their durations."""
+    folder.mkdir(parents=True)
+    flags = [] if open_gop else ["-flags", "+cgop"]
+    params = {"libx264": f"open-gop={int(open_gop)}", "libx265": f"open-gop={int(open_gop)}"}
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"{TEST}:r={rate}:d={seconds},format=yuv420p,{BAR}"),
+        *("-c:v", codec, "-preset", "veryfast", "-b:v", "500k", "-g", gop, "-keyint_min", gop),
+        *("-sc_threshold", "0", "-bf", "3", *flags),
+        *((f"-{codec[3:]}-params", params[codec] + (":log-level=error" if "5" in codec else ""))),
+        *("-f", "hls", "-hls_time", "0.1", "-hls_segment_type", "fmp4", "-hls_list_size", "0"),
+        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", folder / "%d.m4s"),
+        folder / "list.m3u8",
+    )  # fmt: skip
+    return durations(folder)
+
+
+def make_sound(folder: Path, seconds, length=2, rate=48000):
+    folder.mkdir(parents=True)
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s={rate}:d={seconds}"),
+        *("-c:a", "aac", "-b:a", "96k", "-f", "hls", "-hls_time", length),
+        *("-hls_segment_type", "fmp4", "-hls_list_size", "0"),
+        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", folder / "%d.m4s"),
+        folder / "list.m3u8",
+    )
+    return durations(folder)
+
+
+def durations(folder: Path) -> list[Fraction]:
+    lines = (folder / "list.m3u8").read_text().splitlines()
+    return [Fraction(line[8:].rstrip(",")) for line in lines if line.startswith("#EXTINF:")]
+
+
+def as_fetched(folder: Path, lengths, track="video-1", zero=Fraction(0), exact=None, leave=()):
+    """The segments of a folder as a recording lists them; `exact` are seconds of each."""
+    found, at = [], zero
+    for number, length in enumerate(lengths):
+        length = exact or length
+        if number not in leave:
+            segment = Segment(
+                number, at, length, Resource("u"), None, "r", "mp4", None, stated=True
+            )
+            file = f"{folder.name}/{number}.m4s"
+            found.append(Fetched(track, 0, segment, file, f"{folder.name}/init.mp4"))
+        at += length
+    return found
+
+
+def numbers(path: Path, stream="0:v:0") -> list[int]:
+    """The number of each picture, read from its bar code."""
+    raw = ffmpeg(
+        *(
+            "-i",
+            path,
+            "-map",
+            stream,
+            "-vf",
+            f"crop={WIDTH}:{ROWS // 2}:0:0,scale={BITS}:1:flags=area",
+        ),
+        *("-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-"),
+    )
+    return [
+        sum((raw[place + bit] > 125) << bit for bit in range(BITS))
+        for place in range(0, len(raw), BITS)
+    ]
+
+
+def packet_times(path: Path, stream="v:0") -> list[Fraction]:
+    said = json.loads(
+        run(
+            *(bundled_tools().ffprobe, "-v", "error", "-select_streams", stream, "-of", "json"),
+            *("-show_entries", "packet=pts:stream=time_base", path),
+        )
+    )
+    base = Fraction(said["streams"][0]["time_base"])
+    return sorted(int(one["pts"]) * base for one in said["packets"])
