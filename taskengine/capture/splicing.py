@@ -1,8 +1,9 @@
 """Which pictures of a piece are copied and which are encoded anew. Pure.
 
 Whole segments are copied bit by bit. Of the segments at a piece's ends only some pictures are
-wanted: these are encoded. Where groups of pictures are open, the first pictures of a segment need
-the one before: they are encoded too, if that one is not copied.
+wanted: these are encoded. Where groups of pictures are open, a segment begins with a picture that
+does not start the decoder anew: nothing can be put before it but what was there, so all of the
+piece is encoded, unless it is whole.
 """
 
 from __future__ import annotations
@@ -29,20 +30,21 @@ class Part:
 
 def parts(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Part]:
     """In their order; together they are the pictures of the piece."""
-    bounds, keys = _bounds(stretch), _keys(stretch)
+    bounds, keyed = _bounds(stretch), _keyed(stretch)
     whole = [
         place
         for place, (first, last) in enumerate(bounds)
-        if piece.first <= first < last <= piece.last and place in keys
+        if piece.first <= first < last <= piece.last and place in keyed
     ]
     run = _longest_run(whole)
-    if not run:
+    is_whole = bool(run) and (bounds[run[0]][0], bounds[run[-1]][1]) == (piece.first, piece.last)
+    if not run or (is_open and not is_whole):
         return [_encoded(stretch, piece.first, piece.last, is_open=is_open)]
     begin, end = run[0], run[-1] + 1
-    keyed, stop = keys[begin], bounds[end - 1][1]
-    found = [Part(keyed, stop, begin, end, is_copied=True)]
-    if piece.first < keyed:
-        found.insert(0, _encoded(stretch, piece.first, keyed, is_open=is_open))
+    start, stop = bounds[begin][0], bounds[end - 1][1]
+    found = [Part(start, stop, begin, end, is_copied=True)]
+    if piece.first < start:
+        found.insert(0, _encoded(stretch, piece.first, start, is_open=is_open))
     if stop < piece.last:
         found.append(_encoded(stretch, stop, piece.last, is_open=is_open))
     return found
@@ -64,13 +66,9 @@ def _bounds(stretch: Stretch) -> list[tuple[int, int]]:
     return found
 
 
-def _keys(stretch: Stretch) -> dict[int, int]:
-    """The first keyframe of each segment: what is shown before it needs the segment before."""
-    found: dict[int, int] = {}
-    for place, picture in enumerate(stretch.pictures):
-        if picture.is_key:
-            found.setdefault(picture.segment, place)
-    return found
+def _keyed(stretch: Stretch) -> set[int]:
+    """The segments with a keyframe."""
+    return {picture.segment for picture in stretch.pictures if picture.is_key}
 
 
 def _longest_run(places: list[int]) -> list[int]:

@@ -17,6 +17,7 @@ from taskengine.media.ffmpeg import ffmpeg, source
 from taskengine.media.probe import OutputWrong
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 
 WHOLE: Final = 1 << 62  # bytes: more than any file has
 QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
@@ -94,23 +95,24 @@ class VideoCutter:
         scale = ("-video_track_timescale", str(model.time_base.denominator))
         picture = f"0:{one.format.index}"
         if part.is_copied:
-            dropped = self._dropped(one, part)
-            arguments = ["-map", picture, "-c", "copy", *dropped]
+            arguments = ["-map", picture, "-c", "copy"]
             await ffmpeg(self.bench, *source(raw), *arguments, *scale, f"file:{made}")
         else:
             arguments = ["-map", picture, "-an", "-vf", self._filter(one, part, model)]
             arguments += [*encoder(model), "-fps_mode", "passthrough"]
-            await ffmpeg(self.bench, *source(raw), *arguments, *scale, f"file:{made}")
+            arguments = [*source(raw, "-copyts"), *arguments, *scale, f"file:{made}"]
+            await self._encode(arguments)
         raw.unlink()
         await self._check(made, part.number)
         return made
 
-    def _dropped(self, one: Looked, part: Part) -> list[str]:
-        """Of an open group of pictures, those that need the segment before."""
-        if not one.is_open:
-            return []
-        key = one.stretch.pictures[part.first].media / one.format.time_base
-        return ["-bsf:v", f"noise=drop=lt(pts\\,{round(key)})"]
+    async def _encode(self, arguments: Sequence[str]) -> None:
+        """The first pictures may refer to some that are not there, where groups of pictures are
+        open or begin with no IDR picture. The wanted ones come later, and are counted."""
+        try:
+            await ffmpeg(self.bench, *arguments)
+        except ProcessFailed:
+            await ffmpeg(self.bench, *arguments, careful=False)
 
     def _filter(self, one: Looked, part: Part, model: Format) -> str:
         """The wanted pictures, by times half a picture before their own."""
@@ -137,6 +139,7 @@ class VideoCutter:
             self.bench,
             *("-f", "concat", "-safe", "0", "-protocol_whitelist", "file", "-i", f"file:{listed}"),
             *("-map", "0:v:0", "-c", "copy", *scale, f"file:{target}"),
+            careful=False,  # it makes decoding times of a joint increase, by a tick
         )
         for path in files:
             path.unlink()

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from taskengine.capture.model import Fetched, Resource, Segment
+from taskengine.capture.sources.boxes import boxes
 from taskengine.media.tools import bundled_tools
 
 WIDTH, HEIGHT, BITS = 320, 192, 16
@@ -30,44 +31,49 @@ def ffmpeg(*arguments) -> bytes:
 
 
 def make_pictures(folder: Path, seconds, rate="25", gop=50, codec="libx264", open_gop=False):
-    """CMAF segments of a group of pictures each, and their initialization; their durations."""
-    folder.mkdir(parents=True)
-    flags = [] if open_gop else ["-flags", "+cgop"]
-    params = {"libx264": f"open-gop={int(open_gop)}", "libx265": f"open-gop={int(open_gop)}"}
-    ffmpeg(
+    """CMAF segments of a group of pictures each, and their initialization; their number."""
+    params = f"open-gop={int(open_gop)}:scenecut=0" + (":log-level=error" if "5" in codec else "")
+    return make_segments(
+        folder,
         *("-f", "lavfi", "-i", f"{TEST}:r={rate}:d={seconds},format=yuv420p,{BAR}"),
         *("-c:v", codec, "-preset", "veryfast", "-b:v", "500k", "-g", gop, "-keyint_min", gop),
-        *("-sc_threshold", "0", "-bf", "3", *flags),
-        *((f"-{codec[3:]}-params", params[codec] + (":log-level=error" if "5" in codec else ""))),
-        *("-f", "hls", "-hls_time", "0.1", "-hls_segment_type", "fmp4", "-hls_list_size", "0"),
-        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", folder / "%d.m4s"),
-        folder / "list.m3u8",
-    )  # fmt: skip
-    return durations(folder)
+        *("-bf", "3", "-flags", "-cgop" if open_gop else "+cgop", f"-{codec[3:]}-params", params),
+        *("-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+    )
 
 
 def make_sound(folder: Path, seconds, length=2, rate=48000):
-    folder.mkdir(parents=True)
-    ffmpeg(
+    """Segments of about so many seconds."""
+    return make_segments(
+        folder,
         *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s={rate}:d={seconds}"),
-        *("-c:a", "aac", "-b:a", "96k", "-f", "hls", "-hls_time", length),
-        *("-hls_segment_type", "fmp4", "-hls_list_size", "0"),
-        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", folder / "%d.m4s"),
-        folder / "list.m3u8",
+        *("-c:a", "aac", "-b:a", "96k", "-frag_duration", length * 1_000_000),
+        *("-movflags", "empty_moov+default_base_moof"),
     )
-    return durations(folder)
 
 
-def durations(folder: Path) -> list[Fraction]:
-    lines = (folder / "list.m3u8").read_text().splitlines()
-    return [Fraction(line[8:].rstrip(",")) for line in lines if line.startswith("#EXTINF:")]
+def make_segments(folder: Path, *arguments) -> int:
+    """A fragmented file, parted into `init.mp4`, `0.m4s`, `1.m4s`, …"""
+    folder.mkdir(parents=True)
+    whole = folder / "whole.mp4"
+    ffmpeg(*arguments, whole)
+    data = whole.read_bytes()
+    moofs = [start - 8 for kind, start, _ in boxes(data) if kind == b"moof"]
+    ends = [
+        *moofs[1:],
+        next((start - 8 for kind, start, _ in boxes(data) if kind == b"mfra"), len(data)),
+    ]
+    (folder / "init.mp4").write_bytes(data[: moofs[0]])
+    for number, (start, end) in enumerate(zip(moofs, ends, strict=True)):
+        (folder / f"{number}.m4s").write_bytes(data[start:end])
+    whole.unlink()
+    return len(moofs)
 
 
-def as_fetched(folder: Path, lengths, track="video-1", zero=Fraction(0), exact=None, leave=()):
-    """The segments of a folder as a recording lists them; `exact` are seconds of each."""
+def as_fetched(folder: Path, count, length, track="video-1", zero=Fraction(0), leave=()):
+    """The segments of a folder as a recording lists them, of so many seconds each."""
     found, at = [], zero
-    for number, length in enumerate(lengths):
-        length = exact or length
+    for number in range(count):
         if number not in leave:
             segment = Segment(
                 number, at, length, Resource("u"), None, "r", "mp4", None, stated=True

@@ -58,9 +58,9 @@ async def cut(cutter, segments, start, end, target):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_random_ranges_are_exact_to_the_frame(films, cutter, tmp_path, kind):
-    folder, lengths = films(kind)
+    folder, count = films(kind)
     rate, gop = Fraction(KINDS[kind]["rate"]), KINDS[kind].get("gop", 50)
-    segments = as_fetched(folder, lengths, exact=gop / rate, zero=Fraction(1_925_000_000))
+    segments = as_fetched(folder, count, gop / rate, zero=Fraction(1_925_000_000))
     random = Random(7)
     for _ in range(4):
         first, last = sorted(random.sample(range(20, int(14 * rate)), 2))
@@ -74,8 +74,8 @@ async def test_random_ranges_are_exact_to_the_frame(films, cutter, tmp_path, kin
 
 
 async def test_a_missing_segment_is_a_gap_and_the_rest_is_there(films, cutter, tmp_path):
-    folder, lengths = films("25")
-    segments = as_fetched(folder, lengths, exact=Fraction(2), leave=[2])
+    folder, count = films("25")
+    segments = as_fetched(folder, count, Fraction(2), leave=[2])
     target = tmp_path / "cut.mp4"
     found = await cut(cutter(folder), segments, Fraction(1), Fraction(9), target)
     assert numbers(target) == [*range(25, 100), *range(150, 225)]
