@@ -66,7 +66,8 @@ class Packets:
 
     pictures: tuple[Picture, ...]
     is_open: bool  # a segment's first pictures need the segment before
-    starts: tuple[Time, ...]  # the first picture's time of each segment, seconds in the file
+    starts: tuple[Time | None, ...]  # of each segment: when its first picture is shown
+    keys: tuple[Time | None, ...]  # and its first keyframe, seconds in the file
 
 
 async def pictures(bench: Bench, path: Path, stream: Format, sizes: Sequence[int]) -> Packets:
@@ -92,8 +93,16 @@ async def pictures(bench: Bench, path: Path, stream: Format, sizes: Sequence[int
     found.sort()
     base = stream.time_base
     shown = tuple(Picture(pts * base, segment, is_key) for pts, segment, is_key in found)
-    first: dict[int, Time] = {}
+    return Packets(
+        shown,
+        is_open,
+        _firsts(shown, len(sizes) - 1),
+        _firsts([one for one in shown if one.is_key], len(sizes) - 1),
+    )
+
+
+def _firsts(shown: Sequence[Picture], number: int) -> tuple[Time | None, ...]:
+    found: dict[int, Time] = {}
     for picture in shown:
-        first.setdefault(picture.segment, picture.media)
-    starts = tuple(first.get(place, Fraction(-1)) for place in range(len(sizes) - 1))
-    return Packets(shown, is_open, starts)
+        found.setdefault(picture.segment, picture.media)
+    return tuple(map(found.get, range(number)))

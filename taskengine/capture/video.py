@@ -9,7 +9,7 @@ from typing import Final
 
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Statement, mapping
-from taskengine.capture.model import Fetched
+from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packets import Format, formats, pictures
 from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.splicing import Part, parts
@@ -63,14 +63,13 @@ class VideoCutter:
             return None
         packets = await pictures(self.bench, raw, found[0], sizes)
         raw.unlink()
-        stated = [
-            Statement(media, segment.start)
-            for place, (media, segment) in enumerate(zip(packets.starts, segments, strict=True))
-            if media >= 0 and (segment.segment.stated or place == 0)
-        ]
-        if not stated:
+        candidates = [_statements(segments, times) for times in (packets.keys, packets.starts)]
+        mappings = [mapping(stated) for stated in candidates if stated]
+        if not mappings:
             return None
-        stretch = Stretch(tuple(segments), packets.pictures, mapping(stated))
+        # Packagers differ in which picture's time they state, where groups of pictures are open.
+        likeliest = min(mappings, key=lambda one: len(one.steps))
+        stretch = Stretch(tuple(segments), packets.pictures, likeliest)
         return Looked(stretch, found[0], packets.is_open)
 
     async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
@@ -151,6 +150,15 @@ class VideoCutter:
             raise OutputWrong(
                 f"{path.name} has {len(packets.pictures)} pictures instead of {number}"
             )
+
+
+def _statements(segments: Sequence[Fetched], times: Sequence[Time | None]) -> list[Statement]:
+    """What the manifest says of segments, and the first one's time if it says nothing."""
+    return [
+        Statement(media, one.start)
+        for place, (one, media) in enumerate(zip(segments, times, strict=True))
+        if media is not None and (one.segment.stated or place == 0)
+    ]
 
 
 def encoder(model: Format) -> list[str]:

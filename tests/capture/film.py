@@ -70,17 +70,27 @@ def make_segments(folder: Path, *arguments) -> int:
     return len(moofs)
 
 
-def as_fetched(folder: Path, count, length, track="video-1", zero=Fraction(0), leave=()):
-    """The segments of a folder as a recording lists them, of so many seconds each."""
-    found, at = [], zero
-    for number in range(count):
+def key_times(folder: Path) -> list[Fraction]:
+    """When each segment's keyframe is shown, seconds after the first one."""
+    whole = folder / "all.mp4"
+    names = sorted(folder.glob("*.m4s"), key=lambda path: int(path.stem))
+    whole.write_bytes(b"".join(path.read_bytes() for path in (folder / "init.mp4", *names)))
+    times = [time for time, is_key in packets(whole) if is_key]
+    return [time - times[0] for time in times]
+
+
+def as_fetched(folder: Path, starts, length, track="video-1", zero=Fraction(0), leave=()):
+    """The segments of a folder as a recording lists them; `length` is the last one's."""
+    found = []
+    ends = [*starts[1:], starts[-1] + length]
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        at, length = zero + start, end - start
         if number not in leave:
             segment = Segment(
                 number, at, length, Resource("u"), None, "r", "mp4", None, stated=True
             )
             file = f"{folder.name}/{number}.m4s"
             found.append(Fetched(track, 0, segment, file, f"{folder.name}/init.mp4"))
-        at += length
     return found
 
 
@@ -104,11 +114,16 @@ def numbers(path: Path, stream="0:v:0") -> list[int]:
 
 
 def packet_times(path: Path, stream="v:0") -> list[Fraction]:
+    return [time for time, _ in packets(path, stream)]
+
+
+def packets(path: Path, stream="v:0") -> list[tuple[Fraction, bool]]:
+    """When each is shown, in this order, and whether it is a keyframe."""
     said = json.loads(
         run(
             *(bundled_tools().ffprobe, "-v", "error", "-select_streams", stream, "-of", "json"),
-            *("-show_entries", "packet=pts:stream=time_base", path),
+            *("-show_entries", "packet=pts,flags:stream=time_base", path),
         )
     )
     base = Fraction(said["streams"][0]["time_base"])
-    return sorted(int(one["pts"]) * base for one in said["packets"])
+    return sorted((int(one["pts"]) * base, "K" in one["flags"]) for one in said["packets"])

@@ -14,7 +14,7 @@ from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from tests.capture.film import as_fetched, make_pictures, numbers, packet_times
+from tests.capture.film import as_fetched, key_times, make_pictures, numbers, packet_times
 
 KINDS = {
     "25": {"rate": "25"},
@@ -31,7 +31,8 @@ def films(tmp_path_factory):
     def film(name):
         if name not in made:
             folder = tmp_path_factory.mktemp("film") / "v"
-            made[name] = (folder, make_pictures(folder, 16, **KINDS[name]))
+            make_pictures(folder, 16, **KINDS[name])
+            made[name] = (folder, key_times(folder))
         return made[name]
 
     return film
@@ -58,9 +59,9 @@ async def cut(cutter, segments, start, end, target):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_random_ranges_are_exact_to_the_frame(films, cutter, tmp_path, kind):
-    folder, count = films(kind)
+    folder, starts = films(kind)
     rate, gop = Fraction(KINDS[kind]["rate"]), KINDS[kind].get("gop", 50)
-    segments = as_fetched(folder, count, gop / rate, zero=Fraction(1_925_000_000))
+    segments = as_fetched(folder, starts, gop / rate, zero=Fraction(1_925_000_000))
     random = Random(7)
     for _ in range(4):
         first, last = sorted(random.sample(range(20, int(14 * rate)), 2))
@@ -74,8 +75,8 @@ async def test_random_ranges_are_exact_to_the_frame(films, cutter, tmp_path, kin
 
 
 async def test_a_missing_segment_is_a_gap_and_the_rest_is_there(films, cutter, tmp_path):
-    folder, count = films("25")
-    segments = as_fetched(folder, count, Fraction(2), leave=[2])
+    folder, starts = films("25")
+    segments = as_fetched(folder, starts, Fraction(2), leave=[2])
     target = tmp_path / "cut.mp4"
     found = await cut(cutter(folder), segments, Fraction(1), Fraction(9), target)
     assert numbers(target) == [*range(25, 100), *range(150, 225)]
