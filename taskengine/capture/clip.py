@@ -60,6 +60,16 @@ class Range:
     end: Time  # FOREVER: to the end of the stream
     has_clock: bool
 
+    @property
+    def fetched(self) -> Mapping[str, SourceTrack]:
+        """The tracks with segments of their own."""
+        return {name: track for name, track in self.tracks.items() if not track.inside}
+
+    def holder(self, name: str) -> str:
+        """The track whose segments hold a track."""
+        inside = self.tracks[name].inside
+        return next((own for own, one in self.tracks.items() if inside and one.id == inside), name)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "tracks": {name: asdict(track) for name, track in self.tracks.items()},

@@ -52,6 +52,11 @@ class Mapping:
         step = self._step(media)
         return media + step.offset + max(Fraction(0), step.slack - EXACT)
 
+    def media(self, time: Time) -> Time:
+        """Where a time lies in the file: the last place, where the clock stepped back."""
+        found = [step for step in self.steps if step.media + step.offset <= time]
+        return time - (found[-1] if found else self.steps[0]).offset
+
     def _step(self, media: Time) -> Step:
         place = bisect_right(self.steps, media, key=lambda step: step.media) - 1
         return self.steps[max(0, place)]

@@ -167,7 +167,7 @@ class Following:
 
     def _want(self, found: Range) -> None:
         self.range = found
-        for name in found.tracks:
+        for name in found.fetched:
             demand = Demand(name, found.start - MARGIN, found.end + MARGIN)
             for one in self.recording.of(name):
                 demand.cover(one.start, one.end)
@@ -210,8 +210,8 @@ class Following:
         """Its windows; seconds until the next reading, None if there is none."""
         assert self.range is not None
         refresh: float | None = None
-        for name, track in self.range.tracks.items():
-            own = nearest(track, stream.tracks)
+        for name, track in self.range.fetched.items():
+            own = nearest(track, [one for one in stream.tracks if not one.inside])
             if own is None:
                 continue
             window = await stream.window(own)

@@ -76,6 +76,7 @@ class SourceTrack:
     frame_rate: float = 0.0
     channels: int = 0
     is_default: bool = False
+    inside: str = ""  # the id of the track whose segments hold it; empty: it has its own
     captions: tuple[str, ...] = ()  # services of CEA-608/708 inside the pictures: `CC1=eng`
 
 

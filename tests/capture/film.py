@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,11 +73,32 @@ def make_segments(folder: Path, *arguments) -> int:
 
 def key_times(folder: Path) -> list[Fraction]:
     """When each segment's keyframe is shown, seconds after the first one."""
-    whole = folder / "all.mp4"
-    names = sorted(folder.glob("*.m4s"), key=lambda path: int(path.stem))
-    whole.write_bytes(b"".join(path.read_bytes() for path in (folder / "init.mp4", *names)))
-    times = [time for time, is_key in packets(whole) if is_key]
+    times = [time for time, is_key in packets(_whole(folder)) if is_key]
     return [time - times[0] for time in times]
+
+
+def first_times(folder: Path) -> list[Fraction]:
+    """When the first packet of each segment begins, seconds in the file."""
+    places = [0]
+    for path in _parts(folder):
+        places.append(places[-1] + path.stat().st_size)
+    said = _said(_whole(folder), "a:0", "packet=pts,pos:stream=time_base")
+    base = Fraction(said["streams"][0]["time_base"])
+    found: dict[int, Fraction] = {}
+    for one in said["packets"]:
+        found.setdefault(bisect_right(places, int(one["pos"])), int(one["pts"]) * base)
+    return [found[place] for place in sorted(found)]
+
+
+def _whole(folder: Path) -> Path:
+    whole = folder / "all.mp4"
+    whole.write_bytes(b"".join(path.read_bytes() for path in _parts(folder)))
+    return whole
+
+
+def _parts(folder: Path) -> list[Path]:
+    names = sorted(folder.glob("*.m4s"), key=lambda path: int(path.stem))
+    return [folder / "init.mp4", *names]
 
 
 def as_fetched(folder: Path, starts, length, track="video-1", zero=Fraction(0), leave=()):
@@ -119,11 +141,11 @@ def packet_times(path: Path, stream="v:0") -> list[Fraction]:
 
 def packets(path: Path, stream="v:0") -> list[tuple[Fraction, bool]]:
     """When each is shown, in this order, and whether it is a keyframe."""
-    said = json.loads(
-        run(
-            *(bundled_tools().ffprobe, "-v", "error", "-select_streams", stream, "-of", "json"),
-            *("-show_entries", "packet=pts,flags:stream=time_base", path),
-        )
-    )
+    said = _said(path, stream, "packet=pts,flags:stream=time_base")
     base = Fraction(said["streams"][0]["time_base"])
     return sorted((int(one["pts"]) * base, "K" in one["flags"]) for one in said["packets"])
+
+
+def _said(path: Path, stream: str, shown: str) -> dict:
+    probe = (bundled_tools().ffprobe, "-v", "error", "-select_streams", stream, "-of", "json")
+    return json.loads(run(*probe, "-show_entries", shown, path))

@@ -32,7 +32,7 @@ def read_master(text: str, url: str) -> Master:
     """Raises SourceRefused. A media playlist by itself offers pictures, and perhaps sound."""
     if not is_master(text):
         alone = SourceTrack(url, "video")
-        muxed = SourceTrack(url + MUXED, "audio", is_default=True)
+        muxed = SourceTrack(url + MUXED, "audio", is_default=True, inside=url)
         return Master((alone, muxed), {track.id: url for track in (alone, muxed)})
     variants, groups = [], []
     lines = Lines(text, url)
@@ -77,7 +77,8 @@ def _of_variant(
     sounds = [one for one in codecs if one.lower().startswith(AUDIO_CODECS)]
     width, _, height = attributes.get("RESOLUTION", "").partition("x")
     bitrate = whole(attributes.get("BANDWIDTH", ""))
-    sound = SourceTrack(url + MUXED, "audio", codec=sounds[0] if sounds else "", is_default=True)
+    codec = sounds[0] if sounds else ""
+    sound = SourceTrack(url + MUXED, "audio", codec=codec, is_default=True, inside=url)
     if codecs and not pictures and not height:
         yield SourceTrack(url, "audio", bitrate, ",".join(sounds), is_default=True)
         return
@@ -103,6 +104,7 @@ def _of_group(
     kind = kinds.get(attributes.get("TYPE", ""))
     if kind is None:
         return None
+    inside = ""
     if uri := attributes.get("URI"):
         track_id = lines.resolved(uri)
     else:
@@ -110,7 +112,7 @@ def _of_group(
         holders = [url for url, one in variants if one.get(attributes["TYPE"]) == group]
         if kind != "audio" or not holders:
             return None
-        track_id = holders[0] + MUXED
+        track_id, inside = holders[0] + MUXED, holders[0]
     marks = attributes.get("CHARACTERISTICS", "")
     return SourceTrack(
         track_id,
@@ -122,6 +124,7 @@ def _of_group(
         name=attributes.get("NAME", ""),
         channels=whole(attributes.get("CHANNELS", "").partition("/")[0]),
         is_default=attributes.get("DEFAULT") == "YES",
+        inside=inside,
     )
 
 

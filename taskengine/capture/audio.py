@@ -1,0 +1,166 @@
+"""The sound of a clip, cut to the pieces that the pictures make, exact to the sample.
+
+What is missing inside a piece is silence, so that sound and pictures stay together however often
+either is interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.capture.assembly import Assembler
+from taskengine.capture.clock import Mapping, Statement, mapping
+from taskengine.capture.model import Fetched, Time
+from taskengine.capture.packets import Format, formats, pictures
+from taskengine.capture.pieces import stretches
+from taskengine.media.ffmpeg import ffmpeg, source
+from taskengine.media.tools import Bench
+
+SAMPLE: Final = 2  # bytes of a sample, signed, little-endian
+SAME_CLOCK: Final = Fraction(1, 4)  # seconds by which statements of one stream may differ
+BITRATE: Final = 128_000  # bits a second, where the source does not say
+PIECE: Final = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of the clip that is shown: `[start, end)` on the timeline."""
+
+    start: Time
+    end: Time
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A stretch of sound in a file: what it is, and where it lies on the timeline."""
+
+    segments: tuple[Fetched, ...]
+    format: Format
+    start: Time
+    end: Time
+    mapping: Mapping
+
+
+@dataclass(slots=True)
+class AudioCutter:
+    """Cuts one track of one clip. `video` are the mappings of pictures by source: one clock holds
+    for all tracks of a source."""
+
+    bench: Bench
+    assembler: Assembler
+    label: str
+    video: Sequence[tuple[int, Time, Time, Mapping]]  # source, from, to
+    _files: int = field(default=0, init=False)
+
+    def _path(self, suffix: str) -> Path:
+        self._files += 1
+        return self.bench.folder / f"{self.label}-{self._files}.{suffix}"
+
+    async def decode(
+        self, segments: Sequence[Fetched], spans: Sequence[Span], rate: int, channels: int
+    ) -> Path:
+        """Samples of all spans, one after the other; silence where there is no sound."""
+        target = self._path("pcm")
+        frame = SAMPLE * channels
+        total = round(sum((span.end - span.start for span in spans), Fraction(0)) * rate)
+        await trio.to_thread.run_sync(_make_silence, target, total * frame)
+        for stretch in stretches(segments):
+            raw = self._path("raw")
+            sizes = await self.assembler.put_together(stretch, raw)
+            sound = await self._look(raw, stretch, sizes)
+            at = Fraction(0)
+            for span in spans:
+                if sound is not None:
+                    first, last = max(span.start, sound.start), min(span.end, sound.end)
+                    if first < last:
+                        place = round((at + first - span.start) * rate)
+                        await self._write(raw, sound, first, last, target, place, rate, channels)
+                at += span.end - span.start
+            raw.unlink()
+        return target
+
+    async def encode(
+        self, samples: Path, rate: int, channels: int, bitrate: int, target: Path
+    ) -> None:
+        """As AAC. The samples are removed."""
+        given = ("-f", "s16le", "-ar", str(rate), "-ac", str(channels), "-i", f"file:{samples}")
+        coded = ("-c:a", "aac", "-b:a", str(bitrate or BITRATE), "-f", "mp4", f"file:{target}")
+        await ffmpeg(self.bench, *given, *coded)
+        await trio.Path(samples).unlink()
+
+    async def _look(
+        self, raw: Path, stretch: Sequence[Fetched], sizes: Sequence[int]
+    ) -> Sound | None:
+        found = [one for one in await formats(self.bench, raw) if one.type == "audio"]
+        if not found:
+            return None
+        packets = await pictures(self.bench, raw, found[0], sizes)
+        stated = [
+            Statement(media, one.start)
+            for place, (one, media) in enumerate(zip(stretch, packets.starts, strict=True))
+            if media is not None and (one.segment.stated or place == 0)
+        ]
+        if not stated:
+            return None
+        own = mapping(stated)
+        first, last = packets.pictures[0].media, packets.pictures[-1].media
+        used = self._shared(stretch[0].source, own, first) or own
+        length = Fraction(1024, int(found[0].said.get("sample_rate") or 48_000))
+        return Sound(tuple(stretch), found[0], used.time(first), used.time(last) + length, used)
+
+    def _shared(self, place: int, own: Mapping, media: Time) -> Mapping | None:
+        """The pictures' mapping of the same source, if both have one clock."""
+        at = own.time(media)
+        for source_place, start, end, other in self.video:
+            same = source_place == place and start - 1 <= at <= end + 1
+            if same and abs(other.time(media) - at) < SAME_CLOCK:
+                return other
+        return None
+
+    async def _write(
+        self,
+        raw: Path,
+        sound: Sound,
+        first: Time,
+        last: Time,
+        target: Path,
+        place: int,
+        rate: int,
+        channels: int,
+    ) -> None:
+        """Decode `[first, last)` and put it at its place among the samples."""
+        media = sound.mapping.media(first)
+        start, number = round(media * rate), round((last - first) * rate)
+        made = self._path("part")
+        chosen = (
+            f"aresample={rate},asettb=1/{rate},atrim=start_pts={start}:end_pts={start + number},"
+            f"asetpts=PTS-STARTPTS,apad=whole_len={number},atrim=end_sample={number}"
+        )
+        await ffmpeg(
+            self.bench,
+            *source(raw, "-copyts"),
+            *("-map", f"0:{sound.format.index}", "-vn", "-af", chosen, "-ac", str(channels)),
+            *("-ar", str(rate), "-c:a", "pcm_s16le", "-f", "s16le", f"file:{made}"),
+        )
+        await trio.to_thread.run_sync(_put, made, target, place * SAMPLE * channels)
+
+
+def _make_silence(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def _put(part: Path, target: Path, offset: int) -> None:
+    """Copy a part over the silence, not beyond it."""
+    with part.open("rb") as made, target.open("r+b") as file:
+        size = target.stat().st_size
+        file.seek(offset)
+        while (left := size - file.tell()) > 0 and (data := made.read(min(PIECE, left))):
+            file.write(data)
+    part.unlink()
