@@ -49,7 +49,7 @@ def make_sound(folder: Path, seconds, length=2, rate=48000):
         folder,
         *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s={rate}:d={seconds}"),
         *("-c:a", "aac", "-b:a", "96k", "-frag_duration", length * 1_000_000),
-        *("-movflags", "empty_moov+default_base_moof"),
+        *("-movflags", "empty_moov+delay_moov+default_base_moof"),
     )
 
 
