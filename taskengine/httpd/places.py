@@ -8,6 +8,7 @@ flood of idle connections keeps nobody out.
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
@@ -98,6 +99,7 @@ class Places:
             guest.leave()
 
 
+@lru_cache(1024)
 def network_of(address: str) -> str:
     """What counts as one address: for IPv6, the network of a subscriber."""
     try:
@@ -109,6 +111,7 @@ def network_of(address: str) -> str:
     return str(getattr(known, "ipv4_mapped", None) or known)
 
 
+@lru_cache(1024)
 def is_loopback(address: str) -> bool:
     """Whether it is this host: a reverse proxy, behind which there are many."""
     try:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from socket import socket
+from socket import SO_SNDBUF, SOL_SOCKET, socket
 
 import trio
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.1  # seconds before accepting again
 TOLD = 60.0  # seconds between two lines of one kind
+UNREAD = 131_072  # bytes that the system keeps for a client that does not read; it doubles them
 TURNED_AWAY = 32  # clients at once that are told so; others are hung up on
 
 
@@ -47,6 +48,8 @@ class Server:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Until `stop` is set; requests on their way then have `grace` seconds."""
+        for one in sockets:  # handed on to connections; left to itself the system takes megabytes
+            one.setsockopt(SOL_SOCKET, SO_SNDBUF, UNREAD)
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(one)) for one in sockets]
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as listening:
