@@ -27,4 +27,6 @@ def for_connections(limit: int) -> int:
 
 def is_lacking(error: BaseException) -> bool:
     """Whether the system had no descriptor, or no memory, to give: it may have some later."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_lacking, error.exceptions))
     return isinstance(error, OSError) and error.errno in LACKING
