@@ -16,8 +16,9 @@ from taskengine.actions import Actions, Context
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import describe, has_part, is_permanent
-from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.reporter import Reporter
 from taskengine.actors.roster import Roster, Stopped
+from taskengine.masking import secret_values
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 from quart import request
 
+from taskengine.masking import is_secret, masked, masked_text
 from taskengine.model import JsonObject
 from taskengine.texts import clean_text
-from taskengine.workflows.schemas import masked
 
 FIRST = (
     "x-auth-key",
@@ -21,7 +21,6 @@ FIRST = (
     "accept-encoding",
 )
 KEYS = frozenset(FIRST[:3])
-SECRET_WORDS = ("auth", "cookie", "key", "secret", "token", "password", "signature")
 
 
 def origin() -> JsonObject:
@@ -75,4 +74,4 @@ def _text(raw: bytes) -> str:
 def _shown(name: str, value: str) -> str:
     if name in KEYS:  # all but the last four characters
         return str(masked({name: value}, KEYS)[name])
-    return "*" * len(value) if any(word in name for word in SECRET_WORDS) else value
+    return "*" * len(value) if is_secret(name) else masked_text(value)

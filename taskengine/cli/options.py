@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
+from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.workflows.schemas import masked
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
-SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")
+HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 
 
 def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
@@ -29,9 +29,8 @@ def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
 
 def hidden(options: JsonObject) -> Json:
     """The options as they may be shown."""
-    secrets = {key for key in _keys(options) if any(word in key.lower() for word in SECRET_WORDS)}
     roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
-    shown: JsonObject = masked(options, frozenset(secrets))
+    shown: JsonObject = masked(options, HEADERS)
     return shown | roots
 
 
@@ -62,10 +61,3 @@ def _check(options: JsonObject) -> None:
     if not isinstance(options.get("roots", {}), dict):
         raise BadInput("roots: expected a key below it, as in roots.KEY=VALUE")
     CallbackOptions.of(options)
-
-
-def _keys(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-        for inner in value.values():
-            yield from _keys(inner)

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
+from taskengine.masking import ALWAYS_SECRET, masked, masked_text
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, prepare
-from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
+from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import Workflow
 
@@ -66,7 +67,9 @@ class Reader:
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
             return self._accepted(body, received.owner, workflow, first)
         except BadInput as reason:
-            return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
+            return _refused(
+                received, name, secrets, [first, (Severity.ERROR, "api", masked_text(str(reason)))]
+            )
 
     def _accepted(
         self, body: JsonObject, owner: Client, workflow: Workflow, first: Line
@@ -139,7 +142,7 @@ def _refused(
         content_id = _content_id(_parameters(received.body))
     return Submission(
         client=received.owner.name,
-        workflow=name[:100],
+        workflow=masked_text(name)[:100],
         submitted=masked(given, secrets) if isinstance(given, dict) else {},
         lines=lines,
         content_id=content_id,

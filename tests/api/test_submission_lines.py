@@ -94,7 +94,7 @@ async def test_only_a_proxy_on_this_host_may_name_the_caller(api, body, peer, fo
     assert json.loads(line.message)["remote_addr"] == shown
 
 
-SECRETS = {"token": "tok-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
+SECRETS = {"token": "a-token-of-some-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
 
 
 async def test_secrets_are_masked_in_log_and_reads(api, body):
@@ -121,9 +121,9 @@ async def check_masked(api, number):
 
 
 async def test_secrets_are_masked_in_structures_and_short_ones_wholly(api, body):
-    number = await api.accepted(body(content_key=["abcdefgh12345678"], seed="short"))
+    number = await api.accepted(body(content_key=["abcdefgh123456789"], seed="short"))
     shown = (await (await api.get(f"/jobs/{number}")).get_json())["parameters"]
-    assert shown["content_key"] == ["*" * 12 + "5678"]
+    assert shown["content_key"] == ["*" * 13 + "6789"]
     assert shown["seed"] == "*****"
 
 

@@ -27,6 +27,7 @@ from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.jobs.fields import updates
 from taskengine.jobs.submission import Line, announced, api_line, clip_rule
+from taskengine.masking import masked_text
 from taskengine.model import BadInput, JobDetails, JsonObject
 from taskengine.workflows.schemas import secret_names
 
@@ -72,7 +73,7 @@ class Changes:
             with trio.fail_after(PATIENCE):
                 names = await self._update(number, body)
         except BadInput as refusal:
-            return reply({"id": job_id[:40], "error": str(refusal)}, 400)
+            return reply({"id": job_id[:40], "error": masked_text(str(refusal))}, 400)
         return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
 
     async def _update(self, number: int, body: JsonObject) -> Sequence[str]:
