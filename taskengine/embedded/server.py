@@ -21,6 +21,7 @@ from typing import IO
 import trio
 
 from taskengine.embedded.locks import EXCLUSIVE, SHARED, is_free, lock_now, try_lock
+from taskengine.runtime.environment import clean_environment
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -181,6 +182,7 @@ def _start_guard(kind: str, folder: Path, binary: Path, port: int) -> None:
         _guards[folder] = subprocess.Popen(
             guard_command(kind, folder, binary, lock, port),
             cwd=folder,
+            env=clean_environment("PYTHONPATH"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
