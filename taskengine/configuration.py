@@ -61,8 +61,9 @@ class Configuration(BaseSettings):
     # The least: one beat may come as late as a look at the beats (1 s) and its time limit (2 s).
     lease: float = Field(15, gt=0, description="seconds after which a silent instance is dead")
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.0/8", "::1/128"),
-        description="private networks and hosts that callbacks, gates and sources may reach",
+        (),
+        description="private networks and hosts that callbacks, gates and sources may reach; "
+        "as in 127.0.0.0/8,::1/128 for those of this machine",
     )
     commands: dict[str, list[str]] = Field(
         {}, description="what process.run may run: a name and the words that it stands for"

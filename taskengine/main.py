@@ -49,6 +49,7 @@ from taskengine.runtime.shutdown import (
 )
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
+from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
@@ -76,6 +77,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
+            warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
             await wait_for_time(parts.keep_time, PATIENCE)

@@ -11,7 +11,7 @@ import httpx
 
 from taskengine.actors.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
-from taskengine.model import Attempt, BadInput, JsonObject
+from taskengine.model import Attempt, BadInput
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder, Storage
 
@@ -34,8 +34,10 @@ class Facilities:
         """The job's area, which its tasks on all hosts share."""
         return self.workspaces.below(str(job_id))
 
-    def roots_of(self, options: JsonObject) -> Callable[[str, str], Folder]:
-        """Where a client's root keys lead, by storage type and key. Raises BadInput."""
+    def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:
+        """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
+        client that was removed keep the roots that it had when it sent them."""
+        options = attempt.facts if attempt.options is None else attempt.options
         own: Mapping[str, str] = options.get("roots", {})
 
         def find(storage: str, key: str) -> Folder:

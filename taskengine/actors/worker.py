@@ -22,6 +22,7 @@ from taskengine.masking import secret_values
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
+    BadInput,
     Ended,
     Fence,
     FenceMoved,
@@ -34,6 +35,8 @@ from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import PulseMissed
+from taskengine.storage import Folder
+from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.texts import clean_text
@@ -167,7 +170,8 @@ class Worker:
                 attempt=attempt,
                 open_scratch=scratch,
                 workspace=lent.workspace(attempt.job.id),
-                roots=lent.roots_of(attempt.options),
+                roots=lent.roots_of(attempt),
+                admit=partial(self._admit, attempt.job.client),
                 write=reporter.write,
                 report=reporter.report,
                 confirm=partial(self._confirm, attempt.fence),
@@ -177,6 +181,12 @@ class Worker:
                 pulse=lent.pulse,
             )
             return _checked(await self.actions[attempt.task.action](context, values))
+
+    async def _admit(self, client: str, folder: Folder) -> None:
+        """Raises BadInput for a folder that belongs to another client."""
+        others = [one for one in await self.store.clients() if one.name != client]
+        if is_foreign(folder.root, folder.complete, others):
+            raise BadInput(f"folder: {folder.path} belongs to another client")
 
     async def _confirm(self, fence: Fence) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from taskengine.api_keys import hash_key, new_key
-from taskengine.cli.database import database_options, in_store
+from taskengine.cli.database import configured, database_options, in_store
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.model import BadInput, Client, NotFound
+from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.storage.roots import own_roots
 
 if TYPE_CHECKING:
     from taskengine.store import Store
@@ -29,29 +31,41 @@ def client() -> None:
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
 def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
-    """Make a client and print its key, this once. The first client made is an admin."""
+    """Make a client and print its key, this once.
+
+    The first client made is an admin, and works in the folders that are configured as roots. Each
+    later one gets roots of its own below them, in which the others have no part; `client list`
+    shows them, `client set` changes them.
+    """
     check_name(name)
     if api_key is not None:
         check_key(api_key)
     key = api_key or new_key()
+    roots = own_roots(name, configured(**database).local_roots)
 
-    async def work(store: Store) -> bool:
-        return await make_client(store, Client(name, hash_key(key), admin))
+    async def work(store: Store) -> Client:
+        return await make_client(store, Client(name, hash_key(key), admin), roots)
 
-    is_admin = in_store(work, **database)
-    click.echo(f"client {name} added{' (admin)' if is_admin else ''}")
+    made = in_store(work, **database)
+    click.echo(f"client {name} added{' (admin)' if made.admin else ''}")
     if api_key is None:
         click.echo(f"api-key: {key}")
+    for folder in made.options.get("roots", {}).values():
+        if Path(folder).is_dir() and any(Path(folder).iterdir()):
+            click.echo(f"{folder} is not empty: what is in there is {name}'s now", err=True)
 
 
-async def make_client(store: Store, new: Client) -> bool:
-    """Add a client; whether it became an admin. Raises BadInput if there is one of its name."""
+async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
+    """Add a client as it then is: the first one as an admin on the common roots, any other with
+    these of its own. Raises BadInput if there is one of its name."""
     if await store.client(new.name) is not None:
         raise BadInput(f"there is a client {new.name} already")
-    if await store.put_client(replace(new, admin=True), bootstrap=True):
-        return True
+    first = replace(new, admin=True)
+    if await store.put_client(first, bootstrap=True):
+        return first
+    new = replace(new, options={**new.options, "roots": roots})
     await store.put_client(new)
-    return new.admin
+    return new
 
 
 @client.command("set")

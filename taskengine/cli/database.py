@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from taskengine.store import Store
+
+if TYPE_CHECKING:
+    from taskengine.configuration import Configuration
 
 T = TypeVar("T")
 
@@ -27,21 +30,27 @@ def in_store(work: Callable[[Store], Awaitable[T]], **database: str | None) -> T
     with the engine that runs it, or started for the while."""
     import trio
 
-    from taskengine.cli.failures import Misused
-    from taskengine.configuration import read_configuration
     from taskengine.main import store_alone
-    from taskengine.model import BadInput
 
-    try:
-        configuration = read_configuration(**database)
-    except BadInput as error:
-        raise Misused(str(error)) from None
+    configuration = configured(**database)
 
     async def main() -> T:
         async with store_alone(configuration, PATIENCE) as store:
             return await work(store)
 
     return trio.run(main)
+
+
+def configured(**database: str | None) -> Configuration:
+    """The configuration with the options of a command."""
+    from taskengine.cli.failures import Misused
+    from taskengine.configuration import read_configuration
+    from taskengine.model import BadInput
+
+    try:
+        return read_configuration(**database)
+    except BadInput as error:
+        raise Misused(str(error)) from None
 
 
 @click.group()

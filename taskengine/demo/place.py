@@ -17,6 +17,7 @@ SETTINGS = """# Written by `taskengine demo`.
 data_dir = '{data_dir}'
 bind = '{bind}'
 drain = 3
+# Its callbacks go to this very program; an engine allows no private address by itself.
 outbound_allow = ["127.0.0.0/8"]
 """
 

@@ -76,7 +76,7 @@ class Reader:
     ) -> Submission:
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         priority = job.priority()
-        facts = client_scope(owner.name, owner.options.get("storage") or self.storage)
+        facts = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
         prepared = prepare(workflow.parameters, given, {"client": facts, "job": about})

@@ -175,7 +175,10 @@ def test_clients_are_made_shown_and_removed(engine):
     listed = json.loads(engine.data("client", "list", "--json").stdout)
     assert [(c["name"], c["admin"]) for c in listed] == [("acme", True), ("zoo", False)]
     options = listed[1]["options"]
-    assert options["roots"] == {"output_root": "/vod"}
+    assert options["roots"] == {
+        "input_root": str(engine.folder / "var" / "input" / "zoo"),
+        "output_root": "/vod",
+    }
     assert (options["storage"], options["odd"]) == ("local", {"n": 3})
     assert options["callback"]["headers"] == {"X-Pass": "********"}
 
