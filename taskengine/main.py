@@ -40,6 +40,7 @@ from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
+from taskengine.runtime.folders import make_data_folder, make_private
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
     OVERTIME,
@@ -67,6 +68,7 @@ SAMPLES = 10  # of the database's time that may be too slow at the start
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
+    make_data_folder(configuration.data_dir.absolute())
     meters, shutdown = Meters(), Shutdown(configuration.notice)
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
@@ -218,7 +220,7 @@ def facilities_of(
     roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
     workspaces = data / "workspace"
     for folder in (*map(Path, roots.values()), workspaces):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     local = LocalStorage([*roots.values(), workspaces])
     return Facilities(
         scratch=scratch,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
+from stat import S_IMODE
 
 import httpx
 import pytest
@@ -100,3 +103,25 @@ async def check_both(http: httpx.AsyncClient, key: str) -> None:
         for root in ("input_root", "output_root"):
             parameters = {"folder": folder, "input_root": root}
             assert not (await outcome(http, client, secret, "list_folder", parameters))[0]
+
+
+async def test_what_an_engine_makes_is_private_and_its_key_is_in_no_childs_environment(tmp_path):
+    data = tmp_path / "var"
+    async with serving(data) as (process, http):
+        assert (await http.get("/health")).status_code == 200
+        folders = [data, *(data / name for name in ("input", "output", "scratch", "workspace"))]
+        passable = 0o711 if os.geteuid() == 0 else 0o700
+        modes = [S_IMODE(folder.stat().st_mode) for folder in folders]
+        assert modes == [passable, 0o700, 0o700, 0o700, 0o700]
+        children = [int(pid) for pid in descendants(process.pid)]
+        assert len(children) >= 2
+        for pid in children:
+            assert KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def descendants(pid):
+    """The processes below one."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield child
+            yield from descendants(child)
