@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.workflows.parameters import RESERVED, complete, fits
+from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
 from taskengine.workflows.templates import (
     Found,
@@ -23,6 +24,7 @@ from taskengine.workflows.templates import (
 )
 from taskengine.workflows.workflow import Workflow
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
@@ -189,14 +191,48 @@ def _schema(schema: JsonObject) -> Found:
         where = tuple(error.absolute_path)
         yield ("parameters", *where), f"{dotted(where)}: no JSON Schema: {error.message}"
         return
+    yield from _patterns(schema)
     for path, sub in subschemas(schema, ("parameters",)):
         for key in sub.keys() - KEYWORDS:
             yield (*path, key), f"{key}: no keyword of JSON Schema{like(key, KEYWORDS)}"
+        yield from _bases(path, sub)
         try:
             if "$ref" in resolved(schema, sub):
                 yield (*path, "$ref"), f"{sub['$ref']}: goes round in a circle"
         except (LookupError, TypeError):
             yield (*path, "$ref"), f"{sub['$ref']}: points at nothing in `parameters`"
+
+
+def _patterns(schema: JsonObject) -> Found:
+    """Regular expressions that could not be matched in linear time."""
+    subs = list(subschemas(schema, ("parameters",)))
+    found = [((*path, "pattern"), sub["pattern"]) for path, sub in subs if "pattern" in sub]
+    named = [
+        ((*path, "patternProperties", pattern), pattern)
+        for path, sub in subs
+        for pattern in sub.get("patternProperties", ())
+    ]
+    for place, pattern in [*found, *named]:
+        if problem := pattern_problem(pattern):
+            yield place, f"{pattern}: {problem}"
+    for path, sub in subs:  # it would match the patterns again, in a way of its own
+        if named and "unevaluatedProperties" in sub:
+            where = (*path, "unevaluatedProperties")
+            yield where, "unevaluatedProperties: not available together with patternProperties"
+
+
+def _bases(path: Path, schema: JsonObject) -> Found:
+    """Keywords that would make `$ref` mean something else below them."""
+    at_top = path == ("parameters",)
+    if "$id" in schema and not at_top:
+        yield (*path, "$id"), "$id: available at the top of `parameters` only"
+    if "$schema" in schema and not (at_top and schema["$schema"] == DIALECT):
+        yield (*path, "$schema"), f"$schema: expected {DIALECT}, at the top of `parameters`"
+    if "$dynamicRef" in schema:
+        yield (
+            (*path, "$dynamicRef"),
+            "$dynamicRef: not available, `$ref` to a place in `parameters` is",
+        )
 
 
 def _defaults(schema: JsonObject) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import cast
 from urllib.parse import urlsplit
 
 from jsonschema import ValidationError
@@ -74,7 +75,9 @@ _SAID = {"type", "const", "enum", "format", "minimum", "maximum"}
 
 def _besides(error: ValidationError) -> str:
     """The rule that was broken, where expected() does not say it."""
-    rule, limit = str(error.validator), error.validator_value
+    rule, limit = str(error.validator), cast(Json, error.validator_value)
+    if rule == "not" and "pattern" in limit:
+        rule, limit = "no pattern", limit["pattern"]
     if rule in _SAID or (rule in ("minLength", "minItems") and limit == 1):
         return ""
     return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}"
@@ -132,9 +135,11 @@ def resolved(root: JsonObject, schema: Json) -> JsonObject:
 
 def _pointed(root: JsonObject, reference: str) -> JsonObject:
     found: Json = root
+    if not re.match("#(/|$)", reference):  # elsewhere, or by an anchor
+        raise LookupError(reference)
     for step in reference.removeprefix("#").split("/")[1:]:
         found = found[step.replace("~1", "/").replace("~0", "~")]
-    if not reference.startswith("#") or not isinstance(found, dict):
+    if not isinstance(found, dict):
         raise LookupError(reference)
     return found
 
