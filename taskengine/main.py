@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,7 @@ import httpx
 import trio
 import trio_asyncio
 
-from taskengine.actions import Actions, find_actions
+from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
@@ -30,14 +29,14 @@ from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.postgres import embedded_postgres, has_database
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
-from taskengine.model import Client, StoreUnavailable
+from taskengine.model import Client, Misconfigured, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.folders import make_data_folder, make_private
@@ -51,10 +50,9 @@ from taskengine.runtime.shutdown import (
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.storage.roots import warn_of_common_roots
-from taskengine.store import Store
-from taskengine.store.migrate import wait_and_upgrade
+from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load
+from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +124,7 @@ def parts_of(
         patient=store.patient,
         vital=vital,
         counters=counters,
-        actions=library.actions,
+        actions=find_actions(),
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
@@ -180,21 +178,48 @@ async def open_store(
     configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
-    url = configuration.database_url
-    database = (
-        embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
-    )
-    async with database as url:
+    async with open_database(configuration) as url:
         await wait_and_upgrade(url, patience)
         async with open_postgres(url, connections=CONNECTIONS, meters=meters) as store:
             yield store
 
 
+def open_database(configuration: Configuration) -> AbstractAsyncContextManager[str]:
+    """The URL of the database, which is started if it is the embedded one."""
+    url = configuration.database_url
+    return embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
+
+
 @asynccontextmanager
-async def store_alone(configuration: Configuration, patience: float) -> AsyncIterator[Store]:
+async def store_alone(
+    configuration: Configuration, patience: float
+) -> AsyncIterator[PostgresStore]:
     """The store for a command, without an engine."""
     async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
         yield store
+
+
+@asynccontextmanager
+async def store_as_it_is(
+    configuration: Configuration, patience: float
+) -> AsyncIterator[PostgresStore]:
+    """The same of a database that is there already. Raises Misconfigured where there is none:
+    whoever only looks, or looks in the wrong place, makes nothing."""
+    data = configuration.data_dir.absolute()
+    if configuration.embedded_database and not has_database(data):
+        told = f"there is no database in {data}: name its folder with --data-dir"
+        raise Misconfigured(f"{told}, or start `taskengine serve` to make one")
+    async with trio_asyncio.open_loop(), open_database(configuration) as url:
+        if await wait_for(missing, url, patience):
+            raise Misconfigured("the database is not up to date: `taskengine db upgrade`")
+        async with open_postgres(url, connections=CONNECTIONS) as store:
+            yield store
+
+
+async def upgrade_database(configuration: Configuration, patience: float) -> list[str]:
+    """Bring the schema up to date; the names of the migrations that it took."""
+    async with trio_asyncio.open_loop(), open_database(configuration) as url:
+        return await wait_and_upgrade(url, patience)
 
 
 @asynccontextmanager
@@ -269,23 +294,3 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         "it answers sooner",
         MAX_ROUND_TRIP,
     )
-
-
-@dataclass(slots=True)
-class CurrentLibrary:
-    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
-    reload of such files leaves the workflows as they were."""
-
-    folders: Sequence[Path]
-    actions: Actions
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.current = load(self.folders, self.actions)
-
-    def reload(self) -> None:
-        try:
-            self.current = load(self.folders, self.actions)
-            logger.info("workflow files reloaded: %d", len(self.current.all()))
-        except WorkflowErrors as errors:
-            logger.error("workflow files kept as they were: %s", errors)

@@ -37,7 +37,6 @@ def serve(**options: Any) -> None:
     """
     import trio
 
-    from taskengine.cli.settings import chosen
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
@@ -45,11 +44,8 @@ def serve(**options: Any) -> None:
 
     log_to_stderr()
     if file := options.pop("config"):
-        os.environ["TASKENGINE_CONFIG"] = file
-    try:
-        configuration = read_configuration(**chosen(options))
-    except BadInput as error:
-        raise Misused(str(error)) from None
+        os.environ["TASKENGINE_CONFIG"] = str(file)
+    configuration = read_configuration(**options)
     try:
         trio.run(lambda: serve_engine(configuration, started=announce))
     except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:

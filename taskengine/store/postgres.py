@@ -126,7 +126,7 @@ class PostgresStore(Reads):
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
-        await self._run(lambda one: clients.put_setting(one, client, name, value))
+        await self._do(clients.put_setting, client, name, value)
 
     # Jobs
 

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
+from taskengine.texts import like
 from taskengine.workflows.parameters import RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
@@ -18,7 +19,6 @@ from taskengine.workflows.templates import (
     Path,
     TemplateError,
     is_expression,
-    like,
     problems,
     strings,
 )

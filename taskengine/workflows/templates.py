@@ -7,9 +7,8 @@ are refused, keys of objects are never templates, and what a template gives is d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NoReturn
 
@@ -18,6 +17,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
+from taskengine.texts import like
 from taskengine.workflows.sandbox import ENVIRONMENT, bounded, joined, parse, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
@@ -89,12 +89,6 @@ def problems(template: Json, known: set[str], before: set[str] | None, place: Pa
             yield path, f"{text}: there is no parameter {name!r}{like(name, known)}"
         for name in sorted(tasks - before if before is not None else ()):
             yield path, f"{text}: no task {name!r} always goes before{like(name, before or ())}"
-
-
-def like(name: str, names: Iterable[str]) -> str:
-    """A guess at what was meant, for the end of a message."""
-    close = get_close_matches(name, [*names], n=1)
-    return f"; is {close[0]!r} meant?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)

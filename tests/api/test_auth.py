@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -59,15 +60,27 @@ async def test_wrong_credentials_are_a_401_and_leave_no_record(api, api_key, bod
 
 async def test_an_unknown_client_is_verified_as_well(api, body, monkeypatch):
     calls = []
+    verify = api_keys.verify
 
     def counted(key, stored):
         calls.append(stored)
-        return api_keys.verify(key, stored)
+        return verify(key, stored)
 
-    monkeypatch.setattr("taskengine.api.auth.verify", counted)
+    monkeypatch.setattr(api_keys, "verify", counted)
     await api.post("/job", body(), client="nobody")
     (stored,) = calls
     assert len(stored) == len(api_keys.hash_key("any"))
+
+
+@pytest.mark.parametrize(("ahead", "opens"), [(1, True), (0, False), (-1, False)])
+async def test_the_key_before_opens_until_its_time_is_over(api, body, api_key, now, ahead, opens):
+    client = await api.store.client("demo-client")
+    until = now + timedelta(milliseconds=ahead)
+    await api.store.put_client(api_keys.rotated(client, "another-key", until))
+    status = (await api.post("/job", body(), key=api_key)).status_code
+    assert status == (200 if opens else 401)
+    assert (await api.post("/job", body(), key="another-key")).status_code == 200
+    assert (await api.post("/job", body(), key="a-third-key")).status_code == 401
 
 
 async def test_without_a_key_nothing_is_read(api):

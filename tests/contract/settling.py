@@ -1,11 +1,14 @@
 """Promises of clients, settings and wake-ups."""
 
 from contextlib import aclosing
+from datetime import timedelta
 
 import trio
 
+from taskengine.api_keys import rotated
 from taskengine.model import Client
 from taskengine.policy import SYSTEM
+from tests.conftest import NOON
 
 
 class Settling:
@@ -17,6 +20,14 @@ class Settling:
         assert await world.store.put_client(other)
         assert [one.name for one in await world.store.clients()] == ["acme", "beta", "gamma"]
         assert await world.store.client("gamma") == other
+
+    async def test_a_key_that_was_replaced_is_kept_with_its_time(self, world):
+        until = NOON + timedelta(days=1, microseconds=7)
+        client = rotated(Client("acme", "first"), "second", until)
+        await world.store.put_client(client)
+        [acme] = [one for one in await world.store.clients() if one.name == "acme"]
+        assert acme == client == await world.store.client("acme")
+        assert (acme.former_key_hash, acme.former_until) == ("first", until)
 
     async def test_a_removed_client_is_unknown(self, world):
         assert await world.store.remove_client("beta")

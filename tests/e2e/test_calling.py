@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from taskengine.cli import database, main
-from taskengine.cli.settings import settings
+from taskengine.configuration import Configuration
 from taskengine.counters.redis import open_redis
 from taskengine.model import BadInput
+from taskengine.sources import settings
 
 
 def test_help_imports_little():
@@ -30,6 +31,7 @@ def test_help_imports_little():
         "demo",
         "client add",
         "client set",
+        "client key",
         "client list",
         "client remove",
         "db upgrade",
@@ -59,7 +61,7 @@ def test_the_version_is_told_as_people_ask_for_it():
 
 def test_every_setting_is_an_option_of_serve():
     output = CliRunner().invoke(main, ["serve", "--help"], terminal_width=300).output
-    names = ["-".join(path).replace("_", "-") for path in settings()]
+    names = ["-".join(path).replace("_", "-") for path in settings(Configuration)]
     assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
     for name in names:
         assert f"--{name}" in output
@@ -68,13 +70,13 @@ def test_every_setting_is_an_option_of_serve():
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ("serve --drain soon", 2, "Error: configuration: drain: "),
-        ("serve --lease 0", 2, "lease: Input should be greater than 0"),
-        ("serve --queues walk=1", 2, "unknown queue 'walk'"),
+        ("serve --drain soon", 2, "Error: --drain: expected a number"),
+        ("serve --lease 0", 2, "--lease: expected more than 0, got '0'"),
+        ("serve --queues walk=1", 2, "there is no queue 'walk', expected work"),
         ("serve --queues work", 2, "expected NAME=NUMBER, got 'work'"),
-        ("serve --queues work=-1", 2, "queues.work: Input should be greater than or equal to 0"),
-        ("serve --bind 8080", 2, "bind: expected ADDRESS:PORT, got '8080'"),
-        ("serve --bootstrap-client acme", 2, "bootstrap_client: expected NAME:KEY"),
+        ("serve --queues work=-1", 2, "--queues: work: expected at least 0, got '-1'"),
+        ("serve --bind 8080", 2, "--bind: expected ADDRESS:PORT, got '8080'"),
+        ("serve --bootstrap-client acme", 2, "--bootstrap-client: expected NAME:KEY"),
         ("serve --workflows /no/such/folder", 2, "/no/such/folder:1: no such folder"),
         ("serve --database-url nonsense", 2, "database_url: invalid DSN"),
         ("serve --commands [", 2, "expected a JSON object"),
@@ -104,7 +106,9 @@ def test_a_database_that_is_away_is_told(monkeypatch):
     away = "postgresql://127.0.0.1:1/x"
     result = CliRunner().invoke(main, ["client", "list", "--database-url", away])
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith("Error: ConnectionRefusedError")
+    assert result.stderr.splitlines()[-1].startswith(
+        "Error: no database after 0 s: ConnectionRefusedError"
+    )
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1/", "redis://127.0.0.1:x/"])

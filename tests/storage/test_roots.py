@@ -125,7 +125,7 @@ def test_what_is_below_a_clients_root_may_be_anothers(root, folder, foreign):
 def test_a_folder_that_has_files_already_is_told_of(tmp_path, monkeypatch):
     from taskengine.cli import clients
 
-    monkeypatch.setattr(clients, "in_store", lambda work, **_: clients_of(tmp_path))
+    monkeypatch.setattr(clients, "in_new_store", lambda work, **_: clients_of(tmp_path))
     (tmp_path / "output" / "film").mkdir(parents=True)
     (tmp_path / "output" / "film" / "old.mp4").touch()
     done = CliRunner().invoke(clients.client, ["add", "film", "--data-dir", str(tmp_path)])

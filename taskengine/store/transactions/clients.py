@@ -14,7 +14,8 @@ async def put(connection: Connection, client: Client, bootstrap: bool) -> bool:
         if await connection.fetchval(SQL["any_client"]):
             return False
     row = (client.name, client.key_hash, client.admin, dumped(client.options))
-    await connection.execute(SQL["put_client"], *row)
+    former = (client.former_key_hash, client.former_until)
+    await connection.execute(SQL["put_client"], *row, *former)
     await connection.execute(SQL["put_scope"], client.name)
     return True
 
