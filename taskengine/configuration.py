@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.model import STORAGES, TASK_QUEUES, Misconfigured
+from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.texts import like
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
@@ -156,6 +157,20 @@ class Configuration(BaseModel):
             raise ValueError(f"the name: {problem}")
         if problem := wrong_key(key):
             raise ValueError(f"the key: {problem}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_database_url(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value not in (None, "none"):
+            check_redis_url(value)
         return value
 
     @field_validator("bind")
