@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,12 @@ from taskengine.texts import like
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
+SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
+SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
-SECRET = frozenset({"database_url", "redis_url", "bootstrap_client"})  # their values are not shown
+SECRET = frozenset(
+    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+)  # their values are not shown
 # Variables that are no settings of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
 
@@ -100,6 +104,9 @@ class Configuration(BaseModel):
     commands: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         {}, description="what process.run may run: a name and the words that it stands for"
     )
+    secrets: dict[str, str] = Field(
+        {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
+    )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
@@ -118,7 +125,7 @@ class Configuration(BaseModel):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("commands", mode="before")
+    @field_validator("commands", "secrets", mode="before")
     @classmethod
     def _json(cls, value: object) -> object:
         """In the environment and as an option it is a JSON object."""
@@ -126,6 +133,16 @@ class Configuration(BaseModel):
             return json.loads(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('expected a JSON object such as {"sum": ["sha256sum"]}') from None
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, secret in value.items():
+            if not (name.isidentifier() and name.isascii()):
+                raise ValueError(f"{name[:40]!r}: expected a name of letters, digits and _")
+            if len(secret) < SHORTEST_SECRET:
+                raise ValueError(f"{name}: expected {SHORTEST_SECRET} characters or more")
+        return value
 
     @field_validator("queues", mode="before")
     @classmethod
@@ -224,7 +241,7 @@ def read_configuration(**options: Any) -> Configuration:
     """Options win over the environment, that over the file. Raises Misconfigured."""
     file = config_file()
     read = [sources.of_file(file, Configuration)] if file else []
-    read += [_environment(), sources.of_options(options, Configuration)]
+    read += [_environment(), _environment_secrets(read), sources.of_options(options, Configuration)]
     return sources.read(Configuration, read, SECRET)
 
 
@@ -238,4 +255,18 @@ def check_environment() -> None:
 
 
 def _environment() -> sources.Source:
-    return sources.of_environment(os.environ, Configuration, PREFIX, OTHER_VARIABLES)
+    variables = {name: os.environ[name] for name in os.environ if not name.startswith(SECRETS)}
+    return sources.of_environment(variables, Configuration, PREFIX, OTHER_VARIABLES)
+
+
+def _environment_secrets(before: Sequence[sources.Source]) -> sources.Source:
+    """TASKENGINE_SECRET_NAME is `secrets.NAME`, beside those that a file has."""
+    given = [name for name in os.environ if name.startswith(SECRETS) and os.environ[name]]
+    values: dict[sources.Path, Any] = {}
+    if given:
+        found = {name.removeprefix(SECRETS): os.environ[name] for name in given}
+        for source in before:
+            of_file = source.values.get(("secrets",), {})
+            found = {**of_file, **found} if isinstance(of_file, dict) else found
+        values["secrets",] = found
+    return sources.Source(values, lambda path, below: SECRETS + "_".join(below))

@@ -256,6 +256,7 @@ def facilities_of(
         http=http,
         unverified=unverified,
         commands=configuration.commands,
+        secrets=configuration.secrets,
         pulse=Pulse(configuration.lease),
     )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
@@ -44,7 +45,7 @@ NAMERS: Final = ("name", "key", "header")  # of objects such as {"name": "passwo
 USERINFO: Final = re.compile(r"//([^/?#\s\"'<>\\@]*@)+")
 CARELESS: Final = re.compile(r"//[^/?#\s\"'<>\\@:\[]*:(?!\d*(?:[/?#\\]|$)|[^/?#\s\"'<>\\@]*@)")
 RUN: Final = re.compile(r"[^\s\"'<>]+")
-QUERY: Final = re.compile(r"([?&;#]|&amp;)([^?&;#=\s\"'<>]{1,200})=([^&;#\s\"'<>]+)")
+QUERY: Final = re.compile(r"([?&;#]|&amp;|^--?)([^?&;#=\s\"'<>]{1,200})=([^&;#\s\"'<>]+)")
 
 
 def is_secret(name: str) -> bool:
@@ -65,22 +66,40 @@ def _is_secret(name: str) -> bool:
     )
 
 
-def masked(value: Json, secrets: frozenset[str] = frozenset()) -> Json:
+def masked(
+    value: Json,
+    secrets: frozenset[str] = frozenset(),
+    keep: Callable[[str], bool] = lambda text: False,
+) -> Json:
     """The value as it may be shown: what stands under a secret name is masked, at any depth and in
     any case of letters (what is misspelt is secret all the same), and so are credentials in URLs.
-    `secrets` are names besides those that is_secret() knows."""
-    return _masked(value, frozenset(name.lower() for name in secrets), hide=False)
+    `secrets` are names besides those that is_secret() knows, `keep` says what is none anywhere."""
+    return _Mask(frozenset(name.lower() for name in secrets), keep).of(value)
 
 
-def _masked(value: Json, secrets: frozenset[str], *, hide: bool) -> Json:
-    if isinstance(value, dict):
-        named = _hidden_keys(value, secrets)
-        return {k: _masked(v, secrets, hide=hide or k in named) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, secrets, hide=hide) for item in value]
-    if hide and value is not None:
-        return stars(_text(value))
-    return masked_text(value) if isinstance(value, str) else value
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    secrets: frozenset[str]
+    keep: Callable[[str], bool]
+
+    def of(self, value: Json, *, hide: bool = False) -> Json:
+        if isinstance(value, dict):
+            named = _hidden_keys(value, self.secrets)
+            return {key: self.of(one, hide=hide or key in named) for key, one in value.items()}
+        if isinstance(value, list):
+            return self._words(value, hide=hide)
+        if isinstance(value, str) and (not hide or self.keep(value)):
+            return masked_text(value)
+        return stars(_text(value)) if hide and value is not None else value
+
+    def _words(self, values: list[Json], *, hide: bool) -> list[Json]:
+        """A list may be the words of a command: `--password`, then what is secret."""
+        named = [False, *(isinstance(one, str) and _is_option(one) for one in values)]
+        return [self.of(value, hide=hide or named[place]) for place, value in enumerate(values)]
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and "=" not in word and is_secret(word[:LONGEST_NAME])
 
 
 def _hidden_keys(value: dict[str, Json], secrets: frozenset[str]) -> set[str]:
@@ -116,6 +135,18 @@ def _user(userinfo: str) -> str:
 
 def _masked_pair(pair: re.Match[str]) -> str:
     return f"{pair[1]}{pair[2]}={STARS}" if is_secret(unquote_plus(pair[2])) else pair[0]
+
+
+def without(value: Json, texts: Iterable[str]) -> Json:
+    """The value with these texts masked, wherever in it they are."""
+    if isinstance(value, dict):
+        return {key: without(one, texts) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without(one, texts) for one in value]
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, STARS)
+    return value
 
 
 def stars(text: str) -> str:

@@ -97,3 +97,10 @@ def test_a_megabyte_made_to_be_slow_is_not(text):
     start = time.process_time()
     masked_text(text)
     assert time.process_time() - start < 1
+
+
+def test_the_words_of_a_command_are_masked():
+    words = ["tool", "--password", "hunter2", "--api-key=abc", "-v", "--out", "file"]
+    assert masked(words) == [
+        *("tool", "--password", "*******", "--api-key=********", "-v", "--out", "file")
+    ]

@@ -28,6 +28,7 @@ class Facilities:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     def workspace(self, job_id: int) -> Folder:

@@ -18,7 +18,7 @@ from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import describe, has_part, is_permanent
 from taskengine.actors.reporter import Reporter
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.masking import secret_values
+from taskengine.masking import secret_values, without
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
@@ -133,6 +133,7 @@ class Worker:
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
+        hidden |= {*self.facilities.secrets.values()}
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
         try:
             with _time_limit(template):
@@ -159,7 +160,8 @@ class Worker:
         await reporter.write(Severity.INFO, definitions_line(workflow.content))
         await reporter.write(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
-        result = await self._call(attempt, evaluate(template.with_, names), reporter)
+        values = evaluate(template.with_, {**names, "secrets": dict(self.facilities.secrets)})
+        result = await self._call(attempt, values, reporter)
         await reporter.write(Severity.INFO, f"'{name}' completed successfully")
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
@@ -180,7 +182,8 @@ class Worker:
                 commands=lent.commands,
                 pulse=lent.pulse,
             )
-            return _checked(await self.actions[attempt.task.action](context, values))
+            result = _checked(await self.actions[attempt.task.action](context, values))
+            return without(result, lent.secrets.values()) if lent.secrets else result
 
     async def _admit(self, client: str, folder: Folder) -> None:
         """Raises BadInput for a folder that belongs to another client."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.texts import like
-from taskengine.workflows.parameters import RESERVED, complete, fits
+from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
 from taskengine.workflows.templates import (
@@ -140,10 +140,10 @@ def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> 
 
 def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
     """What templates speak of."""
-    known = {*parameters, *RESERVED}
+    known = {*parameters, *RESERVED} - {"secrets"}
     for index, task in enumerate(workflow.tasks):
         done = before.get(task.name)
-        yield from problems(task.with_, known, done, ("tasks", index, "with"))
+        yield from problems(task.with_, {*known, "secrets"}, done, ("tasks", index, "with"))
         yield from problems(task.when, known, done, ("tasks", index, "when"))
         if isinstance(task.when, str) and not _whole(task.when):
             yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
@@ -239,7 +239,7 @@ def _defaults(schema: JsonObject) -> Found:
     """Templates of defaults. They see required parameters and earlier ones; those deeper in the
     schema see each other as well."""
     known = complete(schema)["properties"]
-    seen = {*complete({})["properties"], *schema.get("required", ()), *RESERVED[1:]}
+    seen = {*complete({})["properties"], *schema.get("required", ()), *OF_DEFAULTS}
     deeper = {name for _, sub in subschemas(schema) for name in sub.get("properties", {})}
     for path, sub in subschemas(schema):
         place: Path = ("parameters", *path, "default")

@@ -33,7 +33,8 @@ from taskengine.workflows.schemas import (
 )
 from taskengine.workflows.templates import TemplateError, evaluate
 
-RESERVED = ("tasks", "job", "client")  # names in a scope that no parameter may have
+OF_DEFAULTS = ("job", "client")  # names besides parameters that defaults see
+RESERVED = ("tasks", "secrets", *OF_DEFAULTS)  # names that no parameter may have
 UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being declared
     "content_id": {"type": "string"},
     "rest_endpoints": {"type": "array", "items": {"type": "string", "format": "http-url"}},
