@@ -84,7 +84,9 @@ class Configuration(BaseModel):
         (), description="more folders laid out like config/workflows, `:` between them"
     )
     bootstrap_client: str | None = Field(
-        None, description="name:api-key, made as admin if there is no client yet"
+        None,
+        description="name:api-key, made as admin if there is no client yet; not as an "
+        "option, which `ps` shows to everybody",
     )
     queues: dict[str, Count] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
@@ -108,6 +110,11 @@ class Configuration(BaseModel):
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
+    hosts: tuple[Text, ...] = Field(
+        (),
+        description="names under which it is read without a key, `*` for any; unset: any, but "
+        "from this machine only its own, as in localhost",
+    )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
     )
@@ -118,9 +125,9 @@ class Configuration(BaseModel):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
-    @field_validator("outbound_allow", mode="before")
+    @field_validator("outbound_allow", "hosts", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _listed(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value

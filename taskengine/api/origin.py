@@ -34,12 +34,17 @@ def origin() -> JsonObject:
 
 def remote_address() -> str:
     """The peer, or who the reverse proxy on this host says it is."""
-    client = request.scope.get("client")
-    peer = str(client[0]) if client else ""
-    if peer and not _is_loopback(peer):
-        return peer
+    direct = peer()
+    if direct and not is_loopback(direct):
+        return direct
     last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return last if _is_address(last) else peer
+    return last if _is_address(last) else direct
+
+
+def peer() -> str:
+    """Who is at the other end of the connection."""
+    client = request.scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _is_address(text: str) -> bool:
@@ -49,7 +54,7 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _is_loopback(text: str) -> bool:
+def is_loopback(text: str) -> bool:
     return not _is_address(text) or ip_address(text).is_loopback
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from taskengine.store import Store
     from taskengine.store.postgres import PostgresStore
 
+SHORTEST_KEY = 6  # characters; what is made up here has 36
+KEY_HELP = "`-` reads it from standard input: `ps` shows command lines to everybody."
 GRACE = 86_400.0  # seconds that a key opens once it was replaced
 
 
@@ -30,7 +32,7 @@ def client() -> None:
 
 @client.command()
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help="Its key; else one is made up.")
+@click.option("--api-key", metavar="KEY", help=f"Its key; else one is made up. {KEY_HELP}")
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
 def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
@@ -41,8 +43,7 @@ def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> 
     shows them, `client set` changes them.
     """
     check_name(name)
-    check_key(api_key)
-    key = api_key or new_key()
+    key = given_key(api_key) or new_key()
     roots = own_roots(name, read(database).local_roots)
 
     async def work(store: Store) -> Client:
@@ -114,7 +115,7 @@ def set_options(
 
 @client.command("key")
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help="The new key; else one is made up.")
+@click.option("--api-key", metavar="KEY", help=f"The new key; else one is made up. {KEY_HELP}")
 @click.option("--grace", metavar="SECONDS", type=click.FloatRange(0, 10 * 365 * 86_400),
               default=GRACE, show_default=True,
               help="How long the key that it has now opens too.")  # fmt: skip
@@ -122,8 +123,7 @@ def set_options(
 def change_key(name: str, api_key: str | None, grace: float, **database: str | None) -> None:
     """Give a client another key and print it, this once. The one before opens for a while, so that
     the client can change over; with `--grace 0` it is worth nothing from now on."""
-    check_key(api_key)
-    key = api_key or new_key()
+    key = given_key(api_key) or new_key()
 
     async def work(store: PostgresStore) -> datetime:
         until = await store.time() + timedelta(seconds=grace)
@@ -208,6 +208,14 @@ def check_name(name: str) -> None:
         raise click.BadParameter(problem, param_hint="NAME")
 
 
-def check_key(key: str | None) -> None:
-    if key is not None and (problem := wrong_key(key)):
+def given_key(text: str | None) -> str | None:
+    """The key that an option gives, or standard input where it is `-`."""
+    if text is None:
+        return None
+    key = click.get_text_stream("stdin").readline().strip() if text == "-" else text
+    if problem := wrong_key(key):
         raise click.BadParameter(problem, param_hint="--api-key")
+    if len(key) < SHORTEST_KEY:
+        told = f"expected {SHORTEST_KEY} characters or more, hard to guess"
+        raise click.BadParameter(told, param_hint="--api-key")
+    return key

@@ -116,3 +116,17 @@ async def test_what_is_no_redis_is_told(url):
     with pytest.raises(BadInput, match="redis_url: "):
         async with open_redis(url):
             pass
+
+
+def test_a_key_comes_from_standard_input_too_and_is_no_single_letter(tmp_path):
+    runner = CliRunner()
+    for key in ("z", "12345"):
+        told = runner.invoke(main, ["client", "add", "y", "--api-key", key])
+        assert told.exit_code == 2
+        assert "expected 6 characters or more" in told.stderr
+    given = CliRunner().invoke(
+        main, ["client", "add", "y", "--api-key", "-", "--data-dir", str(tmp_path)], input="short\n"
+    )
+    assert (given.exit_code, "expected 6 characters" in given.stderr) == (2, True)
+    made = ["client", "add", "y", "--api-key", "-", "--data-dir", str(tmp_path / "var")]
+    assert runner.invoke(main, made, input="a-key-of-some-length\n").exit_code == 0
