@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -212,7 +213,7 @@ def given_key(text: str | None) -> str | None:
     """The key that an option gives, or standard input where it is `-`."""
     if text is None:
         return None
-    key = click.get_text_stream("stdin").readline().strip() if text == "-" else text
+    key = sys.stdin.readline().strip() if text == "-" else text
     if problem := wrong_key(key):
         raise click.BadParameter(problem, param_hint="--api-key")
     if len(key) < SHORTEST_KEY:
