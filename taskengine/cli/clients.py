@@ -62,13 +62,12 @@ def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> 
 async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
     """Add a client as it then is: the first one as an admin on the common roots, any other with
     these of its own. Raises BadInput if there is one of its name."""
-    if await store.client(new.name) is not None:
-        raise BadInput(f"there is a client {new.name} already")
     first = replace(new, admin=True)
     if await store.put_client(first, bootstrap=True):
         return first
     new = replace(new, options={**new.options, "roots": roots})
-    await store.put_client(new)
+    if not await store.put_client(new, new=True):
+        raise BadInput(f"there is a client {new.name} already")
     return new
 
 
