@@ -13,6 +13,7 @@ from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.texts import like
 from taskengine.workflows.parameters import RESERVED, complete, fits
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
+from taskengine.workflows.scope import CLIENT, EARLY, JOB
 from taskengine.workflows.templates import (
     Found,
     Path,
@@ -27,6 +28,11 @@ KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comme
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
 }
+
+
+# What templates see besides parameters and tasks; those of defaults are made before there is a job.
+OBJECTS = {"job": JOB, "client": CLIENT}
+EARLY_OBJECTS = {"job": EARLY, "client": CLIENT}
 
 
 class ActionLike(Protocol):
@@ -141,11 +147,11 @@ def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[st
     known = {*parameters, *RESERVED}
     for index, task in enumerate(workflow.tasks):
         done = before.get(task.name)
-        yield from problems(task.with_, known, done, ("tasks", index, "with"))
-        yield from problems(task.when, known, done, ("tasks", index, "when"))
+        for key, template in (("with", task.with_), ("when", task.when)):
+            yield from problems(template, known, done, ("tasks", index, key), OBJECTS)
         if isinstance(task.when, str) and not _whole(task.when):
             yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
-    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
+    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",), OBJECTS)
     for name in parameters.intersection(RESERVED):
         yield ("parameters", "properties", name), f"{name}: the name is taken"
     if workflow.clips and workflow.clips["from"] not in parameters:
@@ -211,7 +217,8 @@ def _defaults(schema: JsonObject) -> Found:
         if fixed and not fits(schema, sub, sub["default"]):
             yield place, "default: is not valid by its own schema"
         if len(path) == 2 and path[0] == "properties":
-            yield from problems(sub.get("default"), seen, None, place)
+            yield from problems(sub.get("default"), seen, None, place, EARLY_OBJECTS)
             seen.add(str(path[1]))
         else:
-            yield from problems(sub.get("default"), {*known, *seen, *deeper}, None, place)
+            there = {*known, *seen, *deeper}
+            yield from problems(sub.get("default"), there, None, place, EARLY_OBJECTS)

@@ -37,7 +37,7 @@ LIST = Operation(
 ONE = Operation(
     summary="A workflow and its definition",
     tag="workflows",
-    answer=Answer("The workflow.", record("Workflow", **ROW, definition=ANY_OBJECT)),
+    answer=Answer("The workflow.", record("Workflow", **ROW, digest=TEXT, definition=ANY_OBJECT)),
     errors={404: "There is no such workflow."},
 )
 
@@ -57,7 +57,8 @@ class Workflows:
         workflow = self.services.library().find(client.name, name)
         if workflow is None:
             raise NotFound(f"there is no workflow {name[:40]!r}")
-        return reply({**workflow.overview, "definition": workflow.content})
+        digest = workflow.definition.digest
+        return reply({**workflow.overview, "digest": digest, "definition": workflow.content})
 
 
 def routes(services: Services) -> Sequence[Route]:
