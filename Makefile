@@ -48,5 +48,5 @@ lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
-clean: ## remove what the commands made
-	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## remove what make has made; var, with databases and films, stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -85,14 +85,27 @@ class RestClient:
         done: JsonObject = await self._call("PUT", f"/jobs/{job_id}", body=changes)
         return done
 
-    async def rerun(self, job_id: int) -> int:
-        """The id of the new job."""
-        return int((await self._call("POST", f"/jobs/{job_id}/rerun"))["id"])
+    async def warnings(self, job_id: int) -> list[str]:
+        """What the engine did not look at when the job was submitted."""
+        log = await self.log(job_id)
+        of_submission = [line for line in log if line["progname"] == "api"]
+        return [line["message"] for line in of_submission if line["severity_description"] == "WARN"]
 
-    async def watch(self, job_id: int, show: Callable[[JsonObject], None]) -> JsonObject:
+    async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
+        """The answer, with the id of the new job."""
+        query = {"definition": definition} if definition != "original" else None
+        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/rerun", query=query)
+        return told
+
+    async def watch(
+        self,
+        job_id: int,
+        show: Callable[[JsonObject], None],
+        away: Callable[[Exception], None] = lambda _: None,
+    ) -> JsonObject:
         """Show a job until it has ended, also across a restart of the engine."""
         while True:
-            job = await patiently(partial(self.job, job_id))
+            job = await patiently(partial(self.job, job_id), away)
             show(job)
             if job["queue_state"] in ENDED:
                 return job
@@ -120,15 +133,21 @@ def is_over(job: JsonObject) -> bool:
     return job["queue_state"] in ENDED and not working
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a read while the engine is away; after PATIENCE seconds its error is raised."""
-    deadline = trio.current_time() + PATIENCE
+async def patiently(
+    call: Callable[[], Awaitable[T]], away: Callable[[Exception], None] = lambda _: None
+) -> T:
+    """Repeat a read while the engine is away, which is told once; after PATIENCE seconds its error
+    is raised."""
+    deadline, told = trio.current_time() + PATIENCE, False
     while True:
         try:
             return await call()
-        except (Unreachable, Unavailable):
+        except (Unreachable, Unavailable) as error:
             if trio.current_time() > deadline:
                 raise
+            if not told:
+                away(error)
+            told = True
         await trio.sleep(1)
 
 

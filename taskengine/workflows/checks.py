@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from copy import deepcopy
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
@@ -86,6 +87,30 @@ SHAPE: JsonObject = {  # of a workflow file
         }
     },
 }
+
+
+def all_problems(content: Json, actions: Mapping[str, ActionLike]) -> Found:
+    """Keys and types first; then what the parts say of each other, as far as the shape is right
+    but for keys that may be left out."""
+    shape = list(shape_problems(content))
+    yield from shape
+    rest = deepcopy(content) if shape else content
+    for path, _ in shape:
+        _leave_out(rest, path)
+    if not shape or not any(shape_problems(rest)):
+        yield from meaning_problems(rest, actions)
+
+
+def _leave_out(content: Json, path: Path) -> None:
+    """Remove a key; a place in a list stays, or the others would be told with wrong lines."""
+    try:
+        *above, key = path
+        for step in above:
+            content = content[step]
+        if isinstance(content, dict):
+            content.pop(key, None)
+    except (ValueError, LookupError, TypeError):
+        return  # it is not there: it is missing
 
 
 def shape_problems(content: Json) -> Found:
