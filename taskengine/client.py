@@ -12,12 +12,14 @@ from typing import Final, TypeVar
 import httpx
 import trio
 
-from taskengine.model import Json, JsonObject, TaskEngineError
+from taskengine.api_keys import wrong_key, wrong_name
+from taskengine.model import Json, JsonObject, Misconfigured, TaskEngineError
 
 ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it does not leave
 LOOK: Final = 0.2  # seconds between looks at a job that is watched
 PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
-NO_PROXY: Final = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})  # never by a proxy
+PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 T = TypeVar("T")
 
@@ -38,15 +40,40 @@ class Refused(TaskEngineError):
 
 @asynccontextmanager
 async def open_client(url: str, client: str = "", api_key: str = "") -> AsyncIterator[RestClient]:
-    """A client of the engine at `url`; without a key it can do what needs none."""
-    given = {"client": client, "api-key": api_key}
-    headers = {name: value for name, value in given.items() if value}
+    """A client of the engine at `url`; without a key it can do what needs none. Raises
+    Misconfigured, and Unreachable for what is no URL."""
+    async with _http(url, _headers(client.strip(), api_key.strip())) as http:
+        yield RestClient(http)
+
+
+def _headers(client: str, api_key: str) -> list[tuple[bytes, bytes]]:
+    """In UTF-8, as the engine reads them; a key read from a file may end with a line feed."""
+    if api_key and (problem := wrong_key(api_key)):
+        raise Misconfigured(f"TASKENGINE_API_KEY or --api-key: {problem}")
+    if client and (problem := wrong_name(client)):
+        raise Misconfigured(f"TASKENGINE_CLIENT or --client: {problem}")
+    given = [(b"client", client.encode()), (b"api-key", api_key.encode())]
+    return [(name, value) for name, value in given if value]
+
+
+def _http(url: str, headers: list[tuple[bytes, bytes]]) -> httpx.AsyncClient:
+    """Proxies and certificates are those of the environment, where the engine needs any."""
     try:
-        http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30, mounts=NO_PROXY)
+        parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise Unreachable(f"{url}: {error}") from None
-    async with http:
-        yield RestClient(http)
+    try:
+        return httpx.AsyncClient(
+            base_url=parsed,
+            headers=headers,
+            timeout=30,
+            verify=parsed.scheme == "https",
+            trust_env=parsed.host not in LOOPBACK,
+        )
+    except OSError as error:  # of the certificates: the variables that name them
+        raise Misconfigured(f"SSL_CERT_FILE or SSL_CERT_DIR: {error.strerror or error}") from None
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        raise Misconfigured(f"{', '.join(PROXIES)}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

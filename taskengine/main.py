@@ -38,7 +38,7 @@ from taskengine.jobs.submission import Reader
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import Client, Misconfigured, StoreUnavailable
-from taskengine.outbound import open_outbound
+from taskengine.outbound import allowed, open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
@@ -141,7 +141,12 @@ def parts_of(
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
-        reader=lambda now: Reader(library.current, configuration.default_storage, now),
+        reader=lambda now: Reader(
+            library.current,
+            configuration.default_storage,
+            now,
+            allowed(configuration.outbound_allow).refuses,
+        ),
         meters=meters,
     )
 

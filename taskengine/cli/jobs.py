@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from taskengine.cli.output import json_option, plain, print_json, print_table
-from taskengine.cli.rest import connection, in_client, tell_outage
+from taskengine.cli.rest import Whole, connection, in_client, tell_outage
 from taskengine.model import BadInput, JobState, Json, JsonObject
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
 @click.option("--failed", is_flag=True, help="Failed ones alone.")
 @click.option("--of", metavar="CLIENT", help="Those of one client.")
 @click.option("--search", metavar="TEXT", help="An id, or the beginning of a content id.")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, MOST))
+@click.option("--limit", default=10, show_default=True, type=Whole(1, MOST))
 @click.option("--all", "whole", is_flag=True, help="All of them, however many.")
 @json_option
 @connection

@@ -27,6 +27,12 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
         return int(text)
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
 JOB_ID = JobId()
 URL = "http://127.0.0.1:8080"
 

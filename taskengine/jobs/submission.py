@@ -6,10 +6,11 @@ What cannot be served is recorded all the same, with the reason (A3).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
@@ -51,6 +52,7 @@ class Reader:
     library: Library
     storage: str
     now: datetime
+    refuses: Callable[[str], bool] = lambda _: False  # whether callbacks never reach that URL
 
     def read(self, received: Received) -> Submission:
         """The job to record; its `refusal` says why it will not run."""
@@ -85,6 +87,7 @@ class Reader:
             raise BadInput("; ".join([*wrong, str(error)])) from None
         if wrong:
             raise BadInput("; ".join(wrong))
+        urls = _callback_urls(prepared.values)
         run_at = clip_rule(job.run_at(), prepared.values, workflow.clips, self.now)
         return Submission(
             client=owner.name,
@@ -94,11 +97,12 @@ class Reader:
                 first,
                 *announced(run_at, self.now),
                 *_unknown(received, job, prepared, workflow),
+                *self._unreachable(urls),
             ],
             definition=workflow.definition,
             parameters=prepared.values,
             facts=facts,
-            urls=_callback_urls(prepared.values),
+            urls=urls,
             events=CallbackOptions.of(owner.options).events,
             priority=priority,
             position=job.position(),
@@ -109,6 +113,18 @@ class Reader:
             content_id=_content_id(prepared.values),
             depends_on=job.depends_on(),
         )
+
+    def _unreachable(self, urls: Sequence[str]) -> Iterator[Line]:
+        """What is said of callbacks that will wait until they are given up."""
+        for url in filter(self.refuses, urls):
+            told = f"No callback will reach {shown_url(url)}: the address is private"
+            yield Severity.WARN, "api", f"{told}, and outbound_allow does not list it"
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host and path: what is before the host, or behind the path, may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def clip_rule(

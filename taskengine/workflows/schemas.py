@@ -75,8 +75,8 @@ def _besides(error: ValidationError) -> str:
     rule, limit = str(error.validator), error.validator_value
     if rule in _SAID or (rule in ("minLength", "minItems") and limit == 1):
         return ""
-    about = error.schema.get("description") if rule == "pattern" else None
-    words = f" ({_cut(about.rstrip('.'))})" if isinstance(about, str) else ""
+    about = error.schema.get("description") if isinstance(error.schema, dict) else None
+    words = f" ({_cut(about.rstrip('.'))})" if rule == "pattern" and about else ""
     return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}{words}"
 
 
