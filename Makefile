@@ -12,6 +12,7 @@ help: ## print this list
 setup: .venv/ready ## make .venv from the lock file, with .venv/bin/taskengine in it
 
 .venv/ready: requirements.lock pyproject.toml
+	@echo "making .venv from the lock file, which takes a minute or two"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -255,6 +255,8 @@ def test_the_last_admin_stays(engine):
     assert engine.data("client", "set", "plain", "--admin").exit_code == 0
     assert engine.data("client", "set", "acme", "--no-admin").exit_code == 0
     assert engine.data("client", "remove", "plain").exit_code == 1
+    assert engine.data("client", "remove", "acme", "--force").exit_code == 0
+    assert engine.data("client", "add", "acme", "--api-key", KEY).stdout == "client acme added\n"
     assert engine.data("client", "set", "acme", "--admin").exit_code == 0
     assert engine.data("client", "remove", "plain").exit_code == 0
 
