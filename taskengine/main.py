@@ -25,7 +25,7 @@ from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
-from taskengine.api_keys import hash_key
+from taskengine.api_keys import hash_key, opens
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
@@ -37,7 +37,7 @@ from taskengine.jobs.submission import Reader
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import Client, Misconfigured, StoreUnavailable
-from taskengine.outbound import open_outbound
+from taskengine.outbound import allowed, open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.folders import make_data_folder, make_private
 from taskengine.runtime.pulse import Pulse
@@ -98,13 +98,29 @@ async def run_until_told(
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
+                _tell_stop(len(engine.roster.running), plan.drain)
             finally:  # an engine that crashed has threads too
                 watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
+    logger.info("stopped")
+
+
+def _tell_stop(tasks: int, drain: float) -> None:
+    """Whoever pressed Ctrl-C sees that it was heard, and what it waits for."""
+    if not tasks:
+        logger.info("stopping")
+        return
+    logger.info(
+        "stopping: running tasks (%d) have %g s to end; a second signal, such as Ctrl-C, hands "
+        "them back at once",
+        tasks,
+        drain,
+    )
 
 
 async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     await shutdown.hurried.wait()
+    logger.info("stopping at once: what still runs is handed back")
     engine.drain.cancel()
     watch_over_the_end(OVERTIME)
 
@@ -128,7 +144,12 @@ def parts_of(
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
-        reader=lambda now: Reader(library.current, configuration.default_storage, now),
+        reader=lambda now: Reader(
+            library.current,
+            configuration.default_storage,
+            now,
+            allowed(configuration.outbound_allow).refuses,
+        ),
         meters=meters,
     )
 
@@ -262,11 +283,22 @@ def facilities_of(
 
 
 async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
-    """Make the first client, as admin, where there is none yet."""
+    """Make the first client, as admin, where there is none yet. Whoever then calls with a key that
+    opens nothing, or has none, finds the reason in the log."""
     if configuration.bootstrap_client is None:
+        if not await store.patient.clients():
+            logger.warning("there is no client yet: `taskengine client add NAME` makes one")
         return
     name, _, key = configuration.bootstrap_client.partition(":")
-    await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
+    new = Client(name, hash_key(key), admin=True)
+    if await store.patient.put_client(new, bootstrap=True):
+        return
+    known = await store.patient.client(name)
+    if not opens(key, known, await store.patient.time()):
+        told = "has another key" if known else "is not one of them"
+        logger.warning(
+            "there are clients already, and %s %s: bootstrap_client is not used", name, told
+        )
 
 
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:

@@ -47,6 +47,7 @@ class Source(NamedTuple):
 
     values: Mapping[Path, Any]
     called: Callable[[Path, Path], str]
+    others: frozenset[str] = frozenset()  # names there that are no settings
 
 
 def settings(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
@@ -97,6 +98,7 @@ def _unknown(source: Source, path: Path, known: Mapping[Path, object]) -> str:
     if below := [one[-1] for one in known if len(one) > 1 and one[: len(path)] == path]:
         return f"{here}: expected a table, with {', '.join(below)}"
     called = {".".join(one): source.called(one, ()).rpartition(": ")[2] for one in known}
+    called |= {name.lower(): source.called((name,), ()) for name in source.others}
     close = closest(".".join(path), called)
     guess = f"; is {called[close]} meant?" if close else ""
     return f"{here}: there is no such setting{guess}"
@@ -159,7 +161,7 @@ def of_environment(
             continue
         if value or name not in names:
             values[names.get(name, (name.lower(),))] = value
-    return Source(values, lambda path, below: _with(prefix + "_".join(path).upper(), below))
+    return Source(values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others)
 
 
 def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> Source:

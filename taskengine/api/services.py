@@ -13,6 +13,7 @@ from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.meters import Meters
+from taskengine.outbound import allowed
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
@@ -42,4 +43,6 @@ class Services:
 
     def reader(self) -> Reader:
         """What makes jobs of submissions, with the workflows in force now."""
-        return Reader(self.library(), self.configuration.default_storage, self.now())
+        settings = self.configuration
+        refuses = allowed(settings.outbound_allow).refuses
+        return Reader(self.library(), settings.default_storage, self.now(), refuses)

@@ -50,6 +50,7 @@ def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
         "tasks": [task_row(task) for task in details.tasks],
         "depends_on": list(details.depends_on),
         "rerun_of": details.rerun_of,
+        "definition": job.digest,
     }
 
 

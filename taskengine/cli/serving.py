@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import socket
 import sys
 import time
 from typing import Any
@@ -47,6 +48,7 @@ def serve(**options: Any) -> None:
         os.environ["TASKENGINE_CONFIG"] = str(file)
     configuration = read_configuration(**options)
     try:
+        check_address(configuration.bind)
         trio.run(lambda: serve_engine(configuration, started=announce))
     except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:
         if all(isinstance(e, BadInput | WorkflowErrors) for e in members(error)):
@@ -54,6 +56,18 @@ def serve(**options: Any) -> None:
         if taken := next((e for e in members(error) if is_about_address(e)), None):
             raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None
         raise
+
+
+def check_address(bind: str) -> None:
+    """Raises OSError for an address that cannot be listened on, before a database is made."""
+    host, _, port = bind.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
 
 
 def is_about_address(error: BaseException) -> bool:

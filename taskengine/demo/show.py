@@ -56,6 +56,7 @@ async def _show(
             story = Story(console, bench, place, engine, receiver, asset, placed)
             await story.tell()
             shown.set()
-            print_end(console, engine, stay=stay)
+            film_made = place.output / asset / f"{asset}.mp4"
+            print_end(console, engine, story.jobs, film_made, stay=stay)
             if stay:
                 await trio.sleep_forever()

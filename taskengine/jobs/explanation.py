@@ -63,6 +63,7 @@ class Facts:
     gate_answer: str | None = None  # the last one
     gate_due_at: datetime | None = None
     queues_due: bool = True  # jobs are queued when they are due (A5)
+    errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
 
 
 def explanation(facts: Facts, now: datetime) -> JsonObject:
@@ -91,11 +92,23 @@ def _reasons(facts: Facts, now: datetime) -> Iterator[JsonObject]:
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
     if facts.job.state in OVER:
-        refused = facts.job.digest is None
-        yield _reason("over", f"It {'was refused' if refused else f'is {facts.job.state.label}'}.")
+        yield _reason("over", _over(facts))
     if facts.working and facts.job.state in (*OVER, JobState.PAUSED):
         told = f"{_count(facts.working, 'task')} of it still at work; no other starts."
         yield _reason("stopping", told, working=facts.working)
+
+
+def _over(facts: Facts) -> str:
+    job = facts.job
+    if job.digest is None:
+        return "It was refused; the ERROR line of its log says why. Mend the body and submit that."
+    again = "POST /jobs/<id>/rerun runs it again, with definition=current by the file in force"
+    failed = "; ".join(f"{name!r} failed: {error}" for name, error in facts.errors)
+    if job.state is JobState.COMPLETED and job.failed:
+        return f"It failed{f': {failed}' if failed else ''}. {again}."
+    if job.state is JobState.BROKEN:
+        return "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+    return "It is completed."
 
 
 def _queued(facts: Facts) -> Iterator[JsonObject]:

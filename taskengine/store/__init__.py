@@ -139,9 +139,12 @@ class Store(Reading, Protocol):
         """
         ...
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
-        waits until no task of the original runs any more. Raises NotFound, BadInput."""
+        waits until no task of the original runs any more. It has the original's definition and
+        parameters, or those of `anew`. Raises NotFound, BadInput."""
         ...
 
     # Gates

@@ -140,8 +140,10 @@ class PostgresStore(Reads):
     ) -> Changed:
         return await self._do(change.change, job_id, changes, lines, now, self.writer)
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer)
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        return await self._do(change.rerun, job_id, lines, now, self.writer, anew)
 
     # Gates
 

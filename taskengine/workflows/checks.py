@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from copy import deepcopy
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from taskengine.texts import like
 from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
+from taskengine.workflows.scope import CLIENT, EARLY, JOB
 from taskengine.workflows.templates import (
     Found,
     Path,
@@ -29,6 +31,11 @@ KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comme
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
 }
+
+
+# What templates see besides parameters and tasks; those of defaults are made before there is a job.
+OBJECTS = {"job": JOB, "client": CLIENT}
+EARLY_OBJECTS = {"job": EARLY, "client": CLIENT}
 
 
 class ActionLike(Protocol):
@@ -82,6 +89,30 @@ SHAPE: JsonObject = {  # of a workflow file
         }
     },
 }
+
+
+def all_problems(content: Json, actions: Mapping[str, ActionLike]) -> Found:
+    """Keys and types first; then what the parts say of each other, as far as the shape is right
+    but for keys that may be left out."""
+    shape = list(shape_problems(content))
+    yield from shape
+    rest = deepcopy(content) if shape else content
+    for path, _ in shape:
+        _leave_out(rest, path)
+    if not shape or not any(shape_problems(rest)):
+        yield from meaning_problems(rest, actions)
+
+
+def _leave_out(content: Json, path: Path) -> None:
+    """Remove a key; a place in a list stays, or the others would be told with wrong lines."""
+    try:
+        *above, key = path
+        for step in above:
+            content = content[step]
+        if isinstance(content, dict):
+            content.pop(key, None)
+    except (ValueError, LookupError, TypeError):
+        return  # it is not there: it is missing
 
 
 def shape_problems(content: Json) -> Found:
@@ -143,11 +174,14 @@ def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[st
     known = {*parameters, *RESERVED} - {"secrets"}
     for index, task in enumerate(workflow.tasks):
         done = before.get(task.name)
-        yield from problems(task.with_, {*known, "secrets"}, done, ("tasks", index, "with"))
-        yield from problems(task.when, known, done, ("tasks", index, "when"))
+        for key, template, seen in (
+            ("with", task.with_, {*known, "secrets"}),
+            ("when", task.when, known),
+        ):
+            yield from problems(template, seen, done, ("tasks", index, key), OBJECTS)
         if isinstance(task.when, str) and not _whole(task.when):
             yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
-    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
+    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",), OBJECTS)
     for name in parameters.intersection(RESERVED):
         yield ("parameters", "properties", name), f"{name}: the name is taken"
     if workflow.clips and workflow.clips["from"] not in parameters:
@@ -247,7 +281,8 @@ def _defaults(schema: JsonObject) -> Found:
         if fixed and not fits(schema, sub, sub["default"]):
             yield place, "default: is not valid by its own schema"
         if len(path) == 2 and path[0] == "properties":
-            yield from problems(sub.get("default"), seen, None, place)
+            yield from problems(sub.get("default"), seen, None, place, EARLY_OBJECTS)
             seen.add(str(path[1]))
         else:
-            yield from problems(sub.get("default"), {*known, *seen, *deeper}, None, place)
+            there = {*known, *seen, *deeper}
+            yield from problems(sub.get("default"), there, None, place, EARLY_OBJECTS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as File
 
 from taskengine.model import TaskEngineError
-from taskengine.workflows.checks import ActionLike, meaning_problems, shape_problems
+from taskengine.workflows.checks import ActionLike, all_problems
 from taskengine.workflows.workflow import Workflow
 from taskengine.workflows.yaml_reader import YamlReader
 
@@ -99,9 +99,7 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     """One workflow file. Raises WorkflowErrors with all that is wrong in it."""
     reader = YamlReader()
     content = reader.content(file)
-    found = (
-        reader.problems or list(shape_problems(content)) or list(meaning_problems(content, actions))
-    )
+    found = reader.problems or list(all_problems(content, actions))
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})

@@ -80,7 +80,9 @@ def _besides(error: ValidationError) -> str:
         rule, limit = "no pattern", limit["pattern"]
     if rule in _SAID or (rule in ("minLength", "minItems") and limit == 1):
         return ""
-    return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}"
+    about = error.schema.get("description") if isinstance(error.schema, dict) else None
+    words = f" ({_cut(about.rstrip('.'))})" if rule == "pattern" and about else ""
+    return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}{words}"
 
 
 def dotted(path: Path) -> str:

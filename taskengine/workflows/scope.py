@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 from taskengine.model import Client, Job, JsonObject
 from taskengine.times import format_time
 
+CLIENT = ("name", "storage")
+EARLY = ("client", "workflow", "priority", "created_at")  # of the job, known at its submission
+JOB = ("id", *EARLY, "run_at")
+
 
 def scope(
     parameters: JsonObject,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from taskengine.configuration import Configuration
 from taskengine.model import Severity
 
 
@@ -134,3 +135,16 @@ async def test_the_run_at_line_stands_between_the_others(api, body, now):
     assert second.message == 'Job will run at: "2030-01-02T04:04:05.678"'
     assert second.severity is Severity.INFO
     assert third.severity is Severity.WARN
+
+
+async def test_a_callback_that_no_address_takes_is_told_at_once(api, body):
+    """It would wait for days, and the job's log would say nothing."""
+    private = Configuration(outbound_allow=("192.168.0.0/16",))
+    urls = ["http://user:s3cret@10.1.2.3/hook?t=s3cret", "http://192.168.1.1/", "https://a.example"]
+    strict = api.with_(configuration=private)
+    number = await strict.accepted(body(rest_endpoints=urls))
+    warned = [line.message for line in await api.lines(number) if line.severity is Severity.WARN]
+    assert warned == [
+        "No callback will reach http://10.1.2.3/hook: the address is private, and outbound_allow "
+        "does not list it"
+    ]

@@ -114,6 +114,15 @@ def test_a_refused_job_is_told(engine):
     assert "(401)" in done.stderr
 
 
+def test_what_was_not_looked_at_is_told(engine):
+    done = engine.submit("sleep", "--watch", seconds=0, secnds=3)
+    assert done.returncode == 0
+    told = "warning: Parameter 'secnds' is unknown to the workflow sleep; is 'seconds' meant?\n"
+    assert done.stderr.startswith(told)
+    quiet = engine.submit("noop", "--json")
+    assert (quiet.stderr, json.loads(quiet.stdout)["result"]) == ("", "accepted")
+
+
 def test_logs_follow_a_job_to_its_end_and_jobs_lists_it(engine):
     submitted = json.loads(engine.submit("sleep", "--json", seconds=0.5).stdout)
     number = str(submitted["id"])
@@ -151,6 +160,8 @@ def test_jobs_are_paused_resumed_stopped_and_run_again(engine):
     new = json.loads(engine.job("rerun", done, "--json").stdout)
     assert new["result"] == "accepted"
     assert int(new["id"]) > int(done)
+    again = engine.job("rerun", new["id"], "--definition", "current")
+    assert again.stdout.endswith(f"accepted, a rerun of job {new['id']}\n")
     told = engine.job("rerun", done).stdout
     assert told == f"job {new['id']} accepted, a rerun of job {done}\n"
     missing = engine.job("rerun", "999999")
@@ -247,6 +258,8 @@ def test_the_last_admin_stays(engine):
     assert engine.data("client", "set", "plain", "--admin").exit_code == 0
     assert engine.data("client", "set", "acme", "--no-admin").exit_code == 0
     assert engine.data("client", "remove", "plain").exit_code == 1
+    assert engine.data("client", "remove", "acme", "--force").exit_code == 0
+    assert engine.data("client", "add", "acme", "--api-key", KEY).stdout == "client acme added\n"
     assert engine.data("client", "set", "acme", "--admin").exit_code == 0
     assert engine.data("client", "remove", "plain").exit_code == 0
 

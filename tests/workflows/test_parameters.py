@@ -188,7 +188,8 @@ def test_the_input_is_not_changed():
         ({"clips": [{**CLIP, "content_key": 12345678}]},
          "parameters.clips[0].content_key: expected a string"),
         ({"clips": [{**CLIP, "start": {}}], "mp4": "no"},
-         'parameters.mp4: expected true or false, got "no"'),
+         'parameters.mp4: expected true or false, got "no"; '
+         "parameters.clips[0].start: expected a string, got an empty object"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_place_and_what_was_expected(given, message):
@@ -281,3 +282,32 @@ PLAIN = "abc:/?& \n\u00e9"  # no names of secrets, no @ and no =
 )
 def test_nothing_else_is_masked(value):
     assert json.dumps(masked(value, frozenset())) == json.dumps(value)
+
+
+def test_all_problems_of_a_submission_are_told_but_not_those_that_follow_from_them():
+    schema = {
+        "required": ["name", "when"],
+        "properties": {
+            "name": {"type": "string"},
+            "when": {"type": "string"},
+            "n": {"type": "integer", "minimum": 1},
+            "twice": {"type": "integer", "default": "{{ n }}"},
+            "flag": {"type": "boolean"},
+        },
+    }
+    with pytest.raises(BadInput) as refused:
+        prepare(schema, {"n": "x", "flag": 3, "name": 4}, {})
+    assert str(refused.value) == (
+        "parameters.when: required, a string; "
+        "parameters.name: expected a string, got 4; "
+        'parameters.n: expected an integer of at least 1, got "x"; '
+        "parameters.flag: expected true or false, got 3"
+    )
+
+
+def test_of_very_many_problems_ten_are_told():
+    schema = {"properties": {f"n{n}": {"type": "integer"} for n in range(30)}}
+    with pytest.raises(BadInput) as refused:
+        prepare(schema, {f"n{n}": "x" for n in range(30)}, {})
+    assert str(refused.value).count("expected an integer") == 10
+    assert str(refused.value).endswith("; 20 more are wrong")

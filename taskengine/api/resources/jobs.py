@@ -106,10 +106,11 @@ def job_filter(query: Query) -> JobFilter:
 
 def _limit(query: Query, default: int) -> int:
     """`items` and `limit` are the same (A2)."""
-    given = [(name, query.number(name)) for name in ("items", "limit")]
+    wanted = f"a whole number from 1 to {MAX_ITEMS}"
+    given = [(name, query.number(name, wanted)) for name in ("items", "limit")]
     for name, items in given:
         if items == 0:
-            raise BadInput(f"{name}: expected a whole number from 1 to {MAX_ITEMS}")
+            raise BadInput(f"{name}: expected {wanted}, got '0'")
     items, limit = (items for _, items in given)
     return min(items or limit or default, MAX_ITEMS)
 

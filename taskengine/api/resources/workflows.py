@@ -39,7 +39,8 @@ ONE = Operation(
     summary="A workflow and its definition",
     tag="workflows",
     answer=Answer(
-        "The workflow; secrets are masked.", record("Workflow", **ROW, definition=ANY_OBJECT)
+        "The workflow; secrets are masked.",
+        record("Workflow", **ROW, digest=TEXT, definition=ANY_OBJECT),
     ),
     errors={404: "There is no such workflow."},
 )
@@ -60,7 +61,8 @@ class Workflows:
         workflow = self.services.library().find(client.name, name)
         if workflow is None:
             raise NotFound(f"there is no workflow {name[:40]!r}")
-        return reply({**workflow.overview, "definition": shown_definition(workflow.content)})
+        digest, shown = workflow.definition.digest, shown_definition(workflow.content)
+        return reply({**workflow.overview, "digest": digest, "definition": shown})
 
 
 def routes(services: Services) -> Sequence[Route]:
