@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
-import httpx
 import trio
 import trio_asyncio
 
@@ -34,21 +32,18 @@ from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
-from taskengine.media.keys import FileKeyStore
+from taskengine.lending import facilities_of
 from taskengine.meters import Meters
 from taskengine.model import Client, Misconfigured, StoreUnavailable
 from taskengine.outbound import allowed, open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
-from taskengine.runtime.folders import make_data_folder, make_private
-from taskengine.runtime.pulse import Pulse
+from taskengine.runtime.folders import make_data_folder
 from taskengine.runtime.shutdown import (
     OVERTIME,
     Shutdown,
     follow_signals,
     watch_over_the_end,
 )
-from taskengine.storage import Folder
-from taskengine.storage.local import LocalStorage
 from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
 from taskengine.store.postgres import PostgresStore, open_postgres
@@ -253,33 +248,6 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
     server = embedded_valkey(configuration.data_dir.absolute()) if url is None else nullcontext(url)
     async with server as url, open_redis(url) as counters:
         yield counters
-
-
-def facilities_of(
-    configuration: Configuration,
-    scratch: Path,
-    http: httpx.AsyncClient,
-    unverified: httpx.AsyncClient,
-) -> Facilities:
-    """Storages, their roots, workspaces and keys, on this machine's file system."""
-    data = configuration.data_dir.absolute()
-    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
-    workspaces = data / "workspace"
-    for folder in (*map(Path, roots.values()), workspaces):
-        make_private(folder)
-    local = LocalStorage([*roots.values(), workspaces])
-    return Facilities(
-        scratch=scratch,
-        storages={"local": local},
-        roots={"local": roots},
-        workspaces=Folder(local, str(workspaces), ""),
-        keys=FileKeyStore(data / "keys"),
-        http=http,
-        unverified=unverified,
-        commands=configuration.commands,
-        secrets=configuration.secrets,
-        pulse=Pulse(configuration.lease),
-    )
 
 
 async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
