@@ -7,9 +7,11 @@ import json
 from click.testing import CliRunner
 
 from taskengine.actions import find_actions
+from taskengine.api.openapi.workflows import workflow_schemas
 from taskengine.cli import main
 from taskengine.workflows.display import shown_definition
 from taskengine.workflows.library import read
+from taskengine.workflows.workflow import Workflow
 
 FLOW = """workflow: parent
 parameters:
@@ -81,3 +83,8 @@ def test_the_command_shows_none_either(tmp_path):
         told = runner.invoke(main, ["workflows", "show", "parent", *more])
         assert told.exit_code == 0
         assert "hunter2" not in told.output
+
+
+def test_nor_does_the_openapi_document(tmp_path):
+    flow = Workflow.from_content(content(tmp_path))
+    assert "hunter2" not in json.dumps(workflow_schemas([flow]))
