@@ -17,7 +17,6 @@ from taskengine.demo.place import Place, settle
 from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
-from taskengine.runtime.folders import make_data_folder
 from taskengine.runtime.guard import GROUP
 from taskengine.runtime.process import open_guarded
 from taskengine.runtime.pulse import Pulse
@@ -43,7 +42,6 @@ class RunningEngine:
 @asynccontextmanager
 async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
     """Run an engine for the length of the block, with a client made for it."""
-    make_data_folder(place.data)
     with lock_now(place.data / "demo.lock", EXCLUSIVE) as held:
         if not held:
             raise EngineFailed(f"another demonstration uses {place.data}")
