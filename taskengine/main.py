@@ -51,7 +51,7 @@ from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load
+from taskengine.workflows.library import Library, WorkflowErrors, load, stray_files
 
 logger = logging.getLogger(__name__)
 
@@ -336,10 +336,18 @@ class CurrentLibrary:
 
     def __post_init__(self) -> None:
         self.current = load(self.folders, self.actions)
+        self._tell_strays()
+
+    def _tell_strays(self) -> None:
+        """A file in the wrong place is no workflow, and nothing else would say so."""
+        for folder in self.folders:
+            for stray in stray_files(folder):
+                logger.warning("workflow files: %s", stray)
 
     def reload(self) -> None:
         try:
             self.current = load(self.folders, self.actions)
             logger.info("workflow files reloaded: %d", len(self.current.all()))
+            self._tell_strays()
         except WorkflowErrors as errors:
             logger.error("workflow files kept as they were: %s", errors)

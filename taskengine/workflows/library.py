@@ -11,6 +11,8 @@ from taskengine.workflows.checks import ActionLike, all_problems
 from taskengine.workflows.workflow import Workflow
 from taskengine.workflows.yaml_reader import YamlReader
 
+LAYOUT = "common/*.yaml or clients/<client>/*.yaml"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -84,6 +86,18 @@ def workflow_files(folder: File) -> Iterator[tuple[str | None, File]]:
         for file in sorted(owner.glob("[!.]*")):
             if file.suffix in (".yaml", ".yml"):
                 yield (None if owner == folder / "common" else owner.name), file
+
+
+def stray_files(folder: File) -> Iterator[Problem]:
+    """Workflow files that stand where nobody looks; a folder without any that is read."""
+    found = {file for _, file in workflow_files(folder)}
+    for depth in ("*", "*/*", "*/*/*"):
+        for file in sorted(folder.glob(depth)):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.suffix in (".yaml", ".yml") and file not in found and not hidden:
+                yield Problem(file, 1, f"not read: expected in {LAYOUT}")
+    if not found:
+        yield Problem(folder, 1, f"holds neither {LAYOUT.replace(' or ', ' nor ')}")
 
 
 def _again(file: File, name: str, other: File) -> Problem:
