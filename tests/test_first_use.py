@@ -6,13 +6,14 @@ import socket
 import pytest
 import trio
 
+from taskengine.actions import find_actions
 from taskengine.actors.mirror import EVERY, Mirror
 from taskengine.actors.roster import Roster
 from taskengine.api_keys import hash_key
 from taskengine.cli.serving import check_address
 from taskengine.configuration import Configuration
 from taskengine.counters import CountersUnavailable
-from taskengine.main import _tell_stop, bootstrap
+from taskengine.main import CurrentLibrary, _tell_stop, bootstrap
 from taskengine.model import Client
 from taskengine.outbound import Allowed
 from taskengine.store.memory import MemoryStore
@@ -53,6 +54,24 @@ async def test_who_cannot_call_finds_the_reason_in_the_log(caplog, given, there,
     assert told in caplog.text
     assert "other" not in caplog.text.replace("another", "")
     assert KEY not in caplog.text
+
+
+def test_a_workflow_file_that_nobody_reads_is_told(caplog, tmp_path):
+    for name in ("common/good", "greet", "comon/greet", "clients/greet", "clients/a/b/c", ".x"):
+        file = tmp_path / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("workflow: good\ntasks:\n  - {name: a, action: core.noop}\n")
+    (tmp_path / "empty").mkdir()
+    library = CurrentLibrary([tmp_path, tmp_path / "empty"], find_actions())
+    assert [workflow.name for workflow in library.current.all()] == ["good"]
+    told = [record.message.replace(str(tmp_path), "") for record in caplog.records]
+    where = "not read: expected in common/*.yaml or clients/<client>/*.yaml"
+    assert told == [
+        f"workflow files: /greet.yaml:1: {where}",
+        f"workflow files: /clients/greet.yaml:1: {where}",
+        f"workflow files: /comon/greet.yaml:1: {where}",
+        "workflow files: /empty:1: holds neither common/*.yaml nor clients/<client>/*.yaml",
+    ]
 
 
 class Comes:

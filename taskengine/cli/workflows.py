@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PLACE = click.Path(exists=True, path_type=Path)
 SHOWN = 2  # tasks of a workflow in a list
-EMPTY = "holds neither common/*.yaml nor clients/<client>/*.yaml"
 
 
 @click.group()
@@ -101,7 +100,7 @@ def read(places: tuple[Path, ...]) -> int:
     """How many workflows there are in files and folders; a folder that holds none is a mistake.
     Raises WorkflowErrors with the problems of all."""
     from taskengine.actions import find_actions
-    from taskengine.workflows.library import Problem, WorkflowErrors, load, workflow_files
+    from taskengine.workflows.library import Problem, WorkflowErrors, load, stray_files
     from taskengine.workflows.library import read as read_file
 
     actions, number, problems = find_actions(), 0, list[Problem]()
@@ -112,8 +111,7 @@ def read(places: tuple[Path, ...]) -> int:
                 number += 1
                 continue
             number += len(load([place], actions).all())
-            if not any(workflow_files(place)):
-                problems.append(Problem(place, 1, EMPTY))
+            problems += stray_files(place)
         except WorkflowErrors as errors:
             problems += errors.problems
     if problems:

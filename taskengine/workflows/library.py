@@ -14,6 +14,8 @@ from taskengine.workflows.yaml_reader import YamlReader
 
 logger = logging.getLogger(__name__)
 
+LAYOUT = "common/*.yaml or clients/<client>/*.yaml"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -89,6 +91,18 @@ def workflow_files(folder: File) -> Iterator[tuple[str | None, File]]:
                 yield (None if owner == folder / "common" else owner.name), file
 
 
+def stray_files(folder: File) -> Iterator[Problem]:
+    """Workflow files that stand where nobody looks; a folder without any that is read."""
+    found = {file for _, file in workflow_files(folder)}
+    for depth in ("*", "*/*", "*/*/*"):
+        for file in sorted(folder.glob(depth)):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.suffix in (".yaml", ".yml") and file not in found and not hidden:
+                yield Problem(file, 1, f"not read: expected in {LAYOUT}")
+    if not found:
+        yield Problem(folder, 1, f"holds neither {LAYOUT.replace(' or ', ' nor ')}")
+
+
 def _again(file: File, name: str, other: File) -> Problem:
     reader = YamlReader()
     reader.content(file)
@@ -116,10 +130,18 @@ class CurrentLibrary:
 
     def __post_init__(self) -> None:
         self.current = load(self.folders, self.actions)
+        self._tell_strays()
+
+    def _tell_strays(self) -> None:
+        """A file in the wrong place is no workflow, and nothing else would say so."""
+        for folder in self.folders:
+            for stray in stray_files(folder):
+                logger.warning("workflow files: %s", stray)
 
     def reload(self) -> None:
         try:
             self.current = load(self.folders, self.actions)
             logger.info("workflow files reloaded: %d", len(self.current.all()))
+            self._tell_strays()
         except WorkflowErrors as errors:
             logger.error("workflow files kept as they were: %s", errors)

@@ -188,7 +188,9 @@ def test_workflow_files_are_checked_by_themselves_and_by_folder(tmp_path):
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     assert wrong.stderr.splitlines() == [
         f"{tmp_path}:1: holds neither common/*.yaml nor clients/<client>/*.yaml",
+        f"{bad}:1: not read: expected in common/*.yaml or clients/<client>/*.yaml",
         f"{bad}:3: there is no action 'core.nop'; is 'core.noop' meant?",
+        f"{good}:1: not read: expected in common/*.yaml or clients/<client>/*.yaml",
     ]
 
 
