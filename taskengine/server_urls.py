@@ -20,7 +20,7 @@ ENCODED: Final = (
 
 def check_database_url(url: str) -> None:
     """Raises ValueError, which says what was expected and shows nothing of it."""
-    _check(url, DATABASE, "postgresql://user:password@host:5432/database")
+    _check(url, DATABASE, "postgresql://host:5432/database")
     for name, value in parse_qsl(urlsplit(url).query):
         if name in FILES and not Path(value).is_file():
             raise ValueError(f"{name}: no such file: {value}")
@@ -28,7 +28,7 @@ def check_database_url(url: str) -> None:
 
 def check_redis_url(url: str) -> None:
     """The same for a server of counters."""
-    _check(url, REDIS, "redis://:password@host:6379/0")
+    _check(url, REDIS, "redis://host:6379/0")
 
 
 def hosts_of(url: str) -> str:

@@ -46,7 +46,7 @@ def test_what_is_no_url_is_told_in_one_line_that_shows_none_of_it(url):
     for command in (("db", "upgrade"), ("serve",), ("client", "list")):
         line = refused(url, *command)
         assert line.startswith(
-            "Error: TASKENGINE_DATABASE_URL: expected a URL such as postgresql://user:password@host"
+            "Error: TASKENGINE_DATABASE_URL: expected a URL such as postgresql://host:5432/database"
         )
         assert "ret9" not in line
         assert "127.0.0.1" not in line

@@ -14,7 +14,6 @@ from taskengine.api_keys import hash_key, new_key, rotated, wrong_key, wrong_nam
 from taskengine.cli.database import database_options, in_new_store, in_store, read
 from taskengine.cli.output import json_option, print_json, print_table
 from taskengine.model import BadInput, Client, JsonObject, NotFound
-from taskengine.storage.roots import own_roots
 from taskengine.times import format_time
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> 
     later one gets roots of its own below them, in which the others have no part; `client list`
     shows them, `client set` changes them.
     """
+    from taskengine.storage.roots import own_roots
+
     check_name(name)
     key = given_key(api_key) or new_key()
     roots = own_roots(name, read(database).local_roots)

@@ -70,7 +70,7 @@ def test_every_setting_is_an_option_of_serve():
     names = ["-".join(path).replace("_", "-") for path in settings(Configuration)]
     assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
     for name in names:
-        assert f"--{name}" in output
+        assert (f"--{name}" in output) is (name != "secrets")  # `ps` would show them
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_every_setting_is_an_option_of_serve():
         ("serve --bind 8080", 2, "--bind: expected ADDRESS:PORT, got '8080'"),
         ("serve --bootstrap-client acme", 2, "--bootstrap-client: expected NAME:KEY"),
         ("serve --workflows /no/such/folder", 2, "/no/such/folder:1: no such folder"),
-        ("serve --database-url nonsense", 2, "database_url: invalid DSN"),
+        ("serve --database-url nonsense", 2, "expected a URL such as postgresql://"),
         ("serve --commands [", 2, "expected a JSON object"),
         ("serve --frobnicate", 2, "No such option"),
         ("jobs --limit 0", 2, "--limit"),
