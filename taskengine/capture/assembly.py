@@ -28,6 +28,10 @@ class Assembler:
         paths = [await self._local(name) if name else None for name in names]
         return await trio.to_thread.run_sync(_concatenate, paths, target)
 
+    async def read(self, name: str) -> bytes:
+        """A small file of the recording."""
+        return await trio.Path(await self._local(name)).read_bytes()
+
     async def _local(self, name: str) -> Path:
         path = self.scratch / f"stored-{name.replace('/', '-')}"
         if not path.is_symlink() and not path.exists():

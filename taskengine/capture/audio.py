@@ -15,10 +15,10 @@ from typing import Final
 import trio
 
 from taskengine.capture.assembly import Assembler
-from taskengine.capture.clock import Mapping, Statement, mapping
+from taskengine.capture.clock import Clock, Mapping, Statement, mapping
 from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packets import Format, formats, pictures
-from taskengine.capture.pieces import stretches
+from taskengine.capture.pieces import Span, stretches
 from taskengine.media.ffmpeg import ffmpeg, source
 from taskengine.media.tools import Bench
 
@@ -26,14 +26,6 @@ SAMPLE: Final = 2  # bytes of a sample, signed, little-endian
 SAME_CLOCK: Final = Fraction(1, 4)  # seconds by which statements of one stream may differ
 BITRATE: Final = 128_000  # bits a second, where the source does not say
 PIECE: Final = 1 << 20  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A piece of the clip that is shown: `[start, end)` on the timeline."""
-
-    start: Time
-    end: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +41,13 @@ class Sound:
 
 @dataclass(slots=True)
 class AudioCutter:
-    """Cuts one track of one clip. `video` are the mappings of pictures by source: one clock holds
-    for all tracks of a source."""
+    """Cuts one track of one clip. `clocks` are those of its pictures: one holds for all tracks of
+    a source."""
 
     bench: Bench
     assembler: Assembler
     label: str
-    video: Sequence[tuple[int, Time, Time, Mapping]]  # source, from, to
+    clocks: Sequence[Clock]
     _files: int = field(default=0, init=False)
 
     def _path(self, suffix: str) -> Path:
@@ -117,10 +109,10 @@ class AudioCutter:
     def _shared(self, place: int, own: Mapping, media: Time) -> Mapping | None:
         """The pictures' mapping of the same source, if both have one clock."""
         at = own.time(media)
-        for source_place, start, end, other in self.video:
-            same = source_place == place and start - 1 <= at <= end + 1
-            if same and abs(other.time(media) - at) < SAME_CLOCK:
-                return other
+        for clock in self.clocks:
+            same = clock.source == place and clock.start - 1 <= at <= clock.end + 1
+            if same and abs(clock.mapping.time(media) - at) < SAME_CLOCK:
+                return clock.mapping
         return None
 
     async def _write(

@@ -67,6 +67,22 @@ class Mapping:
         return tuple(step for step in self.steps if step.by)
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What holds for all tracks of a source, in `[start, end)` of the timeline."""
+
+    source: int
+    start: Time
+    end: Time
+    mapping: Mapping
+
+
+def clock_of(clocks: Sequence[Clock], source: int, at: Time) -> Clock | None:
+    """The one that a source has at a time, or about then."""
+    found = [one for one in clocks if one.source == source and one.start - 1 <= at <= one.end + 1]
+    return min(found, key=lambda one: not one.start <= at < one.end, default=None)
+
+
 def mapping(statements: Sequence[Statement]) -> Mapping:
     """Of statements in the order of their media times; there is at least one."""
     steps: list[Step] = []

@@ -71,6 +71,18 @@ class Piece:
         return self.last - self.first
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a piece shows: `[start, end)` on the timeline."""
+
+    start: Time
+    end: Time
+
+    @property
+    def length(self) -> Time:
+        return self.end - self.start
+
+
 def stretches(segments: Sequence[Fetched]) -> Iterator[tuple[Fetched, ...]]:
     """A track's segments, in their order, parted where they do not simply follow each other."""
     current: list[Fetched] = []

@@ -6,7 +6,8 @@ from fractions import Fraction
 import pytest
 
 from taskengine.capture.assembly import Assembler
-from taskengine.capture.audio import AudioCutter, Span
+from taskengine.capture.audio import AudioCutter
+from taskengine.capture.pieces import Span
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
 from taskengine.storage import Folder
