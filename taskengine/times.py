@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 # datetime.min and .max are what the database's driver takes for -infinity and infinity.
 FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
@@ -11,6 +12,18 @@ _PATTERN = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?)?",
     re.IGNORECASE,
 )
+
+
+_OFFSET = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
+
+
+def parse_offset(text: str) -> Fraction | None:
+    """Seconds of `hh:mm:ss(.f)`; None for what is no offset."""
+    found = _OFFSET.fullmatch(text.strip())
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
 
 
 def format_time(time: datetime) -> str:

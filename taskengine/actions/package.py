@@ -57,13 +57,19 @@ async def create_mp4(
     tracks: list[JsonObject],
     source: dict[str, str],
     mezzanine: bool = False,
+    captions: bool = False,
     retries: int = 0,
 ) -> JsonObject:
-    """Make an MP4 of the best tracks, or of all (`mezzanine`)."""
+    """Make an MP4 of the best tracks, or of all (`mezzanine`); `captions` adds those."""
     target = context.scratch / "out.mp4"
     gathered = await gather(context, tracks, await context.open_folder(**source), retries)
     await make_mp4(
-        bench_of(context), gathered, target, mezzanine=mezzanine, on_progress=context.progress
+        bench_of(context),
+        gathered,
+        target,
+        mezzanine=mezzanine,
+        captions=captions,
+        on_progress=context.progress,
     )
     return await stage(context, [target.rename(context.scratch / plain_name(mp4_filename))])
 

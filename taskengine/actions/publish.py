@@ -15,6 +15,7 @@ from taskengine.media.naming import ManifestName, parked_name, parse_name
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
+MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
 INTERNAL: Final = frozenset({"file", "folder", "stream", "private"})  # of a track
 
 
@@ -26,14 +27,20 @@ async def publish(
     target: dict[str, str],
     packages: list[JsonObject],
     metadata: JsonObject,
+    main_file: str | None = None,
+    empty_target: bool = False,
 ) -> JsonObject:
-    """Move what earlier tasks made to the target, what manifests name before them."""
+    """Move what earlier tasks made to the target, what manifests name before them.
+
+    `main_file` stands for the active manifest of a result without one. With `empty_target` the
+    target has nothing else in the end (A80).
+    """
     folder = await context.open_folder(**target)
     staged = [
         (package["staged"], file) for package in packages if package for file in package["files"]
     ]
-    manifest = next((p["manifest"] for p in packages if p.get("active")), None)
-    if manifest is None:
+    manifest = next((p["manifest"] for p in packages if p and p.get("active")), main_file)
+    if manifest is None or manifest not in [name for _, name in staged]:
         raise PermanentFailure(f"{content_id}: no manifest was made")
     names = _distinct([*(name for _, name in staged), record_name := f"{content_id}.json"])
     record = await _record(context, content_id, manifest, names, metadata)
@@ -43,9 +50,13 @@ async def publish(
     for number, (stage, name) in enumerate(staged):  # in the order of their making otherwise
         await _move(context, context.workspace.below(stage), folder, name)
         await context.progress((number + 1) / len(staged))
-    await _park(context, content_id, folder, old)
+    if empty_target:
+        await _empty(context, folder, names)
+    else:
+        await _park(context, content_id, folder, old)
     label = folder.storage.label
-    await context.info(f"{label} folder: {folder.complete}, Active Manifest {manifest}")
+    what = "Active Manifest" if main_file is None else "File"
+    await context.info(f"{label} folder: {folder.complete}, {what} {manifest}")
     return {
         "manifest": folder.name_of(manifest),
         "files": [folder.name_of(name) for name in names],
@@ -100,6 +111,18 @@ async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> N
     local = context.scratch / "moving"
     await stage.fetch(name, local)
     await folder.put(local, name)
+
+
+async def _empty(context: Context, folder: Folder, names: list[str]) -> None:
+    """Remove what was there before, manifests first: what they name is there as long as they."""
+    others = [file.name for file in await folder.list() if file.name not in names]
+    for name in sorted(others, key=lambda one: not one.endswith(MANIFESTS)):
+        try:
+            await folder.delete(name)
+        except FileNotStored:
+            await context.debug(f"{name} is gone already")
+    if others:
+        await context.info(f"Removed {len(others)} earlier files of {folder.complete}")
 
 
 async def _earlier(content_id: str, folder: Folder, names: list[str]) -> list[str]:

@@ -77,6 +77,14 @@ class AudioCutter:
             raw.unlink()
         return target
 
+    async def format(self, segments: Sequence[Fetched]) -> Format | None:
+        """What the first stretch of sound is; None if there is none in it."""
+        raw = self._path("raw")
+        await self.assembler.put_together(segments[:1], raw)
+        found = [one for one in await formats(self.bench, raw) if one.type == "audio"]
+        raw.unlink()
+        return found[0] if found else None
+
     async def encode(
         self, samples: Path, rate: int, channels: int, bitrate: int, target: Path
     ) -> None:

@@ -46,7 +46,8 @@ class WebVtt:
 def read_webvtt(text: str) -> WebVtt:
     """What cannot be read in it is passed over, as players do."""
     blocks = re.split(r"\n{2,}", text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
-    cues, styles = [], []
+    cues: list[Cue] = []
+    styles: list[str] = []
     for block in blocks[1:]:
         if block.lstrip().startswith(("STYLE", "REGION")):
             styles.append(block.strip("\n"))

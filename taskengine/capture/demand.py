@@ -7,7 +7,7 @@ failed everywhere is due again after a pause that grows, until it is given up (A
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf
@@ -20,6 +20,7 @@ PATIENCE: Final = 60.0  # seconds after which a stretch that cannot be had is a 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 LONGEST_SEGMENT: Final = 120  # seconds; longer ones are forgotten when they are fetched
 MAX_STRETCHES: Final = 50_000  # of a clip (A81)
+ENDLESS: Final = Fraction(10**11)  # seconds; an end behind it is that of the stream
 
 
 class TooMany(Exception):
@@ -60,6 +61,7 @@ class Demand:
     done: list[tuple[Time, Time]] = field(default_factory=list)  # sorted, apart from each other
     given_up: list[Stretch] = field(default_factory=list)
     seen: dict[int, Time] = field(default_factory=dict)  # the end of each source's window
+    oldest: Time | None = None  # the earliest start of any window
     over: set[int] = field(default_factory=set)  # sources that will offer no more
     _number: int = 0
 
@@ -70,6 +72,8 @@ class Demand:
         if window.is_over:
             self.over.add(source)
         oldest = window.start
+        if oldest is not None:
+            self.oldest = oldest if self.oldest is None else min(oldest, self.oldest)
         for segment in window.segments:
             if segment.end <= self.start or segment.start >= self.end:
                 continue
@@ -140,6 +144,21 @@ class Demand:
         if at + TOLERANCE < self.end:
             yield at, self.end
 
+    def has_any(self, start: Time, end: Time) -> bool:
+        return any(first < end and last > start for first, last in self.done)
+
+    @property
+    def share(self) -> float:
+        """How much of the range is there or given up, as far as its end is known."""
+        end = self.end if self.end < ENDLESS else max(self.seen.values(), default=self.start)
+        length = end - self.start
+        there = [*self.done, *((one.start, one.end) for one in self.given_up)]
+        covered = sum(
+            (max(Fraction(0), min(last, end) - max(first, self.start)) for first, last in there),
+            Fraction(0),
+        )
+        return min(1.0, float(covered / length)) if length > 0 else 0.0
+
     def is_complete(self) -> bool:
         """Nothing is open, and no source will offer more of the range."""
         if self.open:
@@ -163,3 +182,21 @@ class Demand:
         stretch = Stretch(self.track, segment.start, segment.end, since=now)
         insort(self.open, stretch)
         return stretch
+
+
+def offered(demands: Sequence[Demand]) -> tuple[Time, Time] | None:
+    """From the earliest start to the latest end that any source has offered."""
+    starts = [one.oldest for one in demands if one.oldest is not None]
+    ends = [end for one in demands for end in one.seen.values()]
+    return (min(starts), max(ends)) if starts and ends else None
+
+
+def most_urgent(demands: Iterable[Demand], now: float) -> Stretch | None:
+    """Of all that is due in any of them, now in the caller's hand."""
+    found = [stretch for demand in demands if (stretch := demand.next(now)) is not None]
+    for stretch in found:
+        stretch.in_hand = False
+    chosen = min(found, key=lambda one: (one.urgency, one.track), default=None)
+    if chosen is not None:
+        chosen.in_hand = True
+    return chosen

@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 import trio
 
-from taskengine.capture.checking import is_whole
 from taskengine.capture.clip import FOREVER, Clip, Range, named
-from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany
+from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany, most_urgent, offered
+from taskengine.capture.fetching import Fetcher
+from taskengine.capture.locks import Locks
 from taskengine.capture.model import (
-    Fetched,
-    Resource,
     Segment,
     SourceAway,
     SourceRefused,
@@ -31,15 +31,12 @@ from taskengine.capture.model import (
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.sources.smooth_init import timed
 from taskengine.capture.streams import Stream, open_stream
 from taskengine.capture.web import Web
 from taskengine.model import PermanentFailure
 
 FETCHERS: Final = 8  # segments at once
 MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures shown out of order
-MAX_INIT: Final = 4 << 20  # bytes
-MAX_SEGMENT: Final = 512 << 20  # bytes
 LONGEST_PAUSE: Final = 10.0  # seconds between two readings of a source that is away
 IDLE: Final = 0.25  # seconds between looks for something to fetch
 
@@ -57,14 +54,16 @@ class Following:
     now: Callable[[], Time]
     info: Tell
     warn: Tell
-    advanced: Callable[[], None] = lambda: None  # something was kept
     range: Range | None = None
     demands: dict[str, Demand] = field(default_factory=dict)
     _known: trio.Event = field(default_factory=trio.Event)
     _changed: trio.Event = field(default_factory=trio.Event)
-    _initializing: trio.Lock = field(default_factory=trio.Lock)
     _reasons: dict[int, str] = field(default_factory=dict)  # why a source is of no use
-    _files: int = 0
+    fetcher: Fetcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        locks = Locks(self.web, f"clip {self.clip.place}")
+        self.fetcher = Fetcher(self.web, self.recording, self.scratch, locks)
 
     async def run(self) -> Range:
         """Until all was had that could be. Raises PermanentFailure with the reason."""
@@ -81,7 +80,23 @@ class Following:
             nursery.cancel_scope.cancel()
         await self.recording.write_page()
         assert self.range is not None
+        self._check_any(self.range)
         return self.range
+
+    def _check_any(self, found: Range) -> None:
+        """A range that the stream does not reach at all (A74). Raises PermanentFailure."""
+        demands = list(self.demands.values())
+        if not any(one.has_any(found.start, found.end) for one in demands):
+            reason = f"clip {self.clip.place}: the stream has nothing of its range"
+            if (seen := offered(demands)) is not None:
+                first, last = (told(time, has_clock=found.has_clock) for time in seen)
+                reason += f", it has {first} to {last}"
+            raise PermanentFailure(reason)
+
+    @property
+    def share(self) -> float:
+        """How much of the range was fetched or given up, in time, 0..1."""
+        return fmean([one.share for one in self.demands.values()] or [0.0])
 
     async def _something(self) -> None:
         """Until anything was read, fetched or given up, or some time has passed."""
@@ -112,10 +127,8 @@ class Following:
                     await self._known.wait()
             if self._known.is_set():
                 return
-        reasons = "; ".join(
-            f"{self.clip.sources[place]}: {reason.removeprefix('!')}"
-            for place, reason in sorted(self._reasons.items())
-        )
+        told_by = sorted(self._reasons.items())
+        reasons = "; ".join(f"source {place}: {said.removeprefix('!')}" for place, said in told_by)
         raise PermanentFailure(f"clip {self.clip.place}: no source can be read: {reasons}")
 
     def _patience(self) -> float:
@@ -234,75 +247,25 @@ class Following:
     async def _fetch(self) -> None:
         """Fetch what is wanted most, one after the other."""
         while True:
-            stretch = self._most_urgent()
+            stretch = most_urgent(self.demands.values(), trio.current_time())
             if stretch is None:
                 await self._something()
                 continue
             reasons: dict[int, str] = {}
             for place, segment in self._in_order(stretch):
                 try:
-                    await self._take(stretch, place, segment)
+                    await self.fetcher.take(stretch.track, place, segment)
+                    self.demands[stretch.track].fetched(stretch, segment.start, segment.end)
+                    self._change()
                     break
                 except (SourceAway, SourceRefused) as error:
                     reasons[place] = str(error)
             else:
                 await self._failed(stretch, reasons)
 
-    def _most_urgent(self) -> Stretch | None:
-        now = trio.current_time()
-        found = [
-            (stretch.urgency, demand.track, stretch)
-            for demand in self.demands.values()
-            if (stretch := demand.next(now)) is not None
-        ]
-        for _, _, stretch in found:
-            stretch.in_hand = False
-        if not found:
-            return None
-        chosen = min(found, key=lambda one: one[:2])[2]
-        chosen.in_hand = True
-        return chosen
-
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""
         return sorted(stretch.offers.items(), key=lambda one: (one[0] in self._reasons, one[0]))
-
-    async def _take(self, stretch: Stretch, place: int, segment: Segment) -> None:
-        """Fetch it from one source, check it, keep it."""
-        name = stretch.track
-        self._files += 1
-        path = self.scratch / f"segment-{self._files}"
-        try:
-            size = await self.web.download(segment.media, path, MAX_SEGMENT)
-            if segment.form == "smooth":
-                body = await trio.Path(path).read_bytes()
-                await trio.Path(path).write_bytes(_timed(body, segment.number))
-            if segment.encryption is None or segment.encryption.protection == "CENC":
-                problem = await trio.to_thread.run_sync(is_whole, path, segment.form)
-                if problem:
-                    raise SourceAway(problem)
-            async with self._initializing:  # each is fetched once, by whoever comes first
-                init = await self._init(name, segment)
-            file = self.recording.name_for(name, place, segment)
-            await self.recording.keep(Fetched(name, place, segment, file, init, size), path)
-        finally:
-            path.unlink(missing_ok=True)
-        self.demands[name].fetched(stretch, segment.start, segment.end)
-        self._change()
-        self.advanced()
-
-    async def _init(self, name: str, segment: Segment) -> str:
-        match segment.init:
-            case None:
-                return ""
-            case bytes() as content:
-                return await self.recording.keep_init(name, "", content)
-            case Resource() as resource:
-                made_of = f"{name}|{resource}"
-                if (known := self.recording.inits.get(made_of)) is not None:
-                    return known
-                answer = await self.web.get(resource, MAX_INIT)
-                return await self.recording.keep_init(name, made_of, answer.body)
 
     async def _failed(self, stretch: Stretch, reasons: dict[int, str]) -> None:
         demand = self.demands[stretch.track]
@@ -324,10 +287,3 @@ class Following:
         overdue = float(self.now() - self.range.end)
         is_away = len(self._reasons) == len(self.clip.sources)
         return overdue > (PATIENCE if is_away else 2 * PATIENCE)
-
-
-def _timed(body: bytes, time: int) -> bytes:
-    try:
-        return timed(body, time)
-    except ValueError as error:
-        raise SourceAway(f"a fragment that cannot be read: {error}") from None

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from taskengine.capture.model import Time
-from taskengine.times import parse_time
+from taskengine.times import parse_offset, parse_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OFFSET = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 MILLISECOND = Fraction(1, 1000)
 
 
@@ -29,9 +28,8 @@ class Moment:
 
 def read_moment(text: str) -> Moment:
     """`hh:mm:ss(.f)` or an ISO timestamp, UTC if it has no zone. Raises ValueError."""
-    if (found := OFFSET.fullmatch(text.strip())) is not None:
-        hours, minutes, seconds = found.groups()
-        return Moment(int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds), is_offset=True)
+    if (offset := parse_offset(text)) is not None:
+        return Moment(offset, is_offset=True)
     return Moment(since_epoch(parse_time(text)), is_offset=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
@@ -117,6 +117,23 @@ def pieces(given: Sequence[Stretch], start: Time, end: Time) -> list[Piece]:
             begins, shown = stretch.time(first), stretch.time(last - 1) + stretch.length
             found.append(Piece(place, first, last, begins, shown))
     return found
+
+
+def covering(
+    groups: Sequence[Sequence[Stretch]], start: Time, end: Time, length: Time
+) -> tuple[list[Piece], list[Gap]]:
+    """Pieces from the first group of stretches; what is missing there, from the next ones. Their
+    `stretch` counts through all groups. And what is missing in all."""
+    found: list[Piece] = []
+    missing, passed = [Gap(start, end)], 0
+    for group in groups:
+        left: list[Gap] = []
+        for gap in missing:
+            own = pieces(group, gap.start, gap.end)
+            found += [replace(piece, stretch=piece.stretch + passed) for piece in own]
+            left += gaps(own, gap.start, gap.end, length)
+        missing, passed = left, passed + len(group)
+    return sorted(found, key=lambda piece: piece.start), missing
 
 
 def gaps(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list[Gap]:

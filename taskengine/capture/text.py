@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -23,10 +23,12 @@ SLACK: Final = Fraction(1)  # seconds by which a cue may lie beside its segment
 
 @dataclass(slots=True)
 class TextCutter:
-    """Cuts one track of one clip. `clocks` are those of its pictures."""
+    """Cuts one track of one clip. `clocks` are those of its pictures; `styles` collects the blocks
+    of styles that its segments have."""
 
     assembler: Assembler
     clocks: Sequence[Clock]
+    styles: dict[str, None] = field(default_factory=dict)
 
     async def cues(self, segments: Sequence[Fetched], spans: Sequence[Span]) -> list[Cue]:
         """What the spans show, at its times in the result. Raises SourceRefused."""
@@ -51,6 +53,7 @@ class TextCutter:
         return self._placed(one, read_ttml(data))
 
     def _webvtt(self, one: Fetched, said: WebVtt) -> list[Cue]:
+        self.styles.update(dict.fromkeys(said.styles))
         clock = clock_of(self.clocks, one.source, one.start)
         if said.media is not None and clock is not None:
             at = clock.mapping.time(said.media)

@@ -37,8 +37,8 @@ class Rates:
             whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
             return whole + Fraction(fraction or 0) + Fraction(int(frames or 0)) / self.frames
         if (found := OFFSET.fullmatch(text.strip())) is not None:
-            units = {"h": 3600, "m": 60, "s": 1, "ms": Fraction(1, 1000)}
-            units |= {"f": 1 / self.frames, "t": 1 / self.ticks}
+            units = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1)}
+            units |= {"ms": Fraction(1, 1000), "f": 1 / self.frames, "t": 1 / self.ticks}
             return Fraction(found[1]) * units[found[2]]
         return None
 

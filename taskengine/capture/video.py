@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.runtime.process import ProcessFailed
 
+SAME_RATE: Final = Fraction(1, 10_000)
 WHOLE: Final = 1 << 62  # bytes: more than any file has
 QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
 PROFILES: Final = {
@@ -39,6 +41,25 @@ class Looked:
     stretch: Stretch
     format: Format
     is_open: bool
+
+    def fits(self, model: Format) -> bool:
+        """Its pictures can stand beside those of the model as they are."""
+        return self.format.likeness == model.likeness and self._has_rate(model)
+
+    def number(self, piece: Piece, model: Format) -> int:
+        """How many pictures a piece gives."""
+        if self._has_rate(model):
+            return piece.number
+        return max(1, round((piece.end - piece.start) * model.frame_rate))
+
+    def length(self, piece: Piece, model: Format) -> Time:
+        """How long a piece is shown in the result."""
+        if self._has_rate(model):
+            return piece.end - piece.start
+        return self.number(piece, model) / model.frame_rate
+
+    def _has_rate(self, model: Format) -> bool:
+        return abs(self.format.frame_rate / model.frame_rate - 1) < SAME_RATE
 
 
 @dataclass(slots=True)
@@ -72,17 +93,24 @@ class VideoCutter:
         stretch = Stretch(tuple(segments), packets.pictures, likeliest)
         return Looked(stretch, found[0], packets.is_open)
 
-    async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
-        """All pieces as one file, like the first one. Raises OutputWrong."""
-        files, model = [], looked[pieces[0].stretch].format
+    async def parts_of(
+        self, looked: Sequence[Looked], pieces: Sequence[Piece], model: Format
+    ) -> list[Path]:
+        """Files that make all pieces, one after the other. Raises OutputWrong."""
+        files = []
         for piece in pieces:
             one = looked[piece.stretch]
             files += [await self._made(one, part, model) for part in self._parts(one, piece, model)]
-        await self._join(files, model, target)
-        await self._check(target, sum(piece.number for piece in pieces))
+        return files
+
+    async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
+        """All pieces as one file, like the first one. Raises OutputWrong."""
+        model = looked[pieces[0].stretch].format
+        files = await self.parts_of(looked, pieces, model)
+        await self.join(files, model, target, sum(piece.number for piece in pieces))
 
     def _parts(self, one: Looked, piece: Piece, model: Format) -> list[Part]:
-        if one.format.likeness != model.likeness:  # made to fit, picture by picture (A75)
+        if not one.fits(model):  # made to fit, picture by picture (A75)
             last = one.stretch.pictures[piece.last - 1].segment + 1
             begin = max(0, one.stretch.pictures[piece.first].segment - one.is_open)
             return [Part(piece.first, piece.last, begin, last, is_copied=False)]
@@ -102,8 +130,13 @@ class VideoCutter:
             arguments = [*source(raw, "-copyts"), *arguments, *scale, f"file:{made}"]
             await self._encode(arguments)
         raw.unlink()
-        await self._check(made, part.number)
+        await self._check(made, self._number(one, part, model))
         return made
+
+    def _number(self, one: Looked, part: Part, model: Format) -> int:
+        start, end = (one.stretch.pictures[place].media for place in (part.first, part.last - 1))
+        whole = Piece(0, part.first, part.last, start, end + one.stretch.length)
+        return one.number(whole, model)
 
     async def _encode(self, arguments: Sequence[str]) -> None:
         """The first pictures may refer to some that are not there, where groups of pictures are
@@ -119,18 +152,27 @@ class VideoCutter:
         low = (one.stretch.pictures[part.first].media - half) / base
         high = (one.stretch.pictures[part.last - 1].media + half) / base
         chosen = f"trim=start_pts={round(low)}:end_pts={round(high)},setpts=PTS-STARTPTS"
-        if one.format.likeness == model.likeness:
+        if one.fits(model):
             return chosen
+        number, rate = self._number(one, part, model), model.frame_rate
+        if number != part.number:
+            again = f"tpad=stop_mode=clone:stop=2,fps={rate}:start_time=0"
+            chosen += f",{again},trim=end_frame={number}"
         width, height = model.said["width"], model.said["height"]
         return (
             f"{chosen},scale={width}:{height}:force_original_aspect_ratio=decrease,"
             f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
         )
 
-    async def _join(self, files: Sequence[Path], model: Format, target: Path) -> None:
+    async def join(self, files: Sequence[Path], model: Format, target: Path, number: int) -> None:
+        """Files of pictures like the model's, as one of so many pictures."""
         if len(files) == 1:
             files[0].rename(target)
-            return
+        else:
+            await self._concatenate(files, model, target)
+        await self._check(target, number)
+
+    async def _concatenate(self, files: Sequence[Path], model: Format, target: Path) -> None:
         listed = self._path("txt")
         listed.write_text("".join(f"file 'file:{path}'\n" for path in files), "utf-8")
         scale = ("-video_track_timescale", str(model.time_base.denominator))

@@ -18,6 +18,7 @@ import trio
 
 from taskengine.capture.model import Resource, SourceAway, SourceRefused
 from taskengine.capture.streams import Answer
+from taskengine.outbound import AddressRefused
 
 REDIRECTS: Final = 5
 PER_HOST: Final = 6  # requests at once
@@ -64,6 +65,8 @@ class Web:
                     yield answer
         except trio.TooSlowError:
             raise SourceAway(f"no whole answer in {LONGEST:g} s") from None
+        except AddressRefused as error:
+            raise SourceRefused(str(error)) from None
         except (httpx.HTTPError, OSError) as error:
             raise SourceAway(f"{type(error).__name__}: {error}") from error
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.options import CallbackOptions
+from taskengine.jobs.clips import check_clips
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
 from taskengine.masking import ALWAYS_SECRET, masked, masked_text
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
@@ -91,6 +92,8 @@ class Reader:
         if wrong:
             raise BadInput("; ".join(wrong))
         urls = _callback_urls(prepared.values)
+        if workflow.clips:
+            check_clips(prepared.values, workflow.clips)
         run_at = clip_rule(job.run_at(), prepared.values, workflow.clips, self.now)
         return Submission(
             client=owner.name,

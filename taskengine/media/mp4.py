@@ -17,31 +17,35 @@ async def make_mp4(
     target: Path,
     *,
     mezzanine: bool = False,
+    captions: bool = False,
     on_progress: OnProgress | None = None,
 ) -> None:
-    """One MP4 of the best video and audio, or of all of them; nothing is encoded anew."""
-    chosen = choose(tracks, mezzanine=mezzanine)
+    """One MP4 of the best video and audio, or of all of them, and of captions if they are wanted;
+    no picture and no sound is encoded anew."""
+    chosen = choose(tracks, mezzanine=mezzanine, captions=captions)
     files = list(dict.fromkeys(track.file for track in chosen))
     arguments = [part for file in files for part in source(bench.folder / file)]
     for track in chosen:
         arguments += ["-map", f"{files.index(track.file)}:{track.stream}"]
-    audio = [track for track in chosen if track.type == "audio"]
-    for index, track in enumerate(audio):
-        arguments += [f"-metadata:s:a:{index}", f"language={track.language}"]
-    arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy"]
+    for kind, letter in (("audio", "a"), ("text", "s")):
+        own = [track for track in chosen if track.type == kind]
+        for index, track in enumerate(own):
+            arguments += [f"-metadata:s:{letter}:{index}", f"language={track.language}"]
+    arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy", "-c:s", "mov_text"]
     arguments += ["-movflags", "+faststart", "-f", "mp4", f"file:{target}"]
     duration = max(track.end for track in chosen)
     await ffmpeg(bench, *arguments, duration=duration, on_progress=on_progress)
     await expect_duration(bench, target, duration)
 
 
-def choose(tracks: Sequence[Track], *, mezzanine: bool) -> list[Track]:
+def choose(tracks: Sequence[Track], *, mezzanine: bool, captions: bool = False) -> list[Track]:
     """The tracks of an MP4 on demand, from tracks in the order of arrange()."""
     video = [track for track in tracks if track.type == "video"]
     audio = [track for track in tracks if track.type == "audio"]
+    text = [track for track in tracks if track.type == "text" and captions]
     if mezzanine:
-        return [*video, *audio]
-    return [*video[:1], *sorted(audio, key=_audio_rank)[:1]]
+        return [*video, *audio, *text]
+    return [*video[:1], *sorted(audio, key=_audio_rank)[:1], *text]
 
 
 def _audio_rank(track: Track) -> tuple[bool, int]:

@@ -14,7 +14,7 @@ from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.texts import like
 from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
-from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
+from taskengine.workflows.schemas import REFUSED, dotted, explained, resolved, subschemas
 from taskengine.workflows.scope import CLIENT, EARLY, JOB
 from taskengine.workflows.templates import (
     Found,
@@ -29,6 +29,7 @@ from taskengine.workflows.workflow import Workflow
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    REFUSED,
     *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
 }
 

@@ -14,6 +14,8 @@ from taskengine.masking import ALWAYS_SECRET, is_secret, masked_text
 from taskengine.model import Json, JsonObject
 from taskengine.workflows.templates import Path
 
+REFUSED = "x-refused"  # a keyword of ours: why what a schema does not allow is refused
+
 # What schemas say, in words
 
 
@@ -27,6 +29,8 @@ def explained(
     schema = resolved(root, error.schema)
     known = schema.get("properties", {})
     match error.validator:
+        case "not" | "const" | "enum" if REFUSED in schema:
+            yield place, f"refused: {schema[REFUSED]}"
         case "required":
             for name in (name for name in limit if name not in found):
                 yield (*place, name), f"required, {expected(resolved(root, known.get(name)))}"

@@ -1,0 +1,185 @@
+"""Capturing streams: what is offered is recorded while it is there, then cut to the frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import fmean
+from typing import Final
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.cutting import Cut, Missing
+from taskengine.actions.registry import action
+from taskengine.capture.clip import FOREVER, Clip
+from taskengine.capture.following import Following
+from taskengine.capture.recording import Recording
+from taskengine.capture.web import Web
+from taskengine.media.properties import apply_track_properties
+from taskengine.media.sets import plan_sets
+from taskengine.media.tracks import arrange, longest
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import Folder
+
+PROGRESS_SECONDS: Final = 2.0
+LINE_SECONDS: Final = 60.0
+FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
+
+MISSING: Final = {  # the result is whole without them
+    "create_dref": "no dref MP4 is made: the MP4 on demand and the tracks hold their media",
+    "trickplay_thumbnails": "no thumbnail track is made for trickplay, keyframe tracks are",
+}
+
+
+@action("capture.record")
+async def record(
+    context: Context, *, clips: list[JsonObject], options: JsonObject | None = None
+) -> JsonObject:
+    """Follow the sources of all clips, and keep what they offer in the job's workspace."""
+    _check_options(options or {})
+    web = Web(context.http)
+    following = [_follow(context, web, place, said) for place, said in enumerate(clips)]
+    async with _unwrapped(), trio.open_nursery() as nursery:
+        nursery.start_soon(_tell, context, following)
+        async with trio.open_nursery() as recorders:
+            for one in following:
+                recorders.start_soon(one.run)
+        nursery.cancel_scope.cancel()
+    await context.progress(1.0)
+    size = sum(one.recording.size for one in following)
+    number = sum(len(one.recording.fetched) for one in following)
+    await context.info(f"Recorded {number} segments, {size / 1e6:.1f} MB")
+    return {"recording": FOLDER, "clips": len(clips), "segments": number, "bytes": size}
+
+
+@action("capture.cut")
+async def cut(
+    context: Context,
+    *,
+    recording: str,
+    clips: int,
+    drm: list[str],
+    enable_drm: bool = True,
+    generate_vod: bool = True,
+    frame_accurate: bool = True,
+    missing_content: str = "cut",
+    missing_content_limit: float | None = None,
+    track_properties: list[JsonObject | None] | None = None,
+    options: JsonObject | None = None,
+) -> JsonObject:
+    """Cut what was recorded to its clips, and stitch them: a file for each track."""
+    for name, why in MISSING.items():
+        if (options or {}).get(name):
+            await context.debug(f"{name}: {why}")
+    limit = missing_content_limit
+    if limit is None and missing_content == "fail":
+        limit = 0.0
+    work = Cut(context, frame_accurate, Missing(limit))
+    found = await work.tracks([_folder(context, recording, place) for place in range(clips)])
+    tracks = apply_track_properties(arrange(found), *(track_properties or []))
+    plan = plan_sets(drm, enable_drm=enable_drm)
+    return {
+        "duration": round(longest(tracks), 3),
+        "gaps": work.missing.told,
+        "tracks": [track.to_json() for track in await work.placed(tracks)],
+        "clear": generate_vod and plan.clear,
+        "drm": list(plan.drm) if generate_vod else [],
+        "active": plan.active,
+    }
+
+
+def _check_options(options: JsonObject) -> None:
+    """What makes no result at all (A79)."""
+    if not options.get("generate_vod", True):
+        if options.get("create_dref"):
+            raise PermanentFailure("create_dref: a dref MP4 needs generate_vod")
+        if not options.get("generate_mp4"):
+            raise PermanentFailure(
+                "generate_vod and generate_mp4 are both false: there is no result"
+            )
+
+
+def _folder(context: Context, name: str, place: int) -> Folder:
+    return context.workspace.below(name).below(f"clip-{place}")
+
+
+def _follow(context: Context, web: Web, place: int, said: JsonObject) -> Following:
+    scratch = context.scratch / f"clip-{place}"
+    scratch.mkdir(exist_ok=True)
+    writer = str(context.attempt.task.attempt)
+    recording = Recording(_folder(context, FOLDER, place), scratch, writer)
+    clip = Clip.read(place, said)
+    return Following(clip, web, recording, scratch, _now, context.info, context.warn)
+
+
+def _now() -> Fraction:
+    return Fraction(time.time())
+
+
+@asynccontextmanager
+async def _unwrapped() -> AsyncIterator[None]:
+    """Lets the reason out of the groups of errors that nurseries make of it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if (found := _reason(group)) is not None:
+            raise found from None
+        raise
+
+
+def _reason(error: BaseException) -> PermanentFailure | None:
+    if isinstance(error, BaseExceptionGroup):
+        return next((one for part in error.exceptions if (one := _reason(part))), None)
+    return error if isinstance(error, PermanentFailure) else None
+
+
+async def _tell(context: Context, following: Sequence[Following]) -> None:
+    """The progress, and a line now and then."""
+    report = _Report(following, trio.current_time())
+    while True:
+        await trio.sleep(PROGRESS_SECONDS)
+        await context.progress(report.share)
+        if report.is_due():
+            await context.info(report.line())
+
+
+@dataclass(slots=True)
+class _Report:
+    following: Sequence[Following]
+    began: float
+    told: float = 0.0
+    first: float = -1.0  # share that an earlier attempt had
+
+    @property
+    def share(self) -> float:
+        return fmean([one.share for one in self.following] or [0.0])
+
+    def is_due(self) -> bool:
+        if self.first < 0:
+            self.first, self.told = self.share, self.began
+        now = trio.current_time()
+        is_due = now - self.told >= LINE_SECONDS
+        if is_due:
+            self.told = now
+        return is_due
+
+    def line(self) -> str:
+        size = sum(one.recording.size for one in self.following)
+        line = f"{100 * self.share:.1f} % fetched, {size / 1e6:.1f} MB"
+        left = self.left()
+        return line if left is None else f"{line}, about {left:.0f} s left"
+
+    def left(self) -> float | None:
+        """Seconds: what is still to come of the streams, or at the speed so far."""
+        ends = [one.range.end for one in self.following if one.range and one.range.has_clock]
+        to_come = max((float(end - _now()) for end in ends if end < FOREVER), default=0.0)
+        made, share = self.share - self.first, self.share
+        elapsed = trio.current_time() - self.began
+        rest = (1 - share) * elapsed / made if made > 0 else None
+        if to_come > 0:
+            return to_come
+        return rest

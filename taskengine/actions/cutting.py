@@ -1,0 +1,217 @@
+"""Cutting recorded clips into the tracks of one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.inspection import SCRATCH, Inspector
+from taskengine.actions.materials import bench_of
+from taskengine.capture.audio import AudioCutter
+from taskengine.capture.cues import Cue, write_webvtt
+from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack
+from taskengine.capture.moments import told
+from taskengine.capture.packets import Format
+from taskengine.capture.pieces import Span
+from taskengine.capture.showing import RecordedClip, Shown, silent
+from taskengine.capture.text import TextCutter
+from taskengine.media.probe import probe
+from taskengine.media.tracks import Track, TrackType, normal_language
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import Folder
+
+SILENCE: Final = Fraction(1, 20)  # seconds without sound that are told
+PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
+
+
+@dataclass(slots=True)
+class Missing:
+    """What no source had (A72). `limit` is in seconds of all clips; None: none."""
+
+    limit: float | None
+    told: list[JsonObject] = field(default_factory=list)
+    seconds: Fraction = Fraction(0)
+
+    def add(self, clip: RecordedClip, gap: Gap) -> str:
+        """Note a gap; the line about it."""
+        clock = clip.range.has_clock
+        start, end = (told(time, has_clock=clock) for time in (gap.start, gap.end))
+        self.told.append({"clip": clip.place, "from": start, "to": end})
+        self.seconds += gap.end - gap.start
+        length = float(gap.end - gap.start)
+        return f"Clip {clip.place}: no source has {start} to {end} ({length:.3f} s)"
+
+    def check(self) -> None:
+        if self.limit is not None and self.seconds > self.limit:
+            raise PermanentFailure(
+                f"{float(self.seconds):.3f} s are missing in {len(self.told)} gaps,"
+                f" missing_content_limit is {self.limit:g} s"
+            )
+
+
+class Cut:
+    """The first clip says which tracks there are, and what their pictures are like (A75)."""
+
+    def __init__(self, context: Context, accurate: bool, missing: Missing) -> None:
+        self.context, self.accurate, self.missing = context, accurate, missing
+        self.bench = bench_of(context)
+        self._clips: list[RecordedClip] = []
+        self._shown: list[Shown] = []
+        self._spans: list[list[Span]] = []
+
+    async def tracks(self, folders: Sequence[Folder]) -> list[Track]:
+        """All of the result, in files of the scratch folder."""
+        for place, folder in enumerate(folders):
+            await self._look(place, folder)
+            await self.context.progress(0.3 * (place + 1) / len(folders))
+        self.missing.check()
+        made: list[Track] = []
+        wanted = self._clips[0].range.tracks
+        for number, (name, track) in enumerate(wanted.items()):
+            one = await self._track(name, track)
+            made += [one] if one is not None else []
+            await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
+        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        return await inspector.aligned(made)
+
+    async def placed(self, tracks: Sequence[Track]) -> list[Track]:
+        """The tracks where later tasks find them."""
+        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        return await inspector.placed([replace(track, folder=SCRATCH) for track in tracks])
+
+    async def _look(self, place: int, folder: Folder) -> None:
+        scratch = self.context.scratch / f"clip-{place}"
+        await trio.Path(scratch).mkdir(exist_ok=True)
+        clip = await RecordedClip.open(place, folder, self.bench, scratch)
+        shown = await clip.look(accurate=self.accurate)
+        for gap in shown.gaps:
+            await self.context.warn(self.missing.add(clip, gap))
+        self._clips.append(clip)
+        self._shown.append(shown)
+        best = next(iter(shown.renditions.values()))
+        self._spans.append(best.spans(self._model))
+
+    @property
+    def _model(self) -> Format:
+        return next(iter(self._shown[0].renditions.values())).format
+
+    async def _track(self, name: str, track: SourceTrack) -> Track | None:
+        match track.type:
+            case "video":
+                return await self._video(name, track)
+            case "audio":
+                return await self._audio(name, track)
+            case "text":
+                return await self._text(name, track)
+            case _:
+                await self._leave_out(name, "tracks of images are not taken")
+                return None
+
+    async def _leave_out(self, name: str, why: str) -> None:
+        await self.context.warn(f"{name} is left out: {why}")
+
+    async def _video(self, name: str, track: SourceTrack) -> Track | None:
+        first = self._shown[0].renditions.get(name)
+        if first is None:
+            await self._leave_out(name, "there are no pictures in what was recorded of it")
+            return None
+        model, files, number = first.format, [], 0
+        for clip, shown in zip(self._clips, self._shown, strict=True):
+            own = name if clip.place == 0 else clip.alike(track)
+            rendition = shown.renditions.get(own or "") or next(iter(shown.renditions.values()))
+            cutter = clip.cutter(name)
+            files += await cutter.parts_of(rendition.looked, rendition.pieces, model)
+            number += rendition.number(model)
+        target = self.bench.folder / f"{name}.mp4"
+        await self._clips[0].cutter(f"{name}-joint").join(files, model, target, number)
+        return await self._probed(target, track)
+
+    async def _audio(self, name: str, track: SourceTrack) -> Track | None:
+        formed = await self._sound_format(self._clips[0], name)
+        if formed is None:
+            await self._leave_out(name, "there is no sound in what was recorded of it")
+            return None
+        rate, channels = int(formed.said["sample_rate"]), int(formed.said["channels"])
+        parts = [await self._samples(clip, name, track, rate, channels) for clip in self._clips]
+        samples = await trio.to_thread.run_sync(_appended, parts)
+        target = self.bench.folder / f"{name}.mp4"
+        bitrate = track.bitrate or PER_CHANNEL * channels
+        await self._audio_cutter(0, name).encode(samples, rate, channels, bitrate, target)
+        return await self._probed(target, track)
+
+    async def _sound_format(self, clip: RecordedClip, name: str) -> Format | None:
+        segments = clip.segments(name)
+        return await self._audio_cutter(clip.place, name).format(segments) if segments else None
+
+    def _audio_cutter(self, place: int, name: str) -> AudioCutter:
+        clip, label = self._clips[place], f"clip-{place}-{name}"
+        return AudioCutter(self.bench, clip.assembler, label, self._shown[place].clocks)
+
+    async def _samples(
+        self, clip: RecordedClip, name: str, track: SourceTrack, rate: int, channels: int
+    ) -> Path:
+        spans = self._spans[clip.place]
+        segments = await self._segments(clip, name, track)
+        for gap in silent(segments, spans, SILENCE):
+            start, end = (
+                told(time, has_clock=clip.range.has_clock) for time in (gap.start, gap.end)
+            )
+            await self.context.warn(f"Clip {clip.place}, {name}: silence from {start} to {end}")
+        cutter = self._audio_cutter(clip.place, name)
+        return await cutter.decode(segments, spans, rate, channels)
+
+    async def _segments(self, clip: RecordedClip, name: str, track: SourceTrack) -> list[Fetched]:
+        own = name if clip.place == 0 else clip.alike(track)
+        if own is None:
+            await self.context.warn(f"Clip {clip.place} has nothing for {name}")
+            return []
+        return clip.segments(own)
+
+    async def _text(self, name: str, track: SourceTrack) -> Track | None:
+        cues: list[Cue] = []
+        styles: dict[str, None] = {}
+        at = Fraction(0)
+        for clip, shown, spans in zip(self._clips, self._shown, self._spans, strict=True):
+            cutter = TextCutter(clip.assembler, shown.clocks, styles)
+            try:
+                found = await cutter.cues(await self._segments(clip, name, track), spans)
+            except SourceRefused as refusal:
+                await self._leave_out(name, str(refusal))
+                return None
+            cues += [cue.moved(at) for cue in found]
+            at += sum((span.length for span in spans), Fraction(0))
+        if not cues:
+            await self._leave_out(name, "it says nothing in the range")
+            return None
+        target = self.bench.folder / f"{name}.vtt"
+        await trio.Path(target).write_text(write_webvtt(cues, styles), "utf-8")
+        made = Track("text", target.name, codec="webvtt", duration=float(cues[-1].end))
+        return _described(made, track)
+
+    async def _probed(self, path: Path, track: SourceTrack) -> Track:
+        made = (await probe(self.bench, path)).tracks[0]
+        return _described(replace(made, file=path.name), track)
+
+
+def _described(made: Track, track: SourceTrack) -> Track:
+    kind: TrackType = made.type
+    language = normal_language(track.language or "und")
+    role = track.role or ("subtitle" if kind == "text" else "")
+    return replace(made, language=language, kind=track.kind if kind == "audio" else "", role=role)
+
+
+def _appended(parts: Sequence[Path]) -> Path:
+    """One file of all samples."""
+    with parts[0].open("ab") as file:
+        for part in parts[1:]:
+            with part.open("rb") as source:
+                while data := source.read(1 << 20):
+                    file.write(data)
+            part.unlink()
+    return parts[0]

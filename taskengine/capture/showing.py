@@ -1,0 +1,164 @@
+"""What of a clip is shown: the pieces of each rendition, the spans that they fill, the gaps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from taskengine.capture.assembly import Assembler
+from taskengine.capture.clip import FOREVER, Range
+from taskengine.capture.clock import Clock
+from taskengine.capture.model import Fetched, Gap, SourceTrack, Time, TrackType
+from taskengine.capture.packets import Format
+from taskengine.capture.pieces import Piece, Span, Stretch, covering, stretches
+from taskengine.capture.recording import Recording
+from taskengine.capture.sources.matching import nearest
+from taskengine.capture.video import Looked, VideoCutter
+from taskengine.media.tools import Bench
+from taskengine.model import PermanentFailure
+from taskengine.storage import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """Pieces of stretches; where its own are missing, of other renditions."""
+
+    looked: tuple[Looked, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def format(self) -> Format:
+        return self.looked[self.pieces[0].stretch].format
+
+    def spans(self, model: Format) -> list[Span]:
+        """What is shown of the timeline, as long as it is shown in pictures like the model's."""
+        return [
+            Span(one.start, one.start + self.looked[one.stretch].length(one, model))
+            for one in self.pieces
+        ]
+
+    def number(self, model: Format) -> int:
+        return sum(self.looked[one.stretch].number(one, model) for one in self.pieces)
+
+
+@dataclass(slots=True)
+class RecordedClip:
+    """A clip as it lies in the workspace."""
+
+    place: int
+    range: Range
+    recording: Recording
+    bench: Bench
+    assembler: Assembler
+
+    @classmethod
+    async def open(cls, place: int, folder: Folder, bench: Bench, scratch: Path) -> RecordedClip:
+        recording = Recording(folder, scratch, "")
+        await recording.load()
+        said = await recording.read_note("clip.json")
+        if said is None:
+            raise PermanentFailure(f"clip {place} was not recorded")
+        found = Range.of_json(json.loads(said))
+        return cls(place, found, recording, bench, Assembler(folder, scratch))
+
+    def names(self, kind: TrackType) -> list[str]:
+        return [name for name, track in self.range.tracks.items() if track.type == kind]
+
+    def segments(self, name: str) -> list[Fetched]:
+        return self.recording.of(self.range.holder(name))
+
+    def alike(self, track: SourceTrack) -> str | None:
+        """The name of its own track that stands for one of another clip."""
+        found = nearest(track, list(self.range.tracks.values()))
+        return next((name for name, one in self.range.tracks.items() if one is found), None)
+
+    def cutter(self, name: str) -> VideoCutter:
+        return VideoCutter(self.bench, self.assembler, f"clip-{self.place}-{name}")
+
+    async def look(self, *, accurate: bool = True) -> Shown:
+        """Raises PermanentFailure if there is not one picture of the range."""
+        looked = {}
+        for name in self.names("video"):
+            cutter = self.cutter(f"{name}-look")
+            found = [await cutter.look(one) for one in stretches(self.segments(name))]
+            looked[name] = [one for one in found if one is not None]
+        return _shown(self, {name: own for name, own in looked.items() if own}, accurate=accurate)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The pictures of a clip: the best rendition is the first one."""
+
+    renditions: Mapping[str, Rendition]
+    gaps: tuple[Gap, ...]
+    clocks: tuple[Clock, ...]
+
+
+def _shown(clip: RecordedClip, looked: Mapping[str, Sequence[Looked]], *, accurate: bool) -> Shown:
+    if not looked:
+        raise PermanentFailure(f"clip {clip.place}: there are no pictures in what was recorded")
+    every = [one for own in looked.values() for one in own]
+    best = next(iter(looked.values()))
+    start, end = clip.range.start, clip.range.end
+    if end == FOREVER:
+        end = max(_end(one.stretch) for one in every)
+    if not accurate and len(best) == 1:  # discontinuities turn accuracy on by themselves
+        start, end = _whole(best[0].stretch, start, end)
+    length = best[0].stretch.length
+    renditions: dict[str, Rendition] = {}
+    missing: list[Gap] = []
+    for name in looked:
+        groups = [looked[name], *(own for other, own in looked.items() if other != name)]
+        rows = [[one.stretch for one in group] for group in groups]
+        pieces, missing = covering(rows, start, end, length)
+        if not pieces:
+            raise PermanentFailure(f"clip {clip.place}: not one picture of its range was recorded")
+        flat = tuple(one for group in groups for one in group)
+        renditions[name] = Rendition(flat, tuple(pieces))
+    return Shown(renditions, tuple(missing), tuple(_clocks(every)))
+
+
+def _end(stretch: Stretch) -> Time:
+    return stretch.time(len(stretch.pictures) - 1) + stretch.length
+
+
+def _clocks(looked: Sequence[Looked]) -> Iterator[Clock]:
+    for one in looked:
+        stretch = one.stretch
+        place = stretch.segments[0].source
+        yield Clock(place, stretch.time(0), _end(stretch), stretch.mapping)
+
+
+def _whole(stretch: Stretch, start: Time, end: Time) -> tuple[Time, Time]:
+    """The range of the whole segments that overlap a range (A77)."""
+    pictures = stretch.pictures
+    first = min(stretch.first_at(start), len(pictures) - 1)
+    last = max(first, stretch.first_at(end) - 1)
+    bounds = [
+        place
+        for place, one in enumerate(pictures)
+        if pictures[first].segment <= one.segment <= pictures[last].segment
+    ]
+    return stretch.time(bounds[0]), stretch.time(bounds[-1]) + stretch.length
+
+
+def silent(segments: Sequence[Fetched], spans: Sequence[Span], slack: Time) -> list[Gap]:
+    """Where segments leave a span without anything."""
+    missing: list[Gap] = []
+    for span in spans:
+        at = span.start
+        for one in segments:
+            if one.start > at + slack and one.start < span.end:
+                missing.append(Gap(at, one.start))
+            at = max(at, one.end)
+        if at + slack < span.end:
+            missing.append(Gap(at, span.end))
+    joined: list[Gap] = []
+    for gap in missing:
+        if joined and gap.start <= joined[-1].end:
+            joined[-1] = replace(joined[-1], end=max(gap.end, joined[-1].end))
+        else:
+            joined.append(gap)
+    return joined
