@@ -138,9 +138,10 @@ class AudioCutter:
         media = sound.mapping.media(first)
         start, number = round(media * rate), round((last - first) * rate)
         made = self._path("part")
-        chosen = (
+        chosen = (  # a decoder drops what comes first of a file: silence stands for it
             f"aresample={rate},asettb=1/{rate},atrim=start_pts={start}:end_pts={start + number},"
-            f"asetpts=PTS-STARTPTS,apad=whole_len={number},atrim=end_sample={number}"
+            f"asetpts=PTS-{start},aresample=async=1:first_pts=0,"
+            f"apad=whole_len={number},atrim=end_sample={number}"
         )
         await ffmpeg(
             self.bench,

@@ -45,7 +45,7 @@ Tell = Callable[[str], Awaitable[None]]
 
 @dataclass(slots=True)
 class Following:
-    """Records one clip. `now` is engine time since 1970."""
+    """Records one clip. `now` is the time since 1970."""
 
     clip: Clip
     web: Web
@@ -59,6 +59,7 @@ class Following:
     _known: trio.Event = field(default_factory=trio.Event)
     _changed: trio.Event = field(default_factory=trio.Event)
     _reasons: dict[int, str] = field(default_factory=dict)  # why a source is of no use
+    _began: Time = Fraction(0)
     fetcher: Fetcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class Following:
 
     async def run(self) -> Range:
         """Until all was had that could be. Raises PermanentFailure with the reason."""
+        self._began = self.now()
         await self.recording.load()
         await self._recall()
         async with trio.open_nursery() as nursery:
@@ -284,6 +286,6 @@ class Following:
         assert self.range is not None
         if any(demand.open for demand in self.demands.values()) or not self.range.has_clock:
             return False
-        overdue = float(self.now() - self.range.end)
+        overdue = float(self.now() - max(self.range.end, self._began))
         is_away = len(self._reasons) == len(self.clip.sources)
         return overdue > (PATIENCE if is_away else 2 * PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 from bisect import bisect_right
 from fractions import Fraction
@@ -31,15 +32,17 @@ def ffmpeg(*arguments) -> bytes:
     return run(bundled_tools().ffmpeg, "-nostdin", "-loglevel", "error", "-y", *arguments)
 
 
-def make_pictures(folder: Path, seconds, rate="25", gop=50, codec="libx264", open_gop=False):
+def make_pictures(
+    folder: Path, seconds, rate="25", gop=50, codec="libx264", open_gop=False, bitrate="500k"
+):
     """CMAF segments of a group of pictures each, and their initialization; their number."""
     params = f"open-gop={int(open_gop)}:scenecut=0" + (":log-level=error" if "5" in codec else "")
     return make_segments(
         folder,
         *("-f", "lavfi", "-i", f"{TEST}:r={rate}:d={seconds},format=yuv420p,{BAR}"),
-        *("-c:v", codec, "-preset", "veryfast", "-b:v", "500k", "-g", gop, "-keyint_min", gop),
+        *("-c:v", codec, "-preset", "veryfast", "-b:v", bitrate, "-g", gop, "-keyint_min", gop),
         *("-bf", "3", "-flags", "-cgop" if open_gop else "+cgop", f"-{codec[3:]}-params", params),
-        *("-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+        *("-movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof"),
     )
 
 
@@ -114,6 +117,20 @@ def as_fetched(folder: Path, starts, length, track="video-1", zero=Fraction(0), 
             file = f"{folder.name}/{number}.m4s"
             found.append(Fetched(track, 0, segment, file, f"{folder.name}/init.mp4"))
     return found
+
+
+RATE = 48_000
+
+
+def beeps(path, *options) -> list[float]:
+    """Seconds at which a beep begins, of what is decoded."""
+    raw = ffmpeg(*options, "-i", path, "-map", "0:a:0", "-ac", "1", "-ar", RATE, "-f", "s16le", "-")
+    return beginnings(struct.unpack(f"<{len(raw) // 2}h", raw))
+
+
+def beginnings(samples) -> list[float]:
+    loud = [place for place, value in enumerate(samples) if abs(value) > 3000]
+    return [b / RATE for a, b in zip([-RATE, *loud], loud, strict=False) if b - a > RATE // 50]
 
 
 def numbers(path: Path, stream="0:v:0") -> list[int]:

@@ -12,7 +12,7 @@ from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from tests.capture.film import as_fetched, first_times, make_sound
+from tests.capture.film import as_fetched, beginnings, first_times, make_sound
 
 RATE, CHANNELS = 48_000, 2
 ZERO = Fraction(1_925_000_000)
@@ -37,9 +37,7 @@ def cutter(tmp_path, sound):
 def beeps(path):
     """Seconds at which a beep begins."""
     data = path.read_bytes()
-    samples = struct.unpack(f"<{len(data) // 2}h", data)[::CHANNELS]
-    loud = [place for place, value in enumerate(samples) if abs(value) > 3000]
-    return [b / RATE for a, b in zip([-RATE, *loud], loud, strict=False) if b - a > RATE // 50]
+    return beginnings(struct.unpack(f"<{len(data) // 2}h", data)[::CHANNELS])
 
 
 async def test_spans_are_cut_to_the_sample_and_follow_each_other(sound, cutter):

@@ -1,0 +1,36 @@
+"""A live stream of real pictures and sound, as its origins have it."""
+
+from fractions import Fraction
+
+from taskengine.demo.origin import LiveTrack
+from tests.capture.film import first_times, key_times, make_pictures, make_sound
+
+GOP = Fraction(1)  # seconds of a segment
+
+
+def make_stream(folder, seconds):
+    """Two renditions and sound, in segments of about a second; the tracks for an origin."""
+    make_pictures(folder / "v", seconds, gop=25)
+    make_pictures(folder / "w", seconds, gop=25, bitrate="200k")
+    make_sound(folder / "a", seconds, length=1)
+    tracks = []
+    for name, rate in (("v", 500_000), ("w", 200_000)):
+        lengths = _lengths(key_times(folder / name), seconds)
+        tracks.append(LiveTrack(name, "video", "avc1.64000d", rate, lengths, 320, 192))
+    lengths = _lengths(first_times(folder / "a"), seconds)
+    tracks.append(LiveTrack("a", "audio", "mp4a.40.2", 96_000, lengths, language="en"))
+    for track in tracks:
+        _numbered(folder / track.name)
+    return tuple(tracks)
+
+
+def _lengths(starts, seconds):
+    ends = [*starts[1:], Fraction(seconds)]
+    return tuple(end - start for start, end in zip(starts, ends, strict=True))
+
+
+def _numbered(folder):
+    """From 1, as the origin counts."""
+    (folder / "all.mp4").unlink()
+    for path in sorted(folder.glob("*.m4s"), key=lambda one: -int(one.stem)):
+        path.rename(folder / f"{int(path.stem) + 1}.m4s")
