@@ -108,10 +108,11 @@ class Recording:
         if not page:
             return
         self._pages += 1
-        path = self.scratch / f"page-{self._pages}.json"
+        number = self._pages  # another page may be begun while this one is written
+        path = self.scratch / f"page-{number}.json"
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
         await trio.Path(path).write_text(text, "utf-8")
-        await self.folder.put(path, f"index-{self.writer}-{self._pages:06}.json")
+        await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
 
     def _note(self, one: Fetched) -> None:
         key = (one.track, one.source, one.segment.run, one.segment.number)

@@ -230,3 +230,16 @@ async def test_a_clip_that_cannot_be_had_says_why(media, tmp_path, monkeypatch, 
         [told_by] = told_by.exceptions
     assert isinstance(told_by, PermanentFailure)
     assert reason in str(told_by)
+
+
+async def test_pages_that_are_written_at_once_are_all_there(media, tmp_path, monkeypatch):
+    monkeypatch.setattr("taskengine.capture.recording.PAGE", 1)
+    origins = Origins(media, window=20, began=Fraction(time.time()) - 19)
+    clip = {"source": "http://a.test/live.mpd", "start": origins.utc(1), "end": origins.utc(9)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            await one.run()
+        kept = one.recording.fetched
+    async with follower(origins, tmp_path, clip, attempt="2") as one:
+        await one.recording.load()
+        assert one.recording.fetched.keys() == kept.keys()
