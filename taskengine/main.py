@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,25 +19,26 @@ import httpx
 import trio
 import trio_asyncio
 
-from taskengine.actions import Actions, find_actions
+from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
+from taskengine.addresses import allowed
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
 from taskengine.api_keys import hash_key, opens
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres, has_database
+from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
 from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
-from taskengine.model import Client, Misconfigured, StoreUnavailable
-from taskengine.outbound import allowed, open_outbound
+from taskengine.model import Client, StoreUnavailable
+from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
@@ -49,9 +49,9 @@ from taskengine.runtime.shutdown import (
 )
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
+from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load, stray_files
+from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def parts_of(
         patient=store.patient,
         vital=vital,
         counters=counters,
-        actions=library.actions,
+        actions=find_actions(),
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
@@ -206,38 +206,6 @@ def open_database(configuration: Configuration) -> AbstractAsyncContextManager[s
     """The URL of the database, which is started if it is the embedded one."""
     url = configuration.database_url
     return embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
-
-
-@asynccontextmanager
-async def store_alone(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The store for a command, without an engine."""
-    async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
-        yield store
-
-
-@asynccontextmanager
-async def store_as_it_is(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The same of a database that is there already. Raises Misconfigured where there is none:
-    whoever only looks, or looks in the wrong place, makes nothing."""
-    data = configuration.data_dir.absolute()
-    if configuration.embedded_database and not has_database(data):
-        told = f"there is no database in {data}: name its folder with --data-dir"
-        raise Misconfigured(f"{told}, or start `taskengine serve` to make one")
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        if await wait_for(missing, url, patience):
-            raise Misconfigured("the database is not up to date: `taskengine db upgrade`")
-        async with open_postgres(url, connections=CONNECTIONS) as store:
-            yield store
-
-
-async def upgrade_database(configuration: Configuration, patience: float) -> list[str]:
-    """Bring the schema up to date; the names of the migrations that it took."""
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        return await wait_and_upgrade(url, patience)
 
 
 @asynccontextmanager
@@ -323,31 +291,3 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         "it answers sooner",
         MAX_ROUND_TRIP,
     )
-
-
-@dataclass(slots=True)
-class CurrentLibrary:
-    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
-    reload of such files leaves the workflows as they were."""
-
-    folders: Sequence[Path]
-    actions: Actions
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.current = load(self.folders, self.actions)
-        self._tell_strays()
-
-    def _tell_strays(self) -> None:
-        """A file in the wrong place is no workflow, and nothing else would say so."""
-        for folder in self.folders:
-            for stray in stray_files(folder):
-                logger.warning("workflow files: %s", stray)
-
-    def reload(self) -> None:
-        try:
-            self.current = load(self.folders, self.actions)
-            logger.info("workflow files reloaded: %d", len(self.current.all()))
-            self._tell_strays()
-        except WorkflowErrors as errors:
-            logger.error("workflow files kept as they were: %s", errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as File
@@ -10,6 +11,8 @@ from taskengine.model import TaskEngineError
 from taskengine.workflows.checks import ActionLike, all_problems
 from taskengine.workflows.workflow import Workflow
 from taskengine.workflows.yaml_reader import YamlReader
+
+logger = logging.getLogger(__name__)
 
 LAYOUT = "common/*.yaml or clients/<client>/*.yaml"
 
@@ -114,3 +117,31 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})
+
+
+@dataclass(slots=True)
+class CurrentLibrary:
+    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
+    reload of such files leaves the workflows as they were."""
+
+    folders: Sequence[File]
+    actions: Mapping[str, ActionLike]
+    current: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.current = load(self.folders, self.actions)
+        self._tell_strays()
+
+    def _tell_strays(self) -> None:
+        """A file in the wrong place is no workflow, and nothing else would say so."""
+        for folder in self.folders:
+            for stray in stray_files(folder):
+                logger.warning("workflow files: %s", stray)
+
+    def reload(self) -> None:
+        try:
+            self.current = load(self.folders, self.actions)
+            logger.info("workflow files reloaded: %d", len(self.current.all()))
+            self._tell_strays()
+        except WorkflowErrors as errors:
+            logger.error("workflow files kept as they were: %s", errors)
