@@ -21,21 +21,22 @@ from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
+from taskengine.addresses import allowed
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
 from taskengine.api_keys import hash_key, opens
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres, has_database
+from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
 from taskengine.lending import facilities_of
 from taskengine.meters import Meters
-from taskengine.model import Client, Misconfigured, StoreUnavailable
-from taskengine.outbound import allowed, open_outbound
+from taskengine.model import Client, StoreUnavailable
+from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.folders import make_data_folder
@@ -46,7 +47,7 @@ from taskengine.runtime.shutdown import (
     watch_over_the_end,
 )
 from taskengine.storage.roots import warn_of_common_roots
-from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
+from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
 from taskengine.workflows.library import CurrentLibrary
 
@@ -218,38 +219,6 @@ def open_database(configuration: Configuration) -> AbstractAsyncContextManager[s
     """The URL of the database, which is started if it is the embedded one."""
     url = configuration.database_url
     return embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
-
-
-@asynccontextmanager
-async def store_alone(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The store for a command, without an engine."""
-    async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
-        yield store
-
-
-@asynccontextmanager
-async def store_as_it_is(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The same of a database that is there already. Raises Misconfigured where there is none:
-    whoever only looks, or looks in the wrong place, makes nothing."""
-    data = configuration.data_dir.absolute()
-    if configuration.embedded_database and not has_database(data):
-        told = f"there is no database in {data}: name its folder with --data-dir"
-        raise Misconfigured(f"{told}, or start `taskengine serve` to make one")
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        if await wait_for(missing, url, patience):
-            raise Misconfigured("the database is not up to date: `taskengine db upgrade`")
-        async with open_postgres(url, connections=CONNECTIONS) as store:
-            yield store
-
-
-async def upgrade_database(configuration: Configuration, patience: float) -> list[str]:
-    """Bring the schema up to date; the names of the migrations that it took."""
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        return await wait_and_upgrade(url, patience)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from taskengine.actors.herald import Herald
+from taskengine.addresses import allowed
 from taskengine.api.limits import Limits
 from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
@@ -13,7 +14,6 @@ from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.meters import Meters
-from taskengine.outbound import allowed
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
