@@ -42,14 +42,18 @@ class Action:
     def summary(self) -> str:
         return (inspect.getdoc(self.function) or "").split("\n")[0]
 
-    async def __call__(self, context: Context, values: JsonObject) -> JsonObject:
-        """Run it. Raises PermanentFailure if the values do not fit its arguments."""
+    async def __call__(self, context: Context, values: JsonObject) -> object:
+        """Run it, and give what it returned, whatever that is. Raises PermanentFailure if the
+        values do not fit its arguments."""
         try:
             checked = self.arguments.model_validate(values)
         except ValidationError as error:
             raise PermanentFailure(f"{self.name}: {_first(error)}") from None
         given = {name: getattr(checked, name) for name in self.arguments.model_fields}
-        return await self.function(context, **given) or {}
+        running = self.function(context, **given)
+        if not inspect.isawaitable(running):
+            raise PermanentFailure(f"{self.name}: expected an async function, with no yield in it")
+        return await running
 
 
 Actions = Mapping[str, Action]

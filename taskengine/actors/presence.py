@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import trio
 
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note, Wake
+from taskengine.messages import Mail, Note, Wake
 from taskengine.model import Ended, Fence, LaneFence, Outcome, Recorded, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
@@ -49,7 +49,7 @@ class Strangers(Generic[F]):
 class Presence:
     store: Store  # an impatient one, on connections of its own
     roster: Roster
-    journal: Address[Note | Finish]
+    journal: Address[Mail]
     now: Now
     name: str
     lease: float  # seconds

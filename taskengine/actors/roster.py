@@ -36,6 +36,7 @@ class Roster:
     instance: int = 0
     lease: float = math.inf
     running: dict[Fence, Running] = field(default_factory=dict)
+    drain: trio.CancelScope = field(default_factory=trio.CancelScope)  # of those who run attempts
     lanes: dict[LaneFence, trio.CancelScope] = field(default_factory=dict)
     _seen: float = field(default_factory=trio.current_time, init=False)
     _doubters: trio.lowlevel.ParkingLot = field(

@@ -77,8 +77,9 @@ class Store(Reading, Protocol):
         """A new instance, with its own lease in seconds; the answer is its id."""
         ...
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        """Hand back what the instance still holds, and forget it."""
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
+        rescued."""
         ...
 
     async def beat(self, instance: int) -> Beat:

@@ -18,7 +18,8 @@ from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
-from taskengine.workflows.sandbox import ENVIRONMENT, plain, text_of
+from taskengine.texts import words_of
+from taskengine.workflows.sandbox import ENVIRONMENT, joined, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
 Found = Iterator[tuple[Path, str]]  # problems in a document: where, and what
@@ -108,9 +109,9 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return plain("".join(text_of(_part(part, scope)) for part in self.parts))
+            return plain(joined(_part(part, scope) for part in self.parts))
         except Exception as error:  # an expression can raise what it likes
-            _fail(self.source, error)
+            _fail(self.source, words_of(error))
 
 
 def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
@@ -126,8 +127,8 @@ def _compiled(source: str) -> _Template:
         _check_filters(tree)
         parts = tuple(_compile(node) for node in _outputs(tree))
         names = meta.find_undeclared_variables(tree)
-    except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
-        _fail(source, error)
+    except Exception as error:  # Python's own compiler has a say as well
+        _fail(source, words_of(error))
     return _Template(source, parts, frozenset(names), frozenset(_tasks(tree)))
 
 
@@ -167,6 +168,6 @@ def _is_tasks(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Name) and node.name == "tasks"
 
 
-def _fail(source: str, reason: object) -> NoReturn:
+def _fail(source: str, reason: str) -> NoReturn:
     shown = source if len(source) <= 100 else f"{source[:99]}…"
-    raise TemplateError(f"{shown.strip()}: {reason}") from None
+    raise TemplateError(f"{shown.strip()}: {reason[:MAX_TEMPLATE]}") from None

@@ -163,6 +163,7 @@ class Rows:
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._mute = False  # while records are taken of which no callback tells
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1
