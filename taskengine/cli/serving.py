@@ -36,6 +36,7 @@ def serve(**options: Any) -> None:
     """
     import trio
 
+    from taskengine.actions import BrokenPlugin
     from taskengine.cli.settings import chosen
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
@@ -51,8 +52,8 @@ def serve(**options: Any) -> None:
         raise Misused(str(error)) from None
     try:
         trio.run(lambda: serve_engine(configuration, started=announce))
-    except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:
-        if all(isinstance(e, BadInput | WorkflowErrors) for e in members(error)):
+    except (BadInput, BrokenPlugin, WorkflowErrors, OSError, BaseExceptionGroup) as error:
+        if all(isinstance(e, BadInput | BrokenPlugin | WorkflowErrors) for e in members(error)):
             raise Misused("\n".join(map(str, members(error)))) from None
         if taken := next((e for e in members(error) if is_about_address(e)), None):
             raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None

@@ -1,9 +1,9 @@
 """Engine time: the database's clock, carried on by a clock that no host can set (rule 24).
 
-What the database tells is taken over at a bounded speed, so that one wrong answer changes little, and
-time neither stands still nor goes backwards. Where it is off by more than that would make up for
-soon, somebody has set the database's clock, or an answer was wrong: the second answer that says the
-same decides.
+What the database tells is taken over at a bounded speed, so that one wrong answer changes little
+and time neither stands still nor goes backwards. Where it is off by more than that would make up
+for soon, somebody has set the database's clock or an answer was wrong: the second answer that says
+the same decides.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class EngineClock:
             )
             return False
         logger.error(
-            "the database's clock was set %s by %.0f s, and so is the engine's time", way, abs(ahead)
+            "the database's clock was set %s by %.0f s, and so is the engine's time",
+            way,
+            abs(ahead),
         )
         self._offset, self._ahead, self._doubted = offset, 0.0, None
         self._last = datetime.min.replace(tzinfo=UTC)

@@ -41,9 +41,10 @@ async def record(
     batch_id: uuid.UUID,
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
-    if await _is_repeated(connection, instance, batch_id):
-        return Recorded(woken=True, scheduled=True, called=True)
+    is_repeated = await _is_repeated(connection, instance, batch_id)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
+    if is_repeated:
+        return batch.written_before(records)
     stale = {one.fence for one in records if not batch.take(one)}
     return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
 
@@ -110,6 +111,24 @@ class Batch:
             case Ended():
                 self.end(job, task, one)
         return True
+
+    def written_before(self, records: Sequence[Record]) -> Recorded:
+        """What became of records that were written, their answer lost: as far as the rows tell it
+        now. An attempt that they ended shows their outcome."""
+        ends = {one.fence: one for one in records if isinstance(one, Ended)}
+        fences = {one.fence for one in records}
+        stale = frozenset(one for one in fences if not self._accepted(one, ends.get(one)))
+        jobs = {one.job_id for one in ends} & self.jobs.keys()
+        over = sorted(one for one in jobs if not self.jobs[one].open_tasks)
+        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True)
+
+    def _accepted(self, fence: Fence, end: Ended | None) -> bool:
+        task = self.tasks.get(fence.task_id)
+        if task is None:
+            return False
+        if end is not None:
+            return confirms(task, end)
+        return task.id in self.held and task.attempt == fence.attempt
 
     def end(self, job: JobRow, task: Task, one: Ended) -> None:
         """Accept an attempt's end: the task is queued again, or over."""
