@@ -1,6 +1,8 @@
 """Whatever an action raises, returns or leaves behind is one failed attempt with a sentence
 (rule 30), and nobody else notices. By virtual times."""
 
+from contextlib import suppress
+
 import pytest
 import trio
 
@@ -44,9 +46,7 @@ async def test_what_it_raises_is_one_failed_attempt(memory_store, autojump_clock
 
 
 @pytest.mark.parametrize("name", WRONG)
-async def test_what_it_does_wrong_is_one_failed_attempt(
-    memory_store, autojump_clock, caplog, name
-):
+async def test_what_it_does_wrong_is_one_failed_attempt(memory_store, autojump_clock, caplog, name):
     action, told = WRONG[name]
     details, _ = await fate_of(memory_store, action, caplog)
     [task] = details.tasks
@@ -106,10 +106,8 @@ async def test_an_error_of_the_worker_itself_is_counted(
 
 async def stubborn(context):
     """It swallows its cancellation, and ends in a way of its own."""
-    try:
+    with suppress(trio.Cancelled):
         await trio.sleep_forever()
-    except trio.Cancelled:
-        pass
     raise SystemExit(1)
 
 
