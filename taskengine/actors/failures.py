@@ -56,7 +56,7 @@ def _described(error: BaseException) -> str:
     if _is(error, trio.Cancelled):
         return "the action let out a trio.Cancelled, though nobody had cancelled it"
     words = words_of(error)
-    if _is(error, AttemptFailed, TaskEngineError, ProcessFailed, CommandUnusable):
+    if _is(error, AttemptFailed, TaskEngineError, ProcessFailed):
         return words or name_of(error)
     return f"{name_of(error)}: {words}" if words else name_of(error)
 

@@ -42,8 +42,11 @@ class ProcessFailed(Exception):
         self.command, self.returncode, self.stderr_tail = tuple(command), returncode, stderr_tail
 
 
-class CommandUnusable(Exception):
+class CommandUnusable(ProcessFailed):
     """A command that cannot be started: another try would fail as well."""
+
+    def __init__(self, command: Sequence[str], reason: str) -> None:
+        super().__init__(command, guard.UNFOUND, reason)
 
 
 class PulseMissed(Exception):
@@ -98,10 +101,10 @@ async def run_process(
         try:
             process = await open_guarded(command, pulse, lifeline, cwd=cwd)
         except ValueError as error:  # a NUL, or what no file system can spell
-            raise CommandUnusable(f"{Path(command[0]).name}: {error}") from None
+            raise CommandUnusable(command, str(error)) from None
         except OSError as error:
             if error.strerror in UNUSABLE:
-                raise CommandUnusable(f"{Path(command[0]).name}: {error.strerror}") from None
+                raise CommandUnusable(command, error.strerror or "") from None
             raise
         return await _follow(process, command, lifeline, on_line)
 
@@ -131,7 +134,7 @@ async def _follow(
     if process.returncode:
         told = errors.decode(errors="replace")
         if process.returncode == guard.UNFOUND and _is_the_guards(told, command[0]):
-            raise CommandUnusable(told.strip())
+            raise CommandUnusable(command, told)
         raise ProcessFailed(command, process.returncode, told)
     return output.decode(errors="replace")
 

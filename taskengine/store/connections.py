@@ -20,7 +20,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import BadInput, NotFound, OutcomeUnknown, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed
-from taskengine.store.scarcity import AGAIN, PATIENCE, Scarcity
+from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
 from taskengine.store.troubles import AWAY, COLLIDED, LOCKED_OUT, REFUSED, Outages
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Pool:
             while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
-                except asyncpg.TooManyConnectionsError:
+                except NoConnection:
                     if self._giver is not None:
                         self._giver.give_up_one()
                     await self._scarcity.wait(patience)
@@ -86,7 +86,7 @@ class Pool:
         try:
             answer: T = await aio_as_trio(self._try)(transaction, single)
             return answer
-        except (*COLLIDED, asyncpg.TooManyConnectionsError):
+        except COLLIDED:
             raise
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
@@ -152,13 +152,12 @@ class Pool:
             self._owes = True
 
     async def _one_more(self) -> Connection:
-        """Raises TooManyConnectionsError where the server gives no more, or did a moment ago."""
+        """Raises NoConnection where the server gives no more, or gave none a moment ago."""
         self._scarcity.check()
         try:
             return await self.connect()
         except asyncpg.TooManyConnectionsError as refusal:
-            self._scarcity.met(refusal)
-            raise
+            raise self._scarcity.met(refusal) from None
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""

@@ -10,7 +10,6 @@ import logging
 import math
 import random
 
-import asyncpg
 import trio
 
 from taskengine.model import StoreUnavailable
@@ -22,30 +21,35 @@ AGAIN = 0.5  # seconds until the server is asked again
 LULL = 60.0  # seconds between two lines about it
 
 
+class NoConnection(Exception):
+    """The server gives no more connections; in its words."""
+
+
 class Scarcity:
     """What a pool knows of the server's refusals."""
 
     def __init__(self) -> None:
         self._free = trio.lowlevel.ParkingLot()
-        self._refusal = asyncpg.TooManyConnectionsError()
+        self._words = "left to somebody else"
         self._refused_until = -math.inf  # on trio's clock
         self._next_line = dict.fromkeys(("met", "given up"), -math.inf)
 
     def check(self) -> None:
         """Raise what the server said a moment ago, rather than ask it again."""
         if trio.current_time() < self._refused_until:
-            raise self._refusal
+            raise NoConnection(self._words)
 
-    def met(self, refusal: asyncpg.TooManyConnectionsError) -> None:
-        """The server refused a connection."""
-        self._refusal = refusal
+    def met(self, refusal: Exception) -> NoConnection:
+        """The server refused a connection; what to raise."""
+        self._words = f"{type(refusal).__name__}: {refusal}"
         self.hold_back(AGAIN)
         if self._is_time("met"):
             logger.warning(
                 "the database gives no more connections, so that transactions wait for those that "
                 "are open: %s",
-                refusal,
+                self._words,
             )
+        return NoConnection(self._words)
 
     def hold_back(self, seconds: float) -> None:
         """Do not ask the server for so long: somebody else needs a connection more."""
@@ -56,9 +60,8 @@ class Scarcity:
         StoreUnavailable if there is no more time for that."""
         if trio.current_time() >= until:
             if self._is_time("given up"):
-                logger.error("no connection came free in %g s: %s", PATIENCE, self._refusal)
-            told = f"{type(self._refusal).__name__}: {self._refusal}"
-            raise StoreUnavailable(told) from self._refusal
+                logger.error("no connection came free in %g s: %s", PATIENCE, self._words)
+            raise StoreUnavailable(self._words)
         with trio.move_on_at(min(until, self._refused_until + AGAIN * random.random())):
             await self._free.park()
 

@@ -370,6 +370,24 @@ def test_aliases_of_aliases_are_bounded(tmp_path):
     assert "too large" in problems(tmp_path, "\n".join(lines))[0][1]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "workflow: x\ntasks:\n" + "- {name: a, action: b}\n" * 60_000,
+            "larger than 1048576 bytes",
+        ),
+        ("workflow: x\ntasks:\n" + "- [a, b, c]\n" * 30_000, "more than 100000 values"),
+        ("workflow: x\ntasks:\n" + "- a\n" * 200_000, "more than 100000 values"),
+    ],
+)
+def test_a_file_that_is_too_large_is_told_of_as_that(tmp_path, text, told):
+    [(line, message)] = problems(tmp_path, text)
+    assert told in message
+    assert "alias" not in message
+    assert line == 1
+
+
 def test_text_that_is_no_utf8_is_told(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_bytes(b"workflow: \xff\n")
