@@ -27,8 +27,9 @@ tasks:
 @action("test.poison")
 async def poison(context: Context, *, kind: str) -> JsonObject:
     """Raise, return or leave behind what is named."""
-    if kind in RAISED:
-        raise RAISED[kind]()
+    if make := RAISED.get(kind):
+        error = make()
+        raise error
     result = WRONG[kind][0](context)
     return await result if inspect.isawaitable(result) else result
 

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ConfigDict, create_model
 
 from taskengine.actions import find_actions
+from taskengine.workflows import yaml_reader
 from taskengine.workflows.library import WorkflowErrors, load, read
 
 STRICT = ConfigDict(extra="forbid")
@@ -373,16 +374,15 @@ def test_aliases_of_aliases_are_bounded(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (
-            "workflow: x\ntasks:\n" + "- {name: a, action: b}\n" * 60_000,
-            "larger than 1048576 bytes",
-        ),
-        ("workflow: x\ntasks:\n" + "- [a, b, c]\n" * 30_000, "more than 100000 values"),
-        ("workflow: x\ntasks:\n" + "- a\n" * 200_000, "more than 100000 values"),
+        ("- {name: a, action: b}\n" * 600, "larger than 10000 bytes"),
+        ("- [a, b, c]\n" * 300, "more than 1000 values"),
+        ("- a\n" * 2_000, "more than 1000 values"),
     ],
 )
-def test_a_file_that_is_too_large_is_told_of_as_that(tmp_path, text, told):
-    [(line, message)] = problems(tmp_path, text)
+def test_a_file_that_is_too_large_is_told_of_as_that(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(yaml_reader, "MAX_FILE", 10_000)
+    monkeypatch.setattr(yaml_reader, "MAX_VALUES", 1_000)
+    [(line, message)] = problems(tmp_path, f"workflow: x\ntasks:\n{text}")
     assert told in message
     assert "alias" not in message
     assert line == 1
