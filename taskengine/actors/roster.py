@@ -26,6 +26,7 @@ class Running:
 
     scope: trio.CancelScope
     stopped: Stopped | None = None
+    over_since: float = math.inf  # when its action ended, on trio's clock; its end may be unwritten
 
 
 @dataclass(slots=True)
@@ -60,6 +61,13 @@ class Roster:
             if running is not None and running.stopped is None:
                 running.stopped = why
                 running.scope.cancel()
+
+    def over_for(self, seconds: float) -> frozenset[Fence]:
+        """Attempts whose end could not be written for so long."""
+        before = trio.current_time() - seconds
+        return frozenset(
+            fence for fence, running in self.running.items() if running.over_since <= before
+        )
 
     def disown(self) -> None:
         """Peers declared this instance dead: whatever it runs is somebody else's now."""

@@ -96,6 +96,7 @@ class Worker:
                     end = await self._run(attempt)
             finally:
                 self.busy = False
+                running.over_since = trio.current_time()
                 task_status.started()
                 self.progress.forget(attempt.fence)
                 if running.stopped is not Stopped.STALE:

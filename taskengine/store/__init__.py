@@ -101,6 +101,11 @@ class Store(Reading, Protocol):
         """
         ...
 
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        """The actions of these attempts, and of no others, are over and their ends not written yet:
+        should the instance die, they do not count as rescued."""
+        ...
+
     # Clients and settings
     async def client(self, name: str) -> Client | None: ...
 

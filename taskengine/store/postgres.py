@@ -109,6 +109,10 @@ class PostgresStore(Reads):
     async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
         return await self._do(instances.retire, instance, beat, Outcome.LOST, now)
 
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        over = sorted((fence.task_id, fence.attempt) for fence in fences)
+        await self._fetch("mark_over", instance, *columns(over, 2))
+
     # Clients and settings
 
     async def client(self, name: str) -> Client | None:

@@ -219,3 +219,21 @@ async def test_what_was_left_out_is_told_of_at_the_end_too(autojump_clock):
         lines = [text for name, text in await engine.lines(job_id) if name == "worker"]
     assert "lines were left out" in lines[-2]
     assert lines[-1] == "'only' failed: RuntimeError: enough"
+
+
+async def test_an_attempt_that_is_over_and_unwritten_is_not_to_blame(autojump_clock):
+    """Its instance dies while the database takes no ends, but beats."""
+    store, flow = Away(), workflow("quick")
+    slow = workflow(("slow", "core.sleep", {"with": {"seconds": 100}}))
+    async with instance(store, work=2) as engine:
+        await store.put_setting("", "max_jobs", "10")
+        running = await engine.submit(slow)
+        await trio.sleep(1)
+        over = await engine.submit(flow)
+        store.leave_for(AWAY)
+        await trio.sleep(3)
+        [(old, beat)] = (await store.beats()).items()
+        await store.rescue(old, beat, engine.now())
+        tasks = [(await engine.job(one)).tasks[0] for one in (running, over)]
+        engine.engine.drain.cancel()
+    assert [task.rescues for task in tasks] == [1, 0]

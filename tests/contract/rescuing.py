@@ -100,6 +100,23 @@ class Rescuing:
         [task] = (await world.job(other)).tasks
         assert (task.state.label, task.rescues, task.failures) == ("queued", 1, 0)
 
+    async def test_an_attempt_that_was_over_does_not_count(self, world):
+        """Its end was not written yet: it did not kill its host. Another attempt may have."""
+        job_id = await world.start(PAIR)
+        one, two = await world.claim()
+        await world.store.mark_over(world.instance, [one.fence, two.fence])
+        await world.store.mark_over(world.instance, [one.fence])
+        await self._die(world)
+        tasks = (await world.job(job_id)).tasks
+        assert [(task.state.label, task.rescues) for task in tasks] == [
+            ("queued", 0),
+            ("queued", 1),
+        ]
+        await world.claim(now=at(1))
+        await world.store.mark_over(world.instance, [one.fence])  # of an attempt before
+        await self._die(world)
+        assert [task.rescues for task in (await world.job(job_id)).tasks] == [1, 2]
+
     async def test_a_lost_attempt_counts_as_a_rescue(self, world):
         """Its worker has ended, its instance lives: neither a failure nor a hand-back."""
         job_id = await world.start()

@@ -150,6 +150,7 @@ class Rows:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
         self._leases: dict[int, float] = {}
+        self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
-from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
+from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import SYSTEM, Band, Candidate, choose, settings_of
 from taskengine.store import Beat
 from taskengine.store.memory.attempts import Attempts
@@ -60,11 +60,17 @@ class Work(Attempts):
         ended = self._retire(instance, Outcome.LOST, now)
         return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
 
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._over[instance] = frozenset(fences)
+
     def _retire(self, instance: int, outcome: Outcome, now: datetime) -> list[int]:
         """End what an instance holds, and forget it; the jobs that are over with that."""
         ended: list[int] = []
+        over = self._over.pop(instance, frozenset())
         for row in self._held(instance):
-            ended += self._end(row, Ended(row.fence, now, outcome), now)
+            fate = Outcome.RELEASED if row.fence in over else outcome
+            ended += self._end(row, Ended(row.fence, now, fate), now)
         self._settle_edges(ended, now)
         self._forget(instance, now)
         return ended

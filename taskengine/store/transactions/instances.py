@@ -34,10 +34,13 @@ async def retire(
     batch = await lock_batch(
         connection, [Fence(row["job_id"], row["id"], 0) for row in rows], instance
     )
+    marked = await connection.fetch(SQL["take_over"], instance)
+    over = {(row["task_id"], row["attempt"]) for row in marked}
     for task_id in sorted(batch.held):
         task = batch.tasks[task_id]
         fence = Fence(task.job_id, task.id, task.attempt)
-        batch.end(batch.jobs[task.job_id], task, Ended(fence, now, outcome))
+        fate = Outcome.RELEASED if (task.id, task.attempt) in over else outcome
+        batch.end(batch.jobs[task.job_id], task, Ended(fence, now, fate))
     await connection.execute(SQL["release_lanes"], instance, now)
     recorded = await batch.write(connection, now, instance)
     await connection.execute(SQL["fold_counters"], instance)
