@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -36,7 +36,7 @@ class Journal:
     roster: Roster
     now: Now
     spread: Callable[[Recorded], None]
-    progress: Progress
+    progress: Progress = field(default_factory=Progress)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         with suppress(trio.EndOfChannel):
