@@ -291,3 +291,5 @@ class CurrentLibrary:
             logger.info("workflow files reloaded: %d", len(self.current.all()))
         except WorkflowErrors as errors:
             logger.error("workflow files kept as they were: %s", errors)
+        except Exception:  # a reload ends no engine
+            logger.exception("workflow files kept as they were")

@@ -15,6 +15,8 @@ from taskengine.workflows.templates import Path
 
 MAX_FILE = 1 << 20  # bytes
 MAX_VALUES = 100_000  # in a file, each as often as aliases repeat it
+MAX_DEPTH = 100  # levels
+SMALL = 1 << 16  # characters of a file that is read slowly, for better words
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,7 +26,8 @@ class _Loader(yaml.SafeLoader):
 
 
 class _QuickLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same, ten times as fast, in C; but it says less clearly what is wrong."""
+    """The same, ten times as fast, in C. But it says less clearly what is wrong, and a file with
+    enough brackets would end the process."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
@@ -45,8 +48,6 @@ class YamlReader:
 
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[tuple[Path, str]] = field(default_factory=list)
-    _met: set[int] = field(default_factory=set)  # the nodes of the file, by identity
-    _has_aliases: bool = False
 
     def content(self, file: File) -> Json:
         try:
@@ -73,13 +74,8 @@ class YamlReader:
         if node is None:
             return None
         self.lines.setdefault(path, node.start_mark.line + 1)
-        self._has_aliases |= id(node) in self._met
-        self._met.add(id(node))
-        if any(node is other for other in around):
+        if len(self.lines) > 2 * MAX_VALUES or any(node is other for other in around):
             raise RecursionError("its aliases make it too large")
-        if len(self.lines) > MAX_VALUES:
-            reason = "its aliases make it too large" if self._has_aliases else ""
-            raise RecursionError(reason or f"it has more than {MAX_VALUES} values")
         around = (*around, node)
         if isinstance(node, yaml.MappingNode):
             return self._object(node, path, around)
@@ -118,9 +114,27 @@ def _composed(file: File) -> yaml.Node | None:
         raise yaml.YAMLError(f"it is larger than {MAX_FILE} bytes")
     text = raw.decode()
     try:
+        _check_size(text)
         return yaml.compose(text, Loader=_QuickLoader)
-    except yaml.YAMLError:
-        return yaml.compose(text, Loader=_Loader)  # for its words
+    except yaml.MarkedYAMLError:
+        if len(text) > SMALL:
+            raise
+        return yaml.compose(text, Loader=_Loader)
+
+
+def _check_size(text: str) -> None:
+    """Raises YAMLError for more values or levels than there may be."""
+    depth = values = 0
+    for event in yaml.parse(text, Loader=_QuickLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        values += isinstance(event, yaml.NodeEvent)
+        if depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it is nested deeper than {MAX_DEPTH} levels")
+        if values > MAX_VALUES:
+            raise yaml.YAMLError(f"it has more than {MAX_VALUES} values")
 
 
 def _finite(text: str) -> float:
