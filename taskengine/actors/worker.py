@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 
 import trio
@@ -30,7 +31,7 @@ from taskengine.model import (
     Outcome,
     Severity,
 )
-from taskengine.policy import SYSTEM, Settings, in_force, retry_at
+from taskengine.policy import MAX_RESCUES, SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
@@ -44,6 +45,8 @@ from taskengine.workflows.workflow import TaskTemplate, Workflow
 logger = logging.getLogger(__name__)
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
+OTHERS_FIRST = 15.0  # seconds that a task on its last chance waits for another one
+SETTLING = 1.0  # seconds in which those that have to wait are handed back
 UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on
 TELLINGS = 5  # of an end, to a journal that crashes each time
 FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
@@ -151,11 +154,28 @@ class Worker:
         limit = TimeLimit(math.inf if template.timeout is None else template.timeout)
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden, self.progress, limit)
         try:
+            if attempt.task.rescues >= MAX_RESCUES:
+                return await self._last_chance(attempt, workflow, template, reporter)
             return await self._act(attempt, workflow, template, reporter)
         except Exception as error:  # told with no trace: an error can fail while it is told
             return await self._failed(attempt, template, reporter, AttemptFailed.of(error))
         finally:
             reporter.close()
+
+    async def _last_chance(
+        self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter
+    ) -> Ended:
+        """A task that was lost so often fails at the next time. It may have been lost with another,
+        which ends its hosts: so no two of them run side by side, and who has to wait is held by
+        nobody."""
+        with self.roster.probation(attempt.fence) as is_alone:
+            if not is_alone:
+                later = self.now() + timedelta(seconds=OTHERS_FIRST)
+                return Ended(attempt.fence, self.now(), Outcome.RELEASED, due_at=later)
+            told = f"lost {attempt.task.rescues} times: it runs with no other such task beside it"
+            await reporter.tell(Severity.WARN, told)
+            await trio.sleep(SETTLING)
+            return await self._act(attempt, workflow, template, reporter)
 
     async def _act(
         self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter

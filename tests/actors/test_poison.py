@@ -1,6 +1,7 @@
 """Whatever an action raises, returns or leaves behind is one failed attempt with a sentence
 (rule 30), and nobody else notices. By virtual times."""
 
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -9,8 +10,9 @@ import trio
 from taskengine.actors.roster import Stopped
 from taskengine.model import TaskState
 from taskengine.policy import MAX_RESCUES
-from tests.actors.instance import actions_with, instance, workflow
+from tests.actors.instance import actions_with, instance, submission, workflow
 from tests.actors.poisons import OUTDATED, RAISED, WRONG, TwoFaced, raising, returning
+from tests.conftest import NOON
 
 ONCE = {"retry": {"limit": 0}}
 
@@ -180,3 +182,43 @@ async def test_what_a_falling_engine_ran_counts_as_lost(memory_store, autojump_c
         assert falls
     [task] = (await memory_store.job(job_id)).tasks
     assert (task.state.label, task.attempt, task.rescues) == ("queued", 1, int(falls))
+
+
+async def lose_often(store, now):
+    """Whatever is queued is lost with one host after the other, as often as it may be."""
+    for _ in range(MAX_RESCUES):
+        host = await store.join("mortal", now)
+        await store.claim(host, "work", ["test.deadly", "core.sleep"], 9, uuid.uuid4(), now)
+        await store.leave(host, now, fallen=True)
+
+
+async def test_who_was_lost_with_a_killer_does_not_fail_with_it(memory_store, autojump_clock):
+    """Lost five times together, they run one after the other: a killer loses itself alone."""
+    deaths = []
+
+    async def deadly(context):
+        """Its host dies: peers declare the instance dead."""
+        store, roster = memory_store, engine.engine.roster
+        deaths.append([one.task_id for one in roster.running])
+        await store.rescue(roster.instance, (await store.beats())[roster.instance], engine.now())
+        await trio.sleep_forever()
+
+    actions = actions_with(deadly=deadly)
+    flows = [
+        workflow(("a", "core.sleep", {"with": {"seconds": 60}})),
+        workflow(("b", "test.deadly")),
+    ]
+    await memory_store.put_setting("", "max_jobs", "10")
+    batch = [submission(flow) for flow in (flows[0], flows[1], flows[0])]
+    first, killer, last = await memory_store.submit(batch, NOON)
+    host = await memory_store.join("first", NOON)
+    await memory_store.admit(host, NOON)
+    await memory_store.leave(host, NOON)
+    await lose_often(memory_store, NOON)
+    async with instance(memory_store, actions=actions, work=4) as engine:
+        await trio.sleep(300)
+        tasks = [(await engine.job(one)).tasks[0] for one in (first, killer, last)]
+    assert [task.state.label for task in tasks] == ["completed", "failed", "completed"]
+    assert [task.rescues for task in tasks] == [MAX_RESCUES] * 3
+    assert tasks[1].error == f"given up after {MAX_RESCUES + 1} hosts died while running it"
+    assert deaths == [[tasks[1].id]]
