@@ -81,7 +81,7 @@ def _round(value: Any, precision: int = 0, method: str = "common") -> float:
 
 def _bound_bits(bits: int) -> None:
     if bits > MAX_BITS:
-        raise OverflowError(f"the number has more than {MAX_BITS} bits")
+        raise OverflowError(f"the number has more than {MAX_BITS} bits, some 600 digits")
 
 
 def _bound(size: int) -> None:
