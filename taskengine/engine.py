@@ -66,15 +66,14 @@ async def running_engine(
     roster = Roster(await parts.patient.join(plan.name, parts.now(), plan.lease), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        drain = trio.CancelScope()
-        engine = Engine(post, roster, staff.herald, staff.counts, drain)
+        engine = Engine(post, roster, staff.herald, staff.counts, roster.drain)
         ring = partial(_ring, parts.meters.restarts)
         async with (
             _leaving(parts, roster),
             ring(staff.watchers(), lambda: None, 0.0),
             ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, drain),
+            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, roster.drain),
         ):
             yield engine
 
@@ -104,9 +103,12 @@ async def _ring(
 
 @asynccontextmanager
 async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
-    """Tell the peers at the end that this instance is gone, so that none has to rescue it."""
+    """Tell the peers at the end that this instance is gone, so that none has to rescue it. If it
+    falls, what it still holds counts as rescued: one of these attempts may be the reason."""
+    fallen = True
     try:
         yield
+        fallen = False
     finally:
         with trio.move_on_after(FAREWELL, shield=True):
-            await parts.patient.leave(roster.instance, parts.now())
+            await parts.patient.leave(roster.instance, parts.now(), fallen=fallen)

@@ -58,6 +58,7 @@ SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come to
 PATIENCE = 60.0  # seconds to wait for the database at the start
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
+AGREED = 2  # answers in a row that the first time is taken from
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
@@ -253,21 +254,26 @@ async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
 
 
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:
-    """Set the engine's clock by the database's; whether it answered soon enough for that."""
+    """Set the engine's clock by the database's; whether its answer came soon enough for that, and
+    is believed."""
     asked = clock.elapsed
     told = await store.time()
     return clock.sample(told, asked, clock.elapsed)
 
 
 async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: float) -> None:
-    """Set the clock for the first time; the database may be away again since its schema was
-    brought up to date. One that is always slow is asked again later, with each heartbeat."""
+    """Set the clock for the first time, by answers in a row that agree; the database may be away
+    again since its schema was brought up to date. One that is always slow is asked again later,
+    with each heartbeat."""
     deadline = trio.current_time() + patience
-    tries = 0
+    tries = agreed = 0
     while tries < SAMPLES:
         try:
-            if await keep_time():
+            agreed = agreed + 1 if await keep_time() else 0
+            if agreed == AGREED:
                 return
+            if agreed:
+                continue
             tries += 1
         except StoreUnavailable:
             if trio.current_time() > deadline:

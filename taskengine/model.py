@@ -65,6 +65,7 @@ class Outcome(Enum):
     FAILED = "failed"  # for good
     RETRY = "retry"  # failed, to be tried again after a delay
     RELEASED = "released"  # handed back: shutdown, or a claim that nobody runs
+    LOST = "lost"  # its worker or its instance ended during it: counts as a rescue
     CANCELLED = "cancelled"
     SKIPPED = "skipped"  # its `when` was false
 
@@ -272,6 +273,7 @@ class Ended:
     result: JsonObject | None = None
     error: str | None = None
     due_at: datetime | None = None
+    mute: bool = False  # no callback tells of it: what they would say cannot be written
 
 
 Record = Written | Progressed | Began | Ended

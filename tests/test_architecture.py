@@ -25,6 +25,7 @@ JUSTIFIED = {  # file: why it is longer
 ASYNCIO = {
     "taskengine/administration.py",  # where the other event loop may be named
     "taskengine/store/connections.py",
+    "taskengine/store/troubles.py",
     "taskengine/store/postgres.py",
     "taskengine/store/migrate.py",
     "taskengine/store/wakeups.py",

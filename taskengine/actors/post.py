@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskengine.messages import Announce, Finish, Note, Submit, Wake
+from taskengine.messages import Announce, Mail, Submit, Wake
 from taskengine.model import TASK_QUEUES, Attempt, Recorded
 from taskengine.runtime.mailbox import Mailbox
 
@@ -35,7 +36,8 @@ class Post:
     """
 
     intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
-    journal: Mailbox[Note | Finish] = field(default_factory=lambda: Mailbox(ROOM))
+    # Bounded by what attempts may have unwritten: reporter.py.
+    journal: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
     listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)

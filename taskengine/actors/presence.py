@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import trio
 
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note, Wake
+from taskengine.messages import Mail, Note, Wake
 from taskengine.model import Ended, Fence, LaneFence, Outcome, Recorded, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
@@ -49,7 +49,7 @@ class Strangers(Generic[F]):
 class Presence:
     store: Store  # an impatient one, on connections of its own
     roster: Roster
-    journal: Address[Note | Finish]
+    journal: Address[Mail]
     now: Now
     name: str
     lease: float  # seconds
@@ -59,6 +59,7 @@ class Presence:
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _unknown: Strangers[Fence] = field(init=False)
     _unknown_lanes: Strangers[LaneFence] = field(init=False)
+    _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
@@ -83,6 +84,15 @@ class Presence:
             await self.keep_time()
             self._next_beat = trio.current_time() + self.lease / 3
         await self._watch(await self.store.beats())
+        await self._mark_over()
+
+    async def _mark_over(self) -> None:
+        """Tell the peers of attempts whose end cannot be written, that they are not to blame should
+        this instance die."""
+        over = self.roster.over_for(READ)
+        if over != self._over:
+            await self.store.mark_over(self.roster.instance, over)
+            self._over = over
 
     async def _beat(self) -> None:
         started = trio.current_time()
@@ -92,6 +102,7 @@ class Presence:
             logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
             self.cut()
             self.roster.disown()
+            self._over = frozenset()
             self.roster.instance = await self.store.join(self.name, self.now(), self.lease)
             self.roster.seen_alive(started)
             return

@@ -24,6 +24,7 @@ from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
 from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK, Post
 from taskengine.actors.presence import Presence
+from taskengine.actors.progress import Progress
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.ticker import Ticker
@@ -81,8 +82,10 @@ class Staff:
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
     herald: Herald = field(init=False)
+    progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
+        self.progress = Progress(partial(self.post.journal.address.hint, Wake()))
         definitions = Definitions(self.parts.patient)
         self.herald = Herald(self.parts.patient, self.post.herald)
         for queue in TASK_QUEUES:
@@ -97,6 +100,7 @@ class Staff:
             store=parts.patient,
             roster=self.roster,
             journal=self.post.journal.address,
+            progress=self.progress,
             definitions=definitions,
             actions=parts.actions,
             facilities=parts.facilities,
@@ -153,7 +157,7 @@ class Staff:
         """Who writes down and tells what the workers did."""
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
-        journal = Journal(parts.patient, self.roster, parts.now, post.spread)
+        journal = Journal(parts.patient, self.roster, parts.now, post.spread, self.progress)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "journal": partial(journal.run, post.journal),

@@ -77,8 +77,9 @@ class Store(Reading, Protocol):
         """A new instance, with its own lease in seconds; the answer is its id."""
         ...
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        """Hand back what the instance still holds, and forget it."""
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
+        rescued."""
         ...
 
     async def beat(self, instance: int) -> Beat:
@@ -98,6 +99,11 @@ class Store(Reading, Protocol):
 
         A task rescued more than MAX_RESCUES times fails: it kills its hosts.
         """
+        ...
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        """The actions of these attempts, and of no others, are over and their ends not written yet:
+        should the instance die, they do not count as rescued."""
         ...
 
     # Clients and settings

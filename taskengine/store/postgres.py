@@ -16,6 +16,7 @@ from taskengine.model import (
     Fence,
     Lane,
     LaneFence,
+    Outcome,
     Record,
     Recorded,
     Submission,
@@ -92,8 +93,9 @@ class PostgresStore(Reads):
         self._joined.append(row["id"])
         return self.writer
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        await self._run(partial(instances.retire, instance=instance, beat=None, now=now))
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        outcome = Outcome.LOST if fallen else Outcome.RELEASED
+        await self._do(instances.retire, instance, None, outcome, now)
 
     async def beat(self, instance: int) -> Beat:
         return await self._run(partial(instances.beat, instance=instance))
@@ -105,7 +107,11 @@ class PostgresStore(Reads):
         return {row["id"]: row["lease"] for row in await self._fetch("leases")}
 
     async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
-        return await self._run(partial(instances.retire, instance=instance, beat=beat, now=now))
+        return await self._do(instances.retire, instance, beat, Outcome.LOST, now)
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        over = sorted((fence.task_id, fence.attempt) for fence in fences)
+        await self._fetch("mark_over", instance, *columns(over, 2))
 
     # Clients and settings
 

@@ -6,7 +6,7 @@ from taskengine.model import Written
 from taskengine.policy import MAX_RESCUES
 from taskengine.store import Dismissed
 from tests.conftest import NOON
-from tests.contract.world import ONE, PAIR, at, done, failed, released
+from tests.contract.world import ONE, PAIR, at, done, failed, lost, released
 
 
 class Rescuing:
@@ -87,6 +87,67 @@ class Rescuing:
         assert (task.state.label, task.rescues, task.failures) == ("queued", 0, 0)
         assert len(await world.claim(now=at(1))) == 1
         assert set(await world.store.beats()) == {world.instance}
+
+    async def test_what_a_fallen_instance_holds_counts_as_rescued(self, world):
+        job_id = await world.start(PAIR)
+        one, _ = await world.claim()
+        await world.record(failed(one))
+        other = await world.start()
+        await world.claim()
+        await world.store.leave(world.instance, at(1), fallen=True)
+        world.instance = await world.store.join("next", NOON)
+        assert await world.states(job_id) == ["completed", "failed", "cancelled"]
+        [task] = (await world.job(other)).tasks
+        assert (task.state.label, task.rescues, task.failures) == ("queued", 1, 0)
+
+    async def test_an_attempt_that_was_over_does_not_count(self, world):
+        """Its end was not written yet: it did not kill its host. Another attempt may have."""
+        job_id = await world.start(PAIR)
+        one, two = await world.claim()
+        await world.store.mark_over(world.instance, [one.fence, two.fence])
+        await world.store.mark_over(world.instance, [one.fence])
+        await self._die(world)
+        tasks = (await world.job(job_id)).tasks
+        assert [(task.state.label, task.rescues) for task in tasks] == [
+            ("queued", 0),
+            ("queued", 1),
+        ]
+        await world.claim(now=at(1))
+        await world.store.mark_over(world.instance, [one.fence])  # of an attempt before
+        await self._die(world)
+        assert [task.rescues for task in (await world.job(job_id)).tasks] == [1, 2]
+
+    async def test_a_lost_attempt_counts_as_a_rescue(self, world):
+        """Its worker has ended, its instance lives: neither a failure nor a hand-back."""
+        job_id = await world.start()
+        for number in range(1, MAX_RESCUES + 1):
+            [attempt] = await world.claim()
+            await world.record(lost(attempt, "out of order"))
+            [task] = (await world.job(job_id)).tasks
+            counted = (task.state.label, task.rescues, task.failures, task.error)
+            assert counted == ("queued", number, 0, "out of order")
+            [attempt] = await world.claim()
+            await world.record(released(attempt))
+        [attempt] = await world.claim()
+        recorded = await world.record(lost(attempt, "out of order"))
+        assert recorded.ended_jobs == (job_id,)
+        [task] = (await world.job(job_id)).tasks
+        told = f"given up after it was lost {MAX_RESCUES + 1} times: out of order"
+        assert (task.state.label, task.error) == ("failed", told)
+
+    async def test_a_lost_attempt_of_a_job_that_is_over_is_cancelled(self, world):
+        job_id = await world.start(PAIR)
+        one, two = await world.claim()
+        await world.record(failed(one), lost(two))
+        assert await world.states(job_id) == ["completed", "failed", "cancelled"]
+
+    async def test_that_an_attempt_was_lost_may_be_told_twice(self, world):
+        await world.start()
+        [attempt] = await world.claim()
+        for _ in range(2):
+            assert (await world.record(lost(attempt))).stale == frozenset()
+        [task] = (await world.job(attempt.job.id)).tasks
+        assert task.rescues == 1
 
     async def test_who_leaves_twice_has_left(self, world):
         await world.store.leave(world.instance, NOON)

@@ -55,7 +55,7 @@ class Outbox(Rows):
         body: JsonObject,
         at: datetime,
     ) -> None:
-        for lane in self._lanes.values():
+        for lane in () if self._mute else self._lanes.values():
             if lane.job_id != job_id or not hears(lane.events, event):
                 continue
             lane.last_number += 1

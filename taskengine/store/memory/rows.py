@@ -150,6 +150,7 @@ class Rows:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
         self._leases: dict[int, float] = {}
+        self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}
@@ -163,6 +164,7 @@ class Rows:
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._mute = False  # while records are taken of which no callback tells
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
-from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
-from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
+from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
+from taskengine.policy import SYSTEM, Band, Candidate, choose, settings_of
 from taskengine.store import Beat
-from taskengine.store.ending import kills_its_hosts
 from taskengine.store.memory.attempts import Attempts
 from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
 
@@ -28,13 +27,9 @@ class Work(Attempts):
         self._leases[instance] = lease
         return instance
 
-    async def leave(self, instance: int, now: datetime) -> None:
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await trio.lowlevel.checkpoint()
-        ended: list[int] = []
-        for row in self._held(instance):
-            ended += self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        self._settle_edges(ended, now)
-        self._forget(instance, now)
+        self._retire(instance, Outcome.LOST if fallen else Outcome.RELEASED, now)
 
     async def beat(self, instance: int) -> Beat:
         await trio.lowlevel.checkpoint()
@@ -62,20 +57,22 @@ class Work(Attempts):
         await trio.lowlevel.checkpoint()
         if self._beats.get(instance) != beat:
             return None
-        ended: list[int] = []
-        for row in self._held(instance):
-            ended += self._rescue(row, now)
-        self._settle_edges(ended, now)
-        self._forget(instance, now)
+        ended = self._retire(instance, Outcome.LOST, now)
         return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
 
-    def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
-        rescued = replace(row.task, rescues=row.task.rescues + 1)
-        if rescued.rescues > MAX_RESCUES:
-            return self._end(row, kills_its_hosts(rescued, now), now)
-        ended = self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        if row.task.state in (TaskState.QUEUED, TaskState.WAITING):
-            row.task = replace(row.task, rescues=rescued.rescues)
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._over[instance] = frozenset(fences)
+
+    def _retire(self, instance: int, outcome: Outcome, now: datetime) -> list[int]:
+        """End what an instance holds, and forget it; the jobs that are over with that."""
+        ended: list[int] = []
+        over = self._over.pop(instance, frozenset())
+        for row in self._held(instance):
+            fate = Outcome.RELEASED if row.fence in over else outcome
+            ended += self._end(row, Ended(row.fence, now, fate), now)
+        self._settle_edges(ended, now)
+        self._forget(instance, now)
         return ended
 
     def _held(self, instance: int) -> list[TaskRow]:

@@ -33,6 +33,18 @@ select beat from instances where id = $1 for update
 -- Instances come before tasks and lanes in the order of locks.
 select 1 from instances where id = $1 for key share
 
+-- name: mark_over
+with others as (
+    delete from attempts_over where instance = $1 and task_id <> all ($2::bigint[])
+)
+insert into attempts_over (instance, task_id, attempt)
+select $1, task_id, attempt from unnest($2::bigint[], $3::integer[]) as o (task_id, attempt)
+order by task_id
+on conflict (instance, task_id) do update set attempt = excluded.attempt
+
+-- name: take_over
+delete from attempts_over where instance = $1 returning task_id, attempt
+
 -- name: held_of_instance
 select id, job_id from tasks where holder = $1 order by id
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from taskengine.model import Ended, Fence, Outcome, Recorded
-from taskengine.policy import MAX_RESCUES
 from taskengine.store import Beat, Dismissed
 from taskengine.store.connections import Connection
-from taskengine.store.ending import kills_its_hosts
 from taskengine.store.transactions.record import lock_batch
 from taskengine.store.transactions.rows import SQL
 
@@ -26,12 +23,10 @@ async def beat(connection: Connection, instance: int) -> Beat:
 
 
 async def retire(
-    connection: Connection, instance: int, beat: int | None, now: datetime
+    connection: Connection, instance: int, beat: int | None, outcome: Outcome, now: datetime
 ) -> Recorded | None:
-    """Release what an instance holds and forget it, in statements after the lock of its row.
-
-    With `beat` it is a rescue: None if the instance has moved since, else each task counts it.
-    """
+    """End what an instance holds with this outcome and forget it, in statements after the lock of
+    its row. With `beat` it is a rescue: None if the instance has moved since."""
     found = await connection.fetchval(SQL["lock_instance"], instance)
     if found is None or (beat is not None and found != beat):
         return None
@@ -39,13 +34,13 @@ async def retire(
     batch = await lock_batch(
         connection, [Fence(row["job_id"], row["id"], 0) for row in rows], instance
     )
+    marked = await connection.fetch(SQL["take_over"], instance)
+    over = {(row["task_id"], row["attempt"]) for row in marked}
     for task_id in sorted(batch.held):
         task = batch.tasks[task_id]
-        job = batch.jobs[task.job_id]
-        end = Ended(Fence(job.id, task.id, task.attempt), now, Outcome.RELEASED)
-        if beat is not None and task.rescues >= MAX_RESCUES:
-            end = kills_its_hosts(replace(task, rescues=task.rescues + 1), now)
-        batch.end(job, task, end, rescued=beat is not None)
+        fence = Fence(task.job_id, task.id, task.attempt)
+        fate = Outcome.RELEASED if (task.id, task.attempt) in over else outcome
+        batch.end(batch.jobs[task.job_id], task, Ended(fence, now, fate))
     await connection.execute(SQL["release_lanes"], instance, now)
     recorded = await batch.write(connection, now, instance)
     await connection.execute(SQL["fold_counters"], instance)

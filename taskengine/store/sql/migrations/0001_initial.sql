@@ -38,6 +38,15 @@ create table instances (
     joined_at timestamptz not null
 ) with (fillfactor = 50);
 
+-- Attempts whose action is over and whose end could not be written yet: should their instance die,
+-- they were not the reason.
+create table attempts_over (
+    instance bigint not null,
+    task_id bigint not null,
+    attempt integer not null,
+    primary key (instance, task_id)
+);
+
 create table jobs (
     id bigint generated always as identity primary key,
     request_id uuid not null unique,
