@@ -6,6 +6,7 @@ in which they stop, are in engine.py.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -24,6 +25,7 @@ from taskengine.actions import Actions, find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
+from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
 from taskengine.api_keys import hash_key
@@ -39,6 +41,7 @@ from taskengine.media.keys import FileKeyStore
 from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
+from taskengine.runtime.aside import Aside, open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
@@ -59,6 +62,7 @@ logger = logging.getLogger(__name__)
 CONNECTIONS = 12
 SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come too close to it
 PATIENCE = 60.0  # seconds to wait for the database at the start
+COLLECTIONS = (20_000, 20, 20)  # by default a large document is looked at again and again
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
 
@@ -66,6 +70,8 @@ SAMPLES = 10  # of the database's time that may be too slow at the start
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
+    gc.freeze()  # what is there now stays
+    gc.set_threshold(*COLLECTIONS)
     meters, shutdown = Meters(), Shutdown(configuration.notice)
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
@@ -74,12 +80,13 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
+            open_workers() as aside,
         ):
             await bootstrap(store, configuration)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
             await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown)
+            services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
             plan = plan_of(configuration)
             await run_until_told(parts, plan, front, shutdown, library.reload)
@@ -136,6 +143,7 @@ def services_of(
     parts: Parts,
     library: CurrentLibrary,
     shutdown: Shutdown,
+    aside: Aside,
     engine: Engine,
 ) -> Services:
     """What the REST API works with: some of the actors' parts, and the running engine."""
@@ -147,6 +155,7 @@ def services_of(
         now=parts.now,
         meters=parts.meters,
         limits=Limits(configuration.requests_per_second),
+        heavy=Heavy(aside),
         leaving=lambda: shutdown.leaving,
         draining=lambda: shutdown.refusing,
         intake=engine.post.intake.address,

@@ -8,12 +8,11 @@ from typing import Any
 
 import trio
 from quart import Request, Response
-from quart.asgi import ASGIHTTPConnection
 from quart_trio.asgi import TrioASGIHTTPConnection
-from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WsgiResponse
 
-from taskengine.api.documents import max_body
+from taskengine.api.arrival import ArrivingBody, arriving
+from taskengine.api.sizes import BODILESS, max_body
 from taskengine.api.sockets import hang_up
 
 EVENT_STREAM = "text/event-stream"
@@ -27,14 +26,21 @@ class Connection(TrioASGIHTTPConnection):
 
     _answered = False
     _is_stream = False
+    _left = False  # the client has gone, or needs nothing more
+    _body: ArrivingBody
 
     async def __call__(self, receive: Any, send: Any) -> None:
         await super().__call__(receive, self._noting_the_end(send))
+        with trio.move_on_after(LINGER):  # the server does not end before all it has was taken
+            while not (self._left or self._body.is_complete):
+                self._left = (await receive())["type"] == "http.disconnect"
 
     def _create_request_from_scope(self, send: Any) -> Request:
         request = super()._create_request_from_scope(send)
         request.max_content_length = limit = max_body(request.path)
-        request.body = request.body_class(request.content_length, limit)
+        request.body = self._body = body = ArrivingBody(request.content_length, limit)
+        if request.method in BODILESS:
+            body.discard()
         return request
 
     def _noting_the_end(self, send: Any) -> Callable[[Any], Awaitable[None]]:
@@ -68,21 +74,33 @@ class Connection(TrioASGIHTTPConnection):
     async def handle_messages(  # type: ignore[override]
         self, nursery: trio.Nursery, request: Request, receive: Any
     ) -> None:
-        await ASGIHTTPConnection.handle_messages(self, request, receive)
+        body = arriving(request)
+        while not self._left:
+            await body.wanted()
+            message = await receive()
+            if message["type"] == "http.request":
+                body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    body.set_complete()
+            else:
+                self._left = message["type"] == "http.disconnect"
         if not self._answered:
             nursery.cancel_scope.cancel()
 
 
 async def read_the_rest(request: Request, response: Response | WsgiResponse) -> None:
-    """A client may be sending still, and would not see an answer on a connection that closes."""
-    with trio.move_on_after(LINGER) as waited:
-        try:
-            await request.body
-        except HTTPException:  # it is too large
-            waited.cancel()
-            await trio.lowlevel.checkpoint()
-    if waited.cancelled_caught:
-        close_after(request, response)
+    """A client may be sending still, and would not see an answer on a connection that closes. One
+    that waits to be asked for its body is not asked."""
+    body = arriving(request)
+    if body.is_complete:
+        return
+    waits = request.headers.get("Expect", "").lower() == "100-continue" and not body.is_wanted
+    if not waits and not body.is_too_large:
+        body.discard()
+        with trio.move_on_after(LINGER):
+            await body.end()
+            return
+    close_after(request, response)
 
 
 def close_after(request: Request, response: Response | WsgiResponse) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
@@ -11,7 +9,7 @@ from quart import request
 
 from taskengine.api.auth import header
 from taskengine.api.openapi.operation import Parameter
-from taskengine.model import JobDetails, JsonObject, Severity, Submission
+from taskengine.model import JobDetails, Severity, Submission
 from taskengine.store import Store
 
 NAME = "Idempotency-Key"
@@ -47,12 +45,6 @@ def read_key(longest: int = MAX_KEY) -> GivenKey:
     if len(text) > longest or not re.fullmatch("[ -~]+", text):
         return GivenKey(problem=EXPECTED.replace(str(MAX_KEY), str(longest)))
     return GivenKey(text)
-
-
-def digest_of(body: JsonObject) -> str:
-    """The same for bodies that differ only in the order of keys and in spaces."""
-    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from taskengine.actors.herald import Herald
+from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
@@ -33,6 +34,7 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    heavy: Heavy = field(default_factory=Heavy)  # for tests: on the loop
     herald: Herald | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
     meters: Meters = field(default_factory=Meters)

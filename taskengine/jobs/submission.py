@@ -39,6 +39,7 @@ class Received:
     owner: Client
     origin: JsonObject  # `path`, `remote_addr` and `headers` of its first log line
     problem: str | None = None  # why it is refused, whatever else it says
+    repeated: Sequence[str] = ()  # keys that it has twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ class Reader:
                 known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
-            return self._accepted(body, received.owner, workflow, first)
+            return self._accepted(received, workflow, first)
         except BadInput as reason:
-            return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
+            lines = [first, *repetitions(received.repeated), (Severity.ERROR, "api", str(reason))]
+            return _refused(received, name, secrets, lines)
 
-    def _accepted(
-        self, body: JsonObject, owner: Client, workflow: Workflow, first: Line
-    ) -> Submission:
+    def _accepted(self, received: Received, workflow: Workflow, first: Line) -> Submission:
+        body, owner = received.body, received.owner
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         priority = job.priority()
         facts = client_scope(owner.name, owner.options.get("storage") or self.storage)
@@ -82,7 +83,12 @@ class Reader:
             client=owner.name,
             workflow=workflow.name,
             submitted=_part(body, "parameters"),
-            lines=[first, *announced(run_at, self.now), *_unknown(job, prepared, workflow)],
+            lines=[
+                first,
+                *repetitions(received.repeated),
+                *announced(run_at, self.now),
+                *_unknown(job, prepared, workflow),
+            ],
             definition=workflow.definition,
             parameters=prepared.values,
             facts=facts,
@@ -177,6 +183,12 @@ def announced(run_at: datetime | None, now: datetime) -> list[Line]:
         return []
     told = format_time(run_at).removesuffix("Z")
     return [(Severity.INFO, "api", f'Job will run at: "{told}"')]
+
+
+def repetitions(names: Sequence[str]) -> list[Line]:
+    """What was written before the last one of a name says nothing."""
+    texts = [f"Key '{name}' stands twice in an object: the last one counts" for name in names]
+    return [(Severity.WARN, "api", text) for text in texts]
 
 
 def _unknown(job: Fields, prepared: Prepared, workflow: Workflow) -> Iterator[Line]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import trio
 from quart import Response
 
-from taskengine.api.auth import caller, find_job, given_key, owner, reach
-from taskengine.api.documents import read_object, read_object_if_any
+from taskengine.api.auth import find_job, owner, reach
+from taskengine.api.documents import Document
 from taskengine.api.errors import Draining
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
@@ -22,16 +22,16 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.origin import origin
+from taskengine.api.reception import received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.jobs.fields import updates
-from taskengine.jobs.submission import Line, announced, api_line, clip_rule
-from taskengine.model import BadInput, JobDetails, JsonObject
+from taskengine.jobs.submission import Line, announced, api_line, clip_rule, repetitions
+from taskengine.model import BadInput, Client, JobDetails, JsonObject
 from taskengine.workflows.schemas import secret_names
 
 METHODS = ("PUT", "PATCH")
-PATIENCE = 5  # seconds in which a change is answered, whatever happens
 NO_JOB = "There is no such job."
 CHANGE = Operation(
     summary="Update, pause, resume or stop a job",
@@ -65,25 +65,28 @@ class Changes:
     services: Services
 
     async def update(self, job_id: str) -> Response:
-        given_key()
         try:
-            number = job_number(job_id)
-            body = await read_object()
-            with trio.fail_after(PATIENCE):
-                names = await self._update(number, body)
+            async with received(self.services) as sent:
+                number, document = job_number(job_id), await sent.document()
+            with sent.patience.counted():
+                names = await self._update(number, sent.client, document)
         except BadInput as refusal:
             return reply({"id": job_id[:40], "error": str(refusal)}, 400)
         return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
 
-    async def _update(self, number: int, body: JsonObject) -> Sequence[str]:
+    async def _update(self, number: int, sender: Client, document: Document) -> Sequence[str]:
         """Change the fields that the body names; gives these names, in its order."""
-        details = await self._own(number, body)
+        if document.problem is not None:
+            raise BadInput(document.problem)
+        body = document.value
+        details = await self._own(number, sender, body)
         changes, now = updates(body), self.services.now()
         content = await self._definition(details)
         if "run_at" in changes:
             clips = content.get("clips")
             changes["run_at"] = clip_rule(changes["run_at"], details.parameters, clips, now)
-        lines = [_line(content, body, "job_updated"), *announced(changes.get("run_at"), now)]
+        lines = [_line(content, body, "job_updated"), *repetitions(document.repeated)]
+        lines += announced(changes.get("run_at"), now)
         await self.services.store.change(number, changes, lines, now)
         self.services.changed()
         return list(changes)
@@ -91,24 +94,25 @@ class Changes:
     async def rerun(self, job_id: str) -> Response:
         if self.services.draining():
             raise Draining
-        given_key()
-        number = job_number(job_id)
-        body = await read_object_if_any()
-        with trio.fail_after(PATIENCE):
-            new = await self._rerun(number, body)
+        async with received(self.services, any_type=True) as sent:
+            number, body = job_number(job_id), {}
+            with suppress(BadInput):  # it needs none: what is no JSON object says nothing
+                body = (await sent.document()).value
+        with sent.patience.counted():
+            new = await self._rerun(number, sent.client, body)
         return reply({"id": str(new), "result": "accepted"})
 
-    async def _rerun(self, number: int, body: JsonObject) -> int:
-        details, now = await self._own(number, body), self.services.now()
+    async def _rerun(self, number: int, sender: Client, body: JsonObject) -> int:
+        details, now = await self._own(number, sender, body), self.services.now()
         line = _line(await self._definition(details), body, "job_created")
         lines = [line, *announced(details.job.run_at, now)]
         new = await self.services.store.rerun(number, lines, now)
         self.services.changed()
         return new
 
-    async def _own(self, number: int, body: JsonObject) -> JobDetails:
+    async def _own(self, number: int, sender: Client, body: JsonObject) -> JobDetails:
         """The job, if whoever sent the request may change it."""
-        client = await owner(self.services, await caller(self.services, body), body)
+        client = await owner(self.services, sender, body)
         return await find_job(self.services, number, reach(client))
 
     async def _definition(self, details: JobDetails) -> JsonObject:
