@@ -74,8 +74,8 @@ def reach(client: Client) -> str | None:
 
 
 async def find_job(services: Services, number: int, only: str | None) -> JobDetails:
-    """A job, if it is that client's. Raises NotFound, Forbidden."""
-    details = await services.store.job(number)
+    """A job without its documents, if it is that client's. Raises NotFound, Forbidden."""
+    details = await services.store.outline(number)
     if details is None:
         raise no_job(number)
     check_owner(only, details.job.client)

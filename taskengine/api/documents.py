@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.texts import clean_text
+from taskengine.workflows.schemas import masked
 
 MAX_DEPTH = 64
 LARGEST = 2**63
@@ -45,6 +46,12 @@ def digest_of(body: JsonObject) -> str:
     """The same for bodies that differ only in the order of keys and in spaces."""
     text = json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def masked_document(text: str, secrets: frozenset[str]) -> bytes:
+    """A stored document as everybody may read it."""
+    shown = masked(json.loads(text), secrets)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def is_heavy(raw: bytes) -> bool:

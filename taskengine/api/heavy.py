@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 ROOM = 32 << 20  # bytes of large bodies that are in memory at once
 SHARE = ROOM // 2  # of them for one client
+READERS = ""  # in a client's place: all who read jobs together have one turn
 PATIENCE = 30  # seconds to wait for room, and for a worker's answer
 
 

@@ -57,7 +57,7 @@ class Kept:
 
 async def kept(store: Store, job_id: int, submission: Submission) -> Kept:
     """What was recorded under the key: perhaps another submission, perhaps long ago."""
-    details = await store.job(job_id)
+    details = await store.outline(job_id)
     if details is None:  # cleaned up a moment ago
         return Kept(True, submission.refusal)
     same = details.body_digest == submission.body_digest

@@ -120,6 +120,12 @@ def clip_rule(
     return max(explicit, end) if explicit else end
 
 
+def clip_rule_of_text(
+    explicit: datetime | None, parameters: str, clips: JsonObject | None, now: datetime
+) -> datetime | None:
+    return clip_rule(explicit, json.loads(parameters), clips, now)
+
+
 def continuous_start(start: datetime, end: datetime) -> datetime:
     """When a capture that goes on until `end` starts (`workflows.md` 1.4)."""
     length = end - start

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from quart import Response
 
 from taskengine.api.auth import find_job, owner, reach
-from taskengine.api.documents import Document
+from taskengine.api.documents import Document, is_heavy
 from taskengine.api.errors import Draining
+from taskengine.api.heavy import READERS
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     ACCEPTED,
@@ -27,7 +29,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.jobs.fields import updates
-from taskengine.jobs.submission import Line, announced, api_line, clip_rule, repetitions
+from taskengine.jobs.submission import Line, announced, api_line, clip_rule_of_text, repetitions
 from taskengine.model import BadInput, Client, JobDetails, JsonObject
 from taskengine.workflows.schemas import secret_names
 
@@ -84,12 +86,24 @@ class Changes:
         content = await self._definition(details)
         if "run_at" in changes:
             clips = content.get("clips")
-            changes["run_at"] = clip_rule(changes["run_at"], details.parameters, clips, now)
+            changes["run_at"] = await self._run_at(number, changes["run_at"], clips)
         lines = [_line(content, body, "job_updated"), *repetitions(document.repeated)]
         lines += announced(changes.get("run_at"), now)
         await self.services.store.change(number, changes, lines, now)
         self.services.changed()
         return list(changes)
+
+    async def _run_at(
+        self, number: int, explicit: datetime | None, clips: JsonObject | None
+    ) -> datetime | None:
+        """Not before the last clip has ended."""
+        text = await self.services.store.document(number, "parameters") if clips else None
+        if text is None:
+            return explicit
+        arguments = (explicit, text, clips, self.services.now())
+        if not is_heavy(text.encode()):
+            return clip_rule_of_text(*arguments)
+        return await self.services.heavy.run(READERS, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
         if self.services.draining():
