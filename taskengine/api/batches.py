@@ -21,7 +21,11 @@ TOO_MANY = f"the body: expected at most {MAX_BATCH} submissions"
 # Of a number only the end matters.
 _DECODER = json.JSONDecoder(parse_int=bool, parse_float=bool, parse_constant=no_json_number)
 _SPACE = re.compile(r"[ \t\r\n]*")
-_MARK = re.compile(r'"(?:[^"\\]+|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A bracket behind what has no brackets, and behind containers that contain none.
+_BRACKET = re.compile(
+    r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"|\[[^"\[\]{}]*+\]|\{\})*+([\[\]{}])', re.DOTALL
+)
+_SCALAR = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^"\[\]{},]++', re.DOTALL)
 
 
 class TooLarge(BadInput):
@@ -146,9 +150,11 @@ class _Text:
 
     def _end(self) -> int:
         """Where a value ends that is too large to be had as an object."""
-        depth = 0
-        for mark in _MARK.finditer(self.text, self.at):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(self.text[mark.start()], 0)
-            if depth <= 0:
-                return mark.end()
-        raise BadInput("the body is not JSON: it ends too early")
+        if scalar := _SCALAR.match(self.text, self.at):
+            return scalar.end()
+        at, depth = self.at + 1, 1
+        while depth and (bracket := _BRACKET.match(self.text, at)):
+            at, depth = bracket.end(), depth + (1 if bracket[1] in "[{" else -1)
+        if depth:
+            raise BadInput("the body is not JSON: it ends too early")
+        return at

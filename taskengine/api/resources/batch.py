@@ -38,6 +38,7 @@ from taskengine.api.services import Services
 from taskengine.api.sizes import BATCH_PATH
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Json, JsonObject, StoreUnavailable, Submission
+from taskengine.runtime.aside import WorkerEnded
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
@@ -103,9 +104,12 @@ class Batches:
         return reply([_told(verdict) for verdict in verdicts])
 
     async def _split(self, sent: Sent) -> Batch:
-        if is_heavy(sent.raw):
+        if not is_heavy(sent.raw):
+            return split(sent.raw)
+        try:
             return await sent.heavy.run(sent.client.name, split, sent.raw)
-        return split(sent.raw)
+        except WorkerEnded as error:
+            raise BadInput(f"the body cannot be read: {error}") from None
 
     async def _submit(
         self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey
