@@ -27,6 +27,7 @@ import httpx
 import trio
 
 from taskengine.model import BadInput, TaskEngineError
+from taskengine.receiving import BoundedStream, bounded
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -197,7 +198,8 @@ class _Backend(httpcore.AsyncNetworkBackend):
         while True:
             share = max(0.0, deadline - trio.current_time()) / len(addresses)
             try:
-                return await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                stream = await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                return BoundedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 if not addresses:
                     raise type(error)(f"{host}: {_reason(error)}") from error
@@ -238,7 +240,7 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(
             answer.status,
             headers=answer.headers,
-            stream=_Body(answer.stream),
+            stream=_Body(answer.stream, bounded(answer)),
             extensions=answer.extensions,
         )
 
@@ -247,12 +249,14 @@ class _Transport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, stream: AsyncIterable[bytes], connection: BoundedStream | None) -> None:
+        self._stream, self._connection = stream, connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _errors_of_httpx():
             async for chunk in self._stream:
+                if self._connection is not None:
+                    self._connection.was_body(len(chunk))
                 yield chunk
 
     async def aclose(self) -> None:
