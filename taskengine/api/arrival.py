@@ -4,12 +4,15 @@ request that is refused before costs no memory, and is not asked for its body.""
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Final
 
 import trio
 from quart import Request
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.exceptions import RequestEntityTooLarge
+
+ENDS: Final = "taskengine.ends"  # in the state of a request's scope
 
 
 class ArrivingBody(TrioBody):
@@ -58,6 +61,14 @@ class ArrivingBody(TrioBody):
         if self._must_raise is None:
             self._wanted.set()
         return super().__await__()
+
+
+def ends_of(request: Request) -> ExitStack:
+    """What is to be closed when the request is over, however it ends; as its Connection holds it.
+    A generator would not do: one that nobody began to read has no end."""
+    ends = request.scope["state"][ENDS]
+    assert isinstance(ends, ExitStack)
+    return ends
 
 
 def arriving(request: Request) -> ArrivingBody:

@@ -4,14 +4,16 @@ that nobody reads ends."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 import trio
+from hypercorn.typing import ConnectionState
 from quart import Request, Response
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.wrappers import Response as WsgiResponse
 
-from taskengine.api.arrival import ArrivingBody, arriving
+from taskengine.api.arrival import ENDS, ArrivingBody, arriving
 from taskengine.api.sizes import BODILESS, max_body
 from taskengine.api.sockets import hang_up
 
@@ -30,7 +32,9 @@ class Connection(TrioASGIHTTPConnection):
     _body: ArrivingBody
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        await super().__call__(receive, self._noting_the_end(send))
+        with ExitStack() as ends:
+            self.scope.setdefault("state", ConnectionState({}))[ENDS] = ends
+            await super().__call__(receive, self._noting_the_end(send))
         with trio.move_on_after(LINGER):  # the server does not end before all it has was taken
             while not (self._left or self._body.is_complete):
                 self._left = (await receive())["type"] == "http.disconnect"
