@@ -3,16 +3,16 @@ request that is refused before costs no memory, and is not asked for its body.""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 from quart import Request
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.exceptions import RequestEntityTooLarge
 
-ENDS: Final = "taskengine.ends"  # in the state of a request's scope
+ENDS: Final = "taskengine.ends"  # in a request's scope
 
 
 class ArrivingBody(TrioBody):
@@ -66,9 +66,7 @@ class ArrivingBody(TrioBody):
 def ends_of(request: Request) -> ExitStack:
     """What is to be closed when the request is over, however it ends; as its Connection holds it.
     A generator would not do: one that nobody began to read has no end."""
-    ends = request.scope["state"][ENDS]
-    assert isinstance(ends, ExitStack)
-    return ends
+    return cast(Mapping[str, ExitStack], request.scope)[ENDS]
 
 
 def arriving(request: Request) -> ArrivingBody:

@@ -6,10 +6,10 @@ header names the client (A7), a small part is read to find its name.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import trio
 from quart import request
@@ -22,7 +22,10 @@ from taskengine.api.heavy import Heavy
 from taskengine.api.services import Services
 from taskengine.api.sizes import SMALL_BODY, max_body
 from taskengine.model import BadInput, Client, JsonObject
+from taskengine.runtime.aside import WorkerEnded
 from taskengine.texts import clean_text
+
+T = TypeVar("T")
 
 PATIENCE = 5  # seconds for credentials to be verified and for an answer, not counting the body
 NAMELESS: Final = "the header client is missing, and %s: send the client header"
@@ -54,11 +57,18 @@ class Sent:
     patience: Patience
     heavy: Heavy
 
+    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """What the function makes of the body: here if that is small, else by a worker."""
+        if not is_heavy(self.raw):
+            return function(*args)
+        try:
+            return await self.heavy.run(self.client.name, function, *args)
+        except WorkerEnded as error:
+            raise BadInput(f"the body cannot be read: {error}") from None
+
     async def document(self) -> Document:
         """The body as a JSON object. Raises BadInput where it is none."""
-        if is_heavy(self.raw):
-            return await self.heavy.run(self.client.name, parse, self.raw)
-        return parse(self.raw)
+        return await self.aside(parse, self.raw)
 
     async def value(self) -> JsonObject:
         """The same, where no record is kept of a body that has a part left out."""

@@ -11,8 +11,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException
 
 from taskengine.api.auth import owner_named
-from taskengine.api.batches import MAX_BATCH, Batch, TooLarge, split
-from taskengine.api.documents import is_heavy
+from taskengine.api.batches import MAX_BATCH, TooLarge, split
 from taskengine.api.errors import TOO_BUSY, Draining
 from taskengine.api.heavy import Busy
 from taskengine.api.idempotency import HEADER, MAX_KEY, GivenKey, read_key
@@ -38,7 +37,6 @@ from taskengine.api.services import Services
 from taskengine.api.sizes import BATCH_PATH
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Json, JsonObject, StoreUnavailable, Submission
-from taskengine.runtime.aside import WorkerEnded
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
@@ -97,19 +95,11 @@ class Batches:
             key = read_key(LONGEST_KEY)
             if key.problem is not None:
                 raise BadInput(key.problem)
-            batch = await self._split(sent)
+            batch = await sent.aside(split, sent.raw)
             with sent.patience.counted():
                 client = await owner_named(self.services, sent.client, batch.client)
             verdicts = await self._submit(replace(sent, client=client), batch.items, key)
         return reply([_told(verdict) for verdict in verdicts])
-
-    async def _split(self, sent: Sent) -> Batch:
-        if not is_heavy(sent.raw):
-            return split(sent.raw)
-        try:
-            return await sent.heavy.run(sent.client.name, split, sent.raw)
-        except WorkerEnded as error:
-            raise BadInput(f"the body cannot be read: {error}") from None
 
     async def _submit(
         self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey

@@ -10,8 +10,8 @@ from typing import Any
 
 from quart import Response
 
-from taskengine.api.auth import find_job, owner, reach
-from taskengine.api.documents import Document, is_heavy
+from taskengine.api.auth import find_job, owner_named, reach
+from taskengine.api.documents import is_heavy, named
 from taskengine.api.errors import Draining
 from taskengine.api.heavy import READERS
 from taskengine.api.openapi.bodies import UPDATE
@@ -24,12 +24,12 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.origin import origin
-from taskengine.api.reception import received
+from taskengine.api.reception import Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
-from taskengine.jobs.fields import updates
-from taskengine.jobs.submission import Line, announced, api_line, clip_rule_of_text, repetitions
+from taskengine.api.updating import Update, read_update, update_lines
+from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject
 from taskengine.workflows.schemas import secret_names
 
@@ -69,27 +69,26 @@ class Changes:
     async def update(self, job_id: str) -> Response:
         try:
             async with received(self.services) as sent:
-                number, document = job_number(job_id), await sent.document()
-            with sent.patience.counted():
-                names = await self._update(number, sent.client, document)
+                number, update = job_number(job_id), await sent.aside(read_update, sent.raw)
+                names = await self._update(number, sent, update)
         except BadInput as refusal:
             return reply({"id": job_id[:40], "error": str(refusal)}, 400)
         return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
 
-    async def _update(self, number: int, sender: Client, document: Document) -> Sequence[str]:
+    async def _update(self, number: int, sent: Sent, update: Update) -> Sequence[str]:
         """Change the fields that the body names; gives these names, in its order."""
-        if document.problem is not None:
-            raise BadInput(document.problem)
-        body = document.value
-        details = await self._own(number, sender, body)
-        changes, now = updates(body), self.services.now()
-        content = await self._definition(details)
+        with sent.patience.counted():
+            details = await self._own(number, sent.client, update.client)
+            content = await self._definition(details)
+        if update.problem is not None:
+            raise BadInput(update.problem)
+        changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            clips = content.get("clips")
-            changes["run_at"] = await self._run_at(number, changes["run_at"], clips)
-        lines = [_line(content, body, "job_updated"), *repetitions(document.repeated)]
-        lines += announced(changes.get("run_at"), now)
-        await self.services.store.change(number, changes, lines, now)
+            changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
+        lines = await sent.aside(update_lines, sent.raw, origin(), _secrets(content))
+        lines = [*lines, *announced(changes.get("run_at"), now)]
+        with sent.patience.counted():
+            await self.services.store.change(number, changes, lines, now)
         self.services.changed()
         return list(changes)
 
@@ -117,16 +116,17 @@ class Changes:
         return reply({"id": str(new), "result": "accepted"})
 
     async def _rerun(self, number: int, sender: Client, body: JsonObject) -> int:
-        details, now = await self._own(number, sender, body), self.services.now()
-        line = _line(await self._definition(details), body, "job_created")
+        details, now = await self._own(number, sender, named(body)), self.services.now()
+        secrets = _secrets(await self._definition(details))
+        line = api_line(origin(), body, secrets, "job_created")
         lines = [line, *announced(details.job.run_at, now)]
         new = await self.services.store.rerun(number, lines, now)
         self.services.changed()
         return new
 
-    async def _own(self, number: int, sender: Client, body: JsonObject) -> JobDetails:
-        """The job, if whoever sent the request may change it."""
-        client = await owner(self.services, sender, body)
+    async def _own(self, number: int, sender: Client, name: str) -> JobDetails:
+        """The job, if whoever sent the request may change it in the name of that client."""
+        client = await owner_named(self.services, sender, name)
         return await find_job(self.services, number, reach(client))
 
     async def _definition(self, details: JobDetails) -> JsonObject:
@@ -135,8 +135,8 @@ class Changes:
         return (await self.services.store.definition(digest) if digest else None) or {}
 
 
-def _line(content: Mapping[str, Any], body: JsonObject, payload: str) -> Line:
-    return api_line(origin(), body, secret_names(content.get("parameters", {})), payload)
+def _secrets(content: Mapping[str, Any]) -> frozenset[str]:
+    return secret_names(content.get("parameters", {}))
 
 
 def routes(services: Services) -> Sequence[Route]:
