@@ -104,10 +104,10 @@ class _Names:
 
     def object_of(self, pairs: list[tuple[str, Json]]) -> JsonObject:
         value = dict(pairs)
-        if len(value) < len(pairs) and len(self.repeated) < MAX_REPEATED:
+        if len(value) < len(pairs):
             seen = set[str]()
             for name, _ in pairs:
-                if name in seen:
+                if name in seen and len(self.repeated) < MAX_REPEATED:
                     self.repeated[clean_text(name[:100])] = None
                 seen.add(name)
         return value
