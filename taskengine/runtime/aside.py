@@ -4,8 +4,9 @@ A thread would not do. Parsing a large document is one call into C that holds th
 lock, and walking one lets the loop run for a moment every few milliseconds. A process has its own
 lock and its own memory; it can be ended at a time limit whatever it is at.
 
-A worker is started when there is work for it, and kept. It inherits no environment and no
-descriptor but its pipes; it ends when they close, at the latest at its time limit.
+A worker is started when there is work for it, and kept for more of it. It inherits no environment
+and no descriptor but its pipes; it ends when they close or bring nothing for a while, at the latest
+at its time limit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import gc
 import os
 import pickle
 import resource
+import select
 import signal
 import struct
 import subprocess
@@ -31,6 +33,8 @@ WORKERS = 2  # at most; each takes some 40 MB
 TIME_LIMIT = 10  # seconds of one call
 MEMORY_LIMIT = 1 << 30  # bytes of address space
 FATTEST = 200 << 10  # KiB of memory used at once, after which a worker is replaced
+REST = 20  # seconds without a call after which a worker ends; it is given none in the last half
+NICENESS = 5  # the loop goes first
 LENGTH = struct.Struct("!Q")  # goes before each message
 START = "import sys; sys.path[:] = {path!r}; from taskengine.runtime.aside import main; main()"
 
@@ -78,7 +82,7 @@ class Workers:
         """Raises what the function raises, and WorkerEnded."""
         message = pickle.dumps((function, args, self.time_limit))
         async with self.limiter:
-            worker = self.idle.pop() if self.idle else await _Worker.start()
+            worker = await self._worker()
             try:
                 answer = await worker.ask(message)
             except BaseException:  # cancelled, too: nobody knows what it is at
@@ -88,11 +92,22 @@ class Workers:
             if answer.fat:
                 await worker.end()
             else:
+                worker.idle_since = trio.current_time()
                 self.idle.append(worker)
         if isinstance(answer.value, Exception):
             raise answer.value
         value: T = answer.value
         return value
+
+    async def _worker(self) -> _Worker:
+        """One that is not about to end."""
+        while self.idle:
+            worker = self.idle.pop()
+            if trio.current_time() - worker.idle_since < REST / 2:
+                return worker
+            with trio.CancelScope(shield=True):
+                await worker.end()
+        return await _Worker.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +118,10 @@ class _Answer:
     fat: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Worker:
     process: trio.Process
+    idle_since: float = 0.0
 
     @classmethod
     async def start(cls) -> _Worker:
@@ -156,9 +172,10 @@ def main() -> None:
     """Answer calls until the pipe closes."""
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not answer
+    os.nice(NICENESS)
     gc.disable()  # it would look at half a million values again and again
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-    while head := calls.read(LENGTH.size):
+    while select.select([calls], [], [], REST)[0] and (head := calls.read(LENGTH.size)):
         _serve(calls.read(*LENGTH.unpack(head)), answers)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 import trio
 
-from taskengine.runtime.aside import WorkerEnded, open_workers
+from taskengine.runtime.aside import START, WorkerEnded, open_workers
 
+SOON = "import taskengine.runtime.aside as a; a.REST = 0.4; main()"
 HANGING = re.compile("(a+)+$")
 
 
@@ -74,6 +76,17 @@ async def test_a_caller_that_leaves_takes_its_worker_along():
             await aside(time.sleep, 60)
         with trio.fail_after(30):
             assert await aside(len, "abc") == 3
+
+
+async def test_a_worker_without_calls_ends_by_itself_and_another_takes_the_next(monkeypatch):
+    monkeypatch.setattr("taskengine.runtime.aside.START", START.replace("main()", SOON))
+    monkeypatch.setattr("taskengine.runtime.aside.REST", 0.4)
+    async with open_workers(1) as aside:
+        _, _, first = await aside(surroundings)
+        with trio.fail_after(30):
+            while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":
+                await trio.sleep(0.01)
+        assert (await aside(surroundings))[2] != first
 
 
 async def test_there_are_so_many_workers():
