@@ -6,13 +6,11 @@ in which they stop, are in engine.py.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +19,8 @@ import httpx
 import trio
 import trio_asyncio
 
-from taskengine.actions import Actions, find_actions
+from taskengine.actions import find_actions
+from taskengine.actions.current import CurrentLibrary
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
@@ -44,6 +43,7 @@ from taskengine.outbound import open_outbound
 from taskengine.runtime.aside import Aside, open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
+from taskengine.runtime.garbage import collect_less
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import (
     OVERTIME,
@@ -56,14 +56,12 @@ from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load
 
 logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come too close to it
 PATIENCE = 60.0  # seconds to wait for the database at the start
-COLLECTIONS = (20_000, 20, 20)  # by default a large document is looked at again and again
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
 
@@ -71,8 +69,7 @@ SAMPLES = 10  # of the database's time that may be too slow at the start
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
-    gc.freeze()  # what is there now stays
-    gc.set_threshold(*COLLECTIONS)
+    collect_less()
     shutdown = Shutdown(configuration.notice)
     raise_limit()
     async with trio.open_nursery() as nursery:
@@ -288,23 +285,3 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         "it answers sooner",
         MAX_ROUND_TRIP,
     )
-
-
-@dataclass(slots=True)
-class CurrentLibrary:
-    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
-    reload of such files leaves the workflows as they were."""
-
-    folders: Sequence[Path]
-    actions: Actions
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.current = load(self.folders, self.actions)
-
-    def reload(self) -> None:
-        try:
-            self.current = load(self.folders, self.actions)
-            logger.info("workflow files reloaded: %d", len(self.current.all()))
-        except (WorkflowErrors, OSError) as errors:
-            logger.error("workflow files kept as they were: %s", errors)
