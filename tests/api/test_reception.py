@@ -8,6 +8,8 @@ from itertools import product
 import pytest
 import trio
 
+from taskengine.api import reception
+from taskengine.api.documents import parse
 from taskengine.api.reception import NAMELESS
 from taskengine.api.sizes import SMALL_BODY
 from tests.api.conftest import KEY
@@ -127,10 +129,17 @@ def test_who_may_is_asked_for_its_body(served_api, body):
 
 
 async def test_requests_are_counted_before_their_bodies_are_read(api, body, monkeypatch):
-    slow = limited(api, 1)
-    read = []
-    monkeypatch.setattr("taskengine.api.documents.json.loads", lambda *_, **__: read.append(1))
-    monkeypatch.setattr("taskengine.api.reception._name_in", lambda raw: read.append(1) or "")
+    slow, read = limited(api, 1), []
+
+    def counted(function):
+        def reading(raw):
+            read.append(raw)
+            return function(raw)
+
+        return reading
+
+    monkeypatch.setattr("taskengine.api.reading.parse", counted(parse))
+    monkeypatch.setattr("taskengine.api.reception._name_in", counted(reception._name_in))
     for client in ("demo-client", None):
         statuses = [(await slow.post("/job", body(), client=client)).status_code for _ in range(9)]
         assert statuses.count(429) >= 5
