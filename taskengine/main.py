@@ -45,12 +45,7 @@ from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.garbage import collect_less
 from taskengine.runtime.pulse import Pulse
-from taskengine.runtime.shutdown import (
-    OVERTIME,
-    Shutdown,
-    follow_signals,
-    watch_over_the_end,
-)
+from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store import Store

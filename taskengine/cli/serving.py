@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from taskengine.cli.failures import Misused, members
-from taskengine.runtime.signals import hold_signals
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
 
@@ -35,7 +34,6 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable and a key of config/taskengine.toml; options
     win over the environment, that over the file. SIGHUP reads the workflow files again.
     """
-    hold_signals()
     import trio
 
     from taskengine.cli.settings import chosen

@@ -12,6 +12,7 @@ from taskengine.httpd.answers import TOO_LATE, TOO_MANY, Refused, check, refusal
 from taskengine.httpd.exchange import PIECE, Address, Application, Exchange, Link
 from taskengine.httpd.limits import Limits
 from taskengine.httpd.places import Places, is_loopback, network_of
+from taskengine.httpd.wire import Wire
 
 LEFT = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -40,7 +41,11 @@ class Connection:
         )
 
     def leave(self) -> None:
-        """End it, instead of waiting for its next request."""
+        """End it, instead of waiting for its next request. When the server stops, a request that
+        has just arrived is answered still."""
+        stream = self._link.stream
+        if self._places.closing and isinstance(stream, Wire) and stream.has_arrived:
+            return
         self._dismissed = True
         self._waiting.cancel()
 

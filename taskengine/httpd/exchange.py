@@ -98,6 +98,7 @@ class Exchange:
 
     async def _body(self) -> Message:
         http = self._link.http
+        await trio.lowlevel.checkpoint()  # thousands of small chunks may have come at once
         if http.they_are_waiting_for_100_continue and not self._began:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._link.stream.send_all(http.send(go_on))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -34,6 +35,13 @@ class Wire(trio.abc.HalfCloseableStream):
         if patience.cancelled_caught:
             self._abort()
             raise trio.BrokenResourceError("nobody reads")
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether something waits to be read."""
+        watched = select.poll()
+        watched.register(self._socket.fileno(), select.POLLIN)
+        return bool(watched.poll(0))
 
     def _abort(self) -> None:
         """Have the connection reset when it is closed: else the system keeps what nobody reads."""

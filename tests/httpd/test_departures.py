@@ -204,6 +204,20 @@ async def test_a_stop_lets_requests_end_and_no_others(open_server, app):
     await busy.aclose()
 
 
+async def test_a_stop_answers_what_has_just_arrived(open_server, app):
+    address, server = await open_server()
+    async with await trio.open_tcp_stream(*address) as client:
+        await client.send_all(ASK % b"first")
+        await client.receive_some()
+        await trio.testing.wait_all_tasks_blocked()
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assert await client.socket.send(ASK % b"second")  # and the server has not looked yet
+        server.places.close()
+        text = await all_of(client)
+        assert text.endswith(b"GET /second  ")
+        assert b"\r\nconnection: close\r\n" in text.lower()
+
+
 async def test_a_stop_waits_for_nobody_who_does_not_read(app):
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(app, Limits(grace=0.1))

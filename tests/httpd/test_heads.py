@@ -221,3 +221,31 @@ async def test_an_application_that_does_not_answer_is_an_error_in_json(nursery, 
     app.asked = None  # it fails
     await talk.send(ASK % "x")
     assert refused(await talk.rest(), 500) == "internal error"
+
+
+async def test_small_chunks_leave_the_loop_to_others(nursery, open_talk):
+    """Thousands of them come at once; others have their turn between any two."""
+    turns = 0
+
+    async def neighbour():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    talk = await open_talk()
+    head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    nursery.start_soon(neighbour)
+    await talk.send(head + "1\r\na\r\n" * 3000 + "0\r\n\r\n")
+    assert (await talk.some()).endswith(b"a" * 3000)
+    assert turns >= 3000
+    nursery.cancel_scope.cancel()
+
+
+async def test_who_waits_to_be_asked_for_a_body_is_asked(open_talk):
+    talk = await open_talk()
+    expect = "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    await talk.send(f"POST / HTTP/1.1\r\nHost: x\r\n{expect}")
+    assert (await talk.some()).startswith(b"HTTP/1.1 100 ")
+    await talk.send("ab")
+    assert (await talk.some()).endswith(b"POST /  ab")
