@@ -8,26 +8,27 @@ import re
 import socket
 import ssl
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 import trio
 
-from taskengine.model import BadInput, TaskEngineError
-from taskengine.receiving import BoundedStream, bounded
+from taskengine.model import BadInput, Misconfigured, TaskEngineError
+from taskengine.receiving import BoundedStream
+from taskengine.transport import Transport, reason
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -82,9 +83,9 @@ async def open_outbound(
     use trio.fail_after() and read_limited().
     """
     backend = _Backend(Allowed.parse(allow), resolve or _name_service())
-    transport = _Transport(
+    transport = Transport(
         httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=verify),
+            ssl_context=_certificates(verify),
             max_connections=None,  # each kind of errand has its limit: none waits for another's
             max_keepalive_connections=KEPT_ALIVE,
             keepalive_expiry=IDLE,
@@ -100,6 +101,15 @@ async def open_outbound(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tenants share the client
     ) as client:
         yield client
+
+
+def _certificates(verify: bool) -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:
+        found = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
+        named = ", ".join(f"{name}={value}" for name, value in found.items())
+        raise Misconfigured(f"{named}: {error.strerror or error}") from None
 
 
 async def read_limited(response: httpx.Response, limit: int) -> bytes:
@@ -121,6 +131,10 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in SPECIAL)
 
 
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+LOOPBACK: Final = IPv4Address("127.0.0.1")
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """What may be reached besides public addresses."""
@@ -137,10 +151,27 @@ class Allowed:
             frozenset(_plain(entry) for entry, network in networks.items() if network is None),
         )
 
+    def refuses(self, url: str) -> bool:
+        """Whether the URL names an address that is not admitted; of other names that is not known
+        before they are looked up."""
+        host = urlsplit(url).hostname or ""
+        if _plain(host) == "localhost":
+            return not self.admits(host, LOOPBACK)
+        try:
+            return not self.admits(host, ip_address(host))
+        except ValueError:
+            return False
+
     def admits(self, host: str, address: Address) -> bool:
         if is_public(address) or _plain(host) in self.hosts:
             return True
         return any(address in network for network in self.networks)
+
+
+@lru_cache(maxsize=10)
+def allowed(entries: tuple[str, ...]) -> Allowed:
+    """What the entries of the setting allow, read once."""
+    return Allowed.parse(entries)
 
 
 def _network(entry: str) -> Network | None:
@@ -202,7 +233,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
                 return BoundedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 if not addresses:
-                    raise type(error)(f"{host}: {_reason(error)}") from error
+                    raise type(error)(f"{host}: {reason(error)}") from error
 
     async def _look_up(self, host: str, port: int, deadline: float) -> Sequence[str]:
         try:
@@ -212,88 +243,3 @@ class _Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host}: the name service is silent") from None
         except (OSError, UnicodeError):
             raise httpcore.ConnectError(f"{host}: unknown host") from None
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx on top of the pool, in httpx's errors."""
-
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        if url.scheme not in ("http", "https") or not url.host:
-            raise httpx.UnsupportedProtocol("expected a URL with http or https and a host")
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        sent = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with _errors_of_httpx():
-            answer = await self._pool.handle_async_request(sent)
-        assert isinstance(answer.stream, AsyncIterable)
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(answer.stream, bounded(answer)),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes], connection: BoundedStream | None) -> None:
-        self._stream, self._connection = stream, connection
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx():
-            async for chunk in self._stream:
-                if self._connection is not None:
-                    self._connection.was_body(len(chunk))
-                yield chunk
-
-    async def aclose(self) -> None:
-        if close := getattr(self._stream, "aclose", None):
-            await close()
-
-
-ERRORS: Final = (  # httpx has one of the same name for each
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-@contextmanager
-def _errors_of_httpx() -> Iterator[None]:
-    try:
-        yield
-    except ERRORS as error:
-        translated: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-        raise translated(_reason(error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error, without the address."""
-    while inner := _inner(error):
-        error = inner
-    if isinstance(error, trio.TooSlowError):
-        return "timed out"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    if isinstance(error, ExceptionGroup):
-        return error.exceptions[0]
-    wrapped = error.args[0] if error.args else None  # as httpcore has it; it cuts the chain
-    return wrapped if isinstance(wrapped, BaseException) else error.__cause__

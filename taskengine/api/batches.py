@@ -53,13 +53,12 @@ def _object(text: _Text) -> Batch:
     items: Sequence[bytes | BadInput] | None = None
     client = ""
     for name in text.names():
-        if name == "jobs" and text.peek() == "[":
+        if name == "jobs":
             items = _items(text)
         elif name == "client":
             client = named({"client": text.value()[0]})
         else:
-            items = None if name == "jobs" else items
-            text.value()
+            raise BadInput(f"the body: {name[:40]!r} is unknown; known are client, jobs")
     if items is None:
         raise BadInput(NEITHER)
     return Batch(items, client)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import NoReturn
 
+from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.texts import clean_text
-from taskengine.workflows.schemas import masked
 
 MAX_DEPTH = 64
 LARGEST = 2**63

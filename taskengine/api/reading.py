@@ -37,6 +37,7 @@ class Reading:
     reader: Reader
     origin: JsonObject
     caller: str
+    query: Sequence[str]  # names of parameters, of which none is looked at
     owners: Mapping[str, Client]  # of whom it is known that the caller may submit for them
 
     def read(self, items: Sequence[Item]) -> list[Submission | Foreign | Exception]:
@@ -44,7 +45,7 @@ class Reading:
         return [self._read(item) for item in items]
 
     def read_aside(self, items: Sequence[Item]) -> list[Submission | Foreign | Exception]:
-        return [_packed(one) for one in self.read(items)]
+        return [packed(one) if isinstance(one, Submission) else one for one in self.read(items)]
 
     def _read(self, item: Item) -> Submission | Foreign | Exception:
         try:
@@ -59,16 +60,15 @@ class Reading:
         if owner is None:
             return Foreign(name)
         problem = document.problem or item.problem
-        received = Received(body, owner, self.origin, problem, document.repeated)
+        received = Received(body, owner, self.origin, problem, self.query, document.repeated)
         submission = self.reader.read(received)
         if item.key is None:
             return submission
         return replace(submission, idempotency_key=item.key, body_digest=digest_of(body))
 
 
-def _packed(one: Submission | Foreign | Exception) -> Submission | Foreign | Exception:
-    if not isinstance(one, Submission):
-        return one
+def packed(one: Submission) -> Submission:
+    """With its documents as texts."""
     try:
         return replace(one, submitted=_text(one.submitted), parameters=_text(one.parameters))
     except ValueError as error:  # of a default that no JSON can say

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from taskengine.api.auth import owner_named
 from taskengine.api.documents import LIGHT, is_heavy
 from taskengine.api.origin import origin
+from taskengine.api.query import Query
 from taskengine.api.reading import Foreign, Item, Reading
 from taskengine.api.reception import Sent
 from taskengine.api.services import Services
@@ -50,7 +51,8 @@ class Readings:
         if not items:
             return []
         caller = self.sent.client.name
-        reading = Reading(self.services.reader(), origin(), caller, owners)
+        query = [*Query.of_request().values]
+        reading = Reading(self.services.reader(), origin(), caller, query, owners)
         weight = sum(len(item.raw) for item in items)
         if weight <= LIGHT and not any(is_heavy(item.raw) for item in items):
             return reading.read(items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from taskengine.api.replies import dumps
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.store.values import percent
 from taskengine.times import format_time
@@ -46,12 +47,13 @@ def job_details(details: JobDetails, parameters: bytes) -> bytes:
     }
     behind = {
         **_course(job),
-        "semaphore_url": job.semaphore_url,
+        "semaphore_url": job.semaphore_url and masked_text(job.semaphore_url),
         "persist": job.persist,
         "progress": job_progress(details),
         "tasks": [task_row(task) for task in details.tasks],
         "depends_on": list(details.depends_on),
         "rerun_of": details.rerun_of,
+        "definition": job.digest,
     }
     return b'%s,"parameters":%s,%s' % (dumps(before)[:-1], parameters, dumps(behind)[1:])
 

@@ -27,6 +27,7 @@ SUBMIT = Operation(
     summary="Submit a job",
     tag="jobs",
     answer=Answer("Accepted: the job is committed.", ACCEPTED),
+    lenient=True,
     parameters=[HEADER],
     body=SUBMISSION,
     errors={
