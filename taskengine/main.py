@@ -12,7 +12,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from importlib.metadata import version
 
 import trio
 import trio_asyncio
@@ -22,8 +21,6 @@ from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.addresses import allowed
-from taskengine.api.limits import Limits
-from taskengine.api.services import Services
 from taskengine.api_keys import hash_key, opens
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
@@ -31,21 +28,18 @@ from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
-from taskengine.front import http_front
+from taskengine.front import http_front, services_of
 from taskengine.jobs.submission import Reader
 from taskengine.lending import facilities_of
 from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
+from taskengine.runtime.aside import open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.folders import make_data_folder
-from taskengine.runtime.shutdown import (
-    OVERTIME,
-    Shutdown,
-    follow_signals,
-    watch_over_the_end,
-)
+from taskengine.runtime.garbage import collect_less
+from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
@@ -64,6 +58,7 @@ AGREED = 2  # answers in a row that the first time is taken from
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
+    collect_less()
     shutdown = Shutdown(configuration.notice)
     make_data_folder(configuration.data_dir.absolute())
     raise_limit()
@@ -89,13 +84,14 @@ async def open_and_run(
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
+            open_workers() as aside,
         ):
             await bootstrap(store, configuration)
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
             await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown)
+            services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
             await run_until_told(parts, plan_of(configuration), front, shutdown)
 
@@ -162,33 +158,6 @@ def parts_of(
             allowed(configuration.outbound_allow).refuses,
         ),
         meters=meters,
-    )
-
-
-def services_of(
-    configuration: Configuration,
-    parts: Parts,
-    library: CurrentLibrary,
-    shutdown: Shutdown,
-    engine: Engine,
-) -> Services:
-    """What the REST API works with: some of the actors' parts, and the running engine."""
-    return Services(
-        configuration=configuration,
-        store=parts.store,
-        counters=parts.counters,
-        library=lambda: library.current,
-        now=parts.now,
-        meters=parts.meters,
-        limits=Limits(configuration.requests_per_second),
-        leaving=lambda: shutdown.leaving,
-        draining=lambda: shutdown.refusing,
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
-        herald=engine.herald,
-        counts=engine.counts,
-        version=version("taskengine"),
     )
 
 

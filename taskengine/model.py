@@ -13,6 +13,12 @@ Json = Any  # what json.loads() gives
 JsonObject = dict[str, Json]
 
 
+class JsonText(str):
+    """A JSON object as its text, where nobody has to look into it."""
+
+    __slots__ = ()
+
+
 class JobState(IntEnum):
     """Numbered as in the contract's `state` filter of GET /jobs."""
 
@@ -132,10 +138,10 @@ class Submission:
 
     client: str
     workflow: str
-    submitted: JsonObject  # parameters as the client wrote them
+    submitted: JsonObject | JsonText  # parameters as the client wrote them
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
-    parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
+    parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
     facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all

@@ -7,15 +7,13 @@ import os
 import socket
 import ssl
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Final
@@ -26,6 +24,8 @@ import trio
 
 from taskengine.addresses import Allowed
 from taskengine.model import Misconfigured, TaskEngineError
+from taskengine.receiving import BoundedStream
+from taskengine.transport import Transport, reason
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addresses, best first
 
@@ -62,7 +62,7 @@ async def open_outbound(
     use trio.fail_after() and read_limited().
     """
     backend = _Backend(Allowed.parse(allow), resolve or _name_service())
-    transport = _Transport(
+    transport = Transport(
         httpcore.AsyncConnectionPool(
             ssl_context=_certificates(verify),
             max_connections=None,  # each kind of errand has its limit: none waits for another's
@@ -144,10 +144,11 @@ class _Backend(httpcore.AsyncNetworkBackend):
         while True:
             share = max(0.0, deadline - trio.current_time()) / len(addresses)
             try:
-                return await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                stream = await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                return BoundedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 if not addresses:
-                    raise type(error)(f"{host}: {_reason(error)}") from error
+                    raise type(error)(f"{host}: {reason(error)}") from error
 
     async def _look_up(self, host: str, port: int, deadline: float) -> Sequence[str]:
         try:
@@ -157,86 +158,3 @@ class _Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host}: the name service is silent") from None
         except (OSError, UnicodeError):
             raise httpcore.ConnectError(f"{host}: unknown host") from None
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx on top of the pool, in httpx's errors."""
-
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        if url.scheme not in ("http", "https") or not url.host:
-            raise httpx.UnsupportedProtocol("expected a URL with http or https and a host")
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        sent = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with _errors_of_httpx():
-            answer = await self._pool.handle_async_request(sent)
-        assert isinstance(answer.stream, AsyncIterable)
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(answer.stream),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx():
-            async for chunk in self._stream:
-                yield chunk
-
-    async def aclose(self) -> None:
-        if close := getattr(self._stream, "aclose", None):
-            await close()
-
-
-ERRORS: Final = (  # httpx has one of the same name for each
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-@contextmanager
-def _errors_of_httpx() -> Iterator[None]:
-    try:
-        yield
-    except ERRORS as error:
-        translated: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-        raise translated(_reason(error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error, without the address."""
-    while inner := _inner(error):
-        error = inner
-    if isinstance(error, trio.TooSlowError):
-        return "timed out"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    if isinstance(error, ExceptionGroup):
-        return error.exceptions[0]
-    wrapped = error.args[0] if error.args else None  # as httpcore has it; it cuts the chain
-    return wrapped if isinstance(wrapped, BaseException) else error.__cause__

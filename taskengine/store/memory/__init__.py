@@ -6,9 +6,11 @@ so that it yields as the real one does.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import trio
@@ -19,6 +21,7 @@ from taskengine.model import (
     JobDetails,
     JobState,
     JsonObject,
+    JsonText,
     LogLine,
     Submission,
     TaskState,
@@ -28,6 +31,7 @@ from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
+from taskengine.store.reading import DocumentName
 from taskengine.store.values import Change, percent
 
 
@@ -120,6 +124,20 @@ class MemoryStore(Listing, Schedules):
         await trio.lowlevel.checkpoint()
         known = self._definitions.get(digest)
         return known.content if known else None
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        tasks = [replace(task, result=None) for task in details.tasks]
+        return replace(details, submitted={}, parameters={}, facts={}, tasks=tasks)
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        found = details.submitted if name == "submitted" else details.parameters
+        return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
     async def job(self, job_id: int) -> JobDetails | None:
         await trio.lowlevel.checkpoint()

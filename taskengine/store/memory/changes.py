@@ -93,7 +93,7 @@ class Changes(Work):
         line = LogLine(row.job.id, "controller", STOPPED, now, last, Severity.WARN)
         self._log(line)
         if tasks:
-            custom_data = row.submission.submitted.get("custom_data")
+            custom_data = row.submitted.get("custom_data")
             body = job_body(row.job, custom_data, STOPPED, {})
             self._call(row.job.id, last, None, END, body, now)
 

@@ -19,6 +19,7 @@ from taskengine.model import (
     Job,
     JobDetails,
     JsonObject,
+    JsonText,
     LogLine,
     Severity,
     Submission,
@@ -47,6 +48,10 @@ class JobRow:
     gate_answer: str | None = None
     lines: int = 0  # of its log
     lines_removed: int = 0
+
+    @property
+    def submitted(self) -> JsonObject:
+        return opened(self.submission.submitted)
 
     @property
     def wanted(self) -> bool:
@@ -214,8 +219,8 @@ class Rows:
         edges = [edge for edge in self._edges if edge.child == job_id and edge.kind == COMPLETES]
         return JobDetails(
             row.job,
-            one.submitted,
-            one.parameters,
+            row.submitted,
+            opened(one.parameters),
             one.facts,
             tasks,
             depends_on=sorted(edge.parent for edge in edges),
@@ -225,12 +230,17 @@ class Rows:
         )
 
 
+def opened(document: JsonObject | JsonText) -> JsonObject:
+    found: JsonObject = json.loads(document) if isinstance(document, JsonText) else document
+    return found
+
+
 def check_data(one: Submission) -> None:
     """Raises BadInput for what a database refuses, so that both stores answer alike."""
     lines = [text for _, *texts in one.lines for text in texts]
     names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
-    documents = [one.submitted, one.parameters, one.facts]
+    documents = [opened(one.submitted), opened(one.parameters), one.facts]
     try:
         (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:
