@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
@@ -52,6 +53,7 @@ from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.witness.witnessed import Witness, witnessed
 from taskengine.workflows.library import Library, WorkflowErrors, load
 
 logger = logging.getLogger(__name__)
@@ -67,21 +69,23 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
     meters, shutdown = Meters(), Shutdown(configuration.notice)
+    lock = postgres_lock(configuration.data_dir) if configuration.embedded_database else None
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
             open_store(configuration, meters=meters) as store,
+            witnessed(store.pool.url, store.testimony, lock) as witness,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
-            facilities = facilities_of(configuration, scratch, http, unverified)
-            parts = parts_of(configuration, store, counters, library, facilities, meters)
+            facilities = facilities_of(configuration, scratch, http, unverified, witness.bond)
+            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
-            plan = plan_of(configuration)
+            plan = plan_of(configuration, witness.process)
             await run_until_told(parts, plan, front, shutdown, library.reload)
 
 
@@ -114,6 +118,7 @@ def parts_of(
     library: CurrentLibrary,
     facilities: Facilities,
     meters: Meters,
+    witness: Witness,
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
@@ -128,6 +133,7 @@ def parts_of(
         keep_time=partial(keep_time, vital, clock),
         reader=lambda now: Reader(library.current, configuration.default_storage, now),
         meters=meters,
+        left=witness.send_away,
     )
 
 
@@ -158,7 +164,7 @@ def services_of(
     )
 
 
-def plan_of(configuration: Configuration) -> Plan:
+def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -168,7 +174,7 @@ def plan_of(configuration: Configuration) -> Plan:
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease)
+    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
 
 
 @asynccontextmanager
@@ -210,6 +216,7 @@ def facilities_of(
     scratch: Path,
     http: httpx.AsyncClient,
     unverified: httpx.AsyncClient,
+    bond: int,
 ) -> Facilities:
     """Storages, their roots, workspaces and keys, on this machine's file system."""
     data = configuration.data_dir.absolute()
@@ -227,7 +234,7 @@ def facilities_of(
         http=http,
         unverified=unverified,
         commands=configuration.commands,
-        pulse=Pulse(configuration.lease),
+        pulse=Pulse(configuration.lease, bond),
     )
 
 

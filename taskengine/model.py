@@ -260,7 +260,8 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start."""
+    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
+    did not end by itself, as the job's log tells it: "was handed back: …"."""
 
     fence: Fence
     at: datetime
@@ -268,6 +269,7 @@ class Ended:
     result: JsonObject | None = None
     error: str | None = None
     due_at: datetime | None = None
+    fate: str = ""
 
 
 Record = Written | Progressed | Began | Ended

@@ -28,6 +28,7 @@ ASYNCIO = {  # where the other event loop may be named
     "taskengine/store/migrate.py",
     "taskengine/store/wakeups.py",
     "taskengine/counters/redis.py",
+    "taskengine/witness/testimony.py",
     "taskengine/main.py",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from taskengine.messages import Announce, Finish, Note, Submit, Wake
 from taskengine.model import TASK_QUEUES, Attempt, Recorded
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import DEATH
 
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
@@ -78,6 +79,7 @@ class Post:
             SCHEDULE: [self.scheduler, self.gatekeeper],
             SCHEDULES: [self.ticker],
             STOP: [self.presence],
+            DEATH: [self.presence],
             CLEANING: [self.cleaner],
         }
         for mailbox in (*concerned.get(topic, []), self.herald):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,6 +61,7 @@ class Parts:
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
+    left: Callable[[], None] = lambda: None  # told when the peers know that the instance left
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Plan:
     queues: Mapping[str, int]  # workers by queue; `callback` counts couriers
     drain: float  # seconds that running tasks have when the engine stops
     lease: float  # seconds
+    process: uuid.UUID | None = None  # by which the witness calls it, where there is one
 
 
 @dataclass(slots=True)
@@ -140,6 +143,7 @@ class Staff:
             spread=post.spread,
             keep_time=parts.keep_time,
             cut=parts.facilities.pulse.cut,
+            process=self.plan.process,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "presence": partial(presence.run, post.presence),

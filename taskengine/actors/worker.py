@@ -34,7 +34,7 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import PulseMissed
 from taskengine.store import Store
-from taskengine.store.ending import definitions_line
+from taskengine.store.ending import ENGINE_STOPPED, STOOD_STILL, definitions_line
 from taskengine.texts import clean_text
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import evaluate
@@ -87,7 +87,8 @@ class Worker:
     ) -> None:
         """Run an attempt and record its end exactly once, also while being cancelled. Who starts
         it goes on as soon as the action is over."""
-        end = Ended(attempt.fence, self.now(), Outcome.RELEASED)  # unless it ends by itself
+        # Unless it ends by itself.
+        end = Ended(attempt.fence, self.now(), Outcome.RELEASED, fate=ENGINE_STOPPED)
         self.busy = True
         with self.roster.entry(attempt.fence) as running:
             try:
@@ -97,7 +98,8 @@ class Worker:
                 self.busy = False
                 task_status.started()
                 if running.stopped is Stopped.UNWANTED:
-                    end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped")
+                    error = "the job was stopped"
+                    end = replace(end, outcome=Outcome.CANCELLED, error=error, fate="")
                 if running.stopped is not Stopped.STALE:
                     await self._record(Finish(replace(end, at=self.now())))
                 written()
@@ -134,7 +136,9 @@ class Worker:
             with _time_limit(template):
                 return await self._act(attempt, workflow, template, reporter)
         except Exception as error:
-            if has_part(error, FenceMoved, PulseMissed):
+            if has_part(error, PulseMissed):
+                return Ended(attempt.fence, self.now(), Outcome.RELEASED, fate=STOOD_STILL)
+            if has_part(error, FenceMoved):
                 return Ended(attempt.fence, self.now(), Outcome.RELEASED)
             return await self._failed(attempt, template, reporter, error)
         except BaseExceptionGroup as group:

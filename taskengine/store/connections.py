@@ -97,7 +97,7 @@ class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
     def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
-        self._url = url
+        self.url = url
         self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
@@ -195,7 +195,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         return await asyncpg.connect(
-            self._url,
+            self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
@@ -204,7 +204,7 @@ class Pool:
 
     def apart(self, size: int) -> Pool:
         """Another one on the same database, closed with this one."""
-        other = Pool(self._url, size, self.nature)
+        other = Pool(self.url, size, self.nature)
         self._others.append(other)
         return other
 

@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
+HANDED_BACK = "was handed back: "
+ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
+STOOD_STILL = HANDED_BACK + "the engine stood still for longer than its lease"
+NEVER_ARRIVED = HANDED_BACK + "the answer to its claim was lost"
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 _FINAL = {
@@ -36,6 +40,12 @@ _FINAL = {
     # Not tried again where the job is over:
     Outcome.RETRY: TaskState.CANCELLED,
     Outcome.RELEASED: TaskState.CANCELLED,
+}
+
+
+_FOLLOWS = {
+    TaskState.QUEUED: "the task is queued again",
+    TaskState.WAITING: "the task goes on when its job does",
 }
 
 
@@ -95,10 +105,23 @@ def confirms(task: Task, ended: Ended) -> bool:
     return task.state is final_state(ended.outcome)
 
 
-def kills_its_hosts(task: Task, at: datetime) -> Ended:
+def kills_its_hosts(task: Task, at: datetime, fate: str) -> Ended:
     """The end of a task that was rescued too often."""
     error = f"given up after {task.rescues} hosts died while running it"
-    return Ended(Fence(task.job_id, task.id, task.attempt), at, Outcome.FAILED, error=error)
+    fence = Fence(task.job_id, task.id, task.attempt)
+    return Ended(fence, at, Outcome.FAILED, error=error, fate=fate)
+
+
+def lost_with(instance: int, name: str, lease: float, *, known: bool) -> str:
+    """The fate of what a dead instance ran: its death is known, or was seen by its silence."""
+    silent = f"did not answer for {lease:g} s" if lease else "did not answer"
+    return f"is lost: instance {instance} ({name}) {'died' if known else silent}"
+
+
+def told_fate(ended: Ended, becomes: TaskState) -> str:
+    """The line of an attempt that did not end by itself."""
+    follows = _FOLLOWS.get(becomes, "the task is given up")
+    return f"attempt {ended.fence.attempt} {ended.fate}; {follows}"
 
 
 def definitions_line(content: JsonObject | None) -> str:

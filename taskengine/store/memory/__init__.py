@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 import trio
@@ -33,10 +32,6 @@ from taskengine.store.values import Change, percent
 
 class MemoryStore(Listing, Schedules):
     """See taskengine.store.Store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listeners: set[trio.MemorySendChannel[str]] = set()
 
     # Clients and settings
 
@@ -177,10 +172,7 @@ class MemoryStore(Listing, Schedules):
 
     async def announce(self, topics: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
-        for listener in self._listeners:
-            for topic in topics:
-                with suppress(trio.WouldBlock):
-                    listener.send_nowait(topic)
+        self._announce(topics)
 
     async def listen(self) -> AsyncIterator[str]:
         send, receive = trio.open_memory_channel[str](64)

@@ -22,12 +22,13 @@ from taskengine.model import (
     Progressed,
     Record,
     Recorded,
+    Severity,
     Task,
     TaskState,
     Written,
 )
 from taskengine.store import Claimed
-from taskengine.store.ending import conclude, confirms, final_state
+from taskengine.store.ending import conclude, confirms, final_state, told_fate
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import TaskRow
 
@@ -137,9 +138,13 @@ class Attempts(Edges):
             self._call_task(row.task, START, record.at)
         row.task = replace(row.task, started_at=record.at)
 
-    def _end(self, row: TaskRow, record: Ended, now: datetime) -> list[int]:
+    def _end(
+        self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
         outcome = record.outcome
+        if record.fate and self._jobs[row.task.job_id].wanted:
+            self._tell_fate(row.task, record, rescued)
         if outcome in (Outcome.RETRY, Outcome.RELEASED) and self._jobs[row.task.job_id].wanted:
             failures = row.task.failures + (outcome is Outcome.RETRY)
             row.task = replace(row.task, failures=failures, error=record.error or row.task.error)
@@ -163,6 +168,12 @@ class Attempts(Edges):
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
         return self._finish_job(row.task, record.at, now)
+
+    def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
+        released = record.outcome is Outcome.RELEASED
+        state = self._ready(task.job_id) if released else final_state(record.outcome)
+        teller, message = "controller" if rescued else "worker", told_fate(record, state)
+        self._log(LogLine(task.job_id, teller, message, record.at, task.id, Severity.WARN))
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)

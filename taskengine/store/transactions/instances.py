@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from taskengine.model import Ended, Fence, Outcome, Recorded
 from taskengine.policy import MAX_RESCUES
 from taskengine.store import Beat, Dismissed
 from taskengine.store.connections import Connection
-from taskengine.store.ending import kills_its_hosts
+from taskengine.store.ending import ENGINE_STOPPED, kills_its_hosts, lost_with
 from taskengine.store.transactions.record import lock_batch
 from taskengine.store.transactions.rows import SQL
 
@@ -25,16 +26,34 @@ async def beat(connection: Connection, instance: int) -> Beat:
     return Beat(frozenset(fences), unwanted, frozenset((row["id"], row["claims"]) for row in lanes))
 
 
-async def retire(
+def testimony(process: uuid.UUID) -> str:
+    """What a witness says of a process that has ended: one statement, which any session can run."""
+    return SQL["declare_dead"].replace("$1", f"'{process}'::uuid")
+
+
+async def leave(connection: Connection, instance: int, now: datetime) -> None:
+    """See Store.leave."""
+    if await connection.fetch(SQL["lock_instance"], instance):
+        await _retire(connection, instance, now, ENGINE_STOPPED, rescued=False)
+
+
+async def rescue(
     connection: Connection, instance: int, beat: int | None, now: datetime
 ) -> Recorded | None:
-    """Release what an instance holds and forget it, in statements after the lock of its row.
+    """See Store.rescue."""
+    for row in await connection.fetch(SQL["lock_instance"], instance):
+        if beat != (None if row["dead"] else row["beat"]):
+            return None
+        fate = lost_with(instance, row["name"], row["lease"], known=row["dead"])
+        return await _retire(connection, instance, now, fate, rescued=True)
+    return None
 
-    With `beat` it is a rescue: None if the instance has moved since, else each task counts it.
-    """
-    found = await connection.fetchval(SQL["lock_instance"], instance)
-    if found is None or (beat is not None and found != beat):
-        return None
+
+async def _retire(
+    connection: Connection, instance: int, now: datetime, fate: str, *, rescued: bool
+) -> Recorded:
+    """Release what an instance holds and forget it, in statements after the lock of its row; in a
+    rescue each task counts it."""
     rows = await connection.fetch(SQL["held_of_instance"], instance)
     batch = await lock_batch(
         connection, [Fence(row["job_id"], row["id"], 0) for row in rows], instance
@@ -42,10 +61,10 @@ async def retire(
     for task_id in sorted(batch.held):
         task = batch.tasks[task_id]
         job = batch.jobs[task.job_id]
-        end = Ended(Fence(job.id, task.id, task.attempt), now, Outcome.RELEASED)
-        if beat is not None and task.rescues >= MAX_RESCUES:
-            end = kills_its_hosts(replace(task, rescues=task.rescues + 1), now)
-        batch.end(job, task, end, rescued=beat is not None)
+        end = Ended(Fence(job.id, task.id, task.attempt), now, Outcome.RELEASED, fate=fate)
+        if rescued and task.rescues >= MAX_RESCUES:
+            end = kills_its_hosts(replace(task, rescues=task.rescues + 1), now, fate)
+        batch.end(job, task, end, rescued=rescued)
     await connection.execute(SQL["release_lanes"], instance, now)
     recorded = await batch.write(connection, now, instance)
     await connection.execute(SQL["fold_counters"], instance)
