@@ -70,22 +70,26 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
     meters, shutdown = Meters(), Shutdown(configuration.notice)
     lock = postgres_lock(configuration.data_dir) if configuration.embedded_database else None
-    with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
+    process = uuid.uuid4()  # by which its death is told of
+    with scratch_of_instance(configuration.data_dir.absolute() / "scratch", process) as scratch:
         async with (
             trio_asyncio.open_loop(),
             open_store(configuration, meters=meters) as store,
-            witnessed(store.pool.url, store.testimony, lock) as witness,
+            witnessed(store.pool.url, store.testimony(process), lock) as witness,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
-            facilities = facilities_of(configuration, scratch, http, unverified, witness.bond)
+            for dead in scratch.died:
+                await store.patient.declare_dead(dead)
+            pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
+            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
             parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
-            plan = plan_of(configuration, witness.process)
+            plan = plan_of(configuration, process)
             await run_until_told(parts, plan, front, shutdown, library.reload)
 
 
@@ -216,7 +220,7 @@ def facilities_of(
     scratch: Path,
     http: httpx.AsyncClient,
     unverified: httpx.AsyncClient,
-    bond: int,
+    pulse: Pulse,
 ) -> Facilities:
     """Storages, their roots, workspaces and keys, on this machine's file system."""
     data = configuration.data_dir.absolute()
@@ -234,7 +238,7 @@ def facilities_of(
         http=http,
         unverified=unverified,
         commands=configuration.commands,
-        pulse=Pulse(configuration.lease, bond),
+        pulse=pulse,
     )
 
 

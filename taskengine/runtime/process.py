@@ -58,7 +58,7 @@ async def open_guarded(
         stdout=subprocess.PIPE,
         stderr=stderr,
         cwd=cwd,
-        pass_fds=[descriptor, *([] if pulse.bond is None else [pulse.bond])],
+        pass_fds=[descriptor, *pulse.bonds],
         start_new_session=True,
     )
     lifeline.reading.close()

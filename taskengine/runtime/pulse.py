@@ -42,11 +42,11 @@ class Lifeline:
 
 @dataclass(slots=True)
 class Pulse:
-    """Without a lease, guards watch the ends of their pipes alone. `bond` is a descriptor that all
+    """Without a lease, guards watch the ends of their pipes alone. `bonds` are descriptors that all
     guards hold for as long as they live, so that others can see when the last one is gone."""
 
     lease: float = math.inf  # seconds without a pulse after which guards kill
-    bond: int | None = None
+    bonds: tuple[int, ...] = ()
     _lifelines: list[Lifeline] = field(default_factory=list, init=False)
 
     async def run(self) -> None:

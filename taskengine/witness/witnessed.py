@@ -7,8 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +27,8 @@ PROGRAM = Path(__file__).with_name("testimony.py")
 
 @dataclass(slots=True)
 class Witness:
-    """It knows this process by the name `process`; guards of children hold the `bond`."""
+    """Guards of children hold the `bond`: a witness waits for their ends too."""
 
-    process: uuid.UUID
     bond: int
     _watched: int  # the end of the bond that witnesses read, one after the other
     _told: bytes = field(repr=False)  # there are secrets in it
@@ -84,22 +82,19 @@ class Witness:
 
 
 @asynccontextmanager
-async def witnessed(
-    database_url: str, testimony: Callable[[uuid.UUID], str], lock: Path | None
-) -> AsyncIterator[Witness]:
+async def witnessed(database_url: str, testimony: str, lock: Path | None) -> AsyncIterator[Witness]:
     """Have a witness for the length of the block, and beyond it unless it is sent away: then it
     watches until this process has ended, and executes the statement `testimony`. Where the
     database is an embedded one, it shares the lock that keeps that running."""
-    process = uuid.uuid4()
     told = {
         "database_url": database_url,
-        "statement": testimony(process),
+        "statement": testimony,
         "patience": PATIENCE if lock is None else EMBEDDED_PATIENCE,
         "lock": None if lock is None else str(lock),
         "path": [folder for folder in sys.path if folder],
     }
     watched, bond = os.pipe()  # never closed: the end of the process does it
-    witness = Witness(process, bond, watched, json.dumps(told).encode())
+    witness = Witness(bond, watched, json.dumps(told).encode())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(witness.keep)
         try:
