@@ -25,6 +25,7 @@ class Beats:
     def __init__(self):
         self.mine, self.peer = 0, 0
         self.read, self.rescued, self.trouble = [], [], {}
+        self.mailbox = None
 
     async def beat(self, instance):
         await trio.lowlevel.checkpoint()
@@ -68,6 +69,7 @@ async def watched():
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(presence.run, mailbox)
+            store.mailbox = mailbox
             yield store
             nursery.cancel_scope.cancel()
 
@@ -118,3 +120,24 @@ async def test_who_slept_itself_starts_the_watch_anew(autojump_clock):
         assert store.rescued == []
         await trio.sleep(16)
         assert store.rescued == [(PEER, 0, 40)]
+
+
+async def test_who_is_known_to_be_dead_is_not_waited_for(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer = None
+        store.mailbox.address.hint(Wake())
+        await trio.sleep(0.001)
+        assert store.read[-1] == 4  # rounded: at once
+        assert store.rescued == [(PEER, None, 4)]
+        assert trio.current_time() < 3.6
+
+
+async def test_without_a_hint_a_death_is_found_at_the_next_reading(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer = None
+        await trio.sleep(0.4)
+        assert store.rescued == []
+        await trio.sleep(0.2)
+        assert store.rescued == [(PEER, None, 4)]
