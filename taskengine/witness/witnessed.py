@@ -69,7 +69,6 @@ class Witness:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,  # whoever reads what the engine says waits for its end
             stderr=subprocess.DEVNULL,
-            cwd="/",
             env={name: value for name, value in os.environ.items() if "TASKENGINE" not in name},
             pass_fds=[self._watched],
             start_new_session=True,
