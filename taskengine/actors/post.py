@@ -45,6 +45,7 @@ class Post:
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
+    rescuer: Mailbox[Wake] = field(default_factory=_for_wakes)
     herald: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
@@ -58,7 +59,7 @@ class Post:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as boxes:
-            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence]
+            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence, self.rescuer]
             for box in (*self.of_starters(), *self.of_finishers(), *rest):
                 boxes.enter_context(box)
 
@@ -79,7 +80,7 @@ class Post:
             SCHEDULE: [self.scheduler, self.gatekeeper],
             SCHEDULES: [self.ticker],
             STOP: [self.presence],
-            DEATH: [self.presence],
+            DEATH: [self.rescuer],
             CLEANING: [self.cleaner],
         }
         for mailbox in (*concerned.get(topic, []), self.herald):

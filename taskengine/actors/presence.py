@@ -3,7 +3,7 @@
 Death is seen, not computed (rule 2): a peer is dead when its beat stood still for a whole lease
 of our own uninterrupted, on-time reading. A failed or late read starts the watch anew, so that an
 outage of the database kills nobody. Sooner, at once, it is dead where it is known to be: a witness
-saw its process end.
+saw its process end. What the dead held is the rescuer's business.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import trio
 
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note, Wake
-from taskengine.model import Ended, Fence, LaneFence, Outcome, Recorded, StoreUnavailable
+from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.store import Dismissed, Store
@@ -56,7 +56,8 @@ class Presence:
     now: Now
     name: str
     lease: float  # seconds
-    spread: Callable[[Recorded], None]
+    told_silent: Callable[[int, int], None]  # a peer, and the beat at which it stands still
+    told_dead: Callable[[], None]  # a peer is known to be dead
     keep_time: Callable[[], Awaitable[object]]
     cut: Callable[[], None]  # kills the children of whatever runs
     process: uuid.UUID | None = None  # that this instance is, to its witness
@@ -125,26 +126,18 @@ class Presence:
         self._last_read = now
         for peer, beat in beats.items():
             if beat is None:
-                await self._rescue(peer, beat)
+                self.told_dead()
                 continue
             seen, since = self._watched.get(peer, (None, now))
             if seen != beat:
                 since = now
             self._watched[peer] = (beat, since)
             if peer != self.roster.instance and now - since >= self.lease:
-                await self._rescue_silent(peer, beat, now - since)
+                await self._suspect(peer, beat, now - since)
         for gone in set(self._watched) - set(beats):
             del self._watched[gone]
 
-    async def _rescue_silent(self, peer: int, beat: int, silent: float) -> None:
+    async def _suspect(self, peer: int, beat: int, silent: float) -> None:
         """One whose own lease is longer, from other settings, beats as seldom: it is let be."""
         if silent >= (await self.store.leases()).get(peer, 0.0):
-            await self._rescue(peer, beat)
-
-    async def _rescue(self, peer: int, beat: int | None) -> None:
-        recorded = await self.store.rescue(peer, beat, self.now())
-        self._watched.pop(peer, None)
-        if recorded is not None:
-            how = "was seen to die" if beat is None else "is dead"
-            logger.warning("instance %d %s, its tasks are queued again", peer, how)
-            self.spread(recorded)
+            self.told_silent(peer, beat)

@@ -4,13 +4,15 @@ A lease is 15 s here, and beats are read each second: by virtual times.
 """
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 
 from taskengine.actors.presence import Presence
+from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
-from taskengine.model import StoreUnavailable
+from taskengine.model import Recorded, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Beat
@@ -25,7 +27,7 @@ class Beats:
     def __init__(self):
         self.mine, self.peer = 0, 0
         self.read, self.rescued, self.trouble = [], [], {}
-        self.mailbox = None
+        self.rescues = None
 
     async def beat(self, instance):
         await trio.lowlevel.checkpoint()
@@ -39,7 +41,8 @@ class Beats:
         if isinstance(trouble, StoreUnavailable):
             raise trouble
         await trio.sleep(trouble or 0)
-        return {MINE: self.mine, PEER: self.peer}
+        peer = {} if self.rescued else {PEER: self.peer}
+        return {MINE: self.mine, **peer}
 
     async def leases(self):
         await trio.lowlevel.checkpoint()
@@ -48,6 +51,7 @@ class Beats:
     async def rescue(self, instance, beat, now):
         await trio.lowlevel.checkpoint()
         self.rescued.append((instance, beat, round(trio.current_time())))
+        return Recorded()
 
 
 @asynccontextmanager
@@ -55,7 +59,13 @@ async def watched():
     """From second 0 on."""
     store = Beats()
     roster = Roster(MINE, 15.0)
-    with Mailbox[Wake](1) as mailbox:
+    with Mailbox[Wake](1) as mailbox, Mailbox[Wake](1) as rescues:
+        rescuer = Rescuer(store, virtual_clock(NOON), spread=lambda recorded: None)
+
+        def suspect(peer, beat):
+            rescuer.silent[peer] = beat
+            rescues.address.hint(Wake())
+
         presence = Presence(
             store=store,
             roster=roster,
@@ -63,13 +73,15 @@ async def watched():
             now=virtual_clock(NOON),
             name="first",
             lease=15.0,
-            spread=lambda recorded: None,
+            told_silent=suspect,
+            told_dead=partial(rescues.address.hint, Wake()),
             keep_time=trio.lowlevel.checkpoint,
             cut=lambda: None,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(presence.run, mailbox)
-            store.mailbox = mailbox
+            nursery.start_soon(rescuer.run, rescues)
+            store.rescues = rescues
             yield store
             nursery.cancel_scope.cancel()
 
@@ -78,7 +90,7 @@ async def test_who_stands_still_for_a_lease_is_dead(autojump_clock):
     async with watched() as store:
         await trio.sleep(15.5)
         assert store.rescued == [(PEER, 0, 15)]
-        assert store.read == list(range(16))
+        assert store.read == [*range(16), 15]  # the rescuer reads too
 
 
 async def test_who_moves_lives_for_another_lease(autojump_clock):
@@ -126,7 +138,7 @@ async def test_who_is_known_to_be_dead_is_not_waited_for(autojump_clock):
     async with watched() as store:
         await trio.sleep(3.5)
         store.peer = None
-        store.mailbox.address.hint(Wake())
+        store.rescues.address.hint(Wake())
         await trio.sleep(0.001)
         assert store.read[-1] == 4  # rounded: at once
         assert store.rescued == [(PEER, None, 4)]
