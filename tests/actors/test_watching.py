@@ -27,7 +27,7 @@ class Beats:
     def __init__(self):
         self.mine, self.peer = 0, 0
         self.read, self.rescued, self.trouble = [], [], {}
-        self.rescues = None
+        self.rescues, self.slowness = None, 0.0
 
     async def beat(self, instance):
         await trio.lowlevel.checkpoint()
@@ -49,7 +49,7 @@ class Beats:
         return {}  # a row of a version that named none: the watcher's own counts
 
     async def rescue(self, instance, beat, now):
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slowness)
         self.rescued.append((instance, beat, round(trio.current_time())))
         return Recorded()
 
@@ -153,3 +153,26 @@ async def test_without_a_hint_a_death_is_found_at_the_next_reading(autojump_cloc
         assert store.rescued == []
         await trio.sleep(0.2)
         assert store.rescued == [(PEER, None, 4)]
+
+
+async def test_a_rescue_that_takes_long_is_not_cut_short_and_holds_up_no_heartbeat(autojump_clock):
+    """A reading may take two seconds; a rescue waits for locks of whoever works."""
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer, store.slowness = None, 8
+        store.rescues.address.hint(Wake())
+        await trio.sleep(8.1)
+        assert store.rescued == [(PEER, None, 12)]
+        assert store.mine == 3
+        assert set(range(12)) <= set(store.read)
+
+
+async def test_a_silence_is_believed_for_seconds_alone(autojump_clock):
+    """Whoever was silent may beat again, and nobody hears it while the database is away."""
+    async with watched() as store:
+        store.slowness = 1000
+        await trio.sleep(40)
+        assert store.rescued == []
+        store.slowness = 1
+        await trio.sleep(10)
+        assert [peer for peer, *_ in store.rescued] == [PEER]
