@@ -30,6 +30,7 @@ class JobState(IntEnum):
         return self.name.lower()
 
 
+STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
 
 
@@ -70,12 +71,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A tenant. `options` holds roots, default storage, callback options; `secret_hash` its key."""
+    """A tenant. `options` holds roots, default storage, callback options; `key_hash` its key. One
+    that was replaced opens too, `former_until` its time is over."""
 
     name: str
     key_hash: str
     admin: bool = False
     options: JsonObject = field(default_factory=dict)
+    former_key_hash: str | None = None
+    former_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +228,7 @@ class Attempt:
     parameters: JsonObject
     results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
     facts: JsonObject  # what templates see as `client`
-    options: JsonObject  # of the client
+    options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
 
     @property
@@ -379,6 +383,10 @@ class OutcomeUnknown(StoreUnavailable):
 
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
+
+
+class Misconfigured(BadInput):
+    """Settings cannot be used: a line for each problem, with where it is and what was expected."""
 
 
 class NotFound(TaskEngineError):

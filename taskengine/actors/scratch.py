@@ -22,6 +22,7 @@ from typing import TextIO
 import trio
 
 from taskengine.model import Fence
+from taskengine.runtime.folders import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Scratch:
 @contextmanager
 def scratch_of_instance(base: Path, process: uuid.UUID) -> Iterator[Scratch]:
     """A scratch folder under a file lock; those whose instance is gone are removed (rule 6)."""
-    base.mkdir(parents=True, exist_ok=True)
+    make_private(base)
     died = _remove_orphans(base)
     folder, lock = _locked_folder(base)
     with lock:

