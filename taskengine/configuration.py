@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.model import STORAGES, TASK_QUEUES, Misconfigured
+from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.texts import like
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
+SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
+SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
-SECRET = frozenset({"database_url", "redis_url", "bootstrap_client"})  # their values are not shown
+SECRET = frozenset(
+    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+)  # their values are not shown
 # Variables that are no settings of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
 
@@ -79,7 +84,9 @@ class Configuration(BaseModel):
         (), description="more folders laid out like config/workflows, `:` between them"
     )
     bootstrap_client: str | None = Field(
-        None, description="name:api-key, made as admin if there is no client yet"
+        None,
+        description="name:api-key, made as admin if there is no client yet; not as an "
+        "option, which `ps` shows to everybody",
     )
     queues: dict[str, Count] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
@@ -92,15 +99,30 @@ class Configuration(BaseModel):
     # The least: one beat may come as late as a look at the beats (1 s) and its time limit (2 s).
     lease: Number = Field(15, gt=0, description="seconds after which a silent instance is dead")
     outbound_allow: tuple[Text, ...] = Field(
-        ("127.0.0.0/8", "::1/128"),
-        description="private networks and hosts that callbacks, gates and sources may reach",
+        (),
+        description="private networks and hosts that callbacks, gates and sources may reach; "
+        "as in 127.0.0.0/8,::1/128 for those of this machine",
     )
     commands: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         {}, description="what process.run may run: a name and the words that it stands for"
     )
+    secrets: dict[str, str] = Field(
+        {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
+    )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
+    hosts: tuple[Text, ...] = Field(
+        (),
+        description="names under which it is read without a key, `*` for any; unset: any, but "
+        "from this machine only its own, as in localhost",
+    )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
+    )
+    connections: int = Field(
+        2000, ge=1, description="of clients at once, fewer if `ulimit -n` has no room for them"
+    )
+    connections_per_address: int = Field(
+        500, ge=1, description="of one address, but for loopback, where a reverse proxy is"
     )
     storage: StorageDefaults = Field(default_factory=StorageDefaults)
 
@@ -109,14 +131,14 @@ class Configuration(BaseModel):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
-    @field_validator("outbound_allow", mode="before")
+    @field_validator("outbound_allow", "hosts", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _listed(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("commands", mode="before")
+    @field_validator("commands", "secrets", mode="before")
     @classmethod
     def _json(cls, value: object) -> object:
         """In the environment and as an option it is a JSON object."""
@@ -124,6 +146,16 @@ class Configuration(BaseModel):
             return json.loads(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('expected a JSON object such as {"sum": ["sha256sum"]}') from None
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, secret in value.items():
+            if not (name.isidentifier() and name.isascii()):
+                raise ValueError(f"{name[:40]!r}: expected a name of letters, digits and _")
+            if len(secret) < SHORTEST_SECRET:
+                raise ValueError(f"{name}: expected {SHORTEST_SECRET} characters or more")
+        return value
 
     @field_validator("queues", mode="before")
     @classmethod
@@ -155,6 +187,20 @@ class Configuration(BaseModel):
             raise ValueError(f"the name: {problem}")
         if problem := wrong_key(key):
             raise ValueError(f"the key: {problem}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_database_url(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value not in (None, "none"):
+            check_redis_url(value)
         return value
 
     @field_validator("bind")
@@ -208,7 +254,7 @@ def read_configuration(**options: Any) -> Configuration:
     """Options win over the environment, that over the file. Raises Misconfigured."""
     file = config_file()
     read = [sources.of_file(file, Configuration)] if file else []
-    read += [_environment(), sources.of_options(options, Configuration)]
+    read += [_environment(), _environment_secrets(read), sources.of_options(options, Configuration)]
     return sources.read(Configuration, read, SECRET)
 
 
@@ -222,4 +268,18 @@ def check_environment() -> None:
 
 
 def _environment() -> sources.Source:
-    return sources.of_environment(os.environ, Configuration, PREFIX, OTHER_VARIABLES)
+    variables = {name: os.environ[name] for name in os.environ if not name.startswith(SECRETS)}
+    return sources.of_environment(variables, Configuration, PREFIX, OTHER_VARIABLES)
+
+
+def _environment_secrets(before: Sequence[sources.Source]) -> sources.Source:
+    """TASKENGINE_SECRET_NAME is `secrets.NAME`, beside those that a file has."""
+    given = [name for name in os.environ if name.startswith(SECRETS) and os.environ[name]]
+    values: dict[sources.Path, Any] = {}
+    if given:
+        found = {name.removeprefix(SECRETS): os.environ[name] for name in given}
+        for source in before:
+            of_file = source.values.get(("secrets",), {})
+            found = {**of_file, **found} if isinstance(of_file, dict) else found
+        values["secrets",] = found
+    return sources.Source(values, lambda path, below: SECRETS + "_".join(below))

@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
-import httpx
 import trio
 import trio_asyncio
 
@@ -35,20 +33,20 @@ from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
-from taskengine.media.keys import FileKeyStore
+from taskengine.lending import facilities_of
 from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
-from taskengine.runtime.pulse import Pulse
+from taskengine.runtime.descriptors import raise_limit
+from taskengine.runtime.folders import make_data_folder
 from taskengine.runtime.shutdown import (
     OVERTIME,
     Shutdown,
     follow_signals,
     watch_over_the_end,
 )
-from taskengine.storage import Folder
-from taskengine.storage.local import LocalStorage
+from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
 from taskengine.workflows.library import CurrentLibrary
@@ -65,7 +63,24 @@ SAMPLES = 10  # of the database's time that may be too slow at the start
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
-    meters, shutdown = Meters(), Shutdown(configuration.notice)
+    shutdown = Shutdown(configuration.notice)
+    make_data_folder(configuration.data_dir.absolute())
+    raise_limit()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(follow_signals, shutdown, library.reload)
+        with shutdown.start:
+            await open_and_run(configuration, library, shutdown, started)
+        nursery.cancel_scope.cancel()
+
+
+async def open_and_run(
+    configuration: Configuration,
+    library: CurrentLibrary,
+    shutdown: Shutdown,
+    started: Callable[[str], None],
+) -> None:
+    """Open what an engine needs, and run it until it is told to stop."""
+    meters = Meters()
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
@@ -75,23 +90,21 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
+            warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
-            plan = plan_of(configuration)
-            await run_until_told(parts, plan, front, shutdown, library.reload)
+            await run_until_told(parts, plan_of(configuration), front, shutdown)
 
 
-async def run_until_told(
-    parts: Parts, plan: Plan, front: Front, shutdown: Shutdown, reload: Callable[[], None]
-) -> None:
+async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
     """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
     run are handed back at once."""
     async with trio.open_nursery() as nursery:
-        await nursery.start(follow_signals, shutdown, reload)
         async with running_engine(parts, plan, front) as engine:
+            shutdown.is_up = True
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
@@ -218,32 +231,6 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
     server = embedded_valkey(configuration.data_dir.absolute()) if url is None else nullcontext(url)
     async with server as url, open_redis(url) as counters:
         yield counters
-
-
-def facilities_of(
-    configuration: Configuration,
-    scratch: Path,
-    http: httpx.AsyncClient,
-    unverified: httpx.AsyncClient,
-) -> Facilities:
-    """Storages, their roots, workspaces and keys, on this machine's file system."""
-    data = configuration.data_dir.absolute()
-    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
-    workspaces = data / "workspace"
-    for folder in (*map(Path, roots.values()), workspaces):
-        folder.mkdir(parents=True, exist_ok=True)
-    local = LocalStorage([*roots.values(), workspaces])
-    return Facilities(
-        scratch=scratch,
-        storages={"local": local},
-        roots={"local": roots},
-        workspaces=Folder(local, str(workspaces), ""),
-        keys=FileKeyStore(data / "keys"),
-        http=http,
-        unverified=unverified,
-        commands=configuration.commands,
-        pulse=Pulse(configuration.lease),
-    )
 
 
 async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:

@@ -228,7 +228,7 @@ class Attempt:
     parameters: JsonObject
     results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
     facts: JsonObject  # what templates see as `client`
-    options: JsonObject  # of the client
+    options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
 
     @property

@@ -122,3 +122,19 @@ def test_what_a_cluster_adds_and_what_clients_read_is_let_be(given, monkeypatch)
     with pytest.raises(Misconfigured, match="no such setting") as caught:
         check_environment()
     assert "s3cret" not in str(caught.value)
+
+
+def test_secrets_come_from_the_file_and_each_from_a_variable(given):
+    text = '[secrets]\nUPLOAD = "of-the-file"\nOTHER = "also-of-it"'
+    variables = {"TASKENGINE_SECRET_UPLOAD": "of-the-environment", "TASKENGINE_SECRET_EMPTY": ""}
+    secrets = given(text, variables).secrets
+    assert secrets == {"UPLOAD": "of-the-environment", "OTHER": "also-of-it"}
+
+
+def test_a_secret_that_cannot_be_masked_or_named_is_refused_and_not_shown(given):
+    assert given('[secrets]\nPIN = "1234567"') == [
+        "te.toml: secrets: PIN: expected 8 characters or more"
+    ]
+    assert given("", {"TASKENGINE_SECRET_A-B": "hunter2hunter2"}) == [
+        "TASKENGINE_SECRET_: 'A-B': expected a name of letters, digits and _"
+    ]

@@ -16,11 +16,13 @@ from taskengine.actions import Actions, Context
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import describe, has_part, is_permanent
-from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.reporter import Reporter
 from taskengine.actors.roster import Roster, Stopped
+from taskengine.masking import secret_values, without
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
+    BadInput,
     Ended,
     Fence,
     FenceMoved,
@@ -33,6 +35,8 @@ from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import PulseMissed
+from taskengine.storage import Folder
+from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.texts import clean_text
@@ -129,6 +133,7 @@ class Worker:
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
+        hidden |= {*self.facilities.secrets.values()}
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
         try:
             with _time_limit(template):
@@ -155,7 +160,8 @@ class Worker:
         await reporter.write(Severity.INFO, definitions_line(workflow.content))
         await reporter.write(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
-        result = await self._call(attempt, evaluate(template.with_, names), reporter)
+        values = evaluate(template.with_, {**names, "secrets": dict(self.facilities.secrets)})
+        result = await self._call(attempt, values, reporter)
         await reporter.write(Severity.INFO, f"'{name}' completed successfully")
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
@@ -166,7 +172,8 @@ class Worker:
                 attempt=attempt,
                 open_scratch=scratch,
                 workspace=lent.workspace(attempt.job.id),
-                roots=lent.roots_of(attempt.options),
+                roots=lent.roots_of(attempt),
+                admit=partial(self._admit, attempt.job.client),
                 write=reporter.write,
                 report=reporter.report,
                 confirm=partial(self._confirm, attempt.fence),
@@ -175,7 +182,14 @@ class Worker:
                 commands=lent.commands,
                 pulse=lent.pulse,
             )
-            return _checked(await self.actions[attempt.task.action](context, values))
+            result = _checked(await self.actions[attempt.task.action](context, values))
+            return without(result, lent.secrets.values()) if lent.secrets else result
+
+    async def _admit(self, client: str, folder: Folder) -> None:
+        """Raises BadInput for a folder that belongs to another client."""
+        others = [one for one in await self.store.clients() if one.name != client]
+        if is_foreign(folder.root, folder.complete, others):
+            raise BadInput(f"folder: {folder.path} belongs to another client")
 
     async def _confirm(self, fence: Fence) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from taskengine.actors.herald import Herald
 from taskengine.addresses import allowed
 from taskengine.api.limits import Limits
+from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
@@ -36,6 +37,7 @@ class Services:
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
     herald: Herald | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
+    refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskengine.api_keys import hash_key, new_key, rotated, wrong_key, wrong_name
-from taskengine.cli.database import database_options, in_new_store, in_store
+from taskengine.cli.database import database_options, in_new_store, in_store, read
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.model import BadInput, Client, NotFound
+from taskengine.model import BadInput, Client, JsonObject, NotFound
 from taskengine.times import format_time
 
 if TYPE_CHECKING:
     from taskengine.store import Store
     from taskengine.store.postgres import PostgresStore
 
+SHORTEST_KEY = 6  # characters; what is made up here has 36
+KEY_HELP = "`-` reads it from standard input: `ps` shows command lines to everybody."
 GRACE = 86_400.0  # seconds that a key opens once it was replaced
 
 
@@ -28,7 +32,7 @@ def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--grace", metavar="SECONDS", type=limit, default=GRACE, show_default=True, help=about
     )(command)
-    return click.option("--api-key", metavar="KEY", help="Its new key.")(command)
+    return click.option("--api-key", metavar="KEY", help=f"Its new key. {KEY_HELP}")(command)
 
 
 @click.group()
@@ -38,32 +42,44 @@ def client() -> None:
 
 @client.command()
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help="Its key; else one is made up.")
+@click.option("--api-key", metavar="KEY", help=f"Its key; else one is made up. {KEY_HELP}")
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
 def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
-    """Make a client and print its key, this once. The first client made is an admin."""
+    """Make a client and print its key, this once.
+
+    The first client made is an admin, and works in the folders that are configured as roots. Each
+    later one gets roots of its own below them, in which the others have no part; `client list`
+    shows them, `client set` changes them.
+    """
+    from taskengine.storage.roots import own_roots
+
     check_name(name)
-    check_key(api_key)
-    key = api_key or new_key()
+    key = given_key(api_key) or new_key()
+    roots = own_roots(name, read(database).local_roots)
 
-    async def work(store: Store) -> bool:
-        return await make_client(store, Client(name, hash_key(key), admin))
+    async def work(store: Store) -> Client:
+        return await make_client(store, Client(name, hash_key(key), admin), roots)
 
-    is_admin = in_new_store(work, **database)
-    click.echo(f"client {name} added{' (admin)' if is_admin else ''}")
+    made = in_new_store(work, **database)
+    click.echo(f"client {name} added{' (admin)' if made.admin else ''}")
     if api_key is None:
         click.echo(f"api-key: {key}")
+    for folder in made.options.get("roots", {}).values():
+        if Path(folder).is_dir() and any(Path(folder).iterdir()):
+            click.echo(f"{folder} is not empty: what is in there is {name}'s now", err=True)
 
 
-async def make_client(store: Store, new: Client) -> bool:
-    """Add a client; whether it became an admin. Raises BadInput if there is one of its name."""
-    if await store.client(new.name) is not None:
+async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
+    """Add a client as it then is: the first one as an admin on the common roots, any other with
+    these of its own. Raises BadInput if there is one of its name."""
+    first = replace(new, admin=True)
+    if await store.put_client(first, bootstrap=True):
+        return first
+    new = replace(new, options={**new.options, "roots": roots})
+    if not await store.put_client(new, new=True):
         raise BadInput(f"there is a client {new.name} already")
-    if await store.put_client(replace(new, admin=True), bootstrap=True):
-        return True
-    await store.put_client(new)
-    return new.admin
+    return new
 
 
 @client.command("set")
@@ -92,8 +108,8 @@ def set_options(
     """
     from taskengine.cli.options import changed, hidden
 
-    check_key(api_key)
-    if not changes and admin is None and api_key is None:
+    key = given_key(api_key)
+    if not changes and admin is None and key is None:
         raise click.UsageError("expected KEY=VALUE, --admin, --no-admin or --api-key")
 
     async def work(store: PostgresStore) -> Client:
@@ -102,8 +118,8 @@ def set_options(
             await check_not_last(store, found)
         rights = found.admin if admin is None else admin
         found = replace(found, options=changed(found.options, changes), admin=rights)
-        if api_key is not None:
-            found = rotated(found, api_key, await store.time() + timedelta(seconds=grace))
+        if key is not None:
+            found = rotated(found, key, await store.time() + timedelta(seconds=grace))
         await store.put_client(found)
         return found
 
@@ -120,8 +136,7 @@ def change_key(name: str, api_key: str | None, grace: float, **database: str | N
     The one before opens for a while, so that the client can change over; with `--grace 0` it is
     worth nothing from now on.
     """
-    check_key(api_key)
-    key = api_key or new_key()
+    key = given_key(api_key) or new_key()
 
     async def work(store: PostgresStore) -> datetime:
         until = await store.time() + timedelta(seconds=grace)
@@ -206,6 +221,14 @@ def check_name(name: str) -> None:
         raise click.BadParameter(problem, param_hint="NAME")
 
 
-def check_key(key: str | None) -> None:
-    if key is not None and (problem := wrong_key(key)):
+def given_key(text: str | None) -> str | None:
+    """The key that an option gives, or standard input where it is `-`."""
+    if text is None:
+        return None
+    key = sys.stdin.readline().strip() if text == "-" else text
+    if problem := wrong_key(key):
         raise click.BadParameter(problem, param_hint="--api-key")
+    if len(key) < SHORTEST_KEY:
+        told = f"expected {SHORTEST_KEY} characters or more, hard to guess"
+        raise click.BadParameter(told, param_hint="--api-key")
+    return key

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from taskengine.masking import masked_text
 from taskengine.model import Misconfigured, TaskEngineError
 
 ENVIRONMENT = {  # errors of the world around, by the module that has them
@@ -38,7 +39,7 @@ def in_words(error: BaseException) -> BaseException:
     if None in messages:
         return error
     kind = Misused if isinstance(found[0], Misconfigured) else click.ClickException
-    return kind("\n".join(dict.fromkeys(filter(None, messages))))
+    return kind(masked_text("\n".join(dict.fromkeys(filter(None, messages)))))
 
 
 def members(error: BaseException) -> Iterator[BaseException]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.configuration import storage_label
+from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
 from taskengine.texts import like
-from taskengine.workflows.schemas import masked
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
 KNOWN = ("roots.KEY", "storage", *(f"callback.{name}" for name in CallbackOptions.__slots__))
@@ -20,7 +20,7 @@ ELSEWHERE = {  # what people look for here → the right door
     "admin": "`taskengine client set NAME --admin` or `--no-admin`",
     **dict.fromkeys(NUMBERS, "POST /settings, as the client or for it"),
 }
-SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")
+HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 
 
 def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
@@ -47,9 +47,8 @@ def _changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
 
 def hidden(options: JsonObject) -> Json:
     """The options as they may be shown."""
-    secrets = {key for key in _keys(options) if any(word in key.lower() for word in SECRET_WORDS)}
     roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
-    shown: JsonObject = masked(options, frozenset(secrets))
+    shown: JsonObject = masked(options, HEADERS)
     return shown | roots
 
 
@@ -99,10 +98,3 @@ def _check(options: JsonObject) -> None:
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
     CallbackOptions.of(options)
-
-
-def _keys(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-        for inner in value.values():
-            yield from _keys(inner)

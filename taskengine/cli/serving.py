@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from taskengine.cli.failures import Misused, members
+from taskengine.masking import masked_text
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
 
@@ -80,9 +81,16 @@ def announce(url: str) -> None:
     click.echo(f"Task Engine listens on {url}")
 
 
+class MaskingFormatter(logging.Formatter):
+    """Without credentials of URLs, wherever in a message or a traceback they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
 def log_to_stderr() -> None:
     """A line for each record: time, level, logger, message."""
-    formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    formatter = MaskingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     formatter.converter = time.gmtime
     formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
     formatter.default_msec_format = "%s.%03dZ"

@@ -19,6 +19,8 @@ def setting_options() -> Iterator[click.Option]:
     text = "a TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
     yield click.Option(["--config"], metavar="FILE", type=FILE, help=text)
     for path, field in settings(Configuration).items():
+        if path == ("secrets",):
+            continue  # a command line is seen by everybody on the machine
         name = "-".join(path).replace("_", "-")
         is_flag = field.annotation is bool
         yield click.Option(

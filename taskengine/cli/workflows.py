@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.model import Json
+from taskengine.model import Json, JsonObject
 
 if TYPE_CHECKING:
     from taskengine.workflows.library import Library, Problem
-    from taskengine.workflows.workflow import Workflow
 
 
 PLACE = click.Path(exists=True, path_type=Path)
@@ -44,16 +43,17 @@ def list_workflows(as_json: bool) -> None:
 def show(name: str, client: str, as_json: bool) -> None:
     """Show a workflow: its parameters with their defaults, and its tasks."""
     from taskengine.model import NotFound
+    from taskengine.workflows.display import shown_definition
 
     workflow = configured().find(client, name)
     if workflow is None:
         raise NotFound(f"there is no workflow {name}")
     if as_json:
-        print_json({**workflow.overview, "definition": workflow.content})
+        print_json({**workflow.overview, "definition": shown_definition(workflow.content)})
         return
     owner = f" (of {workflow.client})" if workflow.client else ""
     click.echo(f"{workflow.name}{owner}: {workflow.summary}\n")
-    if parameters := _parameters(workflow):
+    if parameters := _parameters(shown_definition(workflow.content)["parameters"]):
         print_table(("parameter", "type", "default", "meaning"), parameters)
         click.echo()
     rows = [(t.name, t.action, t.queue, _when(t.when)) for t in workflow.tasks]
@@ -125,12 +125,12 @@ def _tasks(names: Sequence[str]) -> str:
     return " → ".join(names[:SHOWN]) + more
 
 
-def _parameters(workflow: Workflow) -> list[tuple[object, ...]]:
+def _parameters(schema: JsonObject) -> list[tuple[object, ...]]:
     import json
 
-    required = workflow.parameters.get("required", [])
+    required = schema.get("required", [])
     rows: list[tuple[object, ...]] = []
-    for name, about in workflow.parameters.get("properties", {}).items():
+    for name, about in schema.get("properties", {}).items():
         kind = about.get("type", "")
         kind = " or ".join(kind) if isinstance(kind, list) else kind
         default = json.dumps(about["default"]) if "default" in about else ""

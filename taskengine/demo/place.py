@@ -16,6 +16,7 @@ ADDRESS, PORT = "127.0.0.1", 8080
 SETTINGS = """# Written by `taskengine demo`.
 bind = '{bind}'
 drain = 3
+# Its callbacks go to this very program; an engine allows no private address by itself.
 outbound_allow = ["127.0.0.0/8"]
 """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskengine.jobs.changes import OVER
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobState, Json, JsonObject
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
@@ -164,7 +165,7 @@ def _gate(facts: Facts) -> JsonObject:
     return _reason(
         "gate",
         f"Its gate is not open: it {said}.",
-        semaphore_url=facts.job.semaphore_url,
+        semaphore_url=masked_text(facts.job.semaphore_url or ""),
         answer=answer,
         ask_at=due and format_time(due),
     )

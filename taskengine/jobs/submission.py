@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
+from taskengine.masking import ALWAYS_SECRET, masked, masked_text
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
 from taskengine.texts import like
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, complete, prepare
-from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
+from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import Workflow
 
@@ -71,14 +72,16 @@ class Reader:
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
             return self._accepted(received, workflow, first)
         except BadInput as reason:
-            return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
+            return _refused(
+                received, name, secrets, [first, (Severity.ERROR, "api", masked_text(str(reason)))]
+            )
 
     def _accepted(self, received: Received, workflow: Workflow, first: Line) -> Submission:
         body, owner = received.body, received.owner
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         wrong = job.problems()
         priority = 5 if wrong else job.priority()
-        facts = client_scope(owner.name, owner.options.get("storage") or self.storage)
+        facts = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
         try:
@@ -167,7 +170,7 @@ def _refused(
         content_id = _content_id(_parameters(received.body))
     return Submission(
         client=received.owner.name,
-        workflow=name[:100],
+        workflow=masked_text(name)[:100],
         submitted=masked(given, secrets) if isinstance(given, dict) else {},
         lines=lines,
         content_id=content_id,

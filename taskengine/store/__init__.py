@@ -105,8 +105,11 @@ class Store(Reading, Protocol):
 
     async def clients(self) -> Sequence[Client]: ...
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        """Make or replace a client; with `bootstrap` only if there is none at all."""
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        """Make or replace a client; with `bootstrap` only if there is none at all, with `new` only
+        if there is none of its name. Whether it was done."""
         ...
 
     async def remove_client(self, name: str) -> bool:

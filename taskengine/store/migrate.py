@@ -11,8 +11,8 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable
-from taskengine.store.connections import AWAY, Connection, is_pooled
+from taskengine.model import StoreUnavailable
+from taskengine.store.connections import AWAY, Connection, connected, is_pooled
 from taskengine.store.queries import migrations
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,6 @@ async def missing(url: str) -> list[str]:
 async def _done(work: Callable[[str], Awaitable[list[str]]], url: str) -> list[str]:
     try:
         return await aio_as_trio(work)(url)  # type: ignore[no-any-return]
-    except asyncpg.ClientConfigurationError as error:
-        raise BadInput(f"database_url: {error}") from error
     except AWAY as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
@@ -137,7 +135,7 @@ async def _try_in_transaction(connection: Connection) -> list[str] | None:
 
 async def _connect(url: str, command_timeout: float) -> Connection:
     """Without prepared statements, which a pooler may hand to others."""
-    return await asyncpg.connect(
+    return await connected(
         url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, statement_cache_size=0
     )
 

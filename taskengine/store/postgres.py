@@ -116,8 +116,10 @@ class PostgresStore(Reads):
     async def clients(self) -> Sequence[Client]:
         return [client_of(row) for row in await self._fetch("clients")]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
         return bool(await self._fetch("remove_client", name))

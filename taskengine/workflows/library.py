@@ -143,5 +143,5 @@ class CurrentLibrary:
             self.current = load(self.folders, self.actions)
             logger.info("workflow files reloaded: %d", len(self.current.all()))
             self._tell_strays()
-        except WorkflowErrors as errors:
+        except (WorkflowErrors, OSError) as errors:
             logger.error("workflow files kept as they were: %s", errors)

@@ -14,11 +14,13 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema import FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
 from referencing import Registry
 
 from taskengine.model import BadInput, Json, JsonObject
+from taskengine.workflows.patterns import LinearValidator
 from taskengine.workflows.schemas import (
     dotted,
     explained,
@@ -31,7 +33,8 @@ from taskengine.workflows.schemas import (
 )
 from taskengine.workflows.templates import TemplateError, evaluate
 
-RESERVED = ("tasks", "job", "client")  # names in a scope that no parameter may have
+OF_DEFAULTS = ("job", "client")  # names besides parameters that defaults see
+RESERVED = ("tasks", "secrets", *OF_DEFAULTS)  # names that no parameter may have
 UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being declared
     "content_id": {"type": "string"},
     "rest_endpoints": {"type": "array", "items": {"type": "string", "format": "http-url"}},
@@ -173,9 +176,11 @@ def _rank(error: ValidationError, given: JsonObject) -> tuple[bool, int]:
     return bool(path) and path[0] not in given, len(path)
 
 
-def _validator(schema: JsonObject) -> Draft202012Validator:
+def _validator(schema: JsonObject) -> Validator:
     registry: Registry[Any] = Registry()  # an empty one: nothing is fetched
-    return Draft202012Validator(schema, registry=registry, format_checker=FORMATS)
+    schema = {key: value for key, value in schema.items() if key != "$schema"}  # it chooses another
+    validator: Validator = LinearValidator(schema, registry=registry, format_checker=FORMATS)
+    return validator
 
 
 def fits(root: JsonObject, schema: JsonObject, value: Json) -> bool:

@@ -18,7 +18,7 @@ from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
 from taskengine.texts import like
-from taskengine.workflows.sandbox import ENVIRONMENT, plain, text_of
+from taskengine.workflows.sandbox import ENVIRONMENT, bounded, joined, parse, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
 Found = Iterator[tuple[Path, str]]  # problems in a document: where, and what
@@ -32,10 +32,15 @@ class TemplateError(TaskEngineError):
 
 def evaluate(template: Json, scope: Mapping[str, Json]) -> Json:
     """The value of a template, or of the templates in a structure. Raises TemplateError."""
+    with bounded():
+        return _evaluate(template, scope)
+
+
+def _evaluate(template: Json, scope: Mapping[str, Json]) -> Json:
     if isinstance(template, dict):
-        return {key: evaluate(value, scope) for key, value in template.items()}
+        return {key: _evaluate(value, scope) for key, value in template.items()}
     if isinstance(template, list):
-        return [evaluate(value, scope) for value in template]
+        return [_evaluate(value, scope) for value in template]
     if isinstance(template, str) and is_template(template):
         return _compiled(template).value(scope)
     return template
@@ -118,7 +123,7 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return plain("".join(text_of(_part(part, scope)) for part in self.parts))
+            return joined(_part(part, scope) for part in self.parts)
         except Exception as error:  # an expression can raise what it likes
             _fail(self.source, error)
 
@@ -132,7 +137,7 @@ def _compiled(source: str) -> _Template:
     if len(source) > MAX_TEMPLATE:
         _fail(source, f"is longer than {MAX_TEMPLATE} characters")
     try:
-        tree = ENVIRONMENT.parse(source)
+        tree = parse(source)
         _check_filters(tree)
         parts = tuple(_compile(node) for node in _outputs(tree))
         names = meta.find_undeclared_variables(tree)

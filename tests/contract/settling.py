@@ -40,6 +40,21 @@ class Settling:
         assert not await store.put_client(second, bootstrap=True)
         assert await store.clients() == [first]
 
+    async def test_of_clients_made_at_once_with_one_name_there_is_one(self, world, store):
+        made = []
+
+        async def make(key):
+            if await store.put_client(Client("gamma", key), new=True):
+                made.append(key)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(make, str(number))
+        [key] = made
+        gamma = await store.client("gamma")
+        assert gamma is not None
+        assert gamma.key_hash == key
+
     async def test_settings_belong_to_their_scope(self, world):
         await world.store.put_setting("acme", "colour", "blue")
         await world.store.put_setting("acme", "colour", "green")

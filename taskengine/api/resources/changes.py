@@ -30,6 +30,7 @@ from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
 from taskengine.jobs.fields import GATE_NAMES, READERS, updates
 from taskengine.jobs.submission import Line, Received, announced, api_line, clip_rule
+from taskengine.masking import masked_text
 from taskengine.model import BadInput, JobDetails, JsonObject, Severity, Submission
 from taskengine.workflows.schemas import secret_names, shown
 
@@ -92,7 +93,7 @@ class Changes:
             with trio.fail_after(PATIENCE):
                 names = await self._update(number, body)
         except BadInput as refusal:
-            return reply({"id": job_id[:40], "error": str(refusal)}, 400)
+            return reply({"id": job_id[:40], "error": masked_text(str(refusal))}, 400)
         answer = {"id": str(number), "result": f"Performed updates: {', '.join(names)}"}
         return reply(with_warnings(answer, unread(body, UPDATES)))
 

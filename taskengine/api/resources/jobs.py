@@ -17,9 +17,10 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_details, job_row
+from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobState
 from taskengine.store import JobFilter
-from taskengine.workflows.schemas import ALWAYS_SECRET, secret_names
+from taskengine.workflows.schemas import secret_names
 
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10
