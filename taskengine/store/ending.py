@@ -29,8 +29,9 @@ STOPPED = "the job was stopped"
 MUTE = "the callbacks that tell of this cannot be written, and are left out"
 HANDED_BACK = "was handed back: "
 ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
-ENGINE_FELL = "is lost: the engine fell"
-STOOD_STILL = HANDED_BACK + "the engine stood still for longer than its lease"
+LOST = "is lost: "
+ENGINE_FELL = LOST + "the engine fell"
+BUG_MET = LOST + "it met an error of the engine"
 NEVER_ARRIVED = HANDED_BACK + "the answer to its claim was lost"
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 

@@ -315,7 +315,7 @@ async def test_an_attempt_whose_engine_stood_still_is_handed_back(
         job_id = await engine.submit(flow)
         await trio.sleep(5)
         [task] = (await engine.job(job_id)).tasks
-        fate = "attempt 1 was handed back: the engine stood still for longer than its lease"
+        fate = "attempt 1 is lost: PulseMissed: the engine stood still for longer than its lease"
         assert ("worker", f"{fate}; the task is queued again") in await engine.lines(job_id)
     assert ran == [1, 2]
     assert (task.state, task.failures) == (TaskState.COMPLETED, 0)
