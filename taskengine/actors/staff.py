@@ -22,10 +22,11 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK, Post
+from taskengine.actors.post import ADMISSION, CALLBACKS, CASCADES, SCHEDULE, STOP, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
+from taskengine.actors.settler import Settler
 from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
@@ -171,6 +172,8 @@ class Staff:
         parts, post = self.parts, self.post
         admitted = partial(post.tell_all, WORK)
         controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
+        settled = partial(post.tell_all, ADMISSION, SCHEDULE, CALLBACKS)
+        settler = Settler(parts.patient, parts.now, settled)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
             parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
@@ -178,6 +181,7 @@ class Staff:
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "gatekeeper": partial(gatekeeper.run, post.gatekeeper),
             "controller": partial(controller.run, post.controller),
+            "settler": partial(settler.run, post.settler),
             "scheduler": partial(scheduler.run, post.scheduler),
             "ticker": partial(self._ticker().run, post.ticker),
         }
@@ -192,6 +196,7 @@ class Staff:
         hints = {
             QUEUE_JOBS: partial(post.hear, SCHEDULE),
             RESCUE_TASKS: partial(post.hear, STOP),  # presence looks after the peers
+            SWEEP: partial(post.tell_all, CASCADES),
         }
         return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
 

@@ -46,6 +46,7 @@ from taskengine.store.values import (
     News,
     OldJob,
     Page,
+    Settled,
     Totals,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "News",
     "OldJob",
     "Page",
+    "Settled",
     "Store",
     "Totals",
 ]
@@ -218,8 +220,14 @@ class Store(Reading, Protocol):
         ...
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Settle open edges whose parents are over or gone, for some parents with ids beyond
-        `after`: how many edges, and the parent to go on after; None: that was all."""
+        """Find open edges whose parents are over or gone without a cascade, for some parents with
+        ids beyond `after`: how many parents are settled now, and the one to go on after; None:
+        that was all."""
+        ...
+
+    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
+        """Tell up to `limit` jobs that wait for others what became of these: they go on, are
+        broken, or wait for a rerun. Until they are told they do not start. Several may be at it."""
         ...
 
     # Callbacks

@@ -6,14 +6,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import job_body, render_extras
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Ended,
     Fence,
     JobDetails,
+    JobState,
     JsonObject,
     Outcome,
     Severity,
@@ -26,7 +29,32 @@ logger = logging.getLogger(__name__)
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
+PARENTS = 100  # jobs whose edges one step of the cascades settles
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
+
+
+class Fate(Enum):
+    """What became of a job, as those that wait for its completion see it."""
+
+    UNKNOWN = auto()  # it is not over
+    COMPLETED = auto()
+    LOST = auto()
+    HANDED_ON = auto()  # it was run again before it ended: they wait for its rerun
+
+
+def fate_of(state: JobState, *, failed: bool, run_again: bool) -> Fate:
+    """Of a job that is there and was not handed on. Running again what has ended changes nothing
+    for those that waited for it: a satisfied edge stays satisfied."""
+    if state not in OVER:
+        return Fate.UNKNOWN
+    done = state is JobState.COMPLETED or run_again
+    return Fate.COMPLETED if done and not failed else Fate.LOST
+
+
+def lost(parent: int) -> str:
+    """Why a job is broken that waited for another."""
+    return f"it depends on job {parent}, which did not complete"
+
 
 _FINAL = {
     Outcome.COMPLETED: TaskState.COMPLETED,

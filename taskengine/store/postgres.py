@@ -30,11 +30,13 @@ from taskengine.store import (
     GateAnswer,
     Lines,
     OldJob,
+    Settled,
 )
 from taskengine.store.connections import open_pool
 from taskengine.store.postgres_reads import Reads
 from taskengine.store.transactions import (
     admit,
+    cascade,
     change,
     claim,
     cleaning,
@@ -210,6 +212,9 @@ class PostgresStore(Reads):
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)
+
+    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
+        return await self._do(cascade.cascade, now, limit, self.writer)
 
     # Callbacks
 

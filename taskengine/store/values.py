@@ -111,6 +111,14 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """What a step of the cascades did."""
+
+    edges: int = 0
+    more: bool = False  # there is another step to do
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """What a step of the clean-up did."""
 

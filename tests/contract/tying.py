@@ -27,7 +27,9 @@ async def child_of(world, *parents, **fields):
 
 
 async def rerun(world, job_id, now=NOON, lines=()):
-    return await world.store.rerun(job_id, lines, now)
+    new = await world.store.rerun(job_id, lines, now)
+    await world.cascade(now)
+    return new
 
 
 async def state(world, job_id):

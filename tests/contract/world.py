@@ -106,7 +106,14 @@ class World:
 
     async def record(self, *records: Any, instance: int | None = None) -> Recorded:
         last = max(getattr(record, "at", NOON) for record in records)
-        return await self.store.record(instance or self.instance, records, last)
+        recorded = await self.store.record(instance or self.instance, records, last)
+        await self.cascade(last)
+        return recorded
+
+    async def cascade(self, now: datetime = NOON) -> None:
+        """All steps: who waits for jobs that are over is told."""
+        while (await self.store.cascade(now)).more:
+            pass
 
     async def perform(self, job_id: int) -> None:
         """Run all tasks of a job, one after another; each writes a line."""

@@ -11,7 +11,17 @@ from taskengine.store.postgres import PostgresStore
 # same course of events leaves the same rows.
 NUMBERED = ("instances", "jobs", "tasks", "logs", "lanes", "callbacks")
 TABLES = (
-    *("clients", "settings", "scopes", "definitions", "instances", "jobs", "edges", "job_data"),
+    *(
+        "clients",
+        "settings",
+        "scopes",
+        "definitions",
+        "instances",
+        "jobs",
+        "edges",
+        "cascades",
+        "job_data",
+    ),
     *("tasks", "results", "logs", "lanes", "callbacks", "counters", "task_counters", "schedules"),
 )
 FIRST = 1_000  # the numbers of what a case makes

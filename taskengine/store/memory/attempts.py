@@ -115,13 +115,14 @@ class Attempts(Edges):
                     self._begin(row, record)
                 case Ended():
                     ended += self._end(row, record, now)
-        self._settle_edges(ended, now)
+        waited = self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
-        return Recorded(frozenset(stale), tuple(ended), ends, freed, called=ends or begins)
+        told = ends or begins
+        return Recorded(frozenset(stale), tuple(ended), ends, freed, told, waited)
 
     def _repeated(self, record: Record) -> bool:
         """An end whose answer was lost: the row shows the same attempt and outcome."""

@@ -42,6 +42,7 @@ class JobRow:
     band: Band | None = None  # None: it holds no slot
     rerun_of: int | None = None
     rerun_as: int | None = None
+    handed_on: bool = False  # run again before it ended
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
@@ -159,6 +160,7 @@ class Rows:
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
         self._edges: list[Edge] = []
+        self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number

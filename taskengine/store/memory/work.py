@@ -65,9 +65,11 @@ class Work(Attempts):
         ended: list[int] = []
         for row in self._held(instance):
             ended += self._rescue(row, now)
-        self._settle_edges(ended, now)
+        waited = self._settle_edges(ended, now)
         self._forget(instance, now)
-        return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
+        return Recorded(
+            ended_jobs=tuple(ended), woken=True, scheduled=True, called=True, waited=waited
+        )
 
     def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
         rescued = replace(row.task, rescues=row.task.rescues + 1)

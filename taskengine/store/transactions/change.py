@@ -16,7 +16,7 @@ from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.details import load_details
-from taskengine.store.transactions.edges import ENDS, break_children
+from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
@@ -46,7 +46,7 @@ async def change(
         tally.jobs[after.client, int(after.state), after.failed] += 1
     if after.state is JobState.BROKEN:
         written += await _stop(connection, row, after, now, calls, tally)
-        written += await break_children(connection, [job_id], now, tally, calls)
+        await queue_cascades(connection, [job_id], tally)
     elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
         await connection.execute(SQL["hold_tasks"], job_id)
         await connection.execute(SQL["free_slot"], job_id)
@@ -85,6 +85,7 @@ async def rerun(
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
+    await queue_cascades(connection, [job_id], tally)  # its edges go to the new one
     written += _lines(new, lines, now)
     await _finish(connection, written, calls, tally, writer, now)
     return new
@@ -151,7 +152,6 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     await connection.execute(SQL["copy_job_data"], job.id, new)
     await connection.execute(SQL["copy_lanes"], job.id, new)
     await connection.execute(SQL["copy_edges"], job.id, new)
-    await connection.execute(SQL["hand_edges"], job.id, new)
     if waits:
         await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])

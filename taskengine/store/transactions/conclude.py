@@ -37,7 +37,8 @@ async def conclude_jobs(
         lines += _say(job, endings.get(job.id, UNEVENTFUL), last[job.id], calls)
         tally.jobs[job.client, job.state, job.failed] -= 1
         tally.jobs[job.client, int(JobState.COMPLETED), job.failed] += 1
-    return lines + await settle_edges(connection, ending, now, tally, calls)
+    await settle_edges(connection, [job.id for job in ending], now, tally)
+    return lines
 
 
 async def _endings(connection: Connection, jobs: Sequence[JobRow]) -> dict[int, Ending]:

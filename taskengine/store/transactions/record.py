@@ -41,7 +41,7 @@ async def record(
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
     if await _is_repeated(connection, instance, batch_id):
-        return Recorded(woken=True, scheduled=True, called=True)
+        return Recorded(woken=True, scheduled=True, called=True, waited=True)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
     stale = {one.fence for one in records if not batch.take(one)}
     return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
@@ -159,7 +159,10 @@ class Batch:
         await put_calls(connection, self.calls)
         await tally.write(connection, writer)
         scheduled = tally.adds(JobState.SCHEDULED)
-        return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
+        waited = bool(tally.cascades)
+        return Recorded(
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+        )
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (

@@ -10,9 +10,10 @@ from typing import Any
 from taskengine.model import JobState, Submission
 from taskengine.policy import initial_state
 from taskengine.store.connections import Connection
-from taskengine.store.ending import host_of
+from taskengine.store.ending import host_of, lost
+from taskengine.store.transactions.cascade import break_jobs
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import break_jobs, tie
+from taskengine.store.transactions.edges import tie
 from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
@@ -48,9 +49,9 @@ async def _put_new(
     states = {ids[key]: _state(new[key], now) for key in ids}
     jobs = {ids[key]: new[key] for key in ids}
     calls: list[Call] = []
-    states |= await _tie(connection, jobs, now, calls)
-    await put_calls(connection, calls)
     tally = Tally()
+    states |= await _tie(connection, jobs, now, calls, tally)
+    await put_calls(connection, calls)
     for job_id, one in jobs.items():
         state = states[job_id]
         tally.jobs[one.client, int(state), state is JobState.BROKEN] += 1
@@ -73,7 +74,11 @@ async def _known(connection: Connection, repeated: Sequence[Submission]) -> dict
 
 
 async def _tie(
-    connection: Connection, jobs: Mapping[int, Submission], now: datetime, calls: list[Call]
+    connection: Connection,
+    jobs: Mapping[int, Submission],
+    now: datetime,
+    calls: list[Call],
+    tally: Tally,
 ) -> dict[int, JobState]:
     """Tie jobs to those they depend on; gives the states of those that do."""
     wanted = {
@@ -81,12 +86,21 @@ async def _tie(
     }
     if not wanted:
         return {}
-    lost = await tie(connection, wanted)
+    parents = await tie(connection, wanted)
     rows = await connection.fetch(SQL["place_jobs"], sorted(wanted), now)
     states = {row["id"]: JobState(row["state"]) for row in rows}
-    lines = await break_jobs(connection, lost, now, calls)
-    await put_lines(connection, lines)
-    return states | dict.fromkeys(lost, JobState.BROKEN)
+    broken = [
+        (_named(child, jobs[child]), jobs[child].submitted.get("custom_data"), lost(parent))
+        for child, parent in parents.items()
+    ]
+    await put_lines(connection, await break_jobs(connection, broken, now, calls, tally))
+    return states | dict.fromkeys(parents, JobState.BROKEN)
+
+
+def _named(job_id: int, one: Submission) -> dict[str, Any]:
+    """What the end of a job says of it."""
+    about = {"id": job_id, "client": one.client, "workflow": one.workflow}
+    return {**about, "content_id": one.content_id, "lanes": len(one.urls)}
 
 
 def _state(one: Submission, now: datetime) -> JobState:

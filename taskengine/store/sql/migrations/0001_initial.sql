@@ -66,6 +66,7 @@ create table jobs (
     digest text,
     rerun_of bigint,
     rerun_as bigint,
+    handed_on boolean not null default false, -- run again before it ended: so are its edges
     idempotency_key text,
     idempotency_digest text -- of the body that came with the key
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
@@ -115,8 +116,17 @@ create table edges (
     open boolean not null default true,
     primary key (child, parent, kind)
 );
-create index edges_open on edges (parent) where open;
+create index edges_open on edges (parent, child) where open and kind = 'completes';
+create index edges_ends on edges (parent) where open and kind = 'ends';
 create index edges_of_parent on edges (parent);
+
+-- Jobs that are over while others still wait for their completion: these are told in steps, of
+-- which each job in turn has one.
+create table cascades (
+    parent bigint primary key,
+    steps integer not null default 0
+);
+create index cascades_in_turn on cascades (steps, parent);
 
 create table job_data (
     job_id bigint primary key,

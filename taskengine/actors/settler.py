@@ -1,0 +1,64 @@
+"""Settler: tells those that wait for other jobs what became of these, some hundred at a time.
+
+It looks when a job ends that others wait for, and by itself besides. Several instances share what
+there is to do. What is too heavy for one transaction is halved.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from taskengine.messages import Wake
+from taskengine.model import TooHeavy
+from taskengine.runtime.clock import Now, jittered, rest
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Settled, Store
+
+logger = logging.getLogger(__name__)
+
+LOOK = 5.0  # seconds between looks without a hint, jittered
+BATCH = 500  # jobs told in one step
+REST = 0.5  # times as long as a step took: others want the same rows, and the database
+LONGEST_REST = 0.05  # seconds
+
+
+@dataclass(slots=True)
+class Settler:
+    store: Store
+    now: Now
+    settled: Callable[[], None]  # jobs go on or are broken, and callbacks may tell of it
+    _batch: int = field(default=BATCH, init=False)
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self._settle(mailbox)
+                await mailbox.collect(jittered(LOOK))
+
+    async def _settle(self, mailbox: Mailbox[Wake]) -> None:
+        more = True
+        while more and not mailbox.closing:
+            started = trio.current_time()
+            step = await self._step()
+            if step.edges:
+                self.settled()
+            more = step.more
+            await rest(started, REST, LONGEST_REST)
+
+    async def _step(self) -> Settled:
+        while True:
+            try:
+                step = await self.store.cascade(self.now(), self._batch)
+            except TooHeavy as error:
+                if self._batch == 1:
+                    raise
+                self._batch //= 2
+                logger.warning("a cascade goes on in smaller steps: %s", error)
+            else:
+                self._batch = min(2 * self._batch, BATCH)
+                return step
