@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -25,6 +25,7 @@ SYSTEM = ""  # the scope above all clients
 CALLBACK_PAUSES = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
 LONGEST_RETRY = 86_400.0  # seconds before the retry of a task
 MAX_RESCUES = 5
+TASKS_EACH = 40  # of the jobs that one admission may start, on the average
 
 
 class Band(IntEnum):
@@ -146,6 +147,7 @@ class Candidate:
     priority: int
     position: int
     created_at: datetime
+    tasks: int = 0  # that it has
 
     @property
     def rank(self) -> tuple[bool, int, int, datetime, int]:
@@ -179,6 +181,34 @@ def choose(
             own[client, band] += 1
             chosen.append((candidate, band))
     return chosen
+
+
+def few_enough(
+    chosen: Sequence[tuple[Candidate, Band]], tasks: int
+) -> Sequence[tuple[Candidate, Band]]:
+    """The first of those that start, as far as they have no more tasks than this together; one at
+    least."""
+    total = 0
+    for place, (candidate, _) in enumerate(chosen):
+        total += candidate.tasks
+        if total > tasks:
+            return chosen[: max(place, 1)]
+    return chosen
+
+
+def is_full(
+    running: Mapping[tuple[str, Band], int],
+    chosen: Iterable[tuple[Candidate, Band]],
+    system: Settings,
+    last: Candidate,
+) -> bool:
+    """Whether the system has no room for a job that comes after `last` in the queue, once those
+    that are chosen have started."""
+    total: Counter[Band] = Counter(band for _, band in chosen)
+    for (_, band), number in running.items():
+        total[band] += number
+    band = Band.HIGH if last.top_of_queue else system.band(last.priority)
+    return not system.admits(band, total[Band.LOW], total[Band.HIGH])
 
 
 Room = tuple[int, int, int]  # for low jobs, for high ones, and which priorities are high

@@ -6,20 +6,18 @@ there is to do. What is too heavy for one transaction is halved.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
+from taskengine.actors.portions import Portion
 from taskengine.messages import Wake
-from taskengine.model import TooHeavy
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store import Settled, Store
-
-logger = logging.getLogger(__name__)
+from taskengine.store import Store
 
 LOOK = 5.0  # seconds between looks without a hint, jittered
 BATCH = 500  # jobs told in one step
@@ -32,7 +30,7 @@ class Settler:
     store: Store
     now: Now
     settled: Callable[[], None]  # jobs go on or are broken, and callbacks may tell of it
-    _batch: int = field(default=BATCH, init=False)
+    _portion: Portion = field(default_factory=lambda: Portion("cascades", BATCH), init=False)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -44,21 +42,8 @@ class Settler:
         more = True
         while more and not mailbox.closing:
             started = trio.current_time()
-            step = await self._step()
+            step = await self._portion.ask(partial(self.store.cascade, self.now()))
             if step.edges:
                 self.settled()
             more = step.more
             await rest(started, REST, LONGEST_REST)
-
-    async def _step(self) -> Settled:
-        while True:
-            try:
-                step = await self.store.cascade(self.now(), self._batch)
-            except TooHeavy as error:
-                if self._batch == 1:
-                    raise
-                self._batch //= 2
-                logger.warning("a cascade goes on in smaller steps: %s", error)
-            else:
-                self._batch = min(2 * self._batch, BATCH)
-                return step

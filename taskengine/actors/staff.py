@@ -22,7 +22,7 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, CALLBACKS, CASCADES, SCHEDULE, STOP, WORK, Post
+from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, STOP, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
@@ -196,9 +196,10 @@ class Staff:
         hints = {
             QUEUE_JOBS: partial(post.hear, SCHEDULE),
             RESCUE_TASKS: partial(post.hear, STOP),  # presence looks after the peers
-            SWEEP: partial(post.tell_all, CASCADES),
         }
-        return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
+        return Ticker(
+            parts.patient, post.intake.address, parts.reader, parts.now, hints, post.spread
+        )
 
     def counts(self) -> QueueCounts:
         """The queue counters of this instance."""

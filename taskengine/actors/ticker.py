@@ -18,12 +18,13 @@ import trio
 
 from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit, Wake
-from taskengine.model import BadInput, StoreUnavailable, Submission
+from taskengine.model import BadInput, Recorded, StoreUnavailable, Submission
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Store
+from taskengine.store.ending import STALLED
 from taskengine.times import format_time
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ LOOK = 15.0  # seconds between looks without a hint, jittered
 LEASE = timedelta(seconds=60)  # for which nobody else is handed a tick
 PATIENCE = 20.0  # seconds in which a submission is recorded, or left to the end of the lease
 SOON = 0.05  # seconds until the next look while others are busy with what is due
+PAGES = 10  # of started jobs, looked at in one sweep
 BATCH = 200  # jobs removed at once
 PAUSE = 0.1  # seconds between two batches
 
@@ -43,9 +45,11 @@ class Ticker:
     reader: Callable[[datetime], Reader]
     now: Now
     hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
+    spread: Callable[[Recorded], None]  # what follows from ends of jobs
     look: float = LOOK
     _clearing: bool = field(default=False, init=False)
     _swept: int = field(default=0, init=False)  # the sweep goes on after this parent
+    _swept_jobs: int = field(default=0, init=False)  # and after this job
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         async with trio.open_nursery() as nursery:
@@ -118,6 +122,15 @@ class Ticker:
         self._swept = after or 0
         if settled:
             logger.warning("%d jobs had ended unnoticed by those that waited for them", settled)
+            self.spread(Recorded(waited=True))
+        for _ in range(PAGES):
+            ended, later = await self.store.sweep_jobs(self._swept_jobs, self.now())
+            self._swept_jobs = later or 0
+            for job_id in ended.ended_jobs:
+                logger.error("job %d has failed: it was started, and %s", job_id, STALLED)
+            self.spread(ended)
+            if later is None:
+                break
 
     async def _clear(self) -> None:
         """Remove what is old, a little at a time; not twice at once."""

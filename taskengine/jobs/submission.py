@@ -20,7 +20,7 @@ from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, prepare
 from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
 from taskengine.workflows.scope import client_scope
-from taskengine.workflows.workflow import Workflow
+from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job
@@ -71,6 +71,8 @@ class Reader:
     def _accepted(
         self, body: JsonObject, owner: Client, workflow: Workflow, first: Line
     ) -> Submission:
+        if len(workflow.tasks) > MAX_TASKS:
+            raise BadInput(f"job.workflow: {workflow.name} has more than {MAX_TASKS:,} tasks")
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         priority = job.priority()
         facts = client_scope(owner.name, owner.options.get("storage") or self.storage)

@@ -31,6 +31,7 @@ from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
 from taskengine.store.values import (
     BEFORE,
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -52,6 +53,7 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
+    "Admitted",
     "Beat",
     "Changed",
     "Claimed",
@@ -161,9 +163,9 @@ class Store(Reading, Protocol):
         """Queue the scheduled jobs that are due; how many, and when the next one is due."""
         ...
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        """Start queued jobs as far as the slots reach and write their tasks; how many. If they
-        are fewer than `limit`, no other fits."""
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        """Start up to `limit` queued jobs, the best first, as far as the slots reach, and write
+        their tasks: one job's, or those of as many as have TASKS_EACH on the average."""
         ...
 
     async def claim(
@@ -223,6 +225,11 @@ class Store(Reading, Protocol):
         """Find open edges whose parents are over or gone without a cascade, for some parents with
         ids beyond `after`: how many parents are settled now, and the one to go on after; None:
         that was all."""
+        ...
+
+    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
+        """End as failed those that hold a slot though no task of theirs is queued or at work,
+        among some jobs with ids beyond `after`; and the one to go on after; None: that was all."""
         ...
 
     async def cascade(self, now: datetime, limit: int = 500) -> Settled:

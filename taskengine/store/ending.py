@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
+STALLED = "what it waits for does not come: no task of the job is queued or at work"
 PARENTS = 100  # jobs whose edges one step of the cascades settles
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
@@ -106,7 +107,10 @@ def failure_of(details: JobDetails) -> str | None:
     failed = [task for task in details.tasks if task.state is TaskState.FAILED]
     if failed:
         return f"'{failed[0].name}' failed: {failed[0].error or 'without a message'}"
-    return STOPPED if details.job.failed else None
+    if not details.job.failed:
+        return None
+    stopped = any(task.state is TaskState.CANCELLED for task in details.tasks)
+    return STOPPED if stopped else STALLED
 
 
 def final_state(outcome: Outcome) -> TaskState:

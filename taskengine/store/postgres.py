@@ -22,6 +22,7 @@ from taskengine.model import (
 )
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -47,6 +48,7 @@ from taskengine.store.transactions import (
     outbox,
     record,
     schedules,
+    stalled,
     submit,
     sweeping,
 )
@@ -158,12 +160,8 @@ class PostgresStore(Reads):
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
         return await self._run(partial(due.queue_due, now=now, writer=self.writer))
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        number, more = 0, True
-        while more and number < limit:
-            admitted, more = await self._do(admit.admit, now, limit - number, instance)
-            number += admitted
-        return number
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        return await self._do(admit.admit, now, limit, instance, divisible=True)
 
     async def claim(
         self,
@@ -213,8 +211,11 @@ class PostgresStore(Reads):
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)
 
+    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
+        return await self._do(stalled.sweep_jobs, after, now, self.writer)
+
     async def cascade(self, now: datetime, limit: int = 500) -> Settled:
-        return await self._do(cascade.cascade, now, limit, self.writer)
+        return await self._do(cascade.cascade, now, limit, self.writer, divisible=True)
 
     # Callbacks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
+from taskengine.policy import LONGEST_RETRY, NUMBERS
 from taskengine.workflows.parameters import RESERVED, complete, fits
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
 from taskengine.workflows.templates import (
@@ -21,7 +22,7 @@ from taskengine.workflows.templates import (
     problems,
     strings,
 )
-from taskengine.workflows.workflow import Workflow
+from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
@@ -36,6 +37,8 @@ class ActionLike(Protocol):
     def arguments(self) -> type[BaseModel]: ...
 
 
+MAX_RETRIES = NUMBERS["retry_limit"][1]
+MAX_BACKOFF = 1_000
 WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 SHAPE: JsonObject = {  # of a workflow file
     "type": "object",
@@ -45,7 +48,12 @@ SHAPE: JsonObject = {  # of a workflow file
         "workflow": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
         "summary": {"type": "string"},
         "parameters": {"type": "object", "properties": {"type": {"const": "object"}}},
-        "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
+        "tasks": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_TASKS,
+            "items": {"$ref": "#/$defs/task"},
+        },
         "callback": {"type": "object"},
         "clips": {
             "type": "object",
@@ -70,9 +78,9 @@ SHAPE: JsonObject = {  # of a workflow file
                     "type": "object",
                     "additionalProperties": False,
                     "properties": {
-                        "limit": {"type": "integer", "minimum": 0},
-                        "delay": {"type": "number", "minimum": 0},
-                        "backoff": {"type": "number", "minimum": 1},
+                        "limit": {"type": "integer", "minimum": 0, "maximum": MAX_RETRIES},
+                        "delay": {"type": "number", "minimum": 0, "maximum": LONGEST_RETRY},
+                        "backoff": {"type": "number", "minimum": 1, "maximum": MAX_BACKOFF},
                     },
                 },
                 "timeout": {"type": "number", "exclusiveMinimum": 0},
@@ -92,35 +100,47 @@ def shape_problems(content: Json) -> Found:
                 yield path, f"{dotted(path) or 'the file'}: {text}"
 
 
-def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, set[str]]]:
-    """Names and needs of tasks. Returns for each task those that always go before it."""
+def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, int]]:
+    """Names and needs of tasks. Returns for each task those that always go before it, as the bits
+    of a number: of thousands of tasks, sets would take a gigabyte."""
     wrong = list(_wrong_names(workflow))
     yield from wrong
     if wrong:
         return {}
     names = workflow.names
+    place = {name: index for index, name in enumerate(names)}
     graph = {name: workflow.needs(index) for index, name in enumerate(names)}
-    before: dict[str, set[str]] = {}
+    before: dict[str, int] = {}
     try:
         for name in TopologicalSorter(graph).static_order():
-            before[name] = {*graph[name]}.union(*(before[need] for need in graph[name]))
+            before[name] = 0
+            for need in graph[name]:
+                before[name] |= before[need] | 1 << place[need]
     except CycleError as error:
         circle = error.args[1]
-        named = next(name for name in circle if workflow.task(name).needs)
+        named = next(name for name in circle if workflow.tasks[place[name]].needs)
         text = f"needs: a circle: {' → '.join(circle)}"
-        yield ("tasks", names.index(named), "needs"), text
+        yield ("tasks", place[named], "needs"), text
     return before
 
 
 def _wrong_names(workflow: Workflow) -> Found:
-    names = workflow.names
+    names, seen = {*workflow.names}, set()
     for index, task in enumerate(workflow.tasks):
-        if task.name in names[:index]:
+        if task.name in seen:
             yield ("tasks", index, "name"), f"there is another task {task.name!r}"
-        for place, need in enumerate(task.needs or ()):
-            if need not in names:
-                where = ("tasks", index, "needs", place)
-                yield where, f"needs: there is no task {need!r}{like(need, names)}"
+        seen.add(task.name)
+        yield from _wrong_needs(task.needs or (), names, ("tasks", index, "needs"))
+
+
+def _wrong_needs(needs: Sequence[str], names: set[str], where: Path) -> Found:
+    seen = set()
+    for place, need in enumerate(needs):
+        if need not in names:
+            yield (*where, place), f"needs: there is no task {need!r}{like(need, names)}"
+        elif need in seen:
+            yield (*where, place), f"needs: {need!r} is named twice"
+        seen.add(need)
 
 
 def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
@@ -136,13 +156,14 @@ def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> 
         yield from _names(workflow, {*complete(schema)["properties"]}, before)
 
 
-def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
+def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, int]) -> Found:
     """What templates speak of."""
     known = {*parameters, *RESERVED}
     for index, task in enumerate(workflow.tasks):
-        done = before.get(task.name)
-        yield from problems(task.with_, known, done, ("tasks", index, "with"))
-        yield from problems(task.when, known, done, ("tasks", index, "when"))
+        if any(strings([task.with_, task.when])):
+            done = _done(workflow, before.get(task.name))
+            yield from problems(task.with_, known, done, ("tasks", index, "with"))
+            yield from problems(task.when, known, done, ("tasks", index, "when"))
         if isinstance(task.when, str) and not _whole(task.when):
             yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
     yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
@@ -150,6 +171,13 @@ def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[st
         yield ("parameters", "properties", name), f"{name}: the name is taken"
     if workflow.clips and workflow.clips["from"] not in parameters:
         yield ("clips", "from"), f"clips: there is no parameter {workflow.clips['from']!r}"
+
+
+def _done(workflow: Workflow, before: int | None) -> set[str] | None:
+    """The names of those that go before a task; None: that is not known."""
+    if before is None:
+        return None
+    return {name for place, name in enumerate(workflow.names) if before >> place & 1}
 
 
 def _call(name: str, given: JsonObject, actions: Mapping[str, ActionLike], place: Path) -> Found:

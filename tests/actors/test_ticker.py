@@ -50,7 +50,9 @@ async def ticking(store):
     with Mailbox[Submit](9) as submissions, Mailbox[Wake](1) as mailbox:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Intake(store, now, lambda: None).run, submissions)
-            nursery.start_soon(Ticker(store, submissions.address, reader, now, {}).run, mailbox)
+            nursery.start_soon(
+                Ticker(store, submissions.address, reader, now, {}, print).run, mailbox
+            )
             yield
             nursery.cancel_scope.cancel()
 

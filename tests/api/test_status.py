@@ -253,7 +253,7 @@ async def test_a_row_that_somebody_wrote_by_hand_stops_nothing(api, body):
     for path in ("/health", "/dashboard", "/settings", "/schedules"):
         assert (await api.get(path)).status_code == 200
     await api.accepted(body())
-    assert await api.store.admit(await api.store.join("one", NOW), NOW) == 1
+    assert (await api.store.admit(await api.store.join("one", NOW), NOW)).number == 1
 
 
 async def test_workflows_are_listed_and_shown(api):

@@ -2,6 +2,7 @@
 
 from tests.contract.admitting import Admitting
 from tests.contract.calling import Calling
+from tests.contract.cascading import Cascading
 from tests.contract.changing import Changing
 from tests.contract.claiming import Claiming
 from tests.contract.clearing import Clearing
@@ -17,6 +18,7 @@ from tests.contract.replaying import Replaying
 from tests.contract.rescuing import Rescuing
 from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
+from tests.contract.stalling import Stalling
 from tests.contract.submitting import Submitting
 from tests.contract.telling import Telling
 from tests.contract.tying import Tying
@@ -39,6 +41,8 @@ class StoreContract(
     Changing,
     Explaining,
     Tying,
+    Cascading,
+    Stalling,
     Telling,
     Gating,
     Scheduling,

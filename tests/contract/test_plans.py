@@ -14,7 +14,7 @@ __all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
 insert into definitions values ('d', 'demo', '{}',
-    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]');
+    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]', 1);
 insert into jobs (request_id, client, workflow, state, band, priority, position, top_of_queue,
                   persist, open_tasks, lanes, created_at, updated_at, run_at, digest)
 select gen_random_uuid(), 'acme', 'demo', case n % 4 when 0 then 0 when 1 then 5 else 2 end,

@@ -89,7 +89,12 @@ class World:
         return list(await self.store.submit(batch, now))
 
     async def admit(self, now: datetime = NOON, limit: int = 500) -> int:
-        return await self.store.admit(self.instance, now, limit)
+        """As many as fit, up to a limit; how many."""
+        number, more = 0, True
+        while more and number < limit:
+            admitted = await self.store.admit(self.instance, now, limit - number)
+            number, more = number + admitted.number, admitted.more
+        return number
 
     async def start(self, plan: Definition = SINGLE, **fields: Any) -> int:
         """A job that is started; its id."""

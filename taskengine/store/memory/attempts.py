@@ -22,14 +22,15 @@ from taskengine.model import (
     Progressed,
     Record,
     Recorded,
-    Task,
     TaskState,
     Written,
 )
 from taskengine.store import Claimed
-from taskengine.store.ending import conclude, confirms, final_state
+from taskengine.store.ending import STALLED, conclude, confirms, final_state
 from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import TaskRow
+from taskengine.store.memory.rows import JobRow, TaskRow
+
+AT_WORK = (TaskState.QUEUED, TaskState.WORKING)
 
 
 class Attempts(Edges):
@@ -163,7 +164,7 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task, record.at, now)
+        return self._finish_job(row.task.job_id, row.task.id, record.at, now)
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
@@ -194,8 +195,9 @@ class Attempts(Edges):
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
 
-    def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
-        row = self._jobs[last.job_id]
+    def _finish_job(self, job_id: int, last: int, at: datetime, now: datetime) -> list[int]:
+        """A job's last words, under the id of its last task, if all its tasks are over."""
+        row = self._jobs[job_id]
         if row.open_tasks > 0:
             return []
         row.band = None
@@ -205,6 +207,32 @@ class Attempts(Edges):
         called = bool(row.submission.urls)
         ending = conclude(self._details(row.job.id), row.content, called=called)
         for severity, message in ending.lines:
-            self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
-        self._call(row.job.id, last.id, None, END, ending.body, at)
+            self._log(LogLine(row.job.id, "controller", message, at, last, severity))
+        self._call(row.job.id, last, None, END, ending.body, at)
         return [row.job.id]
+
+    # Jobs that nobody is at work on, though they hold a slot
+
+    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
+        await trio.lowlevel.checkpoint()
+        ended: list[int] = []
+        for row in self._jobs.values():
+            holds = row.job.state is JobState.STARTED or row.band is not None
+            tasks = self._tasks_of(row.job.id)
+            at_work = any(one.task.state in AT_WORK for one in tasks)
+            if holds and row.job.id > after and not at_work:
+                ended += self._end_stalled(row, tasks, now)
+        waited = self._settle_edges(ended, now)
+        return Recorded(ended_jobs=tuple(ended), called=bool(ended), waited=waited), None
+
+    def _end_stalled(self, row: JobRow, tasks: Sequence[TaskRow], now: datetime) -> list[int]:
+        left = [one for one in tasks if one.task.state is TaskState.WAITING]
+        row.open_tasks = len(left)
+        if left and row.wanted:
+            end = Ended(left[0].fence, now, Outcome.FAILED, error=STALLED)
+            return self._end(left[0], end, now)
+        failed = row.job.failed or row.job.state is JobState.STARTED
+        self._cancel_rest(row.job.id, now)
+        row.job = replace(row.job, failed=failed)
+        last = tasks[-1].task.id if tasks else 0
+        return self._finish_job(row.job.id, last, now, now)

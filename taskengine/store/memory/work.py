@@ -11,8 +11,17 @@ import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
-from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
-from taskengine.store import Beat
+from taskengine.policy import (
+    MAX_RESCUES,
+    SYSTEM,
+    TASKS_EACH,
+    Band,
+    Candidate,
+    choose,
+    few_enough,
+    settings_of,
+)
+from taskengine.store import Admitted, Beat
 from taskengine.store.ending import kills_its_hosts
 from taskengine.store.memory.attempts import Attempts
 from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
@@ -105,22 +114,29 @@ class Work(Attempts):
         later = [row.job.run_at for row in waiting if row.job.run_at > now]
         return len(due), min(later, default=None)
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
         await trio.lowlevel.checkpoint()
         limits = {name: settings_of(own, client=True) for name, own in self._settings.items()}
         system = settings_of(self._settings.get(SYSTEM, {}))
         chosen = choose(self._candidates(), self._running(), system, limits)[:limit]
-        for candidate, band in chosen:
+        few = few_enough(chosen, limit * TASKS_EACH)
+        for candidate, band in few:
             self._start(self._jobs[candidate.id], band, now)
-        return len(chosen)
+        return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit)
 
     def _candidates(self) -> list[Candidate]:
         return [
             Candidate(
-                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
+                row.job.id,
+                row.job.client,
+                row.job.top_of_queue,
+                row.job.priority,
+                row.job.position,
+                row.job.created_at,
+                len(row.definition.plan) if row.definition else 0,
             )
-            for job in (row.job for row in self._jobs.values())
-            if job.state is JobState.QUEUED
+            for row in self._jobs.values()
+            if row.job.state is JobState.QUEUED
         ]
 
     def _running(self) -> Counter[tuple[str, Band]]:
@@ -179,7 +195,8 @@ class Work(Attempts):
                 queue=planned.queue,
                 state=state,
             )
-            self._tasks[task.id] = TaskRow(task, len(planned.needs), planned.needs, now)
+            needs = tuple(sorted(set(planned.needs)))  # each is met once
+            self._tasks[task.id] = TaskRow(task, len(needs), needs, now)
 
     def _let_go(self, row: JobRow, now: datetime) -> None:
         for task in self._tasks_of(row.job.id):

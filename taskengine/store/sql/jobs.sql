@@ -7,8 +7,8 @@ from unnest($1::text[], $2::text[]) as k (client, key)
 join jobs j on j.client = k.client and j.idempotency_key = k.key
 
 -- name: put_definitions
-insert into definitions (digest, name, content, plan)
-select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[])
+insert into definitions (digest, name, content, plan, tasks)
+select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[], $5::integer[])
 on conflict do nothing
 
 -- name: known_definitions

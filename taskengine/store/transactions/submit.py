@@ -136,8 +136,11 @@ async def _put_definitions(connection: Connection, batch: Sequence[Submission]) 
     known = await connection.fetch(SQL["known_definitions"], list(wanted))
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
     if missing:
-        rows = [(one.digest, one.name, dumped(one.content), dumped(_plan(one))) for one in missing]
-        await connection.execute(SQL["put_definitions"], *columns(rows, 4))
+        rows = [
+            (one.digest, one.name, dumped(one.content), dumped(_plan(one)), len(one.plan))
+            for one in missing
+        ]
+        await connection.execute(SQL["put_definitions"], *columns(rows, 5))
 
 
 def _plan(definition: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import JobState
-from taskengine.policy import UNBOUND, Band
+from taskengine.policy import SYSTEM, UNBOUND, Band
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.admit import limits, running_jobs
 from taskengine.store.transactions.edges import COMPLETES, ENDS
@@ -20,7 +20,7 @@ async def load_facts(connection: Connection, job_id: int) -> Facts | None:
     if row is None:
         return None
     job = job_of(row)
-    system, clients = await limits(connection)
+    system, clients = await limits(connection, [SYSTEM, job.client])
     running = await running_jobs(connection)
     total: Counter[Band] = Counter()
     for (_, band), number in running.items():

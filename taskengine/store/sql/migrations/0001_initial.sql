@@ -15,6 +15,8 @@ create table settings (
     value text not null,
     primary key (scope, name)
 );
+create index settings_bounds on settings (scope)
+    where name in ('max_jobs', 'priority_slots', 'priority_threshold');
 
 -- What admission locks before it counts: one row for the system ('') and one for each client.
 create table scopes (name text primary key);
@@ -24,7 +26,8 @@ create table definitions (
     digest text primary key,
     name text not null,
     content json not null,
-    plan jsonb not null
+    plan jsonb not null,
+    tasks integer not null -- of the plan
 );
 
 create table instances (
