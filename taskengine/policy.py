@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -80,6 +80,7 @@ NUMBERS = {
     "retry_limit": (0, 1_000),
     "retention_days": (1, 36_500),
 }
+MAX_OWN_SETTINGS = 100  # names that a client makes up, beside those that are known
 SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days"})  # no client has its own (rule 9)
 
 
@@ -104,6 +105,15 @@ def check_setting(name: str, value: object) -> str:
         wanted = f"a whole number from {low} to {high} for {name}"
         raise BadInput(f"setting: expected {wanted}, got {text[:40]!r}")
     return whole[1]
+
+
+def check_number_of_settings(name: str, stored: Collection[str]) -> None:
+    """Raises BadInput if there is no room for a setting beside those that are stored."""
+    others = set(stored) - NUMBERS.keys() - {name}
+    if name not in NUMBERS and len(others) >= MAX_OWN_SETTINGS:
+        raise BadInput(
+            f"name: there may be {MAX_OWN_SETTINGS} settings of one's own, and there are"
+        )
 
 
 @lru_cache(1024)  # so that a bad one is told once, not at every admission

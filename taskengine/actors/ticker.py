@@ -33,6 +33,7 @@ LOOK = 15.0  # seconds between looks without a hint, jittered
 LEASE = timedelta(seconds=60)  # for which nobody else is handed a tick
 PATIENCE = 20.0  # seconds in which a submission is recorded, or left to the end of the lease
 SOON = 0.05  # seconds until the next look while others are busy with what is due
+FEW = 8  # jobs read and submitted at once, each of which may have a megabyte
 PAGES = 10  # of started jobs, looked at in one sweep
 BATCH = 200  # jobs removed at once
 PAUSE = 0.1  # seconds between two batches
@@ -47,6 +48,9 @@ class Ticker:
     hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
     spread: Callable[[Recorded], None]  # what follows from ends of jobs
     look: float = LOOK
+    _few: trio.CapacityLimiter = field(
+        default_factory=lambda: trio.CapacityLimiter(FEW), init=False
+    )
     _clearing: bool = field(default=False, init=False)
     _swept: int = field(default=0, init=False)  # the sweep goes on after this parent
     _swept_jobs: int = field(default=0, init=False)  # and after this job
@@ -78,7 +82,8 @@ class Ticker:
     async def _perform(self, tick: Tick) -> None:
         if tick.schedule.kind == SUBMIT_JOB:
             with trio.fail_after(PATIENCE):
-                await self._submit(tick)
+                async with self._few:
+                    await self._submit(tick)
         await self.store.end_tick(tick)
         if tick.schedule.kind == CLEAR_JOBS:
             await self._clear()
@@ -110,7 +115,10 @@ class Ticker:
             logger.warning("schedule %s: there is no client %s", tick.schedule.name, name)
             await self.store.remove_schedule(tick.schedule.name, name)  # made while it was removed
             return None
-        received = Received(tick.schedule.body or {}, client, origin_of(tick.schedule))
+        body = await self.store.schedule_body(tick.schedule.name, name)
+        if body is None:
+            return None  # removed meanwhile
+        received = Received(body, client, origin_of(tick.schedule))
         submission = self.reader(self.now()).read(received)
         return replace(submission, request_id=_request_id(tick))
 
@@ -151,6 +159,7 @@ class Ticker:
             await trio.sleep(PAUSE)
             cleared = await self.store.clear_old_jobs(before, BATCH, cleared.last)
         total += cleared.number
+        await self.store.tidy()
         if total:
             logger.info("%d old jobs were removed", total)
 

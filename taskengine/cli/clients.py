@@ -112,7 +112,8 @@ def list_clients(as_json: bool, **database: str | None) -> None:
 def remove(name: str, **database: str | None) -> None:
     """Remove a client with its schedules: its key is worth nothing from now on.
 
-    Its jobs stay, and those that wait or run go on; its settings hold for them.
+    Its jobs stay, and those that wait or run go on; its settings hold for them, and go with the
+    last.
     """
 
     async def work(store: Store) -> list[str]:

@@ -21,6 +21,7 @@ from taskengine.model import (
     Client,
     Delivery,
     Fence,
+    JsonObject,
     Lane,
     LaneFence,
     Record,
@@ -114,14 +115,17 @@ class Store(Reading, Protocol):
         ...
 
     async def remove_client(self, name: str) -> bool:
-        """Remove a client and its schedules; whether there was one. Its jobs go on."""
+        """Remove a client and its schedules; whether there was one. Its jobs go on, and its
+        settings hold for them: they go with the last of its jobs."""
         ...
 
     async def settings(self, client: str) -> Mapping[str, str]:
         """The settings stored for a client, or for the system (policy.SYSTEM)."""
         ...
 
-    async def put_setting(self, client: str, name: str, value: str) -> None: ...
+    async def put_setting(self, client: str, name: str, value: str) -> None:
+        """Raises BadInput beyond MAX_OWN_SETTINGS names that are not known ones."""
+        ...
 
     # Jobs
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
@@ -190,17 +194,24 @@ class Store(Reading, Protocol):
         ...
 
     # Recurring work
-    async def schedules(self) -> Sequence[Schedule]: ...
+    async def schedules(self) -> Sequence[Schedule]:
+        """All, without their bodies."""
+        ...
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        """Make a client's schedule or replace its own; False if the name is somebody else's."""
+    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
+        """The job of a client's schedule; None: it is gone."""
+        ...
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        """Make a client's schedule or replace its own of this name. Raises BadInput for the
+        engine's own names, and beyond what a client may have (schedules.check_room)."""
         ...
 
     async def remove_schedule(self, name: str, client: str) -> bool: ...
 
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        """Switch a schedule on or off; while `queue_scheduled_jobs` is off, no job is due and no
-        gate is asked (A5). Raises NotFound."""
+    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
+        """Switch a schedule on or off, a client's or the engine's own; while
+        `queue_scheduled_jobs` is off, no job is due and no gate is asked (A5). Raises NotFound."""
         ...
 
     async def claim_ticks(
@@ -208,7 +219,7 @@ class Store(Reading, Protocol):
     ) -> tuple[Sequence[Tick], datetime | None]:
         """Ticks that are due, each for the caller alone as long as `lease`, and when the next one
         is. Missed ticks of a schedule come as one; a tick that is not ended by then is handed out
-        again."""
+        again. Their schedules have no bodies."""
         ...
 
     async def end_tick(self, tick: Tick) -> None: ...
@@ -219,6 +230,11 @@ class Store(Reading, Protocol):
         """Look at up to `limit` jobs that ended earlier than `before`, in the order of their ends,
         and remove them with all that belongs to them. Spared are persistent ones, parents of
         unfinished ones, and those with callbacks to deliver."""
+        ...
+
+    async def tidy(self) -> None:
+        """Remove rows that nobody needs any more: definitions that no job has, counters of zero,
+        settings of clients that are gone with all their jobs; some at a time."""
         ...
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:

@@ -30,6 +30,7 @@ COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
 STALLED = "what it waits for does not come: no task of the job is queued or at work"
+MAX_CHILDREN = 1_000  # of a job that is cleaned up: of one with more, children go first
 PARENTS = 100  # jobs whose edges one step of the cascades settles
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from taskengine.model import (
     Client,
     Delivery,
     Fence,
+    JsonObject,
     Lane,
     LaneFence,
     Record,
@@ -124,7 +126,7 @@ class PostgresStore(Reads):
         return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
 
     async def remove_client(self, name: str) -> bool:
-        return bool(await self._fetch("remove_client", name))
+        return await self._run(partial(clients.remove, name=name))
 
     async def settings(self, client: str) -> Mapping[str, str]:
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
@@ -186,14 +188,18 @@ class PostgresStore(Reads):
     async def schedules(self) -> Sequence[Schedule]:
         return await self._run(schedules.schedules)
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        return await self._run(partial(schedules.put_schedule, schedule=schedule), single=True)
+    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
+        rows = await self._fetch("schedule_body", client, name)
+        return json.loads(rows[0]["body"]) if rows else None
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        await self._run(partial(schedules.put_schedule, schedule=schedule))
 
     async def remove_schedule(self, name: str, client: str) -> bool:
         return bool(await self._fetch("remove_schedule", name, client))
 
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        return await self._run(partial(schedules.activate, name=name, active=active, now=now))
+    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
+        return await self._do(schedules.activate, name, client, active, now)
 
     async def claim_ticks(
         self, now: datetime, lease: timedelta
@@ -201,12 +207,15 @@ class PostgresStore(Reads):
         return await self._run(partial(schedules.claim_ticks, now=now, lease=lease))
 
     async def end_tick(self, tick: Tick) -> None:
-        await self._fetch("end_tick", tick.schedule.name, tick.at)
+        await self._fetch("end_tick", tick.schedule.name, tick.at, tick.schedule.client or "")
 
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
     ) -> Cleared:
         return await self._do(cleaning.clear_old_jobs, before, limit, after, self.writer)
+
+    async def tidy(self) -> None:
+        await self._run(cleaning.tidy)
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)

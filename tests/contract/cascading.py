@@ -102,11 +102,14 @@ class Cascading:
     async def test_a_rerun_of_a_child_that_is_not_told_yet_is_told_in_its_place(self, world):
         parent = await world.start()
         child = await child_of(world, parent)
+        last = await child_of(world, child)
         await self.stop(world, parent)
         new = await world.store.rerun(child, [], at(2))
         assert await states(world, [child, new]) == ["broken", "pending"]
         await world.cascade(at(3))
-        assert await states(world, [child, new]) == ["broken", "broken"]
+        assert await states(world, [child, new, last]) == ["broken"] * 3
+        [(_, _, told)] = await world.lines(last)
+        assert f"it depends on job {new}," in told
         assert not (await world.job(child)).job.failed
 
     async def test_a_child_that_is_paused_meanwhile_is_told_too(self, world):

@@ -94,7 +94,7 @@ class Explaining:
     async def test_whether_jobs_are_queued_when_they_are_due(self, world):
         [job_id] = await world.submit(submission(run_at=at(9)))
         assert (await world.store.facts(job_id)).queues_due
-        await world.store.activate("queue_scheduled_jobs", False, NOON)
+        await world.store.activate("queue_scheduled_jobs", None, False, NOON)
         assert not (await world.store.facts(job_id)).queues_due
 
     @pytest.mark.parametrize("plan", [None, PAIR])

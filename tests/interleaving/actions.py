@@ -232,7 +232,8 @@ async def _end_tick(store: PostgresStore, scene: Scene) -> Any:
 
 def activate(name: str, active: bool) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        return await store.activate(name, active, NOW)
+        client = "acme" if name == "nightly" else None
+        return await store.activate(name, client, active, NOW)
 
     return Action(f"{'' if active else 'de'}activate-{name}", act)
 

@@ -119,7 +119,12 @@ def _edges(state: State) -> Iterator[str]:
             yield f"job {job['id']} is pending for nothing"
         if job["state"] in (JobState.QUEUED, JobState.STARTED) and waits[job["id"]]:
             yield f"job {job['id']} did not wait for others"
-    told = {row["parent"] for row in state["cascades"]}  # what is over is being told of
+    yield from _waits(state, jobs)
+
+
+def _waits(state: State, jobs: dict[int, Row]) -> Iterator[str]:
+    """Nobody waits for what is over, but those that are about to be told."""
+    told = {row["parent"] for row in state["cascades"]}
     for parent in told & jobs.keys():
         if jobs[parent]["state"] not in OVER:
             yield f"those that wait for job {parent} are told of its end, and it goes on"
@@ -128,12 +133,13 @@ def _edges(state: State) -> Iterator[str]:
         if not edge["open"] or child is None or child["state"] in OVER:
             continue
         name = f"job {edge['child']} waits for job {edge['parent']}"
-        if parent is None:
-            if edge["parent"] not in told:
-                yield f"{name}, which is gone"
-        elif edge["kind"] == "completes" and parent["state"] in OVER and edge["parent"] not in told:
-            yield f"{name}, which is over"
-        elif edge["kind"] == "ends" and not parent["open_tasks"]:
+        if edge["kind"] == "completes":
+            over = parent is None or parent["state"] in OVER
+            if over and edge["parent"] not in told:
+                yield f"{name}, which is over or gone"
+        elif parent is None:
+            yield f"{name}, which is gone"
+        elif not parent["open_tasks"]:
             yield f"{name}, whose tasks have ended"
 
 

@@ -20,7 +20,7 @@ UNFINISHED = [state for state in JobState if state not in (JobState.COMPLETED, J
 async def drive(store: PostgresStore) -> list[str]:
     """What does not come to its end."""
     worker = await store.join("driver", END)
-    await store.activate("queue_scheduled_jobs", True, END)
+    await store.activate("queue_scheduled_jobs", None, True, END)
     for name, value in (("max_jobs", "2"), ("priority_slots", "0")):
         await store.put_setting(SYSTEM, name, value)
     beats = await store.beats()

@@ -41,7 +41,7 @@ DEFECTS = [
         "admission by an old priority | start_jobs"
         " | and j.priority = c.priority |  | cap | admit | priority-9-high",
         "a limit changes under no lock | lock_scope"
-        " | for share |  | cap | admit | max_jobs-1-of-system",
+        f" | {LOCK} |  | cap | admit | max_jobs-1-of-system",
         # Rule 3: the holder is a row.
         "rescue without the beat | lock_instance"
         " | select beat | select 0::bigint as beat | siblings | rescue | beat-of-3",

@@ -81,12 +81,14 @@ class Edges(Outbox):
         if not parents:
             return Settled()
         edges = self._some_edges(parents, max(1, limit // len(parents)))
+        fates = {parent: self._fate(parent) for parent in parents}
+        told = [(edge, fates[edge.parent]) for edge in edges]
         for fate, settle in (
+            (Fate.HANDED_ON, self._hand_on),
             (Fate.LOST, self._break_child),
             (Fate.COMPLETED, self._close),
-            (Fate.HANDED_ON, self._hand_on),
         ):
-            for edge in [one for one in edges if self._fate(one.parent) is fate]:
+            for edge in [one for one, its in told if its is fate]:
                 settle(edge, now)
         left = {edge.parent for edge in self._open_edges() if edge.kind == COMPLETES}
         for parent in parents:

@@ -164,7 +164,7 @@ class Rows:
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
-        self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1
@@ -173,7 +173,7 @@ class Rows:
     @property
     def _queues_due(self) -> bool:
         """Whether jobs are queued when they are due (A5)."""
-        return self._recurring[QUEUE_SCHEDULED_JOBS].schedule.active
+        return self._recurring[None, QUEUE_SCHEDULED_JOBS].schedule.active
 
     def _check(self, instance: int) -> None:
         if instance not in self._beats:

@@ -12,7 +12,8 @@ select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[], $5::intege
 on conflict do nothing
 
 -- name: known_definitions
-select digest from definitions where digest = any($1::text[])
+-- They stay as long as this transaction is not over: the clean-up removes what no job has.
+select digest from definitions where digest = any($1::text[]) order by digest for key share
 
 -- name: put_jobs
 insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,

@@ -61,11 +61,12 @@ async def cascade(connection: Connection, now: datetime, limit: int, writer: int
     family = await _lock(connection, parents, limit)
     tally = Tally()
     calls: list[Call] = []
+    # Handed on first: who is broken then may be the one that was handed to.
+    handed = await _hand_on(connection, family, tally)
     lines, broken = await _break(connection, family.edges[Fate.LOST], family, now, calls, tally)
     closed = [*broken, *family.edges[Fate.COMPLETED]]
     if closed:
         let_go(await connection.fetch(SQL["close_edges"], *columns(closed, 2), now), tally)
-    handed = await _hand_on(connection, family, tally)
     left = await connection.fetch(SQL["end_cascades"], parents)
     await put_lines(connection, lines)
     await put_calls(connection, calls)

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 
 from taskengine.store import Cleared, OldJob
 from taskengine.store.connections import Connection
+from taskengine.store.ending import MAX_CHILDREN
+from taskengine.store.transactions.clients import forget_removed
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, Row
 
 MAX_LINES = 50_000  # of logs in one transaction, or a job's own if it has more
 MAX_CALLBACKS = 50_000  # the same for them and their lanes
+MAX_TASKS = 50_000  # and for tasks, which may have a result each
+MAX_BYTES = 100_000_000  # and for documents and results
 FIRST: OldJob = (datetime.min.replace(tzinfo=UTC), 0)
 PARTS = ("tasks", "callbacks", "lanes", "results", "job_data", "logs", "edges", "jobs")
 
@@ -23,7 +27,8 @@ async def clear_old_jobs(
     await connection.execute(SQL["plan_by_indexes"])
     looked_at = await connection.fetch(SQL["old_jobs"], before, limit, *(after or FIRST))
     locked = [row["id"] for row in looked_at]
-    rows = {row["id"]: row for row in await connection.fetch(SQL["still_old"], locked)}
+    still_old = await connection.fetch(SQL["still_old"], locked, MAX_CHILDREN)
+    rows = {row["id"]: row for row in still_old}
     ids = await _few_enough(connection, sorted(rows))
     for part in PARTS if ids else ():
         await connection.execute(SQL[f"clear_{part}"], ids)
@@ -32,16 +37,28 @@ async def clear_old_jobs(
         row = rows[job_id]
         tally.jobs[row["client"], row["state"], row["failed"]] -= 1
     await tally.write(connection, writer)
-    if after is None:  # once for each clean-up
-        await connection.execute(SQL["fold_orphaned_counters"])
     if len(ids) < len(rows):  # the others are looked at again
         return Cleared(len(ids), after or FIRST)
     last = looked_at[-1] if len(looked_at) == limit else None
     return Cleared(len(ids), last and (last["updated_at"], last["id"]))
 
 
+async def tidy(connection: Connection) -> None:
+    """See Store.tidy."""
+    await connection.execute(SQL["fold_orphaned_counters"])
+    await connection.execute(SQL["clear_counters"])
+    locked = [row["digest"] for row in await connection.fetch(SQL["lock_definitions"])]
+    if locked:  # a job may have come before the lock (rule 1)
+        await connection.execute(SQL["clear_definitions"], locked)
+    await forget_removed(connection)
+
+
 async def _few_enough(connection: Connection, ids: list[int]) -> list[int]:
-    """The first of these jobs, by id, whose lines and callbacks can go in one short transaction."""
+    """The first of these jobs, by id, all of whose rows can go in one short transaction."""
+    counted = await connection.fetch(SQL["count_tasks_of"], ids)
+    ids = _up_to(MAX_TASKS, ids, counted)
+    counted = await connection.fetch(SQL["count_bytes"], ids)
+    ids = _up_to(MAX_BYTES, ids, counted)
     counted = await connection.fetch(SQL["count_callbacks"], ids)
     ids = _up_to(MAX_CALLBACKS, ids, counted)
     counted = await connection.fetch(SQL["count_lines"], ids, MAX_LINES)

@@ -84,6 +84,7 @@ create function gate_host(url text) returns text immutable language sql
     return lower(substring(url from '://(?:[^/?#]*@)?([^/?#]*)'));
 create index jobs_of_gate_host on jobs (gate_host(semaphore_url), coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
+create index jobs_of_definition on jobs (digest); -- there are few: an entry is a number or two
 create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and not persist;
 
 -- Lists. They read one of these in its order, and besides it all started jobs, which are few: so
@@ -251,7 +252,7 @@ create table task_counters (
 
 -- Recurring work. `tick_at` is the tick that somebody runs, handed out again at `again_at`.
 create table schedules (
-    name text primary key,
+    name text not null,
     class text not null,
     description text not null,
     every integer, -- seconds; neither it nor cron: the setting schedule_interval
@@ -263,9 +264,12 @@ create table schedules (
     tick_at timestamptz,
     again_at timestamptz,
     client text, -- null: built in
-    body json,
+    body json, -- the job: read for it alone
+    size integer not null default 0, -- of the body, in bytes
     created_at timestamptz
 );
+
+create unique index schedules_by_name on schedules (coalesce(client, ''), name);
 
 insert into schedules (name, class, description, every, first_in) values
     ('queue_scheduled_jobs', 'QueueJobs',
