@@ -29,7 +29,7 @@ from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, Row, columns
 
-WINDOW = 1_000  # of the best queued jobs, among which those that fit are looked for first
+SPARE = 50  # of the best queued jobs, among which those that fit are looked for first
 
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> Admitted:
@@ -69,10 +69,11 @@ async def _heads(connection: Connection, limit: int) -> list[Candidate]:
     room, _ = rooms(running, system, {})
     if room[1] == 0:
         return []
-    window = [_candidate(row) for row in await connection.fetch(SQL["first_queued"], WINDOW)]
+    size = 2 * min(limit, room[1]) + SPARE
+    window = [_candidate(row) for row in await connection.fetch(SQL["first_queued"], size)]
     _, clients = await limits(connection, {one.client for one in window})
     fits = choose(window, running, system, clients)
-    if len(window) < WINDOW or len(fits) >= limit or is_full(running, fits, system, window[-1]):
+    if len(window) < size or len(fits) >= limit or is_full(running, fits, system, window[-1]):
         return [one for one, _ in fits[:limit]]
     _, everybody = await limits(connection)
     _, own = rooms(running, system, everybody)

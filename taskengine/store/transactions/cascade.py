@@ -27,8 +27,8 @@ from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, Row, columns, loaded
 
 MAX_CALLS = 5_000  # callbacks that one step writes, or a job's own if it has more
-MAX_DOCUMENTS = 1_000_000  # characters of what clients want back in them, and a few more
-FEW = 4  # of such documents that are read at once
+MAX_DOCUMENTS = 4_000_000  # characters of what clients want back in them, and a few more
+FEW = 2  # of such documents that are read at once
 
 Pair = tuple[int, int]  # a parent and its child
 Broken = tuple[Any, Json, str]  # a job, what its client wants back, why it is broken
@@ -125,7 +125,8 @@ async def _told(connection: Connection, jobs: Sequence[Row]) -> dict[int, Json]:
             break
         called = [job["id"] for job in few if job["lanes"]]
         rows = await connection.fetch(SQL["custom_data"], called) if called else []
-        characters += sum(len(row["custom_data"] or "") for row in rows)
+        lanes = {job["id"]: job["lanes"] for job in few}
+        characters += sum(len(row["custom_data"] or "") * lanes[row["job_id"]] for row in rows)
         told |= {job["id"]: None for job in few}
         told |= {row["job_id"]: loaded(row["custom_data"]) for row in rows}
     return told
