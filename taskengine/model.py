@@ -371,6 +371,15 @@ class TooSlow(StoreUnavailable):
     """The database took longer than it may: its own time limit for a statement, or ours."""
 
 
+class Interrupted(StoreUnavailable):
+    """The database ended a transaction of ours in its middle: an outage, or too heavy a one."""
+
+
+class TooHeavy(TaskEngineError):
+    """A transaction asks more of the database than one may, and the database as such answers: it
+    is to be split, never repeated as it is."""
+
+
 class OutcomeUnknown(StoreUnavailable):
     """The database was lost at the commit: what was asked may have been done, or not (rule 4)."""
 

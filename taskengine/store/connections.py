@@ -18,7 +18,14 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, NotFound, OutcomeUnknown, StoreUnavailable, TooSlow
+from taskengine.model import (
+    BadInput,
+    Interrupted,
+    NotFound,
+    OutcomeUnknown,
+    StoreUnavailable,
+    TooSlow,
+)
 from taskengine.store import Dismissed
 
 logger = logging.getLogger(__name__)
@@ -30,6 +37,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 STATEMENTS = 500  # that a connection keeps prepared: all that there are
+PROBE = 2.0  # seconds for a trivial question in a session of its own
 DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted either
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
@@ -61,11 +69,23 @@ COLLIDED = (
     # own), a deadlock shows as this.
     asyncpg.LockNotAvailableError,
 )
+# What ends a transaction that is too heavy; a database that goes away may end one like this, too.
+CUT = (
+    TimeoutError,  # of a command
+    asyncpg.ConnectionDoesNotExistError,  # the session was killed, or the message is beyond 1 GB
+    asyncpg.InterfaceError,  # it had been killed before
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.InternalServerError,
+)
 REFUSED = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
 )
+
+
+ENDED = (Interrupted, TooSlow)  # a transaction was, rather than the database
 
 
 class Outages:
@@ -77,7 +97,8 @@ class Outages:
     def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
         if lasting and self._since is None:
             self._since = trio.current_time()
-            logger.warning("the database is away, tried again and again: %s", outage)
+            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
+            logger.warning("the database %s, tried again and again: %s", told, outage)
 
     def over(self) -> None:
         if self._since is not None:
@@ -91,6 +112,14 @@ class Nature:
     """What is known of the way to the database; pools on the same one share it."""
 
     pooled: bool = False  # each transaction may be in another session
+
+
+class _Cut(Exception):
+    """A transaction was ended in its middle, by this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Pool:
@@ -107,7 +136,8 @@ class Pool:
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
+        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow and Interrupted are
+        StoreUnavailable.
         """
         waits = 0
         async with self._places:
@@ -136,6 +166,8 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
+        except _Cut as cut:
+            raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
         except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
@@ -153,9 +185,29 @@ class Pool:
             given_up = isinstance(error, (TimeoutError, asyncio.CancelledError))
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
+            if isinstance(error, CUT):
+                raise _Cut(error) from error
             raise
         self._keep(connection)
         return result
+
+    async def answers(self) -> bool:
+        """Whether the database as such answers, a new session at once."""
+        with trio.move_on_after(PROBE):
+            return bool(await aio_as_trio(self._ask)())
+        return False
+
+    async def _ask(self) -> bool:
+        try:
+            connection = await self._connect()
+        except (*AWAY, *LOCKED_OUT):
+            return False
+        try:
+            return bool(await connection.fetchval("select true"))
+        except AWAY:
+            return False
+        finally:
+            connection.terminate()
 
     async def _roll_back(self, connection: Connection) -> None:
         try:
