@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
-
-from taskengine.model import JsonObject
 
 T = TypeVar("T")
 
@@ -25,7 +22,3 @@ def parts(items: Sequence[T], weight: Callable[[T], int]) -> Iterator[Sequence[T
         carried += weighs
     if items:
         yield items[first:]
-
-
-def characters(value: JsonObject | None) -> int:
-    return len(json.dumps(value)) if value else 0

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import httpx
 import trio
 
+from taskengine.actors.bodies import Bodies
 from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks.bodies import sent_at
@@ -24,6 +26,7 @@ from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineErro
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
 from taskengine.texts import clean_text
 
@@ -56,6 +59,7 @@ class Courier:
     now: Now
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
+    bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
     outreach: Outreach[Lane, Served] = field(init=False)
@@ -114,10 +118,14 @@ class Courier:
                 break
 
     async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
+        async with self.bodies.of(callback) as body:
+            return await self._try(lane, callback, body)
+
+    async def _try(self, lane: Lane, callback: Callback, body: bytes) -> Delivery:
         status, error, retry_after = None, None, None
         try:
             with trio.fail_after(TIMEOUT):
-                response = await self._post(lane, callback)
+                response = await self._post(lane, callback, body)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
@@ -132,11 +140,12 @@ class Courier:
         due_at = self._next_try(lane.failures + 1, status, retry_after)
         return Delivery(lane.id, lane.claim, callback.id, now, False, status, error, due_at)
 
-    async def _post(self, lane: Lane, callback: Callback) -> httpx.Response:
+    async def _post(self, lane: Lane, callback: Callback, body: bytes) -> httpx.Response:
         now = self.now()
         wanted = CallbackOptions.of(lane.options)
-        content = wanted.content(callback.event, sent_at(callback.body, now))
-        body = json.dumps(content, ensure_ascii=False).encode()
+        body = sent_at(body, now)
+        if wanted.body is not None:
+            body = await in_thread(partial(_rendered, wanted, callback.event, body), len(body))
         headers = wanted.signed(callback.webhook_id, int(now.timestamp()), body)
         http = self.http if wanted.verify else self.unverified
         request = http.build_request("POST", lane.url, content=body, headers=headers)
@@ -165,6 +174,11 @@ class Courier:
 def _dice() -> random.Random:
     """Seeded from the global generator: a test that seeds that one sees the same jitter again."""
     return random.Random(random.random())
+
+
+def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
+    content = wanted.content(event, json.loads(body))
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _told(error: Exception) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from taskengine.actors.batches import characters, parts
+from taskengine.actors.batches import parts
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
 from taskengine.model import BadInput, Ended, Fence, Outcome, Record, Recorded, Written
@@ -75,5 +75,5 @@ def _weight(record: Record) -> int:
         case Written():
             return len(record.message)
         case Ended():
-            return characters(record.result)
+            return len(record.result or "")
     return 0

@@ -13,7 +13,7 @@ from tests.contract.world import World
 __all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
-insert into definitions values ('d', 'demo', '{}',
+insert into definitions (digest, name, content, plan) values ('d', 'demo', '{}',
     '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]');
 insert into jobs (request_id, client, workflow, state, band, priority, position, top_of_queue,
                   persist, open_tasks, lanes, created_at, updated_at, run_at, digest)
@@ -27,8 +27,10 @@ select id, 0, 'a', 'core.noop', 'work', '{}', priority, case when state = 0 then
        created_at from jobs;
 insert into lanes (job_id, ordinal, url, host, due_at)
 select id, 0, 'http://one.test', 'one.test', case when state = 0 then created_at end from jobs;
-insert into callbacks (lane_id, number, job_id, task_id, event, webhook_id, body, created_at)
-select id, n, job_id, n, 'start', 'w', '{}', '2031-02-01' from lanes, generate_series(1, 2) as n;
+insert into events (job_id, task_id, event, body, created_at)
+select id, n, 'start', '{}', '2031-02-01' from jobs, generate_series(1, 2) as n;
+insert into callbacks (lane_id, number, event_id)
+select l.id, e.task_id, e.id from lanes l join events e on e.job_id = l.job_id;
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
@@ -56,7 +58,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "end_jobs": "jobs_pkey",
     "tasks_by_job": "tasks_job_id_number_key",
     "lanes_of": "lanes_job_id_ordinal_key",
-    "wake_lanes": "lanes_pkey",
+    "put_events": "lanes_job_id_ordinal_key",
     "claim_lanes": "lanes_of_host",
     "next_lane": "lanes_due",
     "waiting_callbacks": "callbacks_waiting",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -9,15 +10,17 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.callbacks.bodies import COMPLETE, FAIL, START
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
+    Documents,
     Ended,
     Fence,
     JobState,
     LogLine,
+    NotFound,
     Outcome,
     Progressed,
     Record,
@@ -27,9 +30,21 @@ from taskengine.model import (
     Written,
 )
 from taskengine.store import Claimed
-from taskengine.store.ending import conclude, confirms, final_state
+from taskengine.store.ending import (
+    CARRIED,
+    MOST_RESULTS,
+    NO_EXTRAS,
+    Extras,
+    confirms,
+    extras_of,
+    failure_of,
+    final_state,
+    last_words,
+    too_much,
+)
 from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import TaskRow
+from taskengine.store.memory.rows import JobRow, TaskRow
+from taskengine.texts import compact
 
 
 class Attempts(Edges):
@@ -72,19 +87,41 @@ class Attempts(Edges):
         row.claimed_at = row.claimed_at or now
 
     def _attempt(self, row: TaskRow) -> Attempt:
-        details = self._details(row.task.job_id)
-        before = details.tasks if row.task.number > 0 else ()
-        results = {task.name: task.result for task in before if task.result is not None}
+        job = self._jobs[row.task.job_id]
+        documents = self._documents(row.task.job_id, None if row.task.number else ())
+        one = job.submission
+        size = sum(
+            len(compact(part).encode()) for part in (one.submitted, one.parameters, one.facts)
+        )
+        comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
             row.task,
-            details.job,
-            details.parameters,
-            results,
-            details.facts,
+            job.job,
+            documents if comes_along else None,
             self._options(row.task.job_id),
             row.claimed_at,
+            len(dict.fromkeys(one.urls)),
+            size,
         )
+
+    def _documents(self, job_id: int, names: Collection[str] | None) -> Documents:
+        one = self._jobs[job_id].submission
+        results = {
+            task.task.name: task.task.result
+            for task in self._tasks_of(job_id)
+            if task.task.result is not None and (names is None or task.task.name in names)
+        }
+        return Documents(compact(one.parameters), compact(one.facts), compact(results))
+
+    async def documents(self, job_id: int, results: Collection[str] | None) -> Documents:
+        await trio.lowlevel.checkpoint()
+        if job_id not in self._jobs:
+            raise NotFound(f"there is no job {job_id}")
+        found = self._documents(job_id, results)
+        if len(found.results.encode()) > MOST_RESULTS:
+            raise too_much(len(found.results.encode()))
+        return found
 
     async def current(self, instance: int, fence: Fence) -> bool:
         await trio.lowlevel.checkpoint()
@@ -150,7 +187,7 @@ class Attempts(Edges):
             row.task,
             state=state,
             ended_at=record.at,
-            result=record.result or None,
+            result=json.loads(record.result) if record.result else None,
             error=record.error,
             progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
         )
@@ -162,7 +199,7 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task, record.at, now)
+        return self._finish_job(row.task, record.at, now, terse=record.terse)
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
@@ -193,7 +230,7 @@ class Attempts(Edges):
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
 
-    def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
+    def _finish_job(self, last: Task, at: datetime, now: datetime, *, terse: bool) -> list[int]:
         row = self._jobs[last.job_id]
         if row.open_tasks > 0:
             return []
@@ -201,9 +238,27 @@ class Attempts(Edges):
         if row.job.state in OVER:
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        called = bool(row.submission.urls)
-        ending = conclude(self._details(row.job.id), row.content, called=called)
-        for severity, message in ending.lines:
+        failure = failure_of(row.job.failed, self._first_failure(row.job.id))
+        called = bool(row.submission.urls) and not terse
+        texts, problems = self._extras(row) if called else NO_EXTRAS
+        for severity, message in last_words(failure, problems):
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
-        self._call(row.job.id, last.id, None, END, ending.body, at)
+        if terse:
+            texts = {"custom_data": "null"}
+        self._call_end(row, last.id, failure, at, texts)
         return [row.job.id]
+
+    def _first_failure(self, job_id: int) -> tuple[str, str | None] | None:
+        tasks = (row.task for row in self._tasks_of(job_id))
+        failed = (task for task in tasks if task.state is TaskState.FAILED)
+        return next(((task.name, task.error) for task in failed), None)
+
+    def _extras(self, row: JobRow) -> Extras:
+        """What the job's workflow adds to its callback."""
+        callback = (row.content or {}).get("callback", {})
+        if not callback:
+            return NO_EXTRAS
+        tasks = [task.task for task in self._tasks_of(row.job.id)]
+        results = {task.name: task.result or {} for task in tasks}
+        one = row.submission
+        return extras_of(row.job, callback, one.parameters, results, one.facts)

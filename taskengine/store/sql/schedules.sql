@@ -87,6 +87,9 @@ delete from tasks where job_id = any($1::bigint[])
 -- name: clear_callbacks
 delete from callbacks where lane_id = any(select id from lanes where job_id = any($1::bigint[]))
 
+-- name: clear_events
+delete from events where job_id = any($1::bigint[])
+
 -- name: clear_lanes
 delete from lanes where job_id = any($1::bigint[])
 

@@ -13,7 +13,7 @@ from taskengine.store.transactions.rows import SQL, Row
 MAX_LINES = 50_000  # of logs in one transaction, or a job's own if it has more
 MAX_CALLBACKS = 50_000  # the same for them and their lanes
 FIRST: OldJob = (datetime.min.replace(tzinfo=UTC), 0)
-PARTS = ("tasks", "callbacks", "lanes", "results", "job_data", "logs", "edges", "jobs")
+PARTS = ("tasks", "callbacks", "events", "lanes", "results", "job_data", "logs", "edges", "jobs")
 
 
 async def clear_old_jobs(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from taskengine.model import JobState, Submission
+from taskengine.model import Definition, JobState, Submission
 from taskengine.policy import initial_state
 from taskengine.store.connections import Connection
 from taskengine.store.ending import host_of
@@ -122,11 +122,24 @@ async def _put_definitions(connection: Connection, batch: Sequence[Submission]) 
     known = await connection.fetch(SQL["known_definitions"], list(wanted))
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
     if missing:
-        rows = [(one.digest, one.name, dumped(one.content), dumped(_plan(one))) for one in missing]
-        await connection.execute(SQL["put_definitions"], *columns(rows, 4))
+        rows = [_definition(one) for one in missing]
+        await connection.execute(SQL["put_definitions"], *columns(rows, 6))
 
 
-def _plan(definition: Any) -> list[dict[str, Any]]:
+def _definition(one: Definition) -> tuple[Any, ...]:
+    content = one.content
+    callback = dumped(content.get("callback", {}))
+    return (
+        one.digest,
+        one.name,
+        dumped(content),
+        dumped(_plan(one)),
+        content.get("client"),
+        callback,
+    )
+
+
+def _plan(definition: Definition) -> list[dict[str, Any]]:
     return [
         {"name": task.name, "action": task.action, "queue": task.queue, "needs": list(task.needs)}
         for task in definition.plan
