@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test chaos quick check bench lock clean
+.PHONY: help setup demo serve test chaos search weight quick check bench lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -34,6 +34,12 @@ test: check ## every check and every test (ARGS="-k name" picks some)
 
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+weight: setup ## the heaviest work of a client beside another one's (ARGS="--small")
+	$(BIN)/python -m tests.weight $(ARGS)
+
+search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one)
+	$(BIN)/python -m tests.search $(ARGS)
 
 QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \
   tests/contract/test_memory.py $(wildcard tests/test_*.py)

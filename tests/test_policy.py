@@ -127,6 +127,17 @@ def test_who_has_room_gets_a_slot(queue, running, system, limits):
         assert choose([one], running, system, limits) == fits
 
 
+@given(SYSTEMS, st.integers(0, 30), st.integers(0, 30))
+def test_the_room_is_how_many_more_fit(settings, low, high):
+    """Told too small, an admission would stop while slots are free."""
+    if settings.fits(low, high) and settings.max_jobs is not None:
+        more_low, more_high = settings.room(low, high)
+        assert settings.fits(low + more_low, high)
+        assert not settings.fits(low + more_low + 1, high)
+        assert settings.fits(low, high + more_high)
+        assert not settings.fits(low, high + more_high + 1)
+
+
 def test_the_order_is_top_then_priority_then_position_then_age_then_id():
     order = [
         candidate(9, top=True, priority=9),

@@ -4,6 +4,7 @@ Loaded by the instances through the entry-point group `taskengine.actions`. Each
 in CHAOS_EFFECTS is one effect of one attempt; a line is one write, which a kill cannot tear.
 """
 
+import builtins
 import json
 import os
 import time
@@ -37,6 +38,18 @@ async def work(
     await context.confirm()
     _leave(context, PUBLISHED)
     return {"task": task.id, "attempt": task.attempt}
+
+
+class Untellable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("it has no words")
+
+
+@action("chaos.poison")
+async def poison(context: Context, *, kind: str) -> JsonObject:
+    """Raise an exception that no action should raise."""
+    await trio.lowlevel.checkpoint()
+    raise Untellable if kind == "untellable" else getattr(builtins, kind)
 
 
 def _leave(context: Context, kind: str) -> None:

@@ -16,7 +16,18 @@ import trio
 
 from taskengine.embedded.valkey import embedded_valkey
 from tests.chaos import audit
-from tests.chaos.faults import DATABASE_KILLED, KILL, KILLED, PAUSE, STOPPED, Driver, Fault
+from tests.chaos.faults import (
+    DATABASE_KILLED,
+    FLOOD,
+    HEAVY,
+    KILL,
+    KILLED,
+    PAUSE,
+    POISON,
+    STOPPED,
+    Driver,
+    Fault,
+)
 from tests.chaos.instances import Instance
 from tests.chaos.load import Load
 from tests.chaos.place import Place
@@ -24,6 +35,7 @@ from tests.chaos.plans import Planner
 from tests.chaos.ports import held_port
 from tests.chaos.receiver import FAULTS, Receivers, running_receivers
 from tests.chaos.recovery import Recoveries, longest, middle, recoveries
+from tests.chaos.rudeness import Rudeness
 from tests.chaos.servers import Postgres, running_postgres
 from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.e2e.running import processes_of
@@ -60,7 +72,14 @@ class Options:
     longest: float = 8.0  # seconds of a task
     receiver_faults: Mapping[str, int] = field(default_factory=lambda: FAULTS)
     receiver_fails: int = 2  # times in a row
-    first: Sequence[str] = (KILLED, STOPPED, DATABASE_KILLED)  # then at random
+    first: Sequence[str] = (
+        KILLED,
+        STOPPED,
+        DATABASE_KILLED,
+        HEAVY,
+        POISON,
+        FLOOD,
+    )  # then at random
     say: Callable[[str], None] = print
 
 
@@ -133,6 +152,7 @@ async def experiment(options: Options) -> Findings:
             random.Random(dice.random()),
             instances,
             world.postgres,
+            Rudeness(load, planner),
             valkey,
             options.lease,
             options.say,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from trio_asyncio import aio_as_trio
 
 from tests.chaos.audit import connection_to, query_patiently
 from tests.chaos.instances import Instance
+from tests.chaos.rudeness import Rudeness
 from tests.chaos.servers import Postgres
 
 KILL, PAUSE, END = "kill", "pause", "end"
@@ -28,6 +30,10 @@ STOPPED = "instance stopped (SIGSTOP) for longer than its lease"
 TERMINATED = "SIGTERM, restart"
 CUT = "all connections cut"
 DATABASE_KILLED = "PostgreSQL killed with -9"
+HEAVY = "heavy documents"
+POISON = "poison actions"
+FAMILY = "a job stopped for which 600 wait"
+FLOOD = "flood of 500 connections"
 INSIDE = "instance stopped (SIGSTOP) inside a transaction, for longer than its lease"
 
 TERMINATE = """select count(pg_terminate_backend(pid)) as n from pg_stat_activity
@@ -59,6 +65,7 @@ class Driver:
     random: random.Random
     instances: list[Instance]
     postgres: Postgres
+    rude: Rudeness
     valkey: Path  # the folder of its guard
     lease: float  # seconds
     say: Callable[[str], None]
@@ -83,6 +90,10 @@ class Driver:
             "everything killed at once": (2, self._power_cut),
             CUT: (6, self._cut),
             "Valkey killed with -9": (4, self._kill_valkey),
+            HEAVY: (3, partial(self._rude, self.rude.heavy_documents)),
+            POISON: (4, partial(self._rude, self.rude.poison)),
+            FAMILY: (2, partial(self._rude, self.rude.large_family)),
+            FLOOD: (3, self._flood),
         }
 
     async def run(self, seconds: float) -> None:
@@ -257,6 +268,15 @@ class Driver:
         if address.exists():
             with self._fault(name):
                 os.kill(json.loads(address.read_text())["pid"], signal.SIGKILL)
+
+    async def _rude(self, act: Callable[[], Awaitable[None]], name: str) -> None:
+        with self._fault(name):
+            await act()
+
+    async def _flood(self, name: str) -> None:
+        if (instance := self._free()) is not None:
+            with instance.taken(), self._fault(name):
+                await self.rude.flood(instance)
 
 
 async def _idle(connection: Any) -> set[tuple[Any, ...]]:

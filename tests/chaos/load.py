@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import httpx
 import trio
@@ -62,27 +63,43 @@ class Load:
     ) -> None:
         with plans:
             async for plan in plans:
-                await self._submit(plan)
+                await self.submit(plan)
                 if plan.tampering is not None:
                     nursery.start_soon(self._tamper, plan)
 
-    async def _submit(self, plan: Plan) -> None:
+    async def submit(self, plan: Plan) -> None:
         body = plan.body(now())
-        plan.job_id = await self._submitted(plan, body)
+        plan.job_id = await self._accepted(plan, body)
         self.jobs[plan.job_id] = plan
         if self.random.random() < CHECKED:
-            again = await self._submitted(plan, body)
+            again = await self._accepted(plan, body)
             if again != plan.job_id:
                 self.doubles.append(f"{plan.key} made the jobs {plan.job_id} and {again}")
 
-    async def _submitted(self, plan: Plan, body: dict) -> int:
+    async def _accepted(self, plan: Plan, body: dict) -> int:
         headers = {"Idempotency-Key": plan.key}
-        answer = await self._said("POST", "/job", plan.client, body, headers)
+        answer = await self.ask("POST", "/job", plan.client, body, headers)
         if answer.status_code != 200:
             self.troubles.append(f"{plan.key}: {answer.status_code} {answer.text[:200]}")
         return int(answer.json()["id"])
 
-    async def _said(
+    async def submit_together(self, plans: Sequence[Plan], when: datetime) -> None:
+        """In one batch of one client; it is sent again until each of them was accepted."""
+        body = {"jobs": [plan.body(when) for plan in plans]}
+        headers = {"Idempotency-Key": plans[0].key}
+        while True:
+            answer = await self.ask("POST", "/jobs/batch", plans[0].client, body, headers)
+            told = answer.json()
+            if all("status" not in one for one in told):
+                break
+            if odd := [one for one in told if one.get("status", 503) != 503]:
+                self.troubles.append(f"{plans[0].key}: {odd[0]}")
+                return
+        for plan, one in zip(plans, told, strict=True):
+            plan.job_id = int(one["id"])
+            self.jobs[plan.job_id] = plan
+
+    async def ask(
         self, method: str, path: str, client: str, body: dict | None, headers: dict | None = None
     ) -> httpx.Response:
         """Ask one instance after the other until there is an answer."""
@@ -107,14 +124,14 @@ class Load:
         await trio.sleep(self.random.random() * 3)
         match plan.tampering:
             case "pause":
-                await self._change(plan, "paused")
+                await self.change(plan, "paused")
                 await trio.sleep(self.random.random() * 2)
-                await self._change(plan, "queued")
+                await self.change(plan, "queued")
             case "break":
-                await self._change(plan, "broken")
+                await self.change(plan, "broken")
             case "rerun":
                 path = f"/jobs/{plan.job_id}/rerun"
-                answer = await self._said("POST", path, plan.client, None)
+                answer = await self.ask("POST", path, plan.client, None)
                 if answer.status_code == 200:
                     again = plan.again(int(answer.json()["id"]))
                     self.jobs[again.job_id] = again
@@ -122,9 +139,9 @@ class Load:
     async def resume(self, job_id: int) -> None:
         """For a job that was paused late, by a request that an instance found when it woke."""
         if (plan := self.jobs.get(job_id)) is not None:
-            await self._change(plan, "queued")
+            await self.change(plan, "queued")
 
-    async def _change(self, plan: Plan, state: str) -> None:
+    async def change(self, plan: Plan, state: str) -> None:
         """A 400 says that the job is over, or was changed by a try whose answer was lost."""
         body = {"client": plan.client, "queue_state": state}
-        await self._said("PUT", f"/job/{plan.job_id}", plan.client, body)
+        await self.ask("PUT", f"/job/{plan.job_id}", plan.client, body)

@@ -15,6 +15,9 @@ SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
     "chaos_three": {"a": (), "b": (), "c": ("a", "b")},
     "chaos_four": {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")},
 }
+POISONED = "chaos_poison"
+# What its action raises: no attempt may take more than itself along.
+POISONS = ("SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException", "untellable")
 FOREVER = 99  # failures: more than any limit of retries
 TAMPERINGS = ("pause", "break", "rerun")
 
@@ -36,10 +39,11 @@ class Plan:
     parent: Plan | None = field(default=None, repr=False)
     tampering: str | None = None
     job_id: int | None = None
+    more: dict[str, object] = field(default_factory=dict, repr=False)  # parameters
 
     @property
     def shape(self) -> dict[str, tuple[str, ...]]:
-        return SHAPES[self.workflow]
+        return SHAPES.get(self.workflow, SHAPES["chaos_one"])
 
     @property
     def failing(self) -> set[str]:
@@ -66,6 +70,7 @@ class Plan:
             "child": self.child,
             "content_id": self.key,
             "rest_endpoints": self.urls,
+            **self.more,
         }
         return {"client": self.client, "job": job, "parameters": parameters}
 
@@ -81,6 +86,7 @@ class Plan:
             urls=self.urls,
             priority=self.priority,
             job_id=job_id,
+            more=self.more,
         )
 
 
@@ -114,6 +120,20 @@ class Planner:
         if plan.expected == "completed" and plan.tampering is None:
             self.parents = [*self.parents[-50:], plan]
         return plan
+
+    def plain(self, **fields: object) -> Plan:
+        """A job of one quick task, but for what is given."""
+        self._number += 1
+        given = {
+            "client": self.random.choice((ADMIN, *CLIENTS)),
+            "workflow": "chaos_one",
+            "seconds": [0.0],
+            "failures": [0],
+            "child": False,
+            "urls": self.receivers[:1],
+            "priority": 5,
+        }
+        return Plan(key=f"job-{self._number}", **(given | fields))
 
     def _seconds(self) -> float:
         kinds = (0.0, 0.2, 1.0, self.longest / 2, self.longest)

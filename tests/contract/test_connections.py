@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 import trio
 import trio_asyncio
-from trio_asyncio import aio_as_trio
+from trio_asyncio import aio_as_trio, trio_as_aio
 
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
-from taskengine.store import Dismissed
+from taskengine.store import Dismissed, connections
 from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
@@ -46,6 +46,29 @@ async def test_a_statement_that_takes_too_long_is_no_outage(store):
 
 def sleeping(connection):
     return connection.execute(SLEEP)
+
+
+async def test_idle_connections_are_not_trusted_after_one_that_hung(store, monkeypatch):
+    """They may be half-open too, and would cost a time limit each."""
+    monkeypatch.setattr(connections, "DOUBT", 0.0)
+
+    async def pid(connection):
+        await trio_as_aio(both.wait)()
+        return await connection.fetchval("select pg_backend_pid()")
+
+    async def ask():
+        asked.append(await store.pool.run(pid, single=True))
+
+    asked = []
+    for both in (trio.Event(), trio.Event()):
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            both.set()
+        with trio.move_on_after(0.2):
+            await store.pool.run(sleeping, single=True)
+    assert not {*asked[:2]} & {*asked[2:]}
 
 
 async def kill_sleepers(store):

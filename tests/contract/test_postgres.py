@@ -2,12 +2,13 @@ from functools import partial
 
 import pytest
 
+from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
 from taskengine.store.transactions.outbox import END, START, Call, put_calls
 from tests.conftest import NOON
 from tests.contract.promises import StoreContract
-from tests.contract.recount import assert_counters_are_true
-from tests.contract.world import ONE, World
+from tests.contract.recount import assert_counters_are_true, fetch
+from tests.contract.world import ONE, World, again, at, submission
 
 
 class TestPostgresStore(StoreContract):
@@ -34,3 +35,20 @@ async def test_the_schema_keeps_an_event_from_being_told_twice(postgres_store):
     await postgres_store.pool.run(partial(put_calls, calls=told[:1]))
     [lane] = await world.lanes()
     assert [(one.event, one.task_id) for one in lane.callbacks] == [(START, 7), (END, 7)]
+
+
+DUE_RETRIES = "update tasks set is_retry = true, due_at = $1 where priority = 9"
+
+
+async def test_due_retries_that_a_claim_leaves_over_hide_no_urgent_one(postgres_store):
+    """A claim reads the 500 retries that were due first; those that it leaves over are ordinary
+    tasks from then on, or a later, more urgent one would wait until all of them were done."""
+    world = await World(postgres_store).settle()
+    await world.setting(SYSTEM, max_jobs=1000)
+    await world.submit(*(submission(priority=9) for _ in range(510)))
+    assert await world.admit(limit=1000) == 510
+    await fetch(postgres_store, DUE_RETRIES, NOON)
+    urgent = await world.start(priority=1)
+    [attempt] = await world.claim(1)  # it reads 500 of the others, and leaves them over
+    await world.record(again(attempt, at(5)))
+    assert [one.job.id for one in await world.claim(1, at(10))] == [urgent]

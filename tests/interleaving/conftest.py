@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import AsyncExitStack
 
 import pytest
 import trio_asyncio
 
-from taskengine.store import connections, runner
 from taskengine.store.postgres import PostgresStore
 from tests.conftest import kept_database
 from tests.interleaving.cases import Cases
-from tests.interleaving.stepping import SteppedPool, Stepper
+from tests.interleaving.stepping import SteppedPool, Stepper, lift_limits
 from tests.interleaving.worlds import FIRST, SECOND
 
 
@@ -24,9 +22,7 @@ def interleaving_database(postgres_server):
 
 @pytest.fixture
 def patience(monkeypatch):
-    """Who is stopped, or waits for who is, meets no limit in time, however busy the machine is."""
-    monkeypatch.setattr(runner, "LONGEST_ANSWER", math.inf)
-    monkeypatch.setattr(connections, "COMMAND_TIMEOUT", None)
+    lift_limits(monkeypatch)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def save(store: PostgresStore, name: str) -> None:
     tables = "; ".join(
         f"create table {name}.{table} as select * from public.{table}" for table in TABLES
     )
-    await run(store, f"create schema {name}; {tables}")
+    await run(store, f"drop schema if exists {name} cascade; create schema {name}; {tables}")
 
 
 def _restoring(name: str) -> str:

@@ -6,14 +6,17 @@ blocked is read from the server (`pg_blocking_pids`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import pytest
 import trio
 from trio_asyncio import trio_as_aio
 
+from taskengine.store import connections, runner
 from taskengine.store.connections import COLLIDED, Pool
 from taskengine.store.postgres import PostgresStore
 from taskengine.store.queries import queries
@@ -30,6 +33,12 @@ LOOK = 0.003  # seconds between looks whether it is blocked
 NAMES = {text: name for name, text in queries().items()}
 
 Call = Callable[[PostgresStore], Awaitable[Any]]
+
+
+def lift_limits(patch: pytest.MonkeyPatch) -> None:
+    """Who is stopped, or waits for who is, meets no limit in time, however busy the machine is."""
+    patch.setattr(runner, "LONGEST_ANSWER", math.inf)
+    patch.setattr(connections, "COMMAND_TIMEOUT", None)
 
 
 @dataclass
@@ -179,10 +188,14 @@ class Stepper:
 
     async def over_or_blocked(self, answer: Answer, pool: SteppedPool) -> None:
         """Until a call has ended, or waits for the lock of another."""
+        await self.set_or_blocked(answer.ended, pool)
+
+    async def set_or_blocked(self, event: trio.Event, pool: SteppedPool) -> None:
+        """Until an event of a call is set, or the call waits for the lock of another."""
         while True:
             with trio.move_on_after(LOOK):
-                await answer.ended.wait()
-            if answer.ended.is_set() or await self._is_blocked(pool.pid):
+                await event.wait()
+            if event.is_set() or await self._is_blocked(pool.pid):
                 return
 
     async def _is_blocked(self, pid: int) -> bool:
