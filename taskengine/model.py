@@ -397,6 +397,14 @@ class TooHeavy(TaskEngineError):
     is to be split, never repeated as it is."""
 
 
+class Blocked(StoreUnavailable):
+    """Somebody holds a lock that a transaction needs for longer than it may wait."""
+
+
+class HeldUp(TooHeavy):
+    """Somebody holds a lock that the transaction needs: without what is locked it could go on."""
+
+
 class OutcomeUnknown(StoreUnavailable):
     """The database was lost at the commit: what was asked may have been done, or not (rule 4)."""
 

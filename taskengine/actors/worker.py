@@ -87,7 +87,7 @@ class Worker:
         it goes on as soon as the action is over."""
         end = Ended(attempt.fence, self.now(), Outcome.RELEASED)  # unless it ends by itself
         self.busy = True
-        with self.roster.entry(attempt.fence) as running:
+        with self.roster.entry(attempt.fence, attempt.lanes, attempt.size) as running:
             try:
                 with running.scope:
                     end = await self._run(attempt)

@@ -176,9 +176,13 @@ class Store(Reading, Protocol):
         """Take queued tasks with one of these actions, the best first. Raises Dismissed."""
         ...
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         """Write what attempts did, in order: their log lines, progress, starts and ends, with all
-        that follows from an end: retries, tasks that can go on, the job's end, callbacks."""
+        that follows from an end: retries, tasks that can go on, the job's end, callbacks. Without
+        `wait`, a lock that somebody holds is not waited for. Raises BadInput; a patient store
+        TooHeavy and HeldUp."""
         ...
 
     async def current(self, instance: int, fence: Fence) -> bool:

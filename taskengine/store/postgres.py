@@ -175,8 +175,11 @@ class PostgresStore(Reads):
         arguments = (instance, queue, actions, limit, claim_id, now)
         return await self._do(claim.claim, *arguments, single=True)
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
-        return await self._do(record.record, instance, records, now, uuid.uuid4())
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
+        arguments = (instance, records, now, uuid.uuid4(), wait)
+        return await self._do(record.record, *arguments, divisible=True)
 
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))

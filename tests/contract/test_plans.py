@@ -65,7 +65,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lock_lanes": "lanes_pkey|lanes_held",
     "deliver": "callbacks_pkey",
     "let_go_lanes": "callbacks_waiting",
-    "callback_log": "callbacks_lane_id_(number|task_id_event)_key",
+    "callback_log": "callbacks_lane_id_(number|event_id)_key",
     "lane_of_callback": "lanes_pkey",
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
@@ -86,7 +86,14 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "count_lines": "logs_pkey",
     "count_callbacks": "lanes_job_id_ordinal_key",
     "clear_tasks": "tasks_job_id_number_key",
-    "clear_callbacks": "callbacks_lane_id_(number|task_id_event)_key",
+    "clear_callbacks": "callbacks_lane_id_(number|event_id)_key",
+    "clear_events": "events_job_id_task_id_event_key",
+    "event_body": "events_pkey",
+    "documents": "job_data_pkey",
+    "sources": "jobs_pkey",
+    "callbacks_of": "jobs_pkey",
+    "first_failures": "tasks_job_id_number_key",
+    "last_task": "tasks_job_id_number_key",
     "clear_lanes": "lanes_job_id_ordinal_key",
     "clear_results": "results_pkey",
     "clear_job_data": "job_data_pkey",
@@ -94,7 +101,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "clear_edges": "edges_pkey",
     "clear_jobs": "jobs_pkey",
 }
-SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|logs|job_data|results)\b")
+SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|events|logs|job_data|results)\b")
 
 
 async def explain(connection, name):

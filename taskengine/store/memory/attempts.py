@@ -133,7 +133,9 @@ class Attempts(Edges):
             return None
         return row
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []

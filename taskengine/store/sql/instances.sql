@@ -14,6 +14,9 @@ from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id
 
+-- name: wait_for_no_lock
+set local lock_timeout = '50ms'
+
 -- name: mark_batch
 -- The instance itself is held as its tasks' keys hold it: its heartbeat does not wait for the batch,
 -- and whoever declares it dead does.

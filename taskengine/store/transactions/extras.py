@@ -13,8 +13,8 @@ from functools import lru_cache, partial
 from taskengine.model import JsonObject
 from taskengine.store.connections import Connection
 from taskengine.store.ending import Extras, extras_of
-from taskengine.store.threads import in_thread
 from taskengine.store.transactions.rows import SQL, Row, job_of
+from taskengine.store.transactions.threads import in_thread
 from taskengine.workflows.templates import TemplateError, names_used, results_used
 
 

@@ -45,8 +45,11 @@ async def record(
     records: Sequence[Record],
     now: datetime,
     batch_id: uuid.UUID,
+    wait: bool = True,
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
+    if not wait:
+        await connection.execute(SQL["wait_for_no_lock"])
     if await _is_repeated(connection, instance, batch_id):
         return Recorded(woken=True, scheduled=True, called=True)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
