@@ -22,7 +22,7 @@ from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
+from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError, TooHeavy
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -64,6 +64,7 @@ class Courier:
     meters: Meters = field(default_factory=Meters)
     outreach: Outreach[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
+    _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -82,14 +83,19 @@ class Courier:
         try:
             await self.outreach.run(mailbox)
         finally:
+            self._late.clear()
             self._forget(self._mine)
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
+        await self._record_late()
         instance, now = self.roster.instance, self.now()
         try:
             lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
             return [], None  # presence joins anew
+        except TooHeavy as error:
+            logger.warning("a claim of %d lanes is too heavy: %s", limit, error)
+            return await self._claim(limit // 2, busy_hosts) if limit > 1 else ([], None)
         for lane in lanes:
             self.roster.lanes[lane.fence] = trio.CancelScope()
             self._mine.add(lane.fence)
@@ -161,8 +167,27 @@ class Courier:
         return max(due_at, now + wished_pause(retry_after, now))
 
     async def _record(self, served: Sequence[Served]) -> None:
+        """Of what is too heavy or held up by somebody's lock, one half after the other; what cannot
+        be written by itself is tried again before each claim."""
+        try:
+            await self._write(served)
+        except TooHeavy as error:
+            if middle := len(served) // 2:
+                await self._record(served[:middle])
+                await self._record(served[middle:])
+            else:
+                logger.warning("lane %d is recorded later: %s", served[0][0].id, error)
+                self._late += served
+
+    async def _record_late(self) -> None:
+        for one in list(self._late):
+            with suppress(TooHeavy):
+                await self._write([one], wait=False)
+                self._late.remove(one)
+
+    async def _write(self, served: Sequence[Served], **options: bool) -> None:
         deliveries = [one for _, tries in served for one in tries]
-        await self.store.deliver(self.roster.instance, deliveries)
+        await self.store.deliver(self.roster.instance, deliveries, **options)
         self._forget({lane.fence for lane, _ in served})
 
     def _forget(self, lanes: Collection[LaneFence]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from taskengine.actors.batches import parts
+from taskengine.actors.batches import ROW, parts
 from taskengine.actors.piles import Pile, Piles
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500  # records
 LARGE = 512 << 10  # characters from which on a record is written by itself
-CALLBACK = 800  # characters that take as long as a callback's row
+CALLBACK = 2 * ROW  # for each URL, and each event
 TOO_OFTEN = 3  # times that one record alone is too heavy until an end that says less is written
 UNSTORABLE = "what the action returned cannot be stored"
 UNTELLABLE = "its end is too heavy to be written"

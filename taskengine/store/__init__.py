@@ -239,9 +239,11 @@ class Store(Reading, Protocol):
         """Give up lanes that the instance holds and does not deliver."""
         ...
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
         """Write what became of deliveries and let go of their lanes; those of an outdated claim
-        are refused."""
+        are refused. `wait` and what a patient store raises are as with record()."""
         ...
 
     async def replay(self, callback_id: int, now: datetime) -> None:

@@ -34,6 +34,7 @@ select l.id, e.task_id, e.id from lanes l join events e on e.job_id = l.job_id;
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
+LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
     "lane_heads": "jobs_queued",
     "jobs_ahead": "jobs_queued",
@@ -65,7 +66,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lock_lanes": "lanes_pkey|lanes_held",
     "deliver": "callbacks_pkey",
     "let_go_lanes": "callbacks_waiting",
-    "callback_log": "callbacks_lane_id_(number|event_id)_key",
+    "callback_log": LANE,
     "lane_of_callback": "lanes_pkey",
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
@@ -83,10 +84,13 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lock_told": "jobs_pkey",
     "old_jobs": "jobs_ended",
     "still_old": "jobs_pkey",
-    "count_lines": "logs_pkey",
-    "count_callbacks": "lanes_job_id_ordinal_key",
+    "weigh_jobs": "jobs_pkey",
+    "clear_some_callbacks": LANE,
+    "clear_some_events": "events_job_id_task_id_event_key",
+    "clear_some_logs": "logs_pkey",
+    "clear_some_results": "results_pkey",
     "clear_tasks": "tasks_job_id_number_key",
-    "clear_callbacks": "callbacks_lane_id_(number|event_id)_key",
+    "clear_callbacks": LANE,
     "clear_events": "events_job_id_task_id_event_key",
     "event_body": "events_pkey",
     "documents": "job_data_pkey",

@@ -122,7 +122,9 @@ class Outbox(Rows):
             if lane.holder == instance and (lane.id, lane.claims) in lanes:
                 lane.let_go(now)
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
         await trio.lowlevel.checkpoint()
         touched = {}
         for delivery in deliveries:

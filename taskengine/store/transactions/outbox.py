@@ -153,9 +153,13 @@ def _callback(row: Any) -> Callback:
     )
 
 
-async def deliver(connection: Connection, instance: int, deliveries: Sequence[Delivery]) -> None:
+async def deliver(
+    connection: Connection, instance: int, deliveries: Sequence[Delivery], wait: bool = True
+) -> None:
     """See Store.deliver. Each event has one line, by the job's first URL, at its first try; as
     all lines it is written under the lock of the job."""
+    if not wait:
+        await connection.execute(SQL["wait_for_no_lock"])
     claims = sorted({(one.lane_id, one.claim) for one in deliveries})
     tried_ids = [one.callback_id for one in deliveries]
     await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
