@@ -13,10 +13,10 @@ from functools import partial
 
 from taskengine.model import Attempt, Documents, Json, JsonObject
 from taskengine.runtime.threads import in_thread
-from taskengine.store import Store
+from taskengine.store import Store, Wanted
 from taskengine.workflows.schemas import word
 from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.templates import evaluate, results_used
+from taskengine.workflows.templates import evaluate, names_used, results_used
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 SECRET_LENGTH = 6  # characters; shorter ones are no secrets, and would mask half a log
@@ -51,10 +51,18 @@ async def read_inputs(
     """Raises BadInput where its templates look up more than an attempt may load."""
     documents = attempt.documents
     if documents is None:
-        used = results_used([template.when, template.with_])
-        documents = await store.documents(attempt.job.id, used)
+        documents = await store.documents(attempt.job.id, wanted_of(workflow, template))
     render = partial(_inputs, attempt, documents, workflow, template)
     return await in_thread(render, documents.size)
+
+
+def wanted_of(workflow: Workflow, template: TaskTemplate) -> Wanted:
+    """What a task's templates look at. Databases do not agree on what small letters are but those
+    of ASCII."""
+    looked_at = [template.when, template.with_]
+    secrets = frozenset(name.lower() for name in workflow.secrets)
+    names = names_used(looked_at) if all(map(str.isascii, secrets)) else None
+    return Wanted(names, secrets, results_used(looked_at))
 
 
 def _inputs(

@@ -47,6 +47,7 @@ from taskengine.store.values import (
     OldJob,
     Page,
     Totals,
+    Wanted,
 )
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Page",
     "Store",
     "Totals",
+    "Wanted",
 ]
 
 

@@ -19,7 +19,7 @@ from taskengine.model import (
     NotFound,
     TaskState,
 )
-from taskengine.store import JobFilter, Mark, News, Page, Totals
+from taskengine.store import JobFilter, Mark, News, Page, Totals, Wanted
 from taskengine.store.ending import MOST_RESULTS, too_much
 from taskengine.store.runner import Runner
 from taskengine.store.transactions import news, outbox
@@ -28,6 +28,7 @@ from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
+from taskengine.texts import compact
 
 LOG_PAGE = 1_000  # lines
 
@@ -44,9 +45,14 @@ class Reads(Runner):
         found = await self._run(partial(load_details, job_ids=[job_id]))
         return found[0] if found else None
 
-    async def documents(self, job_id: int, results: Collection[str] | None) -> Documents:
-        names = None if results is None else sorted(results)
-        for row in await self._fetch("documents", job_id, names, MOST_RESULTS):
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        names, results = (
+            None if given is None else sorted(given) for given in (wanted.names, wanted.results)
+        )
+        secrets = sorted(wanted.secrets)
+        inside = [compact(name) for name in secrets]
+        arguments = (job_id, names, secrets, inside, results, MOST_RESULTS)
+        for row in await self._fetch("documents", *arguments):
             if row["results"] is None:
                 raise too_much(row["size"])
             return documents_of(row)

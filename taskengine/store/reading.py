@@ -7,7 +7,7 @@ from typing import Protocol
 
 from taskengine.jobs.explanation import Facts
 from taskengine.model import CallbackEntry, Documents, Job, JobDetails, JsonObject, LogLine
-from taskengine.store.values import JobFilter, Mark, News, Page, Totals
+from taskengine.store.values import JobFilter, Mark, News, Page, Totals, Wanted
 
 
 class Reading(Protocol):
@@ -19,9 +19,9 @@ class Reading(Protocol):
 
     async def job(self, job_id: int) -> JobDetails | None: ...
 
-    async def documents(self, job_id: int, results: Collection[str] | None) -> Documents:
-        """What templates of tasks see of a job; of results those of these tasks, or all. Raises
-        NotFound, and BadInput where that is more than one attempt may load."""
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        """What templates of tasks see of a job, as far as they look at it. Raises NotFound, and
+        BadInput where its results are more than one attempt may load."""
         ...
 
     async def event_body(self, event_id: int) -> bytes:

@@ -29,7 +29,7 @@ from taskengine.model import (
     TaskState,
     Written,
 )
-from taskengine.store import Claimed
+from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
     CARRIED,
     MOST_RESULTS,
@@ -88,7 +88,9 @@ class Attempts(Edges):
 
     def _attempt(self, row: TaskRow) -> Attempt:
         job = self._jobs[row.task.job_id]
-        documents = self._documents(row.task.job_id, None if row.task.number else ())
+        documents = self._documents(
+            row.task.job_id, Wanted(results=None if row.task.number else ())
+        )
         one = job.submission
         size = sum(
             len(compact(part).encode()) for part in (one.submitted, one.parameters, one.facts)
@@ -105,20 +107,22 @@ class Attempts(Edges):
             size,
         )
 
-    def _documents(self, job_id: int, names: Collection[str] | None) -> Documents:
+    def _documents(self, job_id: int, wanted: Wanted) -> Documents:
         one = self._jobs[job_id].submission
         results = {
             task.task.name: task.task.result
             for task in self._tasks_of(job_id)
-            if task.task.result is not None and (names is None or task.task.name in names)
+            if task.task.result is not None
+            and (wanted.results is None or task.task.name in wanted.results)
         }
-        return Documents(compact(one.parameters), compact(one.facts), compact(results))
+        parameters = {key: value for key, value in one.parameters.items() if wanted.has(key, value)}
+        return Documents(compact(parameters), compact(one.facts), compact(results))
 
-    async def documents(self, job_id: int, results: Collection[str] | None) -> Documents:
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
         await trio.lowlevel.checkpoint()
         if job_id not in self._jobs:
             raise NotFound(f"there is no job {job_id}")
-        found = self._documents(job_id, results)
+        found = self._documents(job_id, wanted)
         if len(found.results.encode()) > MOST_RESULTS:
             raise too_much(len(found.results.encode()))
         return found

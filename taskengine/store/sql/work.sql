@@ -205,16 +205,24 @@ left join (got t
 order by t.priority, t.id
 
 -- name: documents
--- With the results of these tasks, or of all; none where they are more than one attempt may load.
-select d.parameters, d.facts, own.size,
-       case when own.size <= $3 then
+-- Of the parameters those that are looked at, and those that have a secret in them. No results where
+-- they are more than one attempt may load.
+select d.facts, own.size,
+       case when $2::text[] is null then d.parameters
+            else (select coalesce(json_object_agg(p.key, p.value), '{}')
+                  from json_each(d.parameters) as p
+                  where p.key = any($2) or lower(p.key) = any($3::text[])
+                     or exists (select from unnest($4::text[]) as s (key)
+                                where strpos(lower(p.value::text), s.key) > 0))
+       end as parameters,
+       case when own.size <= $6 then
            (select coalesce(json_object_agg(r.name, r.result), '{}') from results r
-            where r.job_id = d.job_id and ($2::text[] is null or r.name = any($2)))
+            where r.job_id = d.job_id and ($5::text[] is null or r.name = any($5)))
        end as results
 from job_data d
 cross join lateral (
     select coalesce(sum(r.size), 0) as size from results r
-    where r.job_id = d.job_id and ($2::text[] is null or r.name = any($2))
+    where r.job_id = d.job_id and ($5::text[] is null or r.name = any($5))
 ) as own
 where d.job_id = $1
 
