@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
@@ -216,16 +216,30 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """What templates of tasks see of their job, each a JSON object."""
+
+    parameters: str
+    facts: str  # what they see as `client`
+    results: str  # that earlier tasks gave, by name
+
+    @property
+    def size(self) -> int:
+        return len(self.parameters) + len(self.facts) + len(self.results)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed task with all that its worker needs to run it."""
+    """A claimed task with what its worker needs to run it. Of a job with large documents they are
+    fetched when it begins: many attempts may be claimed, and few begin at once."""
 
     task: Task
     job: Job
-    parameters: JsonObject
-    results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
-    facts: JsonObject  # what templates see as `client`
+    documents: Documents | None
     options: JsonObject  # of the client
     started_at: datetime  # of the task's first attempt
+    lanes: int = 0  # URLs that hear of it
+    size: int = 0  # octets of the job's documents, but for results
 
     @property
     def fence(self) -> Fence:
@@ -260,14 +274,16 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start."""
+    """An attempt is over. `due_at` is when a retry may start. A `terse` end is what is left to say
+    where all of it is too much: the job's callback lacks what workflow and client add to it."""
 
     fence: Fence
     at: datetime
     outcome: Outcome
-    result: JsonObject | None = None
+    result: str | None = None  # a JSON object
     error: str | None = None
     due_at: datetime | None = None
+    terse: bool = False
 
 
 Record = Written | Progressed | Began | Ended
@@ -295,7 +311,8 @@ class Callback:
     event: str
     task_id: int
     task_name: str | None
-    body: JsonObject  # but for `time`, which is that of sending
+    event_id: int  # that it tells of: the body is the same for all URLs
+    body: bytes | None  # JSON, but for `time`, that of sending; None: large, and fetched by then
     attempts: int = 0
 
 
@@ -379,6 +396,14 @@ class Interrupted(StoreUnavailable):
 class TooHeavy(TaskEngineError):
     """A transaction asks more of the database than one may, and the database as such answers: it
     is to be split, never repeated as it is."""
+
+
+class Blocked(StoreUnavailable):
+    """Somebody holds a lock that a transaction needs for longer than it may wait."""
+
+
+class HeldUp(TooHeavy):
+    """Somebody holds a lock that the transaction needs: without what is locked it could go on."""
 
 
 class OutcomeUnknown(StoreUnavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
@@ -10,3 +11,8 @@ _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 def clean_text(text: str) -> str:
     """The text with U+FFFD in place of what cannot be kept."""
     return _UNKEEPABLE.sub("\ufffd", text)
+
+
+def compact(value: object) -> str:
+    """A value as JSON without spaces. Raises ValueError for what JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -24,6 +24,7 @@ JUSTIFIED = {  # file: why it is longer
 }
 ASYNCIO = {  # where the other event loop may be named
     "taskengine/store/connections.py",
+    "taskengine/store/failures.py",
     "taskengine/store/postgres.py",
     "taskengine/store/migrate.py",
     "taskengine/store/wakeups.py",

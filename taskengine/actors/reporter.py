@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import trio
 
 from taskengine.messages import Finish, Note
-from taskengine.model import Began, Fence, Json, Progressed, Severity, Written
+from taskengine.model import Began, Fence, Progressed, Severity, Written
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.texts import clean_text
-from taskengine.workflows.schemas import word
 
 LINE_LIMIT = 16_384  # characters
 PROGRESS_PAUSE = 0.5  # seconds between two reports
 LINE_RATE = 1_000.0  # lines per second that an attempt may write in the long run
 LINE_BURST = 5_000.0  # lines that it may write at once
-SECRET_LENGTH = 6  # shorter ones are no secrets, and would mask half a log
 
 
 @dataclass(slots=True)
@@ -61,19 +58,3 @@ class Reporter:
         if len(text) > LINE_LIMIT:
             text = text[:LINE_LIMIT] + " …"
         return clean_text(text)
-
-
-def secret_values(value: Json, names: frozenset[str]) -> Iterator[str]:
-    """The texts of secret parameters, wherever they stand and in any case of letters."""
-    return _secrets(value, frozenset(name.lower() for name in names), secret=False)
-
-
-def _secrets(value: Json, names: frozenset[str], *, secret: bool) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secrets(item, names, secret=secret or key.lower() in names)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets(item, names, secret=secret)
-    elif secret and value is not None and len(text := word(value)) >= SECRET_LENGTH:
-        yield text

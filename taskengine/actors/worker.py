@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -16,17 +15,19 @@ from taskengine.actions import Actions, Context
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import describe, has_part, is_permanent
-from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.inputs import Inputs, read_inputs
+from taskengine.actors.reporter import Reporter
+from taskengine.actors.results import told
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
 from taskengine.model import (
     Attempt,
+    BadInput,
     Ended,
     Fence,
     FenceMoved,
     JsonObject,
     Outcome,
-    PermanentFailure,
     Severity,
 )
 from taskengine.policy import SYSTEM, Settings, in_force, retry_at
@@ -36,8 +37,6 @@ from taskengine.runtime.process import PulseMissed
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.texts import clean_text
-from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,6 @@ UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on
 TELLINGS = 5  # of an end, to a journal that crashes each time
 FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
 QUESTIONS = 5  # until an answer is fresh
-RESULT_LIMIT = 1 << 20  # characters of JSON
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ class Worker:
         it goes on as soon as the action is over."""
         end = Ended(attempt.fence, self.now(), Outcome.RELEASED)  # unless it ends by itself
         self.busy = True
-        with self.roster.entry(attempt.fence) as running:
+        with self.roster.entry(attempt.fence, attempt.lanes, attempt.size) as running:
             try:
                 with running.scope:
                     end = await self._run(attempt)
@@ -124,15 +122,18 @@ class Worker:
         try:
             workflow = await self.definitions.of(attempt.job)
             template = workflow.task(attempt.task.name)
+            inputs = await read_inputs(self.store, attempt, workflow, template)
+        except BadInput as error:
+            return Ended(attempt.fence, self.now(), Outcome.FAILED, error=describe(error))
         except Exception as error:  # of a definition that another version may have written
             logger.exception("the definition of job %d cannot be used", attempt.job.id)
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
-        hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
-        reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
+        reporter = Reporter(attempt.fence, self.journal, self.now, inputs.secrets)
+        attempt = replace(attempt, documents=None)  # they may be large, and the task long
         try:
             with _time_limit(template):
-                return await self._act(attempt, workflow, template, reporter)
+                return await self._act(attempt, workflow, inputs, reporter)
         except Exception as error:
             if has_part(error, FenceMoved, PulseMissed):
                 return Ended(attempt.fence, self.now(), Outcome.RELEASED)
@@ -144,22 +145,20 @@ class Worker:
             raise cancelled from None
 
     async def _act(
-        self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter
+        self, attempt: Attempt, workflow: Workflow, inputs: Inputs, reporter: Reporter
     ) -> Ended:
         name = attempt.task.name
-        job = job_scope(attempt.job)
-        names = scope(attempt.parameters, attempt.results, job, attempt.facts, workflow.names)
-        if not template.wanted(names):
+        if not inputs.wanted:
             await reporter.write(Severity.DEBUG, f"'{name}' skipped: its condition is false")
             return Ended(attempt.fence, self.now(), Outcome.SKIPPED)
         await reporter.write(Severity.INFO, definitions_line(workflow.content))
         await reporter.write(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
-        result = await self._call(attempt, evaluate(template.with_, names), reporter)
+        result = await self._call(attempt, inputs.values, reporter)
         await reporter.write(Severity.INFO, f"'{name}' completed successfully")
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
-    async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> JsonObject:
+    async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> str | None:
         lent = self.facilities
         async with lent.scratch_for(attempt) as scratch:
             context = Context(
@@ -175,7 +174,7 @@ class Worker:
                 commands=lent.commands,
                 pulse=lent.pulse,
             )
-            return _checked(await self.actions[attempt.task.action](context, values))
+            return await told(await self.actions[attempt.task.action](context, values))
 
     async def _confirm(self, fence: Fence) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was
@@ -213,16 +212,3 @@ class Worker:
 
 def _time_limit(template: TaskTemplate) -> AbstractContextManager[object]:
     return trio.fail_after(math.inf if template.timeout is None else template.timeout)
-
-
-def _checked(result: JsonObject) -> JsonObject:
-    """What an action returned, as later tasks and the store can take it."""
-    try:
-        text = json.dumps(result, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
-    if not isinstance(result, dict) or len(text) > RESULT_LIMIT:
-        raise PermanentFailure(
-            f"the action's result is no JSON object of {RESULT_LIMIT} characters"
-        )
-    return result

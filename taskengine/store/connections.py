@@ -20,6 +20,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import (
     BadInput,
+    Blocked,
     Interrupted,
     NotFound,
     OutcomeUnknown,
@@ -27,6 +28,7 @@ from taskengine.model import (
     TooSlow,
 )
 from taskengine.store import Dismissed
+from taskengine.store.failures import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -42,50 +44,7 @@ DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted eith
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.PostgresSystemError,  # its disk fails
-    asyncpg.InternalServerError,
-)
-# What an operator is changing under a running engine: it waits. At the start it is a mistake.
-LOCKED_OUT = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-COLLIDED = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
-    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
-    # own), a deadlock shows as this.
-    asyncpg.LockNotAvailableError,
-)
-# What ends a transaction that is too heavy; a database that goes away may end one like this, too.
-CUT = (
-    TimeoutError,  # of a command
-    asyncpg.ConnectionDoesNotExistError,  # the session was killed, or the message is beyond 1 GB
-    asyncpg.InterfaceError,  # it had been killed before
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.InternalServerError,
-)
-REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-)
-
-
-ENDED = (Interrupted, TooSlow)  # a transaction was, rather than the database
+ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
 
 
 class Outages:
@@ -133,11 +92,17 @@ class Pool:
         self._others: list[Pool] = []
         self.outages = Outages()
 
-    async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+    async def run(
+        self,
+        transaction: Transaction[T],
+        *,
+        single: bool = False,
+        lock_waits: int = LOCK_WAITS,
+    ) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow and Interrupted are
-        StoreUnavailable.
+        Raises StoreUnavailable, of which TooSlow, Interrupted and Blocked say more, OutcomeUnknown,
+        BadInput, Dismissed.
         """
         waits = 0
         async with self._places:
@@ -147,8 +112,8 @@ class Pool:
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
                     waits += isinstance(error, asyncpg.LockNotAvailableError)
-                    if waits > LOCK_WAITS:
-                        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+                    if waits > lock_waits:
+                        raise Blocked(f"{type(error).__name__}: {error}") from error
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:

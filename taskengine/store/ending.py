@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
-from taskengine.callbacks.bodies import job_body, render_extras
+from taskengine.callbacks.bodies import render_extras
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
+    BadInput,
     Ended,
     Fence,
-    JobDetails,
+    Job,
     JobState,
     JsonObject,
     Outcome,
@@ -23,6 +23,7 @@ from taskengine.model import (
     Task,
     TaskState,
 )
+from taskengine.workflows.scope import job_scope, scope
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ STOPPED = "the job was stopped"
 STALLED = "what it waits for does not come: no task of the job is queued or at work"
 MAX_CHILDREN = 1_000  # of a job that is cleaned up: of one with more, children go first
 PARENTS = 100  # jobs whose edges one step of the cascades settles
+CARRIED = 65_536  # octets of a job's documents, and of its results, that come with a claim
+CARRIED_BODY = 16_384  # octets of a callback's body that come with the claim of its lane
+MOST_RESULTS = 8 << 20  # octets of results that one attempt sees
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 
@@ -69,49 +73,50 @@ _FINAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What a job's end writes: the controller's lines and the job callback."""
-
-    lines: Sequence[tuple[Severity, str]]
-    body: JsonObject
+Extras = tuple[dict[str, str], list[str]]  # of a job callback, and what of them is left out
+NO_EXTRAS: Final[Extras] = ({}, [])
 
 
-UNEVENTFUL: Final = Ending(((Severity.INFO, "job has completed successfully"),), {})
+def last_words(failure: str | None, problems: Sequence[str] = ()) -> list[tuple[Severity, str]]:
+    """The controller's lines at the end of a job."""
+    if failure is not None:
+        return [(Severity.ERROR, f"job has failed: {failure}")]
+    warnings = [(Severity.WARN, problem) for problem in problems]
+    return [*warnings, (Severity.INFO, "job has completed successfully")]
 
 
-def conclude(details: JobDetails, content: JsonObject | None, *, called: bool) -> Ending:
-    """A job's last words, with its callback where it is `called` for.
-
-    It never raises, so that no job's template holds up another's end.
-    """
-    failure = failure_of(details)
-    extras, problems = _extras(details, content) if called else ({}, [])
-    if failure is None:
-        lines = [*((Severity.WARN, problem) for problem in problems), *UNEVENTFUL.lines]
-    else:
-        lines = [(Severity.ERROR, f"job has failed: {failure}")]
-    custom_data = details.submitted.get("custom_data")
-    return Ending(lines, job_body(details.job, custom_data, failure, extras))
-
-
-def _extras(details: JobDetails, content: JsonObject | None) -> tuple[JsonObject, list[str]]:
+def extras_of(
+    job: Job,
+    callback: JsonObject,
+    parameters: JsonObject,
+    results: Mapping[str, JsonObject],
+    facts: JsonObject,
+) -> Extras:
+    """What a workflow adds to the callback of a job, with what of it is left out. It never raises,
+    so that no job's template holds up another's end."""
     try:
-        return render_extras(details, content)
+        return render_extras(callback, scope(parameters, results, job_scope(job), facts))
     except Exception as error:  # of a definition that another version may have written
-        logger.exception("the callback of job %d lacks its extras", details.job.id)
+        logger.exception("the callback of job %d lacks its extras", job.id)
         return {}, [f"callback: {type(error).__name__}: {error}"]
 
 
-def failure_of(details: JobDetails) -> str | None:
-    """Why the job failed: the error of its first failed task."""
-    failed = [task for task in details.tasks if task.state is TaskState.FAILED]
-    if failed:
-        return f"'{failed[0].name}' failed: {failed[0].error or 'without a message'}"
-    if not details.job.failed:
+def failure_of(
+    failed: bool, first: tuple[str, str | None] | None, *, stalled: bool = False
+) -> str | None:
+    """Why a job failed: name and error of its first failed task."""
+    if first is not None:
+        return f"'{first[0]}' failed: {first[1] or 'without a message'}"
+    if not failed:
         return None
-    stopped = any(task.state is TaskState.CANCELLED for task in details.tasks)
-    return STOPPED if stopped else STALLED
+    return STALLED if stalled else STOPPED
+
+
+def too_much(size: int) -> BadInput:
+    """An attempt would load more than it may."""
+    return BadInput(
+        f"the results that its templates look up: expected {MOST_RESULTS} octets, got {size}"
+    )
 
 
 def final_state(outcome: Outcome) -> TaskState:

@@ -11,7 +11,8 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import BadInput, StoreUnavailable
-from taskengine.store.connections import AWAY, Connection, is_pooled
+from taskengine.store.connections import Connection, is_pooled
+from taskengine.store.failures import AWAY
 from taskengine.store.queries import migrations
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import trio
 
 from taskengine.meters import Meters
-from taskengine.model import Interrupted, StoreUnavailable, TooHeavy, TooSlow
+from taskengine.model import Blocked, HeldUp, Interrupted, StoreUnavailable, TooHeavy, TooSlow
 from taskengine.store.connections import Connection, Pool, Transaction
 from taskengine.store.transactions.rows import SQL
 
@@ -29,7 +29,7 @@ class Runner:
     """An impatient one raises StoreUnavailable, in seconds; a patient one, for actors, waits until
     the database is back: all methods may be repeated. But a transaction that is too heavy is no
     outage, and would be too heavy again: where the caller can ask for less (`divisible`), it raises
-    TooHeavy."""
+    TooHeavy, and HeldUp where somebody holds a lock."""
 
     pool: Pool
     is_patient: bool = False
@@ -47,11 +47,13 @@ class Runner:
         """The one place where transactions run and outages are waited out."""
         if not self.is_patient:
             return await self._answered(transaction, single)
-        cuts = 0
+        cuts, options = 0, {"lock_waits": 0} if divisible else {}
         for pause in _pauses():
             try:
-                answer = await self._timed(transaction, single)
+                answer = await self._timed(transaction, single, **options)
             except StoreUnavailable as outage:
+                if divisible and isinstance(outage, Blocked):
+                    raise HeldUp(str(outage)) from outage
                 cuts = cuts + 1 if isinstance(outage, Interrupted) else 0
                 if divisible and (isinstance(outage, TooSlow) or cuts >= CUTS):
                     await self._check_weight(outage)
@@ -74,11 +76,11 @@ class Runner:
         except trio.TooSlowError:
             raise TooSlow(f"no answer in {LONGEST_ANSWER:g} s") from None
 
-    async def _timed(self, transaction: Transaction[T], single: bool) -> T:
+    async def _timed(self, transaction: Transaction[T], single: bool, **options: int) -> T:
         name = getattr(transaction, "func", transaction).__name__
         start = trio.current_time()
         try:
-            result = await self.pool.run(transaction, single=single)
+            result = await self.pool.run(transaction, single=single, **options)
         except Exception:
             self.meters.store_errors.labels(name).inc()
             raise

@@ -17,6 +17,7 @@ from taskengine.model import (
     Severity,
     StoreUnavailable,
 )
+from taskengine.texts import compact
 
 MAX_INSPECTED = 20_000
 BEFORE = ("id", "created_at")  # orders in which a job's id is its place
@@ -39,6 +40,24 @@ class Beat:
     held: frozenset[Fence]  # the attempts that the store says it runs
     unwanted: frozenset[Fence]  # those of them whose jobs are over: to be cancelled
     lanes: frozenset[LaneFence]  # those that the store says it delivers
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a job's documents is looked at: the parameters with these names, or all; those that
+    have one of the `secrets` in them, as keys in small letters; results of these tasks, or of
+    all."""
+
+    names: Collection[str] | None = None
+    secrets: Collection[str] = ()
+    results: Collection[str] | None = None
+
+    def has(self, name: str, value: Any) -> bool:
+        """Whether a parameter is looked at."""
+        if self.names is None or name in self.names or name.lower() in self.secrets:
+            return True
+        text = compact(value).lower()
+        return any(compact(secret) in text for secret in self.secrets)
 
 
 @dataclass(frozen=True, slots=True)

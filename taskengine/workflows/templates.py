@@ -72,6 +72,14 @@ def tasks_used(template: Json) -> set[str]:
     return {name for _, text in strings(template) for name in _compiled(text).tasks}
 
 
+def results_used(template: Json) -> frozenset[str] | None:
+    """The same; None where it looks them up in ways that only the run can tell."""
+    used = [_compiled(text) for _, text in strings(template)]
+    if any(one.any_task for one in used):
+        return None
+    return frozenset().union(*(one.tasks for one in used))
+
+
 def problems(template: Json, known: set[str], before: set[str] | None, place: Path) -> Found:
     """Syntax and names. `before`: the tasks whose results are there; None: that is not known."""
     for path, text in strings(template, place):
@@ -98,6 +106,7 @@ class _Template:
     parts: tuple[str | TemplateExpression, ...]
     names: frozenset[str]
     tasks: frozenset[str]
+    any_task: bool
 
     @property
     def is_expression(self) -> bool:
@@ -128,7 +137,9 @@ def _compiled(source: str) -> _Template:
         names = meta.find_undeclared_variables(tree)
     except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
         _fail(source, error)
-    return _Template(source, parts, frozenset(names), frozenset(_tasks(tree)))
+    tasks = list(_tasks(tree))
+    any_task = sum(map(_is_tasks, tree.find_all(nodes.Name))) > len(tasks)
+    return _Template(source, parts, frozenset(names), frozenset(tasks), any_task)
 
 
 def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.inputs import secret_values
+from taskengine.actors.reporter import Reporter
 
 NAMES = frozenset({"token", "pin"})
 

@@ -60,7 +60,7 @@ async def test_everything_is_done_once(store):
     fence = attempt.fence
     await store.record(instance, [Written(fence, NOON, "a line"), Began(fence, NOON)], NOON)
     assert await lines_of(store, job_id) == ["hello", "a line"]
-    end = Ended(fence, NOON, Outcome.COMPLETED, {"x": 1})
+    end = Ended(fence, NOON, Outcome.COMPLETED, '{"x":1}')
     await store.record(instance, [Written(fence, NOON, "another"), end], NOON)
     assert (await store.job(job_id)).job.state is JobState.COMPLETED
     told = ["hello", "a line", "another", "job has completed successfully"]

@@ -54,7 +54,7 @@ class Pool:
         self._answers, self.errors = answers, list(errors)
         self.outages = Outages()
 
-    async def run(self, transaction, *, single=False):
+    async def run(self, transaction, **options):
         await trio.lowlevel.checkpoint()
         if self.errors:
             raise self.errors.pop(0)

@@ -17,7 +17,8 @@ import trio
 from trio_asyncio import trio_as_aio
 
 from taskengine.store import connections, runner
-from taskengine.store.connections import COLLIDED, Pool
+from taskengine.store.connections import Pool
+from taskengine.store.failures import COLLIDED
 from taskengine.store.postgres import PostgresStore
 from taskengine.store.queries import queries
 

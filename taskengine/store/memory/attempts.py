@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -9,15 +10,17 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.callbacks.bodies import COMPLETE, FAIL, START
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
+    Documents,
     Ended,
     Fence,
     JobState,
     LogLine,
+    NotFound,
     Outcome,
     Progressed,
     Record,
@@ -25,10 +28,23 @@ from taskengine.model import (
     TaskState,
     Written,
 )
-from taskengine.store import Claimed
-from taskengine.store.ending import STALLED, conclude, confirms, final_state
+from taskengine.store import Claimed, Wanted
+from taskengine.store.ending import (
+    CARRIED,
+    MOST_RESULTS,
+    NO_EXTRAS,
+    STALLED,
+    Extras,
+    confirms,
+    extras_of,
+    failure_of,
+    final_state,
+    last_words,
+    too_much,
+)
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import JobRow, TaskRow
+from taskengine.texts import compact
 
 AT_WORK = (TaskState.QUEUED, TaskState.WORKING)
 
@@ -73,19 +89,45 @@ class Attempts(Edges):
         row.claimed_at = row.claimed_at or now
 
     def _attempt(self, row: TaskRow) -> Attempt:
-        details = self._details(row.task.job_id)
-        before = details.tasks if row.task.number > 0 else ()
-        results = {task.name: task.result for task in before if task.result is not None}
+        job = self._jobs[row.task.job_id]
+        documents = self._documents(
+            row.task.job_id, Wanted(results=None if row.task.number else ())
+        )
+        one = job.submission
+        size = sum(
+            len(compact(part).encode()) for part in (one.submitted, one.parameters, one.facts)
+        )
+        comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
             row.task,
-            details.job,
-            details.parameters,
-            results,
-            details.facts,
+            job.job,
+            documents if comes_along else None,
             self._options(row.task.job_id),
             row.claimed_at,
+            len(dict.fromkeys(one.urls)),
+            size,
         )
+
+    def _documents(self, job_id: int, wanted: Wanted) -> Documents:
+        one = self._jobs[job_id].submission
+        results = {
+            task.task.name: task.task.result
+            for task in self._tasks_of(job_id)
+            if task.task.result is not None
+            and (wanted.results is None or task.task.name in wanted.results)
+        }
+        parameters = {key: value for key, value in one.parameters.items() if wanted.has(key, value)}
+        return Documents(compact(parameters), compact(one.facts), compact(results))
+
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        await trio.lowlevel.checkpoint()
+        if job_id not in self._jobs:
+            raise NotFound(f"there is no job {job_id}")
+        found = self._documents(job_id, wanted)
+        if len(found.results.encode()) > MOST_RESULTS:
+            raise too_much(len(found.results.encode()))
+        return found
 
     async def current(self, instance: int, fence: Fence) -> bool:
         await trio.lowlevel.checkpoint()
@@ -97,7 +139,9 @@ class Attempts(Edges):
             return None
         return row
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
@@ -152,7 +196,7 @@ class Attempts(Edges):
             row.task,
             state=state,
             ended_at=record.at,
-            result=record.result or None,
+            result=json.loads(record.result) if record.result else None,
             error=record.error,
             progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
         )
@@ -164,7 +208,7 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task.job_id, row.task.id, record.at, now)
+        return self._finish_job(row.task.job_id, row.task.id, record.at, now, terse=record.terse)
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
@@ -195,7 +239,16 @@ class Attempts(Edges):
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
 
-    def _finish_job(self, job_id: int, last: int, at: datetime, now: datetime) -> list[int]:
+    def _finish_job(
+        self,
+        job_id: int,
+        last: int,
+        at: datetime,
+        now: datetime,
+        *,
+        terse: bool = False,
+        stalled: bool = False,
+    ) -> list[int]:
         """A job's last words, under the id of its last task, if all its tasks are over."""
         row = self._jobs[job_id]
         if row.open_tasks > 0:
@@ -204,12 +257,31 @@ class Attempts(Edges):
         if row.job.state in OVER:
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        called = bool(row.submission.urls)
-        ending = conclude(self._details(row.job.id), row.content, called=called)
-        for severity, message in ending.lines:
+        first = self._first_failure(row.job.id)
+        failure = failure_of(row.job.failed, first, stalled=stalled)
+        called = bool(row.submission.urls) and not terse
+        texts, problems = self._extras(row) if called else NO_EXTRAS
+        for severity, message in last_words(failure, problems):
             self._log(LogLine(row.job.id, "controller", message, at, last, severity))
-        self._call(row.job.id, last, None, END, ending.body, at)
+        if terse:
+            texts = {"custom_data": "null"}
+        self._call_end(row, last, failure, at, texts)
         return [row.job.id]
+
+    def _first_failure(self, job_id: int) -> tuple[str, str | None] | None:
+        tasks = (row.task for row in self._tasks_of(job_id))
+        failed = (task for task in tasks if task.state is TaskState.FAILED)
+        return next(((task.name, task.error) for task in failed), None)
+
+    def _extras(self, row: JobRow) -> Extras:
+        """What the job's workflow adds to its callback."""
+        callback = (row.content or {}).get("callback", {})
+        if not callback:
+            return NO_EXTRAS
+        tasks = [task.task for task in self._tasks_of(row.job.id)]
+        results = {task.name: task.result or {} for task in tasks}
+        one = row.submission
+        return extras_of(row.job, callback, one.parameters, results, one.facts)
 
     # Jobs that nobody is at work on, though they hold a slot
 
@@ -235,4 +307,4 @@ class Attempts(Edges):
         self._cancel_rest(row.job.id, now)
         row.job = replace(row.job, failed=failed)
         last = tasks[-1].task.id if tasks else 0
-        return self._finish_job(row.job.id, last, now, now)
+        return self._finish_job(row.job.id, last, now, now, stalled=True)

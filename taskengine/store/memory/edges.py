@@ -8,7 +8,6 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import END, job_body
 from taskengine.jobs.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store import Settled
@@ -143,6 +142,5 @@ class Edges(Outbox):
         failure = lost(parent)
         told = f"job has failed: {failure}"
         self._log(LogLine(row.job.id, "controller", told, now, severity=Severity.ERROR))
-        body = job_body(row.job, row.submission.submitted.get("custom_data"), failure, {})
-        self._call(row.job.id, 0, None, END, body, now)
+        self._call_end(row, 0, failure, now)
         self._queue_cascades([row.job.id])

@@ -159,6 +159,7 @@ class Rows:
         self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
+        self._bodies: dict[int, tuple[int, bytes]] = {}  # of events, with their jobs
         self._edges: list[Edge] = []
         self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []

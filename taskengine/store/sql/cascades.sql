@@ -84,9 +84,8 @@ update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2,
                 changed = pg_current_xact_id()
 where id = any($1::bigint[])
 
--- name: custom_data
-select job_id, submitted -> 'custom_data' as custom_data
-from job_data where job_id = any($1::bigint[])
+-- name: sizes
+select job_id, size from job_data where job_id = any($1::bigint[])
 
 -- name: end_cascades
 -- Those that nobody waits for any more; the others have had one more step.

@@ -78,8 +78,8 @@ from jobs where id = $1
 returning id
 
 -- name: copy_job_data
-insert into job_data (job_id, submitted, parameters, facts)
-select $2, submitted, parameters, facts from job_data where job_id = $1
+insert into job_data (job_id, submitted, parameters, facts, size)
+select $2, submitted, parameters, facts, size from job_data where job_id = $1
 
 -- name: copy_lanes
 insert into lanes (job_id, ordinal, url, host, events)

@@ -12,26 +12,23 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import ClassVar
 
-from taskengine.callbacks.bodies import job_body
 from taskengine.jobs.changes import OVER
-from taskengine.model import JobState, Json, Severity
+from taskengine.model import JobState, Severity
 from taskengine.store import Settled
 from taskengine.store.connections import Connection
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import let_go, queue_cascades
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.outbox import END, Call, put_calls
-from taskengine.store.transactions.rows import SQL, Line, Row, columns, loaded
+from taskengine.store.transactions.outbox import Call, end_call, put_calls
+from taskengine.store.transactions.rows import SQL, Line, Row, columns
 
 MAX_CALLS = 5_000  # callbacks that one step writes, or a job's own if it has more
-MAX_DOCUMENTS = 4_000_000  # characters of what clients want back in them, and a few more
-FEW = 2  # of such documents that are read at once
+MAX_OCTETS = 8 << 20  # of the documents that they are made of, or a job's own
 
 Pair = tuple[int, int]  # a parent and its child
-Broken = tuple[Any, Json, str]  # a job, what its client wants back, why it is broken
 
 
 @dataclass(slots=True)
@@ -103,63 +100,64 @@ async def _break(
     for parent, child in edges:
         because.setdefault(child, parent)
     wanted = [family.jobs[one] for one in sorted(because) if family.jobs[one]["state"] not in OVER]
-    told = await _told(connection, wanted)
-    later = {job["id"] for job in wanted} - told.keys()
-    for job in (family.jobs[one] for one in told):
+    few = await _few_enough(connection, wanted)
+    later = {job["id"] for job in wanted[len(few) :]}
+    for job in few:
         tally.jobs[job["client"], job["state"], job["failed"]] -= 1
         tally.jobs[job["client"], int(JobState.BROKEN), True] += 1
-    broken = [(family.jobs[one], told[one], lost(because[one])) for one in told]
-    lines = await break_jobs(connection, broken, now, calls, tally)
+    named = {job["id"]: Child(*(job[name] for name in Child.FIELDS)) for job in few}
+    lines = await break_jobs(connection, named, because, now, calls, tally)
     return lines, [pair for pair in edges if pair[1] not in later]
 
 
-async def _told(connection: Connection, jobs: Sequence[Row]) -> dict[int, Json]:
-    """The first of these jobs whose callbacks may be written together, each with what its client
-    wants back in them."""
-    told: dict[int, Json] = {}
-    calls, characters = 0, 0
-    for start in range(0, len(jobs), FEW):
-        few = jobs[start : start + FEW]
-        calls += sum(job["lanes"] for job in few)
-        if told and (calls > MAX_CALLS or characters > MAX_DOCUMENTS):
-            break
-        called = [job["id"] for job in few if job["lanes"]]
-        rows = await connection.fetch(SQL["custom_data"], called) if called else []
-        lanes = {job["id"]: job["lanes"] for job in few}
-        characters += sum(len(row["custom_data"] or "") * lanes[row["job_id"]] for row in rows)
-        told |= {job["id"]: None for job in few}
-        told |= {row["job_id"]: loaded(row["custom_data"]) for row in rows}
-    return told
-
-
-async def break_jobs(
-    connection: Connection, broken: Sequence[Broken], now: datetime, calls: list[Call], tally: Tally
-) -> list[Line]:
-    """Break jobs that never started, and note who waits for them; gives their last lines."""
-    if not broken:
-        return []
-    ids = sorted(job["id"] for job, _, _ in broken)
-    await connection.execute(SQL["break_jobs"], ids, now)
-    await queue_cascades(connection, ids, tally)
-    lines: list[Line] = []
-    for job, custom_data, failure in broken:
-        told = f"job has failed: {failure}"
-        lines.append((job["id"], 0, int(Severity.ERROR), "controller", told, now))
-        if job["lanes"]:
-            named = Child(job["id"], job["client"], job["workflow"], job["content_id"])
-            body = job_body(named, custom_data, failure, {})
-            calls.append(Call(named, 0, None, END, now, body=body))
-    return lines
+async def _few_enough(connection: Connection, jobs: Sequence[Row]) -> Sequence[Row]:
+    """The first of these jobs whose callbacks may be written together."""
+    called = [job["id"] for job in jobs if job["lanes"]]
+    rows = await connection.fetch(SQL["sizes"], called) if called else []
+    sizes = {row["job_id"]: row["size"] for row in rows}
+    calls = octets = 0
+    for place, job in enumerate(jobs):
+        calls += job["lanes"]
+        octets += sizes.get(job["id"], 0)
+        if place and (calls > MAX_CALLS or octets > MAX_OCTETS):
+            return jobs[:place]
+    return jobs
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What a callback says of its job."""
+    """A job that waited for another, as far as its end tells of it."""
 
+    FIELDS: ClassVar = ("id", "client", "workflow", "content_id", "lanes")
     id: int
     client: str
     workflow: str
     content_id: str | None
+    lanes: int
+
+
+async def break_jobs(
+    connection: Connection,
+    jobs: Mapping[int, Child],
+    because: Mapping[int, int],
+    now: datetime,
+    calls: list[Call],
+    tally: Tally,
+) -> list[Line]:
+    """Break jobs that never started, each for the parent that did not complete, and note who waits
+    for them; gives their last lines."""
+    if not jobs:
+        return []
+    await connection.execute(SQL["break_jobs"], sorted(jobs), now)
+    await queue_cascades(connection, jobs, tally)
+    lines: list[Line] = []
+    for job_id, job in sorted(jobs.items()):
+        failure = lost(because[job_id])
+        told = f"job has failed: {failure}"
+        lines.append((job_id, 0, int(Severity.ERROR), "controller", told, now))
+        if job.lanes:
+            calls.append(end_call(job, 0, now, failure))
+    return lines
 
 
 async def _hand_on(connection: Connection, family: Family, tally: Tally) -> int:

@@ -8,17 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.callbacks.bodies import job_body
 from taskengine.jobs.changes import OVER, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
-from taskengine.store.transactions.outbox import END, Call, put_calls
+from taskengine.store.transactions.outbox import Call, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
 
 
@@ -137,11 +135,9 @@ async def _stop(
         await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
     if row["open_tasks"] == number:
         await connection.execute(SQL["free_slot"], job.id)
-    [details] = await load_details(connection, [job.id])
-    if details.tasks and row["lanes"]:
-        body = job_body(job, details.submitted.get("custom_data"), STOPPED, {})
-        calls.append(Call(job, details.tasks[-1].id, None, END, now, body=body))
-    last = details.tasks[-1].id if details.tasks else 0
+    last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
+    if last and row["lanes"]:
+        calls.append(end_call(job, last, now, STOPPED))
     return [(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
 
 

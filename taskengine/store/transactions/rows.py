@@ -13,7 +13,6 @@ from taskengine.model import (
     Client,
     Job,
     JobState,
-    Json,
     LogLine,
     Severity,
     Submission,
@@ -32,10 +31,6 @@ def dumped(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the database refuses the data: {error}") from error
-
-
-def loaded(text: str | None) -> Json:
-    return None if text is None else json.loads(text)
 
 
 def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -91,7 +91,7 @@ async def _end_jobs(
     calls: list[Call] = []
     jobs = [locked_job(row) for row in await connection.fetch(SQL["lock_jobs"], ids)]
     last = {
-        row["id"]: Ended(Fence(row["id"], row["last"] or 0, 0), now, Outcome.FAILED)
+        row["id"]: Ended(Fence(row["id"], row["last"] or 0, 0), now, Outcome.FAILED, error=STALLED)
         for row in stalled
     }
     for job in jobs:

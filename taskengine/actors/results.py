@@ -1,0 +1,45 @@
+"""What actions return, as the store and later tasks can take it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from taskengine.model import Json, PermanentFailure
+from taskengine.runtime.threads import AT_ONCE, in_thread
+from taskengine.texts import compact
+
+LIMIT = 1 << 20  # characters of JSON
+FEW = 500  # values that are looked at to see that a result is small
+
+
+async def told(result: object) -> str | None:
+    """A result as JSON; None where it says nothing. Raises PermanentFailure for what is no JSON
+    object, or too large."""
+    text = await in_thread(partial(_text, result), _guess(result))
+    if not isinstance(result, dict) or len(text) > LIMIT:
+        raise PermanentFailure(f"the action's result is no JSON object of {LIMIT} characters")
+    return text if result else None
+
+
+def _text(result: object) -> str:
+    try:
+        return compact(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
+
+
+def _guess(result: Json) -> int:
+    """Its size where it is small, else more than all that is small."""
+    size, pending = 0, [result]
+    for _ in range(FEW):
+        if not pending:
+            return size
+        item = pending.pop()
+        size += len(item) if isinstance(item, str | dict | list | tuple) else 1
+        if size > AT_ONCE or (isinstance(item, dict | list | tuple) and len(item) > FEW):
+            break
+        if isinstance(item, dict):
+            pending += [*item, *item.values()]
+        elif isinstance(item, list | tuple):
+            pending += item
+    return 2 * AT_ONCE
