@@ -131,6 +131,9 @@ class Ticker:
         if settled:
             logger.warning("%d jobs had ended unnoticed by those that waited for them", settled)
             self.spread(Recorded(waited=True))
+        for queue, action in await self.store.unserved():
+            told = "tasks wait for an instance that has the action %s and serves the queue %s"
+            logger.warning(told, action, queue)
         for _ in range(PAGES):
             ended, later = await self.store.sweep_jobs(self._swept_jobs, self.now())
             self._swept_jobs = later or 0

@@ -88,6 +88,14 @@ class Store(Reading, Protocol):
         """Hand back what the instance still holds, and forget it."""
         ...
 
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        """Say which tasks the instance runs. Raises Dismissed."""
+        ...
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        """Queue and action of tasks that are queued and that no instance runs."""
+        ...
+
     async def beat(self, instance: int) -> Beat:
         """Raises Dismissed if peers declared the instance dead."""
         ...

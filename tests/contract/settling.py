@@ -2,10 +2,14 @@
 
 from contextlib import aclosing
 
+import pytest
 import trio
 
-from taskengine.model import Client
-from taskengine.policy import SYSTEM
+from taskengine.model import BadInput, Client, JobState
+from taskengine.policy import MAX_OWN_SETTINGS, SYSTEM
+from tests.conftest import NOON
+from tests.contract.tying import rerun
+from tests.contract.world import LATER, PAIR, SINGLE
 
 
 class Settling:
@@ -35,6 +39,62 @@ class Settling:
         assert await world.store.settings("acme") == {"colour": "green"}
         assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
         assert await world.store.settings("nobody") == {}
+
+    async def test_a_client_may_make_up_so_many_settings(self, world):
+        for number in range(MAX_OWN_SETTINGS):
+            await world.store.put_setting("acme", f"own {number}", "x" * 10_000)
+        with pytest.raises(BadInput, match="name: there may be 100 settings"):
+            await world.store.put_setting("acme", "one more", "x")
+        await world.store.put_setting("acme", "own 7", "changed")
+        await world.store.put_setting("acme", "max_jobs", "3")
+        await world.store.put_setting("beta", "one more", "x")
+        assert len(await world.store.settings("acme")) == MAX_OWN_SETTINGS + 1
+
+    async def test_what_is_made_at_once_is_counted_together(self, world, twin):
+        for number in range(MAX_OWN_SETTINGS - 1):
+            await world.store.put_setting("acme", f"own {number}", "x")
+        refused = []
+
+        async def put(store, name):
+            try:
+                await store.put_setting("acme", name, "x")
+            except BadInput as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(put, (world.store, twin)[number % 2], f"another {number}")
+        assert len(refused) == 3
+
+    async def test_the_settings_of_a_client_go_with_it_and_the_last_of_its_jobs(self, world):
+        await world.setting("acme", max_jobs=7)
+        await world.setting("beta", max_jobs=7)
+        job = await world.start()
+        assert await world.store.remove_client("acme")
+        assert await world.store.remove_client("beta")
+        assert await world.store.settings("beta") == {}
+        assert await world.store.settings("acme") == {"max_jobs": "7"}
+        await world.perform(job)
+        await world.store.tidy()
+        assert await world.store.settings("acme") == {"max_jobs": "7"}
+        assert (await world.store.clear_old_jobs(LATER, 9)).number == 1
+        await world.store.tidy()
+        assert await world.store.settings("acme") == {}
+        assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
+
+    async def test_a_definition_goes_with_the_last_of_its_jobs(self, world):
+        gone = await world.start(PAIR)
+        await world.perform(gone)
+        kept = await world.start(SINGLE)
+        digests = [(await world.job(job)).job.digest for job in (kept, gone)]
+        again = await rerun(world, gone)
+        await world.store.change(again, {"queue_state": JobState.BROKEN}, [], NOON)
+        await world.store.clear_old_jobs(LATER, 9)
+        await world.store.tidy()
+        assert await world.store.definition(digests[1]) is None
+        assert await world.store.definition(digests[0]) is not None
+        await world.start(PAIR)
+        assert await world.store.definition(digests[1]) is not None
 
     async def test_what_is_announced_is_heard(self, world, twin):
         heard = []

@@ -80,6 +80,7 @@ class World:
             await self.store.put_client(Client(name, "hash", options={"of": name}))
         await self.setting(SYSTEM, max_jobs=100)
         self.instance = await self.store.join("first", NOON)
+        await self.store.offer(self.instance, "work", [ACTION])
         return self
 
     async def setting(self, scope: str, **values: int) -> None:

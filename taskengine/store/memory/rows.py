@@ -151,6 +151,7 @@ class Rows:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
         self._leases: dict[int, float] = {}
+        self._offers: dict[tuple[int, str], frozenset[str]] = {}  # actions by instance and queue
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}

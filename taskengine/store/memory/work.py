@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,6 +36,20 @@ class Work(Attempts):
         self._beats[instance] = 0
         self._leases[instance] = lease
         return instance
+
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        self._offers[instance, queue] = frozenset(actions)
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        await trio.lowlevel.checkpoint()
+        tasks = [row.task for row in self._tasks.values()]
+        return sorted({(one.queue, one.action) for one in tasks if self._is_unserved(one)})
+
+    def _is_unserved(self, task: Task) -> bool:
+        offers = [own for (_, queue), own in self._offers.items() if queue == task.queue]
+        return task.state is TaskState.QUEUED and not any(task.action in own for own in offers)
 
     async def leave(self, instance: int, now: datetime) -> None:
         await trio.lowlevel.checkpoint()
@@ -95,6 +109,7 @@ class Work(Attempts):
     def _forget(self, instance: int, now: datetime) -> None:
         self._beats.pop(instance, None)
         self._leases.pop(instance, None)
+        self._offers = {key: own for key, own in self._offers.items() if key[0] != instance}
         for lane in self._lanes.values():
             if lane.holder == instance:
                 lane.let_go(now)
@@ -167,6 +182,12 @@ class Work(Attempts):
             row.gate_answer,
             row.gate_due_at,
             self._queues_due,
+            sorted(edge.parent for edge in edges if edge.parent in self._cascades),
+            [
+                (one.task.name, one.task.action, one.task.queue)
+                for one in tasks
+                if self._is_unserved(one.task)
+            ][:10],
         )
 
     def _slots(self, scope: str) -> Slots:

@@ -1,19 +1,28 @@
 -- name: queue_cascades
--- Of jobs that are over and locked, those that others wait for.
+-- Of jobs that are over and locked, those that others wait for. The order tells the planner which
+-- index serves, here and below; `open::integer` and `parent + 0` keep it from those that do not.
 insert into cascades (parent)
 select p.id from unnest($1::bigint[]) as p (id)
-where exists (select 1 from edges e
-              where e.parent = p.id and e.kind = 'completes' and e.open)
+where (select e.child from edges e where e.parent = p.id and e.kind = 'completes' and e.open
+       order by e.parent, e.child limit 1) is not null
 order by p.id
 on conflict do nothing
 returning parent
 
 -- name: close_ends
 -- A rerun waits no longer for the tasks of its original: there is one for a job at most.
-with closed as (
-    update edges set open = false
-    where parent = any($1::bigint[]) and kind = 'ends' and open
-    returning child
+with found as materialized (
+    select e.parent, e.child
+    from unnest($1::bigint[]) as p (id)
+    cross join lateral (
+        select parent, child from edges where parent = p.id and kind = 'ends' and open
+        order by parent, child
+    ) as e
+), closed as (
+    update edges e set open = false
+    from found f
+    where e.child = f.child and e.parent + 0 = f.parent and e.kind = 'ends' and e.open::integer = 1
+    returning e.child
 )
 update jobs j
 set open_edges = j.open_edges - c.n, updated_at = $2, changed = pg_current_xact_id(),
@@ -38,7 +47,7 @@ from unnest($1::bigint[]) as p (id)
 cross join lateral (
     select parent, child from edges
     where parent = p.id and kind = 'completes' and open
-    order by child
+    order by parent, child
     limit $2
 ) as e
 
@@ -54,15 +63,16 @@ for no key update
 -- name: still_open
 select e.parent, e.child
 from unnest($1::bigint[], $2::bigint[]) as p (parent, child)
-join edges e on e.child = p.child and e.parent = p.parent and e.kind = 'completes'
-where e.open
+join edges e on e.child = p.child and e.parent + 0 = p.parent and e.kind = 'completes'
+where e.open::integer = 1
 order by e.parent, e.child
 
 -- name: close_edges
 with closed as (
     update edges e set open = false
     from unnest($1::bigint[], $2::bigint[]) as p (parent, child)
-    where e.child = p.child and e.parent = p.parent and e.kind = 'completes' and e.open
+    where e.child = p.child and e.parent + 0 = p.parent and e.kind = 'completes'
+      and e.open::integer = 1
     returning e.child
 )
 update jobs j
@@ -77,7 +87,7 @@ returning j.id, j.client, j.state, j.failed, j.open_edges
 -- name: hand_edges
 update edges e set parent = p.heir
 from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as p (parent, child, heir)
-where e.child = p.child and e.parent = p.parent and e.kind = 'completes' and e.open
+where e.child = p.child and e.parent + 0 = p.parent and e.kind = 'completes' and e.open::integer = 1
 
 -- name: break_jobs
 update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2,
@@ -92,8 +102,9 @@ select job_id, size from job_data where job_id = any($1::bigint[])
 with gone as (
     delete from cascades c
     where c.parent = any($1::bigint[])
-      and not exists (select 1 from edges e
-                      where e.parent = c.parent and e.kind = 'completes' and e.open)
+      and (select e.child from edges e
+           where e.parent = c.parent and e.kind = 'completes' and e.open
+           order by e.parent, e.child limit 1) is null
     returning c.parent
 )
 update cascades set steps = steps + 1
@@ -104,26 +115,26 @@ returning parent
 -- Walked from parent to parent, past all that waits for one.
 with recursive completes as (
     (select parent from edges where open and kind = 'completes' and parent > $1
-     order by parent limit 1)
+     order by parent, child limit 1)
     union all
     select next.parent
     from completes c
     cross join lateral (
         select e.parent from edges e
         where e.open and e.kind = 'completes' and e.parent > c.parent
-        order by e.parent
+        order by e.parent, e.child
         limit 1
     ) as next
 ), ends as (
     (select parent from edges where open and kind = 'ends' and parent > $1
-     order by parent limit 1)
+     order by parent, child limit 1)
     union all
     select next.parent
     from ends c
     cross join lateral (
         select e.parent from edges e
         where e.open and e.kind = 'ends' and e.parent > c.parent
-        order by e.parent
+        order by e.parent, e.child
         limit 1
     ) as next
 ), page as materialized (

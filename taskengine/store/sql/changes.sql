@@ -8,7 +8,7 @@ for no key update
 -- name: lock_with_parents
 -- In the order of ids: the new edges of a rerun are open as long as those that they are copied from.
 select id from jobs
-where id = $1 or id in (select parent from edges where child = $1 and open)
+where id = $1 or id in (select parent from edges where child = $1 and open::integer = 1)
 order by id
 for no key update
 
@@ -57,7 +57,7 @@ select id, client, state, failed, rerun_as from jobs where id = any($1::bigint[]
 -- name: count_edges
 update jobs j set open_edges = e.n
 from (select child, count(*) as n from edges
-      where child = any($1::bigint[]) and open group by child) as e
+      where child = any($1::bigint[]) and open::integer = 1 group by child) as e
 where j.id = e.child
 
 -- name: copy_edges

@@ -305,11 +305,16 @@ returning t.job_id
 
 -- name: let_go_on
 -- The siblings of a batch are counted together: each would see the others as working.
-with gone as (
-    select t.id, count(*) as n
+-- The tasks of a job are read once, however many of them have ended.
+with ended as materialized (
+    select e.job_id, array_agg(e.number) as numbers
     from unnest($1::bigint[], $2::smallint[]) as e (job_id, number)
-    join tasks t on t.job_id = e.job_id and t.state = 0 and e.number = any(t.needs)
-    group by t.id
+    group by e.job_id
+), gone as materialized (
+    select t.id, (select count(*) from unnest(t.needs) as need
+                  where need = any(e.numbers)) as n
+    from ended e
+    join tasks t on t.job_id = e.job_id and t.state + 0 = 0 and t.needs && e.numbers
 )
 update tasks t
 set waits_for = t.waits_for - gone.n,

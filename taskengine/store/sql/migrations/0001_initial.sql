@@ -47,6 +47,14 @@ create table batches (
     id uuid not null
 ) with (fillfactor = 50);
 
+-- What each instance runs: any other task waits for an instance to come.
+create table offers (
+    instance bigint not null references instances on delete cascade,
+    queue text not null,
+    actions text[] not null,
+    primary key (instance, queue)
+);
+
 create table jobs (
     id bigint generated always as identity primary key,
     request_id uuid not null unique,
@@ -129,7 +137,7 @@ create table edges (
     primary key (child, parent, kind)
 );
 create index edges_open on edges (parent, child) where open and kind = 'completes';
-create index edges_ends on edges (parent) where open and kind = 'ends';
+create index edges_ends on edges (parent, child) where open and kind = 'ends';
 create index edges_of_parent on edges (parent);
 
 -- Jobs that are over while others still wait for their completion: these are told in steps, of
