@@ -9,6 +9,7 @@ from tests.contract.clearing import Clearing
 from tests.contract.explaining import Explaining
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
+from tests.contract.heavy import Heavy
 from tests.contract.keeping import Keeping
 from tests.contract.keying import Keying
 from tests.contract.listing import Listing
@@ -43,6 +44,7 @@ class StoreContract(
     Tying,
     Cascading,
     Stalling,
+    Heavy,
     Telling,
     Gating,
     Scheduling,
