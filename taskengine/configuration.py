@@ -71,6 +71,12 @@ class Configuration(BaseSettings):
     requests_per_second: float = Field(
         1000, ge=0, description="of each client or, without a key, each address; 0: no limit"
     )
+    connections: int = Field(
+        2000, ge=1, description="of clients at once, fewer if `ulimit -n` has no room for them"
+    )
+    connections_per_address: int = Field(
+        500, ge=1, description="of one address, but for loopback, where a reverse proxy is"
+    )
     storage: StorageDefaults = Field(default_factory=StorageDefaults)
 
     @field_validator("workflows", mode="before")

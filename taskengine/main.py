@@ -40,13 +40,9 @@ from taskengine.meters import Meters
 from taskengine.model import Client, StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
+from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.pulse import Pulse
-from taskengine.runtime.shutdown import (
-    OVERTIME,
-    Shutdown,
-    follow_signals,
-    watch_over_the_end,
-)
+from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from taskengine.store import Store
@@ -66,7 +62,23 @@ SAMPLES = 10  # of the database's time that may be too slow at the start
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
-    meters, shutdown = Meters(), Shutdown(configuration.notice)
+    shutdown = Shutdown(configuration.notice)
+    raise_limit()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(follow_signals, shutdown, library.reload)
+        with shutdown.start:
+            await open_and_run(configuration, library, shutdown, started)
+        nursery.cancel_scope.cancel()
+
+
+async def open_and_run(
+    configuration: Configuration,
+    library: CurrentLibrary,
+    shutdown: Shutdown,
+    started: Callable[[str], None],
+) -> None:
+    """Open what an engine needs, and run it until it is told to stop."""
+    meters = Meters()
     with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
         async with (
             trio_asyncio.open_loop(),
@@ -81,18 +93,15 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown)
             front = http_front(configuration, services, started, shutdown)
-            plan = plan_of(configuration)
-            await run_until_told(parts, plan, front, shutdown, library.reload)
+            await run_until_told(parts, plan_of(configuration), front, shutdown)
 
 
-async def run_until_told(
-    parts: Parts, plan: Plan, front: Front, shutdown: Shutdown, reload: Callable[[], None]
-) -> None:
+async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
     """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
     run are handed back at once."""
     async with trio.open_nursery() as nursery:
-        await nursery.start(follow_signals, shutdown, reload)
         async with running_engine(parts, plan, front) as engine:
+            shutdown.is_up = True
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
@@ -283,5 +292,5 @@ class CurrentLibrary:
         try:
             self.current = load(self.folders, self.actions)
             logger.info("workflow files reloaded: %d", len(self.current.all()))
-        except WorkflowErrors as errors:
+        except (WorkflowErrors, OSError) as errors:
             logger.error("workflow files kept as they were: %s", errors)

@@ -39,7 +39,8 @@ def remote_address() -> str:
     peer = str(client[0]) if client else ""
     if peer and not _is_loopback(peer):
         return peer
-    last = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    lines = request.headers.getlist("X-Forwarded-For")  # a proxy may add one, or to the last one
+    last = lines[-1].rpartition(",")[2].strip() if lines else ""
     return last if _is_address(last) else peer
 
 

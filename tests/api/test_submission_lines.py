@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from taskengine.model import Severity
@@ -134,3 +135,14 @@ async def test_the_run_at_line_stands_between_the_others(api, body, now):
     assert second.message == 'Job will run at: "2030-01-02T04:04:05.678"'
     assert second.severity is Severity.INFO
     assert third.severity is Severity.WARN
+
+
+async def test_of_two_such_lines_the_last_one_is_the_proxys(served_api, api_key, body):
+    """The first may be the client's own. On a socket, since the test client merges headers."""
+    content = body()
+    lines = [("x-forwarded-for", "6.6.6.6, 7.7.7.7"), ("x-forwarded-for", "8.8.8.8, 9.9.9.9")]
+    headers = [("client", "demo-client"), ("api-key", api_key), *lines]
+    async with httpx.AsyncClient(base_url=served_api, headers=headers) as client:
+        number = (await client.post("/job", json=content)).json()["id"]
+        line = (await client.get(f"/logs/{number}")).json()[0]
+    assert json.loads(line["message"])["remote_addr"] == "9.9.9.9"
