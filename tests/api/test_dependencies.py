@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from taskengine.model import JobState
@@ -34,7 +36,7 @@ async def test_a_chain_breaks_with_its_first_job(api, body, updated, world, now)
     lanes = await world.lanes(now)
     assert [lane.url for lane in lanes] == urls
     for lane in lanes:
-        assert [one.body for one in lane.callbacks] == [
+        assert [json.loads(one.body) for one in lane.callbacks] == [
             {
                 "job_id": str(third),
                 "status": "failed",
