@@ -92,10 +92,6 @@ class Store(Reading, Protocol):
         """Say which tasks the instance runs. Raises Dismissed."""
         ...
 
-    async def unserved(self) -> Sequence[tuple[str, str]]:
-        """Queue and action of tasks that are queued and that no instance runs."""
-        ...
-
     async def beat(self, instance: int) -> Beat:
         """Raises Dismissed if peers declared the instance dead."""
         ...

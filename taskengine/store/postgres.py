@@ -102,9 +102,6 @@ class PostgresStore(Reads):
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
         await self._fetch("put_offer", instance, queue, sorted(actions))
 
-    async def unserved(self) -> Sequence[tuple[str, str]]:
-        return [(row["queue"], row["action"]) for row in await self._fetch("unserved")]
-
     async def leave(self, instance: int, now: datetime) -> None:
         await self._run(partial(instances.retire, instance=instance, beat=None, now=now))
 

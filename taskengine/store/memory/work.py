@@ -23,11 +23,11 @@ from taskengine.policy import (
 )
 from taskengine.store import Admitted, Beat
 from taskengine.store.ending import kills_its_hosts
-from taskengine.store.memory.attempts import Attempts
 from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
+from taskengine.store.memory.stalled import Stalled
 
 
-class Work(Attempts):
+class Work(Stalled):
     """Who works, and on which jobs."""
 
     async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
