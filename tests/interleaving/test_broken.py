@@ -57,8 +57,6 @@ DEFECTS = [
         "a rerun keeps its edges | queue_cascades"
         " | is not null | is not null and false | family | rerun-mother | admit",
         f"a step locks no job | lock_family | {LOCK} |  | told | cascade-500 | rerun-child",
-        "an edge is told of that was read before the locks | still_open"
-        " | e.open::integer = 1 | true | told | cascade-500 | cascade-1",
         # Rule 22: lanes.
         f"a lane for two | claim_lanes | {LOCK} of l skip locked |  | outbox"
         " | lanes-by-2 | lanes-by-1",
