@@ -46,16 +46,16 @@ async def crash():
 
 
 async def run(monkeypatch, signals, shutdown, engine=stuck_engine):
-    async def tell(shutdown, _reload, task_status):
-        task_status.started()
+    async def tell():
         for when in signals:
             await trio.sleep_until(when)
             shutdown.tell()
 
-    monkeypatch.setattr(main, "follow_signals", tell)
     monkeypatch.setattr(main, "running_engine", engine)
     plan = Plan("stuck", {}, DRAIN, lease=10)
-    await main.run_until_told(None, plan, None, shutdown, lambda: None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        await main.run_until_told(None, plan, None, shutdown)
 
 
 @pytest.mark.parametrize(("notice", "grace"), [(0.0, DRAIN), (DRAIN + 5, DRAIN + 5)])

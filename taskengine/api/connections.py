@@ -1,76 +1,29 @@
-"""Connections: how they go on after an answer that came before the request's body, and how a stream
-that nobody reads ends."""
+"""Connections: how they go on after an answer that came before the request's body."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 from quart import Request, Response
-from quart.asgi import ASGIHTTPConnection
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WsgiResponse
 
 from taskengine.api.documents import max_body
-from taskengine.api.sockets import hang_up
 
 EVENT_STREAM = "text/event-stream"
-STALLED = 10  # seconds in which nobody reads a stream of events, after which it is dropped
 LINGER = 1  # seconds that the rest of a body may take
 
 
 class Connection(TrioASGIHTTPConnection):
-    """The server reports a disconnect as soon as an answer is complete. That must not cancel the
-    request, or a connection with an unread body would stay open and never be served again."""
-
-    _answered = False
-    _is_stream = False
-
-    async def __call__(self, receive: Any, send: Any) -> None:
-        await super().__call__(receive, self._noting_the_end(send))
+    """A request with the limit of its path."""
 
     def _create_request_from_scope(self, send: Any) -> Request:
         request = super()._create_request_from_scope(send)
         request.max_content_length = limit = max_body(request.path)
         request.body = request.body_class(request.content_length, limit)
         return request
-
-    def _noting_the_end(self, send: Any) -> Callable[[Any], Awaitable[None]]:
-        async def sending(message: Any) -> None:
-            is_body = message["type"] == "http.response.body"
-            self._answered = is_body and not message.get("more_body", False)
-            self._is_stream |= (b"content-type", EVENT_STREAM.encode()) in message.get(
-                "headers", ()
-            )
-            if is_body and self._is_stream:
-                await self._send_if_read(send, message)
-            else:
-                await send(message)
-
-        return sending
-
-    async def _send_if_read(self, send: Any, message: Any) -> None:
-        """The server shields what it sends from cancellation: only a closed socket ends that."""
-
-        async def drop() -> None:
-            await trio.sleep(STALLED)
-            server, client = self.scope["server"], self.scope["client"]
-            if server and server[1] and client:
-                hang_up(server[1], client)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(drop)
-            await send(message)
-            nursery.cancel_scope.cancel()
-
-    async def handle_messages(  # type: ignore[override]
-        self, nursery: trio.Nursery, request: Request, receive: Any
-    ) -> None:
-        await ASGIHTTPConnection.handle_messages(self, request, receive)
-        if not self._answered:
-            nursery.cancel_scope.cancel()
 
 
 async def read_the_rest(request: Request, response: Response | WsgiResponse) -> None:

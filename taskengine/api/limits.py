@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 
 import trio
@@ -14,10 +13,10 @@ from werkzeug.exceptions import TooManyRequests
 
 from taskengine.api.errors import answer
 from taskengine.api.origin import remote_address
+from taskengine.httpd.places import network_of
 
 BURST = 2.0  # seconds of the rate that may come at once
 MAX_BUCKETS = 10_000  # of each kind: about 2 MB
-V6_NETWORK = 64  # bits; a subscriber has all addresses below them
 
 
 class Buckets:
@@ -65,22 +64,12 @@ class Limits:
 
     def count_address(self) -> None:
         """Raises TooManyRequests for the address of the request."""
-        _check(self.addresses.take(_network(remote_address())))
+        _check(self.addresses.take(network_of(remote_address())))
 
 
 def _check(wait: float) -> None:
     if wait:
         raise TooManyRequests("too many requests", retry_after=ceil(wait))
-
-
-def _network(address: str) -> str:
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
-        return str(int(known) >> (128 - V6_NETWORK))
-    return str(getattr(known, "ipv4_mapped", None) or known)
 
 
 def limit(app: QuartTrio, limits: Limits, counted: Collection[str], free: Collection[str]) -> None:

@@ -13,10 +13,13 @@ SHARED = fcntl.LOCK_SH
 def try_lock(path: Path, mode: int) -> int | None:
     """Return a descriptor that holds the lock until it is closed, None while others refuse it."""
     descriptor = open_lock(path)
-    if take(descriptor, mode):
-        return descriptor
-    os.close(descriptor)
-    return None
+    held = False
+    try:
+        held = take(descriptor, mode)
+        return descriptor if held else None
+    finally:
+        if not held:
+            os.close(descriptor)
 
 
 def open_lock(path: Path) -> int:

@@ -21,6 +21,8 @@ from typing import IO
 import trio
 
 from taskengine.embedded.locks import EXCLUSIVE, SHARED, is_free, lock_now, try_lock
+from taskengine.runtime.environment import clean_environment
+from taskengine.runtime.folders import make_data_folder
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -72,8 +74,7 @@ def _make_folder(path: Path) -> Path:
     """Make the folder; as root, the data in it belong to another user, who has to get there."""
     folder = path.resolve()
     if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        make_data_folder(folder)
     return folder
 
 
@@ -129,21 +130,25 @@ def is_unused(port: int) -> bool:
 
 
 async def _keep_guarded(kind: str, folder: Path, binary: Path, port: int) -> None:
-    """Start another guard when there is none: it was killed, or gave up. Any owner may."""
-    pause, since = LOOK_SECONDS, trio.current_time()
+    """Start another guard when there is none: it was killed, or gave up. Any owner may. What keeps
+    us from it, a full disk or a lack of descriptors, is over one day: it is no end of an owner."""
+    pause, since, told = LOOK_SECONDS, trio.current_time(), False
     while True:
         await trio.sleep(pause)
-        with lock_now(folder / "start.lock", EXCLUSIVE) as held:
-            if not held or not _guard_is_gone(folder):
-                continue
-            lived = trio.current_time() - since
-            pause = LOOK_SECONDS if lived > GUARD_SECONDS else min(2 * pause, LONGEST_PAUSE)
-            since = trio.current_time()
-            logger.warning("the guard of the embedded %s is gone, another one is started", kind)
-            try:
+        try:
+            with lock_now(folder / "start.lock", EXCLUSIVE) as held:
+                if not held or not _guard_is_gone(folder):
+                    told = False
+                    continue
+                lived = trio.current_time() - since
+                pause = LOOK_SECONDS if lived > GUARD_SECONDS else min(2 * pause, LONGEST_PAUSE)
+                since = trio.current_time()
+                logger.warning("the guard of the embedded %s is gone, another one is started", kind)
                 _start_guard(kind, folder, binary, port)
-            except OSError as error:  # the disk is full, say
-                logger.warning("it cannot be started, again in %g s: %s", pause, error)
+        except OSError as error:
+            if not told:
+                logger.warning("no look at the embedded %s, tried again and again: %s", kind, error)
+            told = True
 
 
 def _password(folder: Path) -> str:
@@ -174,19 +179,21 @@ def _start_guard(kind: str, folder: Path, binary: Path, port: int) -> None:
     lock = try_lock(folder / "guard.lock", EXCLUSIVE)
     if lock is None:
         return
-    if (former := _guards.pop(folder, None)) is not None:
-        former.wait()  # it is ending: its lock is ours
-    (folder / "server.json").unlink(missing_ok=True)
-    with os.fdopen(lock), _new_log(folder / "server.log") as log:
-        _guards[folder] = subprocess.Popen(
-            guard_command(kind, folder, binary, lock, port),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[lock],
-            start_new_session=True,
-        )
+    with os.fdopen(lock):
+        if (former := _guards.pop(folder, None)) is not None:
+            former.wait()  # it is ending: its lock is ours
+        (folder / "server.json").unlink(missing_ok=True)
+        with _new_log(folder / "server.log") as log:
+            _guards[folder] = subprocess.Popen(
+                guard_command(kind, folder, binary, lock, port),
+                cwd=folder,
+                env=clean_environment("PYTHONPATH"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock],
+                start_new_session=True,
+            )
 
 
 def _new_log(path: Path) -> IO[bytes]:
@@ -206,8 +213,16 @@ def guard_command(kind: str, folder: Path, binary: Path, lock: int, port: int) -
 
 async def _until_stopped(folder: Path) -> None:
     """Wait for the guard's end, unless others still own the server."""
-    while not (_is_settled(folder) and _is_reaped(folder)):  # noqa: ASYNC110 - locks wake no task
+    while not _is_left(folder):  # noqa: ASYNC110 - locks wake no task
         await trio.sleep(POLL_SECONDS)
+
+
+def _is_left(folder: Path) -> bool:
+    """Tell whether nothing is left to wait for; unknown without a descriptor to look with."""
+    try:
+        return _is_settled(folder) and _is_reaped(folder)
+    except OSError:
+        return False
 
 
 def _is_settled(folder: Path) -> bool:

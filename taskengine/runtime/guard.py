@@ -90,10 +90,14 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     child = os.fork()
     if child == 0:
         become(command, guard, (descriptor, wake, wakened))
+    watched = select.poll()  # select(2) knows no descriptors above 1023
+    for readable in (descriptor, wake):
+        watched.register(readable, select.POLLIN)
     status: int | None = None
     try:
         while (status := reap(child)) is None:
-            ready, _, _ = select.select([descriptor, wake], [], [], lifeline.next_look)
+            look = lifeline.next_look
+            ready = dict(watched.poll(None if look is None else 1000 * look))
             if wake in ready:
                 os.read(wake, 512)
             lifeline.heed()

@@ -1,4 +1,7 @@
-"""How an engine is told to stop: by SIGTERM or SIGINT, and once more by those in a hurry."""
+"""How an engine is told to stop: by SIGTERM or SIGINT, and once more by those in a hurry.
+
+While it starts, too: then it gives up what it has opened, and ends as well.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
+
+from taskengine.runtime.signals import HEEDED, UNHEEDED, release_signals
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ class Shutdown:
     notice: float = 0.0
     begun: trio.Event = field(default_factory=trio.Event, init=False)
     hurried: trio.Event = field(default_factory=trio.Event, init=False)
+    start: trio.CancelScope = field(default_factory=trio.CancelScope, init=False)
+    is_up: bool = field(default=False, init=False)  # whether the start is over
     _since: float = field(default=math.inf, init=False)
 
     def tell(self) -> None:
@@ -36,6 +43,8 @@ class Shutdown:
         if not self.begun.is_set():
             self._since = trio.current_time()
             self.begun.set()
+            if not self.is_up:
+                self.start.cancel()
         elif trio.current_time() >= self._since + ECHO:
             self.hurried.set()
 
@@ -61,11 +70,14 @@ async def follow_signals(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """SIGTERM and SIGINT stop the engine; SIGHUP reloads the workflow files."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*HEEDED, *UNHEEDED) as signals:
+        release_signals()
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
                 reload()
+            elif number in UNHEEDED:
+                logger.info("%s means nothing here", signal.Signals(number).name)
             else:
                 shutdown.tell()
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import trio
+
+from taskengine.runtime.descriptors import is_lacking
+
+LACK = 1.0  # seconds before a child that found no descriptor is started again
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +41,23 @@ async def supervise(
 
     Run one call for each child in a nursery, and the nursery is the supervisor: a crash stays
     inside this task; CrashedTooOften leaves it, so that the nursery cancels the siblings and
-    raises to its own supervisor.
+    raises to its own supervisor. A lack of descriptors or memory is nobody's crash: it is waited
+    out, since the end of the engine would help nobody.
     """
     crashes: deque[float] = deque()
+    told = -math.inf
     while True:
         try:
             return await child()
         except Exception as error:
             now = trio.current_time()
+            if is_lacking(error):
+                if now >= told + restarts.window:
+                    told = now
+                    logger.warning("%s is started again and again: %r", name, error)
+                restarted()
+                await trio.sleep(LACK)
+                continue
             crashes.append(now)
             while crashes[0] <= now - restarts.window:
                 crashes.popleft()

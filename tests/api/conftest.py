@@ -6,13 +6,11 @@ import json
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from queue import Queue
 
-import hypercorn.trio
 import pytest
 import trio
-from hypercorn.config import Config
 from werkzeug.routing import Rule
 
 from taskengine.actors.herald import Herald
@@ -22,6 +20,8 @@ from taskengine.api.services import Services
 from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters.memory import MemoryCounters
+from taskengine.httpd.serving import Server, url_of
+from taskengine.httpd.settings import listen
 from taskengine.messages import Submit
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
@@ -128,7 +128,7 @@ class Api:
 
     async def accepted(self, body, **options):
         """Submit what has to be accepted; the id as a number."""
-        answer = await self.post("/job", body, **options)
+        answer = await self.post(options.pop("path", "/job"), body, **options)
         content = await answer.get_json()
         assert answer.status_code == 200, content
         assert content == {"id": content["id"], "result": "accepted"}
@@ -264,11 +264,11 @@ def _serve(ready):
             api = (await open_api(nursery)).with_(library=lambda: BUILT_IN)
             for number in range(3):
                 await api.accepted(job_body(content_id=f"c-{number}"))
-            config = Config.from_mapping({"bind": ["127.0.0.1:0"], "graceful_timeout": 1})
-            app = create_app(api.services)
-            run = partial(hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
-            urls = await nursery.start(run)
-            ready.put((urls[0], trio.lowlevel.current_trio_token(), stop))
+            listening, _ = listen("127.0.0.1:0", {})
+            server = Server(create_app(api.services), stop=stop)
+            await nursery.start(server.serve, [listening])
+            url = url_of(listening, tls=False)
+            ready.put((url, trio.lowlevel.current_trio_token(), stop))
             await stop.wait()
             nursery.cancel_scope.cancel()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
+
+import pytest
 
 HEAD = "POST /job HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
@@ -52,3 +55,30 @@ def test_a_body_that_is_too_large_closes_the_connection(served_api):
         status, _, header = answer(connection)
         assert (status, header) == (413, "close")
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("pause", [0, 0.005, 0.01, 0.02, 0.04])
+def test_a_client_that_closes_its_sending_side_is_answered(served_api, api_key, body, pause):
+    """As `nc -N` and socat do. A job that was recorded has an id for whoever sent it."""
+    content = json.dumps(body()).encode()
+    head = f"POST /job HTTP/1.1\r\nHost: a\r\napi-key: {api_key}\r\nContent-Length: {len(content)}"
+    answers = []
+    for request in [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        head.encode() + b"\r\n\r\n" + content,
+    ] * 20:
+        with connected(served_api) as connection:
+            connection.sendall(request)
+            time.sleep(pause)
+            connection.shutdown(socket.SHUT_WR)
+            answers.append(answer(connection)[0])
+    assert answers == [200] * 40
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nowhere", "/docs", "/jobs", "/openapi.json"])
+def test_no_answer_may_be_sniffed(served_api, path):
+    with connected(served_api) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        response = HTTPResponse(connection)
+        response.begin()
+        assert response.headers.get_all("X-Content-Type-Options") == ["nosniff"]

@@ -12,7 +12,8 @@ PREFIX = "TASKENGINE_"
 
 
 def environment(**settings):
-    """This environment with these settings of the engine, and no others."""
+    """This environment with these settings of the engine, and the tests' own receivers allowed."""
+    settings = {"outbound_allow": "127.0.0.0/8,::1/128", **settings}  # receivers are here
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return kept | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
 
@@ -33,12 +34,17 @@ def taskengine(*arguments, stdin=None, cwd=None, **settings):
 
 
 @contextmanager
-def serving(*arguments, log, **settings):
-    """`taskengine serve` on a free port: its process and its URL; killed in the end."""
+def serving(*arguments, log, files=None, **settings):
+    """`taskengine serve` on a free port: its process and its URL; killed in the end. It may open
+    so many `files`."""
     command = [*TASKENGINE, "serve", "--bind", "127.0.0.1:0", *map(str, arguments)]
     with log.open("w") as errors:
         process = subprocess.Popen(
-            command, env=environment(**settings), stdout=-1, stderr=errors, text=True
+            [*limited(files), *command],
+            env=environment(**settings),
+            stdout=-1,
+            stderr=errors,
+            text=True,
         )
     try:
         line = process.stdout.readline()  # ends with the process
@@ -48,6 +54,11 @@ def serving(*arguments, log, **settings):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def limited(files):
+    """What to put before a command that may open so many files, and never more."""
+    return [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
 
 
 def until(condition, seconds=60):
