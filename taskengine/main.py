@@ -9,46 +9,46 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
-import httpx
 import trio
 import trio_asyncio
 
-from taskengine.actions import Actions, find_actions
+from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.api.limits import Limits
 from taskengine.api.services import Services
-from taskengine.api_keys import hash_key
+from taskengine.api_keys import hash_key, opens
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.postgres import embedded_postgres, has_database
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front
 from taskengine.jobs.submission import Reader
-from taskengine.media.keys import FileKeyStore
+from taskengine.lending import facilities_of
 from taskengine.meters import Meters
-from taskengine.model import Client, StoreUnavailable
-from taskengine.outbound import open_outbound
+from taskengine.model import Client, Misconfigured, StoreUnavailable
+from taskengine.outbound import allowed, open_outbound
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
-from taskengine.runtime.pulse import Pulse
-from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
-from taskengine.storage import Folder
-from taskengine.storage.local import LocalStorage
-from taskengine.store import Store
-from taskengine.store.migrate import wait_and_upgrade
+from taskengine.runtime.folders import make_data_folder
+from taskengine.runtime.shutdown import (
+    OVERTIME,
+    Shutdown,
+    follow_signals,
+    watch_over_the_end,
+)
+from taskengine.storage.roots import warn_of_common_roots
+from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load
+from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ async def serve(configuration: Configuration, *, started: Callable[[str], None])
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
     shutdown = Shutdown(configuration.notice)
+    make_data_folder(configuration.data_dir.absolute())
     raise_limit()
     async with trio.open_nursery() as nursery:
         await nursery.start(follow_signals, shutdown, library.reload)
@@ -88,6 +89,7 @@ async def open_and_run(
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
         ):
             await bootstrap(store, configuration)
+            warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             facilities = facilities_of(configuration, scratch, http, unverified)
             parts = parts_of(configuration, store, counters, library, facilities, meters)
             await wait_for_time(parts.keep_time, PATIENCE)
@@ -105,13 +107,29 @@ async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutd
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
+                _tell_stop(len(engine.roster.running), plan.drain)
             finally:  # an engine that crashed has threads too
                 watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
+    logger.info("stopped")
+
+
+def _tell_stop(tasks: int, drain: float) -> None:
+    """Whoever pressed Ctrl-C sees that it was heard, and what it waits for."""
+    if not tasks:
+        logger.info("stopping")
+        return
+    logger.info(
+        "stopping: running tasks (%d) have %g s to end; a second signal, such as Ctrl-C, hands "
+        "them back at once",
+        tasks,
+        drain,
+    )
 
 
 async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     await shutdown.hurried.wait()
+    logger.info("stopping at once: what still runs is handed back")
     engine.drain.cancel()
     watch_over_the_end(OVERTIME)
 
@@ -131,11 +149,16 @@ def parts_of(
         patient=store.patient,
         vital=vital,
         counters=counters,
-        actions=library.actions,
+        actions=find_actions(),
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
-        reader=lambda now: Reader(library.current, configuration.default_storage, now),
+        reader=lambda now: Reader(
+            library.current,
+            configuration.default_storage,
+            now,
+            allowed(configuration.outbound_allow).refuses,
+        ),
         meters=meters,
     )
 
@@ -185,21 +208,48 @@ async def open_store(
     configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
-    url = configuration.database_url
-    database = (
-        embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
-    )
-    async with database as url:
+    async with open_database(configuration) as url:
         await wait_and_upgrade(url, patience)
         async with open_postgres(url, connections=CONNECTIONS, meters=meters) as store:
             yield store
 
 
+def open_database(configuration: Configuration) -> AbstractAsyncContextManager[str]:
+    """The URL of the database, which is started if it is the embedded one."""
+    url = configuration.database_url
+    return embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
+
+
 @asynccontextmanager
-async def store_alone(configuration: Configuration, patience: float) -> AsyncIterator[Store]:
+async def store_alone(
+    configuration: Configuration, patience: float
+) -> AsyncIterator[PostgresStore]:
     """The store for a command, without an engine."""
     async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
         yield store
+
+
+@asynccontextmanager
+async def store_as_it_is(
+    configuration: Configuration, patience: float
+) -> AsyncIterator[PostgresStore]:
+    """The same of a database that is there already. Raises Misconfigured where there is none:
+    whoever only looks, or looks in the wrong place, makes nothing."""
+    data = configuration.data_dir.absolute()
+    if configuration.embedded_database and not has_database(data):
+        told = f"there is no database in {data}: name its folder with --data-dir"
+        raise Misconfigured(f"{told}, or start `taskengine serve` to make one")
+    async with trio_asyncio.open_loop(), open_database(configuration) as url:
+        if await wait_for(missing, url, patience):
+            raise Misconfigured("the database is not up to date: `taskengine db upgrade`")
+        async with open_postgres(url, connections=CONNECTIONS) as store:
+            yield store
+
+
+async def upgrade_database(configuration: Configuration, patience: float) -> list[str]:
+    """Bring the schema up to date; the names of the migrations that it took."""
+    async with trio_asyncio.open_loop(), open_database(configuration) as url:
+        return await wait_and_upgrade(url, patience)
 
 
 @asynccontextmanager
@@ -214,38 +264,23 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
         yield counters
 
 
-def facilities_of(
-    configuration: Configuration,
-    scratch: Path,
-    http: httpx.AsyncClient,
-    unverified: httpx.AsyncClient,
-) -> Facilities:
-    """Storages, their roots, workspaces and keys, on this machine's file system."""
-    data = configuration.data_dir.absolute()
-    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
-    workspaces = data / "workspace"
-    for folder in (*map(Path, roots.values()), workspaces):
-        folder.mkdir(parents=True, exist_ok=True)
-    local = LocalStorage([*roots.values(), workspaces])
-    return Facilities(
-        scratch=scratch,
-        storages={"local": local},
-        roots={"local": roots},
-        workspaces=Folder(local, str(workspaces), ""),
-        keys=FileKeyStore(data / "keys"),
-        http=http,
-        unverified=unverified,
-        commands=configuration.commands,
-        pulse=Pulse(configuration.lease),
-    )
-
-
 async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
-    """Make the first client, as admin, where there is none yet."""
+    """Make the first client, as admin, where there is none yet. Whoever then calls with a key that
+    opens nothing, or has none, finds the reason in the log."""
     if configuration.bootstrap_client is None:
+        if not await store.patient.clients():
+            logger.warning("there is no client yet: `taskengine client add NAME` makes one")
         return
     name, _, key = configuration.bootstrap_client.partition(":")
-    await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
+    new = Client(name, hash_key(key), admin=True)
+    if await store.patient.put_client(new, bootstrap=True):
+        return
+    known = await store.patient.client(name)
+    if not opens(key, known, await store.patient.time()):
+        told = "has another key" if known else "is not one of them"
+        logger.warning(
+            "there are clients already, and %s %s: bootstrap_client is not used", name, told
+        )
 
 
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:
@@ -274,23 +309,3 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         "it answers sooner",
         MAX_ROUND_TRIP,
     )
-
-
-@dataclass(slots=True)
-class CurrentLibrary:
-    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
-    reload of such files leaves the workflows as they were."""
-
-    folders: Sequence[Path]
-    actions: Actions
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.current = load(self.folders, self.actions)
-
-    def reload(self) -> None:
-        try:
-            self.current = load(self.folders, self.actions)
-            logger.info("workflow files reloaded: %d", len(self.current.all()))
-        except (WorkflowErrors, OSError) as errors:
-            logger.error("workflow files kept as they were: %s", errors)

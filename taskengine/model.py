@@ -30,6 +30,7 @@ class JobState(IntEnum):
         return self.name.lower()
 
 
+STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
 
 
@@ -70,12 +71,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A tenant. `options` holds roots, default storage, callback options; `secret_hash` its key."""
+    """A tenant. `options` holds roots, default storage, callback options; `key_hash` its key. One
+    that was replaced opens too, `former_until` its time is over."""
 
     name: str
     key_hash: str
     admin: bool = False
     options: JsonObject = field(default_factory=dict)
+    former_key_hash: str | None = None
+    former_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +224,11 @@ class Documents:
     """What templates of tasks see of their job, each a JSON object."""
 
     parameters: str
-    facts: str  # what they see as `client`
     results: str  # that earlier tasks gave, by name
 
     @property
     def size(self) -> int:
-        return len(self.parameters) + len(self.facts) + len(self.results)
+        return len(self.parameters) + len(self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,8 @@ class Attempt:
     task: Task
     job: Job
     documents: Documents | None
-    options: JsonObject  # of the client
+    facts: JsonObject  # what templates see as `client`
+    options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
     lanes: int = 0  # URLs that hear of it
     size: int = 0  # octets of the job's documents, but for results
@@ -412,6 +416,10 @@ class OutcomeUnknown(StoreUnavailable):
 
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
+
+
+class Misconfigured(BadInput):
+    """Settings cannot be used: a line for each problem, with where it is and what was expected."""
 
 
 class NotFound(TaskEngineError):

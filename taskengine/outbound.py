@@ -18,15 +18,17 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 import trio
 
-from taskengine.model import BadInput, TaskEngineError
+from taskengine.model import BadInput, Misconfigured, TaskEngineError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -83,7 +85,7 @@ async def open_outbound(
     backend = _Backend(Allowed.parse(allow), resolve or _name_service())
     transport = _Transport(
         httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=verify),
+            ssl_context=_certificates(verify),
             max_connections=None,  # each kind of errand has its limit: none waits for another's
             max_keepalive_connections=KEPT_ALIVE,
             keepalive_expiry=IDLE,
@@ -99,6 +101,15 @@ async def open_outbound(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tenants share the client
     ) as client:
         yield client
+
+
+def _certificates(verify: bool) -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:
+        found = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
+        named = ", ".join(f"{name}={value}" for name, value in found.items())
+        raise Misconfigured(f"{named}: {error.strerror or error}") from None
 
 
 async def read_limited(response: httpx.Response, limit: int) -> bytes:
@@ -120,6 +131,10 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in SPECIAL)
 
 
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+LOOPBACK: Final = IPv4Address("127.0.0.1")
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """What may be reached besides public addresses."""
@@ -136,10 +151,27 @@ class Allowed:
             frozenset(_plain(entry) for entry, network in networks.items() if network is None),
         )
 
+    def refuses(self, url: str) -> bool:
+        """Whether the URL names an address that is not admitted; of other names that is not known
+        before they are looked up."""
+        host = urlsplit(url).hostname or ""
+        if _plain(host) == "localhost":
+            return not self.admits(host, LOOPBACK)
+        try:
+            return not self.admits(host, ip_address(host))
+        except ValueError:
+            return False
+
     def admits(self, host: str, address: Address) -> bool:
         if is_public(address) or _plain(host) in self.hosts:
             return True
         return any(address in network for network in self.networks)
+
+
+@lru_cache(maxsize=10)
+def allowed(entries: tuple[str, ...]) -> Allowed:
+    """What the entries of the setting allow, read once."""
+    return Allowed.parse(entries)
 
 
 def _network(entry: str) -> Network | None:

@@ -20,6 +20,7 @@ from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
+from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError, TooHeavy
@@ -207,7 +208,7 @@ def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
 
 
 def _told(error: Exception) -> str:
-    return clean_text(f"{type(error).__name__}: {error}"[:500])
+    return clean_text(masked_text(f"{type(error).__name__}: {error}")[:500])
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

@@ -7,19 +7,17 @@ besides.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from taskengine.model import Attempt, Documents, Json, JsonObject
+from taskengine.masking import HINTS, secret_values
+from taskengine.model import Attempt, Documents, JsonObject
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Store, Wanted
-from taskengine.workflows.schemas import word
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import evaluate, names_used, results_used
 from taskengine.workflows.workflow import TaskTemplate, Workflow
-
-SECRET_LENGTH = 6  # characters; shorter ones are no secrets, and would mask half a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,55 +44,46 @@ class Inputs:
 
 
 async def read_inputs(
-    store: Store, attempt: Attempt, workflow: Workflow, template: TaskTemplate
+    store: Store,
+    attempt: Attempt,
+    workflow: Workflow,
+    template: TaskTemplate,
+    lent: Mapping[str, str],
 ) -> Inputs:
-    """Raises BadInput where its templates look up more than an attempt may load."""
+    """With the secrets that are lent to the arguments. Raises BadInput where its templates look up
+    more than an attempt may load."""
     documents = attempt.documents
     if documents is None:
         documents = await store.documents(attempt.job.id, wanted_of(workflow, template))
-    render = partial(_inputs, attempt, documents, workflow, template)
+    render = partial(_inputs, attempt, documents, workflow, template, lent)
     return await in_thread(render, documents.size)
 
 
 def wanted_of(workflow: Workflow, template: TaskTemplate) -> Wanted:
-    """What a task's templates look at. Databases do not agree on what small letters are but those
-    of ASCII."""
+    """What a task's templates look at, and whatever may be secret: lines may have it from results.
+    Databases do not agree on what small letters are but those of ASCII."""
     looked_at = [template.when, template.with_]
-    secrets = frozenset(name.lower() for name in workflow.secrets)
-    names = names_used(looked_at) if all(map(str.isascii, secrets)) else None
-    return Wanted(names, secrets, results_used(looked_at))
+    hints = frozenset([*HINTS, *(name.lower() for name in workflow.secrets)])
+    names = names_used(looked_at) if all(map(str.isascii, hints)) else None
+    return Wanted(names, hints, results_used(looked_at))
 
 
 def _inputs(
-    attempt: Attempt, documents: Documents, workflow: Workflow, template: TaskTemplate
+    attempt: Attempt,
+    documents: Documents,
+    workflow: Workflow,
+    template: TaskTemplate,
+    lent: Mapping[str, str],
 ) -> Inputs:
-    parameters, results, facts = map(
-        json.loads, (documents.parameters, documents.results, documents.facts)
-    )
+    parameters, results = json.loads(documents.parameters), json.loads(documents.results)
     secrets = frozenset(secret_values(parameters, workflow.secrets))
-    names = scope(parameters, results, job_scope(attempt.job), facts, workflow.names)
+    names = scope(parameters, results, job_scope(attempt.job), attempt.facts, workflow.names)
     try:
         if not template.wanted(names):
             return Inputs(secrets, condition=False)
     except Exception as error:  # an expression can raise what it likes
         return Inputs(secrets, condition=error)
     try:
-        return Inputs(secrets, arguments=evaluate(template.with_, names))
+        return Inputs(secrets, arguments=evaluate(template.with_, {**names, "secrets": dict(lent)}))
     except Exception as error:
         return Inputs(secrets, arguments=error)
-
-
-def secret_values(value: Json, names: frozenset[str]) -> Iterator[str]:
-    """The texts of secret parameters, wherever they stand and in any case of letters."""
-    return _secrets(value, frozenset(name.lower() for name in names), secret=False)
-
-
-def _secrets(value: Json, names: frozenset[str], *, secret: bool) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secrets(item, names, secret=secret or key.lower() in names)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets(item, names, secret=secret)
-    elif secret and value is not None and len(text := word(value)) >= SECRET_LENGTH:
-        yield text

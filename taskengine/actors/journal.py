@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from taskengine.actors.batches import ROW, parts
+from taskengine.actors.batches import HEAVIEST, ROW, parts
 from taskengine.actors.piles import Pile, Piles
 from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Note
@@ -61,26 +61,25 @@ class Journal:
         with self._piles, suppress(trio.EndOfChannel):
             while True:
                 batch = await self._collect(mailbox)
-                for part in parts(batch, lambda mail: self._weight(mail.message.record)):
+                for part in parts(batch, self._share):
                     await self._write(part)
                 if pile := self._piles.next_due():
                     await self._write_pile(pile)
 
     async def _collect(self, mailbox: Mailbox[Note | Finish]) -> Sequence[Mail]:
-        """What waits, but for what has to wait behind what is set aside."""
+        """What waits, as soon as there is some or a pile is due."""
         pause = self._piles.pause
         if mailbox.closing and not len(mailbox) and self._piles:
             await trio.sleep(pause)
             return []
         batch = mailbox.waiting(BATCH) if pause <= 0 else await mailbox.collect(pause, BATCH)
         self._piles.open(batch)
-        light = []
-        for mail in batch:
-            record = mail.message.record
-            is_large = self._weight(record) > LARGE
-            if not self._piles.take(mail, record.fence.job_id, start=is_large):
-                light.append(mail)
-        return light
+        return batch
+
+    def _share(self, mail: Mail) -> int:
+        """What it takes of a part; a large record is a part of its own."""
+        weight = self._weight(mail.message.record)
+        return HEAVIEST + 1 if weight > LARGE else weight
 
     def _weight(self, record: Record) -> int:
         """What its transaction writes, at most: an attempt's end may be its job's."""
@@ -97,8 +96,10 @@ class Journal:
         return 0
 
     async def _write(self, mail: Sequence[Mail]) -> None:
-        """Write a part of a batch; of what is refused, one half after the other."""
-        mail = [one for one in mail if not self._piles.take(one, _job(one))]
+        """Write a part of a batch, but for mail that has to wait behind a pile; of what is refused,
+        one half after the other."""
+        is_large = self._weight(mail[0].message.record) > LARGE
+        mail = [one for one in mail if not self._piles.take(one, _job(one), start=is_large)]
         if not mail:
             return
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.masking import STARS, masked_text
 from taskengine.messages import Finish, Note
 from taskengine.model import Began, Fence, Progressed, Severity, Written
 from taskengine.runtime.clock import Now
@@ -54,7 +55,8 @@ class Reporter:
     def clean(self, text: str) -> str:
         """A text as it may be stored and shown: cut, without secrets, NUL and lone surrogates."""
         for secret in sorted(self.secrets, key=len, reverse=True):  # one may be part of another
-            text = text.replace(secret, "*" * 8)
+            text = text.replace(secret, STARS)
+        text = masked_text(text)
         if len(text) > LINE_LIMIT:
             text = text[:LINE_LIMIT] + " …"
         return clean_text(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
+from taskengine.masking import without
 from taskengine.model import Json, PermanentFailure
 from taskengine.runtime.threads import AT_ONCE, in_thread
 from taskengine.texts import compact
@@ -12,18 +14,18 @@ LIMIT = 1 << 20  # characters of JSON
 FEW = 500  # values that are looked at to see that a result is small
 
 
-async def told(result: object) -> str | None:
-    """A result as JSON; None where it says nothing. Raises PermanentFailure for what is no JSON
-    object, or too large."""
-    text = await in_thread(partial(_text, result), _guess(result))
+async def told(result: object, secrets: Collection[str] = ()) -> str | None:
+    """A result as JSON, without these secrets; None where it says nothing. Raises PermanentFailure
+    for what is no JSON object, or too large."""
+    text = await in_thread(partial(_text, result, secrets), _guess(result))
     if not isinstance(result, dict) or len(text) > LIMIT:
         raise PermanentFailure(f"the action's result is no JSON object of {LIMIT} characters")
     return text if result else None
 
 
-def _text(result: object) -> str:
+def _text(result: object, secrets: Collection[str]) -> str:
     try:
-        return compact(result)
+        return compact(without(result, secrets) if secrets else result)
     except (TypeError, ValueError, RecursionError) as error:
         raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
 

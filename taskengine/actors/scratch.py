@@ -14,6 +14,7 @@ from typing import TextIO
 import trio
 
 from taskengine.model import Fence
+from taskengine.runtime.folders import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ LOCK = "lock"  # the name of the file whose lock says that the instance lives
 @contextmanager
 def scratch_of_instance(base: Path) -> Iterator[Path]:
     """A scratch folder under a file lock; those whose instance is gone are removed (rule 6)."""
-    base.mkdir(parents=True, exist_ok=True)
+    make_private(base)
     _remove_orphans(base)
     folder, lock = _locked_folder(base)
     with lock:

@@ -34,6 +34,8 @@ from taskengine.policy import SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.runtime.process import PulseMissed
+from taskengine.storage import Folder
+from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
 from taskengine.store.ending import definitions_line
 from taskengine.texts import clean_text
@@ -122,14 +124,16 @@ class Worker:
         try:
             workflow = await self.definitions.of(attempt.job)
             template = workflow.task(attempt.task.name)
-            inputs = await read_inputs(self.store, attempt, workflow, template)
+            lent = self.facilities.secrets
+            inputs = await read_inputs(self.store, attempt, workflow, template, lent)
         except BadInput as error:
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=describe(error))
         except Exception as error:  # of a definition that another version may have written
             logger.exception("the definition of job %d cannot be used", attempt.job.id)
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
-        reporter = Reporter(attempt.fence, self.journal, self.now, inputs.secrets)
+        hidden = inputs.secrets | {*self.facilities.secrets.values()}
+        reporter = Reporter(attempt.fence, self.journal, self.now, hidden)
         attempt = replace(attempt, documents=None)  # they may be large, and the task long
         try:
             with _time_limit(template):
@@ -165,7 +169,8 @@ class Worker:
                 attempt=attempt,
                 open_scratch=scratch,
                 workspace=lent.workspace(attempt.job.id),
-                roots=lent.roots_of(attempt.options),
+                roots=lent.roots_of(attempt),
+                admit=partial(self._admit, attempt.job.client),
                 write=reporter.write,
                 report=reporter.report,
                 confirm=partial(self._confirm, attempt.fence),
@@ -174,7 +179,14 @@ class Worker:
                 commands=lent.commands,
                 pulse=lent.pulse,
             )
-            return await told(await self.actions[attempt.task.action](context, values))
+            result = await self.actions[attempt.task.action](context, values)
+            return await told(result, lent.secrets.values())
+
+    async def _admit(self, client: str, folder: Folder) -> None:
+        """Raises BadInput for a folder that belongs to another client."""
+        others = [one for one in await self.store.clients() if one.name != client]
+        if is_foreign(folder.root, folder.complete, others):
+            raise BadInput(f"folder: {folder.path} belongs to another client")
 
     async def _confirm(self, fence: Fence) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was

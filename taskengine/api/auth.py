@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from quart import request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 
+from taskengine.api.origin import is_loopback, peer
 from taskengine.api.routes import no_job
 from taskengine.api.services import Services
-from taskengine.api_keys import hash_key, new_key, verify
+from taskengine.api_keys import opens
 from taskengine.model import BadInput, Client, JobDetails, Json, JsonObject
 from taskengine.texts import clean_text
 
+# A name with dots in it that is no address: one that somebody else may own.
+OF_THE_WEB = re.compile(r"\.(?!localhost$)[^.]*[a-z-][^.]*$")
 KEY_HEADERS = ("api-key", "x-api-key", "x-auth-key")
-NOBODY = hash_key(new_key())  # verified for unknown clients, so that they take the same time
 
 
 def header(name: str) -> str:
@@ -37,8 +42,10 @@ async def caller(services: Services, body: JsonObject | None = None) -> Client:
     if not name:
         raise _unauthorized("the header client is missing")
     client = await services.store.client(name)
-    known = verify(key, client.key_hash if client else NOBODY)
+    known = opens(key, client, services.now())
     if client is None or not known:
+        services.meters.refused.inc()
+        services.refusals.tell(name)
         raise _unauthorized("unknown client or wrong api-key")
     services.limits.count_client(client.name)
     return client
@@ -65,7 +72,26 @@ def named(body: JsonObject | None) -> str:
 
 async def only_client(services: Services) -> str | None:
     """The one client whose jobs the caller may read; None: all of them."""
-    return None if services.configuration.public_reads else reach(await caller(services))
+    if not services.configuration.public_reads:
+        return reach(await caller(services))
+    if strange := _strange_host(services.configuration.hosts):
+        if not any(map(header, KEY_HEADERS)):
+            raise MisdirectedRequest(f"without a key: the setting hosts does not list {strange}")
+        await caller(services)
+    return None
+
+
+class MisdirectedRequest(HTTPException):
+    code = 421
+
+
+def _strange_host(known: Sequence[str]) -> str:
+    """The name under which the request came, if that may be somebody else's: a page may have made a
+    browser of this machine take such a name for the engine's (DNS rebinding). Else ""."""
+    host = re.sub(r":[0-9]*$", "", header("Host")).lower().removesuffix(".")
+    if not known and not is_loopback(peer()):
+        return ""
+    return "" if host in known or "*" in known or not OF_THE_WEB.search(host) else host[:100]
 
 
 def reach(client: Client) -> str | None:

@@ -20,6 +20,7 @@ MAX_BODY = 1024 * 1024  # bytes
 BATCH_PATH = "/jobs/batch"
 MAX_BATCH_BODY = 16 * MAX_BODY
 MAX_BATCH = 1000  # submissions
+ENVELOPE = {"client", "jobs"}
 MAX_DEPTH = 64
 LARGEST = 2**63
 _TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
@@ -98,6 +99,8 @@ def parse_batch(raw: bytes) -> Batch:
     """An array of submissions, or an object with one. Raises BadInput where it is neither."""
     value, envelope = _loaded(raw), {}
     if isinstance(value, dict):
+        if unknown := sorted(value.keys() - ENVELOPE):
+            raise BadInput(f"the body: {unknown[0][:40]!r} is unknown; known are client, jobs")
         envelope = _document({"client": value.get("client")}).value
         value = value.get("jobs")
     if not isinstance(value, list):

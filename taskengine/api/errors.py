@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from taskengine.api.connections import Connection, read_the_rest
 from taskengine.api.documents import max_body
 from taskengine.api.replies import reply
+from taskengine.masking import masked_text
 from taskengine.meters import Meters
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError, TooSlow
 from taskengine.runtime.mailbox import ActorGone
@@ -75,9 +76,9 @@ def answer(error: Exception) -> Response:
         case HTTPException() as known:
             return _http_error(known)
         case BadInput() as refusal:
-            return reply({"error": str(refusal)}, 400)
+            return reply({"error": masked_text(str(refusal))}, 400)
         case NotFound() as missing:
-            return reply({"error": str(missing)}, 404)
+            return reply({"error": masked_text(str(missing))}, 404)
         case Draining():
             return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER)
         case TooSlow():

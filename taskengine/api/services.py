@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from taskengine.actors.herald import Herald
 from taskengine.api.limits import Limits
+from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.meters import Meters
+from taskengine.outbound import allowed
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
@@ -35,9 +37,12 @@ class Services:
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
     herald: Herald | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
+    refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
 
     def reader(self) -> Reader:
         """What makes jobs of submissions, with the workflows in force now."""
-        return Reader(self.library(), self.configuration.default_storage, self.now())
+        settings = self.configuration
+        refuses = allowed(settings.outbound_allow).refuses
+        return Reader(self.library(), settings.default_storage, self.now(), refuses)

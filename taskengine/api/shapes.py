@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from taskengine.masking import masked, masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.store.values import percent
 from taskengine.times import format_time
-from taskengine.workflows.schemas import masked
 
 
 def job_row(job: Job) -> JsonObject:
@@ -44,12 +44,13 @@ def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
         "top_of_queue": job.top_of_queue,
         "parameters": masked(details.submitted, secrets),
         **_course(job),
-        "semaphore_url": job.semaphore_url,
+        "semaphore_url": job.semaphore_url and masked_text(job.semaphore_url),
         "persist": job.persist,
         "progress": job_progress(details),
         "tasks": [task_row(task) for task in details.tasks],
         "depends_on": list(details.depends_on),
         "rerun_of": details.rerun_of,
+        "definition": job.digest,
     }
 
 

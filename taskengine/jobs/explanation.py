@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskengine.jobs.changes import OVER
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobState, Json, JsonObject
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
@@ -65,6 +66,7 @@ class Facts:
     queues_due: bool = True  # jobs are queued when they are due (A5)
     told: Sequence[int] = ()  # of the parents, those that are over: the job is about to be told
     unserved: Sequence[tuple[str, str, str]] = ()  # tasks, actions, queues that nobody runs
+    errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
 
 
 def explanation(facts: Facts, now: datetime) -> JsonObject:
@@ -97,11 +99,23 @@ def _reasons(facts: Facts, now: datetime) -> Iterator[JsonObject]:
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
     if facts.job.state in OVER:
-        refused = facts.job.digest is None
-        yield _reason("over", f"It {'was refused' if refused else f'is {facts.job.state.label}'}.")
+        yield _reason("over", _over(facts))
     if facts.working and facts.job.state in (*OVER, JobState.PAUSED):
         told = f"{_count(facts.working, 'task')} of it still at work; no other starts."
         yield _reason("stopping", told, working=facts.working)
+
+
+def _over(facts: Facts) -> str:
+    job = facts.job
+    if job.digest is None:
+        return "It was refused; the ERROR line of its log says why. Mend the body and submit that."
+    again = "POST /jobs/<id>/rerun runs it again, with definition=current by the file in force"
+    failed = "; ".join(f"{name!r} failed: {error}" for name, error in facts.errors)
+    if job.state is JobState.COMPLETED and job.failed:
+        return f"It failed{f': {failed}' if failed else ''}. {again}."
+    if job.state is JobState.BROKEN:
+        return "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+    return "It is completed."
 
 
 def _queued(facts: Facts) -> Iterator[JsonObject]:
@@ -158,7 +172,7 @@ def _gate(facts: Facts) -> JsonObject:
     return _reason(
         "gate",
         f"Its gate is not open: it {said}.",
-        semaphore_url=facts.job.semaphore_url,
+        semaphore_url=masked_text(facts.job.semaphore_url or ""),
         answer=answer,
         ask_at=due and format_time(due),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import trio
 
 from taskengine.runtime import guard
+from taskengine.runtime.environment import clean_environment
 from taskengine.runtime.pulse import Lifeline, Pulse
 
 OnLine = Callable[[str], Awaitable[None]]
@@ -46,8 +47,10 @@ async def open_guarded(
     stderr: int | BinaryIO = subprocess.PIPE,
     cwd: Path | None = None,
     reach: str = guard.TREE,
+    env: Mapping[str, str] | None = None,
 ) -> trio.Process:
-    """Start a command under a guard; the process is the guard's."""
+    """Start a command under a guard; the process is the guard's. Without an `env` it gets nothing
+    of the engine's environment but what programs need to run."""
     descriptor = lifeline.reading.fileno()
     # A dead engine beat a third of its lease and a second ago at most: peers have its tasks later.
     grace = min(GUARD_GRACE, pulse.lease / 3)
@@ -58,6 +61,7 @@ async def open_guarded(
         stdout=subprocess.PIPE,
         stderr=stderr,
         cwd=cwd,
+        env=clean_environment() if env is None else env,
         pass_fds=[descriptor],
         start_new_session=True,
     )

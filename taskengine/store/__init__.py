@@ -116,8 +116,11 @@ class Store(Reading, Protocol):
 
     async def clients(self) -> Sequence[Client]: ...
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        """Make or replace a client; with `bootstrap` only if there is none at all."""
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        """Make or replace a client; with `bootstrap` only if there is none at all, with `new` only
+        if there is none of its name. Whether it was done."""
         ...
 
     async def remove_client(self, name: str) -> bool:
@@ -150,9 +153,12 @@ class Store(Reading, Protocol):
         """
         ...
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
-        waits until no task of the original runs any more. Raises NotFound, BadInput."""
+        waits until no task of the original runs any more. It has the original's definition and
+        parameters, or those of `anew`. Raises NotFound, BadInput."""
         ...
 
     # Gates

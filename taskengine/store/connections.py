@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,11 +23,13 @@ from taskengine.model import (
     BadInput,
     Blocked,
     Interrupted,
+    Misconfigured,
     NotFound,
     OutcomeUnknown,
     StoreUnavailable,
     TooSlow,
 )
+from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
 from taskengine.store.failures import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED
 
@@ -125,8 +128,6 @@ class Pool:
             raise
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
-        except asyncpg.ClientConfigurationError as error:
-            raise BadInput(f"database_url: {error}") from error
         except REFUSED as error:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
@@ -211,7 +212,7 @@ class Pool:
         return connection
 
     async def _connect(self) -> Connection:
-        return await asyncpg.connect(
+        return await connected(
             self._url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
@@ -234,6 +235,18 @@ class Pool:
     def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
+
+
+async def connected(url: str, **options: Any) -> Connection:
+    """A connection to the server, in errors that say where it is and show no password."""
+    try:
+        return await asyncpg.connect(url, **options)
+    except asyncpg.ClientConfigurationError as error:
+        raise Misconfigured(f"database_url: {error}") from None
+    except ValueError:  # it would be shown in part
+        raise Misconfigured("database_url: the driver cannot read it") from None
+    except socket.gaierror as error:
+        raise ConnectionError(f"unknown host {hosts_of(url)}: {error.strerror}") from None
 
 
 async def _run(connection: Connection, transaction: Transaction[T], single: bool) -> T:

@@ -126,8 +126,10 @@ class PostgresStore(Reads):
     async def clients(self) -> Sequence[Client]:
         return [client_of(row) for row in await self._fetch("clients")]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
         return await self._run(partial(clients.remove, name=name))
@@ -136,22 +138,23 @@ class PostgresStore(Reads):
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
-        await self._run(lambda one: clients.put_setting(one, client, name, value))
+        await self._do(clients.put_setting, client, name, value)
 
     # Jobs
 
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
-        size = sum(len(text) for one in batch for _, _, text in one.lines)  # bodies are among them
-        prepared = await in_thread(partial(submit.prepare, batch), size)
-        return await self._do(submit.submit, prepared, now, self.writer)
+        return await self._do(submit.submit, await _prepared(batch), now, self.writer)
 
     async def change(
         self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
     ) -> Changed:
         return await self._do(change.change, job_id, changes, lines, now, self.writer)
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer)
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        [prepared] = [None] if anew is None else await _prepared([anew])
+        return await self._do(change.rerun, job_id, lines, now, self.writer, prepared)
 
     # Gates
 
@@ -264,3 +267,9 @@ class PostgresStore(Reads):
 
     def listen(self) -> AsyncIterator[str]:
         return listen(self.pool, lambda: self.writer)
+
+
+async def _prepared(batch: Sequence[Submission]) -> list[submit.Prepared]:
+    """Submissions as their transaction writes them; bodies are among their lines."""
+    size = sum(len(text) for one in batch for _, _, text in one.lines)
+    return await in_thread(partial(submit.prepare, batch), size)

@@ -28,7 +28,6 @@ from taskengine.store.transactions.details import load_details
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
-from taskengine.texts import compact
 
 LOG_PAGE = 1_000  # lines
 
@@ -49,9 +48,7 @@ class Reads(Runner):
         names, results = (
             None if given is None else sorted(given) for given in (wanted.names, wanted.results)
         )
-        secrets = sorted(wanted.secrets)
-        inside = [compact(name) for name in secrets]
-        arguments = (job_id, names, secrets, inside, results, MOST_RESULTS)
+        arguments = (job_id, names, sorted(wanted.hints), results, MOST_RESULTS)
         for row in await self._fetch("documents", *arguments):
             if row["results"] is None:
                 raise too_much(row["size"])

@@ -45,19 +45,19 @@ class Beat:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What of a job's documents is looked at: the parameters with these names, or all; those that
-    have one of the `secrets` in them, as keys in small letters; results of these tasks, or of
-    all."""
+    have one of the `hints`, texts in small letters, in name or value; results of these tasks, or
+    of all."""
 
     names: Collection[str] | None = None
-    secrets: Collection[str] = ()
+    hints: Collection[str] = ()
     results: Collection[str] | None = None
 
     def has(self, name: str, value: Any) -> bool:
         """Whether a parameter is looked at."""
-        if self.names is None or name in self.names or name.lower() in self.secrets:
+        if self.names is None or name in self.names:
             return True
-        text = compact(value).lower()
-        return any(compact(secret) in text for secret in self.secrets)
+        text = f"{name}:{compact(value)}".lower()
+        return any(hint in text for hint in self.hints)
 
 
 @dataclass(frozen=True, slots=True)

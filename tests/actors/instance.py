@@ -121,6 +121,7 @@ async def instance(
     vital=None,
     keep_time=trio.lowlevel.checkpoint,
     flows=(),
+    secrets=None,
     **queues,
 ):
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
@@ -134,6 +135,7 @@ async def instance(
         keys=None,
         http=http or receiver([]),
         unverified=unverified or receiver([]),
+        secrets=secrets or {},
     )
     parts = Parts(
         store=store,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskengine.actors.inputs import secret_values
 from taskengine.actors.reporter import Reporter
+from taskengine.masking import secret_values
 
 NAMES = frozenset({"token", "pin"})
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from taskengine.configuration import Configuration
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
 from tests.api.conftest import NOW
@@ -143,6 +144,24 @@ async def test_the_dashboard_shows_the_first_thousand_of_each_list(api, world, n
             "queued": [*first, *queued][:1000],
             "scheduled": scheduled[:0:-1],
         }
+
+
+async def test_the_dashboard_of_an_admin(api, body):
+    """The header filters while reads are public, as in the contract; else it says who asks."""
+    await api.accepted(body())
+    closed = api.with_(configuration=Configuration(public_reads=False))
+    for asked, client, number in (
+        (api, "root", 0),
+        (closed, "root", 1),
+        (closed, "demo-client", 1),
+    ):
+        content = await (await asked.get("/dashboard", client=client)).get_json()
+        assert len(content["queued"]) == number, (asked, client)
+    for name, number in (("demo-client", 1), ("other", 0)):
+        for asked in (api, closed):
+            answer = await asked.get(f"/dashboard?client={name}", client="root")
+            assert len((await answer.get_json())["queued"]) == number
+    assert (await closed.get("/dashboard?client=root")).status_code == 403
 
 
 async def test_the_dashboard_of_one_client(api, body):

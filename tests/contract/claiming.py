@@ -116,7 +116,7 @@ class Claiming:
         [attempt] = await world.claim()
         assert attempt.job == (await world.job(job_id)).job
         assert json.loads(attempt.documents.parameters) == {"n": 1}
-        assert json.loads(attempt.documents.facts) == {"name": "acme"}
+        assert attempt.facts == {"name": "acme"}
         assert json.loads(attempt.documents.results) == {"a": {"files": ["x"]}}
         assert attempt.options == {"of": "acme"}
         assert attempt.task.name == "b"
@@ -125,7 +125,7 @@ class Claiming:
         await world.submit(submission())
         assert await world.store.remove_client("acme")
         assert await world.admit() == 1
-        assert [one.options for one in await world.claim()] == [{}]
+        assert [one.options for one in await world.claim()] == [None]
 
     async def test_an_unknown_instance_is_dismissed(self, world):
         await world.start()

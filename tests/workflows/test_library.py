@@ -339,6 +339,44 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     assert places == ["clients/acme/b.yaml:1", "common/a.yaml:3", "common/a.yaml:4", "missing:1"]
 
 
+def test_later_kinds_of_mistakes_are_told_with_the_first(tmp_path):
+    text = GOOD.replace("summary:", "sumary:").replace('note: "{{ custom', 'nota: "{{ custom')
+    text = text.replace("tasks.second.text", "tasks.third.text").replace(
+        "when:", "timeout: x\n    when:"
+    )
+    told = [message for _, message in problems(tmp_path, text)]
+    assert len(told) == 4
+    assert told[0].startswith("sumary: unknown; known are")
+    assert told[1] == "core.sleep has no argument 'nota'; is 'note' meant?"
+    assert told[2] == 'tasks[1].timeout: expected a number, got "x"'
+    assert told[3] == "{{ tasks.third.text }}: no task 'third' always goes before"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{{ content_id }} {{ seconds }}", "{{ job.run_at[:10] }}",
+         "{{ job.run_at[:10] }}: there is no job.run_at here; there are client, workflow, "
+         "priority, created_at"),
+        ("{{ content_id }} {{ seconds }}", "{{ job['id'] }}",
+         "{{ job['id'] }}: there is no job.id"),
+        ("{{ seconds }}\", note", "{{ job.prioriti }}\", note",
+         "{{ job.prioriti }}: there is no job.prioriti here; is 'priority' meant?"),
+        ("tasks.second.text", "client.storag",
+         "{{ client.storag }}: there is no client.storag here; is 'storage' meant?"),
+    ],
+)  # fmt: skip
+def test_a_template_sees_what_there_is_at_its_time(tmp_path, old, new, told):
+    assert old in GOOD
+    [(_, message)] = problems(tmp_path, GOOD.replace(old, new))
+    assert message.startswith(told)
+
+
+def test_what_may_be_missing_has_a_default(tmp_path):
+    text = GOOD.replace("{{ tasks.second.text }}", "{{ client.colour | default('') }}")
+    assert read(write(tmp_path, "x.yaml", text), ACTIONS).names == ("first", "second")
+
+
 def test_a_problem_of_two_missing_keys_is_two_problems(tmp_path):
     assert [message.split(":")[0] for _, message in problems(tmp_path, "{}\n")] == [
         "tasks",

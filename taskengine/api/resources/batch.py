@@ -48,6 +48,7 @@ BATCH: JsonObject = {
         {
             "type": "object",
             "required": ["jobs"],
+            "additionalProperties": False,
             "properties": {
                 "client": {**TEXT, "description": "The client, where no header names it."},
                 "jobs": JOBS,

@@ -17,9 +17,10 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_details, job_row
+from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobState
 from taskengine.store import JobFilter
-from taskengine.workflows.schemas import ALWAYS_SECRET, secret_names
+from taskengine.workflows.schemas import secret_names
 
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10
@@ -105,10 +106,11 @@ def job_filter(query: Query) -> JobFilter:
 
 def _limit(query: Query, default: int) -> int:
     """`items` and `limit` are the same (A2)."""
-    given = [(name, query.number(name)) for name in ("items", "limit")]
+    wanted = f"a whole number from 1 to {MAX_ITEMS}"
+    given = [(name, query.number(name, wanted)) for name in ("items", "limit")]
     for name, items in given:
         if items == 0:
-            raise BadInput(f"{name}: expected a whole number from 1 to {MAX_ITEMS}")
+            raise BadInput(f"{name}: expected {wanted}, got '0'")
     items, limit = (items for _, items in given)
     return min(items or limit or default, MAX_ITEMS)
 

@@ -33,8 +33,9 @@ from taskengine.api.recurring import (
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.unread import refuse_unknown, unread, with_warnings
 from taskengine.jobs.submission import Received
-from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.model import BadInput, Client, JsonObject, NotFound, Severity
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
 
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
@@ -64,10 +65,18 @@ SCHEDULE = record(
 )
 SHOWN = record(
     "Schedules",
+    ("warnings",),
     result={"const": "ok"},
     schedules={"type": "object", "additionalProperties": SCHEDULE},
+    warnings=list_of(TEXT),
 )
-NAMES = record("ScheduleNames", result={"const": "ok"}, schedules=list_of(TEXT))
+NAMES = record(
+    "ScheduleNames",
+    ("warnings",),
+    result={"const": "ok"},
+    schedules=list_of(TEXT),
+    warnings=list_of(TEXT),
+)
 SWITCHABLE = [one.name for one in BUILT_IN if one.name not in SAFETY]
 OWN = {**TEXT, "pattern": NAME, "description": "One that POST /schedules made."}
 GIVEN_FLAG: JsonObject = {
@@ -79,6 +88,7 @@ GIVEN_FLAG: JsonObject = {
 }
 JOB: JsonObject = {  # without what is of one time alone
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         name: schema
         for name, schema in SUBMISSION["properties"]["job"]["properties"].items()
@@ -97,6 +107,7 @@ SWITCH = Operation(
     tag="settings",
     description="A client's own; an admin's are all. Without `queue_scheduled_jobs` no job with a "
     "`run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
+    lenient=True,
     answer=Answer("The names of the schedules that are on.", NAMES),
     body={
         "title": "Switch",
@@ -118,6 +129,7 @@ ADD = Operation(
     body={
         **SUBMISSION,
         "title": "NewSchedule",
+        "additionalProperties": False,
         "required": ["name", "job", "parameters"],
         "oneOf": [{"required": ["cron"]}, {"required": ["every"]}],
         "properties": {
@@ -132,6 +144,7 @@ ADD = Operation(
     },
     errors={400: "The job would be refused, or the name or the times cannot be used."},
 )
+ADD_KEYS = frozenset(ADD.body["properties"]) if ADD.body else frozenset()
 REMOVE = Operation(
     summary="Remove a schedule",
     tag="settings",
@@ -159,6 +172,7 @@ class Schedules:
         client = await caller(self.services, body)
         await owner(self.services, client, body)
         name, active = switched(body)
+        warnings = unread(body, ("schedule", "active"))
         seen = await self._seen_by(client)
         known = found(seen, name) or found(seen, name.lower())
         if known is None:
@@ -169,17 +183,20 @@ class Schedules:
         _check(client, known)
         now = self.services.now()
         await self.services.store.activate(known.name, known.client, active, now)
-        return await self._changed(client)
+        return await self._changed(client, warnings)
 
     async def add(self) -> Response:
         given_key()
         body = await read_object()
         client = await owner(self.services, await caller(self.services, body), body)
+        refuse_unknown(body, ADD_KEYS)
+        refuse_unknown(body.get("job"), {*JOB["properties"], *ONCE}, "job.")
         schedule = recurring(body, client.name, self.services.now())
-        self._check_job(schedule, client)
+        warnings = self._check_job(schedule, client)
         await self.services.store.put_schedule(schedule)
         self.services.rescheduled()
-        return reply({"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}})
+        answer = {"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}}
+        return reply(with_warnings(answer, warnings))
 
     async def remove(self, name: str) -> Response:
         client = await caller(self.services)
@@ -191,16 +208,20 @@ class Schedules:
         await self.services.store.remove_schedule(known.name, known.client)
         return await self._changed(client)
 
-    def _check_job(self, schedule: Schedule, client: Client) -> None:
-        """Raises BadInput for a job that would be refused."""
+    def _check_job(self, schedule: Schedule, client: Client) -> list[str]:
+        """The warnings that each of its jobs will have. Raises BadInput for a job that would be
+        refused."""
         received = Received(schedule.body or {}, client, origin_of(schedule))
-        if refusal := self.services.reader().read(received).refusal:
-            raise BadInput(refusal)
+        read = self.services.reader().read(received)
+        if read.refusal:
+            raise BadInput(read.refusal)
+        return [text for severity, _, text in read.lines if severity is Severity.WARN]
 
-    async def _changed(self, client: Client) -> Response:
+    async def _changed(self, client: Client, warnings: Sequence[str] = ()) -> Response:
         self.services.rescheduled()
         seen = await self._seen_by(client)
-        return reply({"result": "ok", "schedules": [name for name in seen if seen[name].active]})
+        names = [name for name in seen if seen[name].active]
+        return reply(with_warnings({"result": "ok", "schedules": names}, warnings))
 
     async def _seen_by(self, client: Client) -> dict[str, Schedule]:
         """The engine's and the client's own, an admin's are all, by what each is called: a name

@@ -15,6 +15,7 @@ from taskengine.api.idempotency import HEADER, GivenKey, digest_of, kept, read_k
 from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Answer, Operation
 from taskengine.api.origin import origin
+from taskengine.api.query import Query
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -29,6 +30,7 @@ SUBMIT = Operation(
     summary="Submit a job",
     tag="jobs",
     answer=Answer("Accepted: the job is committed.", ACCEPTED),
+    lenient=True,
     parameters=[HEADER],
     body=SUBMISSION,
     errors={
@@ -70,7 +72,13 @@ class Submissions:
         body = document.value
         client = await owner(self.services, client, body)
         submission = await self._read(
-            Received(body, client, origin(), document.problem or key.problem)
+            Received(
+                body,
+                client,
+                origin(),
+                document.problem or key.problem,
+                [*Query.of_request().values],
+            )
         )
         if key.text is not None:
             digest = digest_of(body)

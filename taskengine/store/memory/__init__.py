@@ -48,9 +48,11 @@ class MemoryStore(Listing, Schedules):
         await trio.lowlevel.checkpoint()
         return [self._clients[name] for name in sorted(self._clients)]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
         await trio.lowlevel.checkpoint()
-        if bootstrap and self._clients:
+        if (bootstrap and self._clients) or (new and client.name in self._clients):
             return False
         self._clients[client.name] = client
         return True

@@ -100,6 +100,7 @@ class Attempts(Edges):
             row.task,
             job.job,
             documents if comes_along else None,
+            one.facts,
             self._options(row.task.job_id),
             row.claimed_at,
             len(dict.fromkeys(one.urls)),
@@ -115,7 +116,7 @@ class Attempts(Edges):
             and (wanted.results is None or task.task.name in wanted.results)
         }
         parameters = {key: value for key, value in one.parameters.items() if wanted.has(key, value)}
-        return Documents(compact(parameters), compact(one.facts), compact(results))
+        return Documents(compact(parameters), compact(results))
 
     async def documents(self, job_id: int, wanted: Wanted) -> Documents:
         await trio.lowlevel.checkpoint()

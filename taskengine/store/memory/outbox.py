@@ -110,7 +110,7 @@ class Outbox(Rows):
         return [self._lane(lane) for lane in taken], min(later, default=None)
 
     def _lane(self, lane: LaneRow) -> Lane:
-        options = self._options(lane.job_id)
+        options = self._options(lane.job_id) or {}
         next_ones = [row.callback for row in lane.waiting[:16]]
         return Lane(lane.id, lane.claims, lane.job_id, lane.url, lane.failures, options, next_ones)
 

@@ -201,9 +201,10 @@ class Rows:
         self._lines = [line for line in self._lines if line.id not in gone or line.id == told.id]
         self._lines[[line.id for line in self._lines].index(told.id)] = told
 
-    def _options(self, job_id: int) -> JsonObject:
+    def _options(self, job_id: int) -> JsonObject | None:
+        """Of the job's client; None: it was removed."""
         client = self._clients.get(self._jobs[job_id].job.client)
-        return client.options if client else {}
+        return client.options if client else None
 
     def _tasks_of(self, job_id: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.task.job_id == job_id]

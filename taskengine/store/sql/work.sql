@@ -203,9 +203,8 @@ with present as materialized (
     ) as h
 )
 select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
-       t.progress, t.error, t.started_at, t.claimed_at, c.options, j.lanes, d.size,
+       t.progress, t.error, t.started_at, t.claimed_at, c.options, j.lanes, d.size, d.facts,
        case when d.size <= $8 then d.parameters end as parameters,
-       case when d.size <= $8 then d.facts end as facts,
        case when d.size > $8 then null
             when t.number = 0 then '{}'
             when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
@@ -225,24 +224,26 @@ left join (got t
 order by t.priority, t.id
 
 -- name: documents
--- Of the parameters those that are looked at, and those that have a secret in them. No results where
--- they are more than one attempt may load.
-select d.facts, own.size,
+-- Of the parameters those that are looked at, and those that have one of the hints in them. No
+-- results where they are more than one attempt may load.
+select own.size,
        case when $2::text[] is null then d.parameters
             else (select coalesce(json_object_agg(p.key, p.value), '{}')
                   from json_each(d.parameters) as p
-                  where p.key = any($2) or lower(p.key) = any($3::text[])
-                     or exists (select from unnest($4::text[]) as s (key)
-                                where strpos(lower(p.value::text), s.key) > 0))
+                  cross join lateral (select lower(p.key || ':' || p.value::text) as text offset 0)
+                      as low
+                  where p.key = any($2)
+                     or exists (select from unnest($3::text[]) as h (hint)
+                                where strpos(low.text, h.hint) > 0))
        end as parameters,
-       case when own.size <= $6 then
+       case when own.size <= $5 then
            (select coalesce(json_object_agg(r.name, r.result), '{}') from results r
-            where r.job_id = d.job_id and ($5::text[] is null or r.name = any($5)))
+            where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4)))
        end as results
 from job_data d
 cross join lateral (
     select coalesce(sum(r.size), 0) as size from results r
-    where r.job_id = d.job_id and ($5::text[] is null or r.name = any($5))
+    where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4))
 ) as own
 where d.job_id = $1
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.jobs.changes import OVER, asked_anew, changed
+from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
@@ -18,6 +18,7 @@ from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import Call, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
+from taskengine.store.transactions.submit import Prepared, put_data, put_definitions
 
 
 async def change(
@@ -55,7 +56,12 @@ async def change(
 
 
 async def rerun(
-    connection: Connection, job_id: int, lines: Lines, now: datetime, writer: int
+    connection: Connection,
+    job_id: int,
+    lines: Lines,
+    now: datetime,
+    writer: int,
+    anew: Prepared | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
     await _lock_with_parents(connection, job_id)
@@ -65,9 +71,9 @@ async def rerun(
         again: int = row["rerun_as"]
         return again
     if job.digest is None:
-        raise BadInput("the job was refused: there is nothing to run again")
+        raise BadInput(REFUSED)
     if job.state is JobState.BROKEN:
-        raise BadInput("the job is broken: submit it anew")
+        raise BadInput(BROKEN)
     tally = Tally()
     calls: list[Call] = []
     written: list[Line] = []
@@ -80,6 +86,7 @@ async def rerun(
         [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
         open_tasks = left["open_tasks"]
     new = await _copy(connection, job, now, waits=open_tasks > 0)
+    await _put_data(connection, job.id, new, anew)
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
@@ -145,13 +152,24 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     """The same job with the original's edges; with `waits` it waits for the end of its tasks."""
     state = int(JobState.QUEUED)
     new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
-    await connection.execute(SQL["copy_job_data"], job.id, new)
-    await connection.execute(SQL["copy_lanes"], job.id, new)
     await connection.execute(SQL["copy_edges"], job.id, new)
     if waits:
         await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])
     return new
+
+
+async def _put_data(connection: Connection, job_id: int, new: int, anew: Prepared | None) -> None:
+    """The original's parameters and URLs; or another definition, with what it makes of them."""
+    if anew is None:
+        await connection.execute(SQL["copy_job_data"], job_id, new)
+        await connection.execute(SQL["copy_lanes"], job_id, new)
+        return
+    one = anew.one
+    await put_definitions(connection, [one])
+    await put_data(connection, [(new, anew)])
+    digest = one.definition and one.definition.digest
+    await connection.execute(SQL["redefine_job"], new, digest, one.content_id, len(anew.lanes))
 
 
 async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:

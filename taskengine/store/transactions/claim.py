@@ -53,7 +53,8 @@ def _attempt(row: Row) -> Attempt:
         task=task,
         job=job_of(row),
         documents=documents_of(row) if row["results"] else None,
-        options=json.loads(row["options"] or "{}"),
+        facts=json.loads(row["facts"]),
+        options=json.loads(row["options"]) if row["options"] else None,
         started_at=row["claimed_at"],
         lanes=row["lanes"],
         size=row["size"],
@@ -61,4 +62,4 @@ def _attempt(row: Row) -> Attempt:
 
 
 def documents_of(row: Row) -> Documents:
-    return Documents(row["parameters"], row["facts"], row["results"])
+    return Documents(row["parameters"], row["results"])

@@ -113,7 +113,14 @@ def task_of(row: Row) -> Task:
 
 
 def client_of(row: Row) -> Client:
-    return Client(row["name"], row["key_hash"], row["admin"], json.loads(row["options"]))
+    return Client(
+        name=row["name"],
+        key_hash=row["key_hash"],
+        admin=row["admin"],
+        options=json.loads(row["options"]),
+        former_key_hash=row["former_key_hash"],
+        former_until=row["former_until"],
+    )
 
 
 def line_of(row: Row) -> LogLine:

@@ -49,7 +49,7 @@ async def submit(
     connection: Connection, batch: Sequence[Prepared], now: datetime, writer: int
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
-    await _put_definitions(connection, [one.one for one in batch])
+    await put_definitions(connection, [one.one for one in batch])
     new: dict[uuid.UUID, Prepared] = {}
     for one in batch:
         new.setdefault(one.one.request_id, one)  # the first of repeated ones
@@ -154,7 +154,7 @@ def _job(one: Submission, now: datetime) -> tuple[Any, ...]:
     )
 
 
-async def _put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:
+async def put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:
     wanted = {one.definition.digest: one.definition for one in batch if one.definition}
     known = await connection.fetch(SQL["known_definitions"], list(wanted))
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
@@ -187,10 +187,15 @@ def _plan(definition: Definition) -> list[dict[str, Any]]:
 async def _put_rest(
     connection: Connection, jobs: Sequence[tuple[int, Prepared]], now: datetime
 ) -> None:
-    data = [(job_id, *one.documents) for job_id, one in jobs]
     lines = [line for job_id, one in jobs for line in first_lines(job_id, one.one, now)]
+    await put_lines(connection, lines)
+    await put_data(connection, jobs)
+
+
+async def put_data(connection: Connection, jobs: Sequence[tuple[int, Prepared]]) -> None:
+    """What jobs have besides their row: parameters, and lanes for their URLs."""
+    data = [(job_id, *one.documents) for job_id, one in jobs]
     lanes = [(job_id, *lane) for job_id, one in jobs for lane in one.lanes]
     await connection.execute(SQL["put_job_data"], *columns(data, 4))
-    await put_lines(connection, lines)
     if lanes:
         await connection.execute(SQL["put_lanes"], *columns(lanes, 5))

@@ -6,7 +6,9 @@ create table clients (
     name text primary key,
     key_hash text not null,
     admin boolean not null default false,
-    options json not null default '{}'
+    options json not null default '{}',
+    former_key_hash text,
+    former_until timestamptz -- till then the key before opens too
 );
 
 create table settings (
