@@ -70,6 +70,8 @@ class Reader:
                 known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
+            if len(workflow.tasks) > MAX_TASKS:
+                raise BadInput(f"job.workflow: {workflow.name} has more than {MAX_TASKS:,} tasks")
             return self._accepted(received, workflow, first)
         except BadInput as reason:
             return _refused(
@@ -77,8 +79,6 @@ class Reader:
             )
 
     def _accepted(self, received: Received, workflow: Workflow, first: Line) -> Submission:
-        if len(workflow.tasks) > MAX_TASKS:
-            raise BadInput(f"job.workflow: {workflow.name} has more than {MAX_TASKS:,} tasks")
         body, owner = received.body, received.owner
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         wrong = job.problems()

@@ -124,8 +124,8 @@ class Store(Reading, Protocol):
         ...
 
     async def remove_client(self, name: str) -> bool:
-        """Remove a client and its schedules; whether there was one. Its jobs go on, and its
-        settings hold for them: they go with the last of its jobs."""
+        """Remove a client and its schedules; whether there was one. Its jobs go on; its settings
+        go with the last of them."""
         ...
 
     async def settings(self, client: str) -> Mapping[str, str]:
@@ -133,7 +133,7 @@ class Store(Reading, Protocol):
         ...
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
-        """Raises BadInput beyond MAX_OWN_SETTINGS names that are not known ones."""
+        """Raises BadInput (policy.check_number_of_settings)."""
         ...
 
     # Jobs
@@ -212,15 +212,13 @@ class Store(Reading, Protocol):
     # Recurring work
     async def schedules(self) -> Sequence[Schedule]:
         """All, without their bodies."""
-        ...
 
     async def schedule_body(self, name: str, client: str) -> JsonObject | None:
         """The job of a client's schedule; None: it is gone."""
         ...
 
     async def put_schedule(self, schedule: Schedule) -> None:
-        """Make a client's schedule or replace its own of this name. Raises BadInput for the
-        engine's own names, and beyond what a client may have (schedules.check_room)."""
+        """Make a client's schedule or replace its own. Raises BadInput (schedules.check_room)."""
         ...
 
     async def remove_schedule(self, name: str, client: str) -> bool: ...
@@ -249,14 +247,13 @@ class Store(Reading, Protocol):
         ...
 
     async def tidy(self) -> None:
-        """Remove rows that nobody needs any more: definitions that no job has, counters of zero,
-        settings of clients that are gone with all their jobs; some at a time."""
+        """Remove some of what nobody needs: definitions that no job has, counters of zero, settings
+        of clients that are gone with all their jobs."""
         ...
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Find open edges whose parents are over or gone without a cascade, for some parents with
-        ids beyond `after`: how many parents are settled now, and the one to go on after; None:
-        that was all."""
+        """Find parents that are over or gone, with open edges and no cascade, among some with ids
+        beyond `after`: how many, and the one to go on after; None: that was all."""
         ...
 
     async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:

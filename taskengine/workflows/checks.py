@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from jsonschema import Draft202012Validator, SchemaError
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from taskengine.model import TASK_QUEUES, Json, JsonObject
 from taskengine.policy import LONGEST_RETRY, NUMBERS
 from taskengine.texts import like
+from taskengine.workflows.order import names_of, ordered
 from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
@@ -133,49 +133,6 @@ def shape_problems(content: Json) -> Found:
                 yield path, f"{dotted(path) or 'the file'}: {text}"
 
 
-def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, int]]:
-    """Names and needs of tasks. Returns for each task those that always go before it, as the bits
-    of a number: of thousands of tasks, sets would take a gigabyte."""
-    wrong = list(_wrong_names(workflow))
-    yield from wrong
-    if wrong:
-        return {}
-    names = workflow.names
-    place = {name: index for index, name in enumerate(names)}
-    graph = {name: workflow.needs(index) for index, name in enumerate(names)}
-    before: dict[str, int] = {}
-    try:
-        for name in TopologicalSorter(graph).static_order():
-            before[name] = 0
-            for need in graph[name]:
-                before[name] |= before[need] | 1 << place[need]
-    except CycleError as error:
-        circle = error.args[1]
-        named = next(name for name in circle if workflow.tasks[place[name]].needs)
-        text = f"needs: a circle: {' → '.join(circle)}"
-        yield ("tasks", place[named], "needs"), text
-    return before
-
-
-def _wrong_names(workflow: Workflow) -> Found:
-    names, seen = {*workflow.names}, set()
-    for index, task in enumerate(workflow.tasks):
-        if task.name in seen:
-            yield ("tasks", index, "name"), f"there is another task {task.name!r}"
-        seen.add(task.name)
-        yield from _wrong_needs(task.needs or (), names, ("tasks", index, "needs"))
-
-
-def _wrong_needs(needs: Sequence[str], names: set[str], where: Path) -> Found:
-    seen = set()
-    for place, need in enumerate(needs):
-        if need not in names:
-            yield (*where, place), f"needs: there is no task {need!r}{like(need, names)}"
-        elif need in seen:
-            yield (*where, place), f"needs: {need!r} is named twice"
-        seen.add(need)
-
-
 def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
     """What can be said once the shape is right."""
     schema, workflow = content.get("parameters", {}), Workflow.from_content(content)
@@ -194,7 +151,7 @@ def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, int]) 
     known = {*parameters, *RESERVED} - {"secrets"}
     for index, task in enumerate(workflow.tasks):
         is_rendered = any(strings([task.with_, task.when]))
-        done = _done(workflow, before.get(task.name)) if is_rendered else None
+        done = names_of(workflow, before.get(task.name)) if is_rendered else None
         for key, template, seen in (
             ("with", task.with_, {*known, "secrets"}),
             ("when", task.when, known),
@@ -207,13 +164,6 @@ def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, int]) 
         yield ("parameters", "properties", name), f"{name}: the name is taken"
     if workflow.clips and workflow.clips["from"] not in parameters:
         yield ("clips", "from"), f"clips: there is no parameter {workflow.clips['from']!r}"
-
-
-def _done(workflow: Workflow, before: int | None) -> set[str] | None:
-    """The names of those that go before a task; None: that is not known."""
-    if before is None:
-        return None
-    return {name for place, name in enumerate(workflow.names) if before >> place & 1}
 
 
 def _call(name: str, given: JsonObject, actions: Mapping[str, ActionLike], place: Path) -> Found:
