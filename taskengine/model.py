@@ -13,6 +13,12 @@ Json = Any  # what json.loads() gives
 JsonObject = dict[str, Json]
 
 
+class JsonText(str):
+    """A JSON object as its text, where nobody has to look into it."""
+
+    __slots__ = ()
+
+
 class JobState(IntEnum):
     """Numbered as in the contract's `state` filter of GET /jobs."""
 
@@ -65,6 +71,7 @@ class Outcome(Enum):
     FAILED = "failed"  # for good
     RETRY = "retry"  # failed, to be tried again after a delay
     RELEASED = "released"  # handed back: shutdown, or a claim that nobody runs
+    LOST = "lost"  # its worker or its instance ended during it: counts as a rescue
     CANCELLED = "cancelled"
     SKIPPED = "skipped"  # its `when` was false
 
@@ -131,10 +138,10 @@ class Submission:
 
     client: str
     workflow: str
-    submitted: JsonObject  # parameters as the client wrote them
+    submitted: JsonObject | JsonText  # parameters as the client wrote them
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
-    parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
+    parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
     facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all
@@ -278,8 +285,9 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start. A `terse` end is what is left to say
-    where all of it is too much: the job's callback lacks what workflow and client add to it."""
+    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
+    did not end by itself, as the job's log tells it: "was handed back: …". Where all that is to be
+    said is too much, a `terse` end lacks what workflow and client add to the job's callback."""
 
     fence: Fence
     at: datetime
@@ -288,6 +296,8 @@ class Ended:
     error: str | None = None
     due_at: datetime | None = None
     terse: bool = False
+    mute: bool = False  # no callback tells of it: what they would say cannot be written
+    fate: str = ""
 
 
 Record = Written | Progressed | Began | Ended

@@ -29,7 +29,7 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
-from taskengine.texts import clean_text
+from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +208,11 @@ def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
 
 
 def _told(error: Exception) -> str:
-    return clean_text(masked_text(f"{type(error).__name__}: {error}")[:500])
+    if isinstance(error, trio.TooSlowError):
+        return f"timed out: no answer in {TIMEOUT:g} s"
+    words = words_of(error)
+    told = f"{name_of(error)}: {words}" if words else name_of(error)
+    return clean_text(masked_text(told)[:500])
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

@@ -1,4 +1,5 @@
-"""Journal: the one writer of an instance. Lines, progress and ends leave in the order told.
+"""Journal: the one writer of an instance. Lines and ends leave in the order told, and with them the
+newest progress of attempts.
 
 All that waits becomes one transaction (rule 18), cut by what it weighs (rule 29). No job holds up
 the others: a batch that the database refuses for its data is halved until only the guilty record is
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from taskengine.actors.batches import HEAVIEST, ROW, parts
-from taskengine.actors.piles import Pile, Piles
+from taskengine.actors.piles import Pile, Piles, Told
+from taskengine.actors.progress import Progress
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note
+from taskengine.messages import Finish, Mail, Note
 from taskengine.model import (
     BadInput,
     Began,
@@ -45,8 +47,6 @@ TOO_OFTEN = 3  # times that one record alone is too heavy until an end that says
 UNSTORABLE = "what the action returned cannot be stored"
 UNTELLABLE = "its end is too heavy to be written"
 
-Mail = Delivery[Note | Finish]
-
 
 @dataclass(slots=True)
 class Journal:
@@ -54,9 +54,10 @@ class Journal:
     roster: Roster
     now: Now
     spread: Callable[[Recorded], None]
-    _piles: Piles[Note | Finish] = field(default_factory=Piles, init=False)
+    progress: Progress = field(default_factory=Progress)
+    _piles: Piles = field(default_factory=Piles, init=False)
 
-    async def run(self, mailbox: Mailbox[Note | Finish]) -> None:
+    async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._piles = Piles()
         with self._piles, suppress(trio.EndOfChannel):
             while True:
@@ -66,17 +67,19 @@ class Journal:
                 if pile := self._piles.next_due():
                     await self._write_pile(pile)
 
-    async def _collect(self, mailbox: Mailbox[Note | Finish]) -> Sequence[Mail]:
-        """What waits, as soon as there is some or a pile is due."""
+    async def _collect(self, mailbox: Mailbox[Mail]) -> Sequence[Told]:
+        """What waits, as soon as there is some or a pile is due, and the progress that is."""
         pause = self._piles.pause
         if mailbox.closing and not len(mailbox) and self._piles:
             await trio.sleep(pause)
             return []
-        batch = mailbox.waiting(BATCH) if pause <= 0 else await mailbox.collect(pause, BATCH)
-        self._piles.open(batch)
-        return batch
+        batch: Sequence[Delivery[Mail]] = []
+        if pause := min(pause, self.progress.patience):
+            batch = await mailbox.collect(pause, BATCH)
+        told = self._piles.open(batch or mailbox.waiting(BATCH))
+        return [*(Delivery[Note | Finish](Note(one)) for one in self.progress.take_due()), *told]
 
-    def _share(self, mail: Mail) -> int:
+    def _share(self, mail: Told) -> int:
         """What it takes of a part; a large record is a part of its own."""
         weight = self._weight(mail.message.record)
         return HEAVIEST + 1 if weight > LARGE else weight
@@ -95,7 +98,7 @@ class Journal:
                 return told + len(record.result or "")
         return 0
 
-    async def _write(self, mail: Sequence[Mail]) -> None:
+    async def _write(self, mail: Sequence[Told]) -> None:
         """Write a part of a batch, but for mail that has to wait behind a pile; of what is refused,
         one half after the other."""
         is_large = self._weight(mail[0].message.record) > LARGE
@@ -113,7 +116,7 @@ class Journal:
         else:
             self._answer(mail, recorded)
 
-    async def _halve(self, mail: Sequence[Mail], refusal: BadInput) -> None:
+    async def _halve(self, mail: Sequence[Told], refusal: BadInput) -> None:
         middle = len(mail) // 2
         if middle:
             await self._write(mail[:middle])
@@ -123,11 +126,11 @@ class Journal:
         self._piles.take(guilty, _job(guilty), start=True)  # alone on it
         self._replace_first(self._piles[_job(guilty)], refusal, _storable)
 
-    async def _record(self, mail: Sequence[Mail], **options: bool) -> Recorded:
+    async def _record(self, mail: Sequence[Told], **options: bool) -> Recorded:
         records = [one.message.record for one in mail]
         return await self.store.record(self.roster.instance, records, self.now(), **options)
 
-    def _answer(self, mail: Sequence[Mail], recorded: Recorded) -> None:
+    def _answer(self, mail: Sequence[Told], recorded: Recorded) -> None:
         self.spread(recorded)
         self.roster.stop(recorded.stale, Stopped.STALE)
         for one in mail:
@@ -135,7 +138,7 @@ class Journal:
 
     # What is set aside
 
-    async def _write_pile(self, pile: Pile[Note | Finish]) -> None:
+    async def _write_pile(self, pile: Pile) -> None:
         """Write the next records of one job. Nobody is waited for: others come first."""
         mail = pile.mail[: pile.limit]
         try:
@@ -152,7 +155,7 @@ class Journal:
             self._piles.release(pile, len(mail))
             self._answer(mail, recorded)
 
-    async def _lighten(self, pile: Pile[Note | Finish], error: TooHeavy) -> None:
+    async def _lighten(self, pile: Pile, error: TooHeavy) -> None:
         """Fewer records the next time; one alone is written with less to say, where it is certain
         that the database takes all else."""
         if pile.shorten():
@@ -167,7 +170,7 @@ class Journal:
 
     def _replace_first(
         self,
-        pile: Pile[Note | Finish],
+        pile: Pile,
         why: TaskEngineError,
         instead: Callable[[Record], Ended | None],
     ) -> None:
@@ -175,6 +178,7 @@ class Journal:
         first = pile.mail[0]
         record = first.message.record
         logger.error("a record of task %d cannot be written: %s", record.fence.task_id, why)
+        pile.limit = 1  # for a mute one silences all that is written with it
         if end := instead(record):
             pile.mail[0] = _with(first, end)
         elif not isinstance(record, Ended):
@@ -184,27 +188,32 @@ class Journal:
             pile.put_off()
 
 
-def _job(mail: Mail) -> int:
+def _job(mail: Told) -> int:
     return mail.message.record.fence.job_id
 
 
-def _with(mail: Mail, record: Ended) -> Mail:
+def _with(mail: Told, record: Ended) -> Told:
     return replace(mail, message=Finish(record))
 
 
 def _storable(record: Record) -> Ended | None:
-    """The end to write where one is refused; at last one that says nothing of the job's own."""
-    if not isinstance(record, Ended) or record.terse:
+    """The end to write in the place of one that the database refuses. What is wrong is in the
+    callbacks that tell of it, or in its result."""
+    if not isinstance(record, Ended):
         return None
+    if not record.mute:
+        return replace(record, mute=True)
     if record.error == UNSTORABLE:
-        return replace(record, terse=True)
-    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE)
+        return None
+    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, mute=False)
 
 
 def _lighter(record: Record) -> Ended | None:
-    """The end to write where one is too heavy. The last of them is tried for ever."""
-    if not isinstance(record, Ended) or record.error == UNTELLABLE:
+    """The end to write in the place of one that is too heavy. The last one is tried for ever."""
+    if not isinstance(record, Ended) or record.mute:
         return None
     if not record.terse:
         return replace(record, terse=True)
+    if record.error == UNTELLABLE:
+        return replace(record, mute=True)
     return replace(record, outcome=Outcome.FAILED, result=None, error=UNTELLABLE)

@@ -6,24 +6,24 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, TypeVar
 
 import trio
 
+from taskengine.messages import Finish, Mail, Note, Wake
 from taskengine.runtime.mailbox import Delivery
 
-M = TypeVar("M")
+Told = Delivery[Note | Finish]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries of a pile that is put off
 BATCH = 100  # records of a pile that are written at once
 
 
 @dataclass(slots=True)
-class Pile(Generic[M]):
+class Pile:
     """The mail of one job."""
 
     job_id: int
-    mail: list[Delivery[M]] = field(default_factory=list)
+    mail: list[Told] = field(default_factory=list)
     limit: int = BATCH  # of records in one transaction
     failures: int = 0  # of its first record alone
     due: float = 0.0  # on trio's clock
@@ -43,18 +43,17 @@ class Pile(Generic[M]):
         return number > 1
 
 
-class Piles(Generic[M]):
-    """Leaving its block closes the reply slots of all mail in hand, so that askers learn of a crash
-    at once."""
+class Piles:
+    """Leaving its block settles all mail in hand: whoever waits learns of a crash at once."""
 
     def __init__(self) -> None:
-        self._piles: dict[int, Pile[M]] = {}
-        self._open: dict[int, Delivery[M]] = {}  # by their reply slots
+        self._piles: dict[int, Pile] = {}
+        self._open: dict[int, Told] = {}
 
     def __bool__(self) -> bool:
         return bool(self._piles)
 
-    def __getitem__(self, job_id: int) -> Pile[M]:
+    def __getitem__(self, job_id: int) -> Pile:
         return self._piles[job_id]
 
     @property
@@ -63,12 +62,12 @@ class Piles(Generic[M]):
         first = min((pile.due for pile in self._piles.values()), default=math.inf)
         return max(0.0, first - trio.current_time())
 
-    def next_due(self) -> Pile[M] | None:
+    def next_due(self) -> Pile | None:
         """The pile that has been due for the longest time."""
         first = min(self._piles.values(), key=lambda pile: pile.due, default=None)
         return first if first is not None and first.due <= trio.current_time() else None
 
-    def take(self, mail: Delivery[M], job_id: int, *, start: bool = False) -> bool:
+    def take(self, mail: Told, job_id: int, *, start: bool = False) -> bool:
         """Lay mail on the pile of its job, if there is one, or it is to start one; whether it did.
         It was laid there once."""
         pile = self._piles.get(job_id)
@@ -79,7 +78,7 @@ class Piles(Generic[M]):
         pile.mail.append(mail)
         return True
 
-    def release(self, pile: Pile[M], number: int) -> None:
+    def release(self, pile: Pile, number: int) -> None:
         """The first of a pile's mail is handled: the next comes when all other piles were."""
         del pile.mail[:number]
         pile.due, pile._pause = trio.current_time(), 0.0
@@ -87,17 +86,21 @@ class Piles(Generic[M]):
         if not pile.mail:
             del self._piles[pile.job_id]
 
-    def open(self, batch: Iterable[Delivery[M]]) -> None:
-        """Mail is in hand from now on."""
-        self._open |= {id(mail.slot): mail for mail in batch if mail.slot is not None}
+    def open(self, batch: Iterable[Delivery[Mail]]) -> list[Told]:
+        """Mail is in hand from now on, but for wake-ups."""
+        told = [
+            Delivery(one.message, one.slot) for one in batch if not isinstance(one.message, Wake)
+        ]
+        self._open |= {_key(one): one for one in told}
+        return told
 
-    def close(self, mail: Delivery[M], answer: object) -> None:
+    def close(self, mail: Told, answer: object) -> None:
         """It is handled: its asker learns the answer."""
-        self._open.pop(id(mail.slot), None)
-        with mail:
-            mail.reply(answer)
+        self._open.pop(_key(mail), None)
+        mail.reply(answer)
+        _settle(mail)
 
-    def __enter__(self) -> Piles[M]:
+    def __enter__(self) -> Piles:
         return self
 
     def __exit__(
@@ -107,5 +110,16 @@ class Piles(Generic[M]):
         traceback: TracebackType | None,
     ) -> None:
         for mail in self._open.values():
-            with mail:
-                pass
+            _settle(mail)
+
+
+def _key(mail: Told) -> int:
+    """What stays the same where an end is replaced."""
+    return id(mail.slot) if isinstance(mail.message, Finish) else id(mail.message)
+
+
+def _settle(mail: Told) -> None:
+    """It is written, or given up."""
+    with mail as message:
+        if isinstance(message, Note):
+            message.settled()

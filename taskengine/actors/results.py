@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from functools import partial
 
@@ -15,19 +16,23 @@ FEW = 500  # values that are looked at to see that a result is small
 
 
 async def told(result: object, secrets: Collection[str] = ()) -> str | None:
-    """A result as JSON, without these secrets; None where it says nothing. Raises PermanentFailure
-    for what is no JSON object, or too large."""
+    """A result as JSON, without these secrets; None where it says nothing. From here on it is text:
+    an object of a class of its own may say something else the next time that it is asked. Raises
+    PermanentFailure for what is no JSON object, or too large."""
+    if result is None:
+        return None
     text = await in_thread(partial(_text, result, secrets), _guess(result))
-    if not isinstance(result, dict) or len(text) > LIMIT:
+    if not issubclass(type(result), dict) or len(text) > LIMIT:
         raise PermanentFailure(f"the action's result is no JSON object of {LIMIT} characters")
-    return text if result else None
+    return text if text != "{}" else None
 
 
 def _text(result: object, secrets: Collection[str]) -> str:
     try:
-        return compact(without(result, secrets) if secrets else result)
+        text = compact(result)
     except (TypeError, ValueError, RecursionError) as error:
         raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
+    return compact(without(json.loads(text), secrets)) if secrets else text
 
 
 def _guess(result: Json) -> int:

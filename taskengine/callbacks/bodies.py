@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from taskengine.model import Json, JsonObject
-from taskengine.texts import compact
+from taskengine.texts import clean_json, compact, words_of
 from taskengine.times import format_time
 from taskengine.workflows.workflow import callback_extras
 
@@ -98,17 +98,19 @@ def sent_at(body: bytes, time: datetime) -> bytes:
 def render_extras(
     callback: JsonObject, names: Mapping[str, Json]
 ) -> tuple[dict[str, str], list[str]]:
-    """What a workflow adds to its job callback, as JSON, and what of it could not be rendered."""
+    """What a workflow adds to its job callback, as JSON, and what of it could not be rendered, said
+    or kept: the end of a job is never held up by what it would say."""
     values, problems = callback_extras(callback, names)
     extras: dict[str, str] = {}
     room = MAX_EXTRAS
     for key, value in values.items():
         try:
-            text = compact(value)
-            if len(text) > room:
-                raise ValueError(f"the callback is larger than {MAX_EXTRAS} characters")
-        except (ValueError, RecursionError) as error:
-            problems.append(f"callback.{key}: {error}")
-        else:
-            extras[key], room = text, room - len(text)
+            text = compact(clean_json(value))
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(f"callback.{key}: {words_of(error)}")
+            continue
+        if len(text) > room:
+            problems.append(f"callback.{key}: too large, all are {MAX_EXTRAS} characters at most")
+            continue
+        extras[key], room = text, room - len(text)
     return extras, problems

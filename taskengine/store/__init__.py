@@ -4,10 +4,10 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: its
-methods run functions of `transactions/`, whose SQL stands in `sql/`, by way of `runner.py` and
-`connections.py`. `memory/` is its executable specification: `tests/contract` holds both to
-the same promises. `ending.py` has the rules that both follow.
+`Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
+`postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
+`sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
+`tests/contract` holds both to the same promises. `ending.py` has the rules that both follow.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from taskengine.model import (
     Client,
     Delivery,
     Fence,
-    JsonObject,
     Lane,
     LaneFence,
     Record,
     Recorded,
     Submission,
 )
-from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
+from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
+    DEATH,
     Admitted,
     Beat,
     Changed,
@@ -55,6 +55,7 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
+    "DEATH",
     "Admitted",
     "Beat",
     "Changed",
@@ -78,14 +79,18 @@ __all__ = [
 ]
 
 
-class Store(Reading, Protocol):
+class Store(Reading, Upkeep, Protocol):
     # Instances: presence and fences
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        """A new instance, with its own lease in seconds; the answer is its id."""
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        """A new instance, with its own lease in seconds and the process that it is, in the words
+        of its witness; the answer is its id."""
         ...
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        """Hand back what the instance still holds, and forget it."""
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
+        rescued."""
         ...
 
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
@@ -96,19 +101,29 @@ class Store(Reading, Protocol):
         """Raises Dismissed if peers declared the instance dead."""
         ...
 
-    async def beats(self) -> Mapping[int, int]:
-        """The heartbeat counter of each instance."""
+    async def beats(self) -> Mapping[int, int | None]:
+        """The heartbeat counter of each instance; None: it is known to be dead."""
         ...
 
     async def leases(self) -> Mapping[int, float]:
         """How long each instance may be silent at its own reckoning, in seconds."""
         ...
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
+        it was is dead, and never beats again."""
+        ...
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         """Queue again what a dead instance held; None if it moved since `beat` was read.
 
         A task rescued more than MAX_RESCUES times fails: it kills its hosts.
         """
+        ...
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        """The actions of these attempts, and of no others, are over and their ends not written yet:
+        should the instance die, they do not count as rescued."""
         ...
 
     # Clients and settings
@@ -207,63 +222,6 @@ class Store(Reading, Protocol):
 
     async def current(self, instance: int, fence: Fence) -> bool:
         """Whether an attempt may still publish."""
-        ...
-
-    # Recurring work
-    async def schedules(self) -> Sequence[Schedule]:
-        """All, without their bodies."""
-
-    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
-        """The job of a client's schedule; None: it is gone."""
-        ...
-
-    async def put_schedule(self, schedule: Schedule) -> None:
-        """Make a client's schedule or replace its own. Raises BadInput (schedules.check_room)."""
-        ...
-
-    async def remove_schedule(self, name: str, client: str) -> bool: ...
-
-    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
-        """Switch a schedule on or off, a client's or the engine's own; while
-        `queue_scheduled_jobs` is off, no job is due and no gate is asked (A5). Raises NotFound."""
-        ...
-
-    async def claim_ticks(
-        self, now: datetime, lease: timedelta
-    ) -> tuple[Sequence[Tick], datetime | None]:
-        """Ticks that are due, each for the caller alone as long as `lease`, and when the next one
-        is. Missed ticks of a schedule come as one; a tick that is not ended by then is handed out
-        again. Their schedules have no bodies."""
-        ...
-
-    async def end_tick(self, tick: Tick) -> None: ...
-
-    async def clear_old_jobs(
-        self, before: datetime, limit: int, after: OldJob | None = None
-    ) -> Cleared:
-        """Look at up to `limit` jobs that ended earlier than `before`, in the order of their ends,
-        and remove them with all that belongs to them. Spared are persistent ones, parents of
-        unfinished ones, and those with callbacks to deliver."""
-        ...
-
-    async def tidy(self) -> None:
-        """Remove some of what nobody needs: definitions that no job has, counters of zero, settings
-        of clients that are gone with all their jobs."""
-        ...
-
-    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Find parents that are over or gone, with open edges and no cascade, among some with ids
-        beyond `after`: how many, and the one to go on after; None: that was all."""
-        ...
-
-    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
-        """End as failed those that hold a slot though no task of theirs is queued or at work,
-        among some jobs with ids beyond `after`; and the one to go on after; None: that was all."""
-        ...
-
-    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
-        """Tell up to `limit` jobs that wait for others what became of these: they go on, are
-        broken, or wait for a rerun. Until they are told they do not start. Several may be at it."""
         ...
 
     # Callbacks

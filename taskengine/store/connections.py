@@ -31,7 +31,8 @@ from taskengine.model import (
 )
 from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
-from taskengine.store.failures import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED
+from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
+from taskengine.store.troubles import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
 
 logger = logging.getLogger(__name__)
 
@@ -47,27 +48,6 @@ DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted eith
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
-ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
-
-
-class Outages:
-    """Tells of an outage that lasts, and of its end: once for all who meet it."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
-        if lasting and self._since is None:
-            self._since = trio.current_time()
-            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
-            logger.warning("the database %s, tried again and again: %s", told, outage)
-
-    def over(self) -> None:
-        if self._since is not None:
-            seconds = trio.current_time() - self._since
-            logger.warning("the database is back, after %.0f s", seconds)
-            self._since = None
-
 
 @dataclass(slots=True)
 class Nature:
@@ -76,23 +56,18 @@ class Nature:
     pooled: bool = False  # each transaction may be in another session
 
 
-class _Cut(Exception):
-    """A transaction was ended in its middle, by this error."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
     def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
-        self._url = url
+        self.url = url
         self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
+        self._scarcity = Scarcity()
+        self._giver: Pool | None = None  # gives up a connection where this one gets none
+        self._owes = False  # the next connection that comes back is given up
         self.outages = Outages()
 
     async def run(
@@ -107,13 +82,19 @@ class Pool:
         Raises StoreUnavailable, of which TooSlow, Interrupted and Blocked say more, OutcomeUnknown,
         BadInput, Dismissed.
         """
-        waits = 0
+        waits = collisions = 0
         async with self._places:
-            for _ in range(COLLISIONS):
+            patience = trio.current_time() + PATIENCE
+            while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
+                except NoConnection:
+                    if self._giver is not None:
+                        self._giver.give_up_one()
+                    await self._scarcity.wait(patience)
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
+                    collisions += 1
                     waits += isinstance(error, asyncpg.LockNotAvailableError)
                     if waits > lock_waits:
                         raise Blocked(f"{type(error).__name__}: {error}") from error
@@ -132,13 +113,13 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
-        except _Cut as cut:
+        except Cut as cut:
             raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
         except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
-        connection = self._waiting() or await self.connect()
+        connection = self._waiting() or await self._one_more()
         started = time.monotonic()
         try:
             # A session may change between a statement's preparation and its execution.
@@ -152,7 +133,7 @@ class Pool:
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
             if isinstance(error, CUT):
-                raise _Cut(error) from error
+                raise Cut(error) from error
             raise
         self._keep(connection)
         return result
@@ -192,8 +173,30 @@ class Pool:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        if not connection.is_closed():
+        if connection.is_closed():
+            return
+        if self._owes:
+            self._owes = False
+            connection.terminate()
+        else:
             self._idle.append(connection)
+            self._scarcity.came_back()
+
+    def give_up_one(self) -> None:
+        """Leave a connection to somebody who needs it more, and do not ask for another at once."""
+        self._scarcity.hold_back(2 * AGAIN)
+        if self._idle:
+            self._idle.pop(0).terminate()
+        else:
+            self._owes = True
+
+    async def _one_more(self) -> Connection:
+        """Raises NoConnection where the server gives no more, or gave none a moment ago."""
+        self._scarcity.check()
+        try:
+            return await self.connect()
+        except asyncpg.TooManyConnectionsError as refusal:
+            raise self._scarcity.met(refusal) from None
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
@@ -213,7 +216,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         return await connected(
-            self._url,
+            self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
@@ -221,8 +224,10 @@ class Pool:
         )
 
     def apart(self, size: int) -> Pool:
-        """Another one on the same database, closed with this one."""
-        other = Pool(self._url, size, self.nature)
+        """Another one on the same database, closed with this one, and served before it where
+        connections are few."""
+        other = Pool(self.url, size, self.nature)
+        other._giver = self
         self._others.append(other)
         return other
 

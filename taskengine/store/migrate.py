@@ -13,8 +13,8 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import StoreUnavailable
 from taskengine.store.connections import Connection, connected, is_pooled
-from taskengine.store.failures import AWAY
 from taskengine.store.queries import migrations
+from taskengine.store.troubles import AWAY
 
 logger = logging.getLogger(__name__)
 

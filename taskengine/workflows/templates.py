@@ -17,7 +17,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
-from taskengine.texts import like
+from taskengine.texts import like, words_of
 from taskengine.workflows.sandbox import ENVIRONMENT, bounded, joined, parse, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
@@ -131,9 +131,9 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return joined(_part(part, scope) for part in self.parts)
+            return plain(joined(_part(part, scope) for part in self.parts))
         except Exception as error:  # an expression can raise what it likes
-            _fail(self.source, error)
+            _fail(self.source, words_of(error))
 
 
 def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
@@ -150,7 +150,7 @@ def _compiled(source: str) -> _Template:
         parts = tuple(_compile(node) for node in _outputs(tree))
         names = meta.find_undeclared_variables(tree)
     except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
-        _fail(source, error)
+        _fail(source, words_of(error))
     keys = list(_keys(tree))
     looked_up = sum(node.name == "tasks" for node in tree.find_all(nodes.Name))
     any_task = looked_up > sum(whose == "tasks" for whose, _ in keys)
@@ -195,6 +195,6 @@ def _is_in(node: nodes.Node, found: Sequence[nodes.Node | None]) -> bool:
     return any(node is one for one in found)
 
 
-def _fail(source: str, reason: object) -> NoReturn:
+def _fail(source: str, reason: str) -> NoReturn:
     shown = source if len(source) <= 100 else f"{source[:99]}…"
-    raise TemplateError(f"{shown.strip()}: {reason}") from None
+    raise TemplateError(f"{shown.strip()}: {reason[:MAX_TEMPLATE]}") from None

@@ -105,6 +105,15 @@ async def test_health_without_a_mirror(api):
     assert content["queues"] == HEALTH["queues"]
 
 
+async def test_without_a_mirror_it_tells_who_works_here(api):
+    busy = {"work": QueueCount(9, 7, 0), "callback": QueueCount(2, 1, 3)}
+    services = api.with_(counters=None, counts=lambda: busy)
+    queues = (await (await services.get("/health")).get_json())["queues"]
+    assert queues["work"] == {"workers": 9, "working": 7, "pending": 0}
+    assert queues["callback"] == {"workers": 2, "working": 1, "pending": 3}
+    assert queues["windows_capture"] == {"workers": 12, "working": 0, "pending": 0}
+
+
 async def test_the_dashboard_is_that_of_the_contract(api, body, now):
     await api.store.put_setting("", "max_jobs", "1")
     await api.accepted(body())

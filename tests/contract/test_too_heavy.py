@@ -7,8 +7,8 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import Interrupted, StoreUnavailable, TooHeavy, TooSlow
-from taskengine.store.connections import Outages
 from taskengine.store.runner import Runner
+from taskengine.store.troubles import Outages
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from quart import Response
 from werkzeug.exceptions import Forbidden
 
 from taskengine.actors.ticker import origin_of
-from taskengine.api.auth import caller, given_key, owner
-from taskengine.api.documents import read_object
+from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
     COUNT,
@@ -22,6 +21,7 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
+from taskengine.api.reception import received
 from taskengine.api.recurring import (
     MAX_DESCRIPTION,
     NAME,
@@ -167,9 +167,8 @@ class Schedules:
         return reply({"result": "ok", "schedules": active})
 
     async def switch(self) -> Response:
-        given_key()
-        body = await read_object(any_type=True)  # the contract asks for no Content-Type here
-        client = await caller(self.services, body)
+        async with received(self.services, any_type=True) as sent:  # the contract asks for none
+            body, client = await sent.value(), sent.client
         await owner(self.services, client, body)
         name, active = switched(body)
         warnings = unread(body, ("schedule", "active"))
@@ -186,9 +185,9 @@ class Schedules:
         return await self._changed(client, warnings)
 
     async def add(self) -> Response:
-        given_key()
-        body = await read_object()
-        client = await owner(self.services, await caller(self.services, body), body)
+        async with received(self.services) as sent:
+            body = await sent.value()
+        client = await owner(self.services, sent.client, body)
         refuse_unknown(body, ADD_KEYS)
         refuse_unknown(body.get("job"), {*JOB["properties"], *ONCE}, "job.")
         schedule = recurring(body, client.name, self.services.now())

@@ -11,7 +11,6 @@ from datetime import datetime
 import trio
 
 from taskengine.callbacks.bodies import COMPLETE, FAIL, START
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
@@ -25,6 +24,8 @@ from taskengine.model import (
     Progressed,
     Record,
     Recorded,
+    Severity,
+    Task,
     TaskState,
     Written,
 )
@@ -32,21 +33,20 @@ from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
     CARRIED,
     MOST_RESULTS,
-    NO_EXTRAS,
-    Extras,
+    MUTE,
     confirms,
-    extras_of,
-    failure_of,
     final_state,
-    last_words,
+    is_tried_again,
+    settled,
+    told_fate,
     too_much,
 )
-from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import JobRow, TaskRow
+from taskengine.store.memory.conclude import Endings
+from taskengine.store.memory.rows import TaskRow, opened
 from taskengine.texts import compact
 
 
-class Attempts(Edges):
+class Attempts(Endings):
     """Claims and records."""
 
     async def claim(
@@ -91,9 +91,8 @@ class Attempts(Edges):
             row.task.job_id, Wanted(results=None if row.task.number else ())
         )
         one = job.submission
-        size = sum(
-            len(compact(part).encode()) for part in (one.submitted, one.parameters, one.facts)
-        )
+        parts = (opened(one.submitted), opened(one.parameters), one.facts)
+        size = sum(len(compact(part).encode()) for part in parts)
         comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
@@ -115,7 +114,8 @@ class Attempts(Edges):
             if task.task.result is not None
             and (wanted.results is None or task.task.name in wanted.results)
         }
-        parameters = {key: value for key, value in one.parameters.items() if wanted.has(key, value)}
+        given = opened(one.parameters).items()
+        parameters = {key: value for key, value in given if wanted.has(key, value)}
         return Documents(compact(parameters), compact(results))
 
     async def documents(self, job_id: int, wanted: Wanted) -> Documents:
@@ -143,6 +143,7 @@ class Attempts(Edges):
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
+        self._mute = any(isinstance(one, Ended) and one.mute for one in records)
         for record in records:
             row = self._fenced(instance, record.fence)
             if row is None:
@@ -161,6 +162,7 @@ class Attempts(Edges):
         waited = self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
+        self._mute = False
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
@@ -181,12 +183,22 @@ class Attempts(Edges):
             self._call_task(row.task, START, record.at)
         row.task = replace(row.task, started_at=record.at)
 
-    def _end(self, row: TaskRow, record: Ended, now: datetime) -> list[int]:
+    def _end(
+        self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
+        if record.mute:
+            line = LogLine(row.task.job_id, "controller", MUTE, record.at, row.task.id)
+            self._log(replace(line, severity=Severity.ERROR))
+        record = settled(row.task, record)
         outcome = record.outcome
-        if outcome in (Outcome.RETRY, Outcome.RELEASED) and self._jobs[row.task.job_id].wanted:
+        if record.fate and self._jobs[row.task.job_id].wanted:
+            self._tell_fate(row.task, record, rescued)
+        if is_tried_again(record, wanted=self._jobs[row.task.job_id].wanted):
             failures = row.task.failures + (outcome is Outcome.RETRY)
-            row.task = replace(row.task, failures=failures, error=record.error or row.task.error)
+            rescues = row.task.rescues + (outcome is Outcome.LOST)
+            error = record.error or row.task.error
+            row.task = replace(row.task, failures=failures, rescues=rescues, error=error)
             self._release(row, record.due_at or record.at)
             return []
         state = final_state(outcome)
@@ -207,6 +219,12 @@ class Attempts(Edges):
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
         return self._finish_job(row.task.job_id, row.task.id, record.at, now, terse=record.terse)
+
+    def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
+        again = is_tried_again(record, wanted=True)
+        state = self._ready(task.job_id) if again else final_state(record.outcome)
+        teller, message = "controller" if rescued else "worker", told_fate(record, state)
+        self._log(LogLine(task.job_id, teller, message, record.at, task.id, Severity.WARN))
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
@@ -236,47 +254,3 @@ class Attempts(Edges):
         """The state of a task that could run now: a job that was paused meanwhile holds it."""
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
-
-    def _finish_job(
-        self,
-        job_id: int,
-        last: int,
-        at: datetime,
-        now: datetime,
-        *,
-        terse: bool = False,
-        stalled: bool = False,
-    ) -> list[int]:
-        """A job's last words, under the id of its last task, if all its tasks are over."""
-        row = self._jobs[job_id]
-        if row.open_tasks > 0:
-            return []
-        row.band = None
-        if row.job.state in OVER:
-            return [row.job.id]
-        row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        first = self._first_failure(row.job.id)
-        failure = failure_of(row.job.failed, first, stalled=stalled)
-        called = bool(row.submission.urls) and not terse
-        texts, problems = self._extras(row) if called else NO_EXTRAS
-        for severity, message in last_words(failure, problems):
-            self._log(LogLine(row.job.id, "controller", message, at, last, severity))
-        if terse:
-            texts = {"custom_data": "null"}
-        self._call_end(row, last, failure, at, texts)
-        return [row.job.id]
-
-    def _first_failure(self, job_id: int) -> tuple[str, str | None] | None:
-        tasks = (row.task for row in self._tasks_of(job_id))
-        failed = (task for task in tasks if task.state is TaskState.FAILED)
-        return next(((task.name, task.error) for task in failed), None)
-
-    def _extras(self, row: JobRow) -> Extras:
-        """What the job's workflow adds to its callback."""
-        callback = (row.content or {}).get("callback", {})
-        if not callback:
-            return NO_EXTRAS
-        tasks = [task.task for task in self._tasks_of(row.job.id)]
-        results = {task.name: task.result or {} for task in tasks}
-        one = row.submission
-        return extras_of(row.job, callback, one.parameters, results, one.facts)

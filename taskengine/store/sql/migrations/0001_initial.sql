@@ -39,6 +39,8 @@ create table instances (
     name text not null,
     beat bigint not null default 0,
     lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
+    process uuid, -- that it is; its witness tells of its end by this name
+    dead boolean not null default false, -- known, not guessed from its silence
     joined_at timestamptz not null
 ) with (fillfactor = 50);
 
@@ -55,6 +57,15 @@ create table offers (
     queue text not null,
     actions text[] not null,
     primary key (instance, queue)
+);
+
+-- Attempts whose action is over and whose end could not be written yet: should their instance die,
+-- they were not the reason.
+create table attempts_over (
+    instance bigint not null,
+    task_id bigint not null,
+    attempt integer not null,
+    primary key (instance, task_id)
 );
 
 create table jobs (

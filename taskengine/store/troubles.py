@@ -1,8 +1,15 @@
-"""What the driver raises, by what it means for the transaction that met it."""
+"""What the driver raises, by what it means, and outages as they are told of."""
 
 from __future__ import annotations
 
+import logging
+
 import asyncpg
+import trio
+
+from taskengine.model import Blocked, Interrupted, StoreUnavailable, TooSlow
+
+logger = logging.getLogger(__name__)
 
 AWAY = (
     OSError,
@@ -45,3 +52,33 @@ REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
 )
+
+
+class Cut(Exception):
+    """A transaction was ended in its middle, by this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
+
+
+class Outages:
+    """Tells of an outage that lasts, and of its end: once for all who meet it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
+        if lasting and self._since is None:
+            self._since = trio.current_time()
+            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
+            logger.warning("the database %s, tried again and again: %s", told, outage)
+
+    def over(self) -> None:
+        if self._since is not None:
+            seconds = trio.current_time() - self._since
+            logger.warning("the database is back, after %.0f s", seconds)
+            self._since = None
