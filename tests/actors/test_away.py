@@ -233,9 +233,9 @@ async def test_an_attempt_that_is_over_and_unwritten_is_not_to_blame(autojump_cl
         running, over = await engine.submit(slow), await engine.submit(quick)
         await trio.sleep(1)
         store.leave_for(AWAY)
-        await trio.sleep(4)
+        await trio.sleep(3.5)  # between two beats
         [(old, beat)] = (await store.beats()).items()
-        await store.rescue(old, beat, engine.now())
+        assert await store.rescue(old, beat, engine.now())
         tasks = [(await engine.job(one)).tasks[0] for one in (running, over)]
         engine.engine.drain.cancel()
     assert [(task.attempt, task.rescues) for task in tasks] == [(1, 1), (1, 0)]
