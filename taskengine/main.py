@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
@@ -21,28 +22,30 @@ from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.addresses import allowed
-from taskengine.api_keys import hash_key, opens
+from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front, services_of
 from taskengine.jobs.submission import Reader
 from taskengine.lending import facilities_of
 from taskengine.meters import Meters
-from taskengine.model import Client, StoreUnavailable
+from taskengine.model import StoreUnavailable
 from taskengine.outbound import open_outbound
 from taskengine.runtime.aside import open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.folders import make_data_folder
 from taskengine.runtime.garbage import collect_less
+from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.witness.witnessed import Witness, witnessed
 from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
@@ -76,24 +79,29 @@ async def open_and_run(
     started: Callable[[str], None],
 ) -> None:
     """Open what an engine needs, and run it until it is told to stop."""
-    meters = Meters()
-    with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
+    meters, process = Meters(), uuid.uuid4()  # by which its death is told of
+    lock = postgres_lock(configuration.data_dir) if configuration.embedded_database else None
+    with scratch_of_instance(configuration.data_dir.absolute() / "scratch", process) as scratch:
         async with (
             trio_asyncio.open_loop(),
             open_store(configuration, meters=meters) as store,
+            witnessed(store.pool.url, store.testimony(process), lock) as witness,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
             open_workers() as aside,
         ):
             await bootstrap(store, configuration)
+            for dead in scratch.died:
+                await store.patient.declare_dead(dead)
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
-            facilities = facilities_of(configuration, scratch, http, unverified)
-            parts = parts_of(configuration, store, counters, library, facilities, meters)
+            pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
+            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
+            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
-            await run_until_told(parts, plan_of(configuration), front, shutdown)
+            await run_until_told(parts, plan_of(configuration, process), front, shutdown)
 
 
 async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
@@ -139,6 +147,7 @@ def parts_of(
     library: CurrentLibrary,
     facilities: Facilities,
     meters: Meters,
+    witness: Witness,
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
@@ -158,10 +167,11 @@ def parts_of(
             allowed(configuration.outbound_allow).refuses,
         ),
         meters=meters,
+        left=witness.send_away,
     )
 
 
-def plan_of(configuration: Configuration) -> Plan:
+def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -171,7 +181,7 @@ def plan_of(configuration: Configuration) -> Plan:
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease)
+    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
 
 
 @asynccontextmanager
@@ -201,25 +211,6 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
     server = embedded_valkey(configuration.data_dir.absolute()) if url is None else nullcontext(url)
     async with server as url, open_redis(url) as counters:
         yield counters
-
-
-async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
-    """Make the first client, as admin, where there is none yet. Whoever then calls with a key that
-    opens nothing, or has none, finds the reason in the log."""
-    if configuration.bootstrap_client is None:
-        if not await store.patient.clients():
-            logger.warning("there is no client yet: `taskengine client add NAME` makes one")
-        return
-    name, _, key = configuration.bootstrap_client.partition(":")
-    new = Client(name, hash_key(key), admin=True)
-    if await store.patient.put_client(new, bootstrap=True):
-        return
-    known = await store.patient.client(name)
-    if not opens(key, known, await store.patient.time()):
-        told = "has another key" if known else "is not one of them"
-        logger.warning(
-            "there are clients already, and %s %s: bootstrap_client is not used", name, told
-        )
 
 
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:

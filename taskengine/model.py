@@ -271,7 +271,8 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start."""
+    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
+    did not end by itself, as the job's log tells it: "was handed back: …"."""
 
     fence: Fence
     at: datetime
@@ -280,6 +281,7 @@ class Ended:
     error: str | None = None
     due_at: datetime | None = None
     mute: bool = False  # no callback tells of it: what they would say cannot be written
+    fate: str = ""
 
 
 Record = Written | Progressed | Began | Ended

@@ -30,6 +30,7 @@ ASYNCIO = {
     "taskengine/store/migrate.py",
     "taskengine/store/wakeups.py",
     "taskengine/counters/redis.py",
+    "taskengine/witness/testimony.py",
     "taskengine/main.py",
 }
 

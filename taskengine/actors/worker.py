@@ -40,7 +40,12 @@ from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.storage import Folder
 from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
-from taskengine.store.ending import definitions_line
+from taskengine.store.ending import (
+    ENGINE_FELL,
+    ENGINE_STOPPED,
+    STOOD_STILL,
+    definitions_line,
+)
 from taskengine.texts import clean_text
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import evaluate
@@ -109,15 +114,17 @@ class Worker:
                 if running.stopped is not Stopped.STALE:
                     end = end or self._cut_short(attempt.fence)
                     if running.stopped is Stopped.UNWANTED:
-                        end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped")
+                        error = "the job was stopped"
+                        end = replace(end, outcome=Outcome.CANCELLED, error=error, fate="")
                     await self._record(Finish(replace(end, at=self.now())))
                 written()
 
     def _cut_short(self, fence: Fence) -> Ended:
         """The end of an attempt that did not end by itself. At the end of a drain it is handed
         back; an engine that falls does so because of one of its attempts, perhaps this one."""
-        drained = self.roster.drain.cancel_called
-        return Ended(fence, self.now(), Outcome.RELEASED if drained else Outcome.LOST)
+        if self.roster.drain.cancel_called:
+            return Ended(fence, self.now(), Outcome.RELEASED, fate=ENGINE_STOPPED)
+        return Ended(fence, self.now(), Outcome.LOST, fate=ENGINE_FELL)
 
     async def _record(self, finish: Finish) -> None:
         """Wait for as long as the database is away: a finished task must not run again. When the
@@ -253,7 +260,7 @@ class Worker:
         task, now = attempt.task, self.now()
         message = reporter.clean(str(failure))
         if failure.outdated:
-            return Ended(attempt.fence, now, Outcome.LOST, error=message)
+            return Ended(attempt.fence, now, Outcome.LOST, error=message, fate=STOOD_STILL)
         settings = await self._settings(attempt.job.client)
         limit = settings.retry_limit if template.retry.limit is None else template.retry.limit
         delay = settings.retry_delay if template.retry.delay is None else template.retry.delay

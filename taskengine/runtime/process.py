@@ -80,7 +80,7 @@ async def open_guarded(
         stderr=stderr,
         cwd=cwd,
         env=clean_environment() if env is None else env,
-        pass_fds=[descriptor],
+        pass_fds=[descriptor, *pulse.bonds],
         start_new_session=True,
     )
     lifeline.reading.close()

@@ -31,6 +31,7 @@ from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
 from taskengine.store.values import (
     BEFORE,
+    DEATH,
     Beat,
     Changed,
     Claimed,
@@ -51,6 +52,7 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
+    "DEATH",
     "Beat",
     "Changed",
     "Claimed",
@@ -73,8 +75,11 @@ __all__ = [
 
 class Store(Reading, Protocol):
     # Instances: presence and fences
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        """A new instance, with its own lease in seconds; the answer is its id."""
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        """A new instance, with its own lease in seconds and the process that it is, in the words
+        of its witness; the answer is its id."""
         ...
 
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
@@ -86,15 +91,20 @@ class Store(Reading, Protocol):
         """Raises Dismissed if peers declared the instance dead."""
         ...
 
-    async def beats(self) -> Mapping[int, int]:
-        """The heartbeat counter of each instance."""
+    async def beats(self) -> Mapping[int, int | None]:
+        """The heartbeat counter of each instance; None: it is known to be dead."""
         ...
 
     async def leases(self) -> Mapping[int, float]:
         """How long each instance may be silent at its own reckoning, in seconds."""
         ...
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
+        it was is dead, and never beats again."""
+        ...
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         """Queue again what a dead instance held; None if it moved since `beat` was read.
 
         A task rescued more than MAX_RESCUES times fails: it kills its hosts.

@@ -57,7 +57,7 @@ class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
     def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
-        self._url = url
+        self.url = url
         self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
@@ -184,7 +184,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         return await connected(
-            self._url,
+            self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
@@ -194,7 +194,7 @@ class Pool:
     def apart(self, size: int) -> Pool:
         """Another one on the same database, closed with this one, and served before it where
         connections are few."""
-        other = Pool(self._url, size, self.nature)
+        other = Pool(self.url, size, self.nature)
         other._giver = self
         self._others.append(other)
         return other

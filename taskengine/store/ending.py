@@ -27,6 +27,11 @@ COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
 MUTE = "the callbacks that tell of this cannot be written, and are left out"
+HANDED_BACK = "was handed back: "
+ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
+ENGINE_FELL = "is lost: the engine fell"
+STOOD_STILL = HANDED_BACK + "the engine stood still for longer than its lease"
+NEVER_ARRIVED = HANDED_BACK + "the answer to its claim was lost"
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 _FINAL = {
@@ -40,6 +45,12 @@ _FINAL = {
     Outcome.LOST: TaskState.CANCELLED,
 }
 _AGAIN = (Outcome.RETRY, Outcome.RELEASED, Outcome.LOST)  # the task is queued once more
+
+
+_FOLLOWS = {
+    TaskState.QUEUED: "the task is queued again",
+    TaskState.WAITING: "the task goes on when its job does",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,18 @@ def settled(task: Task, ended: Ended) -> Ended:
 def is_tried_again(ended: Ended, *, wanted: bool) -> bool:
     """Whether the task is queued once more: not where its job is over."""
     return wanted and ended.outcome in _AGAIN
+
+
+def lost_with(instance: int, name: str, lease: float, *, known: bool) -> str:
+    """The fate of what a dead instance ran: its death is known, or was seen by its silence."""
+    silent = f"did not answer for {lease:g} s" if lease else "did not answer"
+    return f"is lost: instance {instance} ({name}) {'died' if known else silent}"
+
+
+def told_fate(ended: Ended, becomes: TaskState) -> str:
+    """The line of an attempt that did not end by itself."""
+    follows = _FOLLOWS.get(becomes, "the task is given up")
+    return f"attempt {ended.fence.attempt} {ended.fate}; {follows}"
 
 
 def definitions_line(content: JsonObject | None) -> str:

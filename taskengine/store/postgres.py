@@ -16,7 +16,6 @@ from taskengine.model import (
     Fence,
     Lane,
     LaneFence,
-    Outcome,
     Record,
     Recorded,
     Submission,
@@ -80,6 +79,10 @@ class PostgresStore(Reads):
         """A twin with a connection of its own, that no load and no outage of others takes away."""
         return PostgresStore(self.pool.apart(1), False, self._joined)
 
+    def testimony(self, process: uuid.UUID) -> str:
+        """declare_dead() as a statement, for a witness to say elsewhere."""
+        return instances.testimony(process)
+
     async def time(self) -> datetime:
         """The database's clock, to be carried on by EngineClock; no query uses it by itself."""
         [row] = await self._fetch("time")
@@ -88,26 +91,30 @@ class PostgresStore(Reads):
 
     # Instances
 
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        [row] = await self._fetch("join_instance", name, now, lease)
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        [row] = await self._fetch("join_instance", name, now, lease, process)
         self._joined.append(row["id"])
         return self.writer
 
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
-        outcome = Outcome.LOST if fallen else Outcome.RELEASED
-        await self._do(instances.retire, instance, None, outcome, now)
+        await self._do(instances.leave, instance, now, fallen)
 
     async def beat(self, instance: int) -> Beat:
         return await self._run(partial(instances.beat, instance=instance))
 
-    async def beats(self) -> Mapping[int, int]:
+    async def beats(self) -> Mapping[int, int | None]:
         return {row["id"]: row["beat"] for row in await self._fetch("beats")}
 
     async def leases(self) -> Mapping[int, float]:
         return {row["id"]: row["lease"] for row in await self._fetch("leases")}
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
-        return await self._do(instances.retire, instance, beat, Outcome.LOST, now)
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        await self._fetch("declare_dead", process)
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
+        return await self._do(instances.rescue, instance, beat, now)
 
     async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
         over = sorted((fence.task_id, fence.attempt) for fence in fences)

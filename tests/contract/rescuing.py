@@ -1,12 +1,18 @@
 """Promises of instances: beats, rescue and leaving."""
 
+import uuid
+
 import pytest
+import trio
 
 from taskengine.model import Written
 from taskengine.policy import MAX_RESCUES
-from taskengine.store import Dismissed
+from taskengine.store import DEATH, Dismissed
 from tests.conftest import NOON
+from tests.contract.changing import BROKEN, PAUSED, change
 from tests.contract.world import ONE, PAIR, at, done, failed, lost, released
+
+PROCESS = uuid.UUID(int=1)
 
 
 class Rescuing:
@@ -46,7 +52,8 @@ class Rescuing:
         for record in (Written(old.fence, NOON, "late"), done(old), failed(old)):
             recorded = await world.record(record, instance=dead)
             assert recorded.stale == {old.fence}
-        assert await world.lines(job_id) == []
+        fate = "attempt 1 is lost: instance 1 (first) did not answer; the task is queued again"
+        assert await world.lines(job_id) == [("controller", old.task.id, fate)]
 
     async def test_the_dead_are_dismissed(self, world):
         dead = await self._die(world)
@@ -62,14 +69,88 @@ class Rescuing:
     async def test_a_task_that_kills_its_hosts_fails(self, world):
         job_id = await world.start(urls=[ONE])
         for _ in range(MAX_RESCUES + 1):
-            [attempt] = await world.claim(now=at(1))
+            await world.claim(now=at(1))
             await self._die(world)
         assert await world.states(job_id) == ["completed", "failed"]
         [task] = (await world.job(job_id)).tasks
         assert task.error == f"given up after {MAX_RESCUES + 1} hosts died while running it"
-        last = ("controller", attempt.task.id, f"job has failed: 'a' failed: {task.error}")
-        assert await world.lines(job_id) == [last]
+        *lost, last = await world.lines(job_id)
+        assert last == ("controller", task.id, f"job has failed: 'a' failed: {task.error}")
+        hosts = ["first", *["next"] * MAX_RESCUES]
+        follows = [*["the task is queued again"] * MAX_RESCUES, "the task is given up"]
+        assert [line for *_, line in lost] == [
+            f"attempt {number} is lost: instance {number} ({host}) did not answer; {then}"
+            for number, host, then in zip(range(1, MAX_RESCUES + 2), hosts, follows, strict=True)
+        ]
         assert await world.events() == {ONE: ["fail", "end"]}
+
+    async def test_a_death_that_is_known_needs_no_beat_to_stand_still(self, world):
+        job_id = await world.start()
+        doomed = await world.store.join("doomed", NOON, 15.0, PROCESS)
+        [attempt] = await world.claim(instance=doomed)
+        beat = (await world.store.beats())[doomed]
+        assert await world.store.rescue(doomed, None, at(1)) is None
+        await world.store.declare_dead(PROCESS)
+        assert await world.store.beats() == {world.instance: 0, doomed: None}
+        assert await world.store.rescue(doomed, beat, at(1)) is None
+        assert await world.store.rescue(doomed, None, at(1))
+        assert await world.store.rescue(doomed, None, at(1)) is None
+        [task] = (await world.job(job_id)).tasks
+        assert (task.state.label, task.rescues, task.failures) == ("queued", 1, 0)
+        fate = f"attempt 1 is lost: instance {doomed} (doomed) died; the task is queued again"
+        assert await world.lines(job_id) == [("controller", attempt.task.id, fate)]
+
+    async def test_a_death_concerns_all_instances_of_the_process_and_no_others(self, world):
+        """It may have joined twice: an answer was lost, or it was dismissed and joined anew."""
+        twice = [await world.store.join("doomed", NOON, 15.0, PROCESS) for _ in range(2)]
+        other = await world.store.join("doomed", NOON, 15.0, uuid.UUID(int=2))
+        for _ in range(2):
+            await world.store.declare_dead(PROCESS)
+        expected = {world.instance: 0, other: 0, **dict.fromkeys(twice)}
+        assert await world.store.beats() == expected
+
+    async def test_who_is_known_to_be_dead_never_beats_again(self, world):
+        doomed = await world.store.join("doomed", NOON, 15.0, PROCESS)
+        await world.store.declare_dead(PROCESS)
+        with pytest.raises(Dismissed):
+            await world.store.beat(doomed)
+        await world.store.declare_dead(uuid.UUID(int=404))
+        await world.store.beat(world.instance)
+
+    async def test_a_death_is_announced(self, world):
+        heard = set()
+
+        async def listen() -> None:
+            async for topic in world.store.listen():
+                heard.add(topic)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            with trio.fail_after(20):
+                while not heard:  # what is told before it listens is lost
+                    process = uuid.uuid4()
+                    await world.store.join("doomed", NOON, 15.0, process)
+                    await world.store.declare_dead(process)
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+        assert heard == {DEATH}
+
+    async def test_a_paused_job_hears_that_its_task_waits(self, world):
+        job_id = await world.start(PAIR)
+        await world.claim()
+        await change(world, job_id, PAUSED)
+        await self._leave(world)
+        fate = "was handed back: the engine stopped; the task goes on when its job does"
+        assert [line for *_, line in await world.lines(job_id)][-2:] == [f"attempt 1 {fate}"] * 2
+
+    async def test_the_log_of_a_job_that_is_over_says_nothing_of_its_hosts(self, world):
+        for die in (self._die, self._leave):
+            job_id = await world.start(PAIR)
+            await world.claim()
+            await change(world, job_id, BROKEN)
+            before = await world.lines(job_id)
+            await die(world)
+            assert await world.lines(job_id) == before
 
     async def test_the_last_task_of_a_failed_job_ends_it_when_its_host_dies(self, world):
         for die in (self._die, self._leave):
@@ -85,6 +166,8 @@ class Rescuing:
         await self._leave(world)
         [task] = (await world.job(job_id)).tasks
         assert (task.state.label, task.rescues, task.failures) == ("queued", 0, 0)
+        fate = "attempt 1 was handed back: the engine stopped; the task is queued again"
+        assert await world.lines(job_id) == [("worker", task.id, fate)]
         assert len(await world.claim(now=at(1))) == 1
         assert set(await world.store.beats()) == {world.instance}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,10 +36,6 @@ from taskengine.store.values import Change, percent
 
 class MemoryStore(Listing, Schedules):
     """See taskengine.store.Store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listeners: set[trio.MemorySendChannel[str]] = set()
 
     # Clients and settings
 
@@ -197,10 +192,7 @@ class MemoryStore(Listing, Schedules):
 
     async def announce(self, topics: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
-        for listener in self._listeners:
-            for topic in topics:
-                with suppress(trio.WouldBlock):
-                    listener.send_nowait(topic)
+        self._announce(topics)
 
     async def listen(self) -> AsyncIterator[str]:
         send, receive = trio.open_memory_channel[str](64)

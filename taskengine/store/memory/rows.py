@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import trio
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
@@ -84,6 +87,16 @@ class TaskRow:
 
 
 @dataclass(slots=True)
+class Peer:
+    """What an instance said when it joined, and whether it is known to be dead."""
+
+    name: str
+    lease: float
+    process: uuid.UUID | None
+    dead: bool = False
+
+
+@dataclass(slots=True)
 class Edge:
     parent: int
     child: int
@@ -154,7 +167,7 @@ class Rows:
     def __init__(self) -> None:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
-        self._leases: dict[int, float] = {}
+        self._peers: dict[int, Peer] = {}
         self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
@@ -168,8 +181,15 @@ class Rows:
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
+        self._listeners: set[trio.MemorySendChannel[str]] = set()
         self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
         self._mute = False  # while records are taken of which no callback tells
+
+    def _announce(self, topics: Collection[str]) -> None:
+        for listener in self._listeners:
+            for topic in topics:
+                with suppress(trio.WouldBlock):
+                    listener.send_nowait(topic)
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1

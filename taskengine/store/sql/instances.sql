@@ -2,10 +2,10 @@
 select clock_timestamp() as time
 
 -- name: join_instance
-insert into instances (name, joined_at, lease) values ($1, $2, $3) returning id
+insert into instances (name, joined_at, lease, process) values ($1, $2, $3, $4) returning id
 
 -- name: beat
-update instances set beat = beat + 1 where id = $1 returning beat
+update instances set beat = beat + 1 where id = $1 and not dead returning beat
 
 -- name: held
 select t.id, t.job_id, t.attempt,
@@ -21,13 +21,19 @@ update instances set last_batch = $2 where id = $1 and last_batch is distinct fr
 select 1 from instances where id = $1 and last_batch = $2
 
 -- name: beats
-select id, beat from instances
+select id, case when not dead then beat end as beat from instances
+
+-- name: declare_dead
+-- Its peers are told in the same breath: the process that would tell them later is a witness, and
+-- says nothing else.
+with dead as (update instances set dead = true where process = $1 and not dead returning id)
+select pg_notify('taskengine', '0:death') from dead limit 1
 
 -- name: leases
 select id, lease from instances
 
 -- name: lock_instance
-select beat from instances where id = $1 for update
+select beat, dead, name, lease from instances where id = $1 for update
 
 -- name: lock_presence
 -- Instances come before tasks and lanes in the order of locks.

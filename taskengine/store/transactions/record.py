@@ -25,7 +25,14 @@ from taskengine.model import (
     Written,
 )
 from taskengine.store.connections import Connection
-from taskengine.store.ending import MUTE, confirms, final_state, is_tried_again, settled
+from taskengine.store.ending import (
+    MUTE,
+    confirms,
+    final_state,
+    is_tried_again,
+    settled,
+    told_fate,
+)
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import keep_short, put_lines
@@ -130,7 +137,7 @@ class Batch:
             return confirms(task, end)
         return task.id in self.held and task.attempt == fence.attempt
 
-    def end(self, job: JobRow, task: Task, one: Ended) -> None:
+    def end(self, job: JobRow, task: Task, one: Ended, *, rescued: bool = False) -> None:
         """Accept an attempt's end: the task is queued again, or over."""
         self.held.discard(task.id)
         if one.mute:
@@ -142,12 +149,14 @@ class Batch:
             # A job that was paused meanwhile holds it.
             state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
             self._set(task, state)
+            self._tell_fate(job, one, state, rescued)
             counted = (int(failures), int(rescues), one.error, int(state))
             retry = one.due_at is not None
             self.requeued.append((task.id, one.due_at or one.at, *counted, retry))
             return
         state = final_state(one.outcome)
         self._set(task, state)
+        self._tell_fate(job, one, state, rescued)
         self.ended.append((task.id, int(state), one.at, one.error, self.begun.pop(task.id, None)))
         self.last[job.id] = one
         if one.result:
@@ -161,6 +170,13 @@ class Batch:
             job.failed = True
         if state in (TaskState.COMPLETED, TaskState.SKIPPED):
             self.gone.append((job.id, task.number))
+
+    def _tell_fate(self, job: JobRow, one: Ended, state: TaskState, rescued: bool) -> None:
+        """In the log of the job, unless that is over: then it is no news."""
+        if one.fate and job.wanted:
+            teller = "controller" if rescued else "worker"
+            told = (teller, told_fate(one, state), one.at)
+            self.lines.append((job.id, one.fence.task_id, int(Severity.WARN), *told))
 
     def _set(self, task: Task, state: TaskState) -> None:
         self.tasks[task.id] = replace(task, state=state)

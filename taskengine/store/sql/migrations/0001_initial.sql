@@ -35,6 +35,8 @@ create table instances (
     beat bigint not null default 0,
     lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
     last_batch uuid, -- of records: a batch whose answer was lost is not written twice
+    process uuid, -- that it is; its witness tells of its end by this name
+    dead boolean not null default false, -- known, not guessed from its silence
     joined_at timestamptz not null
 ) with (fillfactor = 50);
 
