@@ -11,6 +11,7 @@ from functools import partial
 import trio
 
 from taskengine.actions import Actions
+from taskengine.actors.bodies import Bodies
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.cleaner import Cleaner
 from taskengine.actors.controller import Controller
@@ -96,7 +97,8 @@ class Staff:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
         number = self.plan.queues.get("callback", 0)
-        self.couriers = [self._courier() for _ in range(number)]
+        bodies = Bodies(self.parts.patient)
+        self.couriers = [self._courier(bodies) for _ in range(number)]
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:
         parts = self.parts
@@ -112,7 +114,7 @@ class Staff:
             ready=partial(self.post.claimers[queue].address.hint, Wake()),
         )
 
-    def _courier(self) -> Courier:
+    def _courier(self, bodies: Bodies) -> Courier:
         parts = self.parts
         return Courier(
             store=parts.patient,
@@ -120,6 +122,7 @@ class Staff:
             now=parts.now,
             http=parts.facilities.http,
             unverified=parts.facilities.unverified,
+            bodies=bodies,
             meters=parts.meters,
         )
 

@@ -18,12 +18,12 @@ import trio
 
 from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit, Wake
-from taskengine.model import BadInput, StoreUnavailable, Submission
+from taskengine.model import BadInput, StoreUnavailable, Submission, TooHeavy
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
-from taskengine.store import Store
+from taskengine.store import Cleared, OldJob, Store
 from taskengine.times import format_time
 
 logger = logging.getLogger(__name__)
@@ -132,14 +132,27 @@ class Ticker:
     async def _clear_all(self) -> None:
         days = settings_of(await self.store.settings(SYSTEM)).retention_days
         before, total = self.now() - timedelta(days=days), 0
-        cleared = await self.store.clear_old_jobs(before, BATCH)
+        cleared = await self._clear_some(before, None)
         while cleared.last is not None:
             total += cleared.number
             await trio.sleep(PAUSE)
-            cleared = await self.store.clear_old_jobs(before, BATCH, cleared.last)
+            cleared = await self._clear_some(before, cleared.last)
         total += cleared.number
         if total:
             logger.info("%d old jobs were removed", total)
+
+    async def _clear_some(self, before: datetime, after: OldJob | None) -> Cleared:
+        """Fewer jobs where many are too heavy. Raises TooHeavy for one that is."""
+        limit = BATCH
+        while True:
+            try:
+                return await self.store.clear_old_jobs(before, limit, after)
+            except TooHeavy as error:
+                logger.warning("removing %d old jobs is too heavy: %s", limit, error)
+                if limit == 1:
+                    raise
+                limit //= 2
+            await trio.sleep(PAUSE)
 
 
 def origin_of(schedule: Schedule) -> dict[str, object]:

@@ -48,6 +48,7 @@ from taskengine.store.values import (
     OldJob,
     Page,
     Totals,
+    Wanted,
 )
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "Page",
     "Store",
     "Totals",
+    "Wanted",
 ]
 
 
@@ -198,9 +200,13 @@ class Store(Reading, Protocol):
         """Take queued tasks with one of these actions, the best first. Raises Dismissed."""
         ...
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         """Write what attempts did, in order: their log lines, progress, starts and ends, with all
-        that follows from an end: retries, tasks that can go on, the job's end, callbacks."""
+        that follows from an end: retries, tasks that can go on, the job's end, callbacks. Without
+        `wait`, a lock that somebody holds is not waited for. Raises BadInput; a patient store
+        TooHeavy and HeldUp."""
         ...
 
     async def current(self, instance: int, fence: Fence) -> bool:
@@ -257,9 +263,11 @@ class Store(Reading, Protocol):
         """Give up lanes that the instance holds and does not deliver."""
         ...
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
         """Write what became of deliveries and let go of their lanes; those of an outdated claim
-        are refused."""
+        are refused. `wait` and what a patient store raises are as with record()."""
         ...
 
     async def replay(self, callback_id: int, now: datetime) -> None:

@@ -20,6 +20,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
+from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
     Beat,
@@ -146,7 +147,7 @@ class PostgresStore(Reads):
     # Jobs
 
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
-        return await self._run(partial(submit.submit, batch=batch, now=now, writer=self.writer))
+        return await self._do(submit.submit, await _prepared(batch), now, self.writer)
 
     async def change(
         self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
@@ -156,7 +157,8 @@ class PostgresStore(Reads):
     async def rerun(
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer, anew)
+        [prepared] = [None] if anew is None else await _prepared([anew])
+        return await self._do(change.rerun, job_id, lines, now, self.writer, prepared)
 
     # Gates
 
@@ -190,10 +192,13 @@ class PostgresStore(Reads):
         now: datetime,
     ) -> Claimed:
         arguments = (instance, queue, actions, limit, claim_id, now)
-        return await self._do(claim.claim, *arguments, single=True)
+        return await self._do(claim.claim, *arguments, single=True, divisible=True)
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
-        return await self._do(record.record, instance, records, now, uuid.uuid4())
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
+        arguments = (instance, records, now, uuid.uuid4(), wait)
+        return await self._do(record.record, *arguments, divisible=True)
 
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))
@@ -223,7 +228,8 @@ class PostgresStore(Reads):
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
     ) -> Cleared:
-        return await self._do(cleaning.clear_old_jobs, before, limit, after, self.writer)
+        arguments = (before, limit, after, self.writer)
+        return await self._do(cleaning.clear_old_jobs, *arguments, divisible=True)
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)
@@ -233,15 +239,18 @@ class PostgresStore(Reads):
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
     ) -> tuple[Sequence[Lane], datetime | None]:
-        return await self._do(outbox.claim_lanes, instance, limit, busy_hosts, now)
+        arguments = (instance, limit, busy_hosts, now)
+        return await self._do(outbox.claim_lanes, *arguments, divisible=True)
 
     async def release_lanes(
         self, instance: int, lanes: Collection[LaneFence], now: datetime
     ) -> None:
         await self._fetch("release_some_lanes", instance, now, *columns(sorted(lanes), 2))
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
-        await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
+        await self._do(outbox.deliver, instance, deliveries, wait, divisible=True)
 
     async def replay(self, callback_id: int, now: datetime) -> None:
         await self._run(partial(outbox.replay, callback_id=callback_id, now=now))
@@ -253,3 +262,9 @@ class PostgresStore(Reads):
 
     def listen(self) -> AsyncIterator[str]:
         return listen(self.pool, lambda: self.writer)
+
+
+async def _prepared(batch: Sequence[Submission]) -> list[submit.Prepared]:
+    """Submissions as their transaction writes them; bodies are among their lines."""
+    size = sum(len(text) for one in batch for _, _, text in one.lines)
+    return await in_thread(partial(submit.prepare, batch), size)

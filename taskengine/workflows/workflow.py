@@ -159,12 +159,14 @@ class Workflow:
         )
 
 
-def callback_extras(workflow: Workflow, scope: Mapping[str, Json]) -> tuple[JsonObject, list[str]]:
+def callback_extras(
+    callback: JsonObject, scope: Mapping[str, Json]
+) -> tuple[JsonObject, list[str]]:
     """What the job callback has besides, and what of it could not be rendered: a job that ends
     early has to report all the same, so such a key is left out."""
     extras: JsonObject = {}
     problems = []
-    for key, template in workflow.callback.items():
+    for key, template in callback.items():
         try:
             extras[key] = evaluate(template, scope)
         except TemplateError as error:

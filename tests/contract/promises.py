@@ -20,6 +20,7 @@ from tests.contract.settling import Settling
 from tests.contract.submitting import Submitting
 from tests.contract.telling import Telling
 from tests.contract.tying import Tying
+from tests.contract.weighing import Weighing
 
 
 class StoreContract(
@@ -43,5 +44,6 @@ class StoreContract(
     Gating,
     Scheduling,
     Clearing,
+    Weighing,
 ):
     """The class of each store gives `store`, and `twin`: another instance's view of it."""

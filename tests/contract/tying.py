@@ -1,5 +1,7 @@
 """Promises of jobs that wait for others: `depends_on` and reruns (A19, A20)."""
 
+import json
+
 import pytest
 
 from taskengine.model import BadInput, JobState
@@ -86,7 +88,7 @@ class Tying:
         for lane in lanes:
             [callback] = lane.callbacks
             assert (callback.event, callback.task_id) == ("end", 0)
-            assert callback.body == {
+            assert json.loads(callback.body) == {
                 "job_id": str(child),
                 "status": "failed",
                 "workflow": "demo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,7 +163,9 @@ class World:
 
 
 def done(attempt: Attempt, when: datetime = NOON, **result: Any) -> Ended:
-    return Ended(attempt.fence, when, Outcome.COMPLETED, result=result or None)
+    return Ended(
+        attempt.fence, when, Outcome.COMPLETED, result=json.dumps(result) if result else None
+    )
 
 
 def failed(attempt: Attempt, error: str = "boom", when: datetime = NOON) -> Ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ async def _end(
     ends, records, line = [], [], f"{outcome.value} with {names}"
     for name in names:
         fence = scene.attempts[name].fence
-        result = {"attempt": fence.attempt} if outcome is Outcome.COMPLETED else None
+        result = json.dumps({"attempt": fence.attempt}) if outcome is Outcome.COMPLETED else None
         end = Ended(fence, NOW, outcome, result, "boom" if outcome is Outcome.FAILED else None)
         ends.append(end)
         records += [Written(fence, NOW, line), end]

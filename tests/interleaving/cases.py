@@ -25,7 +25,7 @@ from tests.interleaving.worlds import PROCESS, WORLDS, Scene
 # Nor of a stop after a statement that writes what nobody sees before the commit, or touches only
 # what the transaction has locked by then: it is as good as the stop before it.
 QUIET = (
-    *("put_lines", "put_callbacks", "put_results", "put_job_data", "put_lanes", "wake_lanes"),
+    *("put_lines", "put_events", "put_results", "put_job_data", "put_lanes"),
     *("copy_job", "copy_job_data", "copy_lanes", "copy_edges", "hand_edges", "add_edges"),
     *("change_job", "ask_anew", "free_slot", "place_jobs", "end_jobs", "close_tasks", "cut_edges"),
     *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 
@@ -60,7 +61,7 @@ def _ends(held: frozenset[Fence], unwanted: frozenset[Fence]) -> list[Record]:
     records: list[Record] = []
     for fence in sorted(held, key=lambda one: one.task_id):
         outcome = Outcome.CANCELLED if fence in unwanted else Outcome.COMPLETED
-        result = {"attempt": fence.attempt}
+        result = json.dumps({"attempt": fence.attempt})
         records += [Written(fence, END, "driven on"), Ended(fence, END, outcome, result)]
     return records
 

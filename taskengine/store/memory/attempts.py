@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -9,15 +10,17 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.callbacks.bodies import COMPLETE, FAIL, START
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
+    Documents,
     Ended,
     Fence,
     JobState,
     LogLine,
+    NotFound,
     Outcome,
     Progressed,
     Record,
@@ -27,18 +30,26 @@ from taskengine.model import (
     TaskState,
     Written,
 )
-from taskengine.store import Claimed
+from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
+    CARRIED,
+    MOST_RESULTS,
     MUTE,
-    conclude,
+    NO_EXTRAS,
+    Extras,
     confirms,
+    extras_of,
+    failure_of,
     final_state,
     is_tried_again,
+    last_words,
     settled,
     told_fate,
+    too_much,
 )
 from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import TaskRow
+from taskengine.store.memory.rows import JobRow, TaskRow, opened
+from taskengine.texts import compact
 
 
 class Attempts(Edges):
@@ -81,19 +92,46 @@ class Attempts(Edges):
         row.claimed_at = row.claimed_at or now
 
     def _attempt(self, row: TaskRow) -> Attempt:
-        details = self._details(row.task.job_id)
-        before = details.tasks if row.task.number > 0 else ()
-        results = {task.name: task.result for task in before if task.result is not None}
+        job = self._jobs[row.task.job_id]
+        documents = self._documents(
+            row.task.job_id, Wanted(results=None if row.task.number else ())
+        )
+        one = job.submission
+        parts = (opened(one.submitted), opened(one.parameters), one.facts)
+        size = sum(len(compact(part).encode()) for part in parts)
+        comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
             row.task,
-            details.job,
-            details.parameters,
-            results,
-            details.facts,
+            job.job,
+            documents if comes_along else None,
+            one.facts,
             self._options(row.task.job_id),
             row.claimed_at,
+            len(dict.fromkeys(one.urls)),
+            size,
         )
+
+    def _documents(self, job_id: int, wanted: Wanted) -> Documents:
+        one = self._jobs[job_id].submission
+        results = {
+            task.task.name: task.task.result
+            for task in self._tasks_of(job_id)
+            if task.task.result is not None
+            and (wanted.results is None or task.task.name in wanted.results)
+        }
+        given = opened(one.parameters).items()
+        parameters = {key: value for key, value in given if wanted.has(key, value)}
+        return Documents(compact(parameters), compact(results))
+
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        await trio.lowlevel.checkpoint()
+        if job_id not in self._jobs:
+            raise NotFound(f"there is no job {job_id}")
+        found = self._documents(job_id, wanted)
+        if len(found.results.encode()) > MOST_RESULTS:
+            raise too_much(len(found.results.encode()))
+        return found
 
     async def current(self, instance: int, fence: Fence) -> bool:
         await trio.lowlevel.checkpoint()
@@ -105,7 +143,9 @@ class Attempts(Edges):
             return None
         return row
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
@@ -171,7 +211,7 @@ class Attempts(Edges):
             row.task,
             state=state,
             ended_at=record.at,
-            result=record.result or None,
+            result=json.loads(record.result) if record.result else None,
             error=record.error,
             progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
         )
@@ -183,7 +223,7 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task, record.at, now)
+        return self._finish_job(row.task, record.at, now, terse=record.terse)
 
     def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
         again = is_tried_again(record, wanted=True)
@@ -220,7 +260,7 @@ class Attempts(Edges):
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
 
-    def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
+    def _finish_job(self, last: Task, at: datetime, now: datetime, *, terse: bool) -> list[int]:
         row = self._jobs[last.job_id]
         if row.open_tasks > 0:
             return []
@@ -228,9 +268,27 @@ class Attempts(Edges):
         if row.job.state in OVER:
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        called = bool(row.submission.urls)
-        ending = conclude(self._details(row.job.id), row.content, called=called)
-        for severity, message in ending.lines:
+        failure = failure_of(row.job.failed, self._first_failure(row.job.id))
+        called = bool(row.submission.urls) and not terse
+        texts, problems = self._extras(row) if called else NO_EXTRAS
+        for severity, message in last_words(failure, problems):
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
-        self._call(row.job.id, last.id, None, END, ending.body, at)
+        if terse:
+            texts = {"custom_data": "null"}
+        self._call_end(row, last.id, failure, at, texts)
         return [row.job.id]
+
+    def _first_failure(self, job_id: int) -> tuple[str, str | None] | None:
+        tasks = (row.task for row in self._tasks_of(job_id))
+        failed = (task for task in tasks if task.state is TaskState.FAILED)
+        return next(((task.name, task.error) for task in failed), None)
+
+    def _extras(self, row: JobRow) -> Extras:
+        """What the job's workflow adds to its callback."""
+        callback = (row.content or {}).get("callback", {})
+        if not callback:
+            return NO_EXTRAS
+        tasks = [task.task for task in self._tasks_of(row.job.id)]
+        results = {task.name: task.result or {} for task in tasks}
+        one = row.submission
+        return extras_of(row.job, callback, opened(one.parameters), results, one.facts)

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.callbacks.bodies import END, job_body
 from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
 from taskengine.model import (
     BadInput,
@@ -93,9 +92,7 @@ class Changes(Work):
         line = LogLine(row.job.id, "controller", STOPPED, now, last, Severity.WARN)
         self._log(line)
         if tasks:
-            custom_data = row.submitted.get("custom_data")
-            body = job_body(row.job, custom_data, STOPPED, {})
-            self._call(row.job.id, last, None, END, body, now)
+            self._call_end(row, last, STOPPED, now)
 
     def _hold(self, row: JobRow) -> None:
         """A task that waits for nothing is held: it is queued when its job is admitted again."""

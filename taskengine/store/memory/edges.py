@@ -8,7 +8,6 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import END, job_body
 from taskengine.jobs.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store.memory.outbox import Outbox
@@ -91,5 +90,4 @@ class Edges(Outbox):
         failure = f"it depends on job {parent}, which did not complete"
         told = f"job has failed: {failure}"
         self._log(LogLine(row.job.id, "controller", told, now, severity=Severity.ERROR))
-        body = job_body(row.job, row.submitted.get("custom_data"), failure, {})
-        self._call(row.job.id, 0, None, END, body, now)
+        self._call_end(row, 0, failure, now)

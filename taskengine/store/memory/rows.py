@@ -177,6 +177,7 @@ class Rows:
         self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
+        self._bodies: dict[int, tuple[int, bytes]] = {}  # of events, with their jobs
         self._edges: list[Edge] = []
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()

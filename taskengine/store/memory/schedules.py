@@ -119,6 +119,7 @@ class Schedules(Changes):
         self._requests = {key: value for key, value in self._requests.items() if kept(value)}
         self._keys = {key: value for key, value in self._keys.items() if kept(value)}
         self._tasks = {key: row for key, row in self._tasks.items() if kept(row.task.job_id)}
+        self._bodies = {key: one for key, one in self._bodies.items() if kept(one[0])}
         self._lanes = {key: row for key, row in self._lanes.items() if kept(row.job_id)}
         self._lines = [line for line in self._lines if kept(line.job_id)]
         self._edges = [edge for edge in self._edges if kept(edge.child)]

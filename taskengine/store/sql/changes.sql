@@ -117,8 +117,8 @@ from jobs where id = $1
 returning id
 
 -- name: copy_job_data
-insert into job_data (job_id, submitted, parameters, facts)
-select $2, submitted, parameters, facts from job_data where job_id = $1
+insert into job_data (job_id, submitted, parameters, facts, size)
+select $2, submitted, parameters, facts, size from job_data where job_id = $1
 
 -- name: redefine_job
 update jobs set digest = $2, content_id = $3, lanes = $4 where id = $1

@@ -14,11 +14,19 @@ from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id
 
+-- name: wait_for_no_lock
+set local lock_timeout = '50ms'
+
 -- name: mark_batch
-update instances set last_batch = $2 where id = $1 and last_batch is distinct from $2 returning id
+-- The instance itself is held as its tasks' keys hold it: its heartbeat does not wait for the batch,
+-- and whoever declares it dead does.
+insert into batches (instance, id)
+select id, $2 from instances where id = $1 for key share
+on conflict (instance) do update set id = excluded.id where batches.id <> excluded.id
+returning instance
 
 -- name: is_marked
-select 1 from instances where id = $1 and last_batch = $2
+select 1 from batches where instance = $1 and id = $2
 
 -- name: beats
 select id, case when not dead then beat end as beat from instances

@@ -71,21 +71,60 @@ where j.id = any($1::bigint[])
                     and (l.due_at is not null or l.holder is not null))
 order by j.id
 
--- name: count_lines
-select job_id, count(*) as n
-from (select job_id from logs where job_id = any($1::bigint[]) order by job_id limit $2) as l
-group by job_id
-order by job_id
+-- name: weigh_jobs
+-- How many rows go with each, counted up to $2 of a kind; a long text takes one for each 2,000 octets.
+select j.id as job_id, 1 + tasks.n + j.lanes + calls.n + events.n + results.n + logs.n + d.size / 2000 as n
+from jobs j
+join job_data d on d.job_id = j.id
+cross join lateral (
+    select count(*) as n from (select from tasks t where t.job_id = j.id limit $2) as few
+) as tasks
+cross join lateral (
+    select count(*) as n
+    from (select from lanes l join callbacks c on c.lane_id = l.id
+          where l.job_id = j.id limit $2) as few
+) as calls
+cross join lateral (
+    select coalesce(sum(1 + octet_length(few.body) / 2000), 0) as n
+    from (select e.body from events e where e.job_id = j.id limit $2) as few
+) as events
+cross join lateral (
+    select coalesce(sum(1 + few.size / 2000), 0) as n
+    from (select r.size from results r where r.job_id = j.id limit $2) as few
+) as results
+cross join lateral (
+    select coalesce(sum(1 + octet_length(few.message) / 2000), 0) as n
+    from (select l.message from logs l where l.job_id = j.id order by l.id limit $2) as few
+) as logs
+where j.id = any($1::bigint[])
+order by j.id
 
--- name: count_callbacks
--- With their lanes; each lane knows how many it was given.
-select job_id, sum(1 + last_number) as n from lanes where job_id = any($1::bigint[]) group by job_id
+-- name: clear_some_callbacks
+delete from callbacks where ctid = any(array(
+    select c.ctid from lanes l join callbacks c on c.lane_id = l.id
+    where l.job_id = any($1::bigint[]) limit $2))
+
+-- name: clear_some_events
+delete from events where ctid = any(array(
+    select ctid from events where job_id = any($1::bigint[]) limit $2))
+
+-- name: clear_some_logs
+delete from logs where ctid = any(array(
+    select ctid from logs where job_id = any($1::bigint[]) limit $2))
+
+-- name: clear_some_results
+-- Each may be of 1 MB.
+delete from results where ctid = any(array(
+    select ctid from results where job_id = any($1::bigint[]) limit greatest($2 / 500, 1)))
 
 -- name: clear_tasks
 delete from tasks where job_id = any($1::bigint[])
 
 -- name: clear_callbacks
 delete from callbacks where lane_id = any(select id from lanes where job_id = any($1::bigint[]))
+
+-- name: clear_events
+delete from events where job_id = any($1::bigint[])
 
 -- name: clear_lanes
 delete from lanes where job_id = any($1::bigint[])

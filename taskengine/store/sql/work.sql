@@ -105,7 +105,8 @@ where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 -- before, its answer lost, is all that it gets (rule 4). The heads of each action are merged with the
 -- retries that are due, which are ready from then on, in the order of all others; $7 more of them
 -- than are wanted, for others may hold locks. MATERIALIZED: a nested loop may otherwise run a
--- subquery again and take more than its limit (rule 21).
+-- subquery again and take more than its limit (rule 21). Documents beyond $8 octets are left where
+-- they are.
 with present as materialized (
     select id from instances where id = $1 for key share -- before tasks, in the order of locks
 ), before as materialized (
@@ -182,9 +183,14 @@ with present as materialized (
     ) as h
 )
 select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
-       t.progress, t.error, t.started_at, t.claimed_at, d.parameters, d.facts, c.options,
-       case when t.number > 0 then
-           (select json_object_agg(r.name, r.result) from results r where r.job_id = t.job_id)
+       t.progress, t.error, t.started_at, t.claimed_at, c.options, j.lanes, d.size, d.facts,
+       case when d.size <= $8 then d.parameters end as parameters,
+       case when d.size > $8 then null
+            when t.number = 0 then '{}'
+            when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
+                  from (select r.size from results r where r.job_id = t.job_id limit 65) as few)
+            then (select coalesce(json_object_agg(r.name, r.result), '{}')
+                  from results r where r.job_id = t.job_id)
        end as results,
        case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
        j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
@@ -196,6 +202,30 @@ left join (got t
     join job_data d on d.job_id = t.job_id
     left join clients c on c.name = j.client) on true
 order by t.priority, t.id
+
+-- name: documents
+-- Of the parameters those that are looked at, and those that have one of the hints in them. No
+-- results where they are more than one attempt may load.
+select own.size,
+       case when $2::text[] is null then d.parameters
+            else (select coalesce(json_object_agg(p.key, p.value), '{}')
+                  from json_each(d.parameters) as p
+                  cross join lateral (select lower(p.key || ':' || p.value::text) as text offset 0)
+                      as low
+                  where p.key = any($2)
+                     or exists (select from unnest($3::text[]) as h (hint)
+                                where strpos(low.text, h.hint) > 0))
+       end as parameters,
+       case when own.size <= $5 then
+           (select coalesce(json_object_agg(r.name, r.result), '{}') from results r
+            where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4)))
+       end as results
+from job_data d
+cross join lateral (
+    select coalesce(sum(r.size), 0) as size from results r
+    where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4))
+) as own
+where d.job_id = $1
 
 -- name: current
 select 1 from tasks t join jobs j on j.id = t.job_id
@@ -243,9 +273,10 @@ from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[], $5::tim
 where t.id = e.id
 
 -- name: put_results
-insert into results (job_id, name, result)
-select * from unnest($1::bigint[], $2::text[], $3::json[])
-on conflict (job_id, name) do update set result = excluded.result
+insert into results (job_id, name, result, size)
+select job_id, name, result::json, octet_length(result)
+from unnest($1::bigint[], $2::text[], $3::text[]) as r (job_id, name, result)
+on conflict (job_id, name) do update set result = excluded.result, size = excluded.size
 
 -- name: cancel_rest
 update tasks t set state = 5, ended_at = f.at

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from taskengine.callbacks.bodies import job_body
 from taskengine.jobs.changes import OVER
 from taskengine.model import JobState, Severity
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.details import load_details
-from taskengine.store.transactions.outbox import END, Call
-from taskengine.store.transactions.rows import SQL, JobRow, Line, columns
+from taskengine.store.transactions.outbox import Call, end_call
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, job_of
 
 COMPLETES, ENDS = "completes", "ends"
 PLACED = (JobState.QUEUED, JobState.SCHEDULED)
@@ -88,13 +86,11 @@ async def break_jobs(
         return []
     await connection.execute(SQL["break_jobs"], sorted(because), now)
     lines: list[Line] = []
-    for details in await load_details(connection, because):
-        job = details.job
+    for job in map(job_of, await connection.fetch(SQL["jobs_by_id"], sorted(because))):
         failure = f"it depends on job {because[job.id]}, which did not complete"
         told = f"job has failed: {failure}"
         lines.append((job.id, 0, int(Severity.ERROR), "controller", told, now))
-        body = job_body(job, details.submitted.get("custom_data"), failure, {})
-        calls.append(Call(job, 0, None, END, now, body=body))
+        calls.append(end_call(job, 0, now, failure))
     return lines
 
 

@@ -26,7 +26,9 @@ create table definitions (
     digest text primary key,
     name text not null,
     content json not null,
-    plan jsonb not null
+    plan jsonb not null,
+    client text, -- whose definition it is; null: everybody's
+    callback json not null default '{}' -- of its content, read at the end of each job
 );
 
 create table instances (
@@ -34,10 +36,16 @@ create table instances (
     name text not null,
     beat bigint not null default 0,
     lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
-    last_batch uuid, -- of records: a batch whose answer was lost is not written twice
     process uuid, -- that it is; its witness tells of its end by this name
     dead boolean not null default false, -- known, not guessed from its silence
     joined_at timestamptz not null
+) with (fillfactor = 50);
+
+-- The last batch of records of each: one whose answer was lost is not written twice. A table of its
+-- own, for a batch is long, and no heartbeat may wait for it.
+create table batches (
+    instance bigint primary key references instances on delete cascade,
+    id uuid not null
 ) with (fillfactor = 50);
 
 -- Attempts whose action is over and whose end could not be written yet: should their instance die,
@@ -135,7 +143,8 @@ create table job_data (
     job_id bigint primary key,
     submitted json not null, -- json, not jsonb: keys stay in their order
     parameters json not null,
-    facts json not null
+    facts json not null,
+    size integer not null default 0 -- octets of all three
 );
 
 create table tasks (
@@ -174,6 +183,7 @@ create table results (
     job_id bigint not null,
     name text not null,
     result json not null,
+    size integer not null default 0, -- octets
     primary key (job_id, name)
 );
 
@@ -211,23 +221,29 @@ create index lanes_of_host on lanes (host, due_at, id)
     where due_at is not null and holder is null and not dead;
 create index lanes_held on lanes (holder) where holder is not null;
 
-create table callbacks (
+-- What the URLs of a job are told of. Its body is kept once, however many there are.
+create table events (
     id bigint generated always as identity primary key,
-    lane_id bigint not null,
-    number integer not null,
     job_id bigint not null,
     task_id bigint not null,
     task_name text,
     event text not null,
-    webhook_id text not null,
-    body json not null,
+    body text not null, -- JSON, for the engine to send as it is
     created_at timestamptz not null,
+    unique (job_id, task_id, event)
+);
+
+create table callbacks (
+    id bigint generated always as identity primary key,
+    lane_id bigint not null,
+    number integer not null,
+    event_id bigint not null,
     attempts integer not null default 0,
     delivered_at timestamptz,
     status integer,
     error text,
     unique (lane_id, number),
-    unique (lane_id, task_id, event) -- what webhook_id is made of: it would be a scattered index
+    unique (lane_id, event_id)
 ) with (fillfactor = 85);
 
 create index callbacks_waiting on callbacks (lane_id, number) where delivered_at is null;
