@@ -77,7 +77,8 @@ class Journal:
         if pause := min(pause, self.progress.patience):
             batch = await mailbox.collect(pause, BATCH)
         told = self._piles.open(batch or mailbox.waiting(BATCH))
-        return [*(Delivery[Note | Finish](Note(one)) for one in self.progress.take_due()), *told]
+        newest: list[Told] = [Delivery(Note(one)) for one in self.progress.take_due()]
+        return [*newest, *told]
 
     def _share(self, mail: Told) -> int:
         """What it takes of a part; a large record is a part of its own."""
