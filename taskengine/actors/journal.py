@@ -77,15 +77,8 @@ class Journal:
         if pause := min(pause, self.progress.patience):
             batch = await mailbox.collect(pause, BATCH)
         told = self._piles.open(batch or mailbox.waiting(BATCH))
-<<<<<<< HEAD
-        due: list[Delivery[Note | Finish]] = [
-            Delivery(Note(one)) for one in self.progress.take_due()
-        ]
-        return [*due, *told]
-=======
-        progress: list[Told] = [Delivery(Note(one)) for one in self.progress.take_due()]
-        return [*progress, *told]
->>>>>>> weight
+        newest: list[Told] = [Delivery(Note(one)) for one in self.progress.take_due()]
+        return [*newest, *told]
 
     def _share(self, mail: Told) -> int:
         """What it takes of a part; a large record is a part of its own."""
