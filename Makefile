@@ -12,6 +12,7 @@ help: ## print this list
 setup: .venv/ready ## make .venv from the lock file, with .venv/bin/taskengine in it
 
 .venv/ready: requirements.lock pyproject.toml
+	@echo "making .venv from the lock file, which takes a minute or two"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -54,5 +55,5 @@ lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
-clean: ## remove what the commands made
-	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## remove what make has made; var, with databases and films, stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

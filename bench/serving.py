@@ -44,7 +44,8 @@ class Served:
 async def serving(data: Path, **settings: object) -> AsyncIterator[Served]:
     """An engine for the length of the block, stopped by SIGTERM. Raises EngineFailed."""
     chosen = {"data_dir": data, "bind": "127.0.0.1:0", "bootstrap_client": f"{CLIENT}:{KEY}"}
-    chosen |= {"redis_url": "none", "requests_per_second": 0, "drain": 5, **settings}
+    chosen |= {"redis_url": "none", "requests_per_second": 0, "drain": 5}
+    chosen |= {"outbound_allow": "127.0.0.0/8", **settings}
     kept = {name: text for name, text in os.environ.items() if not name.startswith("TASKENGINE_")}
     named = {f"TASKENGINE_{name.upper()}": str(value) for name, value in chosen.items()}
     command = [sys.executable, "-m", "taskengine", "serve"]

@@ -12,12 +12,14 @@ from typing import Final, TypeVar
 import httpx
 import trio
 
-from taskengine.model import Json, JsonObject, TaskEngineError
+from taskengine.api_keys import wrong_key, wrong_name
+from taskengine.model import Json, JsonObject, Misconfigured, TaskEngineError
 
 ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it does not leave
 LOOK: Final = 0.2  # seconds between looks at a job that is watched
 PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
-NO_PROXY: Final = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})  # never by a proxy
+PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 T = TypeVar("T")
 
@@ -38,15 +40,40 @@ class Refused(TaskEngineError):
 
 @asynccontextmanager
 async def open_client(url: str, client: str = "", api_key: str = "") -> AsyncIterator[RestClient]:
-    """A client of the engine at `url`; without a key it can do what needs none."""
-    given = {"client": client, "api-key": api_key}
-    headers = {name: value for name, value in given.items() if value}
+    """A client of the engine at `url`; without a key it can do what needs none. Raises
+    Misconfigured, and Unreachable for what is no URL."""
+    async with _http(url, _headers(client.strip(), api_key.strip())) as http:
+        yield RestClient(http)
+
+
+def _headers(client: str, api_key: str) -> list[tuple[bytes, bytes]]:
+    """In UTF-8, as the engine reads them; a key read from a file may end with a line feed."""
+    if api_key and (problem := wrong_key(api_key)):
+        raise Misconfigured(f"TASKENGINE_API_KEY or --api-key: {problem}")
+    if client and (problem := wrong_name(client)):
+        raise Misconfigured(f"TASKENGINE_CLIENT or --client: {problem}")
+    given = [(b"client", client.encode()), (b"api-key", api_key.encode())]
+    return [(name, value) for name, value in given if value]
+
+
+def _http(url: str, headers: list[tuple[bytes, bytes]]) -> httpx.AsyncClient:
+    """Proxies and certificates are those of the environment, where the engine needs any."""
     try:
-        http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30, mounts=NO_PROXY)
+        parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise Unreachable(f"{url}: {error}") from None
-    async with http:
-        yield RestClient(http)
+    try:
+        return httpx.AsyncClient(
+            base_url=parsed,
+            headers=headers,
+            timeout=30,
+            verify=parsed.scheme == "https",
+            trust_env=parsed.host not in LOOPBACK,
+        )
+    except OSError as error:  # of the certificates: the variables that name them
+        raise Misconfigured(f"SSL_CERT_FILE or SSL_CERT_DIR: {error.strerror or error}") from None
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        raise Misconfigured(f"{', '.join(PROXIES)}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +112,27 @@ class RestClient:
         done: JsonObject = await self._call("PUT", f"/jobs/{job_id}", body=changes)
         return done
 
-    async def rerun(self, job_id: int) -> int:
-        """The id of the new job."""
-        return int((await self._call("POST", f"/jobs/{job_id}/rerun"))["id"])
+    async def warnings(self, job_id: int) -> list[str]:
+        """What the engine did not look at when the job was submitted."""
+        log = await self.log(job_id)
+        of_submission = [line for line in log if line["progname"] == "api"]
+        return [line["message"] for line in of_submission if line["severity_description"] == "WARN"]
 
-    async def watch(self, job_id: int, show: Callable[[JsonObject], None]) -> JsonObject:
+    async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
+        """The answer, with the id of the new job."""
+        query = {"definition": definition} if definition != "original" else None
+        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/rerun", query=query)
+        return told
+
+    async def watch(
+        self,
+        job_id: int,
+        show: Callable[[JsonObject], None],
+        away: Callable[[Exception], None] = lambda _: None,
+    ) -> JsonObject:
         """Show a job until it has ended, also across a restart of the engine."""
         while True:
-            job = await patiently(partial(self.job, job_id))
+            job = await patiently(partial(self.job, job_id), away)
             show(job)
             if job["queue_state"] in ENDED:
                 return job
@@ -120,15 +160,21 @@ def is_over(job: JsonObject) -> bool:
     return job["queue_state"] in ENDED and not working
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a read while the engine is away; after PATIENCE seconds its error is raised."""
-    deadline = trio.current_time() + PATIENCE
+async def patiently(
+    call: Callable[[], Awaitable[T]], away: Callable[[Exception], None] = lambda _: None
+) -> T:
+    """Repeat a read while the engine is away, which is told once; after PATIENCE seconds its error
+    is raised."""
+    deadline, told = trio.current_time() + PATIENCE, False
     while True:
         try:
             return await call()
-        except (Unreachable, Unavailable):
+        except (Unreachable, Unavailable) as error:
             if trio.current_time() > deadline:
                 raise
+            if not told:
+                away(error)
+            told = True
         await trio.sleep(1)
 
 

@@ -2,74 +2,121 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from taskengine.model import TASK_QUEUES, BadInput
+from taskengine import sources
+from taskengine.api_keys import wrong_key, wrong_name
+from taskengine.model import STORAGES, TASK_QUEUES, Misconfigured
+from taskengine.server_urls import check_database_url, check_redis_url
+from taskengine.texts import like
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
+SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
+SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
+SECRET = frozenset(
+    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+)  # their values are not shown
+# Variables that are no settings of the engine: the file, and what its clients' commands read.
+OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, got true or false")
+    return value
+
+
+def storage_label(text: str) -> str:
+    """A storage type as it is written, from any case of letters. Raises ValueError."""
+    for label in STORAGES:
+        if text.lower() == label.lower():
+            return label
+    raise ValueError(f"expected one of {', '.join(STORAGES)}, got {text[:40]!r}")
+
+
+def _folder(value: object) -> object:
+    if value == "":  # would be the working folder
+        raise ValueError("expected a folder, got ''")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 class StorageDefaults(BaseModel):
     """Where files are. Unset roots are folders of the data folder."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     default: str | None = Field(
         default=None, description="S3; `local` while the database is embedded"
     )
-    local_input_root: Path | None = Field(default=None, description="<data>/input if unset")
-    local_output_root: Path | None = Field(default=None, description="<data>/output if unset")
+    local_input_root: Folder | None = Field(default=None, description="<data>/input if unset")
+    local_output_root: Folder | None = Field(default=None, description="<data>/output if unset")
+
+    @field_validator("default")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        return None if value is None else storage_label(value)
 
 
-class Configuration(BaseSettings):
+class Configuration(BaseModel):
     """Each setting is also an environment variable (TASKENGINE_…) and an option of `serve`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=None, extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    database_url: str | None = Field(None, description="PostgreSQL; unset: the embedded one")
-    redis_url: str | None = Field(None, description="unset: the embedded one; `none`: no mirror")
-    data_dir: Path = Field(Path("var"), description="embedded servers, local storage, scratch")
+    database_url: Text | None = Field(None, description="PostgreSQL; unset: the embedded one")
+    redis_url: Text | None = Field(None, description="unset: the embedded one; `none`: no mirror")
+    data_dir: Folder = Field(Path("var"), description="embedded servers, local storage, scratch")
     bind: str = Field("127.0.0.1:8080", description="address and port to listen on")
-    workflows: Annotated[tuple[Path, ...], NoDecode] = Field(
+    workflows: tuple[Folder, ...] = Field(
         (), description="more folders laid out like config/workflows, `:` between them"
     )
     bootstrap_client: str | None = Field(
-        None, description="name:api-key, made as admin if there is no client yet"
+        None,
+        description="name:api-key, made as admin if there is no client yet; not as an "
+        "option, which `ps` shows to everybody",
     )
-    queues: Annotated[dict[str, NonNegativeInt], NoDecode] = Field(
+    queues: dict[str, Count] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
         description="how many workers this instance has for each queue; 0: serves none",
     )
-    drain: float = Field(20, ge=0, description="seconds that SIGTERM leaves to running tasks")
-    notice: float = Field(
-        0, ge=0, description="seconds after SIGTERM that submissions are taken, but /readyz fails"
+    drain: Number = Field(20, description="seconds that SIGTERM leaves to running tasks")
+    notice: Number = Field(
+        0, description="seconds after SIGTERM that submissions are taken, but /readyz fails"
     )
     # The least: one beat may come as late as a look at the beats (1 s) and its time limit (2 s).
-    lease: float = Field(15, gt=0, description="seconds after which a silent instance is dead")
-    outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.0/8", "::1/128"),
-        description="private networks and hosts that callbacks, gates and sources may reach",
+    lease: Number = Field(15, gt=0, description="seconds after which a silent instance is dead")
+    outbound_allow: tuple[Text, ...] = Field(
+        (),
+        description="private networks and hosts that callbacks, gates and sources may reach; "
+        "as in 127.0.0.0/8,::1/128 for those of this machine",
     )
-    commands: dict[str, list[str]] = Field(
+    commands: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         {}, description="what process.run may run: a name and the words that it stands for"
     )
+    secrets: dict[str, str] = Field(
+        {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
+    )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
-    requests_per_second: float = Field(
-        1000, ge=0, description="of each client or, without a key, each address; 0: no limit"
+    hosts: tuple[Text, ...] = Field(
+        (),
+        description="names under which it is read without a key, `*` for any; unset: any, but "
+        "from this machine only its own, as in localhost",
+    )
+    requests_per_second: Number = Field(
+        1000, description="of each client or, without a key, each address; 0: no limit"
     )
     connections: int = Field(
         2000, ge=1, description="of clients at once, fewer if `ulimit -n` has no room for them"
@@ -84,11 +131,30 @@ class Configuration(BaseSettings):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
-    @field_validator("outbound_allow", mode="before")
+    @field_validator("outbound_allow", "hosts", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _listed(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("commands", "secrets", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        """In the environment and as an option it is a JSON object."""
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('expected a JSON object such as {"sum": ["sha256sum"]}') from None
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, secret in value.items():
+            if not (name.isidentifier() and name.isascii()):
+                raise ValueError(f"{name[:40]!r}: expected a name of letters, digits and _")
+            if len(secret) < SHORTEST_SECRET:
+                raise ValueError(f"{name}: expected {SHORTEST_SECRET} characters or more")
         return value
 
     @field_validator("queues", mode="before")
@@ -103,14 +169,38 @@ class Configuration(BaseSettings):
         if not isinstance(value, dict):
             return value
         if unknown := set(value) - set(QUEUES):
-            raise ValueError(f"unknown queue {min(unknown)!r}, expected {', '.join(QUEUES)}")
+            wrong = str(min(unknown, key=str))
+            raise ValueError(
+                f"there is no queue {wrong!r}, expected {', '.join(QUEUES)}{like(wrong, QUEUES)}"
+            )
         return {**cls.model_fields["queues"].default, **value}
 
     @field_validator("bootstrap_client")
     @classmethod
     def _name_and_key(cls, value: str | None) -> str | None:
-        if value is not None and not all(value.partition(":")):
+        if value is None:
+            return None
+        name, _, key = value.partition(":")
+        if not name or not key:
             raise ValueError("expected NAME:KEY")  # not what came: it may be a key
+        if problem := wrong_name(name):
+            raise ValueError(f"the name: {problem}")
+        if problem := wrong_key(key):
+            raise ValueError(f"the key: {problem}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_database_url(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value not in (None, "none"):
+            check_redis_url(value)
         return value
 
     @field_validator("bind")
@@ -120,19 +210,6 @@ class Configuration(BaseSettings):
         if not host or not port.isdigit() or int(port) > 65535:
             raise ValueError(f"expected ADDRESS:PORT, got {value!r}")
         return value
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = config_file()
-        toml = TomlConfigSettingsSource(settings_cls, path) if path else None
-        return (init_settings, env_settings, *([toml] if toml else []))
 
     @property
     def embedded_database(self) -> bool:
@@ -159,7 +236,7 @@ def config_file() -> Path | None:
     """TASKENGINE_CONFIG, else config/taskengine.toml of the working folder or the checkout."""
     if named := os.environ.get(PREFIX + "CONFIG"):
         if not Path(named).is_file():
-            raise BadInput(f"TASKENGINE_CONFIG: no such file: {named}")
+            raise Misconfigured(f"TASKENGINE_CONFIG: no such file: {named}")
         return Path(named)
     for folder in (Path.cwd(), HOME):
         if (folder / "config" / "taskengine.toml").is_file():
@@ -174,22 +251,35 @@ def builtin_workflows() -> Path:
 
 
 def read_configuration(**options: Any) -> Configuration:
-    """Options win over the environment, that over the file. Raises BadInput, naming the setting."""
-    nested = {
-        name: os.environ[f"{PREFIX}STORAGE_{name.upper()}"]
-        for name in StorageDefaults.model_fields
-        if f"{PREFIX}STORAGE_{name.upper()}" in os.environ
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    storage = {**nested, **given.pop("storage", {})}
-    try:
-        read = Configuration(**given)
-        if storage:
-            merged = StorageDefaults.model_validate({**read.storage.model_dump(), **storage})
-            read = read.model_copy(update={"storage": merged})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        told = problem["msg"].removeprefix("Value error, ")
-        raise BadInput(f"configuration: {where}: {told}") from None
-    return read
+    """Options win over the environment, that over the file. Raises Misconfigured."""
+    file = config_file()
+    read = [sources.of_file(file, Configuration)] if file else []
+    read += [_environment(), _environment_secrets(read), sources.of_options(options, Configuration)]
+    return sources.read(Configuration, read, SECRET)
+
+
+def check_environment() -> None:
+    """For commands that read no setting: a variable that is misspelt sets nothing. Raises
+    Misconfigured."""
+    found = _environment()
+    known = sources.settings(Configuration)
+    unknown = {path: value for path, value in found.values.items() if path not in known}
+    sources.read(Configuration, [found._replace(values=unknown)], SECRET)
+
+
+def _environment() -> sources.Source:
+    variables = {name: os.environ[name] for name in os.environ if not name.startswith(SECRETS)}
+    return sources.of_environment(variables, Configuration, PREFIX, OTHER_VARIABLES)
+
+
+def _environment_secrets(before: Sequence[sources.Source]) -> sources.Source:
+    """TASKENGINE_SECRET_NAME is `secrets.NAME`, beside those that a file has."""
+    given = [name for name in os.environ if name.startswith(SECRETS) and os.environ[name]]
+    values: dict[sources.Path, Any] = {}
+    if given:
+        found = {name.removeprefix(SECRETS): os.environ[name] for name in given}
+        for source in before:
+            of_file = source.values.get(("secrets",), {})
+            found = {**of_file, **found} if isinstance(of_file, dict) else found
+        values["secrets",] = found
+    return sources.Source(values, lambda path, below: SECRETS + "_".join(below))

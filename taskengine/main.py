@@ -9,46 +9,44 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
-import httpx
 import trio
 import trio_asyncio
 
-from taskengine.actions import Actions, find_actions
+from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
-from taskengine.api.limits import Limits
-from taskengine.api.services import Services
-from taskengine.api_keys import hash_key
+from taskengine.addresses import allowed
+from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
-from taskengine.front import http_front
+from taskengine.front import http_front, services_of
 from taskengine.jobs.submission import Reader
-from taskengine.media.keys import FileKeyStore
+from taskengine.lending import facilities_of
 from taskengine.meters import Meters
-from taskengine.model import Client, StoreUnavailable
+from taskengine.model import StoreUnavailable
 from taskengine.outbound import open_outbound
+from taskengine.runtime.aside import open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
+from taskengine.runtime.folders import make_data_folder
+from taskengine.runtime.garbage import collect_less
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
-from taskengine.storage import Folder
-from taskengine.storage.local import LocalStorage
-from taskengine.store import Store
+from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
-from taskengine.workflows.library import Library, WorkflowErrors, load
+from taskengine.witness.witnessed import Witness, witnessed
+from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +55,15 @@ SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come to
 PATIENCE = 60.0  # seconds to wait for the database at the start
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
+AGREED = 2  # answers in a row that the first time is taken from
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
+    collect_less()
     shutdown = Shutdown(configuration.notice)
+    make_data_folder(configuration.data_dir.absolute())
     raise_limit()
     async with trio.open_nursery() as nursery:
         await nursery.start(follow_signals, shutdown, library.reload)
@@ -78,22 +79,29 @@ async def open_and_run(
     started: Callable[[str], None],
 ) -> None:
     """Open what an engine needs, and run it until it is told to stop."""
-    meters = Meters()
-    with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
+    meters, process = Meters(), uuid.uuid4()  # by which its death is told of
+    lock = postgres_lock(configuration.data_dir) if configuration.embedded_database else None
+    with scratch_of_instance(configuration.data_dir.absolute() / "scratch", process) as scratch:
         async with (
             trio_asyncio.open_loop(),
             open_store(configuration, meters=meters) as store,
+            witnessed(store.pool.url, store.testimony(process), lock) as witness,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
+            open_workers() as aside,
         ):
             await bootstrap(store, configuration)
-            facilities = facilities_of(configuration, scratch, http, unverified)
-            parts = parts_of(configuration, store, counters, library, facilities, meters)
+            for dead in scratch.died:
+                await store.patient.declare_dead(dead)
+            warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
+            pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
+            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
+            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown)
+            services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
-            await run_until_told(parts, plan_of(configuration), front, shutdown)
+            await run_until_told(parts, plan_of(configuration, process), front, shutdown)
 
 
 async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
@@ -105,13 +113,29 @@ async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutd
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
+                _tell_stop(len(engine.roster.running), plan.drain)
             finally:  # an engine that crashed has threads too
                 watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
+    logger.info("stopped")
+
+
+def _tell_stop(tasks: int, drain: float) -> None:
+    """Whoever pressed Ctrl-C sees that it was heard, and what it waits for."""
+    if not tasks:
+        logger.info("stopping")
+        return
+    logger.info(
+        "stopping: running tasks (%d) have %g s to end; a second signal, such as Ctrl-C, hands "
+        "them back at once",
+        tasks,
+        drain,
+    )
 
 
 async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     await shutdown.hurried.wait()
+    logger.info("stopping at once: what still runs is handed back")
     engine.drain.cancel()
     watch_over_the_end(OVERTIME)
 
@@ -123,6 +147,7 @@ def parts_of(
     library: CurrentLibrary,
     facilities: Facilities,
     meters: Meters,
+    witness: Witness,
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
@@ -131,43 +156,22 @@ def parts_of(
         patient=store.patient,
         vital=vital,
         counters=counters,
-        actions=library.actions,
+        actions=find_actions(),
         facilities=facilities,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
-        reader=lambda now: Reader(library.current, configuration.default_storage, now),
+        reader=lambda now: Reader(
+            library.current,
+            configuration.default_storage,
+            now,
+            allowed(configuration.outbound_allow).refuses,
+        ),
         meters=meters,
+        left=witness.send_away,
     )
 
 
-def services_of(
-    configuration: Configuration,
-    parts: Parts,
-    library: CurrentLibrary,
-    shutdown: Shutdown,
-    engine: Engine,
-) -> Services:
-    """What the REST API works with: some of the actors' parts, and the running engine."""
-    return Services(
-        configuration=configuration,
-        store=parts.store,
-        counters=parts.counters,
-        library=lambda: library.current,
-        now=parts.now,
-        meters=parts.meters,
-        limits=Limits(configuration.requests_per_second),
-        leaving=lambda: shutdown.leaving,
-        draining=lambda: shutdown.refusing,
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
-        herald=engine.herald,
-        counts=engine.counts,
-        version=version("taskengine"),
-    )
-
-
-def plan_of(configuration: Configuration) -> Plan:
+def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -177,7 +181,7 @@ def plan_of(configuration: Configuration) -> Plan:
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease)
+    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
 
 
 @asynccontextmanager
@@ -185,21 +189,16 @@ async def open_store(
     configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
-    url = configuration.database_url
-    database = (
-        embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
-    )
-    async with database as url:
+    async with open_database(configuration) as url:
         await wait_and_upgrade(url, patience)
         async with open_postgres(url, connections=CONNECTIONS, meters=meters) as store:
             yield store
 
 
-@asynccontextmanager
-async def store_alone(configuration: Configuration, patience: float) -> AsyncIterator[Store]:
-    """The store for a command, without an engine."""
-    async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
-        yield store
+def open_database(configuration: Configuration) -> AbstractAsyncContextManager[str]:
+    """The URL of the database, which is started if it is the embedded one."""
+    url = configuration.database_url
+    return embedded_postgres(configuration.data_dir.absolute()) if url is None else nullcontext(url)
 
 
 @asynccontextmanager
@@ -214,56 +213,27 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
         yield counters
 
 
-def facilities_of(
-    configuration: Configuration,
-    scratch: Path,
-    http: httpx.AsyncClient,
-    unverified: httpx.AsyncClient,
-) -> Facilities:
-    """Storages, their roots, workspaces and keys, on this machine's file system."""
-    data = configuration.data_dir.absolute()
-    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
-    workspaces = data / "workspace"
-    for folder in (*map(Path, roots.values()), workspaces):
-        folder.mkdir(parents=True, exist_ok=True)
-    local = LocalStorage([*roots.values(), workspaces])
-    return Facilities(
-        scratch=scratch,
-        storages={"local": local},
-        roots={"local": roots},
-        workspaces=Folder(local, str(workspaces), ""),
-        keys=FileKeyStore(data / "keys"),
-        http=http,
-        unverified=unverified,
-        commands=configuration.commands,
-        pulse=Pulse(configuration.lease),
-    )
-
-
-async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
-    """Make the first client, as admin, where there is none yet."""
-    if configuration.bootstrap_client is None:
-        return
-    name, _, key = configuration.bootstrap_client.partition(":")
-    await store.patient.put_client(Client(name, hash_key(key), admin=True), bootstrap=True)
-
-
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:
-    """Set the engine's clock by the database's; whether it answered soon enough for that."""
+    """Set the engine's clock by the database's; whether its answer came soon enough for that, and
+    is believed."""
     asked = clock.elapsed
     told = await store.time()
     return clock.sample(told, asked, clock.elapsed)
 
 
 async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: float) -> None:
-    """Set the clock for the first time; the database may be away again since its schema was
-    brought up to date. One that is always slow is asked again later, with each heartbeat."""
+    """Set the clock for the first time, by answers in a row that agree; the database may be away
+    again since its schema was brought up to date. One that is always slow is asked again later,
+    with each heartbeat."""
     deadline = trio.current_time() + patience
-    tries = 0
+    tries = agreed = 0
     while tries < SAMPLES:
         try:
-            if await keep_time():
+            agreed = agreed + 1 if await keep_time() else 0
+            if agreed == AGREED:
                 return
+            if agreed:
+                continue
             tries += 1
         except StoreUnavailable:
             if trio.current_time() > deadline:
@@ -274,23 +244,3 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         "it answers sooner",
         MAX_ROUND_TRIP,
     )
-
-
-@dataclass(slots=True)
-class CurrentLibrary:
-    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
-    reload of such files leaves the workflows as they were."""
-
-    folders: Sequence[Path]
-    actions: Actions
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.current = load(self.folders, self.actions)
-
-    def reload(self) -> None:
-        try:
-            self.current = load(self.folders, self.actions)
-            logger.info("workflow files reloaded: %d", len(self.current.all()))
-        except (WorkflowErrors, OSError) as errors:
-            logger.error("workflow files kept as they were: %s", errors)

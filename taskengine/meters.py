@@ -45,6 +45,9 @@ class Meters:
         self.callbacks = self._counter(
             "taskengine_callback_tries_total", "Tries to deliver callbacks.", ("result",)
         )
+        self.refused = self._counter(
+            "taskengine_refused_keys_total", "Requests with a wrong key, or for no client.", ()
+        )
         self.restarts = self._counter(
             "taskengine_actor_restarts_total", "Restarts of actors that crashed.", ("actor",)
         )

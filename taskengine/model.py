@@ -13,6 +13,12 @@ Json = Any  # what json.loads() gives
 JsonObject = dict[str, Json]
 
 
+class JsonText(str):
+    """A JSON object as its text, where nobody has to look into it."""
+
+    __slots__ = ()
+
+
 class JobState(IntEnum):
     """Numbered as in the contract's `state` filter of GET /jobs."""
 
@@ -30,6 +36,7 @@ class JobState(IntEnum):
         return self.name.lower()
 
 
+STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
 
 
@@ -64,18 +71,22 @@ class Outcome(Enum):
     FAILED = "failed"  # for good
     RETRY = "retry"  # failed, to be tried again after a delay
     RELEASED = "released"  # handed back: shutdown, or a claim that nobody runs
+    LOST = "lost"  # its worker or its instance ended during it: counts as a rescue
     CANCELLED = "cancelled"
     SKIPPED = "skipped"  # its `when` was false
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A tenant. `options` holds roots, default storage, callback options; `secret_hash` its key."""
+    """A tenant. `options` holds roots, default storage, callback options; `key_hash` its key. One
+    that was replaced opens too, `former_until` its time is over."""
 
     name: str
     key_hash: str
     admin: bool = False
     options: JsonObject = field(default_factory=dict)
+    former_key_hash: str | None = None
+    former_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +138,10 @@ class Submission:
 
     client: str
     workflow: str
-    submitted: JsonObject  # parameters as the client wrote them
+    submitted: JsonObject | JsonText  # parameters as the client wrote them
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
-    parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
+    parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
     facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all
@@ -224,7 +235,7 @@ class Attempt:
     parameters: JsonObject
     results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
     facts: JsonObject  # what templates see as `client`
-    options: JsonObject  # of the client
+    options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
 
     @property
@@ -260,7 +271,8 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start."""
+    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
+    did not end by itself, as the job's log tells it: "was handed back: …"."""
 
     fence: Fence
     at: datetime
@@ -268,6 +280,8 @@ class Ended:
     result: JsonObject | None = None
     error: str | None = None
     due_at: datetime | None = None
+    mute: bool = False  # no callback tells of it: what they would say cannot be written
+    fate: str = ""
 
 
 Record = Written | Progressed | Began | Ended
@@ -377,6 +391,10 @@ class OutcomeUnknown(StoreUnavailable):
 
 class BadInput(TaskEngineError):
     """The request cannot be served as it is; the message names the field and what was expected."""
+
+
+class Misconfigured(BadInput):
+    """Settings cannot be used: a line for each problem, with where it is and what was expected."""
 
 
 class NotFound(TaskEngineError):

@@ -17,7 +17,7 @@ SUBMIT_JOB = "SubmitJob"  # an operator's
 QUEUE_SCHEDULED_JOBS = "queue_scheduled_jobs"
 SAFETY = frozenset({"rescue_lost_tasks"})  # not to be switched off (rule 28)
 MAX_EVERY = 366 * 86_400  # seconds
-MAX_CRON = 100  # characters
+MAX_CRON = 400  # characters: every value of every field, written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,9 @@ def with_interval(schedule: Schedule, schedule_interval: int) -> Schedule:
 
 def cron_after(cron: str, moment: datetime) -> datetime:
     """The first time after a moment. Raises BadInput for what is no cron expression."""
-    if len(cron) > MAX_CRON or len(cron.split()) != 5:
+    if len(cron) > MAX_CRON:
+        raise BadInput(f"cron: expected at most {MAX_CRON} characters, got {len(cron)}")
+    if len(cron.split()) != 5:
         raise BadInput(f"cron: expected five fields such as 30 4 * * *, got {cron[:40]!r}")
     try:
         return next(CronSim(cron, moment))

@@ -33,6 +33,7 @@ class Context:
     roots: Callable[[str, str], Folder]  # storage type, root key → its folder
     write: Callable[[Severity, str], Awaitable[None]]
     report: Callable[[float], Awaitable[None]]
+    admit: Callable[[Folder], Awaitable[None]]  # raises BadInput for a folder of somebody else
     confirm: Fence  # folders await it; call it before other things that the world can see
     keys: KeyStore  # content keys of assets
     http: httpx.AsyncClient  # checks the addresses it reaches
@@ -85,8 +86,10 @@ class Context:
             path = clean_folder("folder", folder)
         except KeyError as unknown:
             raise BadInput(f"unknown storage or root: {unknown}") from None
+        opened = replace(top.below(path), fence=self.confirm)
+        await self.admit(opened)
         await self.info(f"Root key: {root} Root Folder: {top.root}")
-        return replace(top.below(path), fence=self.confirm)
+        return opened
 
     async def run(self, command: Sequence[str], *, on_line: OnLine | None = None) -> str:
         """Run a child process in the scratch folder and return its standard output.

@@ -18,6 +18,7 @@ from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
+from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
@@ -25,7 +26,7 @@ from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
-from taskengine.texts import clean_text
+from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,11 @@ def _dice() -> random.Random:
 
 
 def _told(error: Exception) -> str:
-    return clean_text(f"{type(error).__name__}: {error}"[:500])
+    if isinstance(error, trio.TooSlowError):
+        return f"timed out: no answer in {TIMEOUT:g} s"
+    words = words_of(error)
+    told = f"{name_of(error)}: {words}" if words else name_of(error)
+    return clean_text(masked_text(told)[:500])
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

@@ -11,7 +11,7 @@ import httpx
 
 from taskengine.actors.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
-from taskengine.model import Attempt, BadInput, JsonObject
+from taskengine.model import Attempt, BadInput
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder, Storage
 
@@ -28,14 +28,17 @@ class Facilities:
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     def workspace(self, job_id: int) -> Folder:
         """The job's area, which its tasks on all hosts share."""
         return self.workspaces.below(str(job_id))
 
-    def roots_of(self, options: JsonObject) -> Callable[[str, str], Folder]:
-        """Where a client's root keys lead, by storage type and key. Raises BadInput."""
+    def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:
+        """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
+        client that was removed keep the roots that it had when it sent them."""
+        options = attempt.facts if attempt.options is None else attempt.options
         own: Mapping[str, str] = options.get("roots", {})
 
         def find(storage: str, key: str) -> Folder:

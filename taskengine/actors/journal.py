@@ -1,4 +1,5 @@
-"""Journal: the one writer of an instance. Lines, progress and ends leave in the order told.
+"""Journal: the one writer of an instance. Lines and ends leave in the order told, and with them the
+newest progress of attempts.
 
 All that waits becomes one transaction (rule 18); a batch that the database refuses for its data
 is halved until only the guilty record is left out (rule 17).
@@ -9,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import trio
 
 from taskengine.actors.batches import characters, parts
+from taskengine.actors.progress import Progress
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note
+from taskengine.messages import Mail, Note, Wake
 from taskengine.model import BadInput, Ended, Fence, Outcome, Record, Recorded, Written
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Delivery, Mailbox
@@ -24,6 +26,7 @@ from taskengine.store import Store
 logger = logging.getLogger(__name__)
 
 PATIENCE = 3600.0  # seconds; there is nothing to look for
+ROOM = 500  # records of a batch, but for progress
 UNSTORABLE = "what the action returned cannot be stored"
 
 
@@ -33,21 +36,28 @@ class Journal:
     roster: Roster
     now: Now
     spread: Callable[[Recorded], None]
+    progress: Progress = field(default_factory=Progress)
 
-    async def run(self, mailbox: Mailbox[Note | Finish]) -> None:
+    async def run(self, mailbox: Mailbox[Mail]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
-                await self._write(await mailbox.collect(PATIENCE))
+                patience = min(PATIENCE, self.progress.patience)
+                await self._write(await mailbox.collect(patience) or mailbox.waiting(ROOM))
 
-    async def _write(self, batch: Sequence[Delivery[Note | Finish]]) -> None:
+    async def _write(self, batch: Sequence[Delivery[Mail]]) -> None:
         with ExitStack() as slots:
-            records = [slots.enter_context(delivery).record for delivery in batch]
+            told = [(one, slots.enter_context(one)) for one in batch]
+            mail = [(one, message) for one, message in told if not isinstance(message, Wake)]
+            for _, message in mail:
+                if isinstance(message, Note):
+                    slots.callback(message.settled)
             stale: frozenset[Fence] = frozenset()
+            records = [*self.progress.take_due(), *(message.record for _, message in mail)]
             for part in parts(records, _weight):
                 stale |= await self._record(part)
             self.roster.stop(stale, Stopped.STALE)
-            for delivery, record in zip(batch, records, strict=True):
-                delivery.reply(record.fence not in stale)
+            for delivery, message in mail:
+                delivery.reply(message.record.fence not in stale)
 
     async def _record(self, records: Sequence[Record]) -> frozenset[Fence]:
         try:
@@ -64,10 +74,20 @@ class Journal:
             return first | await self._record(records[middle:])
         [guilty] = records
         logger.error("a record of task %d is refused: %s", guilty.fence.task_id, refusal)
-        if not isinstance(guilty, Ended) or guilty.error == UNSTORABLE:
-            return frozenset()
-        failed = replace(guilty, outcome=Outcome.FAILED, result=None, error=UNSTORABLE)
-        return await self._record([failed])
+        substitute = _substitute(guilty)
+        return await self._record([substitute]) if substitute else frozenset()
+
+
+def _substitute(refused: Record) -> Ended | None:
+    """What is written in the place of a record that the store refuses: an end always is, or its
+    task would run again. What is wrong is in the callbacks that tell of it, or in its result."""
+    if not isinstance(refused, Ended):
+        return None
+    if not refused.mute:
+        return replace(refused, mute=True)
+    if refused.error == UNSTORABLE:
+        return None
+    return replace(refused, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, mute=False)
 
 
 def _weight(record: Record) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -22,6 +22,7 @@ class Mirror:
     counters: Counters
     roster: Roster
     counts: Callable[[], QueueCounts]
+    _away: bool = field(default=False, init=False)
 
     async def run(self) -> None:
         """Until cancelled; then the instance disappears from the mirror."""
@@ -41,8 +42,18 @@ class Mirror:
                 await self.counters.withdraw(shown)
             await self.counters.publish(instance, self.counts())
         except CountersUnavailable as outage:
-            logger.debug("the mirror is away: %s", outage)
+            self._tell(outage)
+        else:
+            self._tell(None)
         return instance
+
+    def _tell(self, outage: CountersUnavailable | None) -> None:
+        """Once when it goes, and once when it is back: the engine works on without it."""
+        if outage is not None and not self._away:
+            logger.warning("the mirror of the queue counters (redis_url) is away: %s", outage)
+        if outage is None and self._away:
+            logger.info("the mirror of the queue counters is back")
+        self._away = outage is not None
 
     async def _withdraw(self, shown: int) -> None:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskengine.messages import Announce, Finish, Note, Submit, Wake
+from taskengine.messages import Announce, Mail, Submit, Wake
 from taskengine.model import TASK_QUEUES, Attempt, Recorded
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import DEATH
 
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
@@ -35,7 +37,8 @@ class Post:
     """
 
     intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
-    journal: Mailbox[Note | Finish] = field(default_factory=lambda: Mailbox(ROOM))
+    # Bounded by what attempts may have unwritten: reporter.py.
+    journal: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
     listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
@@ -44,6 +47,7 @@ class Post:
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
+    rescuer: Mailbox[Wake] = field(default_factory=_for_wakes)
     herald: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
@@ -57,7 +61,7 @@ class Post:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as boxes:
-            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence]
+            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence, self.rescuer]
             for box in (*self.of_starters(), *self.of_finishers(), *rest):
                 boxes.enter_context(box)
 
@@ -78,6 +82,7 @@ class Post:
             SCHEDULE: [self.scheduler, self.gatekeeper],
             SCHEDULES: [self.ticker],
             STOP: [self.presence],
+            DEATH: [self.rescuer],
             CLEANING: [self.cleaner],
         }
         for mailbox in (*concerned.get(topic, []), self.herald):

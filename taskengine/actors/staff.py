@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +23,10 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK, Post
+from taskengine.actors.post import ADMISSION, SCHEDULE, WORK, Post
 from taskengine.actors.presence import Presence
+from taskengine.actors.progress import Progress
+from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.ticker import Ticker
@@ -35,7 +38,7 @@ from taskengine.meters import Meters
 from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
-from taskengine.store import Store
+from taskengine.store import DEATH, Store
 from taskengine.workflows.library import Library
 
 Children = Mapping[str, Callable[[], Awaitable[None]]]
@@ -60,6 +63,7 @@ class Parts:
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
+    left: Callable[[], None] = lambda: None  # told when the peers know that the instance left
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Plan:
     queues: Mapping[str, int]  # workers by queue; `callback` counts couriers
     drain: float  # seconds that running tasks have when the engine stops
     lease: float  # seconds
+    process: uuid.UUID | None = None  # by which the witness calls it, where there is one
 
 
 @dataclass(slots=True)
@@ -81,8 +86,10 @@ class Staff:
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
     herald: Herald = field(init=False)
+    progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
+        self.progress = Progress(partial(self.post.journal.address.hint, Wake()))
         definitions = Definitions(self.parts.patient)
         self.herald = Herald(self.parts.patient, self.post.herald)
         for queue in TASK_QUEUES:
@@ -97,6 +104,7 @@ class Staff:
             store=parts.patient,
             roster=self.roster,
             journal=self.post.journal.address,
+            progress=self.progress,
             definitions=definitions,
             actions=parts.actions,
             facilities=parts.facilities,
@@ -130,6 +138,7 @@ class Staff:
     def watchers(self) -> Children:
         """Who tells the peers that this instance lives."""
         parts, post = self.parts, self.post
+        rescuer = Rescuer(parts.patient, parts.now, post.spread)
         presence = Presence(
             store=parts.vital or parts.store,
             roster=self.roster,
@@ -137,23 +146,30 @@ class Staff:
             now=parts.now,
             name=self.plan.name,
             lease=self.plan.lease,
-            spread=post.spread,
+            told_silent=partial(self._suspect, rescuer),
+            told_dead=partial(post.hear, DEATH),
             keep_time=parts.keep_time,
             cut=parts.facilities.pulse.cut,
+            process=self.plan.process,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "presence": partial(presence.run, post.presence),
+            "rescuer": partial(rescuer.run, post.rescuer),
             "pulse": parts.facilities.pulse.run,
         }
         if parts.counters is not None:
             children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run
         return children
 
+    def _suspect(self, rescuer: Rescuer, peer: int, beat: int) -> None:
+        rescuer.silent[peer] = beat
+        self.post.hear(DEATH)
+
     def finishers(self) -> Children:
         """Who writes down and tells what the workers did."""
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
-        journal = Journal(parts.patient, self.roster, parts.now, post.spread)
+        journal = Journal(parts.patient, self.roster, parts.now, post.spread, self.progress)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "journal": partial(journal.run, post.journal),
@@ -191,7 +207,7 @@ class Staff:
         parts, post = self.parts, self.post
         hints = {
             QUEUE_JOBS: partial(post.hear, SCHEDULE),
-            RESCUE_TASKS: partial(post.hear, STOP),  # presence looks after the peers
+            RESCUE_TASKS: partial(post.hear, DEATH),
         }
         return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
 

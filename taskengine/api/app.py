@@ -8,7 +8,6 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from taskengine.api.connections import close_after
-from taskengine.api.documents import MAX_BODY
 from taskengine.api.errors import App, on_error
 from taskengine.api.limits import limit
 from taskengine.api.openapi.document import with_document
@@ -33,6 +32,8 @@ from taskengine.api.resources import (
 )
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.sizes import MAX_BODY
+from taskengine.api.unread import check_queries
 
 RESOURCES = (
     status,
@@ -74,6 +75,7 @@ def create_app(services: Services) -> QuartTrio:
     for route in routes:
         app.add_url_rule(route.path, _endpoint(route), route.handler, methods=[route.method])
     _limit(app, services, routes)
+    check_queries(app, {_endpoint(one): _query(one) for one in routes if _is_strict(one)})
     _retire_connections(app, services)
     return app
 
@@ -96,6 +98,16 @@ def _retire_connections(app: App, services: Services) -> None:
         if services.leaving():
             close_after(request, response)
         return response
+
+
+def _is_strict(route: Route) -> bool:
+    """Probes are answered whatever else is asked, and pages are seen by people."""
+    about = route.about
+    return about is not None and about.access is not Access.PROBE and not about.lenient
+
+
+def _query(route: Route) -> list[str]:
+    return [one.name for one in route.about.parameters if one.place == "query"]  # type: ignore[union-attr]
 
 
 def _endpoint(route: Route) -> str:

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 from quart import request
 
+from taskengine.masking import is_secret, masked, masked_text
 from taskengine.model import JsonObject
 from taskengine.texts import clean_text
-from taskengine.workflows.schemas import masked
 
 FIRST = (
     "x-auth-key",
@@ -21,7 +21,6 @@ FIRST = (
     "accept-encoding",
 )
 KEYS = frozenset(FIRST[:3])
-SECRET_WORDS = ("auth", "cookie", "key", "secret", "token", "password", "signature")
 
 
 def origin() -> JsonObject:
@@ -35,13 +34,18 @@ def origin() -> JsonObject:
 
 def remote_address() -> str:
     """The peer, or who the reverse proxy on this host says it is."""
-    client = request.scope.get("client")
-    peer = str(client[0]) if client else ""
-    if peer and not _is_loopback(peer):
-        return peer
+    direct = peer()
+    if direct and not is_loopback(direct):
+        return direct
     lines = request.headers.getlist("X-Forwarded-For")  # a proxy may add one, or to the last one
     last = lines[-1].rpartition(",")[2].strip() if lines else ""
-    return last if _is_address(last) else peer
+    return last if _is_address(last) else direct
+
+
+def peer() -> str:
+    """Who is at the other end of the connection."""
+    client = request.scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _is_address(text: str) -> bool:
@@ -51,7 +55,7 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _is_loopback(text: str) -> bool:
+def is_loopback(text: str) -> bool:
     return not _is_address(text) or ip_address(text).is_loopback
 
 
@@ -76,4 +80,4 @@ def _text(raw: bytes) -> str:
 def _shown(name: str, value: str) -> str:
     if name in KEYS:  # all but the last four characters
         return str(masked({name: value}, KEYS)[name])
-    return "*" * len(value) if any(word in name for word in SECRET_WORDS) else value
+    return "*" * len(value) if is_secret(name) else masked_text(value)

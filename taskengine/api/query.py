@@ -49,9 +49,10 @@ class Query:
             raise BadInput(f"{name}: expected 1 or 0, got {text[:40]!r}")
         return FLAGS[text.lower()]
 
-    def number(self, name: str) -> int | None:
+    def number(self, name: str, wanted: str | None = None) -> int | None:
+        """`wanted`: what is told of one that is none."""
         text = self.text(name)
-        return None if text is None else whole(name, text)
+        return None if text is None else whole(name, text, wanted)
 
     def time(self, name: str, *, end: bool = False) -> datetime | None:
         """A time; of a date alone its first moment. With `end` the last moment of what is named: a
@@ -69,8 +70,10 @@ class Query:
             raise BadInput(f"{name}: expected {wanted}, got {text[:40]!r}") from None
 
 
-def whole(name: str, text: str) -> int:
+def whole(name: str, text: str, wanted: str | None = None) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        wanted = "a whole number of at most 18 digits" if text.isdecimal() else "a whole number"
+        digits = " of at most 18 digits" if text.isdecimal() else ""
+        negative = " of 0 or more" if re.fullmatch(r"-[0-9]+", text) else ""
+        wanted = wanted or f"a whole number{digits or negative}"
         raise BadInput(f"{name}: expected {wanted}, got {text[:40]!r}")
     return int(text)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from taskengine.jobs.fields import FLAGS
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.schedules import MAX_EVERY, SUBMIT_JOB, Schedule
+from taskengine.schedules import BUILT_IN, MAX_EVERY, SUBMIT_JOB, Schedule
 from taskengine.workflows.schemas import shown as shown_value
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -64,6 +64,8 @@ def _name(body: JsonObject) -> str:
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         wanted = "a letter or digit, then letters, digits, - _ ."
         raise BadInput(f"name: expected at most 100 characters, {wanted}")
+    if name.lower() in {one.name for one in BUILT_IN}:
+        raise BadInput(f"name: {name.lower()} is the engine's own, in any case of letters")
     return name
 
 
@@ -91,7 +93,9 @@ def _when(body: JsonObject) -> tuple[str | None, int | None, int]:
     seconds = _seconds(parts[0], "every", 1)
     if len(parts) == 1:
         return None, seconds, seconds
-    given = parts[1].get("first_in") if isinstance(parts[1], dict) else None
+    if not isinstance(parts[1], dict) or parts[1].keys() != {"first_in"}:
+        raise BadInput('every: expected seconds, or [seconds, {"first_in": seconds}]')
+    given = parts[1]["first_in"]
     return None, seconds, _seconds(given, "every: first_in", 0)
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from taskengine.actors.herald import Herald
+from taskengine.addresses import allowed
+from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits
+from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
@@ -33,11 +36,15 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    heavy: Heavy = field(default_factory=Heavy)  # for tests: on the loop
     herald: Herald | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
+    refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
 
     def reader(self) -> Reader:
         """What makes jobs of submissions, with the workflows in force now."""
-        return Reader(self.library(), self.configuration.default_storage, self.now())
+        settings = self.configuration
+        refuses = allowed(settings.outbound_allow).refuses
+        return Reader(self.library(), settings.default_storage, self.now(), refuses)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from taskengine.api.replies import dumps
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.store.values import percent
 from taskengine.times import format_time
-from taskengine.workflows.schemas import masked
 
 
 def job_row(job: Job) -> JsonObject:
@@ -32,25 +33,29 @@ def _course(job: Job) -> JsonObject:
     }
 
 
-def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
-    """The single job: the contract's keys, then what the engine knows besides."""
+def job_details(details: JobDetails, parameters: bytes) -> bytes:
+    """The single job: the contract's keys, then what the engine knows besides. Its parameters are
+    JSON already, since they may be large."""
     job = details.job
-    return {
+    before = {
         "id": job.id,
         "client": job.client,
         "workflow": job.workflow,
         "priority": job.priority,
         "position": job.position,
         "top_of_queue": job.top_of_queue,
-        "parameters": masked(details.submitted, secrets),
+    }
+    behind = {
         **_course(job),
-        "semaphore_url": job.semaphore_url,
+        "semaphore_url": job.semaphore_url and masked_text(job.semaphore_url),
         "persist": job.persist,
         "progress": job_progress(details),
         "tasks": [task_row(task) for task in details.tasks],
         "depends_on": list(details.depends_on),
         "rerun_of": details.rerun_of,
+        "definition": job.digest,
     }
+    return b'%s,"parameters":%s,%s' % (dumps(before)[:-1], parameters, dumps(behind)[1:])
 
 
 def job_progress(details: JobDetails) -> int:

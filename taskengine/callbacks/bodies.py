@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
 from taskengine.model import JobDetails, JsonObject
+from taskengine.texts import clean_json, words_of
 from taskengine.times import format_time
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.workflow import Workflow, callback_extras
 
 START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
+MAX_EXTRAS = 1 << 20  # characters of JSON that a workflow may add to its job callback
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
 
 
@@ -86,4 +89,26 @@ def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[Json
     names = scope(
         details.parameters, results, job_scope(details.job), details.facts, workflow.names
     )
-    return callback_extras(workflow, names)
+    extras, problems = callback_extras(workflow, names)
+    sayable, unsayable = _sayable(extras)
+    return sayable, problems + unsayable
+
+
+def _sayable(extras: JsonObject) -> tuple[JsonObject, list[str]]:
+    """Those that JSON can say and a store can keep, and why the others are left out: the end of a
+    job is never held up by what it would say."""
+    kept: JsonObject = {}
+    problems, room = [], MAX_EXTRAS
+    for key, value in extras.items():
+        try:
+            cleaned = clean_json(value)
+            length = len(json.dumps(cleaned, ensure_ascii=False, allow_nan=False))
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(f"callback.{key}: {words_of(error)}")
+            continue
+        if length > room:
+            problems.append(f"callback.{key}: too large, all are {MAX_EXTRAS} characters at most")
+            continue
+        kept[key] = cleaned
+        room -= length
+    return kept, problems

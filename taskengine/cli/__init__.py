@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from taskengine.cli.actions import actions
 from taskengine.cli.benching import bench
 from taskengine.cli.changes import rerun, verbs
 from taskengine.cli.clients import client
@@ -59,6 +60,7 @@ for command in (
     client,
     db,
     workflows,
+    actions,
     submit,
     jobs,
     logs,

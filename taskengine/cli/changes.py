@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from taskengine.cli.output import json_option, print_json
-from taskengine.cli.rest import connection, in_client
+from taskengine.cli.output import json_option, plain, print_json
+from taskengine.cli.rest import JOB_ID, connection, in_client
 from taskengine.model import JsonObject
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ VERBS = (  # command, the state that is asked for, what is said of it, help
 
 def _verb(name: str, state: str, done: str, about: str) -> click.Command:
     @click.command(name, help=about)
-    @click.argument("job_id", metavar="ID", type=click.IntRange(1))
+    @click.argument("job_id", metavar="ID", type=JOB_ID)
     @json_option
     @connection
     def command(job_id: int, as_json: bool, **access: str) -> None:
@@ -47,16 +47,20 @@ verbs = [_verb(*verb) for verb in VERBS]
 
 
 @click.command()
-@click.argument("job_id", metavar="ID", type=click.IntRange(1))
+@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.option("--definition", type=click.Choice(["original", "current"]), default="original",
+              show_default=True, help="The job's own, or that of the file by now.")  # fmt: skip
 @json_option
 @connection
-def rerun(job_id: int, as_json: bool, **access: str) -> None:
+def rerun(job_id: int, definition: str, as_json: bool, **access: str) -> None:
     """Run a job again with the same parameters; prints the new job's id.
 
     The original becomes broken. Said twice, it answers with the id already made.
     """
-    new = in_client(lambda rest: rest.rerun(job_id), access)
+    told = in_client(lambda rest: rest.rerun(job_id, definition), access)
     if as_json:
-        print_json({"id": str(new), "result": "accepted"})
-    else:
-        click.echo(f"job {new} accepted, a rerun of job {job_id}")
+        print_json(told)
+        return
+    click.echo(f"job {told['id']} accepted, a rerun of job {job_id}")
+    for warning in told.get("warnings", ()):
+        click.echo(f"warning: {plain(warning)}", err=True)

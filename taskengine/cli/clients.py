@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskengine.api_keys import hash_key, new_key
-from taskengine.cli.database import database_options, in_store
+from taskengine.api_keys import hash_key, new_key, rotated, wrong_key, wrong_name
+from taskengine.cli.database import database_options, in_new_store, in_store, read
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.model import BadInput, Client, NotFound
+from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.times import format_time
 
 if TYPE_CHECKING:
     from taskengine.store import Store
+    from taskengine.store.postgres import PostgresStore
 
-MAX_NAME = 100  # characters
+SHORTEST_KEY = 6  # characters; what is made up here has 36
+KEY_HELP = "`-` reads it from standard input: `ps` shows command lines to everybody."
+GRACE = 86_400.0  # seconds that a key opens once it was replaced
+
+
+def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Another key, and how long the one before opens."""
+    limit, about = click.FloatRange(0, 10 * 365 * 86_400), "How long the key before opens too."
+    command = click.option(
+        "--grace", metavar="SECONDS", type=limit, default=GRACE, show_default=True, help=about
+    )(command)
+    return click.option("--api-key", metavar="KEY", help=f"Its new key. {KEY_HELP}")(command)
 
 
 @click.group()
@@ -25,40 +42,56 @@ def client() -> None:
 
 @client.command()
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help="Its key; else one is made up.")
+@click.option("--api-key", metavar="KEY", help=f"Its key; else one is made up. {KEY_HELP}")
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
 def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
-    """Make a client and print its key, this once. The first client made is an admin."""
+    """Make a client and print its key, this once.
+
+    The first client made is an admin, and works in the folders that are configured as roots. Each
+    later one gets roots of its own below them, in which the others have no part; `client list`
+    shows them, `client set` changes them.
+    """
+    from taskengine.storage.roots import own_roots
+
     check_name(name)
-    if api_key is not None:
-        check_key(api_key)
-    key = api_key or new_key()
+    key = given_key(api_key) or new_key()
+    roots = own_roots(name, read(database).local_roots)
 
-    async def work(store: Store) -> bool:
-        return await make_client(store, Client(name, hash_key(key), admin))
+    async def work(store: Store) -> Client:
+        return await make_client(store, Client(name, hash_key(key), admin), roots)
 
-    is_admin = in_store(work, **database)
-    click.echo(f"client {name} added{' (admin)' if is_admin else ''}")
+    made = in_new_store(work, **database)
+    click.echo(f"client {name} added{' (admin)' if made.admin else ''}")
     if api_key is None:
         click.echo(f"api-key: {key}")
+    for folder in made.options.get("roots", {}).values():
+        if Path(folder).is_dir() and any(Path(folder).iterdir()):
+            click.echo(f"{folder} is not empty: what is in there is {name}'s now", err=True)
 
 
-async def make_client(store: Store, new: Client) -> bool:
-    """Add a client; whether it became an admin. Raises BadInput if there is one of its name."""
-    if await store.client(new.name) is not None:
+async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
+    """Add a client as it then is: the first one as an admin on the common roots, any other with
+    these of its own. Raises BadInput if there is one of its name."""
+    first = replace(new, admin=True)
+    if await store.put_client(first, bootstrap=True):
+        return first
+    new = replace(new, options={**new.options, "roots": roots})
+    if not await store.put_client(new, new=True):
         raise BadInput(f"there is a client {new.name} already")
-    if await store.put_client(replace(new, admin=True), bootstrap=True):
-        return True
-    await store.put_client(new)
-    return new.admin
+    return new
 
 
 @client.command("set")
 @click.argument("name")
-@click.argument("changes", metavar="KEY=VALUE…", nargs=-1, required=True)
+@click.argument("changes", metavar="[KEY=VALUE…]", nargs=-1)
+@click.option("--admin/--no-admin", default=None, help="Whether it may act for others.")
+@key_options
 @database_options
-def set_options(name: str, changes: tuple[str, ...], **database: str | None) -> None:
+def set_options(
+    name: str, changes: tuple[str, ...], admin: bool | None, api_key: str | None, grace: float,
+    **database: str | None,
+) -> None:  # fmt: skip
     """Change a client's options, and print them with secrets masked.
 
     \b
@@ -71,17 +104,51 @@ def set_options(name: str, changes: tuple[str, ...], **database: str | None) -> 
     callback.verify=false    takes any TLS certificate of its receivers
 
     A value is JSON where it can be read so, else text; the first four are always text. `KEY=`
-    with nothing behind it removes the key.
+    with nothing behind it removes the key. `taskengine client key` makes up an api-key.
     """
     from taskengine.cli.options import changed, hidden
 
-    async def work(store: Store) -> Client:
+    key = given_key(api_key)
+    if not changes and admin is None and key is None:
+        raise click.UsageError("expected KEY=VALUE, --admin, --no-admin or --api-key")
+
+    async def work(store: PostgresStore) -> Client:
         found = await existing(store, name)
-        found = replace(found, options=changed(found.options, changes))
+        if admin is False:
+            await check_not_last(store, found)
+        rights = found.admin if admin is None else admin
+        found = replace(found, options=changed(found.options, changes), admin=rights)
+        if key is not None:
+            found = rotated(found, key, await store.time() + timedelta(seconds=grace))
         await store.put_client(found)
         return found
 
     print_json(hidden(in_store(work, **database).options))
+
+
+@client.command("key")
+@click.argument("name")
+@key_options
+@database_options
+def change_key(name: str, api_key: str | None, grace: float, **database: str | None) -> None:
+    """Give a client another key; one that is made up is printed, this once.
+
+    The one before opens for a while, so that the client can change over; with `--grace 0` it is
+    worth nothing from now on.
+    """
+    key = given_key(api_key) or new_key()
+
+    async def work(store: PostgresStore) -> datetime:
+        until = await store.time() + timedelta(seconds=grace)
+        await store.put_client(rotated(await existing(store, name), key, until))
+        return until
+
+    until = in_store(work, **database)
+    click.echo(f"client {name} has another key")
+    if api_key is None:
+        click.echo(f"api-key: {key}")
+    if grace:
+        click.echo(f"the key before opens until {format_time(until)}")
 
 
 @client.command("list")
@@ -108,15 +175,19 @@ def list_clients(as_json: bool, **database: str | None) -> None:
 
 @client.command()
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Also the last admin.")
 @database_options
-def remove(name: str, **database: str | None) -> None:
+def remove(name: str, force: bool, **database: str | None) -> None:
     """Remove a client with its schedules: its key is worth nothing from now on.
 
-    Its jobs stay, and those that wait or run go on; its settings hold for them.
+    Its jobs stay, and those that wait or run go on; its settings hold for them. For another key
+    there is `taskengine client key`.
     """
 
     async def work(store: Store) -> list[str]:
-        await existing(store, name)
+        found = await existing(store, name)
+        if not force:
+            await check_not_last(store, found)
         recurring = [one.name for one in await store.schedules() if one.client == name]
         await store.remove_client(name)
         return recurring
@@ -134,16 +205,30 @@ async def existing(store: Store, name: str) -> Client:
     return found
 
 
-def check_name(name: str) -> None:
-    """A client's name is a header's value, and a folder below config/workflows/clients."""
-    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= MAX_NAME:
-        raise click.BadParameter(
-            f"expected 1 to {MAX_NAME} printable characters", param_hint="NAME"
+async def check_not_last(store: Store, one: Client) -> None:
+    """Raises BadInput for the last admin where other clients stay: nobody could write the
+    system's settings any more. After the last client the next one made is an admin again."""
+    others = [other for other in await store.clients() if other.name != one.name]
+    if one.admin and others and not any(other.admin for other in others):
+        raise BadInput(
+            f"{one.name} is the last admin: make another one first, with "
+            f"`taskengine client set {others[0].name} --admin` or `client add NAME --admin`"
         )
-    if set(name) & set("/\\:") or name.startswith("."):
-        raise click.BadParameter("expected no '/', '\\' or ':', and no '.' in front")
 
 
-def check_key(key: str) -> None:
-    if not key.isprintable() or not key.isascii() or key != key.strip() or not key:
-        raise click.BadParameter("expected printable ASCII characters", param_hint="--api-key")
+def check_name(name: str) -> None:
+    if problem := wrong_name(name):
+        raise click.BadParameter(problem, param_hint="NAME")
+
+
+def given_key(text: str | None) -> str | None:
+    """The key that an option gives, or standard input where it is `-`."""
+    if text is None:
+        return None
+    key = sys.stdin.readline().strip() if text == "-" else text
+    if problem := wrong_key(key):
+        raise click.BadParameter(problem, param_hint="--api-key")
+    if len(key) < SHORTEST_KEY:
+        told = f"expected {SHORTEST_KEY} characters or more, hard to guess"
+        raise click.BadParameter(told, param_hint="--api-key")
+    return key

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
-from taskengine.store import Store
+if TYPE_CHECKING:
+    from taskengine.configuration import Configuration
+    from taskengine.store.postgres import PostgresStore
 
 T = TypeVar("T")
+Work: TypeAlias = "Callable[[PostgresStore], Awaitable[T]]"
 
 PATIENCE = 5.0  # seconds to wait for the database
 
@@ -22,23 +26,42 @@ def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--database-url", metavar="URL", help=url)(command)
 
 
-def in_store(work: Callable[[Store], Awaitable[T]], **database: str | None) -> T:
+def in_store(work: Work[T], **database: str | None) -> T:
     """Do some work in the store that the options of a command name. An embedded server is shared
-    with the engine that runs it, or started for the while."""
+    with the engine that runs it, or started for the while. Raises Misconfigured where there is no
+    database: in the wrong folder nothing is made, and nothing is found."""
+    from taskengine.administration import store_as_it_is
+
+    return _run(store_as_it_is, work, read(database))
+
+
+def in_new_store(work: Work[T], **database: str | None) -> T:
+    """The same; a database that is not there yet is made, and told of."""
+    from taskengine.administration import store_alone
+    from taskengine.embedded.postgres import has_database
+
+    configuration = read(database)
+    data = configuration.data_dir.absolute()
+    if configuration.embedded_database and not has_database(data):
+        click.echo(f"there was no database in {data}: one is made", err=True)
+    return _run(store_alone, work, configuration)
+
+
+def read(database: Mapping[str, str | None]) -> Configuration:
+    from taskengine.configuration import read_configuration
+
+    return read_configuration(**database)
+
+
+def _run(
+    opened: Callable[[Configuration, float], AbstractAsyncContextManager[PostgresStore]],
+    work: Work[T],
+    configuration: Configuration,
+) -> T:
     import trio
 
-    from taskengine.cli.failures import Misused
-    from taskengine.configuration import read_configuration
-    from taskengine.main import store_alone
-    from taskengine.model import BadInput
-
-    try:
-        configuration = read_configuration(**database)
-    except BadInput as error:
-        raise Misused(str(error)) from None
-
     async def main() -> T:
-        async with store_alone(configuration, PATIENCE) as store:
+        async with opened(configuration, PATIENCE) as store:
             return await work(store)
 
     return trio.run(main)
@@ -52,10 +75,22 @@ def db() -> None:
 @db.command()
 @database_options
 def upgrade(**database: str | None) -> None:
-    """Bring the schema up to date; safe while engines run."""
+    """Make the schema, or bring it up to date; safe while engines run."""
+    import trio
 
-    async def nothing(_: Store) -> None:
-        """The store is up to date when it opens."""
+    from taskengine.administration import upgrade_database
 
-    in_store(nothing, **database)
-    click.echo("The database is up to date.")
+    applied = trio.run(upgrade_database, read(database), PATIENCE)
+    click.echo(_told(applied))
+
+
+def _told(applied: list[str]) -> str:
+    from taskengine.store.queries import migrations
+
+    latest = len(migrations())
+    before = latest - len(applied)
+    if not applied:
+        return f"The database is up to date: version {latest}."
+    if before == 0:
+        return f"The schema is made: version {latest}."
+    return f"The database is upgraded from version {before} to {latest}."

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from taskengine.model import TaskEngineError
+from taskengine.masking import masked_text
+from taskengine.model import Misconfigured, TaskEngineError
 
 ENVIRONMENT = {  # errors of the world around, by the module that has them
     "taskengine.embedded.server": ("EmbeddedServerFailed",),
@@ -37,7 +38,8 @@ def in_words(error: BaseException) -> BaseException:
     messages = [_message(member) for member in found]
     if None in messages:
         return error
-    return click.ClickException("\n".join(dict.fromkeys(filter(None, messages))))
+    kind = Misused if isinstance(found[0], Misconfigured) else click.ClickException
+    return kind(masked_text("\n".join(dict.fromkeys(filter(None, messages)))))
 
 
 def members(error: BaseException) -> Iterator[BaseException]:

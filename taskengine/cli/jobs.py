@@ -6,8 +6,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.cli.rest import connection, in_client
+from taskengine.cli.output import json_option, plain, print_json, print_table
+from taskengine.cli.rest import Whole, connection, in_client, tell_outage
 from taskengine.model import BadInput, JobState, Json, JsonObject
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def submit(file: IO[bytes], watch: bool, as_json: bool, **access: str) -> None:
         job_id = await rest.submit(body)
         if not as_json:
             click.echo(f"job {job_id} accepted")
+        for warning in await rest.warnings(job_id):
+            click.echo(f"warning: {plain(warning)}", err=True)
         accepted = {"id": str(job_id), "result": "accepted"}
         return await _watched(rest, job_id) if watch else accepted
 
@@ -58,7 +60,7 @@ async def _watched(rest: RestClient, job_id: int) -> JsonObject:
     from taskengine.watching import shown_jobs
 
     with shown_jobs(Console(stderr=True, highlight=False)) as show:
-        return await rest.watch(job_id, show)
+        return await rest.watch(job_id, show, tell_outage)
 
 
 def _judge(job: JsonObject, *, quiet: bool) -> None:
@@ -76,7 +78,7 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
 @click.option("--failed", is_flag=True, help="Failed ones alone.")
 @click.option("--of", metavar="CLIENT", help="Those of one client.")
 @click.option("--search", metavar="TEXT", help="An id, or the beginning of a content id.")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, MOST))
+@click.option("--limit", default=10, show_default=True, type=Whole(1, MOST))
 @click.option("--all", "whole", is_flag=True, help="All of them, however many.")
 @json_option
 @connection

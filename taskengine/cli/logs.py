@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taskengine.cli.output import json_option, plain, print_json
-from taskengine.cli.rest import connection, in_client
+from taskengine.cli.rest import JOB_ID, connection, in_client, tell_outage
 from taskengine.model import JsonObject
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID", type=click.IntRange(1))
+@click.argument("job_id", metavar="ID", type=JOB_ID)
 @click.option("--follow", is_flag=True, help="Go on until the job has ended.")
 @click.option("--all", "show_all", is_flag=True, help="Hidden lines too.")
 @json_option
@@ -48,9 +48,9 @@ async def _follow(rest: RestClient, job_id: int, *, show_all: bool, as_json: boo
 
     last, ended = 0, False
     while not ended:
-        ended = is_over(await patiently(lambda: rest.job(job_id)))
+        ended = is_over(await patiently(lambda: rest.job(job_id), tell_outage))
         look = partial(rest.log, job_id, show_all=show_all, after=last)
-        for line in await patiently(look):
+        for line in await patiently(look, tell_outage):
             _print_line(line, as_json=as_json)
             last = line["id"]
         if not ended:

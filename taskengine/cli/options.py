@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.model import BadInput, Json, JsonObject
-from taskengine.workflows.schemas import masked
+from taskengine.configuration import storage_label
+from taskengine.masking import masked
+from taskengine.model import BadInput, Json, JsonObject, Misconfigured
+from taskengine.policy import NUMBERS
+from taskengine.texts import like
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
-SECRET_WORDS = ("secret", "password", "token", "key", "auth", "headers", "credential")
+KNOWN = ("roots.KEY", "storage", *(f"callback.{name}" for name in CallbackOptions.__slots__))
+ELSEWHERE = {  # what people look for here → the right door
+    **dict.fromkeys(("api-key", "api_key", "key"), "`taskengine client key NAME` makes a new one"),
+    "admin": "`taskengine client set NAME --admin` or `--no-admin`",
+    **dict.fromkeys(NUMBERS, "POST /settings, as the client or for it"),
+}
+HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 
 
 def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
-    """The options with changes such as `callback.secret=…` made. Raises BadInput."""
-    options = deepcopy(options)
+    """The options with changes such as `callback.secret=…` made. Raises Misconfigured."""
+    try:
+        return _changed(deepcopy(options), changes)
+    except BadInput as error:
+        raise Misconfigured(str(error)) from None
+
+
+def _changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
     for change in changes:
         key, found, text = change.partition("=")
         parts = key.split(".")
         if not found or not all(parts):
-            raise BadInput(f"{change}: expected KEY=VALUE")
-        _put(options, parts, _value(key, text))
+            raise BadInput(f"{key}: expected KEY=VALUE")  # what is behind it may be a secret
+        value = _value(key, text)
+        if value is not None:  # what nobody knows may always be removed
+            _check_name(key, parts)
+        _put(options, parts, value)
     _check(options)
     return options
 
 
 def hidden(options: JsonObject) -> Json:
     """The options as they may be shown."""
-    secrets = {key for key in _keys(options) if any(word in key.lower() for word in SECRET_WORDS)}
     roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
-    shown: JsonObject = masked(options, frozenset(secrets))
+    shown: JsonObject = masked(options, HEADERS)
     return shown | roots
 
 
@@ -43,6 +60,19 @@ def _value(key: str, text: str) -> Json:
         return json.loads(text) if text else None
     except ValueError:
         return text
+
+
+def _check_name(key: str, parts: Sequence[str]) -> None:
+    """Raises BadInput for an option that would have no effect."""
+    known = [name.split(".") for name in KNOWN]
+    deep = 3 if parts[:2] == ["callback", "headers"] else 2
+    if parts[0] == "roots" or (len(parts) <= deep and [*parts[:2]] in known):
+        return  # what is wrong with roots is told by _check()
+    if door := ELSEWHERE.get(key.lower()):
+        raise BadInput(f"{key}: no option of a client: {door}")
+    raise BadInput(
+        f"{key}: there is no such option; there are {', '.join(KNOWN)}{like(key, KNOWN)}"
+    )
 
 
 def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
@@ -59,13 +89,12 @@ def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
 
 def _check(options: JsonObject) -> None:
     """Whether the engine can use what it reads of them."""
-    if not isinstance(options.get("roots", {}), dict):
-        raise BadInput("roots: expected a key below it, as in roots.KEY=VALUE")
+    roots = options.get("roots", {})
+    if not isinstance(roots, dict) or not all(isinstance(one, str) for one in roots.values()):
+        raise BadInput("roots: expected a key below it, as in roots.KEY=FOLDER")
+    if "storage" in options:
+        try:
+            options["storage"] = storage_label(options["storage"])
+        except ValueError as error:
+            raise BadInput(f"storage: {error}") from None
     CallbackOptions.of(options)
-
-
-def _keys(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-        for inner in value.values():
-            yield from _keys(inner)

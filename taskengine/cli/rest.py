@@ -14,6 +14,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class JobId(click.ParamType):  # type: ignore[type-arg]
+    """The id of a job."""
+
+    name = "job id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**18):
+            self.fail(f"expected a job id, a number of 1 or more, got {text[:40]!r}", param, ctx)
+        return int(text)
+
+
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
+JOB_ID = JobId()
 URL = "http://127.0.0.1:8080"
 
 
@@ -36,9 +56,17 @@ def in_client(work: Callable[[RestClient], Awaitable[T]], access: JsonObject) ->
     import trio
 
     from taskengine.client import open_client
+    from taskengine.configuration import check_environment
+
+    check_environment()
 
     async def main() -> T:
         async with open_client(**access) as rest:
             return await work(rest)
 
     return trio.run(main)
+
+
+def tell_outage(error: Exception) -> None:
+    """That a command which waits for a job waits for the engine."""
+    click.echo(f"{error}; trying again", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import socket
 import sys
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from taskengine.cli.failures import Misused, members
+from taskengine.masking import masked_text
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
 
@@ -36,7 +38,7 @@ def serve(**options: Any) -> None:
     """
     import trio
 
-    from taskengine.cli.settings import chosen
+    from taskengine.actions import BrokenPlugin
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
@@ -44,19 +46,29 @@ def serve(**options: Any) -> None:
 
     log_to_stderr()
     if file := options.pop("config"):
-        os.environ["TASKENGINE_CONFIG"] = file
+        os.environ["TASKENGINE_CONFIG"] = str(file)
+    configuration = read_configuration(**options)
     try:
-        configuration = read_configuration(**chosen(options))
-    except BadInput as error:
-        raise Misused(str(error)) from None
-    try:
+        check_address(configuration.bind)
         trio.run(lambda: serve_engine(configuration, started=announce))
-    except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:
-        if all(isinstance(e, BadInput | WorkflowErrors) for e in members(error)):
+    except (BadInput, BrokenPlugin, WorkflowErrors, OSError, BaseExceptionGroup) as error:
+        if all(isinstance(e, BadInput | BrokenPlugin | WorkflowErrors) for e in members(error)):
             raise Misused("\n".join(map(str, members(error)))) from None
         if taken := next((e for e in members(error) if is_about_address(e)), None):
             raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None
         raise
+
+
+def check_address(bind: str) -> None:
+    """Raises OSError for an address that cannot be listened on, before a database is made."""
+    host, _, port = bind.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
 
 
 def is_about_address(error: BaseException) -> bool:
@@ -70,9 +82,16 @@ def announce(url: str) -> None:
     click.echo(f"Task Engine listens on {url}")
 
 
+class MaskingFormatter(logging.Formatter):
+    """Without credentials of URLs, wherever in a message or a traceback they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
 def log_to_stderr() -> None:
     """A line for each record: time, level, logger, message."""
-    formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    formatter = MaskingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     formatter.converter = time.gmtime
     formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
     formatter.default_msec_format = "%s.%03dZ"

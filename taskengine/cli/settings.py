@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path as File
 
 import click
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from taskengine.configuration import PREFIX, Configuration
-from taskengine.model import BadInput
+from taskengine.sources import Path, settings
 
-Path = tuple[str, ...]  # of a setting: a name, or a table's name and one in it
-
-
-def settings(model: type[BaseModel] = Configuration, above: Path = ()) -> dict[Path, FieldInfo]:
-    """Every setting, also those in tables."""
-    found: dict[Path, FieldInfo] = {}
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found |= settings(kind, (*above, name))
-        else:
-            found[*above, name] = field
-    return found
+FILE = click.Path(exists=True, dir_okay=False, path_type=File)
 
 
 def setting_options() -> Iterator[click.Option]:
     """An option for each setting; one that is not given leaves it to environment and file."""
     text = "a TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
-    yield click.Option(["--config"], metavar="FILE", help=text)
-    for path, field in settings().items():
+    yield click.Option(["--config"], metavar="FILE", type=FILE, help=text)
+    for path, field in settings(Configuration).items():
+        if path == ("secrets",):
+            continue  # a command line is seen by everybody on the machine
         name = "-".join(path).replace("_", "-")
         is_flag = field.annotation is bool
         yield click.Option(
@@ -42,27 +30,6 @@ def setting_options() -> Iterator[click.Option]:
             metavar=None if is_flag else _metavar(path[-1], field),
             help=_help(path, field),
         )
-
-
-def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as read_configuration() takes them."""
-    values: dict[str, Any] = {}
-    for path, field in settings().items():
-        value = options["_".join(path)]
-        if value is None:
-            continue
-        if field.annotation == dict[str, list[str]]:
-            value = _json(path, value)
-        table = values if len(path) == 1 else values.setdefault(path[0], {})
-        table[path[-1]] = value
-    return values
-
-
-def _json(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise BadInput(f"configuration: {'.'.join(path)}: expected a JSON object") from None
 
 
 def _metavar(name: str, field: FieldInfo) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from taskengine.cli.output import json_option, print_json, print_table
-from taskengine.model import Json
+from taskengine.model import Json, JsonObject
 
 if TYPE_CHECKING:
     from taskengine.workflows.library import Library, Problem
-    from taskengine.workflows.workflow import Workflow
+
+
+PLACE = click.Path(exists=True, path_type=Path)
+SHOWN = 2  # tasks of a workflow in a list
 
 
 @click.group()
@@ -28,7 +32,7 @@ def list_workflows(as_json: bool) -> None:
     if as_json:
         print_json([workflow.overview for workflow in found])
         return
-    rows = [(w.name, w.client, " → ".join(w.names), w.summary) for w in found]
+    rows = [(w.name, w.client, _tasks(w.names), w.summary) for w in found]
     print_table(("workflow", "client", "tasks", "summary"), rows)
 
 
@@ -39,16 +43,17 @@ def list_workflows(as_json: bool) -> None:
 def show(name: str, client: str, as_json: bool) -> None:
     """Show a workflow: its parameters with their defaults, and its tasks."""
     from taskengine.model import NotFound
+    from taskengine.workflows.display import shown_definition
 
     workflow = configured().find(client, name)
     if workflow is None:
         raise NotFound(f"there is no workflow {name}")
     if as_json:
-        print_json({**workflow.overview, "definition": workflow.content})
+        print_json({**workflow.overview, "definition": shown_definition(workflow.content)})
         return
     owner = f" (of {workflow.client})" if workflow.client else ""
     click.echo(f"{workflow.name}{owner}: {workflow.summary}\n")
-    if parameters := _parameters(workflow):
+    if parameters := _parameters(shown_definition(workflow.content)["parameters"]):
         print_table(("parameter", "type", "default", "meaning"), parameters)
         click.echo()
     rows = [(t.name, t.action, t.queue, _when(t.when)) for t in workflow.tasks]
@@ -56,10 +61,11 @@ def show(name: str, client: str, as_json: bool) -> None:
 
 
 @workflows.command()
-@click.argument("folders", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("places", metavar="[FILE|FOLDER]…", nargs=-1, type=PLACE)
 @json_option
-def check(folders: tuple[Path, ...], as_json: bool) -> None:
-    """Check workflow files: those configured, or those of folders laid out like config/workflows.
+def check(places: tuple[Path, ...], as_json: bool) -> None:
+    """Check workflow files: those configured, or single ones, or those of folders laid out like
+    config/workflows.
 
     Prints every problem with its file and line, and ends with 1 if there is one.
     """
@@ -68,7 +74,7 @@ def check(folders: tuple[Path, ...], as_json: bool) -> None:
     problems: list[Problem] = []
     number = 0
     try:
-        number = len(read(folders).all() if folders else configured().all())
+        number = read(places) if places else len(configured().all())
     except WorkflowErrors as errors:
         problems += errors.problems
     if as_json:
@@ -90,25 +96,41 @@ def configured() -> Library:
     return load(read_configuration().workflow_folders, find_actions())
 
 
-def read(places: tuple[Path, ...]) -> Library:
-    """The workflows of folders; one that holds none is a mistake."""
+def read(places: tuple[Path, ...]) -> int:
+    """How many workflows there are in files and folders; a folder that holds none is a mistake.
+    Raises WorkflowErrors with the problems of all."""
     from taskengine.actions import find_actions
-    from taskengine.workflows.library import Problem, WorkflowErrors, load, workflow_files
+    from taskengine.workflows.library import Problem, WorkflowErrors, load, stray_files
+    from taskengine.workflows.library import read as read_file
 
-    library = load(places, find_actions())
-    empty = [place for place in places if not any(workflow_files(place))]
-    if empty:
-        text = "holds neither common/*.yaml nor clients/<client>/*.yaml"
-        raise WorkflowErrors(Problem(place, 1, text) for place in empty)
-    return library
+    actions, number, problems = find_actions(), 0, list[Problem]()
+    for place in places:
+        try:
+            if not place.is_dir():
+                read_file(place, actions)
+                number += 1
+                continue
+            number += len(load([place], actions).all())
+            problems += stray_files(place)
+        except WorkflowErrors as errors:
+            problems += errors.problems
+    if problems:
+        raise WorkflowErrors(problems)
+    return number
 
 
-def _parameters(workflow: Workflow) -> list[tuple[object, ...]]:
+def _tasks(names: Sequence[str]) -> str:
+    """The first ones, in a column that a terminal has room for."""
+    more = f" → … ({len(names)})" if len(names) > SHOWN else ""
+    return " → ".join(names[:SHOWN]) + more
+
+
+def _parameters(schema: JsonObject) -> list[tuple[object, ...]]:
     import json
 
-    required = workflow.parameters.get("required", [])
+    required = schema.get("required", [])
     rows: list[tuple[object, ...]] = []
-    for name, about in workflow.parameters.get("properties", {}).items():
+    for name, about in schema.get("properties", {}).items():
         kind = about.get("type", "")
         kind = " or ".join(kind) if isinstance(kind, list) else kind
         default = json.dumps(about["default"]) if "default" in about else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import trio
 
+from taskengine.administration import store_alone
 from taskengine.api_keys import hash_key, new_key
 from taskengine.configuration import read_configuration
 from taskengine.demo.place import Place, settle
 from taskengine.embedded.locks import EXCLUSIVE, lock_now
-from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
 from taskengine.runtime.guard import GROUP
 from taskengine.runtime.process import open_guarded
@@ -41,7 +42,6 @@ class RunningEngine:
 @asynccontextmanager
 async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
     """Run an engine for the length of the block, with a client made for it."""
-    place.data.mkdir(parents=True, exist_ok=True)
     with lock_now(place.data / "demo.lock", EXCLUSIVE) as held:
         if not held:
             raise EngineFailed(f"another demonstration uses {place.data}")
@@ -74,7 +74,8 @@ async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
     command = [sys.executable, "-m", "taskengine", "serve"]
     pulse = Pulse()
     with pulse.lifeline() as lifeline, place.log.open("wb") as log:
-        process = await open_guarded(command, pulse, lifeline, stderr=log, reach=GROUP)
+        env = dict(os.environ)  # its settings are in there
+        process = await open_guarded(command, pulse, lifeline, stderr=log, reach=GROUP, env=env)
         try:
             url = None
             with trio.move_on_after(START_SECONDS):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskengine.configuration import PREFIX
-from taskengine.model import BadInput
 
 ADDRESS, PORT = "127.0.0.1", 8080
 
-# All that the environment or a file of settings might have changed.
+# All that a file of settings might have changed. Where the data are is a variable: a path may have
+# characters that TOML cannot say.
 SETTINGS = """# Written by `taskengine demo`.
-data_dir = '{data_dir}'
 bind = '{bind}'
 drain = 3
+# Its callbacks go to this very program; an engine allows no private address by itself.
 outbound_allow = ["127.0.0.0/8"]
 """
 
@@ -42,14 +42,13 @@ class Place:
 
 def settle(place: Place) -> None:
     """Make the settings those of the demonstration, for this process and its children."""
-    if "'" in str(place.data) or not str(place.data).isprintable():
-        raise BadInput(f"{place.data}: expected a folder without quotes in its name")
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     port = PORT if _is_free(PORT) else 0
     file = place.data / "taskengine.toml"
-    file.write_text(SETTINGS.format(data_dir=place.data, bind=f"{ADDRESS}:{port}"))
+    file.write_text(SETTINGS.format(bind=f"{ADDRESS}:{port}"))
     os.environ[PREFIX + "CONFIG"] = str(file)
+    os.environ[PREFIX + "DATA_DIR"] = str(place.data)
 
 
 def _is_free(port: int) -> bool:

@@ -75,11 +75,15 @@ def log_lines(log: Sequence[JsonObject]) -> list[str]:
     return [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…" for line in lines]
 
 
-def print_end(console: Console, engine: RunningEngine, *, stay: bool) -> None:
+def print_end(
+    console: Console, engine: RunningEngine, jobs: Sequence[JsonObject], film: Path, *, stay: bool
+) -> None:
     print_heading(console, "Both jobs completed, the results play, all callbacks arrived.")
     if not stay:
         return
-    for path in ("/dashboard", "/jobs", "/jobs/1", "/logs/1"):
+    console.print(f"  {film}", soft_wrap=True)  # an MP4, for any player
+    paths = [f"/{kind}/{job['id']}" for job in jobs for kind in ("jobs", "logs")]
+    for path in ("/docs", "/dashboard", "/jobs", *paths):
         console.print(f"  {engine.url}{path}", soft_wrap=True)
     console.print(f"  client: {engine.client}  api-key: {engine.api_key}", soft_wrap=True)
     console.print("The engine stays up; Ctrl+C ends it.")

@@ -19,6 +19,7 @@ from taskengine.demo.receiver import running_receiver
 from taskengine.demo.report import print_end, print_start
 from taskengine.demo.story import DemoFailed, Story
 from taskengine.media.tools import Bench
+from taskengine.runtime.folders import make_data_folder, make_private
 from taskengine.runtime.process import run_process
 
 
@@ -49,6 +50,8 @@ async def _show(
 ) -> None:
     asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:
+        make_data_folder(place.data)
+        make_private(place.input)
         bench = Bench(partial(run_process, cwd=Path(scratch)), Path(scratch))
         placed = await place_film(bench, film, place.input / asset)
         async with running_receiver() as receiver, running_engine(place) as engine:
@@ -56,6 +59,7 @@ async def _show(
             story = Story(console, bench, place, engine, receiver, asset, placed)
             await story.tell()
             shown.set()
-            print_end(console, engine, stay=stay)
+            film_made = place.output / asset / f"{asset}.mp4"
+            print_end(console, engine, story.jobs, film_made, stay=stay)
             if stay:
                 await trio.sleep_forever()

@@ -11,7 +11,6 @@ SETTINGS = """\
 bind 127.0.0.1
 port {port}
 requirepass {password}
-dir {folder}
 daemonize no
 save ""
 appendonly no
@@ -33,9 +32,12 @@ class Cache:
         """Do nothing: there are no data to keep."""
 
     def start(self, port: int) -> subprocess.Popen[bytes]:
-        """Start the server; its settings go through a pipe, for anybody reads command lines."""
-        process = Account().start((self._binary, "-"), SIGKILL, stdin=subprocess.PIPE)
-        settings = SETTINGS.format(port=port, password=self._password(), folder=self._folder)
+        """Start the server; its settings go through a pipe, for anybody reads command lines. They
+        do not name its folder, where it works: a path may have blanks and quotes."""
+        process = Account().start(
+            (self._binary, "-"), SIGKILL, stdin=subprocess.PIPE, folder=self._folder
+        )
+        settings = SETTINGS.format(port=port, password=self._password())
         assert process.stdin is not None
         with process.stdin as pipe:
             pipe.write(settings.encode())

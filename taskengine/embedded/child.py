@@ -32,12 +32,14 @@ class Account:
         *,
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         output: int | None = None,
+        folder: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a command that gets the signal `death` when its guard dies."""
+        """Start a command, in a folder, that gets the signal `death` when its guard dies."""
         # A prefix changes the user by itself, with rights that it could not keep otherwise.
         switch = self.uid is not None and not self.prefix
         return subprocess.Popen(
             [*self.prefix, *map(str, command)],
+            cwd=folder,
             stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -64,7 +66,7 @@ def stop(process: subprocess.Popen[bytes], stops: Stops) -> None:
 def command_line(pid: int) -> list[str]:
     """Return the arguments of a process; empty if there is none or it is a zombie."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except OSError:
         return []
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,8 @@ class Cluster:
             command, SIGKILL, stdin=subprocess.PIPE, output=subprocess.PIPE
         )
         output = process.communicate(text.encode())[0]
-        print(output.decode(errors="replace"), flush=True)
+        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.flush()
         # A single-user server ends with 0 whatever became of its statement.
         if process.returncode != 0 or b"ERROR:" in output:
             raise ChildProcessError(f"{command[0]} ended with {process.returncode}")
@@ -117,7 +119,8 @@ class Cluster:
             stop_stranger(int(lines[0]), str(self._data), self.stops)
         # PostgreSQL takes its parent's id for stale, but not one that happens to be alive. The
         # other lines stay: by them it waits for server processes that still share its memory.
-        self._pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+        # One of them is a path, which may be any bytes.
+        self._pid_file.write_bytes(os.fsencode("\n".join([str(os.getpid()), *lines[1:]]) + "\n"))
 
     @property
     def _pid_file(self) -> Path:
@@ -125,7 +128,7 @@ class Cluster:
 
     def _pid_file_lines(self) -> list[str]:
         try:
-            return self._pid_file.read_text().splitlines()
+            return os.fsdecode(self._pid_file.read_bytes()).split("\n")[:-1]
         except OSError:
             return []
 

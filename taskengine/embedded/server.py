@@ -21,6 +21,8 @@ from typing import IO
 import trio
 
 from taskengine.embedded.locks import EXCLUSIVE, SHARED, is_free, lock_now, try_lock
+from taskengine.runtime.environment import clean_environment
+from taskengine.runtime.folders import make_data_folder
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -68,12 +70,16 @@ async def served(kind: str, data_dir: Path, binary: Path) -> AsyncIterator[Acces
             await _until_stopped(folder)
 
 
+def owners_lock(kind: str, data_dir: Path) -> Path:
+    """The file whose lock a process has to share for the server to stay."""
+    return (data_dir / kind).resolve() / "owners.lock"
+
+
 def _make_folder(path: Path) -> Path:
     """Make the folder; as root, the data in it belong to another user, who has to get there."""
     folder = path.resolve()
     if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        make_data_folder(folder)
     return folder
 
 
@@ -186,6 +192,7 @@ def _start_guard(kind: str, folder: Path, binary: Path, port: int) -> None:
             _guards[folder] = subprocess.Popen(
                 guard_command(kind, folder, binary, lock, port),
                 cwd=folder,
+                env=clean_environment("PYTHONPATH"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskengine.jobs.changes import OVER
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobState, Json, JsonObject
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
@@ -62,6 +63,7 @@ class Facts:
     gate_answer: str | None = None  # the last one
     gate_due_at: datetime | None = None
     queues_due: bool = True  # jobs are queued when they are due (A5)
+    errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
 
 
 def explanation(facts: Facts, now: datetime) -> JsonObject:
@@ -90,11 +92,23 @@ def _reasons(facts: Facts, now: datetime) -> Iterator[JsonObject]:
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
     if facts.job.state in OVER:
-        refused = facts.job.digest is None
-        yield _reason("over", f"It {'was refused' if refused else f'is {facts.job.state.label}'}.")
+        yield _reason("over", _over(facts))
     if facts.working and facts.job.state in (*OVER, JobState.PAUSED):
         told = f"{_count(facts.working, 'task')} of it still at work; no other starts."
         yield _reason("stopping", told, working=facts.working)
+
+
+def _over(facts: Facts) -> str:
+    job = facts.job
+    if job.digest is None:
+        return "It was refused; the ERROR line of its log says why. Mend the body and submit that."
+    again = "POST /jobs/<id>/rerun runs it again, with definition=current by the file in force"
+    failed = "; ".join(f"{name!r} failed: {error}" for name, error in facts.errors)
+    if job.state is JobState.COMPLETED and job.failed:
+        return f"It failed{f': {failed}' if failed else ''}. {again}."
+    if job.state is JobState.BROKEN:
+        return "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+    return "It is completed."
 
 
 def _queued(facts: Facts) -> Iterator[JsonObject]:
@@ -151,7 +165,7 @@ def _gate(facts: Facts) -> JsonObject:
     return _reason(
         "gate",
         f"Its gate is not open: it {said}.",
-        semaphore_url=facts.job.semaphore_url,
+        semaphore_url=masked_text(facts.job.semaphore_url or ""),
         answer=answer,
         ask_at=due and format_time(due),
     )

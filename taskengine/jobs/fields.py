@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,10 @@ class Fields:
                 return state
         raise self._wrong("queue_state", "paused, broken or queued")
 
+    def problems(self) -> list[str]:
+        """All that is wrong in the fields of a submission."""
+        return list(_wrong(self))
+
     def depends_on(self) -> tuple[int, ...]:
         """The jobs that have to complete first, each once, in order."""
         value = self.values.get("depends_on")
@@ -114,6 +118,15 @@ READERS: dict[str, Callable[[Fields], Any]] = {
 }
 
 OF_JOB = {"workflow", "depends_on", *READERS, *GATE_NAMES} - {"queue_state"}  # of a submission
+
+
+def _wrong(fields: Fields) -> Iterator[str]:
+    for name, reader in {**READERS, "depends_on": Fields.depends_on}.items():
+        try:
+            if name in OF_JOB:
+                reader(fields)
+        except BadInput as error:
+            yield str(error)
 
 
 def updates(body: JsonObject) -> dict[str, Any]:

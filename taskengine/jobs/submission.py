@@ -6,19 +6,22 @@ What cannot be served is recorded all the same, with the reason (A3).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
+from taskengine.masking import ALWAYS_SECRET, masked, masked_text
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
+from taskengine.texts import like
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
-from taskengine.workflows.parameters import Prepared, prepare
-from taskengine.workflows.schemas import ALWAYS_SECRET, masked, shown
+from taskengine.workflows.parameters import Prepared, complete, prepare
+from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import Workflow
 
@@ -26,6 +29,7 @@ KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job
 MAX_CONTENT_ID = 255  # characters: it is indexed
 MAX_WARNINGS = 100  # lines about undeclared parameters and fields
+OF_BODY = ("client", "job", "parameters")
 SHORT_CAPTURE = timedelta(seconds=60)  # a continuous one starts with its clip
 
 Line = tuple[Severity, str, str]
@@ -39,6 +43,8 @@ class Received:
     owner: Client
     origin: JsonObject  # `path`, `remote_addr` and `headers` of its first log line
     problem: str | None = None  # why it is refused, whatever else it says
+    query: Sequence[str] = ()  # names of query parameters, of which none is looked at
+    repeated: Sequence[str] = ()  # keys that it has twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Reader:
     library: Library
     storage: str
     now: datetime
+    refuses: Callable[[str], bool] = lambda _: False  # whether callbacks never reach that URL
 
     def read(self, received: Received) -> Submission:
         """The job to record; its `refusal` says why it will not run."""
@@ -64,29 +71,42 @@ class Reader:
                 known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
-            return self._accepted(body, received.owner, workflow, first)
+            return self._accepted(received, workflow, first)
         except BadInput as reason:
-            return _refused(received, name, secrets, [first, (Severity.ERROR, "api", str(reason))])
+            error = (Severity.ERROR, "api", masked_text(str(reason)))
+            lines = [first, *repetitions(received.repeated), error]
+            return _refused(received, name, secrets, lines)
 
-    def _accepted(
-        self, body: JsonObject, owner: Client, workflow: Workflow, first: Line
-    ) -> Submission:
+    def _accepted(self, received: Received, workflow: Workflow, first: Line) -> Submission:
+        body, owner = received.body, received.owner
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
-        priority = job.priority()
-        facts = client_scope(owner.name, owner.options.get("storage") or self.storage)
+        wrong = job.problems()
+        priority = 5 if wrong else job.priority()
+        facts = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
-        prepared = prepare(workflow.parameters, given, {"client": facts, "job": about})
+        try:
+            prepared = prepare(workflow.parameters, given, {"client": facts, "job": about})
+        except BadInput as error:
+            raise BadInput("; ".join([*wrong, str(error)])) from None
+        if wrong:
+            raise BadInput("; ".join(wrong))
+        urls = _callback_urls(prepared.values)
         run_at = clip_rule(job.run_at(), prepared.values, workflow.clips, self.now)
         return Submission(
             client=owner.name,
             workflow=workflow.name,
             submitted=_part(body, "parameters"),
-            lines=[first, *announced(run_at, self.now), *_unknown(job, prepared, workflow)],
+            lines=[
+                first,
+                *announced(run_at, self.now),
+                *_unknown(received, job, prepared, workflow),
+                *self._unreachable(urls),
+            ],
             definition=workflow.definition,
             parameters=prepared.values,
             facts=facts,
-            urls=_callback_urls(prepared.values),
+            urls=urls,
             events=CallbackOptions.of(owner.options).events,
             priority=priority,
             position=job.position(),
@@ -97,6 +117,18 @@ class Reader:
             content_id=_content_id(prepared.values),
             depends_on=job.depends_on(),
         )
+
+    def _unreachable(self, urls: Sequence[str]) -> Iterator[Line]:
+        """What is said of callbacks that will wait until they are given up."""
+        for url in filter(self.refuses, urls):
+            told = f"No callback will reach {shown_url(url)}: the address is private"
+            yield Severity.WARN, "api", f"{told}, and outbound_allow does not list it"
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host and path: what is before the host, or behind the path, may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def clip_rule(
@@ -112,6 +144,12 @@ def clip_rule(
     if parameters.get("continuous_capture") is True:
         return explicit or continuous_start(min(_starts(parameters, clips), default=end), end)
     return max(explicit, end) if explicit else end
+
+
+def clip_rule_of_text(
+    explicit: datetime | None, parameters: str, clips: JsonObject | None, now: datetime
+) -> datetime | None:
+    return clip_rule(explicit, json.loads(parameters), clips, now)
 
 
 def continuous_start(start: datetime, end: datetime) -> datetime:
@@ -139,7 +177,7 @@ def _refused(
         content_id = _content_id(_parameters(received.body))
     return Submission(
         client=received.owner.name,
-        workflow=name[:100],
+        workflow=masked_text(name)[:100],
         submitted=masked(given, secrets) if isinstance(given, dict) else {},
         lines=lines,
         content_id=content_id,
@@ -179,14 +217,29 @@ def announced(run_at: datetime | None, now: datetime) -> list[Line]:
     return [(Severity.INFO, "api", f'Job will run at: "{told}"')]
 
 
-def _unknown(job: Fields, prepared: Prepared, workflow: Workflow) -> Iterator[Line]:
-    """What is misspelt says nothing: a client would look for it in vain."""
+def repetitions(names: Sequence[str]) -> list[Line]:
+    """What was written before the last one of a name says nothing."""
+    texts = [f"Key '{name}' stands twice in an object: the last one counts" for name in names]
+    return [(Severity.WARN, "api", text) for text in texts]
+
+
+def _unknown(
+    received: Received, job: Fields, prepared: Prepared, workflow: Workflow
+) -> Iterator[Line]:
+    """What is misspelt, or stands twice, says nothing: a client would look for it in vain."""
+    yield from repetitions(received.repeated)
     whose = f"is unknown to the workflow {workflow.name}"
-    texts = [f"Field 'job.{name[:100]}' is unknown" for name in job.values if name not in OF_JOB]
-    texts += [f"Parameter '{name[:100]}' {whose}" for name in prepared.undeclared]
-    for text in texts[:MAX_WARNINGS]:
-        yield Severity.WARN, "api", text
-    if more := texts[MAX_WARNINGS:]:
+    known = [*complete(workflow.parameters)["properties"]]
+    what = "is unknown"
+    found: list[tuple[str, str, str, Collection[str]]] = [
+        *(("Query parameter '", name, what, ()) for name in received.query),
+        *(("Field '", name, what, ()) for name in received.body if name not in OF_BODY),
+        *(("Field 'job.", name, what, OF_JOB) for name in job.values if name not in OF_JOB),
+        *(("Parameter '", name, whose, known) for name in prepared.undeclared),
+    ]
+    for kind, name, said, alike in found[:MAX_WARNINGS]:  # a guess takes long: no more of them
+        yield Severity.WARN, "api", f"{kind}{name[:100]}' {said}{like(name, alike)}"
+    if more := found[MAX_WARNINGS:]:
         yield Severity.WARN, "api", f"{len(more)} more are unknown"
 
 

@@ -14,14 +14,15 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from stat import S_ISREG
+from pathlib import Path, PurePosixPath
+from stat import S_ISLNK, S_ISREG
 from typing import BinaryIO
 
 import trio
 
 from taskengine.model import BadInput
 from taskengine.storage import Fence, FileNotStored, StoredFile, unfenced
+from taskengine.storage.pinned import Area, real
 
 TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
 CHUNK = 4 << 20
@@ -36,7 +37,7 @@ class LocalStorage:
 
     def __init__(self, roots: Iterable[str | Path], base: Path | None = None) -> None:
         self._base = Path.cwd() / (base or "")
-        self._roots = [self._base / root for root in roots]
+        self._area = Area([self._base / root for root in roots])
 
     async def list(self, prefix: str) -> Sequence[StoredFile]:
         """The files below a folder. Links to files are listed, links to folders not entered."""
@@ -47,10 +48,11 @@ class LocalStorage:
         return await trio.to_thread.run_sync(self._folders, prefix)
 
     async def fetch(self, key: str, target: Path) -> None:
-        """Make a symbolic link to the stored file: read it, never write to it.
+        """Make another name for the stored file: read it, never write to it.
 
-        It shows what the storage holds when it is opened; a file already open stays as it was,
-        since `put` and `delete` never touch the contents of what they replace.
+        It stays the file that it is now, since `put` and `delete` never touch the contents of what
+        they replace; but on another file system it is a link, which shows what is stored when it
+        is opened.
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
 
@@ -78,65 +80,119 @@ class LocalStorage:
 
     def _folders(self, prefix: str) -> Sequence[str]:
         try:
-            with os.scandir(self._locate(prefix)) as entries:
+            with self._area.inside(self._locate(prefix)) as folder, os.scandir(folder) as entries:
                 return sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _walk(self, folder: Path) -> Iterator[StoredFile]:
-        for top, _, names in os.walk(folder):
-            for name in names:
-                path = Path(top, name)
-                if name.startswith(TEMPORARY) or (path.is_symlink() and not self._allows(path)):
-                    continue
-                with suppress(OSError):  # gone since, or a link to nothing or to itself
-                    state = path.stat()
-                    if S_ISREG(state.st_mode):
-                        yield StoredFile(path.relative_to(folder).as_posix(), state.st_size)
+        """Walked by descriptors: no folder is another one by the time that it is entered."""
+        with self._area.inside(folder) as place:
+            top = int(place.name)
+            for below, _, names, descriptor in os.fwalk(".", dir_fd=top):
+                for name in names:
+                    if not name.startswith(TEMPORARY):
+                        path = PurePosixPath(below, name)
+                        yield from self._stored(path, Path(f"/proc/self/fd/{descriptor}", name))
+
+    def _stored(self, path: PurePosixPath, place: Path) -> Iterator[StoredFile]:
+        """Nothing for what is no file, is gone since, or leads out of the roots or to itself."""
+        with suppress(OSError):
+            state = place.lstat()
+            if S_ISLNK(state.st_mode):
+                state = place.stat() if self._area.allows(place) else state
+            if S_ISREG(state.st_mode):
+                yield StoredFile(_utf8(path), state.st_size)
 
     def _fetch(self, key: str, target: Path) -> None:
-        path = _real(self._file(key))
+        path = self._file(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        target.symlink_to(path)
+        try:
+            self._area.lend(path, target)
+        except FileNotFoundError:
+            raise FileNotStored(f"{key}: no such file") from None
 
     def _put(self, source: Path, key: str, fence: Fence) -> None:
-        target = self._locate(key)
-        if source.is_symlink():  # moved as it is, the storage would hold the link
-            _copy(source, target, fence)
+        target, state = self._locate(key), source.lstat()
+        if S_ISLNK(state.st_mode) or state.st_nlink > 1:  # moved, the storage would hold the link
+            self._copy(source, target, fence)
         else:
-            _rename(source, target, fence)
+            self._rename(source, target, fence)
 
     def _move(self, source: str, target: str, fence: Fence) -> None:
         there = self._locate(target)
         try:
-            _rename(self._file(source), there, fence)
+            with self._area.pinned(self._file(source)) as place:
+                self._rename(place, there, fence)
         except FileNotStored:
             if not there.is_file():
                 raise
 
     def _delete(self, key: str) -> None:
         path = self._file(key)
-        path.unlink()
+        with self._area.pinned(path) as place:
+            place.unlink()
         self._prune(path.parent)
 
     def _clear(self, prefix: str) -> None:
         folder = self._locate(prefix)
-        if any(root.is_relative_to(folder) for root in self._resolved()):
+        if any(root.is_relative_to(folder) for root in self._area.resolved()):
             raise BadInput(f"{prefix}: a root folder is never removed")
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.is_dir():
-            shutil.rmtree(folder)
+        with suppress(FileNotFoundError, NotADirectoryError), self._area.pinned(folder) as place:
+            if place.is_symlink():
+                place.unlink()
+            elif place.is_dir():
+                shutil.rmtree(place)
         self._prune(folder.parent)
 
     def _prune(self, folder: Path) -> None:
-        roots = self._resolved()
-        with suppress(OSError):  # not empty
+        roots = self._area.resolved()
+        with suppress(OSError, BadInput):  # not empty, or not what it was
             while folder not in roots:
-                _remove_leftovers(folder)
-                folder.rmdir()
+                with self._area.inside(folder) as place:
+                    _remove_leftovers(place)
+                with self._area.pinned(folder) as place:
+                    place.rmdir()
                 folder = folder.parent
+
+    def _rename(self, source: Path, target: Path, fence: Fence) -> None:
+        """Put a file in the place of another, across file systems too."""
+        try:
+            _sync(source)
+            self._replace(source, target, fence)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(source, target, fence)
+            source.unlink()
+
+    def _copy(self, source: Path, target: Path, fence: Fence) -> None:
+        """Copy a file so that its name shows all of it or nothing."""
+        self._area.make(target.parent)
+        with self._area.pinned(target) as place:
+            _remove_leftovers(place.parent)
+            with _part_beside(place) as (part, writer), source.open("rb") as reader:
+                while chunk := reader.read(CHUNK):
+                    trio.from_thread.check_cancelled()
+                    writer.write(chunk)
+                writer.flush()
+                _sync(part)
+                self._replace(part, target, fence)
+
+    def _replace(self, source: Path, target: Path, fence: Fence) -> None:
+        _pass(fence)
+        for last in (False, False, True):
+            try:
+                self._area.make(target.parent)
+                with self._area.pinned(target) as place:
+                    os.replace(source, place)
+                    with suppress(OSError):  # some network file systems cannot
+                        _sync(place.parent)
+                break
+            except FileNotFoundError:  # the folder was empty, and removed just now
+                if last or not source.exists():
+                    raise
 
     def _file(self, key: str) -> Path:
         path = self._locate(key)
@@ -147,45 +203,20 @@ class LocalStorage:
     def _locate(self, key: str) -> Path:
         """Where a key lies, links resolved but for the last part; raises BadInput outside."""
         path = self._base / key
-        if "\0" in key or ".." in path.parts or not self._allows(path):
+        if "\0" in key or ".." in path.parts or not self._area.allows(path):
             raise BadInput(f"{key}: not within the folders of the local storage")
-        return _real(path) if path in self._roots else _real(path.parent) / path.name
-
-    def _allows(self, path: Path) -> bool:
-        return any(_real(path).is_relative_to(root) for root in self._resolved())
-
-    def _resolved(self) -> Sequence[Path]:
-        return [_real(root) for root in self._roots]
+        return real(path) if path in self._area.roots else real(path.parent) / path.name
 
 
-def _real(path: Path) -> Path:
-    """Without links. Path.resolve() fails on a link to itself; this leaves it as it is."""
-    return Path(os.path.realpath(path))
-
-
-def _rename(source: Path, target: Path, fence: Fence) -> None:
-    """Put a file in the place of another, across file systems too."""
+def _utf8(path: PurePosixPath) -> str:
+    """A name that can be stored and sent. Raises BadInput for other bytes."""
+    name = path.as_posix()
     try:
-        _sync(source)
-        _replace(source, target, fence)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(source, target, fence)
-        source.unlink()
-
-
-def _copy(source: Path, target: Path, fence: Fence) -> None:
-    """Copy a file so that its name shows all of it or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(target.parent)
-    with _part_beside(target) as (part, writer), source.open("rb") as reader:
-        while chunk := reader.read(CHUNK):
-            trio.from_thread.check_cancelled()
-            writer.write(chunk)
-        writer.flush()
-        _sync(part)
-        _replace(part, target, fence)
+        name.encode()
+    except UnicodeEncodeError:
+        shown = ascii(os.fsencode(name))[2:-1]
+        raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
+    return name
 
 
 @contextmanager
@@ -223,23 +254,9 @@ def _pass(fence: Fence) -> None:
     raise TimeoutError("the fence answers too late")
 
 
-def _replace(source: Path, target: Path, fence: Fence) -> None:
-    _pass(fence)
-    for last in (False, False, True):
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(source, target)
-            break
-        except FileNotFoundError:  # the folder was empty, and removed just now
-            if last or not source.exists():
-                raise
-    with suppress(OSError):  # some network file systems cannot
-        _sync(target.parent)
-
-
 def _sync(path: Path) -> None:
     """Have it on disk: what the store says is done must outlast a crash of the host."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.fsync(descriptor)
     finally:

@@ -31,6 +31,7 @@ from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
 from taskengine.store.values import (
     BEFORE,
+    DEATH,
     Beat,
     Changed,
     Claimed,
@@ -51,6 +52,7 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
+    "DEATH",
     "Beat",
     "Changed",
     "Claimed",
@@ -73,31 +75,45 @@ __all__ = [
 
 class Store(Reading, Protocol):
     # Instances: presence and fences
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        """A new instance, with its own lease in seconds; the answer is its id."""
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        """A new instance, with its own lease in seconds and the process that it is, in the words
+        of its witness; the answer is its id."""
         ...
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        """Hand back what the instance still holds, and forget it."""
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
+        rescued."""
         ...
 
     async def beat(self, instance: int) -> Beat:
         """Raises Dismissed if peers declared the instance dead."""
         ...
 
-    async def beats(self) -> Mapping[int, int]:
-        """The heartbeat counter of each instance."""
+    async def beats(self) -> Mapping[int, int | None]:
+        """The heartbeat counter of each instance; None: it is known to be dead."""
         ...
 
     async def leases(self) -> Mapping[int, float]:
         """How long each instance may be silent at its own reckoning, in seconds."""
         ...
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
+        it was is dead, and never beats again."""
+        ...
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         """Queue again what a dead instance held; None if it moved since `beat` was read.
 
         A task rescued more than MAX_RESCUES times fails: it kills its hosts.
         """
+        ...
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        """The actions of these attempts, and of no others, are over and their ends not written yet:
+        should the instance die, they do not count as rescued."""
         ...
 
     # Clients and settings
@@ -105,8 +121,11 @@ class Store(Reading, Protocol):
 
     async def clients(self) -> Sequence[Client]: ...
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        """Make or replace a client; with `bootstrap` only if there is none at all."""
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        """Make or replace a client; with `bootstrap` only if there is none at all, with `new` only
+        if there is none of its name. Whether it was done."""
         ...
 
     async def remove_client(self, name: str) -> bool:
@@ -136,9 +155,12 @@ class Store(Reading, Protocol):
         """
         ...
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
-        waits until no task of the original runs any more. Raises NotFound, BadInput."""
+        waits until no task of the original runs any more. It has the original's definition and
+        parameters, or those of `anew`. Raises NotFound, BadInput."""
         ...
 
     # Gates

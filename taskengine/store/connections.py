@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +19,18 @@ import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, NotFound, OutcomeUnknown, StoreUnavailable, TooSlow
+from taskengine.model import (
+    BadInput,
+    Misconfigured,
+    NotFound,
+    OutcomeUnknown,
+    StoreUnavailable,
+    TooSlow,
+)
+from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
+from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
+from taskengine.store.troubles import AWAY, COLLIDED, LOCKED_OUT, REFUSED, Outages
 
 logger = logging.getLogger(__name__)
 
@@ -34,57 +45,6 @@ DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted eith
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
 
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.PostgresSystemError,  # its disk fails
-    asyncpg.InternalServerError,
-)
-# What an operator is changing under a running engine: it waits. At the start it is a mistake.
-LOCKED_OUT = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-COLLIDED = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
-    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
-    # own), a deadlock shows as this.
-    asyncpg.LockNotAvailableError,
-)
-REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-)
-
-
-class Outages:
-    """Tells of an outage that lasts, and of its end: once for all who meet it."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
-        if lasting and self._since is None:
-            self._since = trio.current_time()
-            logger.warning("the database is away, tried again and again: %s", outage)
-
-    def over(self) -> None:
-        if self._since is not None:
-            seconds = trio.current_time() - self._since
-            logger.warning("the database is back, after %.0f s", seconds)
-            self._since = None
-
 
 @dataclass(slots=True)
 class Nature:
@@ -97,11 +57,14 @@ class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
     def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
-        self._url = url
+        self.url = url
         self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
+        self._scarcity = Scarcity()
+        self._giver: Pool | None = None  # gives up a connection where this one gets none
+        self._owes = False  # the next connection that comes back is given up
         self.outages = Outages()
 
     async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
@@ -109,13 +72,19 @@ class Pool:
 
         Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
         """
-        waits = 0
+        waits = collisions = 0
         async with self._places:
-            for _ in range(COLLISIONS):
+            patience = trio.current_time() + PATIENCE
+            while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
+                except NoConnection:
+                    if self._giver is not None:
+                        self._giver.give_up_one()
+                    await self._scarcity.wait(patience)
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
+                    collisions += 1
                     waits += isinstance(error, asyncpg.LockNotAvailableError)
                     if waits > LOCK_WAITS:
                         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
@@ -130,8 +99,6 @@ class Pool:
             raise
         except asyncpg.ForeignKeyViolationError as error:
             raise Dismissed(str(error)) from error
-        except asyncpg.ClientConfigurationError as error:
-            raise BadInput(f"database_url: {error}") from error
         except REFUSED as error:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
@@ -140,7 +107,7 @@ class Pool:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
-        connection = self._waiting() or await self.connect()
+        connection = self._waiting() or await self._one_more()
         started = time.monotonic()
         try:
             # A session may change between a statement's preparation and its execution.
@@ -174,8 +141,30 @@ class Pool:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        if not connection.is_closed():
+        if connection.is_closed():
+            return
+        if self._owes:
+            self._owes = False
+            connection.terminate()
+        else:
             self._idle.append(connection)
+            self._scarcity.came_back()
+
+    def give_up_one(self) -> None:
+        """Leave a connection to somebody who needs it more, and do not ask for another at once."""
+        self._scarcity.hold_back(2 * AGAIN)
+        if self._idle:
+            self._idle.pop(0).terminate()
+        else:
+            self._owes = True
+
+    async def _one_more(self) -> Connection:
+        """Raises NoConnection where the server gives no more, or gave none a moment ago."""
+        self._scarcity.check()
+        try:
+            return await self.connect()
+        except asyncpg.TooManyConnectionsError as refusal:
+            raise self._scarcity.met(refusal) from None
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
@@ -194,8 +183,8 @@ class Pool:
         return connection
 
     async def _connect(self) -> Connection:
-        return await asyncpg.connect(
-            self._url,
+        return await connected(
+            self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
@@ -203,8 +192,10 @@ class Pool:
         )
 
     def apart(self, size: int) -> Pool:
-        """Another one on the same database, closed with this one."""
-        other = Pool(self._url, size, self.nature)
+        """Another one on the same database, closed with this one, and served before it where
+        connections are few."""
+        other = Pool(self.url, size, self.nature)
+        other._giver = self
         self._others.append(other)
         return other
 
@@ -217,6 +208,18 @@ class Pool:
     def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
+
+
+async def connected(url: str, **options: Any) -> Connection:
+    """A connection to the server, in errors that say where it is and show no password."""
+    try:
+        return await asyncpg.connect(url, **options)
+    except asyncpg.ClientConfigurationError as error:
+        raise Misconfigured(f"database_url: {error}") from None
+    except ValueError:  # it would be shown in part
+        raise Misconfigured("database_url: the driver cannot read it") from None
+    except socket.gaierror as error:
+        raise ConnectionError(f"unknown host {hosts_of(url)}: {error.strerror}") from None
 
 
 async def _run(connection: Connection, transaction: Transaction[T], single: bool) -> T:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import job_body, render_extras
 from taskengine.model import (
     Ended,
-    Fence,
     JobDetails,
     JsonObject,
     Outcome,
@@ -20,12 +18,20 @@ from taskengine.model import (
     Task,
     TaskState,
 )
+from taskengine.policy import MAX_RESCUES
+from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
+MUTE = "the callbacks that tell of this cannot be written, and are left out"
+HANDED_BACK = "was handed back: "
+ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
+ENGINE_FELL = "is lost: the engine fell"
+STOOD_STILL = HANDED_BACK + "the engine stood still for longer than its lease"
+NEVER_ARRIVED = HANDED_BACK + "the answer to its claim was lost"
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 _FINAL = {
@@ -36,6 +42,14 @@ _FINAL = {
     # Not tried again where the job is over:
     Outcome.RETRY: TaskState.CANCELLED,
     Outcome.RELEASED: TaskState.CANCELLED,
+    Outcome.LOST: TaskState.CANCELLED,
+}
+_AGAIN = (Outcome.RETRY, Outcome.RELEASED, Outcome.LOST)  # the task is queued once more
+
+
+_FOLLOWS = {
+    TaskState.QUEUED: "the task is queued again",
+    TaskState.WAITING: "the task goes on when its job does",
 }
 
 
@@ -69,8 +83,9 @@ def _extras(details: JobDetails, content: JsonObject | None) -> tuple[JsonObject
     try:
         return render_extras(details, content)
     except Exception as error:  # of a definition that another version may have written
-        logger.exception("the callback of job %d lacks its extras", details.job.id)
-        return {}, [f"callback: {type(error).__name__}: {error}"]
+        told = f"{name_of(error)}: {words_of(error)}"
+        logger.error("the callback of job %d lacks its extras: %s", details.job.id, told)
+        return {}, [clean_text(f"callback: {told[:1_000]}")]
 
 
 def failure_of(details: JobDetails) -> str | None:
@@ -90,15 +105,37 @@ def confirms(task: Task, ended: Ended) -> bool:
     """Whether a refused end is the repeat of one already written (rule 4: lost answers)."""
     if task.attempt != ended.fence.attempt:
         return False
-    if ended.outcome in (Outcome.RETRY, Outcome.RELEASED):
+    if ended.outcome in _AGAIN:
         return task.state is not TaskState.WORKING
     return task.state is final_state(ended.outcome)
 
 
-def kills_its_hosts(task: Task, at: datetime) -> Ended:
-    """The end of a task that was rescued too often."""
-    error = f"given up after {task.rescues} hosts died while running it"
-    return Ended(Fence(task.job_id, task.id, task.attempt), at, Outcome.FAILED, error=error)
+def settled(task: Task, ended: Ended) -> Ended:
+    """The end as it counts: a task that was lost too often fails, for it may be the reason."""
+    rescues = task.rescues + 1
+    if ended.outcome is not Outcome.LOST or rescues <= MAX_RESCUES:
+        return ended
+    error = f"given up after {rescues} hosts died while running it"
+    if ended.error:
+        error = f"given up after it was lost {rescues} times: {ended.error}"
+    return replace(ended, outcome=Outcome.FAILED, error=error)
+
+
+def is_tried_again(ended: Ended, *, wanted: bool) -> bool:
+    """Whether the task is queued once more: not where its job is over."""
+    return wanted and ended.outcome in _AGAIN
+
+
+def lost_with(instance: int, name: str, lease: float, *, known: bool) -> str:
+    """The fate of what a dead instance ran: its death is known, or was seen by its silence."""
+    silent = f"did not answer for {lease:g} s" if lease else "did not answer"
+    return f"is lost: instance {instance} ({name}) {'died' if known else silent}"
+
+
+def told_fate(ended: Ended, becomes: TaskState) -> str:
+    """The line of an attempt that did not end by itself."""
+    follows = _FOLLOWS.get(becomes, "the task is given up")
+    return f"attempt {ended.fence.attempt} {ended.fate}; {follows}"
 
 
 def definitions_line(content: JsonObject | None) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncpg
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.model import BadInput, StoreUnavailable
-from taskengine.store.connections import AWAY, Connection, is_pooled
+from taskengine.model import StoreUnavailable
+from taskengine.store.connections import Connection, connected, is_pooled
 from taskengine.store.queries import migrations
+from taskengine.store.troubles import AWAY
 
 logger = logging.getLogger(__name__)
 
 LOCK = 0x7461736B656E67  # of the advisory lock
 CONNECT_TIMEOUT = 5.0  # seconds
 TRIES = 600  # tenths of a second
+TELL = 10.0  # seconds between two lines about an outage at the start
+AGAIN = 1.0  # seconds before it is tried again
+NUMBERS = "select number from migrations"
 
 # On the role and database, so that they hold behind a pooler too. The planner's: fresh tables
 # have no statistics, and a sequential scan or a hash join chosen then costs a hundredfold.
@@ -42,25 +47,53 @@ ROLE_SETTINGS = {
 
 async def upgrade(url: str) -> list[str]:
     """Apply the missing migrations under an advisory lock; the names of those applied."""
+    return await _done(_upgrade, url)
+
+
+async def missing(url: str) -> list[str]:
+    """The names of the migrations that it has not seen. Nothing is changed."""
+    return await _done(_missing, url)
+
+
+async def _done(work: Callable[[str], Awaitable[list[str]]], url: str) -> list[str]:
     try:
-        return await aio_as_trio(_upgrade)(url)  # type: ignore[no-any-return]
-    except asyncpg.ClientConfigurationError as error:
-        raise BadInput(f"database_url: {error}") from error
+        return await aio_as_trio(work)(url)  # type: ignore[no-any-return]
     except AWAY as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-async def wait_and_upgrade(url: str, patience: float) -> list[str]:
-    """The same, waiting up to `patience` seconds for the database."""
-    deadline = trio.current_time() + patience
+async def wait_for(
+    work: Callable[[str], Awaitable[list[str]]], url: str, patience: float
+) -> list[str]:
+    """Upgrade, or look what is missing, waiting up to `patience` seconds for the database."""
+    start, told = trio.current_time(), -TELL
     while True:
         try:
-            return await upgrade(url)
+            return await work(url)
         except StoreUnavailable as outage:
-            if trio.current_time() > deadline:
-                raise
-            logger.warning("waiting for the database: %s", outage)
-            await trio.sleep(1)
+            waited = trio.current_time() - start
+            if waited > patience:
+                raise type(outage)(f"no database after {patience:g} s: {outage}") from outage
+            if waited >= told + TELL:
+                logger.warning("waiting for the database, up to %g s: %s", patience, outage)
+                told = waited
+        await trio.sleep(AGAIN)
+
+
+async def wait_and_upgrade(url: str, patience: float) -> list[str]:
+    """Upgrade; the names of what was applied."""
+    return await wait_for(upgrade, url, patience)
+
+
+async def _missing(url: str) -> list[str]:
+    connection = await _connect(url, CONNECT_TIMEOUT)
+    try:
+        known: set[int] = set()
+        if await connection.fetchval("select to_regclass('migrations')") is not None:
+            known = {row["number"] for row in await connection.fetch(NUMBERS)}
+        return [name for number, name, _ in migrations() if number not in known]
+    finally:
+        connection.terminate()
 
 
 async def _upgrade(url: str) -> list[str]:
@@ -103,7 +136,7 @@ async def _try_in_transaction(connection: Connection) -> list[str] | None:
 
 async def _connect(url: str, command_timeout: float) -> Connection:
     """Without prepared statements, which a pooler may hand to others."""
-    return await asyncpg.connect(
+    return await connected(
         url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, statement_cache_size=0
     )
 
@@ -112,7 +145,7 @@ async def _apply(connection: Connection) -> list[str]:
     await connection.execute(
         "create table if not exists migrations (number integer primary key, name text not null)"
     )
-    known = {row["number"] for row in await connection.fetch("select number from migrations")}
+    known = {row["number"] for row in await connection.fetch(NUMBERS)}
     applied = []
     for number, name, text in migrations():
         if number not in known:

@@ -79,6 +79,10 @@ class PostgresStore(Reads):
         """A twin with a connection of its own, that no load and no outage of others takes away."""
         return PostgresStore(self.pool.apart(1), False, self._joined)
 
+    def testimony(self, process: uuid.UUID) -> str:
+        """declare_dead() as a statement, for a witness to say elsewhere."""
+        return instances.testimony(process)
+
     async def time(self) -> datetime:
         """The database's clock, to be carried on by EngineClock; no query uses it by itself."""
         [row] = await self._fetch("time")
@@ -87,25 +91,34 @@ class PostgresStore(Reads):
 
     # Instances
 
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        [row] = await self._fetch("join_instance", name, now, lease)
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        [row] = await self._fetch("join_instance", name, now, lease, process)
         self._joined.append(row["id"])
         return self.writer
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        await self._run(partial(instances.retire, instance=instance, beat=None, now=now))
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        await self._do(instances.leave, instance, now, fallen)
 
     async def beat(self, instance: int) -> Beat:
         return await self._run(partial(instances.beat, instance=instance))
 
-    async def beats(self) -> Mapping[int, int]:
+    async def beats(self) -> Mapping[int, int | None]:
         return {row["id"]: row["beat"] for row in await self._fetch("beats")}
 
     async def leases(self) -> Mapping[int, float]:
         return {row["id"]: row["lease"] for row in await self._fetch("leases")}
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
-        return await self._run(partial(instances.retire, instance=instance, beat=beat, now=now))
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        await self._fetch("declare_dead", process)
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
+        return await self._do(instances.rescue, instance, beat, now)
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        over = sorted((fence.task_id, fence.attempt) for fence in fences)
+        await self._fetch("mark_over", instance, *columns(over, 2))
 
     # Clients and settings
 
@@ -116,8 +129,10 @@ class PostgresStore(Reads):
     async def clients(self) -> Sequence[Client]:
         return [client_of(row) for row in await self._fetch("clients")]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
-        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap))
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
+        return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
         return bool(await self._fetch("remove_client", name))
@@ -126,7 +141,7 @@ class PostgresStore(Reads):
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
-        await self._run(lambda one: clients.put_setting(one, client, name, value))
+        await self._do(clients.put_setting, client, name, value)
 
     # Jobs
 
@@ -138,8 +153,10 @@ class PostgresStore(Reads):
     ) -> Changed:
         return await self._do(change.change, job_id, changes, lines, now, self.writer)
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer)
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        return await self._do(change.rerun, job_id, lines, now, self.writer, anew)
 
     # Gates
 

@@ -14,14 +14,16 @@ from taskengine.model import (
     JobDetails,
     JobState,
     JsonObject,
+    JsonText,
     LogLine,
     NotFound,
     TaskState,
 )
 from taskengine.store import JobFilter, Mark, News, Page, Totals
+from taskengine.store.reading import DocumentName
 from taskengine.store.runner import Runner
 from taskengine.store.transactions import news, outbox
-from taskengine.store.transactions.details import load_details
+from taskengine.store.transactions.details import load_details, load_outline
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
@@ -40,6 +42,13 @@ class Reads(Runner):
     async def job(self, job_id: int) -> JobDetails | None:
         found = await self._run(partial(load_details, job_ids=[job_id]))
         return found[0] if found else None
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        return await self._run(partial(load_outline, job_id=job_id))
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        rows = await self._fetch("document", job_id, name)
+        return JsonText(rows[0]["text"]) if rows else None
 
     async def facts(self, job_id: int) -> Facts | None:
         return await self._run(partial(load_facts, job_id=job_id))

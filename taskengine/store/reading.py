@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from taskengine.jobs.explanation import Facts
-from taskengine.model import CallbackEntry, Job, JobDetails, JsonObject, LogLine
+from taskengine.model import CallbackEntry, Job, JobDetails, JsonObject, JsonText, LogLine
 from taskengine.store.values import JobFilter, Mark, News, Page, Totals
+
+DocumentName = Literal["submitted", "parameters"]
 
 
 class Reading(Protocol):
@@ -18,6 +20,15 @@ class Reading(Protocol):
         ...
 
     async def job(self, job_id: int) -> JobDetails | None: ...
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        """The job without its documents, which may be large: parameters, facts, and results of
+        tasks are empty."""
+        ...
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        """A document of a job as its text; None if there is no such job."""
+        ...
 
     async def facts(self, job_id: int) -> Facts | None:
         """What a job waits for."""

@@ -18,7 +18,7 @@ from taskengine.store.transactions.rows import SQL
 
 T = TypeVar("T")
 
-LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
+LONGEST_PAUSE = 1.0  # second between tries while the database is away
 LASTING = 1.0  # seconds; the pause from which on an outage is worth a line
 LONGEST_ANSWER = 4.0  # seconds that who cannot wait is let wait, for a free connection too
 

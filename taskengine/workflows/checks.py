@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from copy import deepcopy
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
@@ -10,23 +11,31 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
-from taskengine.workflows.parameters import RESERVED, complete, fits
+from taskengine.texts import like
+from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
+from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
+from taskengine.workflows.scope import CLIENT, EARLY, JOB
 from taskengine.workflows.templates import (
     Found,
     Path,
     TemplateError,
     is_expression,
-    like,
     problems,
     strings,
 )
 from taskengine.workflows.workflow import Workflow
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
     *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     *("then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType"),
 }
+
+
+# What templates see besides parameters and tasks; those of defaults are made before there is a job.
+OBJECTS = {"job": JOB, "client": CLIENT}
+EARLY_OBJECTS = {"job": EARLY, "client": CLIENT}
 
 
 class ActionLike(Protocol):
@@ -80,6 +89,30 @@ SHAPE: JsonObject = {  # of a workflow file
         }
     },
 }
+
+
+def all_problems(content: Json, actions: Mapping[str, ActionLike]) -> Found:
+    """Keys and types first; then what the parts say of each other, as far as the shape is right
+    but for keys that may be left out."""
+    shape = list(shape_problems(content))
+    yield from shape
+    rest = deepcopy(content) if shape else content
+    for path, _ in shape:
+        _leave_out(rest, path)
+    if not shape or not any(shape_problems(rest)):
+        yield from meaning_problems(rest, actions)
+
+
+def _leave_out(content: Json, path: Path) -> None:
+    """Remove a key; a place in a list stays, or the others would be told with wrong lines."""
+    try:
+        *above, key = path
+        for step in above:
+            content = content[step]
+        if isinstance(content, dict):
+            content.pop(key, None)
+    except (ValueError, LookupError, TypeError):
+        return  # it is not there: it is missing
 
 
 def shape_problems(content: Json) -> Found:
@@ -138,14 +171,17 @@ def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> 
 
 def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
     """What templates speak of."""
-    known = {*parameters, *RESERVED}
+    known = {*parameters, *RESERVED} - {"secrets"}
     for index, task in enumerate(workflow.tasks):
         done = before.get(task.name)
-        yield from problems(task.with_, known, done, ("tasks", index, "with"))
-        yield from problems(task.when, known, done, ("tasks", index, "when"))
+        for key, template, seen in (
+            ("with", task.with_, {*known, "secrets"}),
+            ("when", task.when, known),
+        ):
+            yield from problems(template, seen, done, ("tasks", index, key), OBJECTS)
         if isinstance(task.when, str) and not _whole(task.when):
             yield ("tasks", index, "when"), "when: expected true, false or one {{ expression }}"
-    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",))
+    yield from problems(workflow.callback, known, {*workflow.names}, ("callback",), OBJECTS)
     for name in parameters.intersection(RESERVED):
         yield ("parameters", "properties", name), f"{name}: the name is taken"
     if workflow.clips and workflow.clips["from"] not in parameters:
@@ -189,9 +225,11 @@ def _schema(schema: JsonObject) -> Found:
         where = tuple(error.absolute_path)
         yield ("parameters", *where), f"{dotted(where)}: no JSON Schema: {error.message}"
         return
+    yield from _patterns(schema)
     for path, sub in subschemas(schema, ("parameters",)):
         for key in sub.keys() - KEYWORDS:
             yield (*path, key), f"{key}: no keyword of JSON Schema{like(key, KEYWORDS)}"
+        yield from _bases(path, sub)
         try:
             if "$ref" in resolved(schema, sub):
                 yield (*path, "$ref"), f"{sub['$ref']}: goes round in a circle"
@@ -199,11 +237,43 @@ def _schema(schema: JsonObject) -> Found:
             yield (*path, "$ref"), f"{sub['$ref']}: points at nothing in `parameters`"
 
 
+def _patterns(schema: JsonObject) -> Found:
+    """Regular expressions that could not be matched in linear time."""
+    subs = list(subschemas(schema, ("parameters",)))
+    found = [((*path, "pattern"), sub["pattern"]) for path, sub in subs if "pattern" in sub]
+    named = [
+        ((*path, "patternProperties", pattern), pattern)
+        for path, sub in subs
+        for pattern in sub.get("patternProperties", ())
+    ]
+    for place, pattern in [*found, *named]:
+        if problem := pattern_problem(pattern):
+            yield place, f"{pattern}: {problem}"
+    for path, sub in subs:  # it would match the patterns again, in a way of its own
+        if named and "unevaluatedProperties" in sub:
+            where = (*path, "unevaluatedProperties")
+            yield where, "unevaluatedProperties: not available together with patternProperties"
+
+
+def _bases(path: Path, schema: JsonObject) -> Found:
+    """Keywords that would make `$ref` mean something else below them."""
+    at_top = path == ("parameters",)
+    if "$id" in schema and not at_top:
+        yield (*path, "$id"), "$id: available at the top of `parameters` only"
+    if "$schema" in schema and not (at_top and schema["$schema"] == DIALECT):
+        yield (*path, "$schema"), f"$schema: expected {DIALECT}, at the top of `parameters`"
+    if "$dynamicRef" in schema:
+        yield (
+            (*path, "$dynamicRef"),
+            "$dynamicRef: not available, `$ref` to a place in `parameters` is",
+        )
+
+
 def _defaults(schema: JsonObject) -> Found:
     """Templates of defaults. They see required parameters and earlier ones; those deeper in the
     schema see each other as well."""
     known = complete(schema)["properties"]
-    seen = {*complete({})["properties"], *schema.get("required", ()), *RESERVED[1:]}
+    seen = {*complete({})["properties"], *schema.get("required", ()), *OF_DEFAULTS}
     deeper = {name for _, sub in subschemas(schema) for name in sub.get("properties", {})}
     for path, sub in subschemas(schema):
         place: Path = ("parameters", *path, "default")
@@ -211,7 +281,8 @@ def _defaults(schema: JsonObject) -> Found:
         if fixed and not fits(schema, sub, sub["default"]):
             yield place, "default: is not valid by its own schema"
         if len(path) == 2 and path[0] == "properties":
-            yield from problems(sub.get("default"), seen, None, place)
+            yield from problems(sub.get("default"), seen, None, place, EARLY_OBJECTS)
             seen.add(str(path[1]))
         else:
-            yield from problems(sub.get("default"), {*known, *seen, *deeper}, None, place)
+            there = {*known, *seen, *deeper}
+            yield from problems(sub.get("default"), there, None, place, EARLY_OBJECTS)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as File
 
 from taskengine.model import TaskEngineError
-from taskengine.workflows.checks import ActionLike, meaning_problems, shape_problems
+from taskengine.workflows.checks import ActionLike, all_problems
 from taskengine.workflows.workflow import Workflow
 from taskengine.workflows.yaml_reader import YamlReader
+
+logger = logging.getLogger(__name__)
+
+LAYOUT = "common/*.yaml or clients/<client>/*.yaml"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,6 +91,18 @@ def workflow_files(folder: File) -> Iterator[tuple[str | None, File]]:
                 yield (None if owner == folder / "common" else owner.name), file
 
 
+def stray_files(folder: File) -> Iterator[Problem]:
+    """Workflow files that stand where nobody looks; a folder without any that is read."""
+    found = {file for _, file in workflow_files(folder)}
+    for depth in ("*", "*/*", "*/*/*"):
+        for file in sorted(folder.glob(depth)):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.suffix in (".yaml", ".yml") and file not in found and not hidden:
+                yield Problem(file, 1, f"not read: expected in {LAYOUT}")
+    if not found:
+        yield Problem(folder, 1, f"holds neither {LAYOUT.replace(' or ', ' nor ')}")
+
+
 def _again(file: File, name: str, other: File) -> Problem:
     reader = YamlReader()
     reader.content(file)
@@ -96,9 +113,38 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     """One workflow file. Raises WorkflowErrors with all that is wrong in it."""
     reader = YamlReader()
     content = reader.content(file)
-    found = (
-        reader.problems or list(shape_problems(content)) or list(meaning_problems(content, actions))
-    )
+    try:
+        found = reader.problems or list(all_problems(content, actions))
+    except RecursionError:
+        found = [((), "it is nested too deeply")]
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})
+
+
+@dataclass(slots=True)
+class CurrentLibrary:
+    """The workflows in force. Raises WorkflowErrors where it is made of files that are wrong; a
+    reload of such files leaves the workflows as they were."""
+
+    folders: Sequence[File]
+    actions: Mapping[str, ActionLike]
+    current: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.current = load(self.folders, self.actions)
+        self._tell_strays()
+
+    def _tell_strays(self) -> None:
+        """A file in the wrong place is no workflow, and nothing else would say so."""
+        for folder in self.folders:
+            for stray in stray_files(folder):
+                logger.warning("workflow files: %s", stray)
+
+    def reload(self) -> None:
+        try:
+            self.current = load(self.folders, self.actions)
+            logger.info("workflow files reloaded: %d", len(self.current.all()))
+            self._tell_strays()
+        except (WorkflowErrors, OSError) as errors:
+            logger.error("workflow files kept as they were: %s", errors)

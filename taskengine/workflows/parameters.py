@@ -14,11 +14,13 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema import FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
 from referencing import Registry
 
 from taskengine.model import BadInput, Json, JsonObject
+from taskengine.workflows.patterns import LinearValidator
 from taskengine.workflows.schemas import (
     dotted,
     explained,
@@ -31,7 +33,8 @@ from taskengine.workflows.schemas import (
 )
 from taskengine.workflows.templates import TemplateError, evaluate
 
-RESERVED = ("tasks", "job", "client")  # names in a scope that no parameter may have
+OF_DEFAULTS = ("job", "client")  # names besides parameters that defaults see
+RESERVED = ("tasks", "secrets", *OF_DEFAULTS)  # names that no parameter may have
 UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being declared
     "content_id": {"type": "string"},
     "rest_endpoints": {"type": "array", "items": {"type": "string", "format": "http-url"}},
@@ -42,6 +45,8 @@ UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being
 }
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+MAX_REASON = 300  # characters of what a schema failed with
+MAX_TOLD = 10  # problems of a submission
 FORMATS = FormatChecker(formats=())
 
 
@@ -56,8 +61,18 @@ class Prepared:
 def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
     """Coerce, complete and validate. `scope` is what defaults see besides: `client`, `job`.
 
-    Raises BadInput naming the place of the first problem and what was expected there.
+    Raises BadInput naming the place of each problem and what was expected there.
     """
+    try:
+        return _prepared(schema, given, scope)
+    except BadInput:
+        raise
+    except Exception as error:  # a reference to nowhere, a schema that holds itself
+        why = f"{type(error).__name__}: {error}"[:MAX_REASON]
+        raise BadInput(f"parameters: the workflow's schema cannot be applied: {why}") from error
+
+
+def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
     if not isinstance(given, dict):
         raise BadInput(f"parameters: expected an object, got {shown(given)}")
     schema = complete(schema)
@@ -91,6 +106,8 @@ class _Preparation:
     def coerced(self, schema: Json, value: Json) -> Json:
         """The value in the schema's words; a null that the schema does not allow is dropped."""
         schema = resolved(self.root, schema)
+        if not schema:
+            return value  # nothing is said of it: a large one is not walked through
         if isinstance(value, str):
             return _from_text(schema, value)
         if isinstance(value, list):
@@ -112,6 +129,8 @@ class _Preparation:
     def filled(self, schema: Json, value: Json, scope: ChainMap[str, Json]) -> Json:
         """The value with its defaults, which see what is declared around and before them."""
         schema = resolved(self.root, schema)
+        if not schema:
+            return value
         if isinstance(value, list):
             return [self.filled(schema.get("items"), item, scope) for item in value]
         if not isinstance(value, dict):
@@ -154,10 +173,16 @@ def _from_text(schema: JsonObject, text: str) -> Json:
 
 def _validate(schema: JsonObject, values: JsonObject, given: JsonObject) -> None:
     errors = list(islice(_validator(schema).iter_errors(values), 100))
-    if errors:
-        first = best_match([min(errors, key=lambda error: _rank(error, given))])
-        path, text = next(explained(first or errors[0], schema, secret_names(schema)))
-        raise BadInput(f"{dotted(('parameters', *path))}: {text}")
+    if not errors:
+        return
+    # A default that was made of a wrong value is no mistake of its own.
+    own = [error for error in errors if not _rank(error, given)[0]]
+    told: dict[str, None] = {}
+    for error in sorted(own or errors, key=lambda error: _rank(error, given)):
+        for path, text in explained(best_match([error]) or error, schema, secret_names(schema)):
+            told[f"{dotted(('parameters', *path))}: {text}"] = None
+    more = [f"{len(told) - MAX_TOLD} more are wrong"] if len(told) > MAX_TOLD else []
+    raise BadInput("; ".join([*islice(told, MAX_TOLD), *more]))
 
 
 def _rank(error: ValidationError, given: JsonObject) -> tuple[bool, int]:
@@ -166,9 +191,11 @@ def _rank(error: ValidationError, given: JsonObject) -> tuple[bool, int]:
     return bool(path) and path[0] not in given, len(path)
 
 
-def _validator(schema: JsonObject) -> Draft202012Validator:
+def _validator(schema: JsonObject) -> Validator:
     registry: Registry[Any] = Registry()  # an empty one: nothing is fetched
-    return Draft202012Validator(schema, registry=registry, format_checker=FORMATS)
+    schema = {key: value for key, value in schema.items() if key != "$schema"}  # it chooses another
+    validator: Validator = LinearValidator(schema, registry=registry, format_checker=FORMATS)
+    return validator
 
 
 def fits(root: JsonObject, schema: JsonObject, value: Json) -> bool:

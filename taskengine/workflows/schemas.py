@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import cast
 from urllib.parse import urlsplit
 
 from jsonschema import ValidationError
 
+from taskengine.masking import ALWAYS_SECRET, is_secret, masked_text
 from taskengine.model import Json, JsonObject
 from taskengine.workflows.templates import Path
-
-ALWAYS_SECRET = frozenset({"content_key", "key_id", "seed", "playready_key"})
-
 
 # What schemas say, in words
 
@@ -39,8 +38,12 @@ def explained(
             names = (" and ".join(resolved(root, option)["required"]) for option in limit)
             yield place, f"expected {how} one of {', '.join(names)}"
         case _:
-            got = "" if secrets & {*place} else f", got {shown(found)}"
+            got = "" if _is_hidden(place, secrets) else f", got {shown(found)}"
             yield place, f"expected {expected(schema)}{_besides(error)}{got}"
+
+
+def _is_hidden(place: Path, secrets: frozenset[str]) -> bool:
+    return any(step in secrets or is_secret(step) for step in place if isinstance(step, str))
 
 
 def expected(schema: JsonObject) -> str:
@@ -72,10 +75,14 @@ _SAID = {"type", "const", "enum", "format", "minimum", "maximum"}
 
 def _besides(error: ValidationError) -> str:
     """The rule that was broken, where expected() does not say it."""
-    rule, limit = str(error.validator), error.validator_value
+    rule, limit = str(error.validator), cast(Json, error.validator_value)
+    if rule == "not" and "pattern" in limit:
+        rule, limit = "no pattern", limit["pattern"]
     if rule in _SAID or (rule in ("minLength", "minItems") and limit == 1):
         return ""
-    return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}"
+    about = error.schema.get("description") if isinstance(error.schema, dict) else None
+    words = f" ({_cut(about.rstrip('.'))})" if rule == "pattern" and about else ""
+    return f" with {rule} {_cut(json.dumps(limit, ensure_ascii=False))}{words}"
 
 
 def dotted(path: Path) -> str:
@@ -100,7 +107,7 @@ def shown(value: Json) -> str:
     if isinstance(value, dict | list):
         noun = "object" if isinstance(value, dict) else "array"
         return f"an {noun}" if value else f"an empty {noun}"
-    return _cut(json.dumps(value, ensure_ascii=False))
+    return _cut(masked_text(json.dumps(value, ensure_ascii=False)))
 
 
 def word(value: Json) -> str:
@@ -130,9 +137,11 @@ def resolved(root: JsonObject, schema: Json) -> JsonObject:
 
 def _pointed(root: JsonObject, reference: str) -> JsonObject:
     found: Json = root
+    if not re.match("#(/|$)", reference):  # elsewhere, or by an anchor
+        raise LookupError(reference)
     for step in reference.removeprefix("#").split("/")[1:]:
         found = found[step.replace("~1", "/").replace("~0", "~")]
-    if not reference.startswith("#") or not isinstance(found, dict):
+    if not isinstance(found, dict):
         raise LookupError(reference)
     return found
 
@@ -170,22 +179,3 @@ def secret_names(schema: JsonObject) -> frozenset[str]:
         if resolved(schema, known).get("writeOnly") is True
     }
     return ALWAYS_SECRET | marked
-
-
-def masked(value: Json, secrets: frozenset[str]) -> Json:
-    """The value with what stands under a secret name masked, at any depth and in any case of
-    letters: what is misspelt is secret all the same."""
-    return _masked(value, frozenset(name.lower() for name in secrets), hide=False)
-
-
-def _masked(value: Json, secrets: frozenset[str], *, hide: bool) -> Json:
-    if isinstance(value, dict):
-        return {k: _masked(v, secrets, hide=hide or k.lower() in secrets) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, secrets, hide=hide) for item in value]
-    return _stars(word(value)) if hide and value is not None else value
-
-
-def _stars(text: str) -> str:
-    end = text[-4:] if len(text) > 8 else ""
-    return "*" * (len(text) - len(end)) + end

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from taskengine.model import Job, JsonObject
+from taskengine.model import Client, Job, JsonObject
 from taskengine.times import format_time
+
+CLIENT = ("name", "storage")
+EARLY = ("client", "workflow", "priority", "created_at")  # of the job, known at its submission
+JOB = ("id", *EARLY, "run_at")
 
 
 def scope(
@@ -32,6 +36,9 @@ def job_scope(job: Job) -> JsonObject:
     }
 
 
-def client_scope(name: str, storage: str) -> JsonObject:
-    """What templates see as `client`; `storage` is its default storage type (A47)."""
-    return {"name": name, "storage": storage}
+def client_scope(client: Client, storage: str) -> JsonObject:
+    """What templates see as `client`; `storage` is for those without a default of their own (A47).
+    Its `roots` are those that it has apart from the common ones."""
+    options = client.options
+    roots = {"roots": options["roots"]} if options.get("roots") else {}
+    return {"name": client.name, "storage": options.get("storage") or storage, **roots}

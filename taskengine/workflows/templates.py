@@ -7,9 +7,8 @@ are refused, keys of objects are never templates, and what a template gives is d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NoReturn
 
@@ -18,7 +17,8 @@ from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
-from taskengine.workflows.sandbox import ENVIRONMENT, plain, text_of
+from taskengine.texts import like, words_of
+from taskengine.workflows.sandbox import ENVIRONMENT, bounded, joined, parse, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
 Found = Iterator[tuple[Path, str]]  # problems in a document: where, and what
@@ -32,10 +32,15 @@ class TemplateError(TaskEngineError):
 
 def evaluate(template: Json, scope: Mapping[str, Json]) -> Json:
     """The value of a template, or of the templates in a structure. Raises TemplateError."""
+    with bounded():
+        return _evaluate(template, scope)
+
+
+def _evaluate(template: Json, scope: Mapping[str, Json]) -> Json:
     if isinstance(template, dict):
-        return {key: evaluate(value, scope) for key, value in template.items()}
+        return {key: _evaluate(value, scope) for key, value in template.items()}
     if isinstance(template, list):
-        return [evaluate(value, scope) for value in template]
+        return [_evaluate(value, scope) for value in template]
     if isinstance(template, str) and is_template(template):
         return _compiled(template).value(scope)
     return template
@@ -69,11 +74,23 @@ def names_used(template: Json) -> set[str]:
 
 def tasks_used(template: Json) -> set[str]:
     """The tasks whose results it looks up, by `tasks.<name>` or `tasks["<name>"]`."""
-    return {name for _, text in strings(template) for name in _compiled(text).tasks}
+    return {key for _, text in strings(template) for key in _keys_used(text, "tasks")}
 
 
-def problems(template: Json, known: set[str], before: set[str] | None, place: Path) -> Found:
-    """Syntax and names. `before`: the tasks whose results are there; None: that is not known."""
+def _keys_used(text: str, name: str) -> set[str]:
+    """What it looks up in what has that name, by `name.key` or `name["key"]`."""
+    return {key for whose, key in _compiled(text).keys if whose == name}
+
+
+def problems(
+    template: Json,
+    known: set[str],
+    before: set[str] | None,
+    place: Path,
+    objects: Mapping[str, Collection[str]] | None = None,
+) -> Found:
+    """Syntax and names. `before`: the tasks whose results are there; None: that is not known.
+    `objects`: the keys of what is no parameter."""
     for path, text in strings(template, place):
         try:
             names, tasks = names_used(text), tasks_used(text)
@@ -84,12 +101,10 @@ def problems(template: Json, known: set[str], before: set[str] | None, place: Pa
             yield path, f"{text}: there is no parameter {name!r}{like(name, known)}"
         for name in sorted(tasks - before if before is not None else ()):
             yield path, f"{text}: no task {name!r} always goes before{like(name, before or ())}"
-
-
-def like(name: str, names: Iterable[str]) -> str:
-    """A guess at what was meant, for the end of a message."""
-    close = get_close_matches(name, [*names], n=1)
-    return f"; is {close[0]!r} meant?" if close else ""
+        for name, keys in (objects or {}).items():
+            for key in sorted(_keys_used(text, name) - {*keys, *dir(dict)}):
+                there = f"there are {', '.join(keys)}"
+                yield path, f"{text}: there is no {name}.{key} here{like(key, keys)}; {there}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,7 @@ class _Template:
     source: str
     parts: tuple[str | TemplateExpression, ...]
     names: frozenset[str]
-    tasks: frozenset[str]
+    keys: frozenset[tuple[str, str]]  # what is looked up in a name, such as a task in `tasks`
 
     @property
     def is_expression(self) -> bool:
@@ -108,9 +123,9 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return plain("".join(text_of(_part(part, scope)) for part in self.parts))
+            return plain(joined(_part(part, scope) for part in self.parts))
         except Exception as error:  # an expression can raise what it likes
-            _fail(self.source, error)
+            _fail(self.source, words_of(error))
 
 
 def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
@@ -122,13 +137,13 @@ def _compiled(source: str) -> _Template:
     if len(source) > MAX_TEMPLATE:
         _fail(source, f"is longer than {MAX_TEMPLATE} characters")
     try:
-        tree = ENVIRONMENT.parse(source)
+        tree = parse(source)
         _check_filters(tree)
         parts = tuple(_compile(node) for node in _outputs(tree))
         names = meta.find_undeclared_variables(tree)
     except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
-        _fail(source, error)
-    return _Template(source, parts, frozenset(names), frozenset(_tasks(tree)))
+        _fail(source, words_of(error))
+    return _Template(source, parts, frozenset(names), frozenset(_keys(tree)))
 
 
 def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:
@@ -154,19 +169,21 @@ def _check_filters(tree: nodes.Template) -> None:
             raise SecurityError(f"there is no filter {used.name!r}")
 
 
-def _tasks(tree: nodes.Template) -> Iterator[str]:
+def _keys(tree: nodes.Template) -> Iterator[tuple[str, str]]:
+    """But for those with a default, which may be missing."""
+    optional = [used.node for used in tree.find_all(nodes.Filter) if used.name in ("default", "d")]
     for attribute in tree.find_all(nodes.Getattr):
-        if _is_tasks(attribute.node):
-            yield attribute.attr
+        if isinstance(attribute.node, nodes.Name) and not _is_in(attribute, optional):
+            yield attribute.node.name, attribute.attr
     for item in tree.find_all(nodes.Getitem):
-        if _is_tasks(item.node) and isinstance(item.arg, nodes.Const):
-            yield str(item.arg.value)
+        if isinstance(item.node, nodes.Name) and isinstance(item.arg, nodes.Const):
+            yield item.node.name, str(item.arg.value)
 
 
-def _is_tasks(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == "tasks"
+def _is_in(node: nodes.Node, found: Sequence[nodes.Node | None]) -> bool:
+    return any(node is one for one in found)
 
 
-def _fail(source: str, reason: object) -> NoReturn:
+def _fail(source: str, reason: str) -> NoReturn:
     shown = source if len(source) <= 100 else f"{source[:99]}…"
-    raise TemplateError(f"{shown.strip()}: {reason}") from None
+    raise TemplateError(f"{shown.strip()}: {reason[:MAX_TEMPLATE]}") from None

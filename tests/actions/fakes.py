@@ -39,6 +39,9 @@ class Journal:
     async def report(self, fraction: float) -> None:
         self.progress.append(fraction)
 
+    async def admit(self, folder: Folder) -> None:
+        """All that is below tmp_path is one client's."""
+
     async def confirm(self) -> None:
         self.confirmations += 1
         if self.refusal:
@@ -78,6 +81,7 @@ def fake_context(
         roots=roots,
         write=journal.write,
         report=journal.report,
+        admit=journal.admit,
         confirm=journal.confirm,
         keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),

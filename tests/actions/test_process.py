@@ -1,3 +1,4 @@
+import ast
 import sys
 
 import pytest
@@ -57,3 +58,17 @@ async def test_what_cannot_be_stored_is_replaced(context):
 async def test_a_command_that_fails_may_be_tried_again(context):
     with pytest.raises(ProcessFailed, match="code 3"):
         await RUN(context, {"command": "python", "arguments": ["raise SystemExit(3)"]})
+
+
+async def test_a_command_gets_nothing_of_the_engines_environment(context, monkeypatch):
+    for name in ("TASKENGINE_BOOTSTRAP_CLIENT", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "MY_OWN"):
+        monkeypatch.setenv(name, "root:root-secret-key-1234")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    program = "import os; print(sorted(os.environ))"
+    output = (await RUN(context, {"command": "python", "arguments": [program]}))["output"]
+    names = set(ast.literal_eval(output))
+    assert {"PATH", "LC_ALL"} <= names
+    assert names <= {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"),
+        *("TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME"),
+    }

@@ -120,7 +120,9 @@ async def instance(
     patient=None,
     vital=None,
     keep_time=trio.lowlevel.checkpoint,
+    process=None,
     flows=(),
+    secrets=None,
     **queues,
 ):
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
@@ -134,6 +136,7 @@ async def instance(
         keys=None,
         http=http or receiver([]),
         unverified=unverified or receiver([]),
+        secrets=secrets or {},
     )
     parts = Parts(
         store=store,
@@ -147,6 +150,6 @@ async def instance(
         keep_time=keep_time,
     )
     random.seed(7)
-    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)
+    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
     async with running_engine(parts, plan) as engine:
         yield Instance(engine, store, now)

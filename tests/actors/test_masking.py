@@ -2,7 +2,8 @@
 
 import pytest
 
-from taskengine.actors.reporter import Reporter, secret_values
+from taskengine.actors.reporter import Reporter
+from taskengine.masking import secret_values
 
 NAMES = frozenset({"token", "pin"})
 

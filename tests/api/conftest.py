@@ -128,7 +128,7 @@ class Api:
 
     async def accepted(self, body, **options):
         """Submit what has to be accepted; the id as a number."""
-        answer = await self.post("/job", body, **options)
+        answer = await self.post(options.pop("path", "/job"), body, **options)
         content = await answer.get_json()
         assert answer.status_code == 200, content
         assert content == {"id": content["id"], "result": "accepted"}

@@ -27,7 +27,7 @@ async def test_the_sample_of_the_contract(api, body, updated, now):
 
 async def test_the_updates_are_told_in_the_order_given(api, body, updated):
     number = await api.accepted(body())
-    given = {"persist": 1, "run_at": LATER, "x": 1, "position": 3, "priority": 9}
+    given = {"persist": 1, "run_at": LATER, "position": 3, "priority": 9}
     await updated(number, given, "persist, run_at, position, priority")
     job = (await api.job(number)).job
     assert (job.persist, job.position, job.priority) == (True, 3, 9)

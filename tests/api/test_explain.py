@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.contract.world import failed
+
 LATER = "2030-02-01T08:30:00.000Z"
 
 
@@ -60,6 +62,17 @@ async def test_a_refused_job_is_over(api, body):
     number, _ = await api.refused(body(job={"priority": 99}))
     _, content = await explained(api, number)
     assert [one["reason"] for one in content["reasons"]] == ["over"]
+
+
+async def test_a_failed_job_says_what_failed_and_what_can_be_done(api, body, world, now):
+    number = await api.accepted(body())
+    await world.admit(now)
+    [attempt] = await world.claim(now=now)
+    await world.record(failed(attempt, when=now))
+    _, content = await explained(api, number)
+    [reason] = content["reasons"]
+    assert reason["message"].startswith("It failed: 'get_filenames' failed: ")
+    assert "definition=current" in reason["message"]
 
 
 async def test_there_is_no_such_job(api):

@@ -28,6 +28,7 @@ OF_THE_INSTANCE = {
     "taskengine_admission_jobs": "histogram",
     "taskengine_claim_tasks": "histogram",
     "taskengine_callback_tries": "counter",
+    "taskengine_refused_keys": "counter",
     "taskengine_actor_restarts": "counter",
 }
 OF_ALL = {

@@ -103,7 +103,7 @@ def test_statuses_follow_from_what_is_declared(content):
         ["200", "400", "401", "403", "413", "415", "422", "429", "500", "503"]
     )
     assert list(operation(content, "GET", "/jobs/{job_id}")["responses"]) == (
-        ["200", "400", "404", "429", "500", "503"]
+        ["200", "400", "401", "404", "421", "429", "500", "503"]
     )
     assert list(operation(content, "GET", "/livez")["responses"]) == ["200", "500"]
 

@@ -237,6 +237,7 @@ async def test_a_job_is_that_of_the_contract(api, now):
         "tasks": [],
         "depends_on": [],
         "rerun_of": None,
+        "definition": "d",
     }
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
 
+from taskengine.workflows.library import Library
+from taskengine.workflows.workflow import Workflow
 from tests.api.changing import send, show, state
+from tests.api.conftest import WORKFLOWS
 from tests.contract.world import failed
 
 
@@ -20,17 +24,21 @@ async def test_a_rerun_is_a_new_job_with_the_same_parameters(api, body, rerun, w
     assert (old["rerun_of"], new["rerun_of"]) == (None, number)
     for same in ("client", "workflow", "priority", "position", "parameters"):
         assert new[same] == old[same]
-    [line] = await api.lines(2)
+    line, which = await api.lines(2)
     told = json.loads(line.message)
     assert (told["path"], told["payload"]) == (f"POST /jobs/{number}/rerun", "job_created")
     assert (line.progname, line.task_id, told["parameters"]) == ("api", 0, {})
+    assert new["definition"] == old["definition"]
+    assert which.message == (
+        f"Runs job {number} again, by the definition of the original: {old['definition']}"
+    )
 
 
 async def test_a_second_rerun_answers_with_the_same_id(api, body, rerun):
     number = await api.accepted(body())
     answers = [await rerun(number, path=path) for path in ("jobs", "job", "jobs")]
     assert answers == [(200, {"id": "2", "result": "accepted"})] * 3
-    assert len(await api.lines(2)) == 1
+    assert len(await api.lines(2)) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"client": "demo-client"}', b"null", b"x=1"])
@@ -76,3 +84,82 @@ async def test_an_engine_that_stops_takes_no_rerun_but_updates(api, body, api_ke
     asked = {"queue_state": "broken"}
     status, _ = await send(stopping, "PUT", f"/job/{number}", asked, key=api_key)
     assert status == 200
+
+
+def changed_library(**parameters):
+    """The workflows, after a change of the file of drmswitch."""
+    content = deepcopy(WORKFLOWS[0])
+    content["parameters"]["properties"] |= parameters
+    content["tasks"] = [*content["tasks"], {"name": "more", "action": "core.noop"}]
+    workflow = Workflow.from_content({**content, "client": None})
+    return Library({(None, "drmswitch"): workflow}), workflow.definition.digest
+
+
+async def test_a_rerun_keeps_its_definition_and_says_that_the_file_has_changed(
+    api, body, api_key, now
+):
+    number = await api.accepted(body(label="x"))
+    old = (await show(api, number))["definition"]
+    library, _ = changed_library()
+    after = api.with_(library=lambda: library)
+    status, content = await send(after, "POST", f"/jobs/{number}/rerun", key=api_key)
+    assert (status, content["result"]) == (200, "accepted")
+    assert content["warnings"] == [
+        f"the workflow drmswitch has changed since job {number} was submitted: it runs again by "
+        "its own definition; definition=current takes the one in force"
+    ]
+    assert (await show(api, content["id"]))["definition"] == old
+
+
+@pytest.mark.parametrize(
+    ("query", "content"),
+    [("?definition=current", b""), ("", b'{"definition": "current"}')],
+)
+async def test_a_rerun_may_have_the_definition_in_force(api, body, api_key, query, content):
+    given = body(label="x", token="s3cret-token")
+    number = await api.accepted(given)
+    library, digest = changed_library(speed={"type": "integer", "default": 7})
+    after = api.with_(library=lambda: library)
+    path = f"/jobs/{number}/rerun{query}"
+    status, told = await send(after, "POST", path, content, key=api_key)
+    assert (status, list(told)) == (200, ["id", "result"])
+    new = await api.job(int(told["id"]))
+    assert new.job.digest == digest
+    assert new.parameters["speed"] == 7
+    assert (new.parameters["token"], new.submitted) == ("s3cret-token", given["parameters"])
+    lines = [line.message for line in await api.lines(new.job.id)]
+    assert lines[-1] == f"Runs job {number} again, by the definition in force: {digest}"
+    answer = await after.get("/workflows/drmswitch")
+    assert (await answer.get_json())["digest"] == digest
+
+
+async def test_what_the_definition_in_force_refuses_changes_nothing(api, body, api_key):
+    number = await api.accepted(body(label="x"))
+    library, _ = changed_library(label={"type": "integer"})
+    for changed, told in (
+        (library, 'definition: parameters.label: expected an integer, got "x"'),
+        (Library({}), 'definition: job.workflow: there is no workflow "drmswitch"; there are '),
+    ):
+        after = api.with_(library=lambda changed=changed: changed)
+        path = f"/jobs/{number}/rerun?definition=current"
+        status, content = await send(after, "POST", path, key=api_key)
+        assert (status, content) == (400, {"error": told})
+    assert await state(api, number) == "queued"
+
+
+async def test_which_definition_is_one_of_two(api, body, api_key):
+    number = await api.accepted(body())
+    path = f"/jobs/{number}/rerun"
+    for query, content in (("?definition=newest", b""), ("", b'{"definition": 3}')):
+        status, told = await send(api, "POST", path + query, content, key=api_key)
+        assert status == 400
+        assert told["error"].startswith("definition: expected original or current, got ")
+    assert await state(api, number) == "queued"
+
+
+async def test_what_is_broken_says_why_and_how(api, body, rerun, updated):
+    number = await api.accepted(body())
+    await updated(number, {"queue_state": "broken"}, "queue_state")
+    _, content = await rerun(number)
+    assert "it was stopped, or run again already" in content["error"]
+    assert content["error"].endswith("submit its body anew")

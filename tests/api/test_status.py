@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from taskengine.configuration import Configuration
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
 from tests.api.conftest import NOW
@@ -104,6 +105,15 @@ async def test_health_without_a_mirror(api):
     assert content["queues"] == HEALTH["queues"]
 
 
+async def test_without_a_mirror_it_tells_who_works_here(api):
+    busy = {"work": QueueCount(9, 7, 0), "callback": QueueCount(2, 1, 3)}
+    services = api.with_(counters=None, counts=lambda: busy)
+    queues = (await (await services.get("/health")).get_json())["queues"]
+    assert queues["work"] == {"workers": 9, "working": 7, "pending": 0}
+    assert queues["callback"] == {"workers": 2, "working": 1, "pending": 3}
+    assert queues["windows_capture"] == {"workers": 12, "working": 0, "pending": 0}
+
+
 async def test_the_dashboard_is_that_of_the_contract(api, body, now):
     await api.store.put_setting("", "max_jobs", "1")
     await api.accepted(body())
@@ -143,6 +153,24 @@ async def test_the_dashboard_shows_the_first_thousand_of_each_list(api, world, n
             "queued": [*first, *queued][:1000],
             "scheduled": scheduled[:0:-1],
         }
+
+
+async def test_the_dashboard_of_an_admin(api, body):
+    """The header filters while reads are public, as in the contract; else it says who asks."""
+    await api.accepted(body())
+    closed = api.with_(configuration=Configuration(public_reads=False))
+    for asked, client, number in (
+        (api, "root", 0),
+        (closed, "root", 1),
+        (closed, "demo-client", 1),
+    ):
+        content = await (await asked.get("/dashboard", client=client)).get_json()
+        assert len(content["queued"]) == number, (asked, client)
+    for name, number in (("demo-client", 1), ("other", 0)):
+        for asked in (api, closed):
+            answer = await asked.get(f"/dashboard?client={name}", client="root")
+            assert len((await answer.get_json())["queued"]) == number
+    assert (await closed.get("/dashboard?client=root")).status_code == 403
 
 
 async def test_the_dashboard_of_one_client(api, body):

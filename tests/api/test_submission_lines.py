@@ -8,6 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from taskengine.configuration import Configuration
 from taskengine.model import Severity
 
 
@@ -95,7 +96,7 @@ async def test_only_a_proxy_on_this_host_may_name_the_caller(api, body, peer, fo
     assert json.loads(line.message)["remote_addr"] == shown
 
 
-SECRETS = {"token": "tok-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
+SECRETS = {"token": "a-token-of-some-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
 
 
 async def test_secrets_are_masked_in_log_and_reads(api, body):
@@ -122,9 +123,9 @@ async def check_masked(api, number):
 
 
 async def test_secrets_are_masked_in_structures_and_short_ones_wholly(api, body):
-    number = await api.accepted(body(content_key=["abcdefgh12345678"], seed="short"))
+    number = await api.accepted(body(content_key=["abcdefgh123456789"], seed="short"))
     shown = (await (await api.get(f"/jobs/{number}")).get_json())["parameters"]
-    assert shown["content_key"] == ["*" * 12 + "5678"]
+    assert shown["content_key"] == ["*" * 13 + "6789"]
     assert shown["seed"] == "*****"
 
 
@@ -146,3 +147,16 @@ async def test_of_two_such_lines_the_last_one_is_the_proxys(served_api, api_key,
         number = (await client.post("/job", json=content)).json()["id"]
         line = (await client.get(f"/logs/{number}")).json()[0]
     assert json.loads(line["message"])["remote_addr"] == "9.9.9.9"
+
+
+async def test_a_callback_that_no_address_takes_is_told_at_once(api, body):
+    """It would wait for days, and the job's log would say nothing."""
+    private = Configuration(outbound_allow=("192.168.0.0/16",))
+    urls = ["http://user:s3cret@10.1.2.3/hook?t=s3cret", "http://192.168.1.1/", "https://a.example"]
+    strict = api.with_(configuration=private)
+    number = await strict.accepted(body(rest_endpoints=urls))
+    warned = [line.message for line in await api.lines(number) if line.severity is Severity.WARN]
+    assert warned == [
+        "No callback will reach http://10.1.2.3/hook: the address is private, and outbound_allow "
+        "does not list it"
+    ]

@@ -34,7 +34,7 @@ from tests.chaos.place import Place
 from tests.chaos.plans import Planner
 from tests.chaos.ports import held_port
 from tests.chaos.receiver import FAULTS, Receivers, running_receivers
-from tests.chaos.recovery import Recoveries, longest, middle, recoveries
+from tests.chaos.recovery import Recoveries, almost_all, longest, middle, recoveries
 from tests.chaos.rudeness import Rudeness
 from tests.chaos.servers import Postgres, running_postgres
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -116,6 +116,7 @@ class Findings:
             "database_restarts": self.database_restarts,
             **{name: len(cases) for name, cases in self.wrong.items()},
             "recovery_p50_s": middle(times),
+            "recovery_p99_s": almost_all(times),
             "recovery_max_s": longest(times),
         }
 

@@ -123,7 +123,7 @@ class Claiming:
         await world.submit(submission())
         assert await world.store.remove_client("acme")
         assert await world.admit() == 1
-        assert [one.options for one in await world.claim()] == [{}]
+        assert [one.options for one in await world.claim()] == [None]
 
     async def test_an_unknown_instance_is_dismissed(self, world):
         await world.start()

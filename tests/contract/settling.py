@@ -1,11 +1,14 @@
 """Promises of clients, settings and wake-ups."""
 
 from contextlib import aclosing
+from datetime import timedelta
 
 import trio
 
+from taskengine.api_keys import rotated
 from taskengine.model import Client
 from taskengine.policy import SYSTEM
+from tests.conftest import NOON
 
 
 class Settling:
@@ -18,6 +21,14 @@ class Settling:
         assert [one.name for one in await world.store.clients()] == ["acme", "beta", "gamma"]
         assert await world.store.client("gamma") == other
 
+    async def test_a_key_that_was_replaced_is_kept_with_its_time(self, world):
+        until = NOON + timedelta(days=1, microseconds=7)
+        client = rotated(Client("acme", "first"), "second", until)
+        await world.store.put_client(client)
+        [acme] = [one for one in await world.store.clients() if one.name == "acme"]
+        assert acme == client == await world.store.client("acme")
+        assert (acme.former_key_hash, acme.former_until) == ("first", until)
+
     async def test_a_removed_client_is_unknown(self, world):
         assert await world.store.remove_client("beta")
         assert not await world.store.remove_client("beta")
@@ -28,6 +39,21 @@ class Settling:
         assert await store.put_client(first, bootstrap=True)
         assert not await store.put_client(second, bootstrap=True)
         assert await store.clients() == [first]
+
+    async def test_of_clients_made_at_once_with_one_name_there_is_one(self, world, store):
+        made = []
+
+        async def make(key):
+            if await store.put_client(Client("gamma", key), new=True):
+                made.append(key)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(make, str(number))
+        [key] = made
+        gamma = await store.client("gamma")
+        assert gamma is not None
+        assert gamma.key_hash == key
 
     async def test_settings_belong_to_their_scope(self, world):
         await world.store.put_setting("acme", "colour", "blue")

@@ -38,6 +38,15 @@ async def test_the_schema_keeps_an_event_from_being_told_twice(postgres_store):
     assert [(one.event, one.task_id) for one in lane.callbacks] == [(START, 7), (END, 7)]
 
 
+async def test_times_of_the_store_are_told_by_the_names_of_its_methods(postgres_store):
+    world = await World(postgres_store).settle()
+    await world.start(urls=[ONE])
+    [metric] = postgres_store.meters.store.collect()
+    names = {sample.labels["operation"] for sample in metric.samples}
+    assert {"put_setting", "submit", "admit"} <= names
+    assert all(name.isidentifier() for name in names)
+
+
 DUE_RETRIES = "update tasks set is_retry = true, due_at = $1 where priority = 9"
 
 

@@ -217,6 +217,42 @@ class Tying:
         await world.perform(new)
         assert [lane.url for lane in await world.lanes(at(99))] == [ONE, TWO]
 
+    async def test_a_rerun_may_have_another_definition_and_what_that_makes_of_it(self, world):
+        """Its place in the queue, its time and its edges are still the original's."""
+        [parent] = await world.submit(submission())
+        wanted = submission(
+            PAIR,
+            priority=2,
+            submitted={"n": "1"},
+            parameters={"n": 1},
+            content_id="one",
+            urls=("http://one.example/", "http://two.example/"),
+            depends_on=(parent,),
+        )
+        [old] = await world.submit(wanted)
+        anew = submission(
+            CHAIN,
+            submitted={"n": "1"},
+            parameters={"n": 1, "more": True},
+            content_id="two",
+            urls=("http://three.example/",),
+        )
+        new = await world.store.rerun(old, [LINE], NOON, anew)
+        original, copy = await world.job(old), await world.job(new)
+        assert (original.job.digest, copy.job.digest) == (PAIR.digest, CHAIN.digest)
+        assert (original.parameters, copy.parameters) == ({"n": 1}, {"n": 1, "more": True})
+        assert (original.job.content_id, copy.job.content_id) == ("one", "two")
+        assert (copy.job.priority, copy.rerun_of, [*copy.depends_on]) == (2, old, [parent])
+        assert await world.store.definition(CHAIN.digest) == CHAIN.content
+
+        await world.admit()
+        await world.perform(parent)
+        await world.admit()
+        await world.perform(new)
+        assert await world.states(new) == ["completed"] * 4
+        urls = [entry.url for entry in await world.store.callbacks(new)]
+        assert set(urls) == {"http://three.example/"}
+
     async def test_a_second_rerun_answers_with_the_first(self, world):
         old = await world.start()
         await world.perform(old)

@@ -177,6 +177,10 @@ def released(attempt: Attempt, when: datetime = NOON) -> Ended:
     return Ended(attempt.fence, when, Outcome.RELEASED)
 
 
+def lost(attempt: Attempt, error: str | None = None) -> Ended:
+    return Ended(attempt.fence, NOON, Outcome.LOST, error=error)
+
+
 def delivery(lane: Lane, number: int, when: datetime) -> Delivery:
     return Delivery(
         lane.id, lane.claim, lane.callbacks[number].id, when, delivered=True, status=204

@@ -12,7 +12,8 @@ PREFIX = "TASKENGINE_"
 
 
 def environment(**settings):
-    """This environment with these settings of the engine, and no others."""
+    """This environment with these settings of the engine, and the tests' own receivers allowed."""
+    settings = {"outbound_allow": "127.0.0.0/8,::1/128", **settings}  # receivers are here
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return kept | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
 

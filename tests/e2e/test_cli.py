@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+import trio_asyncio
 from click.testing import CliRunner
 
 from taskengine.cli import main
+from tests.conftest import _execute, other_database
 from tests.e2e.held import held, workflows_with_held
 from tests.e2e.running import TASKENGINE, environment, processes_of, serving, taskengine, until
 
@@ -112,6 +114,15 @@ def test_a_refused_job_is_told(engine):
     assert "(401)" in done.stderr
 
 
+def test_what_was_not_looked_at_is_told(engine):
+    done = engine.submit("sleep", "--watch", seconds=0, secnds=3)
+    assert done.returncode == 0
+    told = "warning: Parameter 'secnds' is unknown to the workflow sleep; is 'seconds' meant?\n"
+    assert done.stderr.startswith(told)
+    quiet = engine.submit("noop", "--json")
+    assert (quiet.stderr, json.loads(quiet.stdout)["result"]) == ("", "accepted")
+
+
 def test_logs_follow_a_job_to_its_end_and_jobs_lists_it(engine):
     submitted = json.loads(engine.submit("sleep", "--json", seconds=0.5).stdout)
     number = str(submitted["id"])
@@ -149,6 +160,8 @@ def test_jobs_are_paused_resumed_stopped_and_run_again(engine):
     new = json.loads(engine.job("rerun", done, "--json").stdout)
     assert new["result"] == "accepted"
     assert int(new["id"]) > int(done)
+    again = engine.job("rerun", new["id"], "--definition", "current")
+    assert again.stdout.endswith(f"accepted, a rerun of job {new['id']}\n")
     told = engine.job("rerun", done).stdout
     assert told == f"job {new['id']} accepted, a rerun of job {done}\n"
     missing = engine.job("rerun", "999999")
@@ -167,7 +180,7 @@ def test_clients_are_made_shown_and_removed(engine):
 
     secret = "whsec_c2VjcmV0LXNlY3JldA=="
     changes = [f"callback.secret={secret}", "callback.headers.X-Pass=12345678", "storage=local"]
-    done = engine.data("client", "set", "zoo", *changes, "roots.output_root=/vod", "odd.n=3")
+    done = engine.data("client", "set", "zoo", *changes, "roots.output_root=/vod")
     assert done.exit_code == 0
     assert secret not in done.stdout
     assert "12345678" not in done.stdout
@@ -175,12 +188,15 @@ def test_clients_are_made_shown_and_removed(engine):
     listed = json.loads(engine.data("client", "list", "--json").stdout)
     assert [(c["name"], c["admin"]) for c in listed] == [("acme", True), ("zoo", False)]
     options = listed[1]["options"]
-    assert options["roots"] == {"output_root": "/vod"}
-    assert (options["storage"], options["odd"]) == ("local", {"n": 3})
+    assert options["roots"] == {
+        "input_root": str(engine.folder / "var" / "input" / "zoo"),
+        "output_root": "/vod",
+    }
+    assert options["storage"] == "local"
     assert options["callback"]["headers"] == {"X-Pass": "********"}
 
     broken = engine.data("client", "set", "zoo", "callback.secret=whsec_!")
-    assert (broken.exit_code, broken.stderr.count("\n")) == (1, 1)
+    assert (broken.exit_code, broken.stderr.count("\n")) == (2, 1)
 
     nightly = {"name": "zoo-nightly", "cron": "0 3 * * *", "job": {"workflow": "noop"}}
     made = {**nightly, "parameters": {}}
@@ -192,9 +208,94 @@ def test_clients_are_made_shown_and_removed(engine):
     assert engine.data("client", "remove", "zoo").stderr == "Error: there is no client zoo\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("api-key=new", "`taskengine client key NAME` makes a new one"),
+        ("admin=false", "`taskengine client set NAME --admin` or `--no-admin`"),
+        ("max_jobs=3", "POST /settings"),
+        ("storage=Lokal", "storage: expected one of local, S3, azure_blob, got 'Lokal'"),
+        ("foo=bar", "foo: there is no such option; there are roots.KEY, storage, callback.secret"),
+        ("callback.heders.X=1", "is 'callback.headers' meant?"),
+        ("roots=/vod", "roots: expected a key below it"),
+        ("roots.a.b=/vod", "roots: expected a key below it"),
+        ("callback.secret", "callback.secret: expected KEY=VALUE"),
+    ],
+)
+def test_an_option_without_effect_is_refused(engine, option, told):
+    before = engine.data("client", "list", "--json").stdout
+    done = engine.data("client", "set", "acme", "callback.verify=true", option)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert engine.data("client", "list", "--json").stdout == before
+
+
+def test_a_key_is_replaced_and_the_one_before_opens_for_a_while(engine):
+    """Nobody is locked out meanwhile, and nothing of the client is lost."""
+
+    def status(key):
+        headers = {"client": "keys", "api-key": key}
+        return httpx.get(f"{engine.url}/health", headers=headers, **HTTP).status_code
+
+    first = engine.data("client", "add", "keys").stdout.split()[-1]
+    done = engine.data("client", "key", "keys")
+    second = done.stdout.splitlines()[1].removeprefix("api-key: ")
+    assert "the key before opens until 20" in done.stdout
+    assert (status(first), status(second), status("other")) == (200, 200, 401)
+
+    done = engine.data("client", "key", "keys", "--api-key", "third-key", "--grace", "0")
+    assert done.stdout == "client keys has another key\n"
+    assert [status(key) for key in (first, second, "third-key")] == [401, 401, 200]
+    done = engine.data("client", "set", "keys", "--api-key", "fourth-key", "--grace", "60")
+    assert done.exit_code == 0
+    assert "fourth" not in done.stdout
+    assert [status(key) for key in ("fourth-key", "third-key", second)] == [200, 200, 401]
+    assert engine.data("client", "key", "nobody").stderr == "Error: there is no client nobody\n"
+
+
+def test_the_last_admin_stays(engine):
+    engine.data("client", "add", "plain")
+    for command in (["remove", "acme"], ["set", "acme", "--no-admin"]):
+        refused = engine.data("client", *command)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "acme is the last admin: make another one first, with `taskengine" in refused.stderr
+    assert engine.data("client", "set", "plain", "--admin").exit_code == 0
+    assert engine.data("client", "set", "acme", "--no-admin").exit_code == 0
+    assert engine.data("client", "remove", "plain").exit_code == 1
+    assert engine.data("client", "remove", "acme", "--force").exit_code == 0
+    assert engine.data("client", "add", "acme", "--api-key", KEY).stdout == "client acme added\n"
+    assert engine.data("client", "set", "acme", "--admin").exit_code == 0
+    assert engine.data("client", "remove", "plain").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["list"], ["set", "acme", "--admin"], ["key", "acme"]])
+def test_a_command_that_makes_no_client_makes_no_database(tmp_path, command):
+    folder = tmp_path / "elsewhere"
+    variables = {"TASKENGINE_DATA_DIR": str(folder)}
+    done = CliRunner(env=variables).invoke(main, ["client", *command])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: there is no database in {folder}: name its folder with")
+    assert not folder.exists()
+
+
+def test_a_database_without_a_schema_is_told_not_changed(postgres_server):
+    name = "te_empty"
+    trio_asyncio.run(_execute, postgres_server, f"create database {name}")
+    url = ["--database-url", other_database(postgres_server, name)]
+    runner = CliRunner()
+    for _ in range(2):
+        listed = runner.invoke(main, ["client", "list", *url])
+        assert (listed.exit_code, listed.stdout) == (2, "")
+        assert listed.stderr.endswith("the database is not up to date: `taskengine db upgrade`\n")
+    told = [runner.invoke(main, ["db", "upgrade", *url]).stdout for _ in range(2)]
+    assert told == ["The schema is made: version 1.\n", "The database is up to date: version 1.\n"]
+    assert runner.invoke(main, ["client", "list", *url]).exit_code == 0
+    trio_asyncio.run(_execute, postgres_server, f"drop database {name}")
+
+
 def test_the_database_is_upgraded_beside_a_running_engine(engine):
     done = engine.data("db", "upgrade")
-    assert (done.exit_code, done.stdout) == (0, "The database is up to date.\n")
+    assert (done.exit_code, done.stdout) == (0, "The database is up to date: version 1.\n")
 
 
 def test_workflows_are_listed_and_shown():

@@ -14,13 +14,14 @@ from tests.e2e.running import TASKENGINE, environment, processes_of, taskengine,
 
 @pytest.fixture
 def film(tmp_path):
-    path = tmp_path / "a short film.mp4"
+    path = tmp_path / "a short film, 100 %d é.mp4"
     trio.run(partial(make_film, partial(run_process, cwd=tmp_path), path, 4, height=180))
     return path
 
 
 def test_the_demo_completes_and_ends(tmp_path, film):
-    data = tmp_path / "data"
+    """Wherever it is: paths may have any characters."""
+    data = tmp_path / 'it\'s, "data" '
     done = taskengine("demo", "--exit", "--film", film, "--data-dir", data)
     assert done.returncode == 0, done.stdout + done.stderr
     assert until(lambda: not processes_of(data))

@@ -79,6 +79,22 @@ async def test_valkey_answers_and_stops(tmp_path: Path) -> None:
     await until(lambda: gone({server["pid"], server["guard"]}))
 
 
+ODD = [" blanks in it ", "it's", 'say "x"', "back\\slash", "ü-日本", "#%$,=", "a\u2028b"]
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_path_may_have_any_characters(tmp_path: Path, template: Path, name: str) -> None:
+    folder = tmp_path / name
+    shutil.copytree(template, folder)
+    for _ in range(2):  # the second one finds what the first has left
+        async with embedded_postgres(folder) as url, embedded_valkey(folder) as cache:
+            assert await query(url, "SELECT answer FROM kept") == 42
+            assert await ping(cache) is True
+            server = Path(f"/proc/{status(folder, 'valkey')['pid']}/cwd")
+            assert server.readlink() == folder / "valkey"
+    assert processes_with(str(folder)) == []
+
+
 async def test_second_start_keeps_data_and_password_out_of_sight(data_dir: Path) -> None:
     async with embedded_postgres(data_dir) as url:
         assert await query(url, "SELECT answer FROM kept") == 42

@@ -16,7 +16,7 @@ from taskengine.store import GateAnswer
 from taskengine.store.postgres import PostgresStore
 from tests.contract.scheduling import schedule
 from tests.contract.world import ACTION, ONE, at, submission
-from tests.interleaving.worlds import DEAD, FIRST, SECOND, Scene
+from tests.interleaving.worlds import DEAD, FIRST, PROCESS, SECOND, Scene
 
 NOW = at(10)
 LEASE = timedelta(seconds=30)
@@ -163,6 +163,19 @@ async def _rescue(store: PostgresStore, scene: Scene) -> Any:
     return await store.rescue(DEAD, 0, NOW)
 
 
+async def _declare(store: PostgresStore, scene: Scene) -> Any:
+    return await store.declare_dead(PROCESS)
+
+
+async def _rescue_known(store: PostgresStore, scene: Scene) -> Any:
+    return await store.rescue(DEAD, None, NOW)
+
+
+async def _declare_and_rescue(store: PostgresStore, scene: Scene) -> Any:
+    await store.declare_dead(PROCESS)
+    return await store.rescue(DEAD, None, NOW)
+
+
 async def _join(store: PostgresStore, scene: Scene) -> Any:
     return await store.join("late", NOW)
 
@@ -289,6 +302,8 @@ async def _replay(store: PostgresStore, scene: Scene) -> Any:
 
 admit_newcomer = Action("admit-newcomer", _admit_newcomer)
 rescue, join = Action("rescue", _rescue), Action("join", _join)
+declare, rescue_known = Action("declare", _declare), Action("rescue-known", _rescue_known)
+declare_and_rescue = Action("declare-and-rescue", _declare_and_rescue)
 clear = Action("clear", _clear, removes=True)
 queue_due, claim_gates = Action("queue-due", _queue_due), Action("claim-gates", _claim_gates)
 claim_ticks, end_tick = Action("claim-ticks", _claim_ticks), Action("end-tick", _end_tick)

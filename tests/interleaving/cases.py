@@ -18,7 +18,7 @@ from tests.interleaving.invariants import violations
 from tests.interleaving.quiescence import drive, undelivered
 from tests.interleaving.snapshots import State, keep, restore, run, state
 from tests.interleaving.stepping import Interleaved, Stepper
-from tests.interleaving.worlds import WORLDS, Scene
+from tests.interleaving.worlds import PROCESS, WORLDS, Scene
 
 # Once the second waits for the first at the same statement twice, it will there, or sooner, however
 # far the first has come: nothing new can come of the stops but the last.
@@ -49,8 +49,8 @@ class Cases:
         if name not in self.scenes:
             await run(store, EMPTY)
             world = await World(store).settle()
-            for other in ("second", "dead"):
-                await store.join(other, NOON)
+            await store.join("second", NOON)
+            await store.join("dead", NOON, 0.0, PROCESS)
             self.scenes[name] = await WORLDS[name](world)
             await keep(store, name)
         return self.scenes[name]

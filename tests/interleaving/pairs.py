@@ -25,6 +25,8 @@ from tests.interleaving.actions import (
     claim_gates,
     claim_ticks,
     clear,
+    declare,
+    declare_and_rescue,
     deliver,
     end_tick,
     fail,
@@ -43,6 +45,7 @@ from tests.interleaving.actions import (
     replay,
     rerun,
     rescue,
+    rescue_known,
     resume,
     retry,
     setting,
@@ -64,6 +67,7 @@ ACTIONS: dict[str, list[Action]] = {
         *(finish("b"), fail("b"), release("b")),
         *(pause("job"), stop("job"), rerun("job"), rank("job", 2), submit("job")),
         *(rescue, leave(DEAD), leave(FIRST), beat(DEAD), claim(SECOND), claim(DEAD), slots, join),
+        *(declare, rescue_known, declare_and_rescue),
     ],
     "twins": [
         *(finish("a"), finish("b"), finish("a", "b"), fail("a", "b"), retry("a", "b")),
@@ -120,7 +124,7 @@ ACTIONS: dict[str, list[Action]] = {
     "outbox": [
         *(lanes(SECOND), lanes(FIRST), deliver("all", True), deliver("again", False, at(60))),
         *(deliver("dead", False), replay, finish("b"), fail("b"), stop("job"), rerun("job")),
-        *(rescue, leave(FIRST), beat(DEAD), lanes(DEAD), release_lanes),
+        *(rescue, declare_and_rescue, leave(FIRST), beat(DEAD), lanes(DEAD), release_lanes),
     ],
     "ticking": [
         *(claim_ticks, end_tick, put_schedule, remove_schedule, queue_due),

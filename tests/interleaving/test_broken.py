@@ -45,6 +45,8 @@ DEFECTS = [
         # Rule 3: the holder is a row.
         "rescue without the beat | lock_instance"
         " | select beat | select 0::bigint as beat | siblings | rescue | beat-of-3",
+        "rescue of whom nobody declared dead | lock_instance"
+        " | beat, dead | beat, true as dead | siblings | rescue-known | finish-b",
         "rescue locks no instance | lock_instance | for update |  | siblings | rescue | beat-of-3",
         # Rule 11: fan-in, and what is decided from a job's state.
         "siblings of a batch count as one | let_go_on"

@@ -5,6 +5,7 @@ Instances: the first and the second run; the third is held to be dead, and its b
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,7 @@ from tests.contract.world import (
 
 GATE = "http://gate.test"
 FIRST, SECOND, DEAD = 1, 2, 3
+PROCESS = uuid.UUID(int=3)  # of the dead
 MEETING = definition([], [], [0, 1])  # two siblings and a task after them
 
 

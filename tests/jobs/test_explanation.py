@@ -29,7 +29,19 @@ def full(low, high, **settings):
     return Slots(Settings(**settings), low, high)
 
 
+BROKEN = "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+REFUSED = "It was refused; the ERROR line of its log says why. Mend the body and submit that."
 TABLE = {
+    "failed": (
+        seen(
+            job=replace(JOB, state=JobState.COMPLETED, failed=True),
+            errors=[("second", "sh ended with code 3: err")],
+        ),
+        {
+            "over": "It failed: 'second' failed: sh ended with code 3: err. POST /jobs/<id>/rerun "
+            "runs it again, with definition=current by the file in force."
+        },
+    ),
     "free": (seen(), {"next": "Nothing: it is started within moments."}),
     "no slots at all": (
         seen(system=full(0, 0, max_jobs=0)),
@@ -119,11 +131,11 @@ TABLE = {
     "completed": (seen(JobState.COMPLETED), {"over": "It is completed."}),
     "breaking": (
         seen(JobState.BROKEN, working=1),
-        {"over": "It is broken.", "stopping": "1 task of it still at work; no other starts."},
+        {"over": BROKEN, "stopping": "1 task of it still at work; no other starts."},
     ),
     "refused": (
         seen(job=replace(JOB, state=JobState.BROKEN, digest=None)),
-        {"over": "It was refused."},
+        {"over": REFUSED},
     ),
 }
 

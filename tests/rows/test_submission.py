@@ -219,7 +219,10 @@ async def test_a_misspelt_field_of_the_job_gives_a_warning_too(client):
     number = await client.submitted(**job)
     _, log = await client.open(f"/logs/{number}")
     warned = [line["message"] for line in log if line["severity_description"] == "WARN"]
-    assert warned == ["Field 'job.priorty' is unknown", "Field 'job.queue_state' is unknown"]
+    assert warned == [
+        "Field 'job.priorty' is unknown; is 'priority' meant?",
+        "Field 'job.queue_state' is unknown",
+    ]
 
 
 @pytest.mark.parametrize(

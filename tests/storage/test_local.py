@@ -82,7 +82,7 @@ def other_file_system(monkeypatch):
     replace = os.replace
 
     def refuse(source, target):
-        if Path(source).parent != Path(target).parent:
+        if Path(source).parent.resolve() != Path(target).parent.resolve():
             raise OSError(18, "Invalid cross-device link")
         replace(source, target)
 

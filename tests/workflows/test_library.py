@@ -7,6 +7,7 @@ import pytest
 from pydantic import ConfigDict, create_model
 
 from taskengine.actions import find_actions
+from taskengine.workflows import yaml_reader
 from taskengine.workflows.library import WorkflowErrors, load, read
 
 STRICT = ConfigDict(extra="forbid")
@@ -327,6 +328,44 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     assert places == ["clients/acme/b.yaml:1", "common/a.yaml:3", "common/a.yaml:4", "missing:1"]
 
 
+def test_later_kinds_of_mistakes_are_told_with_the_first(tmp_path):
+    text = GOOD.replace("summary:", "sumary:").replace('note: "{{ custom', 'nota: "{{ custom')
+    text = text.replace("tasks.second.text", "tasks.third.text").replace(
+        "when:", "timeout: x\n    when:"
+    )
+    told = [message for _, message in problems(tmp_path, text)]
+    assert len(told) == 4
+    assert told[0].startswith("sumary: unknown; known are")
+    assert told[1] == "core.sleep has no argument 'nota'; is 'note' meant?"
+    assert told[2] == 'tasks[1].timeout: expected a number, got "x"'
+    assert told[3] == "{{ tasks.third.text }}: no task 'third' always goes before"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{{ content_id }} {{ seconds }}", "{{ job.run_at[:10] }}",
+         "{{ job.run_at[:10] }}: there is no job.run_at here; there are client, workflow, "
+         "priority, created_at"),
+        ("{{ content_id }} {{ seconds }}", "{{ job['id'] }}",
+         "{{ job['id'] }}: there is no job.id"),
+        ("{{ seconds }}\", note", "{{ job.prioriti }}\", note",
+         "{{ job.prioriti }}: there is no job.prioriti here; is 'priority' meant?"),
+        ("tasks.second.text", "client.storag",
+         "{{ client.storag }}: there is no client.storag here; is 'storage' meant?"),
+    ],
+)  # fmt: skip
+def test_a_template_sees_what_there_is_at_its_time(tmp_path, old, new, told):
+    assert old in GOOD
+    [(_, message)] = problems(tmp_path, GOOD.replace(old, new))
+    assert message.startswith(told)
+
+
+def test_what_may_be_missing_has_a_default(tmp_path):
+    text = GOOD.replace("{{ tasks.second.text }}", "{{ client.colour | default('') }}")
+    assert read(write(tmp_path, "x.yaml", text), ACTIONS).names == ("first", "second")
+
+
 def test_a_problem_of_two_missing_keys_is_two_problems(tmp_path):
     assert [message.split(":")[0] for _, message in problems(tmp_path, "{}\n")] == [
         "tasks",
@@ -368,6 +407,33 @@ def test_aliases_of_aliases_are_bounded(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert "too large" in problems(tmp_path, "\n".join(lines))[0][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- {name: a, action: b}\n" * 600, "larger than 10000 bytes"),
+        ("- [a, b, c]\n" * 300, "more than 1000 values"),
+        ("- a\n" * 2_000, "more than 1000 values"),
+        ("- " + "[" * 4_000 + "]" * 4_000, "nested deeper than 100 levels"),
+        ("- " + "[" * 9_000, "nested deeper than 100 levels"),
+    ],
+)
+def test_a_file_that_is_too_large_is_told_of_as_that(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(yaml_reader, "MAX_FILE", 10_000)
+    monkeypatch.setattr(yaml_reader, "MAX_VALUES", 1_000)
+    [(line, message)] = problems(tmp_path, f"workflow: x\ntasks:\n{text}")
+    assert told in message
+    assert "alias" not in message
+    assert line == 1
+
+
+@pytest.mark.parametrize("levels", [10, 30, 45])
+def test_a_schema_may_nest_deeply(tmp_path, levels):
+    """As deeply as a file may; it is no stack of ours that limits it."""
+    nested = "{type: object, properties: {a: " * levels + "{type: string}" + "}}" * levels
+    text = tasks("- {name: a, action: core.noop}") + f"parameters: {nested}\n"
+    assert read(write(tmp_path, "x.yaml", text), ACTIONS).parameters["type"] == "object"
 
 
 def test_text_that_is_no_utf8_is_told(tmp_path):

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskengine.masking import masked
 from taskengine.model import BadInput
 from taskengine.workflows.parameters import prepare
-from taskengine.workflows.schemas import masked, secret_names
+from taskengine.workflows.schemas import secret_names
 
 SCHEMA = {
     "type": "object",
@@ -187,7 +188,8 @@ def test_the_input_is_not_changed():
         ({"clips": [{**CLIP, "content_key": 12345678}]},
          "parameters.clips[0].content_key: expected a string"),
         ({"clips": [{**CLIP, "start": {}}], "mp4": "no"},
-         'parameters.mp4: expected true or false, got "no"'),
+         'parameters.mp4: expected true or false, got "no"; '
+         "parameters.clips[0].start: expected a string, got an empty object"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_place_and_what_was_expected(given, message):
@@ -250,12 +252,13 @@ def test_secrets_are_found_at_any_depth():
     [
         ("", ""),
         ("12345678", "********"),
-        ("123456789", "*****6789"),
+        ("1234567890123456", "*" * 16),
+        ("12345678901234567", "*" * 13 + "4567"),
         ("a" * 32 + "b13c", "*" * 32 + "b13c"),
         (None, None),
-        (1234567890, "******7890"),
+        (1234567890, "**********"),
         (True, "****"),
-        ({"a": ["secret-value"]}, {"a": ["********alue"]}),
+        ({"a": ["a-secret-of-a-value"]}, {"a": ["*" * 15 + "alue"]}),
     ],
 )
 def test_all_but_the_end_of_a_secret_is_masked(value, shown):
@@ -268,10 +271,64 @@ def test_a_masked_value_never_shows_more_than_four_characters(value):
         assert sum(character != "*" for character in text) <= 4
 
 
+PLAIN = "abc:/?& \n\u00e9"  # no names of secrets, no @ and no =
+
+
 @given(
     st.recursive(
-        st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+        st.text(PLAIN) | st.integers() | st.none(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(PLAIN), x),
     )
 )
 def test_nothing_else_is_masked(value):
     assert json.dumps(masked(value, frozenset())) == json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$dynamicRef": "http://nowhere.test/schema"},
+        {"$dynamicRef": "#nowhere"},
+        {"$ref": "#/$defs/missing"},
+        {"type": "unheard of"},
+    ],
+)
+def test_a_schema_that_cannot_be_applied_refuses_the_job(part):
+    with pytest.raises(BadInput, match=r"^parameters: the workflow's schema cannot be applied"):
+        prepare({"type": "object", "properties": {"a": part}}, {"a": 1}, {})
+
+
+def test_what_the_schema_says_nothing_of_is_kept_as_it_came():
+    given = {"content_id": "c", "custom_data": [[None, {"a": None}], "1"], "odd": {"b": [None]}}
+    values = prepare(SCHEMA, given, {"client": {"storage": "S3"}}).values
+    assert values["custom_data"] is given["custom_data"]
+    assert values["odd"] == {"b": [None]}
+
+
+def test_all_problems_of_a_submission_are_told_but_not_those_that_follow_from_them():
+    schema = {
+        "required": ["name", "when"],
+        "properties": {
+            "name": {"type": "string"},
+            "when": {"type": "string"},
+            "n": {"type": "integer", "minimum": 1},
+            "twice": {"type": "integer", "default": "{{ n }}"},
+            "flag": {"type": "boolean"},
+        },
+    }
+    with pytest.raises(BadInput) as refused:
+        prepare(schema, {"n": "x", "flag": 3, "name": 4}, {})
+    assert str(refused.value) == (
+        "parameters.when: required, a string; "
+        "parameters.name: expected a string, got 4; "
+        'parameters.n: expected an integer of at least 1, got "x"; '
+        "parameters.flag: expected true or false, got 3"
+    )
+
+
+def test_of_very_many_problems_ten_are_told():
+    schema = {"properties": {f"n{n}": {"type": "integer"} for n in range(30)}}
+    with pytest.raises(BadInput) as refused:
+        prepare(schema, {f"n{n}": "x" for n in range(30)}, {})
+    assert str(refused.value).count("expected an integer") == 10
+    assert str(refused.value).endswith("; 20 more are wrong")

@@ -57,6 +57,7 @@ JOB = record(
     tasks=list_of(TASK),
     depends_on=list_of(WHOLE),
     rerun_of=nullable(WHOLE),
+    definition=nullable(TEXT),
 )
 LOG_LINE = record(
     "LogLine",

@@ -44,8 +44,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is not said follows from the rest: 401, 403, 413, 415, 429, 500 and 503 where they
-    can be, and an `error` object as the schema of every answer of 400 and more."""
+    """What is not said follows from the rest: 400 of reads, 401, 403, 413, 415, 429, 500 and 503
+    where they can be, and an `error` object as the schema of every answer of 400 and more."""
 
     summary: str
     tag: str
@@ -56,6 +56,7 @@ class Operation:
     body: JsonObject | None = None  # the schema; one with a title becomes a component
     errors: Mapping[int, str | Answer] = field(default_factory=dict)
     store: bool = True  # 503 while the database is away
+    lenient: bool = False  # clients of the contract: unknown names are told, not refused
 
 
 # Schemas in few words. Whatever has a title becomes a component of that name.

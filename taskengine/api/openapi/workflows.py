@@ -8,6 +8,7 @@ from taskengine.api.openapi.lenient import parameters_of
 from taskengine.api.openapi.operation import TEXT
 from taskengine.api.openapi.writer import COMPONENTS
 from taskengine.model import JsonObject
+from taskengine.workflows.display import shown_definition
 from taskengine.workflows.workflow import Workflow
 
 ANY_WORKFLOW = {"$ref": f"{COMPONENTS}AnyWorkflow"}
@@ -19,7 +20,8 @@ def workflow_schemas(workflows: Sequence[Workflow]) -> JsonObject:
     made: JsonObject = {}
     for workflow in workflows:
         place = f"{COMPONENTS}workflow_{workflow.name}"
-        schema = {"type": "object", **parameters_of(workflow.parameters, place)}
+        known = shown_definition(workflow.content)["parameters"]
+        schema = {"type": "object", **parameters_of(known, place)}
         made[f"workflow_{workflow.name}"] = {"description": workflow.summary, **schema}
     names = [workflow.name for workflow in workflows]
     made["AnyWorkflow"] = {"anyOf": [*map(_choice, names), _others(names)]}

@@ -57,6 +57,11 @@ class Writer:
             words[401] = "Credentials are missing or wrong."
             if about.body is not None or about.access is Access.PUBLIC_READ:
                 words[403] = "It belongs to another client."
+        elif about.access is Access.PUBLIC_READ:
+            words[401] = "The credentials that came with a strange name of the engine are wrong."
+            words[421] = "Without credentials: the setting `hosts` does not list this name."
+        if about.body is None and about.access is not Access.PROBE:
+            words[400] = "There is no such query parameter."
         answers = {status: Answer(text, ERROR) for status, text in words.items()}
         if about.access is not Access.PROBE:
             answers[429] = Answer("Too many requests.", ERROR, headers=RETRY)

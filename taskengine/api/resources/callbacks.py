@@ -26,6 +26,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.masking import masked_text
 from taskengine.model import CallbackEntry, CallbackState, JsonObject
 from taskengine.times import format_time
 
@@ -89,7 +90,7 @@ def _row(entry: CallbackEntry) -> JsonObject:
     return {
         "id": entry.id,
         "webhook_id": entry.webhook_id,
-        "url": entry.url,
+        "url": masked_text(entry.url),
         "number": entry.number,
         "event": entry.event,
         "task_id": entry.task_id,
@@ -97,7 +98,7 @@ def _row(entry: CallbackEntry) -> JsonObject:
         "state": entry.state.value,
         "attempts": entry.attempts,
         "status": entry.status,
-        "error": entry.error,
+        "error": entry.error and masked_text(entry.error),
         "created_at": format_time(entry.created_at),
         "delivered_at": entry.delivered_at and format_time(entry.delivered_at),
         "next_try_at": entry.next_try_at and format_time(entry.next_try_at),

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import trio
 from quart import Response
 
-from taskengine.api.auth import caller, find_job, given_key, owner, reach
-from taskengine.api.documents import read_object, read_object_if_any
+from taskengine.api.auth import find_job, owner_named, reach
+from taskengine.api.documents import is_heavy, named
 from taskengine.api.errors import Draining
+from taskengine.api.heavy import READERS as READING
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
-    ACCEPTED,
     NUMBER_AS_TEXT,
     TEXT,
     Answer,
     Operation,
+    Parameter,
+    list_of,
     record,
 )
 from taskengine.api.origin import origin
+from taskengine.api.query import Query
+from taskengine.api.reception import Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
-from taskengine.jobs.fields import updates
-from taskengine.jobs.submission import Line, announced, api_line, clip_rule
-from taskengine.model import BadInput, JobDetails, JsonObject
-from taskengine.workflows.schemas import secret_names
+from taskengine.api.unread import unread, with_warnings
+from taskengine.api.updating import UPDATES, Update, read_anew, read_update, update_lines
+from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
+from taskengine.masking import masked_text
+from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
+from taskengine.workflows.schemas import secret_names, shown
 
 METHODS = ("PUT", "PATCH")
-PATIENCE = 5  # seconds in which a change is answered, whatever happens
 NO_JOB = "There is no such job."
+DEFINITION = "definition"
+ORIGINAL, CURRENT = DEFINITIONS = ("original", "current")  # of the rerun job, or in force now
 CHANGE = Operation(
     summary="Update, pause, resume or stop a job",
     tag="jobs",
-    answer=record("Updated", id=NUMBER_AS_TEXT, result=TEXT),
+    answer=record("Updated", ("warnings",), id=NUMBER_AS_TEXT, result=TEXT, warnings=list_of(TEXT)),
+    lenient=True,
     body=UPDATE,
     errors={
         400: Answer(
@@ -49,10 +58,23 @@ CHANGE = Operation(
 RERUN = Operation(
     summary="Run a job again with the same parameters",
     tag="jobs",
-    description="The original becomes broken. A second rerun answers with the id already made.",
-    answer=Answer("Accepted: `id` is that of the new job.", ACCEPTED),
+    description="The original becomes broken. A second rerun answers with the id already made. It "
+    "has the definition of the original, whatever has become of the workflow's file; with "
+    "`definition=current`, in the query or the body, the one that is in force.",
+    answer=Answer(
+        "Accepted: `id` is that of the new job.",
+        record(
+            "Rerun",
+            ("warnings",),
+            id=NUMBER_AS_TEXT,
+            result={"const": "accepted"},
+            warnings=list_of(TEXT),
+        ),
+    ),
+    lenient=True,
+    parameters=[Parameter(DEFINITION, "Which one the new job has.", {"enum": [*DEFINITIONS]})],
     errors={
-        400: "The job was refused or is broken.",
+        400: "The job was refused or is broken, or the workflow in force refuses its parameters.",
         403: "It belongs to another client.",
         404: NO_JOB,
         413: "The body is too large.",
@@ -65,50 +87,103 @@ class Changes:
     services: Services
 
     async def update(self, job_id: str) -> Response:
-        given_key()
         try:
-            number = job_number(job_id)
-            body = await read_object()
-            with trio.fail_after(PATIENCE):
-                names = await self._update(number, body)
+            async with received(self.services) as sent:
+                number, update = job_number(job_id), await sent.aside(read_update, sent.raw)
+                names = await self._update(number, sent, update)
         except BadInput as refusal:
-            return reply({"id": job_id[:40], "error": str(refusal)}, 400)
-        return reply({"id": str(number), "result": f"Performed updates: {', '.join(names)}"})
+            return reply({"id": job_id[:40], "error": masked_text(str(refusal))}, 400)
+        answer = {"id": str(number), "result": f"Performed updates: {', '.join(names)}"}
+        return reply(with_warnings(answer, unread(update.unknown, UPDATES)))
 
-    async def _update(self, number: int, body: JsonObject) -> Sequence[str]:
+    async def _update(self, number: int, sent: Sent, update: Update) -> Sequence[str]:
         """Change the fields that the body names; gives these names, in its order."""
-        details = await self._own(number, body)
-        changes, now = updates(body), self.services.now()
-        content = await self._definition(details)
+        with sent.patience.counted():
+            details = await self._own(number, sent.client, update.client)
+            content = await self._definition(details)
+        if update.problem is not None:
+            raise BadInput(update.problem)
+        changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            clips = content.get("clips")
-            changes["run_at"] = clip_rule(changes["run_at"], details.parameters, clips, now)
-        lines = [_line(content, body, "job_updated"), *announced(changes.get("run_at"), now)]
-        await self.services.store.change(number, changes, lines, now)
+            changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
+        lines = await sent.aside(update_lines, sent.raw, origin(), _secrets(content))
+        lines = [*lines, *announced(changes.get("run_at"), now)]
+        with sent.patience.counted():
+            await self.services.store.change(number, changes, lines, now)
         self.services.changed()
         return list(changes)
+
+    async def _run_at(
+        self, number: int, explicit: datetime | None, clips: JsonObject | None
+    ) -> datetime | None:
+        """Not before the last clip has ended."""
+        text = await self.services.store.document(number, "parameters") if clips else None
+        if text is None:
+            return explicit
+        arguments = (explicit, text, clips, self.services.now())
+        if not is_heavy(text.encode()):
+            return clip_rule_of_text(*arguments)
+        return await self.services.heavy.run(READING, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
         if self.services.draining():
             raise Draining
-        given_key()
-        number = job_number(job_id)
-        body = await read_object_if_any()
-        with trio.fail_after(PATIENCE):
-            new = await self._rerun(number, body)
-        return reply({"id": str(new), "result": "accepted"})
+        async with received(self.services, any_type=True) as sent:
+            number, body = job_number(job_id), {}
+            with suppress(BadInput):  # it needs none: what is no JSON object says nothing
+                body = (await sent.document()).value
+        wanted = _wanted_definition(body)
+        with sent.patience.counted():
+            details = await self._own(number, sent.client, named(body))
+            new = await self._rerun(details, body, wanted)
+            warnings = unread(body, (DEFINITION,), (DEFINITION,)) + self._outdated(details, wanted)
+        return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
 
-    async def _rerun(self, number: int, body: JsonObject) -> int:
-        details, now = await self._own(number, body), self.services.now()
-        line = _line(await self._definition(details), body, "job_created")
-        lines = [line, *announced(details.job.run_at, now)]
-        new = await self.services.store.rerun(number, lines, now)
+    async def _rerun(self, details: JobDetails, body: JsonObject, wanted: str) -> int:
+        now, anew = self.services.now(), None
+        if wanted == CURRENT and details.job.digest is not None:
+            anew = await self._read_anew(details)
+        secrets = _secrets(await self._definition(details))
+        line = api_line(origin(), body, secrets, "job_created")
+        whose = "of the original" if anew is None else "in force"
+        digest = anew.definition.digest if anew and anew.definition else details.job.digest
+        told = f"Runs job {details.job.id} again, by the definition {whose}: {digest}"
+        lines = [line, *announced(details.job.run_at, now), (Severity.INFO, "api", told)]
+        new = await self.services.store.rerun(details.job.id, lines, now, anew)
         self.services.changed()
         return new
 
-    async def _own(self, number: int, body: JsonObject) -> JobDetails:
-        """The job, if whoever sent the request may change it."""
-        client = await owner(self.services, await caller(self.services, body), body)
+    async def _read_anew(self, details: JobDetails) -> Submission:
+        """What the workflow in force makes of the job's parameters. Raises BadInput."""
+        job = details.job
+        client = await self.services.store.client(job.client)
+        if client is None:
+            raise BadInput(f"definition: the client {job.client} was removed")
+        text = await self.services.store.document(job.id, "submitted")
+        arguments = (self.services.reader(), client, origin(), job.workflow, text or "{}")
+        if is_heavy((text or "").encode()):
+            submission = await self.services.heavy.run(client.name, read_anew, *arguments)
+        else:
+            submission = read_anew(*arguments)
+        if submission.refusal is not None:
+            raise BadInput(f"definition: {submission.refusal}")
+        return submission
+
+    def _outdated(self, details: JobDetails, wanted: str) -> list[str]:
+        """What is said of a rerun by a definition that is in force no more."""
+        job = details.job
+        current = self.services.library().find(job.client, job.workflow)
+        if wanted == CURRENT or (current and current.definition.digest == job.digest):
+            return []
+        changed = "was removed" if current is None else "has changed"
+        return [
+            f"the workflow {job.workflow} {changed} since job {job.id} was submitted: it runs again"
+            " by its own definition; definition=current takes the one in force"
+        ]
+
+    async def _own(self, number: int, sender: Client, name: str) -> JobDetails:
+        """The job, if whoever sent the request may change it in the name of that client."""
+        client = await owner_named(self.services, sender, name)
         return await find_job(self.services, number, reach(client))
 
     async def _definition(self, details: JobDetails) -> JsonObject:
@@ -117,8 +192,16 @@ class Changes:
         return (await self.services.store.definition(digest) if digest else None) or {}
 
 
-def _line(content: Mapping[str, Any], body: JsonObject, payload: str) -> Line:
-    return api_line(origin(), body, secret_names(content.get("parameters", {})), payload)
+def _wanted_definition(body: JsonObject) -> str:
+    """Which one the new job is to have, from the query or the body. Raises BadInput."""
+    given = Query.of_request().text(DEFINITION) or body.get(DEFINITION) or ORIGINAL
+    if given not in DEFINITIONS:
+        raise BadInput(f"definition: expected original or current, got {shown(given)}")
+    return str(given)
+
+
+def _secrets(content: Mapping[str, Any]) -> frozenset[str]:
+    return secret_names(content.get("parameters", {}))
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quart import Response
 
@@ -25,7 +25,9 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.jobs.explanation import BEYOND, REASONS, explanation
-from taskengine.model import JobState, JsonObject
+from taskengine.model import JobState, JsonObject, TaskState
+
+MAX_ERRORS = 10  # tasks whose errors are told
 
 SLOTS: JsonObject = {
     "max_jobs": nullable(COUNT),
@@ -79,11 +81,20 @@ class Explain:
 
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
-        facts = await self.services.store.facts(job_number(job_id))
+        number = job_number(job_id)
+        facts = await self.services.store.facts(number)
         if facts is None:
             raise no_job(job_id)
         check_owner(only, facts.job.client)
+        if facts.job.failed and facts.job.state is JobState.COMPLETED:
+            facts = replace(facts, errors=await self._errors(number))
         return reply(explanation(facts, self.services.now()))
+
+    async def _errors(self, job_id: int) -> list[tuple[str, str]]:
+        details = await self.services.store.job(job_id)
+        tasks = details.tasks if details else ()
+        failed = [task for task in tasks if task.state is TaskState.FAILED]
+        return [(task.name, task.error or "") for task in failed[:MAX_ERRORS]]
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -9,8 +9,7 @@ from quart import Response
 from werkzeug.exceptions import Forbidden
 
 from taskengine.actors.ticker import origin_of
-from taskengine.api.auth import caller, given_key, owner
-from taskengine.api.documents import read_object
+from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
     COUNT,
@@ -21,6 +20,7 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
+from taskengine.api.reception import received
 from taskengine.api.recurring import (
     MAX_DESCRIPTION,
     NAME,
@@ -32,8 +32,9 @@ from taskengine.api.recurring import (
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.unread import refuse_unknown, unread, with_warnings
 from taskengine.jobs.submission import Received
-from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.model import BadInput, Client, JsonObject, NotFound, Severity
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
 
 MAX_OWN = 1000  # schedules of a client
@@ -64,10 +65,18 @@ SCHEDULE = record(
 )
 SHOWN = record(
     "Schedules",
+    ("warnings",),
     result={"const": "ok"},
     schedules={"type": "object", "additionalProperties": SCHEDULE},
+    warnings=list_of(TEXT),
 )
-NAMES = record("ScheduleNames", result={"const": "ok"}, schedules=list_of(TEXT))
+NAMES = record(
+    "ScheduleNames",
+    ("warnings",),
+    result={"const": "ok"},
+    schedules=list_of(TEXT),
+    warnings=list_of(TEXT),
+)
 SWITCHABLE = [one.name for one in BUILT_IN if one.name not in SAFETY]
 OWN = {**TEXT, "pattern": NAME, "description": "One that POST /schedules made."}
 GIVEN_FLAG: JsonObject = {
@@ -79,6 +88,7 @@ GIVEN_FLAG: JsonObject = {
 }
 JOB: JsonObject = {  # without what is of one time alone
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         name: schema
         for name, schema in SUBMISSION["properties"]["job"]["properties"].items()
@@ -96,6 +106,7 @@ SWITCH = Operation(
     tag="settings",
     description="A client's own; an admin's are all. Without `queue_scheduled_jobs` no job with a "
     "`run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
+    lenient=True,
     answer=Answer("The names of the schedules that are on.", NAMES),
     body={
         "title": "Switch",
@@ -117,6 +128,7 @@ ADD = Operation(
     body={
         **SUBMISSION,
         "title": "NewSchedule",
+        "additionalProperties": False,
         "required": ["name", "job", "parameters"],
         "oneOf": [{"required": ["cron"]}, {"required": ["every"]}],
         "properties": {
@@ -131,6 +143,7 @@ ADD = Operation(
     },
     errors={400: "The job would be refused, or the name or the times cannot be used."},
 )
+ADD_KEYS = frozenset(ADD.body["properties"]) if ADD.body else frozenset()
 REMOVE = Operation(
     summary="Remove a schedule",
     tag="settings",
@@ -156,11 +169,11 @@ class Schedules:
         return reply({"result": "ok", "schedules": active})
 
     async def switch(self) -> Response:
-        given_key()
-        body = await read_object(any_type=True)  # the contract asks for no Content-Type here
-        client = await caller(self.services, body)
+        async with received(self.services, any_type=True) as sent:  # the contract asks for none
+            body, client = await sent.value(), sent.client
         await owner(self.services, client, body)
         name, active = switched(body)
+        warnings = unread(body, ("schedule", "active"))
         known = {one.name: one for one in await self.services.store.schedules()}
         if name not in known and name.lower() in known:
             name = name.lower()
@@ -171,14 +184,16 @@ class Schedules:
             raise BadInput(f"schedule: {name} cannot be switched off")
         _check(client, known[name])
         await self.services.store.activate(name, active, self.services.now())
-        return await self._changed(client)
+        return await self._changed(client, warnings)
 
     async def add(self) -> Response:
-        given_key()
-        body = await read_object()
-        client = await owner(self.services, await caller(self.services, body), body)
+        async with received(self.services) as sent:
+            body = await sent.value()
+        client = await owner(self.services, sent.client, body)
+        refuse_unknown(body, ADD_KEYS)
+        refuse_unknown(body.get("job"), {*JOB["properties"], *ONCE}, "job.")
         schedule = recurring(body, client.name, self.services.now())
-        self._check_job(schedule, client)
+        warnings = self._check_job(schedule, client)
         others = await self.services.store.schedules()
         own = [one for one in others if one.client == client.name and one.name != schedule.name]
         if len(own) >= MAX_OWN:
@@ -186,7 +201,8 @@ class Schedules:
         if not await self.services.store.put_schedule(schedule):
             raise BadInput(f"name: {schedule.name} is somebody else's")
         self.services.rescheduled()
-        return reply({"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}})
+        answer = {"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}}
+        return reply(with_warnings(answer, warnings))
 
     async def remove(self, name: str) -> Response:
         client = await caller(self.services)
@@ -200,16 +216,19 @@ class Schedules:
         await self.services.store.remove_schedule(name, whose)
         return await self._changed(client)
 
-    def _check_job(self, schedule: Schedule, client: Client) -> None:
-        """Raises BadInput for a job that would be refused."""
+    def _check_job(self, schedule: Schedule, client: Client) -> list[str]:
+        """The warnings that each of its jobs will have. Raises BadInput for a job that would be
+        refused."""
         received = Received(schedule.body or {}, client, origin_of(schedule))
-        if refusal := self.services.reader().read(received).refusal:
-            raise BadInput(refusal)
+        read = self.services.reader().read(received)
+        if read.refusal:
+            raise BadInput(read.refusal)
+        return [text for severity, _, text in read.lines if severity is Severity.WARN]
 
-    async def _changed(self, client: Client) -> Response:
+    async def _changed(self, client: Client, warnings: Sequence[str] = ()) -> Response:
         self.services.rescheduled()
         names = [one.name for one in await self._seen_by(client) if one.active]
-        return reply({"result": "ok", "schedules": names})
+        return reply(with_warnings({"result": "ok", "schedules": names}, warnings))
 
     async def _seen_by(self, client: Client) -> list[Schedule]:
         known = await self.services.store.schedules()

@@ -8,14 +8,16 @@ from dataclasses import asdict, dataclass
 
 from quart import Response
 
-from taskengine.api.auth import caller, given_key, owner
-from taskengine.api.documents import read_object
-from taskengine.api.openapi.operation import TEXT, Operation, record
+from taskengine.api.auth import caller, owner
+from taskengine.api.openapi.operation import TEXT, Operation, list_of, record
+from taskengine.api.reception import received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.unread import unread, with_warnings
 from taskengine.model import BadInput, Client, JsonObject
 from taskengine.policy import NUMBERS, SYSTEM, SYSTEM_ONLY, check_setting, in_force, settings_of
+from taskengine.texts import like
 
 MAX_NAME = 100  # characters
 MAX_VALUE = 10_000  # characters
@@ -36,8 +38,15 @@ READ = Operation(
 WRITE = Operation(
     summary="Make or change a setting",
     tag="settings",
+    lenient=True,
     description="An admin's are the system's, any other client's its own.",
-    answer=record("SettingWritten", result={"const": "ok"}, message=TEXT),
+    answer=record(
+        "SettingWritten",
+        ("warnings",),
+        result={"const": "ok"},
+        message=TEXT,
+        warnings=list_of(TEXT),
+    ),
     body={
         "title": "Setting",
         "type": "object",
@@ -67,9 +76,8 @@ class SettingsOfClients:
         return reply({"result": "ok", "settings": {**stored, **asdict(known)}})
 
     async def write(self) -> Response:
-        given_key()
-        body = await read_object()
-        sender = await caller(self.services, body)
+        async with received(self.services) as sent:
+            body, sender = await sent.value(), sent.client
         client = await owner(self.services, sender, body)
         # An admin may name a client, and then writes that client's.
         scope = _scope(sender) if client == sender else client.name
@@ -80,7 +88,15 @@ class SettingsOfClients:
         self.services.changed()  # a slot may have come free
         if name in SYSTEM_ONLY:
             self.services.rescheduled()
-        return reply({"result": "ok", "message": f"{name} setting created/updated"})
+        answer = {"result": "ok", "message": f"{name} setting created/updated"}
+        return reply(with_warnings(answer, [*_unknown(name), *unread(body, ("name", "setting"))]))
+
+
+def _unknown(name: str) -> list[str]:
+    """Clients may keep what they like; one that is misspelt would be looked for in vain."""
+    if name in NUMBERS:
+        return []
+    return [f"{name}: no setting of the engine{like(name, NUMBERS)}; kept, without any effect"]
 
 
 def _scope(client: Client) -> str:

@@ -21,6 +21,7 @@ from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound
+from taskengine.workflows.display import shown_definition
 
 ROW: JsonObject = {
     "name": TEXT,
@@ -37,7 +38,10 @@ LIST = Operation(
 ONE = Operation(
     summary="A workflow and its definition",
     tag="workflows",
-    answer=Answer("The workflow.", record("Workflow", **ROW, definition=ANY_OBJECT)),
+    answer=Answer(
+        "The workflow; secrets are masked.",
+        record("Workflow", **ROW, digest=TEXT, definition=ANY_OBJECT),
+    ),
     errors={404: "There is no such workflow."},
 )
 
@@ -57,7 +61,8 @@ class Workflows:
         workflow = self.services.library().find(client.name, name)
         if workflow is None:
             raise NotFound(f"there is no workflow {name[:40]!r}")
-        return reply({**workflow.overview, "definition": workflow.content})
+        digest, shown = workflow.definition.digest, shown_definition(workflow.content)
+        return reply({**workflow.overview, "digest": digest, "definition": shown})
 
 
 def routes(services: Services) -> Sequence[Route]:

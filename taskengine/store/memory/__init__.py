@@ -6,9 +6,10 @@ so that it yields as the real one does.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import trio
@@ -19,6 +20,7 @@ from taskengine.model import (
     JobDetails,
     JobState,
     JsonObject,
+    JsonText,
     LogLine,
     Submission,
     TaskState,
@@ -28,15 +30,12 @@ from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
+from taskengine.store.reading import DocumentName
 from taskengine.store.values import Change, percent
 
 
 class MemoryStore(Listing, Schedules):
     """See taskengine.store.Store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listeners: set[trio.MemorySendChannel[str]] = set()
 
     # Clients and settings
 
@@ -48,9 +47,11 @@ class MemoryStore(Listing, Schedules):
         await trio.lowlevel.checkpoint()
         return [self._clients[name] for name in sorted(self._clients)]
 
-    async def put_client(self, client: Client, *, bootstrap: bool = False) -> bool:
+    async def put_client(
+        self, client: Client, *, bootstrap: bool = False, new: bool = False
+    ) -> bool:
         await trio.lowlevel.checkpoint()
-        if bootstrap and self._clients:
+        if (bootstrap and self._clients) or (new and client.name in self._clients):
             return False
         self._clients[client.name] = client
         return True
@@ -119,6 +120,20 @@ class MemoryStore(Listing, Schedules):
         known = self._definitions.get(digest)
         return known.content if known else None
 
+    async def outline(self, job_id: int) -> JobDetails | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        tasks = [replace(task, result=None) for task in details.tasks]
+        return replace(details, submitted={}, parameters={}, facts={}, tasks=tasks)
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        found = details.submitted if name == "submitted" else details.parameters
+        return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+
     async def job(self, job_id: int) -> JobDetails | None:
         await trio.lowlevel.checkpoint()
         return self._details(job_id) if job_id in self._jobs else None
@@ -177,10 +192,7 @@ class MemoryStore(Listing, Schedules):
 
     async def announce(self, topics: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
-        for listener in self._listeners:
-            for topic in topics:
-                with suppress(trio.WouldBlock):
-                    listener.send_nowait(topic)
+        self._announce(topics)
 
     async def listen(self) -> AsyncIterator[str]:
         send, receive = trio.open_memory_channel[str](64)

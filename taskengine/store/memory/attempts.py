@@ -22,12 +22,21 @@ from taskengine.model import (
     Progressed,
     Record,
     Recorded,
+    Severity,
     Task,
     TaskState,
     Written,
 )
 from taskengine.store import Claimed
-from taskengine.store.ending import conclude, confirms, final_state
+from taskengine.store.ending import (
+    MUTE,
+    conclude,
+    confirms,
+    final_state,
+    is_tried_again,
+    settled,
+    told_fate,
+)
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import TaskRow
 
@@ -100,6 +109,7 @@ class Attempts(Edges):
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
+        self._mute = any(isinstance(one, Ended) and one.mute for one in records)
         for record in records:
             row = self._fenced(instance, record.fence)
             if row is None:
@@ -118,6 +128,7 @@ class Attempts(Edges):
         self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
+        self._mute = False
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
@@ -137,12 +148,22 @@ class Attempts(Edges):
             self._call_task(row.task, START, record.at)
         row.task = replace(row.task, started_at=record.at)
 
-    def _end(self, row: TaskRow, record: Ended, now: datetime) -> list[int]:
+    def _end(
+        self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
+        if record.mute:
+            line = LogLine(row.task.job_id, "controller", MUTE, record.at, row.task.id)
+            self._log(replace(line, severity=Severity.ERROR))
+        record = settled(row.task, record)
         outcome = record.outcome
-        if outcome in (Outcome.RETRY, Outcome.RELEASED) and self._jobs[row.task.job_id].wanted:
+        if record.fate and self._jobs[row.task.job_id].wanted:
+            self._tell_fate(row.task, record, rescued)
+        if is_tried_again(record, wanted=self._jobs[row.task.job_id].wanted):
             failures = row.task.failures + (outcome is Outcome.RETRY)
-            row.task = replace(row.task, failures=failures, error=record.error or row.task.error)
+            rescues = row.task.rescues + (outcome is Outcome.LOST)
+            error = record.error or row.task.error
+            row.task = replace(row.task, failures=failures, rescues=rescues, error=error)
             self._release(row, record.due_at or record.at)
             return []
         state = final_state(outcome)
@@ -163,6 +184,12 @@ class Attempts(Edges):
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
         return self._finish_job(row.task, record.at, now)
+
+    def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
+        again = is_tried_again(record, wanted=True)
+        state = self._ready(task.job_id) if again else final_state(record.outcome)
+        teller, message = "controller" if rescued else "worker", told_fate(record, state)
+        self._log(LogLine(task.job_id, teller, message, record.at, task.id, Severity.WARN))
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)

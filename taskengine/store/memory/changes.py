@@ -9,8 +9,17 @@ from datetime import datetime, timedelta
 import trio
 
 from taskengine.callbacks.bodies import END, job_body
-from taskengine.jobs.changes import OVER, asked_anew, changed
-from taskengine.model import BadInput, Job, JobState, LogLine, NotFound, Severity, TaskState
+from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.model import (
+    BadInput,
+    Job,
+    JobState,
+    LogLine,
+    NotFound,
+    Severity,
+    Submission,
+    TaskState,
+)
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
@@ -41,20 +50,22 @@ class Changes(Work):
             self._hold(row)
         return Changed(row.job, called=row.job.state is JobState.BROKEN)
 
-    async def rerun(self, job_id: int, lines: Lines, now: datetime) -> int:
+    async def rerun(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
         await trio.lowlevel.checkpoint()
         row = self._known(job_id)
         if row.rerun_as is not None:
             return row.rerun_as
         if row.job.digest is None:
-            raise BadInput("the job was refused: there is nothing to run again")
+            raise BadInput(REFUSED)
         if row.job.state is JobState.BROKEN:
-            raise BadInput("the job is broken: submit it anew")
+            raise BadInput(BROKEN)
         before = row.job.state
         row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
         if before not in OVER:
             self._stop(row, now)
-        new = self._copy(row, now)
+        new = self._copy(row, anew, now)
         row.rerun_as = new.job.id
         self._tell(new.job.id, lines, now)
         return new.job.id
@@ -82,7 +93,7 @@ class Changes(Work):
         line = LogLine(row.job.id, "controller", STOPPED, now, last, Severity.WARN)
         self._log(line)
         if tasks:
-            custom_data = row.submission.submitted.get("custom_data")
+            custom_data = row.submitted.get("custom_data")
             body = job_body(row.job, custom_data, STOPPED, {})
             self._call(row.job.id, last, None, END, body, now)
 
@@ -93,8 +104,12 @@ class Changes(Work):
             if task.task.state is TaskState.QUEUED:
                 task.task = replace(task.task, state=TaskState.WAITING)
 
-    def _copy(self, row: JobRow, now: datetime) -> JobRow:
+    def _copy(self, row: JobRow, anew: Submission | None, now: datetime) -> JobRow:
         """The same job with the original's edges; it waits for the end of the original's tasks."""
+        submission = anew or row.submission
+        definition = submission.definition if anew else row.definition
+        if anew and definition:
+            self._definitions.setdefault(definition.digest, definition)
         job = Job(
             id=self._next("job"),
             client=row.job.client,
@@ -107,14 +122,14 @@ class Changes(Work):
             created_at=now,
             updated_at=now,
             run_at=max(row.job.run_at, now),
-            content_id=row.job.content_id,
+            content_id=submission.content_id,
             semaphore_url=row.job.semaphore_url,
             persist=row.job.persist,
-            digest=row.job.digest,
+            digest=definition.digest if definition else None,
         )
-        new = JobRow(job, row.submission, row.definition, rerun_of=row.job.id)
+        new = JobRow(job, submission, definition, rerun_of=row.job.id)
         self._jobs[job.id] = new
-        self._put_lanes(job.id, row.submission)
+        self._put_lanes(job.id, submission)
         for edge in [one for one in self._edges if one.child == row.job.id]:
             self._edges.append(replace(edge, child=job.id))
         for edge in self._open_edges(parent=row.job.id):

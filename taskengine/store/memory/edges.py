@@ -91,5 +91,5 @@ class Edges(Outbox):
         failure = f"it depends on job {parent}, which did not complete"
         told = f"job has failed: {failure}"
         self._log(LogLine(row.job.id, "controller", told, now, severity=Severity.ERROR))
-        body = job_body(row.job, row.submission.submitted.get("custom_data"), failure, {})
+        body = job_body(row.job, row.submitted.get("custom_data"), failure, {})
         self._call(row.job.id, 0, None, END, body, now)

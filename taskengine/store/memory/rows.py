@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import trio
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
@@ -19,6 +22,7 @@ from taskengine.model import (
     Job,
     JobDetails,
     JsonObject,
+    JsonText,
     LogLine,
     Severity,
     Submission,
@@ -49,6 +53,10 @@ class JobRow:
     lines_removed: int = 0
 
     @property
+    def submitted(self) -> JsonObject:
+        return opened(self.submission.submitted)
+
+    @property
     def wanted(self) -> bool:
         """Whether its tasks are to go on: it is not over, and no task has failed for good."""
         return self.job.state not in OVER and not self.job.failed
@@ -76,6 +84,16 @@ class TaskRow:
     @property
     def fence(self) -> Fence:
         return Fence(self.task.job_id, self.task.id, self.task.attempt)
+
+
+@dataclass(slots=True)
+class Peer:
+    """What an instance said when it joined, and whether it is known to be dead."""
+
+    name: str
+    lease: float
+    process: uuid.UUID | None
+    dead: bool = False
 
 
 @dataclass(slots=True)
@@ -149,7 +167,8 @@ class Rows:
     def __init__(self) -> None:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
-        self._leases: dict[int, float] = {}
+        self._peers: dict[int, Peer] = {}
+        self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}
@@ -162,7 +181,15 @@ class Rows:
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
+        self._listeners: set[trio.MemorySendChannel[str]] = set()
         self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._mute = False  # while records are taken of which no callback tells
+
+    def _announce(self, topics: Collection[str]) -> None:
+        for listener in self._listeners:
+            for topic in topics:
+                with suppress(trio.WouldBlock):
+                    listener.send_nowait(topic)
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1
@@ -197,9 +224,10 @@ class Rows:
         self._lines = [line for line in self._lines if line.id not in gone or line.id == told.id]
         self._lines[[line.id for line in self._lines].index(told.id)] = told
 
-    def _options(self, job_id: int) -> JsonObject:
+    def _options(self, job_id: int) -> JsonObject | None:
+        """Of the job's client; None: it was removed."""
         client = self._clients.get(self._jobs[job_id].job.client)
-        return client.options if client else {}
+        return client.options if client else None
 
     def _tasks_of(self, job_id: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.task.job_id == job_id]
@@ -211,8 +239,8 @@ class Rows:
         edges = [edge for edge in self._edges if edge.child == job_id and edge.kind == COMPLETES]
         return JobDetails(
             row.job,
-            one.submitted,
-            one.parameters,
+            row.submitted,
+            opened(one.parameters),
             one.facts,
             tasks,
             depends_on=sorted(edge.parent for edge in edges),
@@ -222,12 +250,17 @@ class Rows:
         )
 
 
+def opened(document: JsonObject | JsonText) -> JsonObject:
+    found: JsonObject = json.loads(document) if isinstance(document, JsonText) else document
+    return found
+
+
 def check_data(one: Submission) -> None:
     """Raises BadInput for what a database refuses, so that both stores answer alike."""
     lines = [text for _, *texts in one.lines for text in texts]
     names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
-    documents = [one.submitted, one.parameters, one.facts]
+    documents = [opened(one.submitted), opened(one.parameters), one.facts]
     try:
         (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:

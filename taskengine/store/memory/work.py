@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
-from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
-from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
-from taskengine.store import Beat
-from taskengine.store.ending import kills_its_hosts
+from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
+from taskengine.policy import SYSTEM, Band, Candidate, choose, settings_of
+from taskengine.store import DEATH, Beat, Dismissed
+from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
 from taskengine.store.memory.attempts import Attempts
-from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
 
 
 class Work(Attempts):
     """Who works, and on which jobs."""
 
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
         await trio.lowlevel.checkpoint()
         instance = self._next("instance")
         self._beats[instance] = 0
-        self._leases[instance] = lease
+        self._peers[instance] = Peer(name, lease, process)
         return instance
 
-    async def leave(self, instance: int, now: datetime) -> None:
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await trio.lowlevel.checkpoint()
-        ended: list[int] = []
-        for row in self._held(instance):
-            ended += self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        self._settle_edges(ended, now)
-        self._forget(instance, now)
+        if fallen:
+            self._retire(instance, Outcome.LOST, ENGINE_FELL, now)
+        else:
+            self._retire(instance, Outcome.RELEASED, ENGINE_STOPPED, now)
 
     async def beat(self, instance: int) -> Beat:
         await trio.lowlevel.checkpoint()
         self._check(instance)
+        if self._peers[instance].dead:
+            raise Dismissed(instance)
         self._beats[instance] += 1
         held = self._held(instance)
         unwanted = [row for row in held if not self._jobs[row.task.job_id].wanted]
@@ -50,40 +54,57 @@ class Work(Attempts):
             ),
         )
 
-    async def beats(self) -> Mapping[int, int]:
+    async def beats(self) -> Mapping[int, int | None]:
         await trio.lowlevel.checkpoint()
-        return dict(self._beats)
+        return {instance: self._known_beat(instance) for instance in self._beats}
+
+    def _known_beat(self, instance: int) -> int | None:
+        return None if self._peers[instance].dead else self._beats[instance]
 
     async def leases(self) -> Mapping[int, float]:
         await trio.lowlevel.checkpoint()
-        return {instance: self._leases[instance] for instance in self._beats}
+        return {instance: peer.lease for instance, peer in self._peers.items()}
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         await trio.lowlevel.checkpoint()
-        if self._beats.get(instance) != beat:
+        if instance not in self._beats or self._known_beat(instance) != beat:
             return None
-        ended: list[int] = []
-        for row in self._held(instance):
-            ended += self._rescue(row, now)
-        self._settle_edges(ended, now)
-        self._forget(instance, now)
+        peer = self._peers[instance]
+        fate = lost_with(instance, peer.name, peer.lease, known=peer.dead)
+        ended = self._retire(instance, Outcome.LOST, fate, now, rescued=True)
         return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
 
-    def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
-        rescued = replace(row.task, rescues=row.task.rescues + 1)
-        if rescued.rescues > MAX_RESCUES:
-            return self._end(row, kills_its_hosts(rescued, now), now)
-        ended = self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        if row.task.state in (TaskState.QUEUED, TaskState.WAITING):
-            row.task = replace(row.task, rescues=rescued.rescues)
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._over[instance] = frozenset(fences)
+
+    def _retire(
+        self, instance: int, outcome: Outcome, fate: str, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
+        """End what an instance holds, and forget it; the jobs that are over with that."""
+        ended: list[int] = []
+        over = self._over.pop(instance, frozenset())
+        for row in self._held(instance):
+            own = Outcome.RELEASED if row.fence in over else outcome
+            ended += self._end(row, Ended(row.fence, now, own, fate=fate), now, rescued=rescued)
+        self._settle_edges(ended, now)
+        self._forget(instance, now)
         return ended
+
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        await trio.lowlevel.checkpoint()
+        dead = [one for one in self._peers.values() if one.process == process and not one.dead]
+        for peer in dead:
+            peer.dead = True
+        if dead:
+            self._announce([DEATH])
 
     def _held(self, instance: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.holder == instance]
 
     def _forget(self, instance: int, now: datetime) -> None:
         self._beats.pop(instance, None)
-        self._leases.pop(instance, None)
+        self._peers.pop(instance, None)
         for lane in self._lanes.values():
             if lane.holder == instance:
                 lane.let_go(now)

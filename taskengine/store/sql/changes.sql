@@ -120,6 +120,9 @@ returning id
 insert into job_data (job_id, submitted, parameters, facts)
 select $2, submitted, parameters, facts from job_data where job_id = $1
 
+-- name: redefine_job
+update jobs set digest = $2, content_id = $3, lanes = $4 where id = $1
+
 -- name: copy_lanes
 insert into lanes (job_id, ordinal, url, host, events)
 select $2, ordinal, url, host, events from lanes where job_id = $1 order by ordinal

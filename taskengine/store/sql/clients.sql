@@ -1,8 +1,8 @@
 -- name: client
-select name, key_hash, admin, options from clients where name = $1
+select name, key_hash, admin, options, former_key_hash, former_until from clients where name = $1
 
 -- name: clients
-select name, key_hash, admin, options from clients order by name
+select name, key_hash, admin, options, former_key_hash, former_until from clients order by name
 
 -- name: lock_clients
 lock table clients in share row exclusive mode
@@ -11,9 +11,11 @@ lock table clients in share row exclusive mode
 select 1 from clients limit 1
 
 -- name: put_client
-insert into clients (name, key_hash, admin, options) values ($1, $2, $3, $4::json)
+insert into clients (name, key_hash, admin, options, former_key_hash, former_until)
+values ($1, $2, $3, $4::json, $5, $6)
 on conflict (name) do update
-set key_hash = excluded.key_hash, admin = excluded.admin, options = excluded.options
+set key_hash = excluded.key_hash, admin = excluded.admin, options = excluded.options,
+    former_key_hash = excluded.former_key_hash, former_until = excluded.former_until
 
 -- name: put_scope
 insert into scopes (name) values ($1) on conflict do nothing

@@ -2,10 +2,10 @@
 select clock_timestamp() as time
 
 -- name: join_instance
-insert into instances (name, joined_at, lease) values ($1, $2, $3) returning id
+insert into instances (name, joined_at, lease, process) values ($1, $2, $3, $4) returning id
 
 -- name: beat
-update instances set beat = beat + 1 where id = $1 returning beat
+update instances set beat = beat + 1 where id = $1 and not dead returning beat
 
 -- name: held
 select t.id, t.job_id, t.attempt,
@@ -21,17 +21,35 @@ update instances set last_batch = $2 where id = $1 and last_batch is distinct fr
 select 1 from instances where id = $1 and last_batch = $2
 
 -- name: beats
-select id, beat from instances
+select id, case when not dead then beat end as beat from instances
+
+-- name: declare_dead
+-- Its peers are told in the same breath: the process that would tell them later is a witness, and
+-- says nothing else.
+with dead as (update instances set dead = true where process = $1 and not dead returning id)
+select pg_notify('taskengine', '0:death') from dead limit 1
 
 -- name: leases
 select id, lease from instances
 
 -- name: lock_instance
-select beat from instances where id = $1 for update
+select beat, dead, name, lease from instances where id = $1 for update
 
 -- name: lock_presence
 -- Instances come before tasks and lanes in the order of locks.
 select 1 from instances where id = $1 for key share
+
+-- name: mark_over
+with others as (
+    delete from attempts_over where instance = $1 and task_id <> all ($2::bigint[])
+)
+insert into attempts_over (instance, task_id, attempt)
+select $1, task_id, attempt from unnest($2::bigint[], $3::integer[]) as o (task_id, attempt)
+order by task_id
+on conflict (instance, task_id) do update set attempt = excluded.attempt
+
+-- name: take_over
+delete from attempts_over where instance = $1 returning task_id, attempt
 
 -- name: held_of_instance
 select id, job_id from tasks where holder = $1 order by id

@@ -55,6 +55,15 @@ order by j.id
 -- name: data_by_id
 select job_id, submitted, parameters, facts from job_data where job_id = any($1::bigint[])
 
+-- name: document
+select case $2 when 'submitted' then submitted else parameters end::text as text
+from job_data where job_id = $1
+
+-- name: tasks_of_outline
+select id, job_id, number, name, action, queue, state, attempt, failures, rescues, progress, error,
+       null as result, started_at, ended_at
+from tasks where job_id = $1 order by number
+
 -- name: tasks_by_job
 select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
        t.rescues, t.progress, t.error, r.result, t.started_at, t.ended_at

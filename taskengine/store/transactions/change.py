@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from taskengine.callbacks.bodies import job_body
-from taskengine.jobs.changes import OVER, asked_anew, changed
-from taskengine.model import BadInput, Job, JobState, NotFound, Severity
+from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.model import BadInput, Job, JobState, NotFound, Severity, Submission
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
@@ -20,6 +20,7 @@ from taskengine.store.transactions.edges import ENDS, break_children
 from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import END, Call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
+from taskengine.store.transactions.submit import put_data, put_definitions
 
 
 async def change(
@@ -57,7 +58,12 @@ async def change(
 
 
 async def rerun(
-    connection: Connection, job_id: int, lines: Lines, now: datetime, writer: int
+    connection: Connection,
+    job_id: int,
+    lines: Lines,
+    now: datetime,
+    writer: int,
+    anew: Submission | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
     await _lock_with_parents(connection, job_id)
@@ -67,9 +73,9 @@ async def rerun(
         again: int = row["rerun_as"]
         return again
     if job.digest is None:
-        raise BadInput("the job was refused: there is nothing to run again")
+        raise BadInput(REFUSED)
     if job.state is JobState.BROKEN:
-        raise BadInput("the job is broken: submit it anew")
+        raise BadInput(BROKEN)
     tally = Tally()
     calls: list[Call] = []
     written: list[Line] = []
@@ -82,6 +88,7 @@ async def rerun(
         [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
         open_tasks = left["open_tasks"]
     new = await _copy(connection, job, now, waits=open_tasks > 0)
+    await _put_data(connection, job.id, new, anew)
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
@@ -148,14 +155,25 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     """The same job with the original's edges; with `waits` it waits for the end of its tasks."""
     state = int(JobState.QUEUED)
     new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
-    await connection.execute(SQL["copy_job_data"], job.id, new)
-    await connection.execute(SQL["copy_lanes"], job.id, new)
     await connection.execute(SQL["copy_edges"], job.id, new)
     await connection.execute(SQL["hand_edges"], job.id, new)
     if waits:
         await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])
     return new
+
+
+async def _put_data(connection: Connection, job_id: int, new: int, anew: Submission | None) -> None:
+    """The original's parameters and URLs; or another definition, with what it makes of them."""
+    if anew is None:
+        await connection.execute(SQL["copy_job_data"], job_id, new)
+        await connection.execute(SQL["copy_lanes"], job_id, new)
+        return
+    await put_definitions(connection, [anew])
+    await put_data(connection, [(new, anew)])
+    urls = len(dict.fromkeys(anew.urls))
+    digest = anew.definition and anew.definition.digest
+    await connection.execute(SQL["redefine_job"], new, digest, anew.content_id, urls)
 
 
 async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:

@@ -54,6 +54,6 @@ def _attempt(row: Row) -> Attempt:
         parameters=json.loads(row["parameters"]),
         results=json.loads(row["results"] or "{}"),
         facts=json.loads(row["facts"]),
-        options=json.loads(row["options"] or "{}"),
+        options=json.loads(row["options"]) if row["options"] else None,
         started_at=row["claimed_at"],
     )

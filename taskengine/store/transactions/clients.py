@@ -7,14 +7,17 @@ from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, dumped
 
 
-async def put(connection: Connection, client: Client, bootstrap: bool) -> bool:
+async def put(connection: Connection, client: Client, bootstrap: bool, new: bool) -> bool:
     """See Store.put_client."""
-    if bootstrap:
+    if bootstrap or new:
         await connection.execute(SQL["lock_clients"])
-        if await connection.fetchval(SQL["any_client"]):
-            return False
+    if bootstrap and await connection.fetchval(SQL["any_client"]):
+        return False
+    if new and await connection.fetchval(SQL["client"], client.name):
+        return False
     row = (client.name, client.key_hash, client.admin, dumped(client.options))
-    await connection.execute(SQL["put_client"], *row)
+    former = (client.former_key_hash, client.former_until)
+    await connection.execute(SQL["put_client"], *row, *former)
     await connection.execute(SQL["put_scope"], client.name)
     return True
 

@@ -13,6 +13,7 @@ from taskengine.model import (
     Client,
     Job,
     JobState,
+    JsonText,
     LogLine,
     Severity,
     Submission,
@@ -27,6 +28,8 @@ SQL = queries()
 
 def dumped(value: object) -> str:
     """Raises BadInput for what JSON cannot say, as the database would."""
+    if isinstance(value, JsonText):
+        return value
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:
@@ -113,7 +116,14 @@ def task_of(row: Row) -> Task:
 
 
 def client_of(row: Row) -> Client:
-    return Client(row["name"], row["key_hash"], row["admin"], json.loads(row["options"]))
+    return Client(
+        name=row["name"],
+        key_hash=row["key_hash"],
+        admin=row["admin"],
+        options=json.loads(row["options"]),
+        former_key_hash=row["former_key_hash"],
+        former_until=row["former_until"],
+    )
 
 
 def line_of(row: Row) -> LogLine:

@@ -22,7 +22,7 @@ async def submit(
     connection: Connection, batch: Sequence[Submission], now: datetime, writer: int
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
-    await _put_definitions(connection, batch)
+    await put_definitions(connection, batch)
     new: dict[uuid.UUID, Submission] = {}
     for one in batch:
         new.setdefault(one.request_id, one)  # the first of repeated ones
@@ -117,7 +117,7 @@ def _job(one: Submission, now: datetime) -> tuple[Any, ...]:
     )
 
 
-async def _put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:
+async def put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:
     wanted = {one.definition.digest: one.definition for one in batch if one.definition}
     known = await connection.fetch(SQL["known_definitions"], list(wanted))
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
@@ -136,17 +136,22 @@ def _plan(definition: Any) -> list[dict[str, Any]]:
 async def _put_rest(
     connection: Connection, jobs: Sequence[tuple[int, Submission]], now: datetime
 ) -> None:
+    lines = [line for job_id, one in jobs for line in first_lines(job_id, one, now)]
+    await put_lines(connection, lines)
+    await put_data(connection, jobs)
+
+
+async def put_data(connection: Connection, jobs: Sequence[tuple[int, Submission]]) -> None:
+    """What jobs have besides their row: parameters, and lanes for their URLs."""
     data = [
         (job_id, dumped(one.submitted), dumped(one.parameters), dumped(one.facts))
         for job_id, one in jobs
     ]
-    lines = [line for job_id, one in jobs for line in first_lines(job_id, one, now)]
     lanes = [
         (job_id, ordinal, url, host_of(url), " ".join(one.events))
         for job_id, one in jobs
         for ordinal, url in enumerate(dict.fromkeys(one.urls))
     ]
     await connection.execute(SQL["put_job_data"], *columns(data, 4))
-    await put_lines(connection, lines)
     if lanes:
         await connection.execute(SQL["put_lanes"], *columns(lanes, 5))

@@ -15,6 +15,9 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Prose with `code` in it.
+const prose = (text = "") => text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 const nameOf = (reference) => reference.split("/").pop();
 const resolve = (reference) =>
   reference.replace(/^#\//, "").split("/").reduce((at, step) => at[step], api);
@@ -44,11 +47,11 @@ function describe(schema) {
   for (const [name, part] of Object.entries(schema.properties ?? {})) {
     const needed = (schema.required ?? []).includes(name) ? "" : "optional, ";
     parts.push(make("li", {}, make("code", {}, name), ` ${needed}${kindOf(part)} `,
-      make("span", { class: "soft" }, notesOf(part)), below(part)));
+      make("span", { class: "soft" }, ...prose(notesOf(part))), below(part)));
   }
   const choices = (schema.anyOf ?? []).filter((choice) => choice.$ref || choice.properties);
   for (const choice of choices)
-    parts.push(make("li", {}, "either ", make("em", {}, choice.description ?? ""), describe(choice)));
+    parts.push(make("li", {}, "either ", make("em", {}, ...prose(choice.description)), describe(choice)));
   const inner = schema.items ?? (schema.additionalProperties || undefined);
   if (inner && typeof inner === "object") parts.push(make("li", {}, `each ${kindOf(inner)}`, below(inner)));
   return parts.length ? make("ul", {}, ...parts) : make("span", {}, kindOf(schema));
@@ -62,7 +65,7 @@ function below(schema) {
 
 function reference(path) {
   const details = make("details", {}, make("summary", {}, nameOf(path)));
-  const open = () => details.append(make("p", {}, notesOf(resolve(path))), describe(resolve(path)));
+  const open = () => details.append(make("p", {}, ...prose(notesOf(resolve(path)))), describe(resolve(path)));
   details.addEventListener("toggle", open, { once: true });
   return details;
 }
@@ -89,6 +92,7 @@ function samples(schema) {
   const bodies = tied.slice(0, -1).map((choice) => [choice.description, {
     job: { workflow: choice.description }, parameters: sample(choice.properties.parameters),
   }]);
+  bodies.sort(([one], [other]) => (other === "noop") - (one === "noop"));  // one that needs nothing
   return bodies.length ? bodies : [["", sample(schema)]];
 }
 
@@ -110,8 +114,8 @@ function tryForm(method, path, operation) {
     make("th", {}, make("code", {}, parameter.name), make("br"), make("span", { class: "soft" }, parameter.in)),
     make("td", {}, make("input", { name: `${parameter.in}:${parameter.name}`, required: parameter.required && "",
       "aria-label": parameter.name })),
-    make("td", {}, parameter.description, " ", make("span", { class: "soft" },
-      [kindOf(parameter.schema), notesOf(parameter.schema)].filter(Boolean).join(" · ")))));
+    make("td", {}, ...prose(parameter.description), " ", make("span", { class: "soft" },
+      ...prose([kindOf(parameter.schema), notesOf(parameter.schema)].filter(Boolean).join(" · "))))));
   const send = async (event) => {
     event.preventDefault();
     output.hidden = false;
@@ -145,34 +149,46 @@ function pretty(text) {
   try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 }
 
-function endpoint(method, path, operation) {
+function endpoint([method, path, operation], ...others) {
   const closed = operation.security?.length ? "Needs credentials." : "Needs no credentials.";
   const answers = Object.entries(operation.responses).map(([status, answer]) => make("li", {},
-    make("code", {}, status), ` ${answer.description} `,
+    make("code", {}, status), " ", ...prose(answer.description), " ",
     ...Object.entries(answer.content ?? {}).map(([media, { schema }]) =>
       media === "application/json" ? describe(schema) : make("span", { class: "soft" }, media))));
   const body = operation.requestBody?.content["application/json"].schema;
   const details = make("details", { id: operation.operationId }, make("summary", {},
     make("span", { class: `method ${method}` }, method.toUpperCase()), make("code", {}, path), operation.summary));
   details.addEventListener("toggle", () => details.append(
-    make("p", {}, [operation.description, closed].filter(Boolean).join(" ")),
+    make("p", {}, ...prose([operation.description, closed, also(others)].filter(Boolean).join(" "))),
     make("h3", {}, "Try it"), tryForm(method, path, operation),
     ...(body ? [make("h3", {}, "Body"), describe(body)] : []),
     make("h3", {}, "Answers"), make("ul", {}, ...answers)), { once: true });
   return details;
 }
 
-function show() {
-  const main = document.getElementById("endpoints");
+const also = (others) => others.length &&
+  `Also as ${others.map(([method, path]) => `\`${method.toUpperCase()} ${path}\``).join(", ")}.`;
+
+// The operations by tag; those that are the same call by several names are together.
+function grouped() {
   const tags = {};
   for (const [path, item] of Object.entries(api.paths))
-    for (const method of METHODS)
-      if (item[method]) (tags[item[method].tags[0]] ??= []).push(endpoint(method, path, item[method]));
+    for (const method of METHODS.filter((one) => item[one])) {
+      const calls = tags[item[method].tags[0]] ??= {};
+      (calls[item[method].summary] ??= []).push([method, path, item[method]]);
+    }
+  return tags;
+}
+
+function show() {
+  const main = document.getElementById("endpoints");
+  const tags = Object.entries(grouped()).map(([tag, calls]) =>
+    [tag, Object.values(calls).map((same) => endpoint(...same))]);
   document.getElementById("version").textContent = api.info.version;
   document.getElementById("contents").append(
-    ...Object.keys(tags).map((tag) => make("a", { href: `#${tag}` }, tag)), make("a", { href: "openapi.json" }, "openapi.json"));
-  main.replaceChildren(make("p", {}, api.info.description),
-    ...Object.entries(tags).flatMap(([tag, found]) => [make("h2", { id: tag }, tag), ...found]));
+    ...tags.map(([tag]) => make("a", { href: `#${tag}` }, tag)), make("a", { href: "openapi.json" }, "openapi.json"));
+  main.replaceChildren(make("p", {}, ...prose(api.info.description)),
+    ...tags.flatMap(([tag, found]) => [make("h2", { id: tag }, tag), ...found]));
 }
 
 fetch("openapi.json")

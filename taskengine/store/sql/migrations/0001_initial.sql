@@ -6,7 +6,9 @@ create table clients (
     name text primary key,
     key_hash text not null,
     admin boolean not null default false,
-    options json not null default '{}'
+    options json not null default '{}',
+    former_key_hash text,
+    former_until timestamptz -- till then the key before opens too
 );
 
 create table settings (
@@ -33,8 +35,19 @@ create table instances (
     beat bigint not null default 0,
     lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
     last_batch uuid, -- of records: a batch whose answer was lost is not written twice
+    process uuid, -- that it is; its witness tells of its end by this name
+    dead boolean not null default false, -- known, not guessed from its silence
     joined_at timestamptz not null
 ) with (fillfactor = 50);
+
+-- Attempts whose action is over and whose end could not be written yet: should their instance die,
+-- they were not the reason.
+create table attempts_over (
+    instance bigint not null,
+    task_id bigint not null,
+    attempt integer not null,
+    primary key (instance, task_id)
+);
 
 create table jobs (
     id bigint generated always as identity primary key,

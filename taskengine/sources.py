@@ -1,0 +1,179 @@
+"""Settings from a file, the environment and options, and in one message all that is wrong there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path as File
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from taskengine.model import Misconfigured
+from taskengine.texts import closest
+
+Path = tuple[str, ...]  # of a setting: a name, or a table's name and one in it
+M = TypeVar("M", bound=BaseModel)
+
+# What Kubernetes puts into each container of a namespace that has a service of this name.
+FOREIGN = re.compile(
+    r"SERVICE_(HOST|PORT)(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
+)
+EXPECTED = {  # what pydantic calls a problem → what was expected
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "string_too_short": "a text that is not empty",
+    "path_type": "a path",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "too_short": "a list that is not empty",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+}
+
+
+class Source(NamedTuple):
+    """Settings by path, and what one of them is called there, with what is below it."""
+
+    values: Mapping[Path, Any]
+    called: Callable[[Path, Path], str]
+    others: frozenset[str] = frozenset()  # names there that are no settings
+
+
+def settings(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
+    """Every setting of a model, also those in tables."""
+    found: dict[Path, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        if table := _table(field):
+            found |= settings(table, (*above, name))
+        else:
+            found[*above, name] = field
+    return found
+
+
+def _table(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def read(model: type[M], sources: Sequence[Source], secret: frozenset[str]) -> M:
+    """What the sources say together; a later one wins. Raises Misconfigured with all problems, but
+    never with the value of a secret."""
+    known, nested = settings(model), dict[str, Any]()
+    called: dict[Path, Callable[[Path], str]] = {}
+    problems: list[str] = []
+    for source in sources:
+        for path, value in source.values.items():
+            if path in known:
+                called[path] = _naming(source, path)
+                table = nested.setdefault(path[0], {}) if len(path) > 1 else nested
+                table[path[-1]] = value
+            else:
+                problems.append(_unknown(source, path, known))
+    try:
+        checked = model.model_validate(nested)
+    except ValidationError as error:
+        problems += _wrong(error, called, secret)
+    if problems:
+        raise Misconfigured("\n".join(dict.fromkeys(problems)))
+    return checked
+
+
+def _naming(source: Source, path: Path) -> Callable[[Path], str]:
+    return lambda below: source.called(path, below)
+
+
+def _unknown(source: Source, path: Path, known: Mapping[Path, object]) -> str:
+    here = source.called(path, ())
+    if below := [one[-1] for one in known if len(one) > 1 and one[: len(path)] == path]:
+        return f"{here}: expected a table, with {', '.join(below)}"
+    called = {".".join(one): source.called(one, ()).rpartition(": ")[2] for one in known}
+    called |= {name.lower(): source.called((name,), ()) for name in source.others}
+    close = closest(".".join(path), called)
+    guess = f"; is {called[close]} meant?" if close else ""
+    return f"{here}: there is no such setting{guess}"
+
+
+def _wrong(
+    error: ValidationError, called: Mapping[Path, Callable[[Path], str]], secret: frozenset[str]
+) -> Iterator[str]:
+    for problem in error.errors():
+        place = tuple(map(str, problem["loc"]))
+        path = place[:2] if place[:2] in called else place[:1]
+        told = problem["msg"].removeprefix("Value error, ")
+        if expected := EXPECTED.get(problem["type"]):
+            got = "" if path[0] in secret else f", got {str(problem['input'])[:80]!r}"
+            told = f"expected {expected.format(**problem.get('ctx', {}))}{got}"
+        yield f"{called[path](place[len(path) :])}: {told}"
+
+
+# The sources
+
+
+def of_file(file: File, model: type[BaseModel]) -> Source:
+    """A TOML file. Raises Misconfigured if it is none."""
+    tables = {name for name, field in model.model_fields.items() if _table(field)}
+    values: dict[Path, Any] = {}
+    for name, value in _toml(file).items():
+        if name in tables and isinstance(value, dict):
+            values |= {(name, inner): one for inner, one in value.items()}
+        else:
+            values[name,] = value
+    return Source(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
+
+
+def _toml(file: File) -> dict[str, Any]:
+    text = ""
+    try:
+        text = file.read_text("utf-8")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise Misconfigured(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{file}: expected a text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        what, _, where = str(error).partition(" (at ")
+        line = re.match("line ([0-9]+)", where)  # else it is the end of the document
+        number = line[1] if line else text.rstrip().count("\n") + 1
+        raise Misconfigured(f"{file}:{number}: {what}") from None
+
+
+def of_environment(
+    variables: Mapping[str, str], model: type[BaseModel], prefix: str, others: frozenset[str]
+) -> Source:
+    """The variables with a prefix, in any case of letters; an empty one is as good as none.
+    `others` are those that are no settings."""
+    names = {"_".join(path).upper(): path for path in settings(model)}
+    values: dict[Path, Any] = {}
+    for variable, value in variables.items():
+        name = variable.upper().removeprefix(prefix)
+        if not variable.upper().startswith(prefix) or name in others or FOREIGN.fullmatch(name):
+            continue
+        if value or name not in names:
+            values[names.get(name, (name.lower(),))] = value
+    return Source(values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others)
+
+
+def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> Source:
+    """The options of a command, a setting of a table as `table_name`; None: not given."""
+    names = {"_".join(path): path for path in settings(model)}
+    given = {names.get(name, (name,)): one for name, one in options.items() if one is not None}
+    return Source(given, lambda path, below: _with(f"--{_dashed(path)}", below))
+
+
+def _dashed(path: Path) -> str:
+    return "-".join(path).replace("_", "-")
+
+
+def _with(name: str, below: Path) -> str:
+    return f"{name}: {'.'.join(below)}" if below else name
