@@ -29,8 +29,8 @@ EVENT_STREAM = (b"content-type", b"text/event-stream")
 
 
 class Parser(h11.Connection):
-    """h11 with errors that are told. hypercorn answers them with a status alone, knows fewer of
-    them, and its reader may wait for ever where a request is ahead of the last answer (PAUSED)."""
+    """h11 with errors that are told: hypercorn answers them with a status alone, and knows fewer.
+    Its reader waits where a request is ahead of the last answer (PAUSED); here it answers."""
 
     they_are_waiting_for_100_continue = False  # hypercorn asks for bodies unasked
 
