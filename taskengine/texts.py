@@ -3,6 +3,7 @@ And what is said of a name that nobody knows."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -16,6 +17,11 @@ LONGEST = 65_536  # characters of what an error says; an action can raise what i
 def clean_text(text: str) -> str:
     """The text with U+FFFD in place of what cannot be kept."""
     return _UNKEEPABLE.sub("\ufffd", text)
+
+
+def compact(value: object) -> str:
+    """A value as JSON without spaces. Raises ValueError for what JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def like(name: str, names: Iterable[str]) -> str:

@@ -22,10 +22,13 @@ class Stopped(Enum):
 
 @dataclass(slots=True)
 class Running:
-    """An attempt under way."""
+    """An attempt under way. What its end may write besides its result depends on the job: how many
+    URLs hear of it, and how many octets its documents have."""
 
     scope: trio.CancelScope
     stopped: Stopped | None = None
+    lanes: int = 0
+    size: int = 0
     over_since: float = math.inf  # when its action ended, on trio's clock; its end may be unwritten
 
 
@@ -46,9 +49,9 @@ class Roster:
     )
 
     @contextmanager
-    def entry(self, fence: Fence) -> Iterator[Running]:
+    def entry(self, fence: Fence, lanes: int = 0, size: int = 0) -> Iterator[Running]:
         """List an attempt for the length of the block, which runs in its scope."""
-        running = self.running[fence] = Running(trio.CancelScope())
+        running = self.running[fence] = Running(trio.CancelScope(), None, lanes, size)
         try:
             yield running
         finally:

@@ -17,11 +17,11 @@ from taskengine.actors.containment import contained
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import AttemptFailed, describe
+from taskengine.actors.inputs import Inputs, read_inputs
 from taskengine.actors.progress import Progress
 from taskengine.actors.reporter import Reporter
-from taskengine.actors.results import checked
+from taskengine.actors.results import told
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.masking import secret_values, without
 from taskengine.messages import Finish, Mail
 from taskengine.model import (
     Attempt,
@@ -47,8 +47,6 @@ from taskengine.store.ending import (
     definitions_line,
 )
 from taskengine.texts import clean_text
-from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 logger = logging.getLogger(__name__)
@@ -102,7 +100,7 @@ class Worker:
         it goes on as soon as the action is over."""
         end: Ended | None = None
         self.busy = True
-        with self.roster.entry(attempt.fence) as running:
+        with self.roster.entry(attempt.fence, attempt.lanes, attempt.size) as running:
             try:
                 with running.scope:
                     end = await self._run(attempt)
@@ -157,25 +155,29 @@ class Worker:
         try:
             workflow = await self.definitions.of(attempt.job)
             template = workflow.task(attempt.task.name)
+            lent = self.facilities.secrets
+            inputs = await read_inputs(self.store, attempt, workflow, template, lent)
+        except BadInput as error:
+            return Ended(attempt.fence, self.now(), Outcome.FAILED, error=describe(error))
         except Exception as error:  # of a definition that another version may have written
             logger.exception("the definition of job %d cannot be used", attempt.job.id)
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
-        hidden = frozenset(secret_values(attempt.parameters, workflow.secrets))
-        hidden |= {*self.facilities.secrets.values()}
+        hidden = inputs.secrets | {*self.facilities.secrets.values()}
         limit = TimeLimit(math.inf if template.timeout is None else template.timeout)
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden, self.progress, limit)
+        attempt = replace(attempt, documents=None)  # they may be large, and the task long
         try:
             if attempt.task.rescues >= MAX_RESCUES:
-                return await self._last_chance(attempt, workflow, template, reporter)
-            return await self._act(attempt, workflow, template, reporter)
+                return await self._last_chance(attempt, workflow, inputs, reporter)
+            return await self._act(attempt, workflow, inputs, reporter)
         except Exception as error:  # told with no trace: an error can fail while it is told
             return await self._failed(attempt, template, reporter, AttemptFailed.of(error))
         finally:
             reporter.close()
 
     async def _last_chance(
-        self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter
+        self, attempt: Attempt, workflow: Workflow, inputs: Inputs, reporter: Reporter
     ) -> Ended:
         """A task that was lost so often fails at the next time. It may have been lost with another,
         which ends its hosts: so no two of them run side by side, and who has to wait is held by
@@ -187,27 +189,24 @@ class Worker:
             told = f"lost {attempt.task.rescues} times: it runs with no other such task beside it"
             await reporter.tell(Severity.WARN, told)
             await trio.sleep(SETTLING)
-            return await self._act(attempt, workflow, template, reporter)
+            return await self._act(attempt, workflow, inputs, reporter)
 
     async def _act(
-        self, attempt: Attempt, workflow: Workflow, template: TaskTemplate, reporter: Reporter
+        self, attempt: Attempt, workflow: Workflow, inputs: Inputs, reporter: Reporter
     ) -> Ended:
         name = attempt.task.name
-        job = job_scope(attempt.job)
-        names = scope(attempt.parameters, attempt.results, job, attempt.facts, workflow.names)
-        if not template.wanted(names):
+        if not inputs.wanted:
             await reporter.tell(Severity.DEBUG, f"'{name}' skipped: its condition is false")
             return Ended(attempt.fence, self.now(), Outcome.SKIPPED)
         await reporter.tell(Severity.INFO, definitions_line(workflow.content))
         await reporter.tell(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
-        values = evaluate(template.with_, {**names, "secrets": dict(self.facilities.secrets)})
         with reporter.limit.running():
-            result = await self._call(attempt, values, reporter)
+            result = await self._call(attempt, inputs.values, reporter)
         await reporter.tell(Severity.INFO, f"'{name}' completed successfully")
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
-    async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> JsonObject:
+    async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> str | None:
         lent = self.facilities
         async with lent.scratch_for(attempt) as scratch:
             context = Context(
@@ -235,10 +234,9 @@ class Worker:
         if is_foreign(folder.root, folder.complete, others):
             raise BadInput(f"folder: {folder.path} belongs to another client")
 
-    async def _result(self, action: str, context: Context, values: JsonObject) -> JsonObject:
-        result = checked(await self.actions[action](context, values))
-        secrets = self.facilities.secrets.values()
-        return without(result, secrets) if secrets else result
+    async def _result(self, action: str, context: Context, values: JsonObject) -> str | None:
+        result = await self.actions[action](context, values)
+        return await told(result, self.facilities.secrets.values())
 
     async def _confirm(self, fence: Fence, limit: TimeLimit) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was

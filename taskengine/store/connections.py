@@ -21,6 +21,8 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import (
     BadInput,
+    Blocked,
+    Interrupted,
     Misconfigured,
     NotFound,
     OutcomeUnknown,
@@ -30,7 +32,7 @@ from taskengine.model import (
 from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
 from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
-from taskengine.store.troubles import AWAY, COLLIDED, LOCKED_OUT, REFUSED, Outages
+from taskengine.store.troubles import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 STATEMENTS = 500  # that a connection keeps prepared: all that there are
+PROBE = 2.0  # seconds for a trivial question in a session of its own
 DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted either
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
@@ -67,10 +70,17 @@ class Pool:
         self._owes = False  # the next connection that comes back is given up
         self.outages = Outages()
 
-    async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+    async def run(
+        self,
+        transaction: Transaction[T],
+        *,
+        single: bool = False,
+        lock_waits: int = LOCK_WAITS,
+    ) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
+        Raises StoreUnavailable, of which TooSlow, Interrupted and Blocked say more, OutcomeUnknown,
+        BadInput, Dismissed.
         """
         waits = collisions = 0
         async with self._places:
@@ -86,8 +96,8 @@ class Pool:
                     logger.debug("transaction collided, repeated: %s", error)
                     collisions += 1
                     waits += isinstance(error, asyncpg.LockNotAvailableError)
-                    if waits > LOCK_WAITS:
-                        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+                    if waits > lock_waits:
+                        raise Blocked(f"{type(error).__name__}: {error}") from error
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
@@ -103,6 +113,8 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
+        except Cut as cut:
+            raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
         except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
@@ -120,9 +132,29 @@ class Pool:
             given_up = isinstance(error, (TimeoutError, asyncio.CancelledError))
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
+            if isinstance(error, CUT):
+                raise Cut(error) from error
             raise
         self._keep(connection)
         return result
+
+    async def answers(self) -> bool:
+        """Whether the database as such answers, a new session at once."""
+        with trio.move_on_after(PROBE):
+            return bool(await aio_as_trio(self._ask)())
+        return False
+
+    async def _ask(self) -> bool:
+        try:
+            connection = await self._connect()
+        except (*AWAY, *LOCKED_OUT):
+            return False
+        try:
+            return bool(await connection.fetchval("select true"))
+        except AWAY:
+            return False
+        finally:
+            connection.terminate()
 
     async def _roll_back(self, connection: Connection) -> None:
         try:

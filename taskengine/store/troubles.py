@@ -7,7 +7,7 @@ import logging
 import asyncpg
 import trio
 
-from taskengine.model import StoreUnavailable
+from taskengine.model import Blocked, Interrupted, StoreUnavailable, TooSlow
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +38,31 @@ COLLIDED = (
     # own), a deadlock shows as this.
     asyncpg.LockNotAvailableError,
 )
+# What ends a transaction that is too heavy; a database that goes away may end one like this, too.
+CUT = (
+    TimeoutError,  # of a command
+    asyncpg.ConnectionDoesNotExistError,  # the session was killed, or the message is beyond 1 GB
+    asyncpg.InterfaceError,  # it had been killed before
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.InternalServerError,
+)
 REFUSED = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
 )
+
+
+class Cut(Exception):
+    """A transaction was ended in its middle, by this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
 
 
 class Outages:
@@ -54,7 +74,8 @@ class Outages:
     def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
         if lasting and self._since is None:
             self._since = trio.current_time()
-            logger.warning("the database is away, tried again and again: %s", outage)
+            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
+            logger.warning("the database %s, tried again and again: %s", told, outage)
 
     def over(self) -> None:
         if self._since is not None:

@@ -77,6 +77,13 @@ def tasks_used(template: Json) -> set[str]:
     return {key for _, text in strings(template) for key in _keys_used(text, "tasks")}
 
 
+def results_used(template: Json) -> frozenset[str] | None:
+    """The same; None where it looks them up in ways that only the run can tell."""
+    if any(_compiled(text).any_task for _, text in strings(template)):
+        return None
+    return frozenset(tasks_used(template))
+
+
 def _keys_used(text: str, name: str) -> set[str]:
     """What it looks up in what has that name, by `name.key` or `name["key"]`."""
     return {key for whose, key in _compiled(text).keys if whose == name}
@@ -113,6 +120,7 @@ class _Template:
     parts: tuple[str | TemplateExpression, ...]
     names: frozenset[str]
     keys: frozenset[tuple[str, str]]  # what is looked up in a name, such as a task in `tasks`
+    any_task: bool  # whether it looks up tasks in other ways, too
 
     @property
     def is_expression(self) -> bool:
@@ -143,7 +151,10 @@ def _compiled(source: str) -> _Template:
         names = meta.find_undeclared_variables(tree)
     except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
         _fail(source, words_of(error))
-    return _Template(source, parts, frozenset(names), frozenset(_keys(tree)))
+    keys = list(_keys(tree))
+    looked_up = sum(node.name == "tasks" for node in tree.find_all(nodes.Name))
+    any_task = looked_up > sum(whose == "tasks" for whose, _ in keys)
+    return _Template(source, parts, frozenset(names), frozenset(keys), any_task)
 
 
 def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:

@@ -29,13 +29,13 @@ class Away(MemoryStore):
     async def _wait(self):
         await trio.sleep_until(max(self.back_at, trio.current_time()))
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         await self._wait()
         self.batches.append(len(records))
         self.progress += [
             (trio.current_time(), one.fraction) for one in records if isinstance(one, Progressed)
         ]
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
     async def claim(self, *given):
         await self._wait()

@@ -34,13 +34,13 @@ class Picky(MemoryStore):
         self.refuse(one.content_id for one in batch)
         return await super().submit(batch, now)
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         self.sizes.append(len(records))
         self.refuse(one.message for one in records if isinstance(one, Written))
         ends = [one for one in records if isinstance(one, Ended)]
-        self.refuse((one.result or {}).get("file") for one in ends)
+        self.refuse(one.result for one in ends)
         self.refuse(one.error for one in ends)
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
     def refuse(self, texts):
         if any(text and BAD in text for text in texts):
@@ -135,13 +135,13 @@ class Speechless(MemoryStore):
         super().__init__()
         self.results, self.ends = results, []
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         for one in records:
             if isinstance(one, Ended):
                 self.ends.append((one.outcome.name, one.mute))
                 if not one.mute or (self.results and one.result):
                     raise BadInput("the database refuses the data")
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Promises of callbacks and their lanes."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -87,7 +88,7 @@ class Calling:
         [attempt] = await world.claim()
         await world.record(Began(attempt.fence, NOON), done(attempt, file="c.mp4"))
         [lane] = await world.lanes()
-        start, complete, end = (one.body for one in lane.callbacks)
+        start, complete, end = (json.loads(one.body) for one in lane.callbacks)
         assert start == {
             "job_id": str(job_id),
             "task_id": str(attempt.task.id),
@@ -117,8 +118,9 @@ class Calling:
         job_id = await world.start(plan, urls=[ONE])
         await world.perform(job_id)
         [lane] = await world.lanes()
-        assert "files" not in lane.callbacks[-1].body
-        assert lane.callbacks[-1].body["message"] == ""
+        body = json.loads(lane.callbacks[-1].body)
+        assert "files" not in body
+        assert body["message"] == ""
         lines = [line for line in await world.lines(job_id) if line[0] == "controller"]
         assert "callback.files" in lines[0][2]
         assert lines[1][2] == "job has completed successfully"
@@ -137,7 +139,7 @@ class Calling:
         job_id = await world.start(plan, urls=[ONE], parameters=parameters)
         await world.perform(job_id)
         [lane] = await world.lanes()
-        body = lane.callbacks[-1].body
+        body = json.loads(lane.callbacks[-1].body)
         given = {key: body[key] for key in extras if key in body}
         assert given == {"surrogate": "\ufffd and \ufffd", "good": 3000}
         told = [text for name, _, text in await world.lines(job_id) if text.startswith("callback.")]

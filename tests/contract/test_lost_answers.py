@@ -61,7 +61,7 @@ async def test_everything_is_done_once(store):
     fence = attempt.fence
     await store.record(instance, [Written(fence, NOON, "a line"), Began(fence, NOON)], NOON)
     assert await lines_of(store, job_id) == ["hello", "a line"]
-    end = Ended(fence, NOON, Outcome.COMPLETED, {"x": 1})
+    end = Ended(fence, NOON, Outcome.COMPLETED, '{"x":1}')
     stranger = Fence(job_id, fence.task_id, 7)
     told = [Written(fence, NOON, "another"), end, Written(stranger, NOON, "stale")]
     recorded = await store.record(instance, told, NOON)

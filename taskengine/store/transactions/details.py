@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection
 
-from taskengine.model import JobDetails, JsonObject, Task
+from taskengine.model import JobDetails, Task
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, job_of, task_of
 
@@ -55,11 +55,3 @@ async def load_outline(connection: Connection, job_id: int) -> JobDetails | None
             body_digest=row["idempotency_digest"],
         )
     return None
-
-
-async def load_contents(connection: Connection, digests: Collection[str]) -> dict[str, JsonObject]:
-    """Definitions by digest."""
-    return {
-        digest: json.loads(await connection.fetchval(SQL["definition"], digest))
-        for digest in digests
-    }

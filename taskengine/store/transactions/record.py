@@ -36,8 +36,15 @@ from taskengine.store.ending import (
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import keep_short, put_lines
-from taskengine.store.transactions.outbox import COMPLETE, FAIL, START, Call, put_calls
-from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, dumped, locked_job
+from taskengine.store.transactions.outbox import (
+    COMPLETE,
+    FAIL,
+    START,
+    Call,
+    put_calls,
+    task_call,
+)
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, locked_job
 
 
 async def record(
@@ -46,8 +53,11 @@ async def record(
     records: Sequence[Record],
     now: datetime,
     batch_id: uuid.UUID,
+    wait: bool = True,
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
+    if not wait:
+        await connection.execute(SQL["wait_for_no_lock"])
     is_repeated = await _is_repeated(connection, instance, batch_id)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
     if is_repeated:
@@ -127,7 +137,7 @@ class Batch:
         stale = frozenset(one for one in fences if not self._accepted(one, ends.get(one)))
         jobs = {one.job_id for one in ends} & self.jobs.keys()
         over = sorted(one for one in jobs if not self.jobs[one].open_tasks)
-        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True)
+        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True, waited=True)
 
     def _accepted(self, fence: Fence, end: Ended | None) -> bool:
         task = self.tasks.get(fence.task_id)
@@ -160,7 +170,7 @@ class Batch:
         self.ended.append((task.id, int(state), one.at, one.error, self.begun.pop(task.id, None)))
         self.last[job.id] = one
         if one.result:
-            self.results.append((job.id, task.name, dumped(one.result)))
+            self.results.append((job.id, task.name, one.result))
         if state is TaskState.COMPLETED:
             self._call(job, task, COMPLETE, one.at)
         if state is TaskState.FAILED:
@@ -183,7 +193,7 @@ class Batch:
 
     def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
         if job.has_lanes and job.state not in OVER:
-            self.calls.append(Call(job, task.id, task.name, event, at, message))
+            self.calls.append(task_call(job, task.id, task.name, event, at, message))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:
         """Write all that was taken, and what follows from it; counters come last."""
@@ -200,7 +210,10 @@ class Batch:
         await put_calls(connection, [] if self.is_mute else self.calls)
         await tally.write(connection, writer)
         scheduled = tally.adds(JobState.SCHEDULED)
-        return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
+        waited = bool(tally.cascades)
+        return Recorded(
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+        )
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (

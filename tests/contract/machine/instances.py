@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -141,7 +142,7 @@ class Working(Twins):
         if outcome is not None:
             due_at = self.in_(again_in) if outcome is Outcome.RETRY else None
             error = "boom" if outcome in (Outcome.FAILED, Outcome.RETRY) else None
-            result = {"n": again_in} if outcome is Outcome.COMPLETED else None
+            result = json.dumps({"n": again_in}) if outcome is Outcome.COMPLETED else None
             told.append(Ended(fence, self.now, outcome, result, error, due_at))
         return told
 
