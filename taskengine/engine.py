@@ -1,6 +1,6 @@
 """The tree: which actors run, in which ring, and how they stop.
 
-    watchers         presence, pulse, mirror: they end last, or peers would rescue
+    watchers         presence, rescuer, pulse, mirror: they end last, or peers would rescue
     └─ finishers     journal, intake, listener, cleaner, couriers, herald: what ends is written
        └─ front      the HTTP server: reads are served until the workers are done
           └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
@@ -27,7 +27,7 @@ from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
 LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
-FAREWELL = 2.0  # seconds to tell the peers; untold they wait for a lease
+FAREWELL = 2.0  # seconds to tell the peers; untold they hear it of the witness
 
 # At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
 # the store and spend nothing of it.
@@ -63,18 +63,18 @@ async def running_engine(
     Nothing new is claimed then; after `plan.drain` seconds whatever still runs is cancelled and
     handed back.
     """
-    roster = Roster(await parts.patient.join(plan.name, parts.now(), plan.lease), plan.lease)
+    given = (plan.name, parts.now(), plan.lease, plan.process)
+    roster = Roster(await parts.patient.join(*given), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        drain = trio.CancelScope()
-        engine = Engine(post, roster, staff.herald, staff.counts, drain)
+        engine = Engine(post, roster, staff.herald, staff.counts, roster.drain)
         ring = partial(_ring, parts.meters.restarts)
         async with (
             _leaving(parts, roster),
             ring(staff.watchers(), lambda: None, 0.0),
             ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, drain),
+            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, roster.drain),
         ):
             yield engine
 
@@ -104,9 +104,13 @@ async def _ring(
 
 @asynccontextmanager
 async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
-    """Tell the peers at the end that this instance is gone, so that none has to rescue it."""
+    """Tell the peers at the end that this instance is gone, so that none has to rescue it. If it
+    falls, what it still holds counts as rescued: one of these attempts may be the reason."""
+    fallen = True
     try:
         yield
+        fallen = False
     finally:
         with trio.move_on_after(FAREWELL, shield=True):
-            await parts.patient.leave(roster.instance, parts.now())
+            await parts.patient.leave(roster.instance, parts.now(), fallen=fallen)
+            parts.left()

@@ -6,18 +6,24 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 import trio
 
+from taskengine.actors.staff import Parts
 from taskengine.api.app import create_app
+from taskengine.api.heavy import Heavy
+from taskengine.api.limits import Limits as RequestLimits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
 from taskengine.engine import Engine, Front
 from taskengine.httpd.limits import Limits
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import limited, listen, read_settings
+from taskengine.runtime.aside import Aside
 from taskengine.runtime.descriptors import for_connections, raise_limit
 from taskengine.runtime.shutdown import Shutdown
+from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -59,3 +65,32 @@ def _limits(configuration: Configuration) -> Limits:
             *(places, configuration.connections, descriptors),
         )
     return Limits(connections=places, connections_per_address=configuration.connections_per_address)
+
+
+def services_of(
+    configuration: Configuration,
+    parts: Parts,
+    library: CurrentLibrary,
+    shutdown: Shutdown,
+    aside: Aside,
+    engine: Engine,
+) -> Services:
+    """What the REST API works with: some of the actors' parts, and the running engine."""
+    return Services(
+        configuration=configuration,
+        store=parts.store,
+        counters=parts.counters,
+        library=lambda: library.current,
+        now=parts.now,
+        meters=parts.meters,
+        limits=RequestLimits(configuration.requests_per_second),
+        heavy=Heavy(aside),
+        leaving=lambda: shutdown.leaving,
+        draining=lambda: shutdown.refusing,
+        intake=engine.post.intake.address,
+        changed=engine.post.stir,
+        rescheduled=engine.post.reschedule,
+        herald=engine.herald,
+        counts=engine.counts,
+        version=version("taskengine"),
+    )

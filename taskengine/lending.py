@@ -20,6 +20,7 @@ def facilities_of(
     scratch: Path,
     http: httpx.AsyncClient,
     unverified: httpx.AsyncClient,
+    pulse: Pulse,
 ) -> Facilities:
     """Storages, their roots, workspaces and keys, on this machine's file system."""
     data = configuration.data_dir.absolute()
@@ -38,5 +39,5 @@ def facilities_of(
         unverified=unverified,
         commands=configuration.commands,
         secrets=configuration.secrets,
-        pulse=Pulse(configuration.lease),
+        pulse=pulse,
     )

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from importlib.metadata import version
 
 import trio
 import trio_asyncio
@@ -21,33 +21,31 @@ from taskengine.actions import find_actions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
-from taskengine.api.limits import Limits
-from taskengine.api.services import Services
-from taskengine.api_keys import hash_key, opens
+from taskengine.addresses import allowed
+from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
-from taskengine.embedded.postgres import embedded_postgres, has_database
+from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
-from taskengine.front import http_front
+from taskengine.front import http_front, services_of
 from taskengine.jobs.submission import Reader
 from taskengine.lending import facilities_of
 from taskengine.meters import Meters
-from taskengine.model import Client, Misconfigured, StoreUnavailable
-from taskengine.outbound import allowed, open_outbound
+from taskengine.model import StoreUnavailable
+from taskengine.outbound import open_outbound
+from taskengine.runtime.aside import open_workers
 from taskengine.runtime.clock import MAX_ROUND_TRIP, EngineClock
 from taskengine.runtime.descriptors import raise_limit
 from taskengine.runtime.folders import make_data_folder
-from taskengine.runtime.shutdown import (
-    OVERTIME,
-    Shutdown,
-    follow_signals,
-    watch_over_the_end,
-)
+from taskengine.runtime.garbage import collect_less
+from taskengine.runtime.pulse import Pulse
+from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage.roots import warn_of_common_roots
-from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
+from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.witness.witnessed import Witness, witnessed
 from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
@@ -57,11 +55,13 @@ SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come to
 PATIENCE = 60.0  # seconds to wait for the database at the start
 AGAIN = 1.0  # seconds before it is tried again
 SAMPLES = 10  # of the database's time that may be too slow at the start
+AGREED = 2  # answers in a row that the first time is taken from
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; `started` is told the URL once it takes jobs."""
     library = CurrentLibrary(configuration.workflow_folders, find_actions())
+    collect_less()
     shutdown = Shutdown(configuration.notice)
     make_data_folder(configuration.data_dir.absolute())
     raise_limit()
@@ -79,23 +79,29 @@ async def open_and_run(
     started: Callable[[str], None],
 ) -> None:
     """Open what an engine needs, and run it until it is told to stop."""
-    meters = Meters()
-    with scratch_of_instance(configuration.data_dir.absolute() / "scratch") as scratch:
+    meters, process = Meters(), uuid.uuid4()  # by which its death is told of
+    lock = postgres_lock(configuration.data_dir) if configuration.embedded_database else None
+    with scratch_of_instance(configuration.data_dir.absolute() / "scratch", process) as scratch:
         async with (
             trio_asyncio.open_loop(),
             open_store(configuration, meters=meters) as store,
+            witnessed(store.pool.url, store.testimony(process), lock) as witness,
             open_counters(configuration) as counters,
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
+            open_workers() as aside,
         ):
             await bootstrap(store, configuration)
+            for dead in scratch.died:
+                await store.patient.declare_dead(dead)
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
-            facilities = facilities_of(configuration, scratch, http, unverified)
-            parts = parts_of(configuration, store, counters, library, facilities, meters)
+            pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
+            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
+            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown)
+            services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
-            await run_until_told(parts, plan_of(configuration), front, shutdown)
+            await run_until_told(parts, plan_of(configuration, process), front, shutdown)
 
 
 async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
@@ -141,6 +147,7 @@ def parts_of(
     library: CurrentLibrary,
     facilities: Facilities,
     meters: Meters,
+    witness: Witness,
 ) -> Parts:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
@@ -160,37 +167,11 @@ def parts_of(
             allowed(configuration.outbound_allow).refuses,
         ),
         meters=meters,
+        left=witness.send_away,
     )
 
 
-def services_of(
-    configuration: Configuration,
-    parts: Parts,
-    library: CurrentLibrary,
-    shutdown: Shutdown,
-    engine: Engine,
-) -> Services:
-    """What the REST API works with: some of the actors' parts, and the running engine."""
-    return Services(
-        configuration=configuration,
-        store=parts.store,
-        counters=parts.counters,
-        library=lambda: library.current,
-        now=parts.now,
-        meters=parts.meters,
-        limits=Limits(configuration.requests_per_second),
-        leaving=lambda: shutdown.leaving,
-        draining=lambda: shutdown.refusing,
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
-        herald=engine.herald,
-        counts=engine.counts,
-        version=version("taskengine"),
-    )
-
-
-def plan_of(configuration: Configuration) -> Plan:
+def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -200,7 +181,7 @@ def plan_of(configuration: Configuration) -> Plan:
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease)
+    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
 
 
 @asynccontextmanager
@@ -221,38 +202,6 @@ def open_database(configuration: Configuration) -> AbstractAsyncContextManager[s
 
 
 @asynccontextmanager
-async def store_alone(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The store for a command, without an engine."""
-    async with trio_asyncio.open_loop(), open_store(configuration, patience) as store:
-        yield store
-
-
-@asynccontextmanager
-async def store_as_it_is(
-    configuration: Configuration, patience: float
-) -> AsyncIterator[PostgresStore]:
-    """The same of a database that is there already. Raises Misconfigured where there is none:
-    whoever only looks, or looks in the wrong place, makes nothing."""
-    data = configuration.data_dir.absolute()
-    if configuration.embedded_database and not has_database(data):
-        told = f"there is no database in {data}: name its folder with --data-dir"
-        raise Misconfigured(f"{told}, or start `taskengine serve` to make one")
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        if await wait_for(missing, url, patience):
-            raise Misconfigured("the database is not up to date: `taskengine db upgrade`")
-        async with open_postgres(url, connections=CONNECTIONS) as store:
-            yield store
-
-
-async def upgrade_database(configuration: Configuration, patience: float) -> list[str]:
-    """Bring the schema up to date; the names of the migrations that it took."""
-    async with trio_asyncio.open_loop(), open_database(configuration) as url:
-        return await wait_and_upgrade(url, patience)
-
-
-@asynccontextmanager
 async def open_counters(configuration: Configuration) -> AsyncIterator[Counters | None]:
     """The mirror of the queue counters; None where none is wanted."""
     url = configuration.redis_url
@@ -264,41 +213,27 @@ async def open_counters(configuration: Configuration) -> AsyncIterator[Counters 
         yield counters
 
 
-async def bootstrap(store: PostgresStore, configuration: Configuration) -> None:
-    """Make the first client, as admin, where there is none yet. Whoever then calls with a key that
-    opens nothing, or has none, finds the reason in the log."""
-    if configuration.bootstrap_client is None:
-        if not await store.patient.clients():
-            logger.warning("there is no client yet: `taskengine client add NAME` makes one")
-        return
-    name, _, key = configuration.bootstrap_client.partition(":")
-    new = Client(name, hash_key(key), admin=True)
-    if await store.patient.put_client(new, bootstrap=True):
-        return
-    known = await store.patient.client(name)
-    if not opens(key, known, await store.patient.time()):
-        told = "has another key" if known else "is not one of them"
-        logger.warning(
-            "there are clients already, and %s %s: bootstrap_client is not used", name, told
-        )
-
-
 async def keep_time(store: PostgresStore, clock: EngineClock) -> bool:
-    """Set the engine's clock by the database's; whether it answered soon enough for that."""
+    """Set the engine's clock by the database's; whether its answer came soon enough for that, and
+    is believed."""
     asked = clock.elapsed
     told = await store.time()
     return clock.sample(told, asked, clock.elapsed)
 
 
 async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: float) -> None:
-    """Set the clock for the first time; the database may be away again since its schema was
-    brought up to date. One that is always slow is asked again later, with each heartbeat."""
+    """Set the clock for the first time, by answers in a row that agree; the database may be away
+    again since its schema was brought up to date. One that is always slow is asked again later,
+    with each heartbeat."""
     deadline = trio.current_time() + patience
-    tries = 0
+    tries = agreed = 0
     while tries < SAMPLES:
         try:
-            if await keep_time():
+            agreed = agreed + 1 if await keep_time() else 0
+            if agreed == AGREED:
                 return
+            if agreed:
+                continue
             tries += 1
         except StoreUnavailable:
             if trio.current_time() > deadline:

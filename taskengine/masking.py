@@ -38,6 +38,10 @@ HARMLESS: Final = (  # words before it that say what else it is: a sort key, a t
     "primary foreign sort root object partition cache storage public hot row map group index two "
     "multi first second single"
 )
+HINTS: Final = (  # one of which is in each name of a secret, and in each text that has one
+    *("//", "=", "seed", "key", "pass", "connection", "authoriz"),
+    *SECRET_WORDS.split(),
+)
 WORDS: Final = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 NAMERS: Final = ("name", "key", "header")  # of objects such as {"name": "password", "value": …}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from taskengine.model import BadInput, Ended, Record, StoreUnavailable, Submission
@@ -22,9 +23,10 @@ class Submit(Ask[int | BadInput | StoreUnavailable]):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Write a record of an attempt, in the order told."""
+    """Write a record of an attempt, in the order told; `settled` once that is done, or given up."""
 
     record: Record
+    settled: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Finish(Ask[bool]):
     """Write the end of an attempt; the answer is False if its fence had moved on."""
 
     record: Ended
+
+
+Mail = Wake | Note | Finish  # what a journal is sent
 
 
 @dataclass(frozen=True, slots=True)

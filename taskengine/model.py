@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
@@ -11,6 +11,12 @@ from typing import Any
 
 Json = Any  # what json.loads() gives
 JsonObject = dict[str, Json]
+
+
+class JsonText(str):
+    """A JSON object as its text, where nobody has to look into it."""
+
+    __slots__ = ()
 
 
 class JobState(IntEnum):
@@ -65,6 +71,7 @@ class Outcome(Enum):
     FAILED = "failed"  # for good
     RETRY = "retry"  # failed, to be tried again after a delay
     RELEASED = "released"  # handed back: shutdown, or a claim that nobody runs
+    LOST = "lost"  # its worker or its instance ended during it: counts as a rescue
     CANCELLED = "cancelled"
     SKIPPED = "skipped"  # its `when` was false
 
@@ -131,10 +138,10 @@ class Submission:
 
     client: str
     workflow: str
-    submitted: JsonObject  # parameters as the client wrote them
+    submitted: JsonObject | JsonText  # parameters as the client wrote them
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
-    parameters: JsonObject = field(default_factory=dict)  # with defaults filled in
+    parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
     facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all
@@ -220,16 +227,30 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """What templates of tasks see of their job, each a JSON object."""
+
+    parameters: str
+    results: str  # that earlier tasks gave, by name
+
+    @property
+    def size(self) -> int:
+        return len(self.parameters) + len(self.results)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed task with all that its worker needs to run it."""
+    """A claimed task with what its worker needs to run it. Of a job with large documents they are
+    fetched when it begins: many attempts may be claimed, and few begin at once."""
 
     task: Task
     job: Job
-    parameters: JsonObject
-    results: Mapping[str, JsonObject]  # that earlier tasks gave, by name
+    documents: Documents | None
     facts: JsonObject  # what templates see as `client`
     options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
+    lanes: int = 0  # URLs that hear of it
+    size: int = 0  # octets of the job's documents, but for results
 
     @property
     def fence(self) -> Fence:
@@ -264,14 +285,19 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start."""
+    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
+    did not end by itself, as the job's log tells it: "was handed back: …". Where all that is to be
+    said is too much, a `terse` end lacks what workflow and client add to the job's callback."""
 
     fence: Fence
     at: datetime
     outcome: Outcome
-    result: JsonObject | None = None
+    result: str | None = None  # a JSON object
     error: str | None = None
     due_at: datetime | None = None
+    terse: bool = False
+    mute: bool = False  # no callback tells of it: what they would say cannot be written
+    fate: str = ""
 
 
 Record = Written | Progressed | Began | Ended
@@ -286,6 +312,7 @@ class Recorded:
     woken: bool = False  # tasks were queued
     scheduled: bool = False  # jobs that waited for others are due, or wait for their time or gate
     called: bool = False  # callbacks were written
+    waited: bool = False  # jobs are over for which others wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +325,8 @@ class Callback:
     event: str
     task_id: int
     task_name: str | None
-    body: JsonObject  # but for `time`, which is that of sending
+    event_id: int  # that it tells of: the body is the same for all URLs
+    body: bytes | None  # JSON, but for `time`, that of sending; None: large, and fetched by then
     attempts: int = 0
 
 
@@ -373,6 +401,23 @@ class StoreUnavailable(TaskEngineError):
 
 class TooSlow(StoreUnavailable):
     """The database took longer than it may: its own time limit for a statement, or ours."""
+
+
+class Interrupted(StoreUnavailable):
+    """The database ended a transaction of ours in its middle: an outage, or too heavy a one."""
+
+
+class TooHeavy(TaskEngineError):
+    """A transaction asks more of the database than one may, and the database as such answers: it
+    is to be split, never repeated as it is."""
+
+
+class Blocked(StoreUnavailable):
+    """Somebody holds a lock that a transaction needs for longer than it may wait."""
+
+
+class HeldUp(TooHeavy):
+    """Somebody holds a lock that the transaction needs: without what is locked it could go on."""
 
 
 class OutcomeUnknown(StoreUnavailable):

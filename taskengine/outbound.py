@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import socket
 import ssl
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 import trio
 
-from taskengine.model import BadInput, Misconfigured, TaskEngineError
+from taskengine.addresses import Allowed
+from taskengine.model import Misconfigured, TaskEngineError
+from taskengine.receiving import BoundedStream
+from taskengine.transport import Transport, reason
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addresses, best first
 
 KEPT_ALIVE = 20  # idle connections
@@ -40,24 +35,8 @@ IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 
 # in one until its deadline, and leaves it behind until the system's resolver gives up, after about
 # 30 s: enough for all couriers, gates and workers to meet silent names three times over.
 LOOKUPS = 500
-HOST: Final = re.compile(r"([\w-]+\.)*[\w-]*[a-z][\w-]*\.?", re.ASCII | re.IGNORECASE)
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 HEADERS: Final = {"user-agent": "taskengine", "accept-encoding": "identity"}
-
-# From IANA's registries of special-purpose addresses.
-SPECIAL: Final = tuple(
-    ip_network(text)
-    for text in (
-        *("0.0.0.0/8", "127.0.0.0/8"),  # this host
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),  # private, CGNAT
-        *("169.254.0.0/16", "168.63.129.16/32"),  # link-local with metadata; Azure's host
-        *("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),  # protocols, relays, benchmarks
-        *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # documentation
-        *("224.0.0.0/3", "2001::/23", "2002::/16"),  # multicast and reserved; Teredo; 6to4
-        *("2001:db8::/32", "3fff::/20"),  # documentation
-    )
-)
-# Loopback, mapped IPv4, NAT64, unique local, link-local, site-local and multicast lie outside.
-GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
 
 class AddressRefused(TaskEngineError, httpx.ConnectError):
@@ -83,7 +62,7 @@ async def open_outbound(
     use trio.fail_after() and read_limited().
     """
     backend = _Backend(Allowed.parse(allow), resolve or _name_service())
-    transport = _Transport(
+    transport = Transport(
         httpcore.AsyncConnectionPool(
             ssl_context=_certificates(verify),
             max_connections=None,  # each kind of errand has its limit: none waits for another's
@@ -122,70 +101,6 @@ async def read_limited(response: httpx.Response, limit: int) -> bytes:
             if len(body) >= limit:
                 enough.cancel()
     return bytes(body)
-
-
-def is_public(address: Address) -> bool:
-    """Whether it belongs to the internet at large."""
-    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
-        return False
-    return not any(address in network for network in SPECIAL)
-
-
-CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-LOOPBACK: Final = IPv4Address("127.0.0.1")
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What may be reached besides public addresses."""
-
-    networks: tuple[Network, ...]
-    hosts: frozenset[str]
-
-    @classmethod
-    def parse(cls, entries: Sequence[str]) -> Allowed:
-        """From networks, addresses and host names; raises BadInput for anything else."""
-        networks = {entry: _network(entry) for entry in entries}
-        return cls(
-            tuple(network for network in networks.values() if network is not None),
-            frozenset(_plain(entry) for entry, network in networks.items() if network is None),
-        )
-
-    def refuses(self, url: str) -> bool:
-        """Whether the URL names an address that is not admitted; of other names that is not known
-        before they are looked up."""
-        host = urlsplit(url).hostname or ""
-        if _plain(host) == "localhost":
-            return not self.admits(host, LOOPBACK)
-        try:
-            return not self.admits(host, ip_address(host))
-        except ValueError:
-            return False
-
-    def admits(self, host: str, address: Address) -> bool:
-        if is_public(address) or _plain(host) in self.hosts:
-            return True
-        return any(address in network for network in self.networks)
-
-
-@lru_cache(maxsize=10)
-def allowed(entries: tuple[str, ...]) -> Allowed:
-    """What the entries of the setting allow, read once."""
-    return Allowed.parse(entries)
-
-
-def _network(entry: str) -> Network | None:
-    """None: a host name."""
-    try:
-        return ip_network(entry, strict=False)
-    except ValueError:
-        if not HOST.fullmatch(entry):
-            raise BadInput(f"outbound_allow: expected a network or a host: {entry!r}") from None
-        return None
-
-
-def _plain(host: str) -> str:
-    return host.lower().removesuffix(".")
 
 
 def _name_service() -> Resolve:
@@ -229,10 +144,11 @@ class _Backend(httpcore.AsyncNetworkBackend):
         while True:
             share = max(0.0, deadline - trio.current_time()) / len(addresses)
             try:
-                return await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                stream = await self._tcp.connect_tcp(addresses.pop(0), port, share)
+                return BoundedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 if not addresses:
-                    raise type(error)(f"{host}: {_reason(error)}") from error
+                    raise type(error)(f"{host}: {reason(error)}") from error
 
     async def _look_up(self, host: str, port: int, deadline: float) -> Sequence[str]:
         try:
@@ -242,86 +158,3 @@ class _Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host}: the name service is silent") from None
         except (OSError, UnicodeError):
             raise httpcore.ConnectError(f"{host}: unknown host") from None
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx on top of the pool, in httpx's errors."""
-
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        if url.scheme not in ("http", "https") or not url.host:
-            raise httpx.UnsupportedProtocol("expected a URL with http or https and a host")
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        sent = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with _errors_of_httpx():
-            answer = await self._pool.handle_async_request(sent)
-        assert isinstance(answer.stream, AsyncIterable)
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(answer.stream),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx():
-            async for chunk in self._stream:
-                yield chunk
-
-    async def aclose(self) -> None:
-        if close := getattr(self._stream, "aclose", None):
-            await close()
-
-
-ERRORS: Final = (  # httpx has one of the same name for each
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-@contextmanager
-def _errors_of_httpx() -> Iterator[None]:
-    try:
-        yield
-    except ERRORS as error:
-        translated: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-        raise translated(_reason(error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error, without the address."""
-    while inner := _inner(error):
-        error = inner
-    if isinstance(error, trio.TooSlowError):
-        return "timed out"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    if isinstance(error, ExceptionGroup):
-        return error.exceptions[0]
-    wrapped = error.args[0] if error.args else None  # as httpcore has it; it cuts the chain
-    return wrapped if isinstance(wrapped, BaseException) else error.__cause__

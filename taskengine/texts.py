@@ -3,16 +3,25 @@ And what is said of a name that nobody knows."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from taskengine.model import Json
+
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+LONGEST = 65_536  # characters of what an error says; an action can raise what it likes
 
 
 def clean_text(text: str) -> str:
     """The text with U+FFFD in place of what cannot be kept."""
     return _UNKEEPABLE.sub("\ufffd", text)
+
+
+def compact(value: object) -> str:
+    """A value as JSON without spaces. Raises ValueError for what JSON cannot say."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def like(name: str, names: Iterable[str]) -> str:
@@ -26,3 +35,34 @@ def closest(name: str, names: Iterable[str]) -> str | None:
     known = {known.lower(): known for known in names}
     close = get_close_matches(name.lower(), [*known], n=1)
     return known[close[0]] if close else None
+
+
+def is_clean(text: str) -> bool:
+    """Whether JSON, as text, has nothing in it that cannot be kept."""
+    return "\\u0000" not in text and _UNKEEPABLE.search(text) is None
+
+
+def clean_json(value: Json) -> Json:
+    """The same of all texts in a JSON value."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(key): clean_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    return value
+
+
+def name_of(error: BaseException) -> str:
+    """The name of its class, whatever the class says of itself."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says of itself, cut; a sentence where it cannot even do that (rule 30)."""
+    try:
+        said: object = str(error)
+    except BaseException as another:  # whatever it raises is one more thing it cannot say
+        return f"its text cannot be told ({name_of(another)})"
+    return str.__str__(said)[:LONGEST] if isinstance(said, str) else ""

@@ -9,14 +9,15 @@ import trio
 from taskengine.actions import find_actions
 from taskengine.actors.mirror import EVERY, Mirror
 from taskengine.actors.roster import Roster
+from taskengine.addresses import Allowed
 from taskengine.api_keys import hash_key
 from taskengine.cli.serving import check_address
 from taskengine.configuration import Configuration
 from taskengine.counters import CountersUnavailable
-from taskengine.main import CurrentLibrary, _tell_stop, bootstrap
+from taskengine.main import _tell_stop, bootstrap
 from taskengine.model import Client
-from taskengine.outbound import Allowed
 from taskengine.store.memory import MemoryStore
+from taskengine.workflows.library import CurrentLibrary
 from tests.conftest import NOON
 
 KEY = "a-key-for-the-tests"

@@ -30,5 +30,9 @@ def test_the_writers_of_logs_and_callbacks_lock_no_rows_of_jobs():
     """A foreign key would."""
     [(_, _, schema), *_] = migrations()
     tables = re.findall(r"create table (\w+) \((.*?)\n\)", schema, re.DOTALL)
-    assert {name for name, columns in tables if "references" in columns} == {"tasks", "lanes"}
+    assert {name for name, columns in tables if "references" in columns} == {
+        "tasks",
+        "lanes",
+        "batches",
+    }
     assert set(re.findall(r"references (\w+)", schema)) == {"instances"}

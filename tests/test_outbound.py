@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from taskengine.addresses import Allowed, is_public
 from taskengine.model import BadInput, TaskEngineError
-from taskengine.outbound import AddressRefused, Allowed, is_public, open_outbound, read_limited
+from taskengine.outbound import AddressRefused, open_outbound, read_limited
 
 LOOPBACK = ["127.0.0.0/8"]
 AGES = 60  # seconds, against a hang: nothing here takes long

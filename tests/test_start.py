@@ -58,9 +58,27 @@ def clock_of(database):
 
 async def test_the_first_time_is_one_that_came_soon_enough(autojump_clock):
     """The clock would stand still until a host's time that was ahead is reached."""
-    clock, ask = clock_of(Database(0.4, 5, 0.06))
+    clock, ask = clock_of(Database(0.4, 5, 0.06, 0.06))
     await wait_for_time(ask, patience=60)
     assert clock() == NOON + timedelta(hours=1, seconds=trio.current_time())
+
+
+class Wrong:
+    """A database whose first answer is two hours ahead."""
+
+    def __init__(self):
+        self.answers = 0
+
+    async def time(self):
+        await trio.lowlevel.checkpoint()
+        self.answers += 1
+        return NOON + timedelta(hours=2 * (self.answers == 1), seconds=trio.current_time())
+
+
+async def test_one_wrong_answer_does_not_set_the_first_time(autojump_clock):
+    clock, ask = clock_of(Wrong())
+    await wait_for_time(ask, patience=60)
+    assert clock() == NOON + timedelta(seconds=trio.current_time())
 
 
 async def test_a_database_that_is_always_slow_is_told_of(autojump_clock, caplog):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from taskengine.actions.context import Context
-from taskengine.model import JsonObject, PermanentFailure
+from taskengine.model import JsonObject, PermanentFailure, TaskEngineError
+from taskengine.texts import clean_text, name_of, words_of
 
 F = TypeVar("F", bound=Callable[..., Awaitable[JsonObject | None]])
 GROUP = "taskengine.actions"
@@ -42,37 +43,63 @@ class Action:
     def summary(self) -> str:
         return (inspect.getdoc(self.function) or "").split("\n")[0]
 
-    async def __call__(self, context: Context, values: JsonObject) -> JsonObject:
-        """Run it. Raises PermanentFailure if the values do not fit its arguments."""
+    async def __call__(self, context: Context, values: JsonObject) -> object:
+        """Run it, and give what it returned, whatever that is. Raises PermanentFailure if the
+        values do not fit its arguments."""
         try:
             checked = self.arguments.model_validate(values)
         except ValidationError as error:
             raise PermanentFailure(f"{self.name}: {_first(error)}") from None
         given = {name: getattr(checked, name) for name in self.arguments.model_fields}
-        return await self.function(context, **given) or {}
+        running = self.function(context, **given)
+        if not inspect.isawaitable(running):
+            raise PermanentFailure(f"{self.name}: expected an async function, with no yield in it")
+        return await running
 
 
 Actions = Mapping[str, Action]
 
 
+class BrokenPlugin(TaskEngineError):
+    """An installed package offers actions that cannot be used; the message names it."""
+
+
 def find_actions() -> dict[str, Action]:
-    """All actions of this package and of installed packages, by name."""
+    """All actions of this package and of installed packages, by name. Raises BrokenPlugin."""
+    import taskengine.actions as package
+
     found: dict[str, Action] = {}
-    for module in _modules():
-        for function in vars(module).values():
-            name = getattr(function, "__taskengine_action__", None)
-            if name is not None and function.__module__ == module.__name__:
-                found[name] = Action(name, function, _arguments(name, function))
+    for info in pkgutil.iter_modules(package.__path__):
+        found |= _actions_in(importlib.import_module(f"{package.__name__}.{info.name}"))
+    for entry in entry_points(group=GROUP):
+        found |= _actions_of(entry)
     return found
 
 
-def _modules() -> Iterator[ModuleType]:
-    import taskengine.actions as package
+def _actions_of(entry: EntryPoint) -> dict[str, Action]:
+    """Of an installed package. Importing it can do anything, and end with anything."""
+    try:
+        module = entry.load()
+        if not isinstance(module, ModuleType):
+            raise TypeError(f"expected a module, got {type(module).__name__}")
+        return _actions_in(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        told = clean_text(f"{name_of(error)}: {words_of(error)}".removesuffix(": "))
+        raise BrokenPlugin(
+            f"the plug-in {entry.name} ({entry.value}) cannot be used: {told}"
+        ) from None
 
-    for info in pkgutil.iter_modules(package.__path__):
-        yield importlib.import_module(f"{package.__name__}.{info.name}")
-    for entry in entry_points(group=GROUP):
-        yield entry.load()
+
+def _actions_in(module: ModuleType) -> dict[str, Action]:
+    found = {}
+    for function in vars(module).values():
+        # A module may hold objects that answer to any attribute, or fail at it.
+        name = inspect.getattr_static(function, "__taskengine_action__", None)
+        if isinstance(name, str) and function.__module__ == module.__name__:
+            found[name] = Action(name, function, _arguments(name, function))
+    return found
 
 
 def _arguments(name: str, function: Callable[..., Any]) -> type[BaseModel]:

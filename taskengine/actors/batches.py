@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
-
-from taskengine.model import JsonObject
 
 T = TypeVar("T")
 
 HEAVIEST = 4 << 20  # characters of JSON and text in one transaction
+ROW = 400  # characters that take as long as a row of an index or two
 
 
-def parts(items: Sequence[T], weight: Callable[[T], int]) -> Iterator[Sequence[T]]:
+def parts(
+    items: Sequence[T], weight: Callable[[T], int], heaviest: int | None = None
+) -> Iterator[Sequence[T]]:
     """The items in their order, cut where a part would become too heavy; one that is too heavy by
     itself is a part of its own."""
+    limit = HEAVIEST if heaviest is None else heaviest
     first, carried = 0, 0
     for place, item in enumerate(items):
         weighs = weight(item)
-        if carried + weighs > HEAVIEST and place > first:
+        if carried + weighs > limit and place > first:
             yield items[first:place]
             first, carried = place, 0
         carried += weighs
     if items:
         yield items[first:]
-
-
-def characters(value: JsonObject | None) -> int:
-    return len(json.dumps(value)) if value else 0

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 from prometheus_client import Histogram
 
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
-from taskengine.model import Attempt
+from taskengine.model import Attempt, TooHeavy
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Dismissed, Store
 
+logger = logging.getLogger(__name__)
+
+MOST = 1_000  # tasks in one claim
 LOOK = 2.0  # seconds between looks without a hint, jittered
 
 
@@ -32,6 +36,8 @@ class Claimer:
     actions: Collection[str]
     desk: Mailbox[Attempt]
     taken: Histogram  # how many tasks at once
+    _offered: int | None = field(default=None, init=False)  # as which instance it said what it runs
+    _most: int = field(default=MOST, init=False)  # in one claim, as the database takes it
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         patience = 0.0
@@ -44,17 +50,31 @@ class Claimer:
     async def _claim(self, mailbox: Mailbox[Wake]) -> float:
         """Claim for the idle workers; how long to wait, in seconds, before looking again."""
         patience = next_look(LOOK, None, self.now())
-        while not mailbox.closing and (idle := self.desk.readers):
+        while not mailbox.closing and self.desk.readers:
+            wanted = min(self.desk.readers, self._most)
             try:
+                await self._offer()
                 claimed = await self.store.claim(
-                    self.roster.instance, self.queue, self.actions, idle, uuid.uuid4(), self.now()
+                    self.roster.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
                 )
             except Dismissed:
                 return patience  # presence joins anew
+            except TooHeavy as error:
+                logger.warning("a claim of %d tasks is too heavy: %s", wanted, error)
+                self._most = max(1, wanted // 2)
+                return patience
+            self._most = min(2 * self._most, MOST)
             if claimed.attempts:
                 self.taken.observe(len(claimed.attempts))
             for attempt in claimed.attempts:
                 await self.desk.address.tell(attempt)
-            if len(claimed.attempts) < idle:
+            if len(claimed.attempts) < wanted:
                 return next_look(LOOK, claimed.next_due, self.now())
         return patience
+
+    async def _offer(self) -> None:
+        """Say once what this instance runs, so that others can tell what nobody does."""
+        instance = self.roster.instance
+        if self._offered != instance:
+            await self.store.offer(instance, self.queue, self.actions)
+            self._offered = instance

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import httpx
 import trio
 
+from taskengine.actors.bodies import Bodies
 from taskengine.actors.outreach import Due, Outreach
 from taskengine.actors.roster import Roster
 from taskengine.callbacks.bodies import sent_at
@@ -21,12 +23,13 @@ from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError
+from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError, TooHeavy
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
-from taskengine.texts import clean_text
+from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +60,12 @@ class Courier:
     now: Now
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
+    bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
     outreach: Outreach[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
+    _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -79,14 +84,19 @@ class Courier:
         try:
             await self.outreach.run(mailbox)
         finally:
+            self._late.clear()
             self._forget(self._mine)
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
+        await self._record_late()
         instance, now = self.roster.instance, self.now()
         try:
             lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
             return [], None  # presence joins anew
+        except TooHeavy as error:
+            logger.warning("a claim of %d lanes is too heavy: %s", limit, error)
+            return await self._claim(limit // 2, busy_hosts) if limit > 1 else ([], None)
         for lane in lanes:
             self.roster.lanes[lane.fence] = trio.CancelScope()
             self._mine.add(lane.fence)
@@ -115,10 +125,14 @@ class Courier:
                 break
 
     async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
+        async with self.bodies.of(callback) as body:
+            return await self._try(lane, callback, body)
+
+    async def _try(self, lane: Lane, callback: Callback, body: bytes) -> Delivery:
         status, error, retry_after = None, None, None
         try:
             with trio.fail_after(TIMEOUT):
-                response = await self._post(lane, callback)
+                response = await self._post(lane, callback, body)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
@@ -133,11 +147,12 @@ class Courier:
         due_at = self._next_try(lane.failures + 1, status, retry_after)
         return Delivery(lane.id, lane.claim, callback.id, now, False, status, error, due_at)
 
-    async def _post(self, lane: Lane, callback: Callback) -> httpx.Response:
+    async def _post(self, lane: Lane, callback: Callback, body: bytes) -> httpx.Response:
         now = self.now()
         wanted = CallbackOptions.of(lane.options)
-        content = wanted.content(callback.event, sent_at(callback.body, now))
-        body = json.dumps(content, ensure_ascii=False).encode()
+        body = sent_at(body, now)
+        if wanted.body is not None:
+            body = await in_thread(partial(_rendered, wanted, callback.event, body), len(body))
         headers = wanted.signed(callback.webhook_id, int(now.timestamp()), body)
         http = self.http if wanted.verify else self.unverified
         request = http.build_request("POST", lane.url, content=body, headers=headers)
@@ -153,8 +168,27 @@ class Courier:
         return max(due_at, now + wished_pause(retry_after, now))
 
     async def _record(self, served: Sequence[Served]) -> None:
+        """Of what is too heavy or held up by somebody's lock, one half after the other; what cannot
+        be written by itself is tried again before each claim."""
+        try:
+            await self._write(served)
+        except TooHeavy as error:
+            if middle := len(served) // 2:
+                await self._record(served[:middle])
+                await self._record(served[middle:])
+            else:
+                logger.warning("lane %d is recorded later: %s", served[0][0].id, error)
+                self._late += served
+
+    async def _record_late(self) -> None:
+        for one in list(self._late):
+            with suppress(TooHeavy):
+                await self._write([one], wait=False)
+                self._late.remove(one)
+
+    async def _write(self, served: Sequence[Served], **options: bool) -> None:
         deliveries = [one for _, tries in served for one in tries]
-        await self.store.deliver(self.roster.instance, deliveries)
+        await self.store.deliver(self.roster.instance, deliveries, **options)
         self._forget({lane.fence for lane, _ in served})
 
     def _forget(self, lanes: Collection[LaneFence]) -> None:
@@ -168,8 +202,17 @@ def _dice() -> random.Random:
     return random.Random(random.random())
 
 
+def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
+    content = wanted.content(event, json.loads(body))
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
 def _told(error: Exception) -> str:
-    return clean_text(masked_text(f"{type(error).__name__}: {error}")[:500])
+    if isinstance(error, trio.TooSlowError):
+        return f"timed out: no answer in {TIMEOUT:g} s"
+    words = words_of(error)
+    told = f"{name_of(error)}: {words}" if words else name_of(error)
+    return clean_text(masked_text(told)[:500])
 
 
 def wished_pause(retry_after: str | None, now: datetime) -> timedelta:

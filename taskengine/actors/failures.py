@@ -1,32 +1,102 @@
-"""What went wrong in an attempt: how it is told, and whether another try would help."""
+"""What went wrong in an attempt: how it is told, and whether another try would help.
+
+An action can raise anything, and what it raises may lie or fail when it is asked: nothing here asks
+more of an error than its class, and its text under guard.
+"""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import trio
 
-from taskengine.model import BadInput, PermanentFailure, TaskEngineError
-from taskengine.runtime.process import ProcessFailed
+from taskengine.model import BadInput, FenceMoved, PermanentFailure, TaskEngineError
+from taskengine.runtime.process import CommandUnusable, ProcessFailed, PulseMissed
+from taskengine.texts import name_of, words_of
 from taskengine.workflows.templates import TemplateError
+
+MEMBERS = 1_000  # of a group of errors that are looked at
+TOLD = 3  # of them that are told
+FINAL = (PermanentFailure, BadInput, TemplateError, CommandUnusable)
+OUTDATED = (FenceMoved, PulseMissed)
+
+
+class AttemptFailed(Exception):
+    """What became of an attempt whose action raised something, and nothing more of that."""
+
+    def __init__(self, message: str, *, final: bool = False, outdated: bool = False) -> None:
+        super().__init__(message)
+        self.final = final  # another try would fail as well
+        self.outdated = outdated  # somebody else may run the task
+
+    @classmethod
+    def of(cls, error: BaseException) -> AttemptFailed:
+        """Of whatever was raised."""
+        if type(error) is cls:
+            return error
+        return cls(
+            describe(error), final=has_part(error, *FINAL), outdated=has_part(error, *OUTDATED)
+        )
 
 
 def describe(error: BaseException) -> str:
-    """An error as logs and callbacks tell it; a group of one is that one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, trio.TooSlowError):
+    """An error as logs and callbacks tell it; of a group its first members."""
+    shown = [*_leaves(error)]
+    if not shown:
+        return name_of(error)
+    told = "; ".join(_described(one) for one in shown[:TOLD])
+    more = len(shown) - TOLD
+    return f"{told}; and {more} more" if more > 0 else told
+
+
+def _described(error: BaseException) -> str:
+    if _is(error, trio.TooSlowError):
         return "timed out"
-    if isinstance(error, (TaskEngineError, ProcessFailed)):
-        return str(error) or type(error).__name__
-    return f"{type(error).__name__}: {error}"
-
-
-def is_permanent(error: BaseException) -> bool:
-    """Whether any part of it says that another try would fail as well."""
-    return has_part(error, PermanentFailure, BadInput, TemplateError)
+    if _is(error, trio.Cancelled):
+        return "the action let out a trio.Cancelled, though nobody had cancelled it"
+    words = words_of(error)
+    if _is(error, AttemptFailed, TaskEngineError, ProcessFailed):
+        return words or name_of(error)
+    return f"{name_of(error)}: {words}" if words else name_of(error)
 
 
 def has_part(error: BaseException, *kinds: type[BaseException]) -> bool:
     """Whether it, or any member of a group, is of one of these kinds."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(has_part(member, *kinds) for member in error.exceptions)
-    return isinstance(error, kinds)
+    return any(_is(one, *kinds) for one in _leaves(error))
+
+
+def has_error(error: BaseException) -> bool:
+    """Whether there is more in it than cancellation."""
+    return any(not _is(one, trio.Cancelled) for one in _leaves(error))
+
+
+def is_from_signal(error: BaseException) -> bool:
+    """Whether it is the KeyboardInterrupt of a real SIGINT: the one that trio's handler raises."""
+    return any(_is(one, KeyboardInterrupt) and _by_handler(one) for one in _leaves(error))
+
+
+def _by_handler(error: BaseException) -> bool:
+    handler, trace = signal.getsignal(signal.SIGINT), error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = getattr(handler, "__code__", None)
+    return trace is not None and trace.tb_frame.f_code is code
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group, however deeply it is nested; any other is its own."""
+    pending = [error]
+    for _ in range(MEMBERS):
+        if not pending:
+            return
+        one = pending.pop()
+        if _is(one, BaseExceptionGroup):
+            pending += reversed(BaseExceptionGroup.exceptions.__get__(one))
+        else:
+            yield one
+
+
+def _is(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """isinstance() would ask the error itself for its class."""
+    return issubclass(type(error), kinds)

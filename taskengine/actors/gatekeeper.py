@@ -61,7 +61,9 @@ class Gatekeeper:
             with trio.fail_after(TIMEOUT):
                 async with self.http.stream("GET", gate.url) as response:
                     return 200 <= response.status_code < 400, f"HTTP {response.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
+        except trio.TooSlowError:
+            return False, f"no answer in {TIMEOUT:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return False, type(error).__name__
         except Exception as bug:  # ours, or a library's: one gate ends no engine
             logger.exception("the gate of job %d cannot be asked", gate.job_id)

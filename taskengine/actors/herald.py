@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.messages import Wake
+from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import JobFilter, Mark, Store
 from taskengine.store.values import Change
@@ -21,6 +22,7 @@ from taskengine.store.values import Change
 LOOK = 1.0  # seconds between looks without a hint: progress has none
 PAUSE = 0.1  # seconds between looks, however many hints there are
 PAGE = 500  # changes
+TRUST = 3.0  # seconds between looks whether the clients of streams are what they were
 IDLE = 3600.0  # seconds; there is nothing to look for
 ROOM = 64  # batches that a stream may lag behind
 MAX_STREAMS = 200  # of an instance
@@ -37,7 +39,7 @@ class TooManyStreams(Exception):
 class Stream:
     """What one reader is told: batches of changes that it wants, each with the mark behind it."""
 
-    client: str
+    client: Client  # as it was when it asked
     wanted: Callable[[Change], bool]
     _send: trio.MemorySendChannel[Told]
     receive: trio.MemoryReceiveChannel[Told]
@@ -63,6 +65,7 @@ class Herald:
     _at_work: dict[int, int] = field(default_factory=dict, init=False)  # percent by job
     _reading: trio.Event = field(default_factory=trio.Event, init=False)
     _closed: bool = field(default=False, init=False)
+    _trusted_until: float = field(default=0.0, init=False)
 
     @property
     def closed(self) -> bool:
@@ -72,15 +75,12 @@ class Herald:
     def streams(self) -> int:
         return len(self._streams)
 
-    def check_room(self, client: str) -> None:
-        """Raises TooManyStreams."""
-        own = sum(stream.client == client for stream in self._streams)
+    @contextmanager
+    def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[Stream]:
+        """A stream for the length of the block. Raises TooManyStreams."""
+        own = sum(stream.client.name == client.name for stream in self._streams)
         if len(self._streams) >= MAX_STREAMS or own >= MAX_OWN:
             raise TooManyStreams
-
-    @contextmanager
-    def stream(self, client: str, wanted: Callable[[Change], bool]) -> Iterator[Stream]:
-        """A stream for the length of the block."""
         send, receive = trio.open_memory_channel[Told](ROOM)
         stream = Stream(client, wanted, send, receive)
         self._streams[stream] = None
@@ -108,12 +108,25 @@ class Herald:
         with suppress(trio.EndOfChannel):
             while True:
                 if self._streams:
+                    await self._end_distrusted()
                     await self._look()
                     await trio.sleep(PAUSE)
                     await self.mailbox.collect(LOOK - PAUSE)
                 else:
                     self._rest()
                     await self.mailbox.collect(IDLE)
+
+    async def _end_distrusted(self) -> None:
+        """A client that was removed, or has another key or other rights, hears no more."""
+        if trio.current_time() < self._trusted_until:
+            return
+        self._trusted_until = trio.current_time() + TRUST
+        names = {stream.client.name for stream in self._streams}
+        known = {name: await self.store.client(name) for name in names}
+        for stream in self._streams:
+            name = stream.client.name
+            if name in known and _rights(known[name]) != _rights(stream.client):
+                stream.close()
 
     def _rest(self) -> None:
         self._mark, self._at_work = None, {}
@@ -143,3 +156,7 @@ class Herald:
         if changes and self._mark is not None:
             for stream in self._streams:
                 stream.tell(changes, self._mark)
+
+
+def _rights(client: Client | None) -> tuple[str, bool] | None:
+    return None if client is None else (client.key_hash, client.admin)

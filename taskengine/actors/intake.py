@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.batches import HEAVIEST, parts
+from taskengine.actors.batches import HEAVIEST, ROW, parts
 from taskengine.messages import Submit
-from taskengine.model import BadInput, OutcomeUnknown, StoreUnavailable, Submission
+from taskengine.model import (
+    BadInput,
+    Interrupted,
+    OutcomeUnknown,
+    StoreUnavailable,
+    Submission,
+    TooSlow,
+)
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Delivery, Mailbox
 from taskengine.store import Store
@@ -20,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
 ROWS = 500  # submissions in one insert
+ROWS_OF_A_JOB = 5
+LIGHTEST = 64 << 10  # characters; no smaller batches are made
 AGAIN = 0.1  # seconds before a batch with an unknown outcome is repeated
 
 
@@ -30,6 +39,7 @@ class Intake:
     store: Store  # an impatient one: a client waits
     now: Now
     wake: Callable[[], None]  # there are new jobs
+    _heaviest: int = field(default=HEAVIEST, init=False)  # of one insert, as the database takes it
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
@@ -37,7 +47,7 @@ class Intake:
             try:
                 while waiting:
                     waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
-                    batch, rest = _next_batch(waiting)
+                    batch, rest = _next_batch(waiting, self._heaviest)
                     await self._record(batch)
                     waiting = rest
             finally:  # of a crash too: those in hand are told at once
@@ -61,10 +71,19 @@ class Intake:
             else:
                 _answer(batch, [refusal])
         except (StoreUnavailable, trio.TooSlowError) as outage:
+            self._lighten(batch, outage)
             _answer(batch, [StoreUnavailable(str(outage) or "no answer in time")] * len(batch))
         else:
             _answer(batch, ids)
+            self._heaviest = min(2 * self._heaviest, HEAVIEST)
             self.wake()
+
+    def _lighten(self, batch: Sequence[Delivery[Submit]], outage: Exception) -> None:
+        """The clients of a batch that was too heavy have no time left for a second try; when they
+        come again, they are taken in smaller batches."""
+        if len(batch) > 1 and isinstance(outage, TooSlow | Interrupted | trio.TooSlowError):
+            self._heaviest = max(sum(map(_weight, batch)) // 2, LIGHTEST)
+            logger.warning("%d submissions at once took too long: %s", len(batch), outage)
 
     async def _submit(self, submissions: Sequence[Submission]) -> Sequence[int]:
         """Repeat a batch as long as nobody knows whether it was committed: what was recorded keeps
@@ -82,14 +101,14 @@ class Intake:
 
 
 def _next_batch(
-    waiting: Sequence[Delivery[Submit]],
+    waiting: Sequence[Delivery[Submit]], heaviest: int
 ) -> tuple[Sequence[Delivery[Submit]], Sequence[Delivery[Submit]]]:
     """What one insert takes, and the rest. Where there is one, clients take turns, so that the
     large submissions of one hold up no other (rule 17)."""
-    if sum(map(_weight, waiting)) <= HEAVIEST:
+    if sum(map(_weight, waiting)) <= heaviest:
         return waiting, []
     ordered = _in_turns(waiting)
-    batch = next(parts(ordered, _weight))
+    batch = next(parts(ordered, _weight, heaviest))
     return batch, ordered[len(batch) :]
 
 
@@ -105,8 +124,11 @@ def _in_turns(waiting: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]
 
 
 def _weight(delivery: Delivery[Submit]) -> int:
-    """Its first log line has the complete body."""
-    return sum(len(message) for _, _, message in delivery.message.submission.lines)
+    """What its transaction writes. The first log line has the complete body, which is kept twice
+    besides: as it came, and completed."""
+    one = delivery.message.submission
+    text = sum(len(message) for _, _, message in one.lines)
+    return 3 * text + ROW * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
 
 
 def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:

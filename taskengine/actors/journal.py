@@ -1,30 +1,51 @@
-"""Journal: the one writer of an instance. Lines, progress and ends leave in the order told.
+"""Journal: the one writer of an instance. Lines and ends leave in the order told, and with them the
+newest progress of attempts.
 
-All that waits becomes one transaction (rule 18); a batch that the database refuses for its data
-is halved until only the guilty record is left out (rule 17).
+All that waits becomes one transaction (rule 18), cut by what it weighs (rule 29). No job holds up
+the others: a batch that the database refuses for its data is halved until only the guilty record is
+left out (rule 17); jobs with large documents, and those of a batch that was too heavy or met a lock
+of somebody else, are set aside, and written one by one between the batches of all others
+(`piles.py`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import trio
 
-from taskengine.actors.batches import characters, parts
+from taskengine.actors.batches import HEAVIEST, ROW, parts
+from taskengine.actors.piles import Pile, Piles, Told
+from taskengine.actors.progress import Progress
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note
-from taskengine.model import BadInput, Ended, Fence, Outcome, Record, Recorded, Written
+from taskengine.messages import Finish, Mail, Note
+from taskengine.model import (
+    BadInput,
+    Began,
+    Ended,
+    HeldUp,
+    Outcome,
+    Record,
+    Recorded,
+    TaskEngineError,
+    TooHeavy,
+    Written,
+)
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Delivery, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3600.0  # seconds; there is nothing to look for
+BATCH = 500  # records
+LARGE = 512 << 10  # characters from which on a record is written by itself
+CALLBACK = 2 * ROW  # for each URL, and each event
+TOO_OFTEN = 3  # times that one record alone is too heavy until an end that says less is written
 UNSTORABLE = "what the action returned cannot be stored"
+UNTELLABLE = "its end is too heavy to be written"
 
 
 @dataclass(slots=True)
@@ -33,47 +54,167 @@ class Journal:
     roster: Roster
     now: Now
     spread: Callable[[Recorded], None]
+    progress: Progress = field(default_factory=Progress)
+    _piles: Piles = field(default_factory=Piles, init=False)
 
-    async def run(self, mailbox: Mailbox[Note | Finish]) -> None:
-        with suppress(trio.EndOfChannel):
+    async def run(self, mailbox: Mailbox[Mail]) -> None:
+        self._piles = Piles()
+        with self._piles, suppress(trio.EndOfChannel):
             while True:
-                await self._write(await mailbox.collect(PATIENCE))
+                batch = await self._collect(mailbox)
+                for part in parts(batch, self._share):
+                    await self._write(part)
+                if pile := self._piles.next_due():
+                    await self._write_pile(pile)
 
-    async def _write(self, batch: Sequence[Delivery[Note | Finish]]) -> None:
-        with ExitStack() as slots:
-            records = [slots.enter_context(delivery).record for delivery in batch]
-            stale: frozenset[Fence] = frozenset()
-            for part in parts(records, _weight):
-                stale |= await self._record(part)
-            self.roster.stop(stale, Stopped.STALE)
-            for delivery, record in zip(batch, records, strict=True):
-                delivery.reply(record.fence not in stale)
+    async def _collect(self, mailbox: Mailbox[Mail]) -> Sequence[Told]:
+        """What waits, as soon as there is some or a pile is due, and the progress that is."""
+        pause = self._piles.pause
+        if mailbox.closing and not len(mailbox) and self._piles:
+            await trio.sleep(pause)
+            return []
+        batch: Sequence[Delivery[Mail]] = []
+        if pause := min(pause, self.progress.patience):
+            batch = await mailbox.collect(pause, BATCH)
+        told = self._piles.open(batch or mailbox.waiting(BATCH))
+        newest: list[Told] = [Delivery(Note(one)) for one in self.progress.take_due()]
+        return [*newest, *told]
 
-    async def _record(self, records: Sequence[Record]) -> frozenset[Fence]:
+    def _share(self, mail: Told) -> int:
+        """What it takes of a part; a large record is a part of its own."""
+        weight = self._weight(mail.message.record)
+        return HEAVIEST + 1 if weight > LARGE else weight
+
+    def _weight(self, record: Record) -> int:
+        """What its transaction writes, at most: an attempt's end may be its job's."""
+        running = self.roster.running.get(record.fence)
+        lanes, size = (running.lanes, running.size) if running else (0, 0)
+        match record:
+            case Written():
+                return len(record.message)
+            case Began():
+                return lanes * CALLBACK
+            case Ended():
+                told = size + 2 * lanes * CALLBACK if lanes else 0
+                return told + len(record.result or "")
+        return 0
+
+    async def _write(self, mail: Sequence[Told]) -> None:
+        """Write a part of a batch, but for mail that has to wait behind a pile; of what is refused,
+        one half after the other."""
+        is_large = self._weight(mail[0].message.record) > LARGE
+        mail = [one for one in mail if not self._piles.take(one, _job(one), start=is_large)]
+        if not mail:
+            return
         try:
-            recorded = await self.store.record(self.roster.instance, records, self.now())
+            recorded = await self._record(mail)
+        except TooHeavy as error:
+            logger.warning("a batch of %d records is split: %s", len(mail), error)
+            for one in mail:
+                self._piles.take(one, _job(one), start=True)
         except BadInput as refusal:
-            return await self._halve(records, refusal)
-        self.spread(recorded)
-        return recorded.stale
+            await self._halve(mail, refusal)
+        else:
+            self._answer(mail, recorded)
 
-    async def _halve(self, records: Sequence[Record], refusal: BadInput) -> frozenset[Fence]:
-        middle = len(records) // 2
+    async def _halve(self, mail: Sequence[Told], refusal: BadInput) -> None:
+        middle = len(mail) // 2
         if middle:
-            first = await self._record(records[:middle])
-            return first | await self._record(records[middle:])
-        [guilty] = records
-        logger.error("a record of task %d is refused: %s", guilty.fence.task_id, refusal)
-        if not isinstance(guilty, Ended) or guilty.error == UNSTORABLE:
-            return frozenset()
-        failed = replace(guilty, outcome=Outcome.FAILED, result=None, error=UNSTORABLE)
-        return await self._record([failed])
+            await self._write(mail[:middle])
+            await self._write(mail[middle:])
+            return
+        [guilty] = mail
+        self._piles.take(guilty, _job(guilty), start=True)  # alone on it
+        self._replace_first(self._piles[_job(guilty)], refusal, _storable)
+
+    async def _record(self, mail: Sequence[Told], **options: bool) -> Recorded:
+        records = [one.message.record for one in mail]
+        return await self.store.record(self.roster.instance, records, self.now(), **options)
+
+    def _answer(self, mail: Sequence[Told], recorded: Recorded) -> None:
+        self.spread(recorded)
+        self.roster.stop(recorded.stale, Stopped.STALE)
+        for one in mail:
+            self._piles.close(one, one.message.record.fence not in recorded.stale)
+
+    # What is set aside
+
+    async def _write_pile(self, pile: Pile) -> None:
+        """Write the next records of one job. Nobody is waited for: others come first."""
+        mail = pile.mail[: pile.limit]
+        try:
+            recorded = await self._record(mail, wait=False)
+        except HeldUp as lock:
+            if pile.put_off():
+                logger.warning("records of job %d wait for a lock: %s", pile.job_id, lock)
+        except TooHeavy as error:
+            await self._lighten(pile, error)
+        except BadInput as refusal:
+            if not pile.shorten():
+                self._replace_first(pile, refusal, _storable)
+        else:
+            self._piles.release(pile, len(mail))
+            self._answer(mail, recorded)
+
+    async def _lighten(self, pile: Pile, error: TooHeavy) -> None:
+        """Fewer records the next time; one alone is written with less to say, where it is certain
+        that the database takes all else."""
+        if pile.shorten():
+            return
+        pile.put_off()
+        with suppress(TooHeavy):
+            await self._record([])
+            pile.failures += 1
+        if pile.failures == TOO_OFTEN:
+            pile.failures = 0
+            self._replace_first(pile, error, _lighter)
+
+    def _replace_first(
+        self,
+        pile: Pile,
+        why: TaskEngineError,
+        instead: Callable[[Record], Ended | None],
+    ) -> None:
+        """An attempt's end is never left out, but may say less; other records are."""
+        first = pile.mail[0]
+        record = first.message.record
+        logger.error("a record of task %d cannot be written: %s", record.fence.task_id, why)
+        pile.limit = 1  # for a mute one silences all that is written with it
+        if end := instead(record):
+            pile.mail[0] = _with(first, end)
+        elif not isinstance(record, Ended):
+            self._piles.release(pile, 1)
+            self._answer([first], Recorded())
+        else:
+            pile.put_off()
 
 
-def _weight(record: Record) -> int:
-    match record:
-        case Written():
-            return len(record.message)
-        case Ended():
-            return characters(record.result)
-    return 0
+def _job(mail: Told) -> int:
+    return mail.message.record.fence.job_id
+
+
+def _with(mail: Told, record: Ended) -> Told:
+    return replace(mail, message=Finish(record))
+
+
+def _storable(record: Record) -> Ended | None:
+    """The end to write in the place of one that the database refuses. What is wrong is in the
+    callbacks that tell of it, or in its result."""
+    if not isinstance(record, Ended):
+        return None
+    if not record.mute:
+        return replace(record, mute=True)
+    if record.error == UNSTORABLE:
+        return None
+    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, mute=False)
+
+
+def _lighter(record: Record) -> Ended | None:
+    """The end to write in the place of one that is too heavy. The last one is tried for ever."""
+    if not isinstance(record, Ended) or record.mute:
+        return None
+    if not record.terse:
+        return replace(record, terse=True)
+    if record.error == UNTELLABLE:
+        return replace(record, mute=True)
+    return replace(record, outcome=Outcome.FAILED, result=None, error=UNTELLABLE)

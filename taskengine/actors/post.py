@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskengine.messages import Announce, Finish, Note, Submit, Wake
+from taskengine.messages import Announce, Mail, Submit, Wake
 from taskengine.model import TASK_QUEUES, Attempt, Recorded
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import DEATH
 
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
-ADMISSION, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (
+ADMISSION, CASCADES, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (
     "admission",
+    "cascades",
     "work",
     "callbacks",
     "schedule",
@@ -35,15 +38,18 @@ class Post:
     """
 
     intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
-    journal: Mailbox[Note | Finish] = field(default_factory=lambda: Mailbox(ROOM))
+    # Bounded by what attempts may have unwritten: reporter.py.
+    journal: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
     listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
+    settler: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
     courier: Mailbox[Wake] = field(default_factory=_for_wakes)
     cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
+    rescuer: Mailbox[Wake] = field(default_factory=_for_wakes)
     herald: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
@@ -57,13 +63,13 @@ class Post:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as boxes:
-            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence]
+            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence, self.rescuer]
             for box in (*self.of_starters(), *self.of_finishers(), *rest):
                 boxes.enter_context(box)
 
     def of_starters(self) -> list[Mailbox[Any]]:
         """Of those that start things; claimers close the desks of their workers."""
-        lone = [self.controller, self.scheduler, self.gatekeeper, self.ticker]
+        lone = [self.controller, self.settler, self.scheduler, self.gatekeeper, self.ticker]
         return [*lone, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
@@ -73,11 +79,13 @@ class Post:
         """Wake who is concerned by a topic; whoever tells what changes is by all."""
         concerned: dict[str, list[Mailbox[Wake]]] = {
             ADMISSION: [self.controller],
+            CASCADES: [self.settler],
             WORK: list(self.claimers.values()),
             CALLBACKS: [self.courier],
             SCHEDULE: [self.scheduler, self.gatekeeper],
             SCHEDULES: [self.ticker],
             STOP: [self.presence],
+            DEATH: [self.rescuer],
             CLEANING: [self.cleaner],
         }
         for mailbox in (*concerned.get(topic, []), self.herald):
@@ -91,7 +99,7 @@ class Post:
 
     def stir(self) -> None:
         """A client has changed a job: slots, times, gates, running tasks or callbacks."""
-        self.tell_all(ADMISSION, SCHEDULE, STOP, CALLBACKS)
+        self.tell_all(ADMISSION, CASCADES, SCHEDULE, STOP, CALLBACKS)
 
     def reschedule(self) -> None:
         """A schedule was made, removed, or switched on or off."""
@@ -108,6 +116,8 @@ class Post:
             self.hear(CLEANING)
         if recorded.scheduled:
             self.tell_all(SCHEDULE)
+        if recorded.waited:
+            self.tell_all(CASCADES)
 
 
 def close(mailboxes: list[Mailbox[Any]]) -> None:

@@ -2,12 +2,14 @@
 
 Death is seen, not computed (rule 2): a peer is dead when its beat stood still for a whole lease
 of our own uninterrupted, on-time reading. A failed or late read starts the watch anew, so that an
-outage of the database kills nobody.
+outage of the database kills nobody. Sooner, at once, it is dead where it is known to be: a witness
+saw its process end. What the dead held is the rescuer's business.
 """
 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -15,11 +17,12 @@ from typing import Generic, TypeVar
 import trio
 
 from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Finish, Note, Wake
-from taskengine.model import Ended, Fence, LaneFence, Outcome, Recorded, StoreUnavailable
+from taskengine.messages import Mail, Note, Wake
+from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.store import Dismissed, Store
+from taskengine.store.ending import NEVER_ARRIVED
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +52,19 @@ class Strangers(Generic[F]):
 class Presence:
     store: Store  # an impatient one, on connections of its own
     roster: Roster
-    journal: Address[Note | Finish]
+    journal: Address[Mail]
     now: Now
     name: str
     lease: float  # seconds
-    spread: Callable[[Recorded], None]
+    told_silent: Callable[[int, int], None]  # a peer, and the beat at which it stands still
+    told_dead: Callable[[], None]  # a peer is known to be dead
     keep_time: Callable[[], Awaitable[object]]
     cut: Callable[[], None]  # kills the children of whatever runs
+    process: uuid.UUID | None = None  # that this instance is, to its witness
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _unknown: Strangers[Fence] = field(init=False)
     _unknown_lanes: Strangers[LaneFence] = field(init=False)
+    _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
@@ -83,6 +89,15 @@ class Presence:
             await self.keep_time()
             self._next_beat = trio.current_time() + self.lease / 3
         await self._watch(await self.store.beats())
+        await self._mark_over()
+
+    async def _mark_over(self) -> None:
+        """Tell the peers of attempts whose end cannot be written, that they are not to blame should
+        this instance die."""
+        over = self.roster.over_for(READ)
+        if over != self._over:
+            await self.store.mark_over(self.roster.instance, over)
+            self._over = over
 
     async def _beat(self) -> None:
         started = trio.current_time()
@@ -92,7 +107,9 @@ class Presence:
             logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
             self.cut()
             self.roster.disown()
-            self.roster.instance = await self.store.join(self.name, self.now(), self.lease)
+            self._over = frozenset()
+            given = (self.name, self.now(), self.lease, self.process)
+            self.roster.instance = await self.store.join(*given)
             self.roster.seen_alive(started)
             return
         self.roster.seen_alive(started)
@@ -104,7 +121,8 @@ class Presence:
         """Give up claims that nobody runs: their answer was lost (rule 4)."""
         for fence in sorted(self._unknown.lasting(unknown), key=lambda fence: fence.task_id):
             logger.warning("task %d is held but not running, handed back", fence.task_id)
-            self.journal.hint(Note(Ended(fence, self.now(), Outcome.RELEASED)))
+            end = Ended(fence, self.now(), Outcome.RELEASED, fate=NEVER_ARRIVED)
+            self.journal.hint(Note(end))
 
     async def _let_go(self, unknown: Collection[LaneFence]) -> None:
         """The same for lanes that nobody delivers."""
@@ -112,27 +130,25 @@ class Presence:
             logger.warning("lanes held but not delivered, handed back: %d", len(lanes))
             await self.store.release_lanes(self.roster.instance, lanes, self.now())
 
-    async def _watch(self, beats: Mapping[int, int]) -> None:
+    async def _watch(self, beats: Mapping[int, int | None]) -> None:
         now = trio.current_time()
         if now - self._last_read > READ + LATE:
             self._watched.clear()
         self._last_read = now
         for peer, beat in beats.items():
+            if beat is None:
+                self.told_dead()
+                continue
             seen, since = self._watched.get(peer, (None, now))
             if seen != beat:
                 since = now
             self._watched[peer] = (beat, since)
             if peer != self.roster.instance and now - since >= self.lease:
-                await self._rescue(peer, beat, now - since)
+                await self._suspect(peer, beat, now - since)
         for gone in set(self._watched) - set(beats):
             del self._watched[gone]
 
-    async def _rescue(self, peer: int, beat: int, silent: float) -> None:
+    async def _suspect(self, peer: int, beat: int, silent: float) -> None:
         """One whose own lease is longer, from other settings, beats as seldom: it is let be."""
-        if silent < (await self.store.leases()).get(peer, 0.0):
-            return
-        recorded = await self.store.rescue(peer, beat, self.now())
-        self._watched.pop(peer, None)
-        if recorded is not None:
-            logger.warning("instance %d is dead, its tasks are queued again", peer)
-            self.spread(recorded)
+        if silent >= (await self.store.leases()).get(peer, 0.0):
+            self.told_silent(peer, beat)

@@ -22,10 +22,14 @@ class Stopped(Enum):
 
 @dataclass(slots=True)
 class Running:
-    """An attempt under way."""
+    """An attempt under way. What its end may write besides its result depends on the job: how many
+    URLs hear of it, and how many octets its documents have."""
 
     scope: trio.CancelScope
     stopped: Stopped | None = None
+    lanes: int = 0
+    size: int = 0
+    over_since: float = math.inf  # when its action ended, on trio's clock; its end may be unwritten
 
 
 @dataclass(slots=True)
@@ -36,16 +40,18 @@ class Roster:
     instance: int = 0
     lease: float = math.inf
     running: dict[Fence, Running] = field(default_factory=dict)
+    drain: trio.CancelScope = field(default_factory=trio.CancelScope)  # of those who run attempts
     lanes: dict[LaneFence, trio.CancelScope] = field(default_factory=dict)
+    _on_probation: Fence | None = field(default=None, init=False)
     _seen: float = field(default_factory=trio.current_time, init=False)
     _doubters: trio.lowlevel.ParkingLot = field(
         default_factory=trio.lowlevel.ParkingLot, init=False
     )
 
     @contextmanager
-    def entry(self, fence: Fence) -> Iterator[Running]:
+    def entry(self, fence: Fence, lanes: int = 0, size: int = 0) -> Iterator[Running]:
         """List an attempt for the length of the block, which runs in its scope."""
-        running = self.running[fence] = Running(trio.CancelScope())
+        running = self.running[fence] = Running(trio.CancelScope(), None, lanes, size)
         try:
             yield running
         finally:
@@ -59,6 +65,25 @@ class Roster:
             if running is not None and running.stopped is None:
                 running.stopped = why
                 running.scope.cancel()
+
+    @contextmanager
+    def probation(self, fence: Fence) -> Iterator[bool]:
+        """For the length of the block no other attempt has this; False if one has it."""
+        is_free = self._on_probation is None
+        if is_free:
+            self._on_probation = fence
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._on_probation = None
+
+    def over_for(self, seconds: float) -> frozenset[Fence]:
+        """Attempts whose end could not be written for so long."""
+        before = trio.current_time() - seconds
+        return frozenset(
+            fence for fence, running in self.running.items() if running.over_since <= before
+        )
 
     def disown(self) -> None:
         """Peers declared this instance dead: whatever it runs is somebody else's now."""

@@ -1,4 +1,10 @@
-"""Scratch folders: one for each instance, under a file lock; in it one for each attempt."""
+"""Scratch folders: one for each instance, under a file lock; in it one for each attempt.
+
+The lock is held by the instance's process and by the guards of its children: where it is free, all
+of them are gone. So whoever starts in the same data folder knows of deaths that nobody has told of,
+since the witness was killed as well (rule 2). That is believed within one run of one kernel alone,
+which knows its own locks; over a network a lock may be lost by somebody who lives.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,10 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -21,17 +29,33 @@ logger = logging.getLogger(__name__)
 LOCK = "lock"  # the name of the file whose lock says that the instance lives
 
 
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """`died` are the processes whose scratch folders were found without them."""
+
+    folder: Path
+    lock: int  # a descriptor, for guards to hold
+    died: Collection[uuid.UUID]
+
+
 @contextmanager
-def scratch_of_instance(base: Path) -> Iterator[Path]:
+def scratch_of_instance(base: Path, process: uuid.UUID) -> Iterator[Scratch]:
     """A scratch folder under a file lock; those whose instance is gone are removed (rule 6)."""
     make_private(base)
-    _remove_orphans(base)
+    died = _remove_orphans(base)
     folder, lock = _locked_folder(base)
     with lock:
+        lock.write(f"{kernel()} {process}")
+        lock.flush()
         try:
-            yield folder
+            yield Scratch(folder, lock.fileno(), died)
         finally:
             remove_tree(folder)
+
+
+def kernel() -> str:
+    """Which run of which kernel this is; containers share it."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @asynccontextmanager
@@ -77,12 +101,24 @@ def _locked_folder(base: Path) -> tuple[Path, TextIO]:
             lock.close()
 
 
-def _remove_orphans(base: Path) -> None:
+def _remove_orphans(base: Path) -> list[uuid.UUID]:
+    """Gives the processes that are known to be dead by it."""
+    died = []
     for folder in base.iterdir():
         if not _removed_empty(folder):
             with suppress(OSError), (folder / LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                died += _owners(lock.read())
                 remove_tree(folder)
+    return died
+
+
+def _owners(said: str) -> list[uuid.UUID]:
+    """Whose lock it is, if that can be known here."""
+    where, _, process = said.partition(" ")
+    with suppress(ValueError):
+        return [uuid.UUID(process)] if where == kernel() else []
+    return []
 
 
 def remove_tree(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from functools import partial
 import trio
 
 from taskengine.actions import Actions
+from taskengine.actors.bodies import Bodies
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.cleaner import Cleaner
 from taskengine.actors.controller import Controller
@@ -22,10 +24,13 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK, Post
+from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
 from taskengine.actors.presence import Presence
+from taskengine.actors.progress import Progress
+from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
+from taskengine.actors.settler import Settler
 from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
@@ -35,7 +40,7 @@ from taskengine.meters import Meters
 from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
 from taskengine.schedules import QUEUE_JOBS, RESCUE_TASKS
-from taskengine.store import Store
+from taskengine.store import DEATH, Store
 from taskengine.workflows.library import Library
 
 Children = Mapping[str, Callable[[], Awaitable[None]]]
@@ -60,6 +65,7 @@ class Parts:
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
+    left: Callable[[], None] = lambda: None  # told when the peers know that the instance left
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Plan:
     queues: Mapping[str, int]  # workers by queue; `callback` counts couriers
     drain: float  # seconds that running tasks have when the engine stops
     lease: float  # seconds
+    process: uuid.UUID | None = None  # by which the witness calls it, where there is one
 
 
 @dataclass(slots=True)
@@ -81,15 +88,18 @@ class Staff:
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
     herald: Herald = field(init=False)
+    progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
+        self.progress = Progress(partial(self.post.journal.address.hint, Wake()))
         definitions = Definitions(self.parts.patient)
         self.herald = Herald(self.parts.patient, self.post.herald)
         for queue in TASK_QUEUES:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
         number = self.plan.queues.get("callback", 0)
-        self.couriers = [self._courier() for _ in range(number)]
+        bodies = Bodies(self.parts.patient)
+        self.couriers = [self._courier(bodies) for _ in range(number)]
 
     def _worker(self, queue: str, definitions: Definitions) -> Worker:
         parts = self.parts
@@ -97,6 +107,7 @@ class Staff:
             store=parts.patient,
             roster=self.roster,
             journal=self.post.journal.address,
+            progress=self.progress,
             definitions=definitions,
             actions=parts.actions,
             facilities=parts.facilities,
@@ -104,7 +115,7 @@ class Staff:
             ready=partial(self.post.claimers[queue].address.hint, Wake()),
         )
 
-    def _courier(self) -> Courier:
+    def _courier(self, bodies: Bodies) -> Courier:
         parts = self.parts
         return Courier(
             store=parts.patient,
@@ -112,6 +123,7 @@ class Staff:
             now=parts.now,
             http=parts.facilities.http,
             unverified=parts.facilities.unverified,
+            bodies=bodies,
             meters=parts.meters,
         )
 
@@ -130,6 +142,7 @@ class Staff:
     def watchers(self) -> Children:
         """Who tells the peers that this instance lives."""
         parts, post = self.parts, self.post
+        rescuer = Rescuer(parts.patient, parts.now, post.spread)
         presence = Presence(
             store=parts.vital or parts.store,
             roster=self.roster,
@@ -137,23 +150,30 @@ class Staff:
             now=parts.now,
             name=self.plan.name,
             lease=self.plan.lease,
-            spread=post.spread,
+            told_silent=partial(self._suspect, rescuer),
+            told_dead=partial(post.hear, DEATH),
             keep_time=parts.keep_time,
             cut=parts.facilities.pulse.cut,
+            process=self.plan.process,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "presence": partial(presence.run, post.presence),
+            "rescuer": partial(rescuer.run, post.rescuer),
             "pulse": parts.facilities.pulse.run,
         }
         if parts.counters is not None:
             children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run
         return children
 
+    def _suspect(self, rescuer: Rescuer, peer: int, beat: int) -> None:
+        rescuer.silent[peer] = beat
+        self.post.hear(DEATH)
+
     def finishers(self) -> Children:
         """Who writes down and tells what the workers did."""
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
-        journal = Journal(parts.patient, self.roster, parts.now, post.spread)
+        journal = Journal(parts.patient, self.roster, parts.now, post.spread, self.progress)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "journal": partial(journal.run, post.journal),
@@ -171,6 +191,8 @@ class Staff:
         parts, post = self.parts, self.post
         admitted = partial(post.tell_all, WORK)
         controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
+        settled = partial(post.tell_all, ADMISSION, SCHEDULE, CALLBACKS)
+        settler = Settler(parts.patient, parts.now, settled)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
             parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
@@ -178,6 +200,7 @@ class Staff:
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "gatekeeper": partial(gatekeeper.run, post.gatekeeper),
             "controller": partial(controller.run, post.controller),
+            "settler": partial(settler.run, post.settler),
             "scheduler": partial(scheduler.run, post.scheduler),
             "ticker": partial(self._ticker().run, post.ticker),
         }
@@ -191,9 +214,11 @@ class Staff:
         parts, post = self.parts, self.post
         hints = {
             QUEUE_JOBS: partial(post.hear, SCHEDULE),
-            RESCUE_TASKS: partial(post.hear, STOP),  # presence looks after the peers
+            RESCUE_TASKS: partial(post.hear, DEATH),
         }
-        return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
+        return Ticker(
+            parts.patient, post.intake.address, parts.reader, parts.now, hints, post.spread
+        )
 
     def counts(self) -> QueueCounts:
         """The queue counters of this instance."""

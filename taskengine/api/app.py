@@ -8,7 +8,6 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from taskengine.api.connections import close_after
-from taskengine.api.documents import MAX_BODY
 from taskengine.api.errors import App, on_error
 from taskengine.api.limits import limit
 from taskengine.api.openapi.document import with_document
@@ -33,6 +32,7 @@ from taskengine.api.resources import (
 )
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.sizes import MAX_BODY
 from taskengine.api.unread import check_queries
 
 RESOURCES = (

@@ -9,11 +9,12 @@ from quart import request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 
+from taskengine.api.documents import named
 from taskengine.api.origin import is_loopback, peer
 from taskengine.api.routes import no_job
 from taskengine.api.services import Services
 from taskengine.api_keys import opens
-from taskengine.model import BadInput, Client, JobDetails, Json, JsonObject
+from taskengine.model import BadInput, Client, JobDetails, JsonObject
 from taskengine.texts import clean_text
 
 # A name with dots in it that is no address: one that somebody else may own.
@@ -32,28 +33,33 @@ def given_key() -> str:
     for name in KEY_HEADERS:
         if key := header(name):
             return key
-    raise _unauthorized("the header api-key is missing")
+    raise unauthorized("the header api-key is missing")
 
 
-async def caller(services: Services, body: JsonObject | None = None) -> Client:
-    """Who sent the request; without a `client` header the body says so."""
+async def caller(services: Services, name: str | None = None) -> Client:
+    """Who sent the request; `name` is what the body says where no `client` header does."""
     key = given_key()
-    name = header("client") or named(body)
+    name = header("client") or name
     if not name:
-        raise _unauthorized("the header client is missing")
+        raise unauthorized("the header client is missing")
     client = await services.store.client(name)
     known = opens(key, client, services.now())
     if client is None or not known:
         services.meters.refused.inc()
         services.refusals.tell(name)
-        raise _unauthorized("unknown client or wrong api-key")
+        raise unauthorized("unknown client or wrong api-key")
     services.limits.count_client(client.name)
     return client
 
 
 async def owner(services: Services, client: Client, body: JsonObject) -> Client:
     """Whose the body is: the caller's, unless an admin names another client."""
-    name = named(body)
+    return await owner_named(services, client, named(body))
+
+
+async def owner_named(services: Services, client: Client, name: str) -> Client:
+    """The caller, or the client of that name if the caller is an admin. Raises Forbidden, and
+    BadInput for an unknown one."""
     if name in ("", client.name):
         return client
     if not client.admin:
@@ -62,12 +68,6 @@ async def owner(services: Services, client: Client, body: JsonObject) -> Client:
     if other is None:
         raise BadInput("client: there is no such client")
     return other
-
-
-def named(body: JsonObject | None) -> str:
-    """The client that a body names; "" if none."""
-    value: Json = (body or {}).get("client")
-    return "" if value is None else str(value).strip()
 
 
 async def only_client(services: Services) -> str | None:
@@ -100,8 +100,8 @@ def reach(client: Client) -> str | None:
 
 
 async def find_job(services: Services, number: int, only: str | None) -> JobDetails:
-    """A job, if it is that client's. Raises NotFound, Forbidden."""
-    details = await services.store.job(number)
+    """A job without its documents, if it is that client's. Raises NotFound, Forbidden."""
+    details = await services.store.outline(number)
     if details is None:
         raise no_job(number)
     check_owner(only, details.job.client)
@@ -114,5 +114,5 @@ def check_owner(only: str | None, name: str) -> None:
         raise Forbidden("this belongs to another client")
 
 
-def _unauthorized(message: str) -> Unauthorized:
+def unauthorized(message: str) -> Unauthorized:
     return Unauthorized(message, www_authenticate=WWWAuthenticate("ApiKey", {"realm": "api"}))

@@ -1,29 +1,30 @@
-"""JSON from outside, cleaned so that any store can keep it (correctness rule 17)."""
+"""JSON from outside, cleaned so that any store can keep it (correctness rule 17). Pure.
+
+What takes a walk through all values is done only where a look at the text says that it must be: of
+a large document the walk would take most of the time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import NoReturn
 
-import trio
-from quart import request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-
+from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.texts import clean_text
 
-MAX_BODY = 1024 * 1024  # bytes
-BATCH_PATH = "/jobs/batch"
-MAX_BATCH_BODY = 16 * MAX_BODY
-MAX_BATCH = 1000  # submissions
-ENVELOPE = {"client", "jobs"}
 MAX_DEPTH = 64
 LARGEST = 2**63
-_TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
+MAX_REPEATED = 100  # keys given twice that are told of
+LIGHT = 64 << 10  # bytes; a document beyond is read aside
+FEW = 2_000  # values; as well
+_UNKEEPABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\x00\ud800-\udfff]")
+_UNUSUAL_NUMBER = re.compile(r"[0-9]{19}|[0-9][eE]")
 
 
 @dataclass(slots=True)
@@ -32,110 +33,84 @@ class Document:
 
     value: JsonObject
     problem: str | None = None
+    repeated: Sequence[str] = ()  # keys that an object had twice: the last one counts
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Submissions that came together; one that is no JSON object or too large is an error."""
-
-    items: Sequence[Document | BadInput | RequestEntityTooLarge]
-    envelope: JsonObject  # what stands beside them
+def named(body: JsonObject) -> str:
+    """The client that a body names; "" if none."""
+    value: Json = body.get("client")
+    return "" if value is None else str(value).strip()
 
 
-def max_body(path: str) -> int:
-    """How many bytes a request may send to a path."""
-    return MAX_BATCH_BODY if path == BATCH_PATH else MAX_BODY
+def digest_of(body: JsonObject) -> str:
+    """The same for bodies that differ only in the order of keys and in spaces."""
+    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def read_document() -> Document:
-    """The body of the request. Raises BadInput unless it is a JSON object."""
-    return parse(await _read())
+def masked_document(text: str, secrets: frozenset[str]) -> bytes:
+    """A stored document as everybody may read it."""
+    shown = masked(json.loads(text), secrets)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-async def read_batch() -> Batch:
-    """The body of a batch, read aside: megabytes would hold up everybody else."""
-    return await trio.to_thread.run_sync(parse_batch, await _read())
-
-
-def _check_type() -> None:
-    """Raises UnsupportedMediaType for what is not said to be JSON, or is packed."""
-    kind = request.mimetype
-    if kind not in _TYPES and not kind.endswith("+json"):
-        raise UnsupportedMediaType(f"Content-Type: expected application/json, got {kind[:80]}")
-    if (coding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding: expected none, got {coding[:80]}")
-
-
-async def _read(*, any_type: bool = False) -> bytes:
-    if not any_type:
-        _check_type()
-    return await request.get_data(cache=False, as_text=False, parse_form_data=False)
-
-
-async def read_object(*, any_type: bool = False) -> JsonObject:
-    """The body of a request of which no record is kept; with `any_type` JSON under any name."""
-    document = parse(await _read(any_type=any_type))
-    if document.problem is not None:
-        raise BadInput(document.problem)
-    return document.value
-
-
-async def read_object_if_any() -> JsonObject:
-    """The body of a request that needs none; what is no JSON object says nothing."""
-    with suppress(BadInput):
-        return parse(await _read(any_type=True)).value
-    return {}
+def is_heavy(raw: bytes) -> bool:
+    """Whether to read it would hold up the loop."""
+    return len(raw) > LIGHT or sum(map(raw.count, (b",", b"[", b"{"))) > FEW
 
 
 def parse(raw: bytes) -> Document:
     """A JSON object from its text. Raises BadInput where it is none."""
-    value = _loaded(raw)
+    text = decoded(raw)
+    numbers, names = bool(_UNUSUAL_NUMBER.search(text)), _Names()
+    value = loaded(text, numbers=numbers, names=names)
     if not isinstance(value, dict):
         raise BadInput("the body: expected a JSON object")
-    return _document(value)
-
-
-def parse_batch(raw: bytes) -> Batch:
-    """An array of submissions, or an object with one. Raises BadInput where it is neither."""
-    value, envelope = _loaded(raw), {}
-    if isinstance(value, dict):
-        if unknown := sorted(value.keys() - ENVELOPE):
-            raise BadInput(f"the body: {unknown[0][:40]!r} is unknown; known are client, jobs")
-        envelope = _document({"client": value.get("client")}).value
-        value = value.get("jobs")
-    if not isinstance(value, list):
-        raise BadInput("the body: expected an array of submissions, or an object with such `jobs`")
-    if len(value) > MAX_BATCH:
-        raise BadInput(f"the body: expected at most {MAX_BATCH} submissions, got {len(value)}")
-    large = len(raw) > MAX_BODY
-    return Batch([_item(item, large) for item in value], envelope)
-
-
-def _item(value: Json, large: bool) -> Document | BadInput | RequestEntityTooLarge:
-    """One of a batch, with the limits of a submission by itself."""
-    if not isinstance(value, dict):
-        return BadInput("expected a JSON object")
-    document = _document(value)
-    if large and len(json.dumps(document.value, ensure_ascii=False).encode()) > MAX_BODY:
-        return RequestEntityTooLarge("the submission is larger than 1 MiB")
+    document = Document(value, repeated=tuple(names.repeated))
+    if numbers or _UNKEEPABLE.search(text) or _is_too_deep(value):
+        document.value = _kept(value, 1, document, "the body")
     return document
 
 
-def _document(value: JsonObject) -> Document:
-    document = Document({})
-    document.value = _kept(value, 1, document, "the body")
-    return document
+def decoded(raw: bytes) -> str:
+    """As json.loads() reads it. Raises BadInput."""
+    try:
+        return raw.decode(json.detect_encoding(raw), "surrogatepass")
+    except ValueError as error:
+        raise BadInput(f"the body is not JSON: {error}") from None
 
 
-def _loaded(raw: bytes) -> Json:
+def loaded(text: str, *, numbers: bool = True, names: _Names | None = None) -> Json:
+    """With `numbers` those out of range are _TooLarge. Raises BadInput where it is no JSON."""
     try:
         return json.loads(
-            raw, parse_int=_integer, parse_float=_real, parse_constant=_no_json_number
+            text,
+            parse_int=_integer if numbers else None,
+            parse_float=_real if numbers else None,
+            parse_constant=no_json_number,
+            object_pairs_hook=None if names is None else names.object_of,
         )
     except RecursionError:
         raise BadInput(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise BadInput(f"the body is not JSON: {error}") from None
+
+
+@dataclass(slots=True)
+class _Names:
+    """Keys that an object has twice, each once."""
+
+    repeated: dict[str, None] = field(default_factory=dict)
+
+    def object_of(self, pairs: list[tuple[str, Json]]) -> JsonObject:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            seen = set[str]()
+            for name, _ in pairs:
+                if name in seen and len(self.repeated) < MAX_REPEATED:
+                    self.repeated[clean_text(name[:100])] = None
+                seen.add(name)
+        return value
 
 
 class _TooLarge(str):
@@ -154,8 +129,21 @@ def _real(text: str) -> float | _TooLarge:
     return value if isfinite(value) else _TooLarge(text)
 
 
-def _no_json_number(text: str) -> NoReturn:
+def no_json_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number of JSON")
+
+
+def _is_too_deep(value: JsonObject) -> bool:
+    """Level by level: much faster than a walk through each branch."""
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+    return bool(level)
 
 
 def _kept(value: Json, depth: int, document: Document, name: str) -> Json:

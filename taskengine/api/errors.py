@@ -11,11 +11,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from taskengine.api.connections import Connection, read_the_rest
-from taskengine.api.documents import max_body
+from taskengine.api.heavy import Busy
 from taskengine.api.replies import reply
+from taskengine.api.sizes import max_body, told_size
 from taskengine.masking import masked_text
 from taskengine.meters import Meters
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError, TooSlow
+from taskengine.runtime.aside import WorkerEnded
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 NO_JOB = '"Unable to create job request"'  # as the contract has it
 TOO_SLOW = "the database took longer than its time limit: ask for less at once, or later"
+TOO_BUSY = "the engine is busy with large documents: later, or with smaller ones"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MESSAGES = {
     404: "there is no such path",
@@ -81,6 +84,10 @@ def answer(error: Exception) -> Response:
             return reply({"error": masked_text(str(missing))}, 404)
         case Draining():
             return reply({"error": "the engine is stopping"}, 503, RETRY_AFTER)
+        case Busy():
+            return reply({"error": TOO_BUSY}, 503, RETRY_AFTER)
+        case WorkerEnded():
+            return reply({"error": f"the answer cannot be made: {error}"}, 503, RETRY_AFTER)
         case TooSlow():
             return reply({"error": TOO_SLOW}, 503, RETRY_AFTER)
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():
@@ -103,7 +110,7 @@ def _http_error(error: HTTPException) -> Response:
         return _unforeseen()
     told = vars(error).get("description") or MESSAGES.get(status) or error.name
     if status == 413:
-        told = f"the body is larger than {max_body(request.path) >> 20} MiB"
+        told = f"the body is larger than {told_size(max_body(request.path))}"
     headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}
     # The contract knows no code for a body that does not come: it is a bad request.
     return reply({"error": told}, 400 if status == 408 else status, headers)

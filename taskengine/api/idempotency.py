@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
@@ -11,7 +9,7 @@ from quart import request
 
 from taskengine.api.auth import header
 from taskengine.api.openapi.operation import Parameter
-from taskengine.model import JobDetails, JsonObject, Severity, Submission
+from taskengine.model import JobDetails, Severity, Submission
 from taskengine.store import Store
 
 NAME = "Idempotency-Key"
@@ -49,12 +47,6 @@ def read_key(longest: int = MAX_KEY) -> GivenKey:
     return GivenKey(text)
 
 
-def digest_of(body: JsonObject) -> str:
-    """The same for bodies that differ only in the order of keys and in spaces."""
-    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """The job that has the key of a submission."""
@@ -65,7 +57,7 @@ class Kept:
 
 async def kept(store: Store, job_id: int, submission: Submission) -> Kept:
     """What was recorded under the key: perhaps another submission, perhaps long ago."""
-    details = await store.job(job_id)
+    details = await store.outline(job_id)
     if details is None:  # cleaned up a moment ago
         return Kept(True, submission.refusal)
     same = details.body_digest == submission.body_digest

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from taskengine.actors.herald import Herald
+from taskengine.addresses import allowed
+from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits
 from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
@@ -13,7 +15,6 @@ from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Submit
 from taskengine.meters import Meters
-from taskengine.outbound import allowed
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
@@ -35,6 +36,7 @@ class Services:
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    heavy: Heavy = field(default_factory=Heavy)  # for tests: on the loop
     herald: Herald | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
     refusals: Refusals = field(default_factory=Refusals)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskengine.masking import masked, masked_text
+from taskengine.api.replies import dumps
+from taskengine.masking import masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.store.values import percent
 from taskengine.times import format_time
@@ -32,17 +33,19 @@ def _course(job: Job) -> JsonObject:
     }
 
 
-def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
-    """The single job: the contract's keys, then what the engine knows besides."""
+def job_details(details: JobDetails, parameters: bytes) -> bytes:
+    """The single job: the contract's keys, then what the engine knows besides. Its parameters are
+    JSON already, since they may be large."""
     job = details.job
-    return {
+    before = {
         "id": job.id,
         "client": job.client,
         "workflow": job.workflow,
         "priority": job.priority,
         "position": job.position,
         "top_of_queue": job.top_of_queue,
-        "parameters": masked(details.submitted, secrets),
+    }
+    behind = {
         **_course(job),
         "semaphore_url": job.semaphore_url and masked_text(job.semaphore_url),
         "persist": job.persist,
@@ -52,6 +55,7 @@ def job_details(details: JobDetails, secrets: frozenset[str]) -> JsonObject:
         "rerun_of": details.rerun_of,
         "definition": job.digest,
     }
+    return b'%s,"parameters":%s,%s' % (dumps(before)[:-1], parameters, dumps(behind)[1:])
 
 
 def job_progress(details: JobDetails) -> int:

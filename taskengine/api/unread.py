@@ -7,7 +7,7 @@ a request goes on, and its answer has `warnings`, or the job's log lines.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from quart import request
 from quart_trio import QuartTrio
@@ -36,20 +36,21 @@ def check_queries(app: QuartTrio, known: Mapping[str, Collection[str]]) -> None:
     app.before_request(check)
 
 
-def unread(body: JsonObject, known: Collection[str], query: Collection[str] = ()) -> list[str]:
-    """What is said of unknown keys of a body, and of unknown query parameters."""
+def unread(body: Iterable[str], known: Collection[str], query: Collection[str] = ()) -> list[str]:
+    """What is said of unknown keys of a body, and of unknown query parameters. Guesses are made for
+    those that are told alone: there may be very many."""
+    keys = [name for name in body if name not in known and name != CLIENT]
+    asked = [name for name in Query.of_request().values.keys() - HARMLESS if name not in query]
     told = [
         f"{name[:40]}: unknown, and not looked at{like(name, known)}"
-        for name in body
-        if name not in known and name != CLIENT
+        for name in keys[:MAX_WARNINGS]
     ]
     told += [
         f"{name[:40]}: no query parameter here, and not looked at{like(name, query)}"
-        for name in Query.of_request().values.keys() - HARMLESS
-        if name not in query
+        for name in asked[: MAX_WARNINGS - len(told)]
     ]
-    more = len(told) - MAX_WARNINGS
-    return told if more <= 0 else [*told[:MAX_WARNINGS], f"{more} more are unknown"]
+    more = len(keys) + len(asked) - len(told)
+    return told if more <= 0 else [*told, f"{more} more are unknown"]
 
 
 def with_warnings(answer: JsonObject, warnings: Sequence[str]) -> JsonObject:

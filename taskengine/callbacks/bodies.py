@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from taskengine.model import JobDetails, JsonObject
+from taskengine.model import Json, JsonObject
+from taskengine.texts import clean_json, compact, is_clean, words_of
 from taskengine.times import format_time
-from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.workflow import Workflow, callback_extras
+from taskengine.workflows.workflow import callback_extras
 
 START, COMPLETE, FAIL, END = "start", "complete", "fail", "end"
+LAST: Final = ("time", "client")  # in this order, whatever a workflow adds
+OPEN_TIME: Final = b'"time":null'
+MAX_EXTRAS = 1 << 20  # characters of JSON
+NO_EXTRAS: Final[Mapping[str, str]] = {}
 NAMESPACE = uuid.UUID("2c1d57b5-2c63-4d6c-8f0f-5d7a0e6b8a11")
 
 
@@ -39,9 +43,9 @@ def hears(events: Collection[str], event: str) -> bool:
     return not events or event in events
 
 
-def task_body(job: Named, task_id: int, name: str, event: str, message: str = "") -> JsonObject:
+def task_body(job: Named, task_id: int, name: str, event: str, message: str = "") -> str:
     """A task callback but for its `time`, which is that of sending."""
-    return {
+    fields = {
         "job_id": str(job.id),
         "task_id": str(task_id),
         "task_name": name,
@@ -52,38 +56,67 @@ def task_body(job: Named, task_id: int, name: str, event: str, message: str = ""
         "time": None,
         "client": job.client,
     }
+    return compact(fields)
 
 
 def job_body(
-    job: Named, custom_data: object, failure: str | None, extras: JsonObject
-) -> JsonObject:
-    """The job callback but for its `time`. A failure takes the place of `message` (A27)."""
-    return {
-        "job_id": str(job.id),
-        "status": "completed" if failure is None else "failed",
-        "workflow": job.workflow,
-        "content_id": job.content_id,
-        "custom_data": custom_data,
-        "message": "",
+    job: Named, failure: str | None, extras: Mapping[str, str] = NO_EXTRAS
+) -> tuple[str, str | None]:
+    """The job callback but for its `time`: what stands before the job's `custom_data`, which may be
+    large, and what stands behind; None where that is no part of it. `extras` are JSON. A failure
+    takes the place of `message` (A27)."""
+    fields: dict[str, str | None] = {
+        "job_id": compact(str(job.id)),
+        "status": compact("completed" if failure is None else "failed"),
+        "workflow": compact(job.workflow),
+        "content_id": compact(job.content_id),
+        "custom_data": None,
+        "message": '""',
         **extras,
-        **({} if failure is None else {"message": failure}),
-        "time": None,
-        "client": job.client,
     }
+    if failure is not None:
+        fields["message"] = compact(failure)
+    for name in LAST:
+        fields.pop(name, None)
+    fields |= {"time": "null", "client": compact(job.client)}
+    texts = [(f"{compact(name)}:", value) for name, value in fields.items()]
+    if fields["custom_data"] is not None:
+        return "{" + ",".join(f"{name}{value}" for name, value in texts) + "}", None
+    place = list(fields).index("custom_data")
+    before = [f"{name}{value}" for name, value in texts[:place]]
+    behind = [f"{name}{value}" for name, value in texts[place + 1 :]]
+    return "{" + ",".join([*before, texts[place][0]]), "," + ",".join(behind) + "}"
 
 
-def sent_at(body: JsonObject, time: datetime) -> JsonObject:
-    """The body as it goes out."""
-    return {**body, "time": format_time(time)}
+def sent_at(body: bytes, time: datetime) -> bytes:
+    """The body as it goes out. No text in it can look like the time that is still open, since
+    quotes are escaped in texts; and only the client's name comes after it."""
+    before, _, behind = body.rpartition(OPEN_TIME)
+    return b"".join((before, b'"time":', compact(format_time(time)).encode(), behind))
 
 
-def render_extras(details: JobDetails, content: JsonObject | None) -> tuple[JsonObject, list[str]]:
-    """What a workflow adds to its job callback, and what of it could not be rendered."""
-    if content is None:
-        return {}, []
-    workflow = Workflow.from_content(content)
-    results = {task.name: task.result for task in details.tasks if task.result is not None}
-    names = scope(
-        details.parameters, results, job_scope(details.job), details.facts, workflow.names
-    )
-    return callback_extras(workflow, names)
+def render_extras(
+    callback: JsonObject, names: Mapping[str, Json]
+) -> tuple[dict[str, str], list[str]]:
+    """What a workflow adds to its job callback, as JSON, and what of it could not be rendered, said
+    or kept: the end of a job is never held up by what it would say."""
+    values, problems = callback_extras(callback, names)
+    extras: dict[str, str] = {}
+    room = MAX_EXTRAS
+    for key, value in values.items():
+        try:
+            text = _kept(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(f"callback.{key}: {words_of(error)}")
+            continue
+        if len(text) > room:
+            problems.append(f"callback.{key}: too large, all are {MAX_EXTRAS} characters at most")
+            continue
+        extras[key], room = text, room - len(text)
+    return extras, problems
+
+
+def _kept(value: Json) -> str:
+    """As JSON that a store can keep. Most values are clean, and large ones take long to walk."""
+    text = compact(value)
+    return text if is_clean(text) else compact(clean_json(value))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 SHORTEST_KEY = 6  # characters; what is made up here has 36
 KEY_HELP = "`-` reads it from standard input: `ps` shows command lines to everybody."
 GRACE = 86_400.0  # seconds that a key opens once it was replaced
+
+
+def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Another key, and how long the one before opens."""
+    limit, about = click.FloatRange(0, 10 * 365 * 86_400), "How long the key before opens too."
+    command = click.option(
+        "--grace", metavar="SECONDS", type=limit, default=GRACE, show_default=True, help=about
+    )(command)
+    return click.option("--api-key", metavar="KEY", help=f"Its new key. {KEY_HELP}")(command)
 
 
 @click.group()
@@ -76,10 +86,12 @@ async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
 @click.argument("name")
 @click.argument("changes", metavar="[KEY=VALUE…]", nargs=-1)
 @click.option("--admin/--no-admin", default=None, help="Whether it may act for others.")
+@key_options
 @database_options
 def set_options(
-    name: str, changes: tuple[str, ...], admin: bool | None, **database: str | None
-) -> None:
+    name: str, changes: tuple[str, ...], admin: bool | None, api_key: str | None, grace: float,
+    **database: str | None,
+) -> None:  # fmt: skip
     """Change a client's options, and print them with secrets masked.
 
     \b
@@ -92,22 +104,22 @@ def set_options(
     callback.verify=false    takes any TLS certificate of its receivers
 
     A value is JSON where it can be read so, else text; the first four are always text. `KEY=`
-    with nothing behind it removes the key. Its api-key is changed by `taskengine client key`.
+    with nothing behind it removes the key. `taskengine client key` makes up an api-key.
     """
     from taskengine.cli.options import changed, hidden
 
-    if not changes and admin is None:
-        raise click.UsageError("expected KEY=VALUE, --admin or --no-admin")
+    key = given_key(api_key)
+    if not changes and admin is None and key is None:
+        raise click.UsageError("expected KEY=VALUE, --admin, --no-admin or --api-key")
 
-    async def work(store: Store) -> Client:
+    async def work(store: PostgresStore) -> Client:
         found = await existing(store, name)
         if admin is False:
             await check_not_last(store, found)
-        found = replace(
-            found,
-            options=changed(found.options, changes),
-            admin=found.admin if admin is None else admin,
-        )
+        rights = found.admin if admin is None else admin
+        found = replace(found, options=changed(found.options, changes), admin=rights)
+        if key is not None:
+            found = rotated(found, key, await store.time() + timedelta(seconds=grace))
         await store.put_client(found)
         return found
 
@@ -116,14 +128,14 @@ def set_options(
 
 @client.command("key")
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help=f"The new key; else one is made up. {KEY_HELP}")
-@click.option("--grace", metavar="SECONDS", type=click.FloatRange(0, 10 * 365 * 86_400),
-              default=GRACE, show_default=True,
-              help="How long the key that it has now opens too.")  # fmt: skip
+@key_options
 @database_options
 def change_key(name: str, api_key: str | None, grace: float, **database: str | None) -> None:
-    """Give a client another key and print it, this once. The one before opens for a while, so that
-    the client can change over; with `--grace 0` it is worth nothing from now on."""
+    """Give a client another key; one that is made up is printed, this once.
+
+    The one before opens for a while, so that the client can change over; with `--grace 0` it is
+    worth nothing from now on.
+    """
     key = given_key(api_key) or new_key()
 
     async def work(store: PostgresStore) -> datetime:
@@ -168,8 +180,8 @@ def list_clients(as_json: bool, **database: str | None) -> None:
 def remove(name: str, force: bool, **database: str | None) -> None:
     """Remove a client with its schedules: its key is worth nothing from now on.
 
-    Its jobs stay, and those that wait or run go on; its settings hold for them. For another key
-    there is `taskengine client key`.
+    Its jobs stay, and those that wait or run go on; its settings hold for them, and go with the
+    last. For another key there is `taskengine client key`.
     """
 
     async def work(store: Store) -> list[str]:

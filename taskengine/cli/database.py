@@ -30,15 +30,15 @@ def in_store(work: Work[T], **database: str | None) -> T:
     """Do some work in the store that the options of a command name. An embedded server is shared
     with the engine that runs it, or started for the while. Raises Misconfigured where there is no
     database: in the wrong folder nothing is made, and nothing is found."""
-    from taskengine.main import store_as_it_is
+    from taskengine.administration import store_as_it_is
 
     return _run(store_as_it_is, work, read(database))
 
 
 def in_new_store(work: Work[T], **database: str | None) -> T:
     """The same; a database that is not there yet is made, and told of."""
+    from taskengine.administration import store_alone
     from taskengine.embedded.postgres import has_database
-    from taskengine.main import store_alone
 
     configuration = read(database)
     data = configuration.data_dir.absolute()
@@ -78,7 +78,7 @@ def upgrade(**database: str | None) -> None:
     """Make the schema, or bring it up to date; safe while engines run."""
     import trio
 
-    from taskengine.main import upgrade_database
+    from taskengine.administration import upgrade_database
 
     applied = trio.run(upgrade_database, read(database), PATIENCE)
     click.echo(_told(applied))

@@ -38,6 +38,7 @@ def serve(**options: Any) -> None:
     """
     import trio
 
+    from taskengine.actions import BrokenPlugin
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
@@ -50,8 +51,8 @@ def serve(**options: Any) -> None:
     try:
         check_address(configuration.bind)
         trio.run(lambda: serve_engine(configuration, started=announce))
-    except (BadInput, WorkflowErrors, OSError, BaseExceptionGroup) as error:
-        if all(isinstance(e, BadInput | WorkflowErrors) for e in members(error)):
+    except (BadInput, BrokenPlugin, WorkflowErrors, OSError, BaseExceptionGroup) as error:
+        if all(isinstance(e, BadInput | BrokenPlugin | WorkflowErrors) for e in members(error)):
             raise Misused("\n".join(map(str, members(error)))) from None
         if taken := next((e for e in members(error) if is_about_address(e)), None):
             raise click.ClickException(f"cannot listen on {configuration.bind}: {taken}") from None

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import trio
 
+from taskengine.administration import store_alone
 from taskengine.api_keys import hash_key, new_key
 from taskengine.configuration import read_configuration
 from taskengine.demo.place import Place, settle
 from taskengine.embedded.locks import EXCLUSIVE, lock_now
-from taskengine.main import store_alone
 from taskengine.model import Client, TaskEngineError
 from taskengine.runtime.guard import GROUP
 from taskengine.runtime.process import open_guarded

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from taskengine.embedded.cluster import DATABASE, USER
-from taskengine.embedded.server import served
+from taskengine.embedded.server import owners_lock, served
 
 
 @asynccontextmanager
@@ -14,6 +14,11 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
     """Yield the URL of a durable database kept in `data_dir/postgres`."""
     async with served("postgres", data_dir, _binary()) as access:
         yield f"postgresql://{USER}:{access.password}@127.0.0.1:{access.port}/{DATABASE}"
+
+
+def postgres_lock(data_dir: Path) -> Path:
+    """The file whose lock keeps the database running for whoever shares it."""
+    return owners_lock("postgres", data_dir)
 
 
 def has_database(data_dir: Path) -> bool:

@@ -70,6 +70,11 @@ async def served(kind: str, data_dir: Path, binary: Path) -> AsyncIterator[Acces
             await _until_stopped(folder)
 
 
+def owners_lock(kind: str, data_dir: Path) -> Path:
+    """The file whose lock a process has to share for the server to stay."""
+    return (data_dir / kind).resolve() / "owners.lock"
+
+
 def _make_folder(path: Path) -> Path:
     """Make the folder; as root, the data in it belong to another user, who has to get there."""
     folder = path.resolve()

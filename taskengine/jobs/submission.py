@@ -6,7 +6,7 @@ What cannot be served is recorded all the same, with the reason (A3).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, complete, prepare
 from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
-from taskengine.workflows.workflow import Workflow
+from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job
@@ -45,6 +45,7 @@ class Received:
     origin: JsonObject  # `path`, `remote_addr` and `headers` of its first log line
     problem: str | None = None  # why it is refused, whatever else it says
     query: Sequence[str] = ()  # names of query parameters, of which none is looked at
+    repeated: Sequence[str] = ()  # keys that it has twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,13 @@ class Reader:
                 known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
+            if len(workflow.tasks) > MAX_TASKS:
+                raise BadInput(f"job.workflow: {workflow.name} has more than {MAX_TASKS:,} tasks")
             return self._accepted(received, workflow, first)
         except BadInput as reason:
-            return _refused(
-                received, name, secrets, [first, (Severity.ERROR, "api", masked_text(str(reason)))]
-            )
+            error = (Severity.ERROR, "api", masked_text(str(reason)))
+            lines = [first, *repetitions(received.repeated), error]
+            return _refused(received, name, secrets, lines)
 
     def _accepted(self, received: Received, workflow: Workflow, first: Line) -> Submission:
         body, owner = received.body, received.owner
@@ -148,6 +151,12 @@ def clip_rule(
     return max(explicit, end) if explicit else end
 
 
+def clip_rule_of_text(
+    explicit: datetime | None, parameters: str, clips: JsonObject | None, now: datetime
+) -> datetime | None:
+    return clip_rule(explicit, json.loads(parameters), clips, now)
+
+
 def continuous_start(start: datetime, end: datetime) -> datetime:
     """When a capture that goes on until `end` starts (`workflows.md` 1.4)."""
     length = end - start
@@ -213,25 +222,29 @@ def announced(run_at: datetime | None, now: datetime) -> list[Line]:
     return [(Severity.INFO, "api", f'Job will run at: "{told}"')]
 
 
+def repetitions(names: Sequence[str]) -> list[Line]:
+    """What was written before the last one of a name says nothing."""
+    texts = [f"Key '{name}' stands twice in an object: the last one counts" for name in names]
+    return [(Severity.WARN, "api", text) for text in texts]
+
+
 def _unknown(
     received: Received, job: Fields, prepared: Prepared, workflow: Workflow
 ) -> Iterator[Line]:
-    """What is misspelt says nothing: a client would look for it in vain."""
+    """What is misspelt, or stands twice, says nothing: a client would look for it in vain."""
+    yield from repetitions(received.repeated)
     whose = f"is unknown to the workflow {workflow.name}"
     known = [*complete(workflow.parameters)["properties"]]
-    texts = [f"Query parameter '{name[:100]}' is unknown" for name in received.query]
-    texts += [f"Field '{name[:100]}' is unknown" for name in received.body if name not in OF_BODY]
-    texts += [
-        f"Field 'job.{name[:100]}' is unknown{like(name, OF_JOB)}"
-        for name in job.values
-        if name not in OF_JOB
+    what = "is unknown"
+    found: list[tuple[str, str, str, Collection[str]]] = [
+        *(("Query parameter '", name, what, ()) for name in received.query),
+        *(("Field '", name, what, ()) for name in received.body if name not in OF_BODY),
+        *(("Field 'job.", name, what, OF_JOB) for name in job.values if name not in OF_JOB),
+        *(("Parameter '", name, whose, known) for name in prepared.undeclared),
     ]
-    texts += [
-        f"Parameter '{name[:100]}' {whose}{like(name, known)}" for name in prepared.undeclared
-    ]
-    for text in texts[:MAX_WARNINGS]:
-        yield Severity.WARN, "api", text
-    if more := texts[MAX_WARNINGS:]:
+    for kind, name, said, alike in found[:MAX_WARNINGS]:  # a guess takes long: no more of them
+        yield Severity.WARN, "api", f"{kind}{name[:100]}' {said}{like(name, alike)}"
+    if more := found[MAX_WARNINGS:]:
         yield Severity.WARN, "api", f"{len(more)} more are unknown"
 
 

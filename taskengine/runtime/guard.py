@@ -3,8 +3,11 @@
 Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH COMMAND…`. LIFELINE is the reading end of
 a pipe that the engine holds open and sends pulses into.
 
-- Its end means that the engine let go or died, however it died: SIGTERM for the child's group,
-  SIGKILL after GRACE seconds.
+- LET_GO says that the engine wants the child to stop: SIGTERM for its group, SIGKILL after GRACE
+  seconds.
+- Its end without that means that the engine died, however it died. Nobody wants what the child
+  still does, and its task waits for its end (rule 6): SIGKILL at once. With the reach `group`, of
+  a program that has to stop in its own way, it is the same as LET_GO.
 - No pulse for PATIENCE seconds means that the engine is stopped, frozen or hung, and its peers may
   have given the task to somebody else: SIGKILL at once, and the guard ends by SIGALRM. Pulses are
   stamped with CLOCK_BOOTTIME, which goes on while the machine sleeps; a gap between two of them
@@ -14,7 +17,8 @@ a pipe that the engine holds open and sends pulses into.
 The guard exits, with the child's code, only when all are gone. REACH says who that is: the child's
 `group`, or the whole `tree`: processes that left the group or the session too, since they become
 children of the guard when their parents end. Should the guard itself be killed, the kernel kills
-the child. Standard library alone: it starts quickly.
+the child. What else it inherited it holds open until its end, and its child does not get it.
+Standard library alone: it starts quickly.
 """
 
 import contextlib
@@ -29,6 +33,7 @@ import time
 UNFOUND = 127  # exit code when there is no such command
 STAMP = struct.Struct("d")  # a pulse: seconds of CLOCK_BOOTTIME
 CUT = -1.0
+LET_GO = -2.0
 TREE, GROUP = "tree", "group"
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
 PAUSE = 0.02  # seconds between two looks at what is ending
@@ -39,7 +44,11 @@ class Silence(Exception):
 
 
 class LetGo(Exception):
-    """The engine let go, or is gone."""
+    """The engine wants the child to stop."""
+
+
+class Orphaned(Exception):
+    """The engine is gone."""
 
 
 class Lifeline:
@@ -50,13 +59,15 @@ class Lifeline:
         self.last = boot_time()
 
     def heed(self) -> None:
-        """Take in what has come. Raises LetGo, and Silence when it is time to kill."""
+        """Take in what has come. Raises LetGo, Orphaned, and Silence when it is time to kill."""
         said = None
         with contextlib.suppress(BlockingIOError):
             said = os.read(self.descriptor, 4096)
         if said == b"":
-            raise LetGo
+            raise Orphaned
         for (stamp,) in STAMP.iter_unpack(said or b""):
+            if stamp == LET_GO:
+                raise LetGo
             if stamp == CUT or stamp - self.last > self.patience:
                 raise Silence
             self.last = max(self.last, stamp)
@@ -89,7 +100,7 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     guard = os.getpid()
     child = os.fork()
     if child == 0:
-        become(command, guard, (descriptor, wake, wakened))
+        become(command, guard)
     watched = select.poll()  # select(2) knows no descriptors above 1023
     for readable in (descriptor, wake):
         watched.register(readable, select.POLLIN)
@@ -103,6 +114,8 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
             lifeline.heed()
     except LetGo:
         status = stop(child, grace)
+    except Orphaned:
+        status = stop(child, grace if reach == GROUP else 0.0)
     except Silence:
         end_all(child, reach)
         end_by(signal.SIGALRM)
@@ -110,8 +123,8 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     return code_of(status or 0)
 
 
-def become(command: list[str], guard: int, inherited: tuple[int, ...]) -> None:
-    """Turn this fork into the command, in a group of its own."""
+def become(command: list[str], guard: int) -> None:
+    """Turn this fork into the command, in a group of its own, with the standard streams alone."""
     os.setpgid(0, 0)
     prctl(SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:
@@ -119,8 +132,7 @@ def become(command: list[str], guard: int, inherited: tuple[int, ...]) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
-    for fd in inherited:
-        os.close(fd)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -129,8 +141,8 @@ def become(command: list[str], guard: int, inherited: tuple[int, ...]) -> None:
 
 
 def stop(child: int, grace: float) -> int | None:
-    """SIGTERM for the group; the child's wait status, None if it lives on after the grace."""
-    signal_group(child, signal.SIGTERM)
+    """SIGTERM for the group; the child's wait status, SIGKILL if it lives on after the grace."""
+    signal_group(child, signal.SIGTERM if grace else signal.SIGKILL)
     deadline = time.monotonic() + grace
     while (status := reap(child)) is None and time.monotonic() < deadline:
         time.sleep(PAUSE)

@@ -104,7 +104,7 @@ class Mailbox(Generic[M]):
     Leaving its block closes the reply slots of all that nobody will handle any more.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: float) -> None:
         send, self._receive = trio.open_memory_channel[Delivery[M]](size)
         self.address: Address[M] = Address(send)
 

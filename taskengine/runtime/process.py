@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +23,15 @@ GUARD_GRACE = 10.0  # seconds between SIGTERM and SIGKILL, at most a third of a 
 TAIL = 4_000  # bytes of standard error kept for the message
 OUTPUT_LIMIT = 16 << 20  # bytes of standard output returned
 LINE_LIMIT = 64 << 10  # bytes of a line handed to `on_line`
+UNUSABLE = frozenset(  # why a command can never be started, as the system says it
+    map(
+        os.strerror,
+        (
+            *(errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.EISDIR),
+            *(errno.E2BIG, errno.ENAMETOOLONG, errno.ELOOP),
+        ),
+    )
+)
 
 
 class ProcessFailed(Exception):
@@ -30,6 +41,13 @@ class ProcessFailed(Exception):
         name = Path(command[0]).name
         super().__init__(f"{name} ended with code {returncode}: {stderr_tail.strip() or 'silent'}")
         self.command, self.returncode, self.stderr_tail = tuple(command), returncode, stderr_tail
+
+
+class CommandUnusable(ProcessFailed):
+    """A command that cannot be started: another try would fail as well."""
+
+    def __init__(self, command: Sequence[str], reason: str) -> None:
+        super().__init__(command, guard.UNFOUND, reason)
 
 
 class PulseMissed(Exception):
@@ -62,7 +80,7 @@ async def open_guarded(
         stderr=stderr,
         cwd=cwd,
         env=clean_environment() if env is None else env,
-        pass_fds=[descriptor],
+        pass_fds=[descriptor, *pulse.bonds],
         start_new_session=True,
     )
     lifeline.reading.close()
@@ -79,12 +97,19 @@ async def run_process(
     """Run a command under a guard (rule 6) and return its standard output.
 
     With `on_line` each line of it is handed over instead. When the caller is cancelled the whole
-    process tree is stopped, and the call returns only when it is gone. Raises ProcessFailed, and
-    PulseMissed when the guard heard no `pulse` for a lease.
+    process tree is stopped, and the call returns only when it is gone. Raises ProcessFailed,
+    CommandUnusable, and PulseMissed when the guard heard no `pulse` for a lease.
     """
     pulse = pulse or Pulse()
     with pulse.lifeline() as lifeline:
-        process = await open_guarded(command, pulse, lifeline, cwd=cwd)
+        try:
+            process = await open_guarded(command, pulse, lifeline, cwd=cwd)
+        except ValueError as error:  # a NUL, or what no file system can spell
+            raise CommandUnusable(command, str(error)) from None
+        except OSError as error:
+            if error.strerror in UNUSABLE:
+                raise CommandUnusable(command, error.strerror or "") from None
+            raise
         return await _follow(process, command, lifeline, on_line)
 
 
@@ -111,8 +136,16 @@ async def _follow(
     if process.returncode == -signal.SIGALRM:
         raise PulseMissed
     if process.returncode:
-        raise ProcessFailed(command, process.returncode, errors.decode(errors="replace"))
+        told = errors.decode(errors="replace")
+        if process.returncode == guard.UNFOUND and _is_the_guards(told, command[0]):
+            raise CommandUnusable(command, told)
+        raise ProcessFailed(command, process.returncode, told)
     return output.decode(errors="replace")
+
+
+def _is_the_guards(told: str, name: str) -> bool:
+    """Whether it is the guard that says so: a command can end with its code as well."""
+    return told.startswith(f"{name}: ") and told.removeprefix(f"{name}: ").strip() in UNUSABLE
 
 
 async def _keep(stream: trio.abc.ReceiveStream, into: bytearray, limit: int) -> None:

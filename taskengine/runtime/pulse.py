@@ -1,8 +1,8 @@
 """The pulse: how the guards of child processes know that their engine lives (rule 6).
 
-A guard whose engine is killed sees its pipe end; one whose engine is stopped, frozen or hung sees
-an open pipe and hears nothing. The pulse follows the life of the trio run and nothing else: an
-outage of the database, in which no heartbeat arrives, stops no child.
+A guard whose engine is killed sees its pipe end without a word; one whose engine is stopped, frozen
+or hung sees an open pipe and hears nothing. The pulse follows the life of the trio run and nothing
+else: an outage of the database, in which no heartbeat arrives, stops no child.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import trio
 
-from taskengine.runtime.guard import CUT, STAMP
+from taskengine.runtime.guard import CUT, LET_GO, STAMP
 
 PART = 5  # pulses in a lease
 
@@ -31,6 +31,7 @@ class Lifeline:
 
     def let_go(self) -> None:
         """Have the guard stop what still runs."""
+        self.send(LET_GO)
         self.holding.close()
 
     def send(self, stamp: float) -> None:
@@ -41,9 +42,11 @@ class Lifeline:
 
 @dataclass(slots=True)
 class Pulse:
-    """Without a lease, guards watch the ends of their pipes alone."""
+    """Without a lease, guards watch the ends of their pipes alone. `bonds` are descriptors that all
+    guards hold for as long as they live, so that others can see when the last one is gone."""
 
     lease: float = math.inf  # seconds without a pulse after which guards kill
+    bonds: tuple[int, ...] = ()
     _lifelines: list[Lifeline] = field(default_factory=list, init=False)
 
     async def run(self) -> None:
@@ -72,3 +75,4 @@ class Pulse:
                 yield lifeline
             finally:
                 self._lifelines.remove(lifeline)
+                lifeline.let_go()

@@ -4,10 +4,10 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: its
-methods run functions of `transactions/`, whose SQL stands in `sql/`, by way of `runner.py` and
-`connections.py`. `memory/` is its executable specification: `tests/contract` holds both to
-the same promises. `ending.py` has the rules that both follow.
+`Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
+`postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
+`sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
+`tests/contract` holds both to the same promises. `ending.py` has the rules that both follow.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
+from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
+    DEATH,
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -46,11 +48,15 @@ from taskengine.store.values import (
     News,
     OldJob,
     Page,
+    Settled,
     Totals,
+    Wanted,
 )
 
 __all__ = [
     "BEFORE",
+    "DEATH",
+    "Admitted",
     "Beat",
     "Changed",
     "Claimed",
@@ -66,38 +72,58 @@ __all__ = [
     "News",
     "OldJob",
     "Page",
+    "Settled",
     "Store",
     "Totals",
+    "Wanted",
 ]
 
 
-class Store(Reading, Protocol):
+class Store(Reading, Upkeep, Protocol):
     # Instances: presence and fences
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        """A new instance, with its own lease in seconds; the answer is its id."""
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        """A new instance, with its own lease in seconds and the process that it is, in the words
+        of its witness; the answer is its id."""
         ...
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        """Hand back what the instance still holds, and forget it."""
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
+        rescued."""
+        ...
+
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        """Say which tasks the instance runs. Raises Dismissed."""
         ...
 
     async def beat(self, instance: int) -> Beat:
         """Raises Dismissed if peers declared the instance dead."""
         ...
 
-    async def beats(self) -> Mapping[int, int]:
-        """The heartbeat counter of each instance."""
+    async def beats(self) -> Mapping[int, int | None]:
+        """The heartbeat counter of each instance; None: it is known to be dead."""
         ...
 
     async def leases(self) -> Mapping[int, float]:
         """How long each instance may be silent at its own reckoning, in seconds."""
         ...
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
+        it was is dead, and never beats again."""
+        ...
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         """Queue again what a dead instance held; None if it moved since `beat` was read.
 
         A task rescued more than MAX_RESCUES times fails: it kills its hosts.
         """
+        ...
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        """The actions of these attempts, and of no others, are over and their ends not written yet:
+        should the instance die, they do not count as rescued."""
         ...
 
     # Clients and settings
@@ -113,14 +139,17 @@ class Store(Reading, Protocol):
         ...
 
     async def remove_client(self, name: str) -> bool:
-        """Remove a client and its schedules; whether there was one. Its jobs go on."""
+        """Remove a client and its schedules; whether there was one. Its jobs go on; its settings
+        go with the last of them."""
         ...
 
     async def settings(self, client: str) -> Mapping[str, str]:
         """The settings stored for a client, or for the system (policy.SYSTEM)."""
         ...
 
-    async def put_setting(self, client: str, name: str, value: str) -> None: ...
+    async def put_setting(self, client: str, name: str, value: str) -> None:
+        """Raises BadInput (policy.check_number_of_settings)."""
+        ...
 
     # Jobs
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
@@ -165,9 +194,9 @@ class Store(Reading, Protocol):
         """Queue the scheduled jobs that are due; how many, and when the next one is due."""
         ...
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        """Start queued jobs as far as the slots reach and write their tasks; how many. If they
-        are fewer than `limit`, no other fits."""
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        """Start up to `limit` queued jobs, the best first, as far as the slots reach, and write
+        their tasks: one job's, or those of as many as have TASKS_EACH on the average."""
         ...
 
     async def claim(
@@ -182,50 +211,17 @@ class Store(Reading, Protocol):
         """Take queued tasks with one of these actions, the best first. Raises Dismissed."""
         ...
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         """Write what attempts did, in order: their log lines, progress, starts and ends, with all
-        that follows from an end: retries, tasks that can go on, the job's end, callbacks."""
+        that follows from an end: retries, tasks that can go on, the job's end, callbacks. Without
+        `wait`, a lock that somebody holds is not waited for. Raises BadInput; a patient store
+        TooHeavy and HeldUp."""
         ...
 
     async def current(self, instance: int, fence: Fence) -> bool:
         """Whether an attempt may still publish."""
-        ...
-
-    # Recurring work
-    async def schedules(self) -> Sequence[Schedule]: ...
-
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        """Make a client's schedule or replace its own; False if the name is somebody else's."""
-        ...
-
-    async def remove_schedule(self, name: str, client: str) -> bool: ...
-
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        """Switch a schedule on or off; while `queue_scheduled_jobs` is off, no job is due and no
-        gate is asked (A5). Raises NotFound."""
-        ...
-
-    async def claim_ticks(
-        self, now: datetime, lease: timedelta
-    ) -> tuple[Sequence[Tick], datetime | None]:
-        """Ticks that are due, each for the caller alone as long as `lease`, and when the next one
-        is. Missed ticks of a schedule come as one; a tick that is not ended by then is handed out
-        again."""
-        ...
-
-    async def end_tick(self, tick: Tick) -> None: ...
-
-    async def clear_old_jobs(
-        self, before: datetime, limit: int, after: OldJob | None = None
-    ) -> Cleared:
-        """Look at up to `limit` jobs that ended earlier than `before`, in the order of their ends,
-        and remove them with all that belongs to them. Spared are persistent ones, parents of
-        unfinished ones, and those with callbacks to deliver."""
-        ...
-
-    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Settle open edges whose parents are over or gone, for some parents with ids beyond
-        `after`: how many edges, and the parent to go on after; None: that was all."""
         ...
 
     # Callbacks
@@ -241,9 +237,11 @@ class Store(Reading, Protocol):
         """Give up lanes that the instance holds and does not deliver."""
         ...
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
         """Write what became of deliveries and let go of their lanes; those of an outdated claim
-        are refused."""
+        are refused. `wait` and what a patient store raises are as with record()."""
         ...
 
     async def replay(self, callback_id: int, now: datetime) -> None:

@@ -21,6 +21,8 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import (
     BadInput,
+    Blocked,
+    Interrupted,
     Misconfigured,
     NotFound,
     OutcomeUnknown,
@@ -29,6 +31,8 @@ from taskengine.model import (
 )
 from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
+from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
+from taskengine.store.troubles import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
 
 logger = logging.getLogger(__name__)
 
@@ -39,60 +43,10 @@ Transaction = Callable[[Connection], Awaitable[T]]
 CONNECT_TIMEOUT = 3.0  # seconds; with the pause before it, 5 s after an outage
 COMMAND_TIMEOUT = 5.5  # seconds; the server's own statement_timeout, 5 s, comes first
 STATEMENTS = 500  # that a connection keeps prepared: all that there are
+PROBE = 2.0  # seconds for a trivial question in a session of its own
 DOUBT = 2.0  # seconds of silence after which whatever idles is not trusted either
 COLLISIONS = 20  # repeats of a transaction after a deadlock or a serialization failure
 LOCK_WAITS = 2  # repeats of one that waited for a lock as long as the role may: 1 s each
-
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.PostgresSystemError,  # its disk fails
-    asyncpg.InternalServerError,
-)
-# What an operator is changing under a running engine: it waits. At the start it is a mistake.
-LOCKED_OUT = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-COLLIDED = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
-    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
-    # own), a deadlock shows as this.
-    asyncpg.LockNotAvailableError,
-)
-REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-)
-
-
-class Outages:
-    """Tells of an outage that lasts, and of its end: once for all who meet it."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
-        if lasting and self._since is None:
-            self._since = trio.current_time()
-            logger.warning("the database is away, tried again and again: %s", outage)
-
-    def over(self) -> None:
-        if self._since is not None:
-            seconds = trio.current_time() - self._since
-            logger.warning("the database is back, after %.0f s", seconds)
-            self._since = None
 
 
 @dataclass(slots=True)
@@ -106,28 +60,44 @@ class Pool:
     """At most `size` connections, made when they are needed. All of one event loop."""
 
     def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
-        self._url = url
+        self.url = url
         self.nature = nature or Nature()
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
+        self._scarcity = Scarcity()
+        self._giver: Pool | None = None  # gives up a connection where this one gets none
+        self._owes = False  # the next connection that comes back is given up
         self.outages = Outages()
 
-    async def run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+    async def run(
+        self,
+        transaction: Transaction[T],
+        *,
+        single: bool = False,
+        lock_waits: int = LOCK_WAITS,
+    ) -> T:
         """Run a transaction; `single` says that it is one statement, which commits by itself.
 
-        Raises StoreUnavailable, OutcomeUnknown, BadInput, Dismissed; TooSlow is a StoreUnavailable.
+        Raises StoreUnavailable, of which TooSlow, Interrupted and Blocked say more, OutcomeUnknown,
+        BadInput, Dismissed.
         """
-        waits = 0
+        waits = collisions = 0
         async with self._places:
-            for _ in range(COLLISIONS):
+            patience = trio.current_time() + PATIENCE
+            while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
+                except NoConnection:
+                    if self._giver is not None:
+                        self._giver.give_up_one()
+                    await self._scarcity.wait(patience)
                 except COLLIDED as error:
                     logger.debug("transaction collided, repeated: %s", error)
+                    collisions += 1
                     waits += isinstance(error, asyncpg.LockNotAvailableError)
-                    if waits > LOCK_WAITS:
-                        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+                    if waits > lock_waits:
+                        raise Blocked(f"{type(error).__name__}: {error}") from error
         raise StoreUnavailable("transactions collide without end")
 
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
@@ -143,11 +113,13 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
+        except Cut as cut:
+            raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
         except (*AWAY, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
-        connection = self._waiting() or await self.connect()
+        connection = self._waiting() or await self._one_more()
         started = time.monotonic()
         try:
             # A session may change between a statement's preparation and its execution.
@@ -160,9 +132,29 @@ class Pool:
             given_up = isinstance(error, (TimeoutError, asyncio.CancelledError))
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
+            if isinstance(error, CUT):
+                raise Cut(error) from error
             raise
         self._keep(connection)
         return result
+
+    async def answers(self) -> bool:
+        """Whether the database as such answers, a new session at once."""
+        with trio.move_on_after(PROBE):
+            return bool(await aio_as_trio(self._ask)())
+        return False
+
+    async def _ask(self) -> bool:
+        try:
+            connection = await self._connect()
+        except (*AWAY, *LOCKED_OUT):
+            return False
+        try:
+            return bool(await connection.fetchval("select true"))
+        except AWAY:
+            return False
+        finally:
+            connection.terminate()
 
     async def _roll_back(self, connection: Connection) -> None:
         try:
@@ -181,8 +173,30 @@ class Pool:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        if not connection.is_closed():
+        if connection.is_closed():
+            return
+        if self._owes:
+            self._owes = False
+            connection.terminate()
+        else:
             self._idle.append(connection)
+            self._scarcity.came_back()
+
+    def give_up_one(self) -> None:
+        """Leave a connection to somebody who needs it more, and do not ask for another at once."""
+        self._scarcity.hold_back(2 * AGAIN)
+        if self._idle:
+            self._idle.pop(0).terminate()
+        else:
+            self._owes = True
+
+    async def _one_more(self) -> Connection:
+        """Raises NoConnection where the server gives no more, or gave none a moment ago."""
+        self._scarcity.check()
+        try:
+            return await self.connect()
+        except asyncpg.TooManyConnectionsError as refusal:
+            raise self._scarcity.met(refusal) from None
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
@@ -202,7 +216,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         return await connected(
-            self._url,
+            self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "taskengine", "timezone": "UTC"},
@@ -210,8 +224,10 @@ class Pool:
         )
 
     def apart(self, size: int) -> Pool:
-        """Another one on the same database, closed with this one."""
-        other = Pool(self._url, size, self.nature)
+        """Another one on the same database, closed with this one, and served before it where
+        connections are few."""
+        other = Pool(self.url, size, self.nature)
+        other._giver = self
         self._others.append(other)
         return other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,14 +15,17 @@ from taskengine.model import (
     Client,
     Delivery,
     Fence,
+    JsonObject,
     Lane,
     LaneFence,
     Record,
     Recorded,
     Submission,
 )
+from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -30,11 +34,13 @@ from taskengine.store import (
     GateAnswer,
     Lines,
     OldJob,
+    Settled,
 )
 from taskengine.store.connections import open_pool
 from taskengine.store.postgres_reads import Reads
 from taskengine.store.transactions import (
     admit,
+    cascade,
     change,
     claim,
     cleaning,
@@ -45,6 +51,7 @@ from taskengine.store.transactions import (
     outbox,
     record,
     schedules,
+    stalled,
     submit,
     sweeping,
 )
@@ -79,6 +86,10 @@ class PostgresStore(Reads):
         """A twin with a connection of its own, that no load and no outage of others takes away."""
         return PostgresStore(self.pool.apart(1), False, self._joined)
 
+    def testimony(self, process: uuid.UUID) -> str:
+        """declare_dead() as a statement, for a witness to say elsewhere."""
+        return instances.testimony(process)
+
     async def time(self) -> datetime:
         """The database's clock, to be carried on by EngineClock; no query uses it by itself."""
         [row] = await self._fetch("time")
@@ -87,25 +98,37 @@ class PostgresStore(Reads):
 
     # Instances
 
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
-        [row] = await self._fetch("join_instance", name, now, lease)
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
+        [row] = await self._fetch("join_instance", name, now, lease, process)
         self._joined.append(row["id"])
         return self.writer
 
-    async def leave(self, instance: int, now: datetime) -> None:
-        await self._run(partial(instances.retire, instance=instance, beat=None, now=now))
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        await self._fetch("put_offer", instance, queue, sorted(actions))
+
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        await self._do(instances.leave, instance, now, fallen)
 
     async def beat(self, instance: int) -> Beat:
         return await self._run(partial(instances.beat, instance=instance))
 
-    async def beats(self) -> Mapping[int, int]:
+    async def beats(self) -> Mapping[int, int | None]:
         return {row["id"]: row["beat"] for row in await self._fetch("beats")}
 
     async def leases(self) -> Mapping[int, float]:
         return {row["id"]: row["lease"] for row in await self._fetch("leases")}
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
-        return await self._run(partial(instances.retire, instance=instance, beat=beat, now=now))
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        await self._fetch("declare_dead", process)
+
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
+        return await self._do(instances.rescue, instance, beat, now)
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        over = sorted((fence.task_id, fence.attempt) for fence in fences)
+        await self._fetch("mark_over", instance, *columns(over, 2))
 
     # Clients and settings
 
@@ -122,7 +145,7 @@ class PostgresStore(Reads):
         return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
-        return bool(await self._fetch("remove_client", name))
+        return await self._run(partial(clients.remove, name=name))
 
     async def settings(self, client: str) -> Mapping[str, str]:
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
@@ -133,7 +156,7 @@ class PostgresStore(Reads):
     # Jobs
 
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
-        return await self._run(partial(submit.submit, batch=batch, now=now, writer=self.writer))
+        return await self._do(submit.submit, await _prepared(batch), now, self.writer)
 
     async def change(
         self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
@@ -143,7 +166,8 @@ class PostgresStore(Reads):
     async def rerun(
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
-        return await self._do(change.rerun, job_id, lines, now, self.writer, anew)
+        [prepared] = [None] if anew is None else await _prepared([anew])
+        return await self._do(change.rerun, job_id, lines, now, self.writer, prepared)
 
     # Gates
 
@@ -160,12 +184,8 @@ class PostgresStore(Reads):
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
         return await self._run(partial(due.queue_due, now=now, writer=self.writer))
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        number, more = 0, True
-        while more and number < limit:
-            admitted, more = await self._do(admit.admit, now, limit - number, instance)
-            number += admitted
-        return number
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        return await self._do(admit.admit, now, limit, instance, divisible=True)
 
     async def claim(
         self,
@@ -177,10 +197,13 @@ class PostgresStore(Reads):
         now: datetime,
     ) -> Claimed:
         arguments = (instance, queue, actions, limit, claim_id, now)
-        return await self._do(claim.claim, *arguments, single=True)
+        return await self._do(claim.claim, *arguments, single=True, divisible=True)
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
-        return await self._do(record.record, instance, records, now, uuid.uuid4())
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
+        arguments = (instance, records, now, uuid.uuid4(), wait)
+        return await self._do(record.record, *arguments, divisible=True)
 
     async def current(self, instance: int, fence: Fence) -> bool:
         return bool(await self._fetch("current", instance, fence.task_id, fence.attempt))
@@ -190,14 +213,18 @@ class PostgresStore(Reads):
     async def schedules(self) -> Sequence[Schedule]:
         return await self._run(schedules.schedules)
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        return await self._run(partial(schedules.put_schedule, schedule=schedule), single=True)
+    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
+        rows = await self._fetch("schedule_body", client, name)
+        return json.loads(rows[0]["body"]) if rows else None
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        await self._run(partial(schedules.put_schedule, schedule=schedule))
 
     async def remove_schedule(self, name: str, client: str) -> bool:
         return bool(await self._fetch("remove_schedule", name, client))
 
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        return await self._run(partial(schedules.activate, name=name, active=active, now=now))
+    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
+        return await self._do(schedules.activate, name, client, active, now)
 
     async def claim_ticks(
         self, now: datetime, lease: timedelta
@@ -205,30 +232,43 @@ class PostgresStore(Reads):
         return await self._run(partial(schedules.claim_ticks, now=now, lease=lease))
 
     async def end_tick(self, tick: Tick) -> None:
-        await self._fetch("end_tick", tick.schedule.name, tick.at)
+        await self._fetch("end_tick", tick.schedule.name, tick.at, tick.schedule.client or "")
 
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
     ) -> Cleared:
-        return await self._do(cleaning.clear_old_jobs, before, limit, after, self.writer)
+        arguments = (before, limit, after, self.writer)
+        return await self._do(cleaning.clear_old_jobs, *arguments, divisible=True)
+
+    async def tidy(self) -> None:
+        await self._run(cleaning.tidy)
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)
+
+    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
+        return await self._do(stalled.sweep_jobs, after, now, self.writer)
+
+    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
+        return await self._do(cascade.cascade, now, limit, self.writer, divisible=True)
 
     # Callbacks
 
     async def claim_lanes(
         self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
     ) -> tuple[Sequence[Lane], datetime | None]:
-        return await self._do(outbox.claim_lanes, instance, limit, busy_hosts, now)
+        arguments = (instance, limit, busy_hosts, now)
+        return await self._do(outbox.claim_lanes, *arguments, divisible=True)
 
     async def release_lanes(
         self, instance: int, lanes: Collection[LaneFence], now: datetime
     ) -> None:
         await self._fetch("release_some_lanes", instance, now, *columns(sorted(lanes), 2))
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
-        await self._run(partial(outbox.deliver, instance=instance, deliveries=deliveries))
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
+        await self._do(outbox.deliver, instance, deliveries, wait, divisible=True)
 
     async def replay(self, callback_id: int, now: datetime) -> None:
         await self._run(partial(outbox.replay, callback_id=callback_id, now=now))
@@ -240,3 +280,9 @@ class PostgresStore(Reads):
 
     def listen(self) -> AsyncIterator[str]:
         return listen(self.pool, lambda: self.writer)
+
+
+async def _prepared(batch: Sequence[Submission]) -> list[submit.Prepared]:
+    """Submissions as their transaction writes them; bodies are among their lines."""
+    size = sum(len(text) for one in batch for _, _, text in one.lines)
+    return await in_thread(partial(submit.prepare, batch), size)

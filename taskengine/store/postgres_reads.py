@@ -10,18 +10,23 @@ from functools import partial
 from taskengine.jobs.explanation import Facts
 from taskengine.model import (
     CallbackEntry,
+    Documents,
     Job,
     JobDetails,
     JobState,
     JsonObject,
+    JsonText,
     LogLine,
     NotFound,
     TaskState,
 )
-from taskengine.store import JobFilter, Mark, News, Page, Totals
+from taskengine.store import JobFilter, Mark, News, Page, Totals, Wanted
+from taskengine.store.ending import MOST_RESULTS, too_much
+from taskengine.store.reading import DocumentName
 from taskengine.store.runner import Runner
 from taskengine.store.transactions import news, outbox
-from taskengine.store.transactions.details import load_details
+from taskengine.store.transactions.claim import documents_of
+from taskengine.store.transactions.details import load_details, load_outline
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import line_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
@@ -40,6 +45,29 @@ class Reads(Runner):
     async def job(self, job_id: int) -> JobDetails | None:
         found = await self._run(partial(load_details, job_ids=[job_id]))
         return found[0] if found else None
+
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        names, results = (
+            None if given is None else sorted(given) for given in (wanted.names, wanted.results)
+        )
+        arguments = (job_id, names, sorted(wanted.hints), results, MOST_RESULTS)
+        for row in await self._fetch("documents", *arguments):
+            if row["results"] is None:
+                raise too_much(row["size"])
+            return documents_of(row)
+        raise NotFound(f"there is no job {job_id}")
+
+    async def event_body(self, event_id: int) -> bytes:
+        for row in await self._fetch("event_body", event_id):
+            return bytes(row["body"])
+        raise NotFound(f"there is no event {event_id}")
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        return await self._run(partial(load_outline, job_id=job_id))
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        rows = await self._fetch("document", job_id, name)
+        return JsonText(rows[0]["text"]) if rows else None
 
     async def facts(self, job_id: int) -> Facts | None:
         return await self._run(partial(load_facts, job_id=job_id))
@@ -63,6 +91,9 @@ class Reads(Runner):
 
     async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
         return frozenset(row["id"] for row in await self._fetch("unfinished", list(job_ids)))
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        return [(row["queue"], row["action"]) for row in await self._fetch("unserved")]
 
     async def totals(self) -> Totals:
         jobs = await self._fetch("job_totals")

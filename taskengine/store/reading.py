@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from taskengine.jobs.explanation import Facts
-from taskengine.model import CallbackEntry, Job, JobDetails, JsonObject, LogLine
-from taskengine.store.values import JobFilter, Mark, News, Page, Totals
+from taskengine.model import (
+    CallbackEntry,
+    Documents,
+    Job,
+    JobDetails,
+    JsonObject,
+    JsonText,
+    LogLine,
+)
+from taskengine.store.values import JobFilter, Mark, News, Page, Totals, Wanted
+
+DocumentName = Literal["submitted", "parameters"]
 
 
 class Reading(Protocol):
@@ -18,6 +28,24 @@ class Reading(Protocol):
         ...
 
     async def job(self, job_id: int) -> JobDetails | None: ...
+
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        """What templates of tasks see of a job, as far as they look at it. Raises NotFound, and
+        BadInput where its results are more than one attempt may load."""
+        ...
+
+    async def event_body(self, event_id: int) -> bytes:
+        """What the URLs of a job are told of an event. Raises NotFound."""
+        ...
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        """The job without its documents, which may be large: parameters, facts, and results of
+        tasks are empty."""
+        ...
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        """A document of a job as its text; None if there is no such job."""
+        ...
 
     async def facts(self, job_id: int) -> Facts | None:
         """What a job waits for."""
@@ -43,6 +71,10 @@ class Reading(Protocol):
         ...
 
     async def totals(self) -> Totals: ...
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        """Queue and action of tasks that are queued and that no instance runs."""
+        ...
 
     async def news(self, after: Mark | None, limit: int) -> News:
         """The jobs that have changed since a mark, each as it is now, and the next mark; without a

@@ -12,21 +12,24 @@ from typing import Any, TypeVar
 import trio
 
 from taskengine.meters import Meters
-from taskengine.model import StoreUnavailable, TooSlow
+from taskengine.model import Blocked, HeldUp, Interrupted, StoreUnavailable, TooHeavy, TooSlow
 from taskengine.store.connections import Connection, Pool, Transaction
 from taskengine.store.transactions.rows import SQL
 
 T = TypeVar("T")
 
-LONGEST_PAUSE = 2.0  # seconds between tries while the database is away
+LONGEST_PAUSE = 1.0  # second between tries while the database is away
 LASTING = 1.0  # seconds; the pause from which on an outage is worth a line
+CUTS = 2  # of a transaction one after the other, that show it as too heavy
 LONGEST_ANSWER = 4.0  # seconds that who cannot wait is let wait, for a free connection too
 
 
 @dataclass(slots=True)
 class Runner:
     """An impatient one raises StoreUnavailable, in seconds; a patient one, for actors, waits until
-    the database is back: all methods may be repeated."""
+    the database is back: all methods may be repeated. But a transaction that is too heavy is no
+    outage, and would be too heavy again: where the caller can ask for less (`divisible`), it raises
+    TooHeavy, and HeldUp where somebody holds a lock."""
 
     pool: Pool
     is_patient: bool = False
@@ -38,20 +41,33 @@ class Runner:
         """Whose counters its changes go to; 0 before it has joined."""
         return self._joined[-1] if self._joined else 0
 
-    async def _run(self, transaction: Transaction[T], *, single: bool = False) -> T:
+    async def _run(
+        self, transaction: Transaction[T], *, single: bool = False, divisible: bool = False
+    ) -> T:
         """The one place where transactions run and outages are waited out."""
         if not self.is_patient:
             return await self._answered(transaction, single)
+        cuts, options = 0, {"lock_waits": 0} if divisible else {}
         for pause in _pauses():
             try:
-                answer = await self._timed(transaction, single)
+                answer = await self._timed(transaction, single, **options)
             except StoreUnavailable as outage:
+                if divisible and isinstance(outage, Blocked):
+                    raise HeldUp(str(outage)) from outage
+                cuts = cuts + 1 if isinstance(outage, Interrupted) else 0
+                if divisible and (isinstance(outage, TooSlow) or cuts >= CUTS):
+                    await self._check_weight(outage)
                 self.pool.outages.met(outage, lasting=pause >= LASTING)
                 await trio.sleep(pause * random.uniform(0.5, 1.0))
             else:
                 self.pool.outages.over()
                 return answer
         raise AssertionError("there is always another pause")
+
+    async def _check_weight(self, cut: StoreUnavailable) -> None:
+        """Raises TooHeavy where the database answers all else."""
+        if await self.pool.answers():
+            raise TooHeavy(str(cut)) from cut
 
     async def _answered(self, transaction: Transaction[T], single: bool) -> T:
         try:
@@ -60,11 +76,11 @@ class Runner:
         except trio.TooSlowError:
             raise TooSlow(f"no answer in {LONGEST_ANSWER:g} s") from None
 
-    async def _timed(self, transaction: Transaction[T], single: bool) -> T:
+    async def _timed(self, transaction: Transaction[T], single: bool, **options: int) -> T:
         name = getattr(transaction, "func", transaction).__name__
         start = trio.current_time()
         try:
-            result = await self.pool.run(transaction, single=single)
+            result = await self.pool.run(transaction, single=single, **options)
         except Exception:
             self.meters.store_errors.labels(name).inc()
             raise
@@ -72,7 +88,11 @@ class Runner:
         return result
 
     async def _do(
-        self, function: Callable[..., Awaitable[T]], *arguments: object, single: bool = False
+        self,
+        function: Callable[..., Awaitable[T]],
+        *arguments: object,
+        single: bool = False,
+        divisible: bool = False,
     ) -> T:
         """A transaction with its arguments in their order."""
 
@@ -80,7 +100,7 @@ class Runner:
         async def transaction(connection: Connection) -> T:
             return await function(connection, *arguments)
 
-        return await self._run(transaction, single=single)
+        return await self._run(transaction, single=single, divisible=divisible)
 
     async def _fetch(self, name: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
         """A statement by itself."""

@@ -17,9 +17,11 @@ from taskengine.model import (
     Severity,
     StoreUnavailable,
 )
+from taskengine.texts import compact
 
 MAX_INSPECTED = 20_000
 BEFORE = ("id", "created_at")  # orders in which a job's id is its place
+DEATH = "death"  # announced by the store itself, when an instance is declared dead
 OldJob = tuple[datetime, int]  # a place in the order of ends: when it ended, and its id
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 
@@ -39,6 +41,24 @@ class Beat:
     held: frozenset[Fence]  # the attempts that the store says it runs
     unwanted: frozenset[Fence]  # those of them whose jobs are over: to be cancelled
     lanes: frozenset[LaneFence]  # those that the store says it delivers
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a job's documents is looked at: the parameters with these names, or all; those that
+    have one of the `hints`, texts in small letters, in name or value; results of these tasks, or
+    of all."""
+
+    names: Collection[str] | None = None
+    hints: Collection[str] = ()
+    results: Collection[str] | None = None
+
+    def has(self, name: str, value: Any) -> bool:
+        """Whether a parameter is looked at."""
+        if self.names is None or name in self.names:
+            return True
+        text = f"{name}:{compact(value)}".lower()
+        return any(hint in text for hint in self.hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,22 @@ class Changed:
 
     job: Job
     called: bool = False  # callbacks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """How many jobs were started."""
+
+    number: int
+    more: bool = False  # others may fit: all that were wanted did, or too many tasks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a step of the cascades did."""
+
+    edges: int = 0
+    more: bool = False  # there is another step to do
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import StoreUnavailable
 from taskengine.store import Deaf
-from taskengine.store.connections import AWAY, LOCKED_OUT, Connection, Pool
+from taskengine.store.connections import Connection, Pool
+from taskengine.store.troubles import AWAY, LOCKED_OUT
 
 CHANNEL = "taskengine"
 PROBE = 3.0  # seconds of silence after which the listening connection is tried

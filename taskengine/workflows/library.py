@@ -113,7 +113,10 @@ def read(file: File, actions: Mapping[str, ActionLike], client: str | None = Non
     """One workflow file. Raises WorkflowErrors with all that is wrong in it."""
     reader = YamlReader()
     content = reader.content(file)
-    found = reader.problems or list(all_problems(content, actions))
+    try:
+        found = reader.problems or list(all_problems(content, actions))
+    except RecursionError:
+        found = [((), "it is nested too deeply")]
     if found:
         raise WorkflowErrors(Problem(file, reader.line(path), text) for path, text in found)
     return Workflow.from_content({**content, "client": client})

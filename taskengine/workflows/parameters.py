@@ -45,6 +45,7 @@ UNIVERSAL: Mapping[str, JsonObject] = {  # known to every workflow without being
 }
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+MAX_REASON = 300  # characters of what a schema failed with
 MAX_TOLD = 10  # problems of a submission
 FORMATS = FormatChecker(formats=())
 
@@ -62,6 +63,16 @@ def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepa
 
     Raises BadInput naming the place of each problem and what was expected there.
     """
+    try:
+        return _prepared(schema, given, scope)
+    except BadInput:
+        raise
+    except Exception as error:  # a reference to nowhere, a schema that holds itself
+        why = f"{type(error).__name__}: {error}"[:MAX_REASON]
+        raise BadInput(f"parameters: the workflow's schema cannot be applied: {why}") from error
+
+
+def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
     if not isinstance(given, dict):
         raise BadInput(f"parameters: expected an object, got {shown(given)}")
     schema = complete(schema)
@@ -95,6 +106,8 @@ class _Preparation:
     def coerced(self, schema: Json, value: Json) -> Json:
         """The value in the schema's words; a null that the schema does not allow is dropped."""
         schema = resolved(self.root, schema)
+        if not schema:
+            return value  # nothing is said of it: a large one is not walked through
         if isinstance(value, str):
             return _from_text(schema, value)
         if isinstance(value, list):
@@ -116,6 +129,8 @@ class _Preparation:
     def filled(self, schema: Json, value: Json, scope: ChainMap[str, Json]) -> Json:
         """The value with its defaults, which see what is declared around and before them."""
         schema = resolved(self.root, schema)
+        if not schema:
+            return value
         if isinstance(value, list):
             return [self.filled(schema.get("items"), item, scope) for item in value]
         if not isinstance(value, dict):

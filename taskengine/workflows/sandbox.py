@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Undefined, nodes, pass_environment
 from jinja2.exceptions import SecurityError
-from jinja2.filters import do_sum
+from jinja2.filters import do_round, do_sum
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -20,6 +20,8 @@ from taskengine.model import Json
 
 MAX_RESULT = 4 * 1024 * 1024  # characters and values
 MAX_MADE = 4 * MAX_RESULT  # by all steps of an evaluation together: what memory it may take
+MAX_BITS = 2_048  # of an integer: Python writes and reads some 600 digits wherever it runs
+MAX_PRECISION = 100  # digits that a number is rounded to
 METHODS = (  # of strings, objects and arrays; none makes much of little
     "capitalize casefold count endswith find get index isalnum isalpha isdigit items keys lower "
     "lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split splitlines "
@@ -27,7 +29,7 @@ METHODS = (  # of strings, objects and arrays; none makes much of little
 )
 CHOOSERS = "count d default first last length max min"  # filters that make nothing
 FILTERS = (
-    "abs capitalize float int items list lower map reject rejectattr reverse round select "
+    "abs capitalize float int items list lower map reject rejectattr reverse select "
     "selectattr sort title trim unique upper"
 )
 SLICE = "_slice"  # the filter that stands for `value[1:3]`
@@ -54,6 +56,8 @@ def plain(value: object) -> Json:
 def _check_scalar(item: object) -> None:
     if isinstance(item, Undefined):
         item._fail_with_undefined_error()
+    if isinstance(item, int):
+        _bound_bits(item.bit_length())
     if isinstance(item, float) and not math.isfinite(item):
         raise ValueError(f"the value is {item}, which JSON does not have")
     if item is not None and not isinstance(item, str | int | float):
@@ -115,6 +119,17 @@ def _sum(environment: Environment, values: Any, attribute: Any = None, start: An
     return do_sum(environment, values, attribute, start)
 
 
+def _round(value: Any, precision: int = 0, method: str = "common") -> float:
+    if abs(precision) > MAX_PRECISION:
+        raise OverflowError(f"numbers are rounded to {MAX_PRECISION} digits at most")
+    return do_round(value, precision, method)  # type: ignore[arg-type]
+
+
+def _bound_bits(bits: int) -> None:
+    if bits > MAX_BITS:
+        raise OverflowError(f"the number has more than {MAX_BITS} bits, some 600 digits")
+
+
 def _bound(size: int) -> None:
     if size > MAX_RESULT:
         raise OverflowError(f"the value would be larger than {MAX_RESULT} characters")
@@ -152,6 +167,7 @@ class _Sandbox(SandboxedEnvironment):
         numbers = all(isinstance(value, int | float | Undefined) for value in (left, right))
         if operator == "**" or not numbers:
             raise SecurityError(f"{operator} is for numbers only, and ** not available")
+        _bound_bits(sum(v.bit_length() for v in (left, right) if isinstance(v, int)))
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, method: Any, *values: Any, **named: Any) -> Any:
@@ -164,6 +180,7 @@ def _environment() -> _Sandbox:
     own: dict[str, Callable[..., Any]] = {
         "join": joined,
         "replace": _replace,
+        "round": _round,
         "string": text_of,
         "sum": _sum,
         SLICE: _slice,

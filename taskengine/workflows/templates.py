@@ -17,7 +17,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 
 from taskengine.model import Json, TaskEngineError
-from taskengine.texts import like
+from taskengine.texts import like, words_of
 from taskengine.workflows.sandbox import ENVIRONMENT, bounded, joined, parse, plain
 
 Path = tuple[str | int, ...]  # of a value in a JSON document
@@ -77,6 +77,13 @@ def tasks_used(template: Json) -> set[str]:
     return {key for _, text in strings(template) for key in _keys_used(text, "tasks")}
 
 
+def results_used(template: Json) -> frozenset[str] | None:
+    """The same; None where it looks them up in ways that only the run can tell."""
+    if any(_compiled(text).any_task for _, text in strings(template)):
+        return None
+    return frozenset(tasks_used(template))
+
+
 def _keys_used(text: str, name: str) -> set[str]:
     """What it looks up in what has that name, by `name.key` or `name["key"]`."""
     return {key for whose, key in _compiled(text).keys if whose == name}
@@ -113,6 +120,7 @@ class _Template:
     parts: tuple[str | TemplateExpression, ...]
     names: frozenset[str]
     keys: frozenset[tuple[str, str]]  # what is looked up in a name, such as a task in `tasks`
+    any_task: bool  # whether it looks up tasks in other ways, too
 
     @property
     def is_expression(self) -> bool:
@@ -123,9 +131,9 @@ class _Template:
         try:
             if self.is_expression:
                 return _part(self.parts[0], scope)
-            return joined(_part(part, scope) for part in self.parts)
+            return plain(joined(_part(part, scope) for part in self.parts))
         except Exception as error:  # an expression can raise what it likes
-            _fail(self.source, error)
+            _fail(self.source, words_of(error))
 
 
 def _part(part: str | TemplateExpression, scope: Mapping[str, Json]) -> Json:
@@ -142,8 +150,11 @@ def _compiled(source: str) -> _Template:
         parts = tuple(_compile(node) for node in _outputs(tree))
         names = meta.find_undeclared_variables(tree)
     except (Exception, MemoryError) as error:  # Python's own compiler has a say as well
-        _fail(source, error)
-    return _Template(source, parts, frozenset(names), frozenset(_keys(tree)))
+        _fail(source, words_of(error))
+    keys = list(_keys(tree))
+    looked_up = sum(node.name == "tasks" for node in tree.find_all(nodes.Name))
+    any_task = looked_up > sum(whose == "tasks" for whose, _ in keys)
+    return _Template(source, parts, frozenset(names), frozenset(keys), any_task)
 
 
 def _outputs(tree: nodes.Template) -> Iterator[nodes.Expr]:
@@ -184,6 +195,6 @@ def _is_in(node: nodes.Node, found: Sequence[nodes.Node | None]) -> bool:
     return any(node is one for one in found)
 
 
-def _fail(source: str, reason: object) -> NoReturn:
+def _fail(source: str, reason: str) -> NoReturn:
     shown = source if len(source) <= 100 else f"{source[:99]}…"
-    raise TemplateError(f"{shown.strip()}: {reason}") from None
+    raise TemplateError(f"{shown.strip()}: {reason[:MAX_TEMPLATE]}") from None

@@ -13,11 +13,23 @@ import yaml
 from taskengine.model import Json, JsonObject
 from taskengine.workflows.templates import Path
 
+MAX_FILE = 1 << 20  # bytes
+MAX_VALUES = 100_000  # in a file, each as often as aliases repeat it
+MAX_DEPTH = 100  # levels
+SMALL = 1 << 16  # characters of a file that is read slowly, for better words
+
 
 class _Loader(yaml.SafeLoader):
     """Safe, and without the surprises of YAML 1.1: `no`, `on`, 1:30 and dates are strings."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+class _QuickLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same, ten times as fast, in C. But it says less clearly what is wrong, and a file with
+    enough brackets would end the process."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 for _kind, _pattern, _first in (
@@ -39,8 +51,7 @@ class YamlReader:
 
     def content(self, file: File) -> Json:
         try:
-            node = yaml.compose(file.read_text(encoding="utf-8"), Loader=_Loader)
-            return self._value(node, (), ())
+            return self._value(_composed(file), (), ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self._refuse((), mark.line if mark else 0, str(error.problem or error.context))
@@ -63,7 +74,7 @@ class YamlReader:
         if node is None:
             return None
         self.lines.setdefault(path, node.start_mark.line + 1)
-        if len(self.lines) > 100_000 or any(node is other for other in around):
+        if len(self.lines) > 2 * MAX_VALUES or any(node is other for other in around):
             raise RecursionError("its aliases make it too large")
         around = (*around, node)
         if isinstance(node, yaml.MappingNode):
@@ -93,6 +104,37 @@ class YamlReader:
         except (KeyError, ValueError):
             self._refuse(path, node.start_mark.line, f"{node.value!r} cannot be {node.tag}")
             return None
+
+
+def _composed(file: File) -> yaml.Node | None:
+    """The nodes of a file. Raises YAMLError for what is none, OSError, UnicodeError."""
+    with file.open("rb") as opened:
+        raw = opened.read(MAX_FILE + 1)
+    if len(raw) > MAX_FILE:
+        raise yaml.YAMLError(f"it is larger than {MAX_FILE} bytes")
+    text = raw.decode()
+    try:
+        _check_size(text)
+        return yaml.compose(text, Loader=_QuickLoader)
+    except yaml.MarkedYAMLError:
+        if len(text) > SMALL:
+            raise
+        return yaml.compose(text, Loader=_Loader)
+
+
+def _check_size(text: str) -> None:
+    """Raises YAMLError for more values or levels than there may be."""
+    depth = values = 0
+    for event in yaml.parse(text, Loader=_QuickLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        values += isinstance(event, yaml.NodeEvent)
+        if depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it is nested deeper than {MAX_DEPTH} levels")
+        if values > MAX_VALUES:
+            raise yaml.YAMLError(f"it has more than {MAX_VALUES} values")
 
 
 def _finite(text: str) -> float:

@@ -11,7 +11,7 @@ import httpx
 
 from taskengine.actions import Context
 from taskengine.media.keys import FileKeyStore
-from taskengine.model import Attempt, Job, JobState, JsonObject, Severity, Task, TaskState
+from taskengine.model import Attempt, Job, JobState, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
 
@@ -57,7 +57,6 @@ def fake_context(
     attempt: int = 1,
     job_id: int = 7,
     started_at: datetime = NOON,
-    parameters: JsonObject | None = None,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
     commands: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Context, Journal]:
@@ -75,7 +74,7 @@ def fake_context(
         return Folder(known[storage], str(tmp_path / ROOTS[root]), "")
 
     context = Context(
-        attempt=_attempt(task, number, attempt, job_id, started_at, parameters or {}),
+        attempt=_attempt(task, number, attempt, job_id, started_at),
         open_scratch=lambda: scratch,
         workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
@@ -90,11 +89,9 @@ def fake_context(
     return context, journal
 
 
-def _attempt(
-    name: str, number: int, attempt: int, job_id: int, at: datetime, parameters: JsonObject
-) -> Attempt:
+def _attempt(name: str, number: int, attempt: int, job_id: int, at: datetime) -> Attempt:
     state, working = JobState.STARTED, TaskState.WORKING
     job = Job(job_id, "acme", "vodstream", state, False, 5, 1, False, at, at, at)
     task_id = 10 * job_id + number
     task = Task(task_id, job_id, number, name, "action", "work", working, attempt)
-    return Attempt(task, job, parameters, results={}, facts={}, options={}, started_at=at)
+    return Attempt(task, job, documents=None, facts={}, options={}, started_at=at)

@@ -69,7 +69,7 @@ class Job:
         self.begin(**more)
         for name in WORKFLOW.names:
             await self.task(name)
-        return callback_extras(WORKFLOW, self.scope)[0]
+        return callback_extras(WORKFLOW.callback, self.scope)[0]
 
     def begin(self, **more):
         known = {"client": CLIENT, "job": {}}

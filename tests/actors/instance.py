@@ -120,6 +120,7 @@ async def instance(
     patient=None,
     vital=None,
     keep_time=trio.lowlevel.checkpoint,
+    process=None,
     flows=(),
     secrets=None,
     **queues,
@@ -149,6 +150,6 @@ async def instance(
         keep_time=keep_time,
     )
     random.seed(7)
-    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease)
+    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
     async with running_engine(parts, plan) as engine:
         yield Instance(engine, store, now)

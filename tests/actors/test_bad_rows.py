@@ -1,5 +1,7 @@
 """What a database refuses fails nobody but who sent it (rule 17), by virtual times."""
 
+import json
+
 import httpx
 import pytest
 import trio
@@ -11,8 +13,9 @@ from taskengine.messages import Submit
 from taskengine.model import BadInput, Ended, JobState, Severity, Written
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
+from taskengine.store.ending import MUTE
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, submission, workflow
+from tests.actors.instance import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON
 
 BAD = "bad"
@@ -31,13 +34,13 @@ class Picky(MemoryStore):
         self.refuse(one.content_id for one in batch)
         return await super().submit(batch, now)
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         self.sizes.append(len(records))
         self.refuse(one.message for one in records if isinstance(one, Written))
         ends = [one for one in records if isinstance(one, Ended)]
-        self.refuse((one.result or {}).get("file") for one in ends)
+        self.refuse(one.result for one in ends)
         self.refuse(one.error for one in ends)
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
     def refuse(self, texts):
         if any(text and BAD in text for text in texts):
@@ -123,3 +126,67 @@ async def test_what_a_delivery_met_can_be_stored(memory_store, autojump_clock):
         await trio.sleep(1)
         [entry, *_] = await memory_store.callbacks(1)
     assert entry.error == "ConnectError: no \ufffd and \ufffd"
+
+
+class Speechless(MemoryStore):
+    """Callbacks are what it refuses, and results if asked to; notes the ends that it is given."""
+
+    def __init__(self, *, results):
+        super().__init__()
+        self.results, self.ends = results, []
+
+    async def record(self, instance, records, now, **options):
+        for one in records:
+            if isinstance(one, Ended):
+                self.ends.append((one.outcome.name, one.mute))
+                if not one.mute or (self.results and one.result):
+                    raise BadInput("the database refuses the data")
+        return await super().record(instance, records, now, **options)
+
+
+@pytest.mark.parametrize(
+    ("results", "ends"),
+    [
+        (False, [("COMPLETED", False), ("COMPLETED", True)]),
+        (
+            True,
+            [("COMPLETED", False), ("COMPLETED", True), ("FAILED", False), ("FAILED", True)],
+        ),
+    ],
+)
+async def test_an_end_is_written_without_what_is_refused(autojump_clock, results, ends):
+    """Never dropped: its task would run again, and its job hold its slot for ever."""
+    store = Speechless(results=results)
+    actions = actions_with(gives=giving)
+    async with instance(store, actions=actions) as engine:
+        flow = workflow(("only", "test.gives"))
+        job_id = await engine.submit(flow, urls=["http://a.test/"])
+        await trio.sleep(30)
+        details = await engine.job(job_id)
+        lines = await engine.lines(job_id)
+    assert list(dict.fromkeys(store.ends)) == ends
+    assert details.tasks[0].attempt == 1
+    assert (details.job.state, details.job.failed) == (JobState.COMPLETED, results)
+    assert ("controller", MUTE) in lines
+
+
+async def giving(context):
+    return {"x": 1}
+
+
+async def test_a_callback_that_computes_with_large_numbers_ends_its_job(
+    memory_store, autojump_clock
+):
+    heard = []
+    flow = workflow("only", callback={"product": "{{ (a | int) * (a | int) }}", "a": "{{ a }}"})
+    async with instance(memory_store, http=receiver(heard)) as engine:
+        given = {"a": "9" * 3_000}
+        job_id = await engine.submit(flow, given, urls=["http://a.test/"])
+        await trio.sleep(5)
+        details = await engine.job(job_id)
+        lines = await engine.lines(job_id)
+    assert (details.job.state, details.tasks[0].attempt) == (JobState.COMPLETED, 1)
+    body = json.loads(heard[-1][1].content)
+    assert (body["a"], "product" in body) == ("9" * 3_000, False)
+    [line] = [text for _, text in lines if text.startswith("callback.product")]
+    assert "more than 2048 bits" in line

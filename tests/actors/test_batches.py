@@ -22,11 +22,11 @@ class Weighing(MemoryStore):
         super().__init__()
         self.records = []
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         lines = sum(len(one.message) for one in records if isinstance(one, Written))
         results = sum(len(str(one.result)) for one in records if isinstance(one, Ended))
         self.records.append((len(records), lines + results))
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
 
 async def test_heavy_results_and_lines_are_written_in_parts(autojump_clock, monkeypatch):

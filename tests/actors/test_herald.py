@@ -1,18 +1,21 @@
 """One reader tells all streams what changes; those that nobody reads are dropped."""
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 import trio
 
-from taskengine.actors.herald import LOOK, MAX_OWN, ROOM, Herald, TooManyStreams
+from taskengine.actors.herald import LOOK, MAX_OWN, ROOM, TRUST, Herald, TooManyStreams
 from taskengine.messages import Wake
-from taskengine.model import Progressed
+from taskengine.model import Client, Progressed
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.supervisor import supervise
 from taskengine.store.memory import MemoryStore
 from tests.conftest import NOON
 from tests.contract.world import PAIR, World, done, submission
+
+ACME = Client("acme", "its key")
 
 
 class CountingStore(MemoryStore):
@@ -27,7 +30,9 @@ class CountingStore(MemoryStore):
 
 @pytest.fixture
 async def world():
-    return await World(CountingStore()).settle()
+    world = await World(CountingStore()).settle()
+    await world.store.put_client(ACME)
+    return world
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def herald(world, nursery):
 
 @contextmanager
 def listening(herald, wanted=lambda change: True):
-    with herald.stream("acme", wanted) as stream:
+    with herald.stream(ACME, wanted) as stream:
         yield stream
 
 
@@ -128,13 +133,33 @@ async def test_streams_are_limited_and_end_with_the_engine(herald, autojump_cloc
     with ExitStack() as stack:
         streams = [stack.enter_context(listening(herald)) for _ in range(MAX_OWN)]
         with pytest.raises(TooManyStreams):
-            herald.check_room("acme")
-        herald.check_room("beta")
+            stack.enter_context(listening(herald))
+        with herald.stream(Client("beta", ""), lambda change: True):
+            pass
         herald.close()
         for stream in streams:
             assert [batch async for batch in stream.receive] == []
-        with listening(herald) as late:
-            assert [batch async for batch in late.receive] == []
+    with listening(herald) as late:
+        assert [batch async for batch in late.receive] == []
+
+
+@pytest.mark.parametrize(
+    "now", [None, replace(ACME, key_hash="another"), replace(ACME, admin=True)]
+)
+async def test_a_client_that_is_not_what_it_was_hears_no_more(world, herald, autojump_clock, now):
+    await world.store.put_client(Client("beta", "its key"))
+    with listening(herald) as gone, herald.stream(Client("beta", "its key"), bool) as kept:
+        await herald.reading()
+        await trio.sleep(TRUST)
+        if now is None:
+            await world.store.remove_client("acme")
+        else:
+            await world.store.put_client(now)
+        start = trio.current_time()
+        assert [batch async for batch in gone.receive] == []
+        assert trio.current_time() - start <= TRUST + LOOK
+        await world.submit(submission())
+        assert await told(kept) == [(1, "queued", 0)]
 
 
 async def test_a_crash_of_the_herald_loses_nothing(world, nursery, autojump_clock):

@@ -31,6 +31,8 @@ async def test_what_outlasts_the_drain_is_handed_back_without_a_retry(memory_sto
     assert round(trio.current_time(), 1) == 6
     [task] = (await memory_store.job(job_id)).tasks
     assert (task.state, task.attempt, task.failures, task.rescues) == (TaskState.QUEUED, 1, 0, 0)
+    fate = "attempt 1 was handed back: the engine stopped; the task is queued again"
+    assert (await engine.lines(job_id))[-1] == ("worker", fate)
 
 
 async def test_draining_starts_nothing_new(memory_store, autojump_clock):
@@ -82,6 +84,79 @@ async def test_the_tasks_of_a_dead_instance_run_again_after_a_lease(memory_store
     assert 15 <= time - started <= 17
 
 
+class Deaf(MemoryStore):
+    """No announcement arrives."""
+
+    async def listen(self):
+        await trio.sleep_forever()
+        yield ""
+
+
+@pytest.mark.parametrize(("store", "longest"), [(MemoryStore, 0.1), (Deaf, 1.1)])
+async def test_the_tasks_of_an_instance_that_was_seen_to_die_run_again_at_once(
+    store, longest, autojump_clock
+):
+    """At the latest when the beats are read the next time; never before it is known."""
+    store, ran, process = store(), [], uuid.uuid4()
+
+    async def note(context):
+        ran.append((context.attempt.task.attempt, trio.current_time()))
+        await trio.sleep(100)
+
+    doomed = await store.join("doomed", NOON, 1000.0, process)
+    actions = actions_with(note=note)
+    async with instance(store, actions=actions, work=0, lease=1000, drain=0) as idle:
+        job_id = await idle.submit(workflow(("only", "test.note")))
+        await trio.sleep(1)
+        claim = (doomed, "work", ["test.note"], 1, uuid.uuid4(), idle.now())
+        assert len((await store.claim(*claim)).attempts) == 1
+    async with instance(store, actions=actions, lease=1000, drain=0) as engine:
+        await trio.sleep(200.5)
+        assert ran == []
+        died = trio.current_time()
+        await store.declare_dead(process)
+        await trio.sleep(5)
+        [(attempt, time)] = ran
+        assert (attempt, time - died <= longest) == (2, True)
+        fate = "attempt 1 is lost: instance 1 (doomed) died; the task is queued again"
+        assert ("controller", fate) in await engine.lines(job_id)
+
+
+async def test_what_was_dead_before_the_start_is_rescued_at_the_start(memory_store, autojump_clock):
+    process = uuid.uuid4()
+    async with instance(memory_store, work=0, drain=0) as engine:
+        doomed = await memory_store.join("doomed", NOON, 15.0, process)
+        job_id = await engine.submit(workflow("only"))
+        await trio.sleep(1)
+        claim = (doomed, "work", ["core.noop"], 1, uuid.uuid4(), engine.now())
+        assert len((await memory_store.claim(*claim)).attempts) == 1
+    await memory_store.declare_dead(process)
+    async with instance(memory_store) as engine:
+        await trio.sleep(0.1)
+        assert (await engine.job(job_id)).job.state is JobState.COMPLETED
+
+
+async def test_an_instance_that_is_called_dead_while_it_lives_gives_all_up(
+    memory_store, autojump_clock
+):
+    """Nobody says so unless it is true; were it not, no task would run twice at a time."""
+    ran = []
+
+    async def note(context):
+        ran.append(context.attempt.task.attempt)
+        await trio.sleep(50)
+        ran.append(-context.attempt.task.attempt)
+
+    actions, process = actions_with(note=note), uuid.uuid4()
+    async with instance(memory_store, actions=actions, process=process) as engine:
+        job_id = await engine.submit(workflow(("only", "test.note")))
+        await trio.sleep(7)
+        await memory_store.declare_dead(process)
+        await trio.sleep(70)
+        assert (await engine.job(job_id)).job.state is JobState.COMPLETED
+    assert ran == [1, 2, -2]
+
+
 async def test_a_live_instances_long_task_is_never_started_again(memory_store, autojump_clock):
     flow = workflow(("long", "core.sleep", {"with": {"seconds": 3600}}))
     async with instance(memory_store) as one, instance(memory_store):
@@ -125,6 +200,8 @@ async def test_an_instance_declared_dead_drops_its_work_and_joins_anew(
         old = engine.engine.roster.instance
         [beat] = (await memory_store.beats()).values()
         await memory_store.rescue(old, beat, engine.now())
+        fate = "attempt 1 is lost: instance 1 (test) did not answer for 15 s"
+        assert ("controller", f"{fate}; the task is queued again") in await engine.lines(job_id)
         await trio.sleep(20)
         assert engine.engine.roster.instance != old
         await trio.sleep(60)
@@ -141,6 +218,8 @@ async def test_a_claim_that_nobody_runs_is_handed_back(memory_store, autojump_cl
         await memory_store.claim(mine, "work", ["core.noop"], 1, uuid.uuid4(), engine.now())
         await trio.sleep(11)
         [task] = (await engine.job(job_id)).tasks
+        fate = "was handed back: the answer to its claim was lost; the task is queued again"
+        assert (await engine.lines(job_id))[-1] == ("worker", f"attempt 1 {fate}")
     assert (task.state, task.attempt, task.failures) == (TaskState.QUEUED, 1, 0)
 
 
@@ -234,6 +313,8 @@ async def test_an_attempt_whose_engine_stood_still_is_handed_back(
         job_id = await engine.submit(flow)
         await trio.sleep(5)
         [task] = (await engine.job(job_id)).tasks
+        fate = "attempt 1 is lost: PulseMissed: the engine stood still for longer than its lease"
+        assert ("worker", f"{fate}; the task is queued again") in await engine.lines(job_id)
     assert ran == [1, 2]
     assert (task.state, task.failures) == (TaskState.COMPLETED, 0)
 

@@ -114,7 +114,7 @@ async def batches(*submissions):
 
 def large(client, part):
     """A submission of so large a part of what an insert takes."""
-    lines = [(Severity.INFO, "api", "x" * int(HEAVIEST * part))]
+    lines = [(Severity.INFO, "api", "x" * int(HEAVIEST * part / 3))]  # it is kept thrice
     return replace(submission(FLOW), client=client, lines=lines)
 
 

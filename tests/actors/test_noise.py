@@ -18,10 +18,10 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.batches = []
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         self.batches.append(len(records))
         await trio.sleep(0.05)
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
 
 async def until_completed(one, job_id):

@@ -24,13 +24,13 @@ class SlowJournal(MemoryStore):
         super().__init__()
         self.batches = []
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         self.batches.append(sum(isinstance(one, Ended) for one in records))
         await trio.sleep(SLOW)
         if self.batches[-1] and self.crashes:
             self.crashes -= 1
             raise RuntimeError("a bug of the journal's")
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
 
 async def finished(engine, jobs, seconds=math.inf):

@@ -4,6 +4,7 @@ import fcntl
 import subprocess
 import sys
 import threading
+import uuid
 
 import pytest
 
@@ -11,13 +12,15 @@ from taskengine.actors import scratch
 from taskengine.actors.scratch import remove_tree, scratch_of_attempt, scratch_of_instance
 from taskengine.model import Fence
 
+OWN = uuid.UUID(int=1)
 HOLDER = """
 import sys, time
 from pathlib import Path
+import uuid
 from taskengine.actors.scratch import scratch_of_instance
-with scratch_of_instance(Path(sys.argv[1])) as folder:
-    (folder / "half").write_text("x" * 1000)
-    print(folder, flush=True)
+with scratch_of_instance(Path(sys.argv[1]), uuid.UUID(int=7)) as own:
+    (own.folder / "half").write_text("x" * 1000)
+    print(own.folder, flush=True)
     time.sleep(300)
 """
 
@@ -34,12 +37,25 @@ def holder(tmp_path):
 
 def test_the_folder_of_a_living_instance_stays_and_that_of_a_killed_one_goes(tmp_path, holder):
     process, folder = holder
-    with scratch_of_instance(tmp_path):
+    with scratch_of_instance(tmp_path, OWN) as own:
         assert (folder / "half").exists()
+        assert own.died == []
     process.kill()
     process.wait()
-    with scratch_of_instance(tmp_path) as own:
-        assert list(tmp_path.iterdir()) == [own]
+    with scratch_of_instance(tmp_path, OWN) as own:
+        assert list(tmp_path.iterdir()) == [own.folder]
+        assert own.died == [uuid.UUID(int=7)]
+
+
+def test_what_the_lock_of_another_kernel_says_is_not_believed(tmp_path, holder, monkeypatch):
+    """The folder may be on a network, and its owner live on another host; or the host was started
+    anew, and nobody knows who wrote it."""
+    process, _ = holder
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(scratch, "kernel", lambda: "another")
+    with scratch_of_instance(tmp_path, OWN) as own:
+        assert own.died == []
 
 
 def test_a_starting_instance_is_not_taken_for_a_dead_one(tmp_path, monkeypatch):
@@ -53,8 +69,8 @@ def test_a_starting_instance_is_not_taken_for_a_dead_one(tmp_path, monkeypatch):
         flock(lock, mode)
 
     monkeypatch.setattr(scratch.fcntl, "flock", interrupted)
-    with scratch_of_instance(tmp_path) as folder:
-        assert (folder / "lock").exists()
+    with scratch_of_instance(tmp_path, OWN) as own:
+        assert (own.folder / "lock").exists()
 
 
 def test_instances_that_start_together_leave_each_other_alone(tmp_path):
@@ -62,10 +78,10 @@ def test_instances_that_start_together_leave_each_other_alone(tmp_path):
 
     def start():
         ready.wait()
-        with scratch_of_instance(tmp_path) as folder:
-            (folder / "file").write_text("x")
+        with scratch_of_instance(tmp_path, OWN) as own:
+            (own.folder / "file").write_text("x")
             ready.wait()
-            kept.append((folder / "file").exists())
+            kept.append((own.folder / "file").exists())
             ready.wait()
 
     threads = [threading.Thread(target=start) for _ in range(8)]
@@ -81,8 +97,11 @@ def test_what_a_start_that_was_killed_left_goes(tmp_path):
     (tmp_path / "1-empty").mkdir()
     (tmp_path / "2-unlocked").mkdir()
     (tmp_path / "2-unlocked/lock").touch()
-    with scratch_of_instance(tmp_path) as own:
-        assert list(tmp_path.iterdir()) == [own]
+    (tmp_path / "3-nonsense").mkdir()
+    (tmp_path / "3-nonsense/lock").write_text(f"{scratch.kernel()} nobody")
+    with scratch_of_instance(tmp_path, OWN) as own:
+        assert list(tmp_path.iterdir()) == [own.folder]
+        assert own.died == []
 
 
 async def test_a_folder_is_removed_whatever_rights_its_content_has(tmp_path):

@@ -43,11 +43,11 @@ async def test_an_attempt_whose_line_is_refused_is_cancelled(memory_store, autoj
 class Picky(MemoryStore):
     """Refuses every batch of more than one record for its data."""
 
-    async def record(self, instance, records, now):
+    async def record(self, instance, records, now, **options):
         if len(records) > 1:
             await trio.lowlevel.checkpoint()
             raise BadInput("a record that is no good")
-        return await super().record(instance, records, now)
+        return await super().record(instance, records, now, **options)
 
 
 async def test_who_is_stale_is_told_so_also_when_a_batch_is_halved(autojump_clock):

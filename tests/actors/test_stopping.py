@@ -128,7 +128,7 @@ async def test_those_that_depend_on_a_failed_job_break_and_say_so(memory_store, 
         await trio.sleep(10)
         assert [await state(engine, job) for job in (second, third)] == [JobState.BROKEN] * 2
     [(_, request)] = heard
-    assert b'"status": "failed"' in request.content
+    assert b'"status":"failed"' in request.content
     assert f"job {second}".encode() in request.content
 
 

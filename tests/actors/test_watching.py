@@ -4,13 +4,15 @@ A lease is 15 s here, and beats are read each second: by virtual times.
 """
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 
 from taskengine.actors.presence import Presence
+from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
-from taskengine.model import StoreUnavailable
+from taskengine.model import Recorded, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Beat
@@ -25,6 +27,7 @@ class Beats:
     def __init__(self):
         self.mine, self.peer = 0, 0
         self.read, self.rescued, self.trouble = [], [], {}
+        self.rescues, self.slowness = None, 0.0
 
     async def beat(self, instance):
         await trio.lowlevel.checkpoint()
@@ -38,15 +41,17 @@ class Beats:
         if isinstance(trouble, StoreUnavailable):
             raise trouble
         await trio.sleep(trouble or 0)
-        return {MINE: self.mine, PEER: self.peer}
+        peer = {} if self.rescued else {PEER: self.peer}
+        return {MINE: self.mine, **peer}
 
     async def leases(self):
         await trio.lowlevel.checkpoint()
         return {}  # a row of a version that named none: the watcher's own counts
 
     async def rescue(self, instance, beat, now):
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slowness)
         self.rescued.append((instance, beat, round(trio.current_time())))
+        return Recorded()
 
 
 @asynccontextmanager
@@ -54,7 +59,13 @@ async def watched():
     """From second 0 on."""
     store = Beats()
     roster = Roster(MINE, 15.0)
-    with Mailbox[Wake](1) as mailbox:
+    with Mailbox[Wake](1) as mailbox, Mailbox[Wake](1) as rescues:
+        rescuer = Rescuer(store, virtual_clock(NOON), spread=lambda recorded: None)
+
+        def suspect(peer, beat):
+            rescuer.silent[peer] = beat
+            rescues.address.hint(Wake())
+
         presence = Presence(
             store=store,
             roster=roster,
@@ -62,12 +73,15 @@ async def watched():
             now=virtual_clock(NOON),
             name="first",
             lease=15.0,
-            spread=lambda recorded: None,
+            told_silent=suspect,
+            told_dead=partial(rescues.address.hint, Wake()),
             keep_time=trio.lowlevel.checkpoint,
             cut=lambda: None,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(presence.run, mailbox)
+            nursery.start_soon(rescuer.run, rescues)
+            store.rescues = rescues
             yield store
             nursery.cancel_scope.cancel()
 
@@ -76,7 +90,7 @@ async def test_who_stands_still_for_a_lease_is_dead(autojump_clock):
     async with watched() as store:
         await trio.sleep(15.5)
         assert store.rescued == [(PEER, 0, 15)]
-        assert store.read == list(range(16))
+        assert store.read == [*range(16), 15]  # the rescuer reads too
 
 
 async def test_who_moves_lives_for_another_lease(autojump_clock):
@@ -118,3 +132,47 @@ async def test_who_slept_itself_starts_the_watch_anew(autojump_clock):
         assert store.rescued == []
         await trio.sleep(16)
         assert store.rescued == [(PEER, 0, 40)]
+
+
+async def test_who_is_known_to_be_dead_is_not_waited_for(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer = None
+        store.rescues.address.hint(Wake())
+        await trio.sleep(0.001)
+        assert store.read[-1] == 4  # rounded: at once
+        assert store.rescued == [(PEER, None, 4)]
+        assert trio.current_time() < 3.6
+
+
+async def test_without_a_hint_a_death_is_found_at_the_next_reading(autojump_clock):
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer = None
+        await trio.sleep(0.4)
+        assert store.rescued == []
+        await trio.sleep(0.2)
+        assert store.rescued == [(PEER, None, 4)]
+
+
+async def test_a_rescue_that_takes_long_is_not_cut_short_and_holds_up_no_heartbeat(autojump_clock):
+    """A reading may take two seconds; a rescue waits for locks of whoever works."""
+    async with watched() as store:
+        await trio.sleep(3.5)
+        store.peer, store.slowness = None, 8
+        store.rescues.address.hint(Wake())
+        await trio.sleep(8.1)
+        assert store.rescued == [(PEER, None, 12)]
+        assert store.mine == 3
+        assert set(range(12)) <= set(store.read)
+
+
+async def test_a_silence_is_believed_for_seconds_alone(autojump_clock):
+    """Whoever was silent may beat again, and nobody hears it while the database is away."""
+    async with watched() as store:
+        store.slowness = 1000
+        await trio.sleep(40)
+        assert store.rescued == []
+        store.slowness = 1
+        await trio.sleep(10)
+        assert [peer for peer, *_ in store.rescued] == [PEER]

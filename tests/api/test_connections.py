@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.api.conftest import KEY
+
 HEAD = "POST /job HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -50,7 +52,9 @@ def test_a_body_that_does_not_come_closes_the_connection(served_api, monkeypatch
 def test_a_body_that_is_too_large_closes_the_connection(served_api):
     with connected(served_api) as connection:
         connection.sendall(
-            (HEAD % 10_000_000).replace("Host", "api-key: x\r\nclient: y\r\nHost").encode()
+            (HEAD % 10_000_000)
+            .replace("Host", f"api-key: {KEY}\r\nclient: demo-client\r\nHost")
+            .encode()
         )
         status, _, header = answer(connection)
         assert (status, header) == (413, "close")

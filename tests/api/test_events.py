@@ -138,3 +138,24 @@ async def test_a_client_has_so_many_streams(api):
         answer = await api.get("/events")
         assert answer.status_code == 429
         assert answer.headers["Retry-After"] == "60"
+
+
+async def test_those_that_ask_at_once_are_no_more(api):
+    statuses = []
+
+    async def ask(streams):
+        async with opened(api) as stream:
+            await stream.connection.receive()
+            statuses.append(stream.connection.status_code)
+            await streams.wait()
+
+    async with trio.open_nursery() as nursery:
+        end = trio.Event()
+        for _ in range(MAX_OWN * 3):
+            nursery.start_soon(ask, end)
+        while len(statuses) < MAX_OWN * 3:
+            await trio.sleep(0.01)
+        assert api.services.herald.streams == MAX_OWN
+        end.set()
+    assert sorted(statuses) == [200] * MAX_OWN + [429] * MAX_OWN * 2
+    assert api.services.herald.streams == 0

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from taskengine.model import Severity
+
 BIG = 2**63
 
 
@@ -56,8 +58,10 @@ async def test_a_large_body_is_refused_unread(api, body):
 
 async def test_a_duplicate_key_counts_once(api, body):
     given = json.dumps(body()).replace('"folder"', '"folder": "first", "folder"')
-    details = await api.job(await api.accepted(given))
-    assert details.submitted["folder"] == "vod/c-77"
+    number = await api.accepted(given)
+    assert (await api.job(number)).submitted["folder"] == "vod/c-77"
+    warned = [line.message for line in await api.lines(number) if line.severity is Severity.WARN]
+    assert warned == ["Key 'folder' stands twice in an object: the last one counts"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/html"])

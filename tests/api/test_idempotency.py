@@ -110,7 +110,7 @@ async def test_concurrent_submissions_with_one_key_make_one_job(api, body):
 
 async def test_a_job_that_was_cleaned_up_meanwhile_is_answered_as_it_was_sent(api, body):
     class Forgetful(type(api.store)):
-        async def job(self, job_id):
+        async def outline(self, job_id):
             await trio.lowlevel.checkpoint()
 
     store = Forgetful()

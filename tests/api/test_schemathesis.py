@@ -16,8 +16,8 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from taskengine.api.documents import BATCH_PATH
 from taskengine.api.openapi.document import document_path
+from taskengine.api.sizes import BATCH_PATH
 from taskengine.store import BEFORE
 from tests.api.described import document, routes
 

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import trio
 
+from taskengine.callbacks.bodies import webhook_id
 from taskengine.embedded.valkey import embedded_valkey
 from tests.chaos import audit
 from tests.chaos.faults import (
@@ -34,7 +35,7 @@ from tests.chaos.place import Place
 from tests.chaos.plans import Planner
 from tests.chaos.ports import held_port
 from tests.chaos.receiver import FAULTS, Receivers, running_receivers
-from tests.chaos.recovery import Recoveries, longest, middle, recoveries
+from tests.chaos.recovery import Recoveries, almost_all, longest, middle, recoveries
 from tests.chaos.rudeness import Rudeness
 from tests.chaos.servers import Postgres, running_postgres
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -53,8 +54,9 @@ select (select count(*) from jobs where state in (0, 1, 3, 5, 6) or open_tasks >
 ROWS = {
     "jobs": "select id, state, failed from jobs",
     "tasks": "select id, job_id, name, state from tasks",
-    "callbacks": """select l.job_id, l.url, c.webhook_id, c.number
-                    from callbacks c join lanes l on l.id = c.lane_id""",
+    "callbacks": """select l.job_id, l.url, c.lane_id, e.task_id, e.event, c.number
+                    from callbacks c join lanes l on l.id = c.lane_id
+                                     join events e on e.id = c.event_id""",
     "moves": "select job_id, before, after from audit.moves order by id",
     "admissions": "select job_id, before from audit.admissions order by id",
     "written_plans": "select job_id, tx from audit.plans",
@@ -116,6 +118,7 @@ class Findings:
             "database_restarts": self.database_restarts,
             **{name: len(cases) for name, cases in self.wrong.items()},
             "recovery_p50_s": middle(times),
+            "recovery_p99_s": almost_all(times),
             "recovery_max_s": longest(times),
         }
 
@@ -229,6 +232,10 @@ async def _until_quiet(url: str, load: Load) -> list[str]:
 async def _findings(options: Options, world: World, load: Load, driver: Driver) -> Findings:
     url = world.postgres.url
     rows = {name: await audit.query(url, sql) for name, sql in ROWS.items()}
+    rows["callbacks"] = [
+        {**one, "webhook_id": webhook_id(one["lane_id"], one["task_id"], one["event"])}
+        for one in rows["callbacks"]
+    ]
     effects = [json.loads(line) for line in world.place.effects.read_text().splitlines()]
     seen = Evidence(
         plans=load.jobs,

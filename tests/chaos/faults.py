@@ -246,6 +246,7 @@ class Driver:
         if not self.postgres.is_up or not all(one.is_free for one in self.instances):
             return
         with self._fault(name, KILL, *self.instances):
+            since = time.time()
             for instance in self.instances:
                 instance.is_free = False
                 instance.kill()
@@ -256,6 +257,7 @@ class Driver:
         for instance in self.instances:
             await instance.until_ready()
             instance.is_free = True
+            instance.away.append((since, time.time()))
 
     async def _cut(self, name: str) -> None:
         if self.postgres.is_up:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ class Recoveries:
 async def recoveries(
     url: str, faults: Sequence[Fault], outages: Sequence[Outage], absences: Sequence[Absences] = ()
 ) -> Recoveries:
-    """`absences` are those of each instance: who was away watches anew (rule 2)."""
+    """`absences` are those of each instance: who is away rescues nobody."""
     tasks: dict[int, list[float]] = {}
     steps: dict[int, float] = {}
     settled = [one.until for one in outages if one.until is not None]
@@ -86,16 +87,16 @@ async def _again(url: str, process: str, fault: Fault) -> list[float]:
 
 
 def _watched(since: float, again: float, absences: Sequence[Absences]) -> float:
-    """From when on somebody watched until then, without being away."""
+    """From when on somebody was there, at the latest who did it again."""
     back = [
         max([since, *(end for begin, end in own if begin < again and end > since)])
         for own in absences
     ]
-    return min([one for one in back if one < again], default=since)
+    return min([*back, again]) if back else since
 
 
 def _start(since: float, again: float, settled: Sequence[float]) -> float:
-    """From when time counts: nobody is declared dead while PostgreSQL is away (rule 2)."""
+    """From when time counts: nobody can be told of a death while PostgreSQL is away."""
     return max([since, *(at for at in settled if since < at < again)])
 
 
@@ -109,6 +110,11 @@ async def _next(url: str, since: float | None, step: str) -> float | None:
 
 def middle(times: Sequence[float]) -> float:
     return round(median(times), 2) if times else 0.0
+
+
+def almost_all(times: Sequence[float]) -> float:
+    """The time within which 99 of 100 were done."""
+    return round(sorted(times)[math.ceil(0.99 * len(times)) - 1], 2) if times else 0.0
 
 
 def longest(times: Sequence[float]) -> float:

@@ -27,8 +27,8 @@ end of an attempt that is not the current one, or comes from another than its ho
 write (`tests/chaos/audit.sql`).
 
 Recovery is the time from a kill until the next attempt of each task that the killed process held;
-where PostgreSQL was away in between, from its last return, since nobody is declared dead meanwhile;
-where faults hit all others before they had watched it for a lease, from when one of them was back.
+where PostgreSQL was away in between, from its last return, since nobody can be told of a death
+meanwhile; where faults had hit all others too, from when one of them was back.
 """
 
 

@@ -1,5 +1,6 @@
 """The triggers see what must not be, made by hand or by an engine whose guards were taken out."""
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -58,7 +59,8 @@ def said(attempt):
 
 def finished(attempt):
     """With what chaos.work returns."""
-    return replace(done(attempt), result={"task": attempt.task.id, "attempt": attempt.task.attempt})
+    told = {"task": attempt.task.id, "attempt": attempt.task.attempt}
+    return replace(done(attempt), result=json.dumps(told))
 
 
 async def test_an_engine_at_work_is_not_accused(worlds, database_url):

@@ -9,7 +9,7 @@ from tests.chaos.report import report
 
 KEYS = (
     "jobs kills pauses database_restarts lost admitted_twice slot_violations stale_writes "
-    "callbacks_missing callbacks_out_of_order recovery_p50_s recovery_max_s"
+    "callbacks_missing callbacks_out_of_order recovery_p50_s recovery_p99_s recovery_max_s"
 )
 
 

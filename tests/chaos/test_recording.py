@@ -14,8 +14,9 @@ from tests.processes import alive, gone
 from tests.side_by_side import side_by_side
 
 LEASE = 3.0
+LONG_LEASE = 60.0  # nobody is rescued for it
 SLACK = 8.0  # seconds, less than a grace; the machine does other things too
-RESCUE = 1.5 * LEASE + 1.0  # seconds from a death to the next attempt: lease, readings, claim
+RESCUE = 1.5 * LEASE + 1.0  # seconds from a stop to the next attempt: lease, readings, claim
 SETTINGS = {"lease": LEASE, "queues": "work=4"}
 
 pytestmark = pytest.mark.timeout(240)
@@ -82,9 +83,9 @@ async def test_what_stands_still_for_longer_than_a_lease_has_lost_its_work_and_n
     await side_by_side(scenarios, fleet_of)
 
 
-async def the_tasks_of_a_killed_engine_run_again_within_a_lease_and_a_half(fleet_of):
+async def the_tasks_of_a_killed_engine_run_again_while_its_lease_lasts(fleet_of):
     """And again, when the one that took them over is killed right after the rescue."""
-    async with fleet_of("killed", **SETTINGS) as instances:
+    async with fleet_of("killed", **SETTINGS | {"lease": LONG_LEASE}) as instances:
         recording, client = instances.recording, instances.clients["killed"]
         jobs = [await instances.record(client, seconds=300, ways=["leaving"]) for _ in range(2)]
         for job in jobs:
@@ -96,11 +97,11 @@ async def the_tasks_of_a_killed_engine_run_again_within_a_lease_and_a_half(fleet
         killed = time.monotonic()
         await gone(*before, within=SLACK)
         child, _ = await recording.wait_for(jobs[0], 2)
-        assert time.monotonic() - killed < RESCUE + SLACK
+        assert time.monotonic() - killed < SLACK
         await instances.kill(instances.runs(child))
         killed = time.monotonic()
         await recording.wait_for(jobs[0], 3)
-        assert time.monotonic() - killed < RESCUE + SLACK
+        assert time.monotonic() - killed < SLACK
         [last] = instances.clients.values()
         for job in jobs:
             await recording.wait_for(job, 2)
@@ -155,7 +156,7 @@ async def disturb(chance, instances, steady, jobs):
 
 async def test_what_is_killed_runs_again_and_nothing_is_published_twice(fleet_of):
     scenarios = (
-        the_tasks_of_a_killed_engine_run_again_within_a_lease_and_a_half,
+        the_tasks_of_a_killed_engine_run_again_while_its_lease_lasts,
         stops_kills_breaks_and_reruns_at_random,
     )
     await side_by_side(scenarios, fleet_of)

@@ -1,9 +1,11 @@
 """Promises of callbacks and their lanes."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 from taskengine.model import Began
+from taskengine.store.ending import MUTE
 from tests.conftest import NOON
 from tests.contract.world import (
     CHAIN,
@@ -86,7 +88,7 @@ class Calling:
         [attempt] = await world.claim()
         await world.record(Began(attempt.fence, NOON), done(attempt, file="c.mp4"))
         [lane] = await world.lanes()
-        start, complete, end = (one.body for one in lane.callbacks)
+        start, complete, end = (json.loads(one.body) for one in lane.callbacks)
         assert start == {
             "job_id": str(job_id),
             "task_id": str(attempt.task.id),
@@ -116,11 +118,50 @@ class Calling:
         job_id = await world.start(plan, urls=[ONE])
         await world.perform(job_id)
         [lane] = await world.lanes()
-        assert "files" not in lane.callbacks[-1].body
-        assert lane.callbacks[-1].body["message"] == ""
+        body = json.loads(lane.callbacks[-1].body)
+        assert "files" not in body
+        assert body["message"] == ""
         lines = [line for line in await world.lines(job_id) if line[0] == "controller"]
         assert "callback.files" in lines[0][2]
         assert lines[1][2] == "job has completed successfully"
+
+    async def test_what_json_cannot_say_is_left_out_with_a_line(self, world):
+        """The end of a job is never held up by what it would say."""
+        extras = {
+            "long": "{{ (a | int) * (a | int) }}",
+            "endless": "{{ 1e300 * 1e300 }}",
+            "surrogate": '{{ "\\ud800 and \\u0000" }}',
+            "large": "{{ [text, text, text, text] }}",
+            "good": "{{ a | length }}",
+        }
+        parameters = {"a": "9" * 3000, "text": "x" * 400_000}
+        plan = definition([], callback=extras)
+        job_id = await world.start(plan, urls=[ONE], parameters=parameters)
+        await world.perform(job_id)
+        [lane] = await world.lanes()
+        body = json.loads(lane.callbacks[-1].body)
+        given = {key: body[key] for key in extras if key in body}
+        assert given == {"surrogate": "\ufffd and \ufffd", "good": 3000}
+        told = [text for name, _, text in await world.lines(job_id) if text.startswith("callback.")]
+        assert [text.split(":")[0] for text in told] == [
+            "callback.long",
+            "callback.endless",
+            "callback.large",
+        ]
+
+    async def test_an_end_that_is_mute_writes_no_callback_and_says_so(self, world):
+        job_id = await world.start(PAIR, urls=[ONE])
+        one, two = await world.claim()
+        await world.record(done(one))
+        await world.record(replace(done(two, x=1), mute=True))
+        assert await world.states(job_id) == ["completed", "completed", "completed"]
+        assert (await world.job(job_id)).tasks[1].result == {"x": 1}
+        assert (await world.events())[ONE] == ["complete"]
+        said = [line for line in await world.lines(job_id) if line[0] == "controller"]
+        assert said == [
+            ("controller", two.task.id, MUTE),
+            ("controller", two.task.id, "job has completed successfully"),
+        ]
 
     async def test_a_lane_has_one_holder_at_a_time(self, world):
         await world.perform(await world.start(urls=[ONE]))

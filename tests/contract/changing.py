@@ -1,5 +1,7 @@
 """Promises of updates: pausing, resuming and stopping jobs, and their other fields (A19)."""
 
+import json
+
 import pytest
 
 from taskengine.model import BadInput, Began, Ended, JobState, NotFound, Outcome, Severity
@@ -27,7 +29,9 @@ REFUSED = submission(None, refusal="no such workflow")
 
 
 async def change(world, job_id, changes, now=NOON, lines=()):
-    return await world.store.change(job_id, changes, lines, now)
+    changed = await world.store.change(job_id, changes, lines, now)
+    await world.cascade(now)
+    return changed
 
 
 class Changing:
@@ -213,7 +217,7 @@ class Changing:
         await world.record(Began(two.fence, NOON), done(one), failed(two))
         [lane] = await world.lanes()
         assert [call.event for call in lane.callbacks] == ["start", "end"]
-        assert lane.callbacks[1].body == {
+        assert json.loads(lane.callbacks[1].body) == {
             "job_id": str(job_id),
             "status": "failed",
             "workflow": "demo",

@@ -1,5 +1,6 @@
 """Promises of claims."""
 
+import json
 import uuid
 from functools import partial
 
@@ -114,8 +115,9 @@ class Claiming:
         await world.record(done((await world.claim())[0], files=["x"]))
         [attempt] = await world.claim()
         assert attempt.job == (await world.job(job_id)).job
-        assert (attempt.parameters, attempt.facts) == ({"n": 1}, {"name": "acme"})
-        assert attempt.results == {"a": {"files": ["x"]}}
+        assert json.loads(attempt.documents.parameters) == {"n": 1}
+        assert attempt.facts == {"name": "acme"}
+        assert json.loads(attempt.documents.results) == {"a": {"files": ["x"]}}
         assert attempt.options == {"of": "acme"}
         assert attempt.task.name == "b"
 

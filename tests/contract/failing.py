@@ -1,5 +1,7 @@
 """Promises of failures."""
 
+import json
+
 from taskengine.model import Began, Ended, Outcome
 from tests.conftest import NOON
 from tests.contract.world import CHAIN, ONE, PAIR, again, at, definition, done, failed, released
@@ -25,7 +27,7 @@ class Failing:
         await world.start(plan, urls=[ONE])
         await world.record(failed((await world.claim())[0], "no disk"))
         [lane] = await world.lanes()
-        fail, end = (one.body for one in lane.callbacks)
+        fail, end = (json.loads(one.body) for one in lane.callbacks)
         assert fail["message"] == "no disk"
         assert (end["status"], end["message"]) == ("failed", "'a' failed: no disk")
         assert end["files"] == ["x"]

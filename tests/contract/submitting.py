@@ -1,10 +1,11 @@
 """Promises of submission."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from taskengine.model import BadInput, JobState, Severity
+from taskengine.model import BadInput, JobState, JsonText, Severity
 from taskengine.store import JobFilter
 from taskengine.times import parse_time
 from tests.conftest import NOON
@@ -55,6 +56,32 @@ class Submitting:
         assert list(details.submitted) == ["z", "a"]
         assert details.facts == {"name": "acme"}
         assert details.tasks == []
+
+    async def test_documents_may_come_as_texts_and_be_had_as_texts(self, world):
+        submitted, parameters = {"b": 1, "a": ["é"]}, {"b": 1, "a": ["é"], "c": None}
+        texts = {
+            "submitted": JsonText(json.dumps(submitted)),
+            "parameters": JsonText(json.dumps(parameters)),
+        }
+        for given in (texts, {"submitted": submitted, "parameters": parameters}):
+            [job_id] = await world.submit(submission(**given))
+            details = await world.job(job_id)
+            assert (details.submitted, details.parameters) == (submitted, parameters)
+            for name, expected in (("submitted", submitted), ("parameters", parameters)):
+                text = await world.store.document(job_id, name)
+                assert list(json.loads(text).items()) == list(expected.items())
+        assert await world.store.document(99, "submitted") is None
+
+    async def test_the_outline_of_a_job_is_all_but_its_documents(self, world):
+        parent = await world.start()
+        await world.perform(parent)
+        child = await world.start(submitted={"a": 1}, parameters={"a": 1}, depends_on=[parent])
+        for job_id in (parent, child):
+            details = await world.job(job_id)
+            tasks = [replace(task, result=None) for task in details.tasks]
+            bare = replace(details, submitted={}, parameters={}, facts={}, tasks=tasks)
+            assert await world.store.outline(job_id) == bare
+        assert await world.store.outline(99) is None
 
     async def test_a_refused_job_is_recorded_as_broken_and_failed_with_its_lines(self, world):
         [job_id] = await world.submit(REFUSED)

@@ -46,7 +46,7 @@ async def test_a_job_that_gets_a_child_after_it_was_chosen_stays(postgres_store)
 
     async def have_a_child():
         connection = await pool.connect()
-        await submit.submit(connection, [submission(depends_on=[parent])], NOON, 0)
+        await submit.submit(connection, submit.prepare([submission(depends_on=[parent])]), NOON, 0)
         connection.terminate()
 
     async def clear(connection):
@@ -80,33 +80,44 @@ async def test_clean_ups_and_submissions_at_once_leave_no_child_alone(worlds):
     assert await fetch(first.store, ORPHANS) == []
 
 
-async def test_a_batch_has_no_more_lines_than_a_short_transaction_takes(
-    postgres_store, monkeypatch
-):
-    monkeypatch.setattr(cleaning, "MAX_LINES", 10)
+async def cleared(store):
+    """How many jobs go in each step, until none is left."""
+    steps = [await store.clear_old_jobs(at(9), 500)]
+    while steps[-1].last is not None:
+        steps.append(await store.clear_old_jobs(at(9), 500, steps[-1].last))
+    return [one.number for one in steps]
+
+
+async def test_a_step_has_no_more_rows_than_a_short_transaction_takes(postgres_store, monkeypatch):
+    monkeypatch.setattr(cleaning, "HEAVIEST", 20)
     world = await World(postgres_store).settle()
     for number in (3, 3, 3, 3, 25, 0, 2):
         lines = submission(None, lines=[(1, "api", "line")] * number)
         await world.submit(lines)
-    cleared = [await world.store.clear_old_jobs(at(9), 500)]
-    while cleared[-1].last is not None:
-        cleared.append(await world.store.clear_old_jobs(at(9), 500, cleared[-1].last))
-    assert [one.number for one in cleared] == [3, 1, 1, 2]
+    # The job with 25 lines loses 5 of them in a step, until it is light enough.
+    assert await cleared(postgres_store) == [4, 0, 0, 3]
     assert await fetch(postgres_store, "select count(*) from logs") == [(0,)]
 
 
-async def test_nor_more_callbacks(postgres_store, monkeypatch):
-    monkeypatch.setattr(cleaning, "MAX_CALLBACKS", 20)
+async def test_a_long_text_counts_as_many_rows(postgres_store, monkeypatch):
+    monkeypatch.setattr(cleaning, "HEAVIEST", 20)
     world = await World(postgres_store).settle()
-    for number in (1, 1, 2, 9, 0, 1, 3):  # each has a lane and three callbacks
+    for _ in range(3):
+        await world.submit(submission(None, submitted={"custom_data": "x" * 30_000}))
+    assert await cleared(postgres_store) == [1, 1, 1]
+
+
+async def test_a_job_with_many_callbacks_goes_in_steps(postgres_store, monkeypatch):
+    monkeypatch.setattr(cleaning, "HEAVIEST", 40)
+    world = await World(postgres_store).settle()
+    for number in (1, 1, 20, 1):
         urls = [f"http://{place}.test" for place in range(number)]
         await world.perform(await world.start(urls=urls))
         await world.events()
-    cleared = [await world.store.clear_old_jobs(at(9), 500)]
-    while cleared[-1].last is not None:
-        cleared.append(await world.store.clear_old_jobs(at(9), 500, cleared[-1].last))
-    assert [one.number for one in cleared] == [3, 1, 3]
-    for table in ("lanes", "callbacks"):
+    steps = await cleared(postgres_store)
+    assert sum(steps) == 4
+    assert steps.count(0) >= 2
+    for table in ("lanes", "callbacks", "events", "results"):
         assert await fetch(postgres_store, f"select count(*) from {table}") == [(0,)]
 
 
@@ -120,5 +131,5 @@ async def test_nothing_of_a_job_is_left_in_any_table(postgres_store):
     await world.events()
     assert (await world.job(child)).job.state is JobState.COMPLETED
     assert (await world.store.clear_old_jobs(at(9), 9)).number == 2
-    for table in ("jobs", "job_data", "tasks", "results", "logs", "lanes", "callbacks", "edges"):
+    for table in (*cleaning.PARTS, "jobs"):
         assert await fetch(postgres_store, f"select count(*) from {table}") == [(0,)], table

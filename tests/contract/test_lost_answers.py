@@ -8,6 +8,7 @@ from taskengine.model import (
     Began,
     Client,
     Ended,
+    Fence,
     JobState,
     Outcome,
     PlannedTask,
@@ -60,8 +61,12 @@ async def test_everything_is_done_once(store):
     fence = attempt.fence
     await store.record(instance, [Written(fence, NOON, "a line"), Began(fence, NOON)], NOON)
     assert await lines_of(store, job_id) == ["hello", "a line"]
-    end = Ended(fence, NOON, Outcome.COMPLETED, {"x": 1})
-    await store.record(instance, [Written(fence, NOON, "another"), end], NOON)
+    end = Ended(fence, NOON, Outcome.COMPLETED, '{"x":1}')
+    stranger = Fence(job_id, fence.task_id, 7)
+    told = [Written(fence, NOON, "another"), end, Written(stranger, NOON, "stale")]
+    recorded = await store.record(instance, told, NOON)
+    assert recorded.ended_jobs == (job_id,)  # or nobody is admitted in its place
+    assert recorded.stale == {stranger}
     assert (await store.job(job_id)).job.state is JobState.COMPLETED
     told = ["hello", "a line", "another", "job has completed successfully"]
     assert await lines_of(store, job_id) == told

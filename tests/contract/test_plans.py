@@ -13,8 +13,8 @@ from tests.contract.world import World
 __all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
-insert into definitions values ('d', 'demo', '{}',
-    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]');
+insert into definitions (digest, name, content, plan, tasks) values ('d', 'demo', '{}',
+    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]', 1);
 insert into jobs (request_id, client, workflow, state, band, priority, position, top_of_queue,
                   persist, open_tasks, lanes, created_at, updated_at, run_at, digest)
 select gen_random_uuid(), 'acme', 'demo', case n % 4 when 0 then 0 when 1 then 5 else 2 end,
@@ -27,13 +27,43 @@ select id, 0, 'a', 'core.noop', 'work', '{}', priority, case when state = 0 then
        created_at from jobs;
 insert into lanes (job_id, ordinal, url, host, due_at)
 select id, 0, 'http://one.test', 'one.test', case when state = 0 then created_at end from jobs;
-insert into callbacks (lane_id, number, job_id, task_id, event, webhook_id, body, created_at)
-select id, n, job_id, n, 'start', 'w', '{}', '2031-02-01' from lanes, generate_series(1, 2) as n;
+insert into events (job_id, task_id, event, body, created_at)
+select id, n, 'start', '{}', '2031-02-01' from jobs, generate_series(1, 2) as n;
+insert into callbacks (lane_id, number, event_id)
+select l.id, e.task_id, e.id from lanes l join events e on e.job_id = l.job_id;
+insert into edges
+select id % 50, id, case when id % 10 = 0 then 'ends' else 'completes' end, id % 3 > 0 from jobs;
+insert into cascades select id from jobs where id % 40 = 1;
+insert into settings select 'c' || n, 'own ' || n, 'x' from generate_series(1, 1000) as n;
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
+LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
     "lane_heads": "jobs_queued",
+    "first_queued": "jobs_ranked",
+    "all_bounds": "settings_bounds",
+    "bounds_of": "settings_bounds|settings_pkey",
+    "count_edges": "edges_pkey",
+    "lock_with_parents": "edges_pkey",
+    "queue_cascades": "edges_open",
+    "close_ends": "edges_ends",
+    "claim_cascades": "cascades_in_turn",
+    "some_edges": "edges_open",
+    "heirs_of": "jobs_pkey",
+    "lock_family": "jobs_pkey",
+    "still_open": "edges_pkey",
+    "close_edges": "edges_pkey",
+    "hand_edges": "edges_pkey",
+    "end_cascades": "edges_open",
+    "parents_waited_for": "edges_open",
+    "started_jobs": "jobs_started",
+    "still_stalled": "tasks_job_id_number_key",
+    "recount_tasks": "jobs_pkey",
+    "unserved": "tasks_queued",
+    "unserved_of": "tasks_job_id_number_key",
+    "lock_definitions": "jobs_of_definition",
+    "removed_clients": "jobs_of_client",
     "jobs_ahead": "jobs_queued",
     "waiting_job": "tasks_job_id_number_key",
     "edges_of": "edges_pkey",
@@ -56,14 +86,14 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "end_jobs": "jobs_pkey",
     "tasks_by_job": "tasks_job_id_number_key",
     "lanes_of": "lanes_job_id_ordinal_key",
-    "wake_lanes": "lanes_pkey",
+    "put_events": "lanes_job_id_ordinal_key",
     "claim_lanes": "lanes_of_host",
     "next_lane": "lanes_due",
     "waiting_callbacks": "callbacks_waiting",
     "lock_lanes": "lanes_pkey|lanes_held",
     "deliver": "callbacks_pkey",
     "let_go_lanes": "callbacks_waiting",
-    "callback_log": "callbacks_lane_id_(number|task_id_event)_key",
+    "callback_log": LANE,
     "lane_of_callback": "lanes_pkey",
     "queue_due": "jobs_due",
     "next_due": "jobs_due",
@@ -81,10 +111,20 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "lock_told": "jobs_pkey",
     "old_jobs": "jobs_ended",
     "still_old": "jobs_pkey",
-    "count_lines": "logs_pkey",
-    "count_callbacks": "lanes_job_id_ordinal_key",
+    "weigh_jobs": "jobs_pkey",
+    "clear_some_callbacks": LANE,
+    "clear_some_events": "events_job_id_task_id_event_key",
+    "clear_some_logs": "logs_pkey",
+    "clear_some_results": "results_pkey",
     "clear_tasks": "tasks_job_id_number_key",
-    "clear_callbacks": "callbacks_lane_id_(number|task_id_event)_key",
+    "clear_callbacks": LANE,
+    "clear_events": "events_job_id_task_id_event_key",
+    "event_body": "events_pkey",
+    "documents": "job_data_pkey",
+    "sources": "jobs_pkey",
+    "callbacks_of": "jobs_pkey",
+    "first_failures": "tasks_job_id_number_key",
+    "last_task": "tasks_job_id_number_key",
     "clear_lanes": "lanes_job_id_ordinal_key",
     "clear_results": "results_pkey",
     "clear_job_data": "job_data_pkey",
@@ -92,7 +132,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "clear_edges": "edges_pkey",
     "clear_jobs": "jobs_pkey",
 }
-SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|logs|job_data|results)\b")
+SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|events|logs|job_data|results)\b")
 
 
 async def explain(connection, name):

@@ -30,8 +30,7 @@ async def test_the_schema_keeps_an_event_from_being_told_twice(postgres_store):
     """Rule 22, whatever the program does."""
     world = await World(postgres_store).settle()
     job_id = await world.start(urls=[ONE])
-    job = (await world.job(job_id)).job
-    told = [Call(job, 7, "a", event, NOON, body={}) for event in (START, START, END)]
+    told = [Call(job_id, 7, "a", event, NOON, "{}") for event in (START, START, END)]
     await postgres_store.pool.run(partial(put_calls, calls=told))
     await postgres_store.pool.run(partial(put_calls, calls=told[:1]))
     [lane] = await world.lanes()

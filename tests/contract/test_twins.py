@@ -1,5 +1,6 @@
 """Both stores driven with the same random operations: every answer and all that is left agree."""
 
+import json
 import uuid
 from dataclasses import replace
 from random import Random
@@ -161,7 +162,7 @@ class Twins:
         outcome = one.choice([*[Outcome.COMPLETED] * 5, *Outcome])
         due_at = at(self.clock + one.randint(0, 9)) if outcome is Outcome.RETRY else None
         error = "boom" if outcome in (Outcome.FAILED, Outcome.RETRY) else None
-        result = {"n": one.randint(0, 9)} if outcome is Outcome.COMPLETED else None
+        result = json.dumps({"n": one.randint(0, 9)}) if outcome is Outcome.COMPLETED else None
         told = [
             Began(fence, self.now),
             Written(fence, self.now, "line", one.choice(list(Severity))),

@@ -95,7 +95,7 @@ def test_every_setting_is_an_option_of_serve():
         ("rerun 1 --definition newest", 2, "'newest' is not one of 'original', 'current'"),
         ("actions show core.slep", 1, "there is no action core.slep; is 'core.sleep' meant?"),
         ("client key a --grace -1", 2, "--grace"),
-        ("client set a", 2, "expected KEY=VALUE, --admin or --no-admin"),
+        ("client set a", 2, "expected KEY=VALUE, --admin, --no-admin or --api-key"),
         ("serve --config /no/such/file", 2, "does not exist"),
         ("rerun", 2, "Missing argument"),
         ("submit /no/such/file", 2, "No such file"),

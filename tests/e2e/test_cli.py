@@ -246,6 +246,10 @@ def test_a_key_is_replaced_and_the_one_before_opens_for_a_while(engine):
     done = engine.data("client", "key", "keys", "--api-key", "third-key", "--grace", "0")
     assert done.stdout == "client keys has another key\n"
     assert [status(key) for key in (first, second, "third-key")] == [401, 401, 200]
+    done = engine.data("client", "set", "keys", "--api-key", "fourth-key", "--grace", "60")
+    assert done.exit_code == 0
+    assert "fourth" not in done.stdout
+    assert [status(key) for key in ("fourth-key", "third-key", second)] == [200, 200, 401]
     assert engine.data("client", "key", "nobody").stderr == "Error: there is no client nobody\n"
 
 

@@ -107,6 +107,7 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
+@pytest.mark.timeout(300)
 def test_the_readme_runs_as_pasted(checkout):
     api, receiver = free_port(), free_port()
     serving = environment(bind=f"127.0.0.1:{api}")

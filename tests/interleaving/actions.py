@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from taskengine.store import GateAnswer
 from taskengine.store.postgres import PostgresStore
 from tests.contract.scheduling import schedule
 from tests.contract.world import ACTION, ONE, at, submission
-from tests.interleaving.worlds import DEAD, FIRST, SECOND, Scene
+from tests.interleaving.worlds import DEAD, FIRST, PROCESS, SECOND, Scene
 
 NOW = at(10)
 LEASE = timedelta(seconds=30)
@@ -54,7 +55,7 @@ async def _end(
     ends, records, line = [], [], f"{outcome.value} with {names}"
     for name in names:
         fence = scene.attempts[name].fence
-        result = {"attempt": fence.attempt} if outcome is Outcome.COMPLETED else None
+        result = json.dumps({"attempt": fence.attempt}) if outcome is Outcome.COMPLETED else None
         end = Ended(fence, NOW, outcome, result, "boom" if outcome is Outcome.FAILED else None)
         ends.append(end)
         records += [Written(fence, NOW, line), end]
@@ -163,6 +164,19 @@ async def _rescue(store: PostgresStore, scene: Scene) -> Any:
     return await store.rescue(DEAD, 0, NOW)
 
 
+async def _declare(store: PostgresStore, scene: Scene) -> Any:
+    return await store.declare_dead(PROCESS)
+
+
+async def _rescue_known(store: PostgresStore, scene: Scene) -> Any:
+    return await store.rescue(DEAD, None, NOW)
+
+
+async def _declare_and_rescue(store: PostgresStore, scene: Scene) -> Any:
+    await store.declare_dead(PROCESS)
+    return await store.rescue(DEAD, None, NOW)
+
+
 async def _join(store: PostgresStore, scene: Scene) -> Any:
     return await store.join("late", NOW)
 
@@ -178,7 +192,7 @@ def claim(instance: int, limit: int = 10) -> Action:
 
 def admit(limit: int = 500) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        return await store.admit(FIRST, NOW, limit)
+        return (await store.admit(FIRST, NOW, limit)).number
 
     return Action("admit" if limit == 500 else f"admit-{limit}", act)
 
@@ -186,7 +200,7 @@ def admit(limit: int = 500) -> Action:
 async def _admit_newcomer(store: PostgresStore, scene: Scene) -> Any:
     """A job that goes before all others is submitted, and admitted at once."""
     await store.submit([submission(priority=1, top_of_queue=True)], NOW)
-    return await store.admit(SECOND, NOW)
+    return (await store.admit(SECOND, NOW)).number
 
 
 RUNNING = "select count(*) from jobs where band is not null"
@@ -232,7 +246,8 @@ async def _end_tick(store: PostgresStore, scene: Scene) -> Any:
 
 def activate(name: str, active: bool) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        return await store.activate(name, active, NOW)
+        client = "acme" if name == "nightly" else None
+        return await store.activate(name, client, active, NOW)
 
     return Action(f"{'' if active else 'de'}activate-{name}", act)
 
@@ -278,6 +293,17 @@ async def _sweep(store: PostgresStore, scene: Scene) -> Any:
     return await store.sweep_edges(0, NOW)
 
 
+async def _sweep_jobs(store: PostgresStore, scene: Scene) -> Any:
+    return await store.sweep_jobs(0, NOW)
+
+
+def cascade(limit: int) -> Action:
+    async def act(store: PostgresStore, scene: Scene) -> Any:
+        return await store.cascade(NOW, limit)
+
+    return Action(f"cascade-{limit}", act)
+
+
 FIRST_CALL = "select min(id) from callbacks"
 
 
@@ -289,12 +315,14 @@ async def _replay(store: PostgresStore, scene: Scene) -> Any:
 
 admit_newcomer = Action("admit-newcomer", _admit_newcomer)
 rescue, join = Action("rescue", _rescue), Action("join", _join)
+declare, rescue_known = Action("declare", _declare), Action("rescue-known", _rescue_known)
+declare_and_rescue = Action("declare-and-rescue", _declare_and_rescue)
 clear = Action("clear", _clear, removes=True)
 queue_due, claim_gates = Action("queue-due", _queue_due), Action("claim-gates", _claim_gates)
 claim_ticks, end_tick = Action("claim-ticks", _claim_ticks), Action("end-tick", _end_tick)
 put_schedule = Action("put-schedule", _put_schedule)
 remove_schedule = Action("remove-schedule", _remove_schedule)
 replay = Action("replay", _replay)
-sweep = Action("sweep", _sweep)
+sweep, sweep_jobs = Action("sweep", _sweep), Action("sweep-jobs", _sweep_jobs)
 release_lanes = Action("release-lanes", _release_lanes)
 slots = setting(SYSTEM, "max_jobs", 1)

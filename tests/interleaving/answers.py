@@ -106,6 +106,11 @@ def _together(one: Action, other: Action, told: Interleaved) -> Iterator[str]:
         yield f"{one.name} made {ours} and {theirs}"
     if {one.name, other.name} == {"rescue", f"beat-of-{DEAD}"} and None not in (ours, theirs):
         yield "an instance was rescued that had moved"
+    names = {one.name, other.name}
+    if "rescue-known" in names and not names & {"declare", "declare-and-rescue"}:
+        answers = {one.name: ours, other.name: theirs}
+        if answers["rescue-known"] is not None:
+            yield "an instance was rescued for a death that nobody declared"
     keyed = [name for name in (one.name, other.name) if "idempotency_key" in name]
     if len(keyed) == 2 and len({*ours, *theirs}) != 1:
         yield f"a key made {ours} and {theirs}"

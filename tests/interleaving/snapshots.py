@@ -9,13 +9,14 @@ from taskengine.store.postgres import PostgresStore
 
 # What a case may change, with the identity columns that count on from fixed numbers: so that the
 # same course of events leaves the same rows.
-NUMBERED = ("instances", "jobs", "tasks", "logs", "lanes", "callbacks")
+NUMBERED = ("instances", "jobs", "tasks", "logs", "lanes", "events", "callbacks")
 TABLES = (
-    *("clients", "settings", "scopes", "definitions", "instances", "jobs", "edges", "job_data"),
-    *("tasks", "results", "logs", "lanes", "callbacks", "counters", "task_counters", "schedules"),
+    *("clients", "settings", "scopes", "definitions", "instances", "offers", "batches", "jobs"),
+    *("edges", "cascades", "job_data", "tasks", "results", "logs", "lanes", "events", "callbacks"),
+    *("counters", "task_counters", "schedules"),
 )
 FIRST = 1_000  # the numbers of what a case makes
-RANDOM = ("request_id", "claim_id", "last_batch", "xid")
+RANDOM = ("request_id", "claim_id", "xid")
 
 State = dict[str, list[dict[str, Any]]]
 
@@ -63,11 +64,13 @@ async def restore(store: PostgresStore, name: str) -> None:
     await run(store, f"select {name}.restore()")
 
 
-LEFT_OUT = ("clients", "scopes", "definitions", "job_data")
+LEFT_OUT = ("clients", "scopes", "definitions", "job_data", "batches")
 AS_TOLD = {
     "logs": "select json_agg(json_build_array(job_id, task_id, message) order by id) from logs",
-    "callbacks": "select json_agg(to_jsonb(c) - '{id,body,webhook_id,created_at}'::text[]"
-    " order by lane_id, number) from callbacks c",
+    "events": "select json_agg(json_build_array(job_id, task_id, event) order by id) from events",
+    "callbacks": "select json_agg(to_jsonb(c) - '{id,event_id}'::text[] || jsonb_build_object("
+    "'job_id', e.job_id, 'task_id', e.task_id, 'task_name', e.task_name, 'event', e.event)"
+    " order by c.lane_id, c.number) from callbacks c join events e on e.id = c.event_id",
 }
 
 

@@ -17,9 +17,10 @@ import trio
 from trio_asyncio import trio_as_aio
 
 from taskengine.store import connections, runner
-from taskengine.store.connections import COLLIDED, Pool
+from taskengine.store.connections import Pool
 from taskengine.store.postgres import PostgresStore
 from taskengine.store.queries import queries
+from taskengine.store.troubles import COLLIDED
 
 # The limits of the role would end a transaction that is stopped while the machine is busy; a
 # deadlock is to be seen at once.

@@ -41,10 +41,12 @@ DEFECTS = [
         "admission by an old priority | start_jobs"
         " | and j.priority = c.priority |  | cap | admit | priority-9-high",
         "a limit changes under no lock | lock_scope"
-        " | for share |  | cap | admit | max_jobs-1-of-system",
+        f" | {LOCK} |  | cap | admit | max_jobs-1-of-system",
         # Rule 3: the holder is a row.
         "rescue without the beat | lock_instance"
         " | select beat | select 0::bigint as beat | siblings | rescue | beat-of-3",
+        "rescue of whom nobody declared dead | lock_instance"
+        " | beat, dead | beat, true as dead | siblings | rescue-known | finish-b",
         "rescue locks no instance | lock_instance | for update |  | siblings | rescue | beat-of-3",
         # Rule 11: fan-in, and what is decided from a job's state.
         "siblings of a batch count as one | let_go_on"
@@ -54,8 +56,9 @@ DEFECTS = [
         # Rule 12: edges.
         "parents are not locked | lock_parents"
         " | for share |  | family | submit-mother | finish-mother",
-        "a rerun keeps its edges | hand_edges"
-        " | parent = $1 | false and parent = $1 | family | rerun-mother | admit",
+        "a rerun keeps its edges | queue_cascades"
+        " | is not null | is not null and false | family | rerun-mother | admit",
+        f"a step locks no job | lock_family | {LOCK} |  | told | cascade-500 | rerun-child",
         # Rule 22: lanes.
         f"a lane for two | claim_lanes | {LOCK} of l skip locked |  | outbox"
         " | lanes-by-2 | lanes-by-1",

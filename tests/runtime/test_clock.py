@@ -52,18 +52,6 @@ def test_it_goes_on_while_the_host_sleeps_and_when_its_time_is_set(monkeypatch):
     assert clock() == NOON + timedelta(days=99_999, hours=1)
 
 
-def test_the_clock_never_goes_backwards():
-    elapsed = Elapsed()
-    clock = EngineClock(elapsed)
-    future = datetime(2200, 1, 1, tzinfo=UTC)
-    clock.sample(future, 100.0, 100.0)
-    assert clock() == future
-    clock.sample(future - timedelta(hours=1), 100.0, 100.0)
-    assert clock() == future
-    elapsed.seconds += 3700
-    assert clock() == future + timedelta(seconds=100)
-
-
 async def test_a_virtual_clock_moves_with_trios(autojump_clock):
     await trio.sleep(3)
     now = virtual_clock(NOON)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from taskengine.runtime.guard import GROUP
-from taskengine.runtime.process import ProcessFailed, open_guarded, run_process
+from taskengine.runtime.process import CommandUnusable, ProcessFailed, open_guarded, run_process
 from taskengine.runtime.pulse import Pulse
 from tests.processes import alive, gone, parent_of
 
@@ -31,6 +31,28 @@ async def test_a_failure_tells_its_code_and_last_words():
 async def test_a_missing_command_is_a_failure():
     with pytest.raises(ProcessFailed, match="No such file"):
         await run_process(["/no/such/command"])
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["/no/such/command"], "No such file"),
+        (["/etc/passwd"], "Permission denied"),
+        (["/etc/passwd/x"], "Not a directory"),
+        (["echo", "x" * 200_000], "Argument list too long"),
+        (["echo", "x\0y"], "embedded null byte"),
+        (["echo", "\ud800"], "surrogates not allowed"),
+    ],
+)
+async def test_what_can_never_be_started_is_told_from_what_has_failed(command, told):
+    with pytest.raises(CommandUnusable, match=told):
+        await run_process(command)
+
+
+async def test_a_command_may_end_with_the_code_of_a_missing_one():
+    with pytest.raises(ProcessFailed, match="ended with code 127") as failure:
+        await run_process(["sh", "-c", "no-such-command"])
+    assert not isinstance(failure.value, CommandUnusable)
 
 
 async def test_lines_are_handed_over_as_they_come():

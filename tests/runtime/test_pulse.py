@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import trio
 
-from taskengine.runtime.guard import CUT, STAMP, LetGo, Lifeline, Silence
+from taskengine.runtime.guard import CUT, STAMP, Lifeline, Orphaned, Silence
 from taskengine.runtime.process import PulseMissed, run_process
 from taskengine.runtime.pulse import Pulse
 from tests.processes import alive, gone, parent_of
@@ -162,7 +162,7 @@ def test_a_guard_that_was_held_up_takes_regular_pulses_for_what_they_are(pipe):
         os.write(writing, STAMP.pack(lifeline.last + 8 * stamp))
     lifeline.heed()
     os.close(writing)
-    with pytest.raises(LetGo):
+    with pytest.raises(Orphaned):
         lifeline.heed()
 
 

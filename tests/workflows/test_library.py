@@ -7,6 +7,7 @@ import pytest
 from pydantic import ConfigDict, create_model
 
 from taskengine.actions import find_actions
+from taskengine.workflows import yaml_reader
 from taskengine.workflows.library import WorkflowErrors, load, read
 
 STRICT = ConfigDict(extra="forbid")
@@ -108,7 +109,7 @@ MISTAKES = {
     "a bad retry": (
         tasks("- name: a", "  action: core.noop", "  retry:", "    limit: -1"),
         6,
-        "tasks[0].retry.limit: expected an integer of at least 0, got -1",
+        "tasks[0].retry.limit: expected an integer from 0 to 1000, got -1",
     ),
     "an unknown action": (
         tasks("- name: a", "  action: core.slep"),
@@ -161,6 +162,18 @@ MISTAKES = {
         ),
         6,
         "needs: a circle: ",
+    ),
+    "a need twice": (
+        tasks(
+            "- {name: a, action: core.noop}",
+            "- name: b",
+            "  action: core.noop",
+            "  needs:",
+            "  - a",
+            "  - a",
+        ),
+        8,
+        "needs: 'a' is named twice",
     ),
     "itself": (tasks("- name: a", "  action: core.noop", "  needs: [a]"), 5, "a circle: a → a"),
     "bad syntax": (
@@ -406,6 +419,33 @@ def test_aliases_of_aliases_are_bounded(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert "too large" in problems(tmp_path, "\n".join(lines))[0][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- {name: a, action: b}\n" * 600, "larger than 10000 bytes"),
+        ("- [a, b, c]\n" * 300, "more than 1000 values"),
+        ("- a\n" * 2_000, "more than 1000 values"),
+        ("- " + "[" * 4_000 + "]" * 4_000, "nested deeper than 100 levels"),
+        ("- " + "[" * 9_000, "nested deeper than 100 levels"),
+    ],
+)
+def test_a_file_that_is_too_large_is_told_of_as_that(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(yaml_reader, "MAX_FILE", 10_000)
+    monkeypatch.setattr(yaml_reader, "MAX_VALUES", 1_000)
+    [(line, message)] = problems(tmp_path, f"workflow: x\ntasks:\n{text}")
+    assert told in message
+    assert "alias" not in message
+    assert line == 1
+
+
+@pytest.mark.parametrize("levels", [10, 30, 45])
+def test_a_schema_may_nest_deeply(tmp_path, levels):
+    """As deeply as a file may; it is no stack of ours that limits it."""
+    nested = "{type: object, properties: {a: " * levels + "{type: string}" + "}}" * levels
+    text = tasks("- {name: a, action: core.noop}") + f"parameters: {nested}\n"
+    assert read(write(tmp_path, "x.yaml", text), ACTIONS).parameters["type"] == "object"
 
 
 def test_text_that_is_no_utf8_is_told(tmp_path):

@@ -284,6 +284,27 @@ def test_nothing_else_is_masked(value):
     assert json.dumps(masked(value, frozenset())) == json.dumps(value)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$dynamicRef": "http://nowhere.test/schema"},
+        {"$dynamicRef": "#nowhere"},
+        {"$ref": "#/$defs/missing"},
+        {"type": "unheard of"},
+    ],
+)
+def test_a_schema_that_cannot_be_applied_refuses_the_job(part):
+    with pytest.raises(BadInput, match=r"^parameters: the workflow's schema cannot be applied"):
+        prepare({"type": "object", "properties": {"a": part}}, {"a": 1}, {})
+
+
+def test_what_the_schema_says_nothing_of_is_kept_as_it_came():
+    given = {"content_id": "c", "custom_data": [[None, {"a": None}], "1"], "odd": {"b": [None]}}
+    values = prepare(SCHEMA, given, {"client": {"storage": "S3"}}).values
+    assert values["custom_data"] is given["custom_data"]
+    assert values["odd"] == {"b": [None]}
+
+
 def test_all_problems_of_a_submission_are_told_but_not_those_that_follow_from_them():
     schema = {
         "required": ["name", "when"],

@@ -111,6 +111,6 @@ def test_when_that_cannot_be_decided_is_an_error():
 def test_the_job_callback_has_the_extras_that_can_be_had():
     done = {"left": {"name": "a.ism"}, "last": {"files": ["a.ism"]}}
     names = scope({}, done, {}, {}, WORKFLOW.names)
-    assert callback_extras(WORKFLOW, names)[0] == {"message": "a.ism", "files": ["a.ism"]}
+    assert callback_extras(WORKFLOW.callback, names)[0] == {"message": "a.ism", "files": ["a.ism"]}
     names = scope({}, {}, {}, {}, WORKFLOW.names)
-    assert callback_extras(WORKFLOW, names)[0] == {"files": []}
+    assert callback_extras(WORKFLOW.callback, names)[0] == {"files": []}

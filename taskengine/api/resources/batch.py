@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import trio
 from quart import Response
 from werkzeug.exceptions import HTTPException
 
-from taskengine.api.auth import caller, given_key, header, owner
-from taskengine.api.documents import BATCH_PATH, MAX_BATCH, Batch, Document, read_batch
-from taskengine.api.errors import Draining
+from taskengine.api.auth import owner_named
+from taskengine.api.batches import MAX_BATCH, TooLarge, split
+from taskengine.api.errors import TOO_BUSY, Draining
+from taskengine.api.heavy import Busy
 from taskengine.api.idempotency import HEADER, MAX_KEY, GivenKey, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import (
@@ -26,20 +27,26 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
+from taskengine.api.reading import Item
+from taskengine.api.readings import Prepared
+from taskengine.api.reception import Patience, Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.resources.submissions import IntakeAnswer, Submissions, Verdict
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
+from taskengine.api.sizes import BATCH_PATH
 from taskengine.messages import Submit
-from taskengine.model import BadInput, Client, Json, JsonObject, StoreUnavailable, Submission
+from taskengine.model import BadInput, Json, JsonObject, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30  # seconds in which a batch is answered, whatever happens
 TOGETHER = 100  # submissions that wait for the intake at once
+HEAVIEST = 2 << 20  # bytes of them, but for one by itself
 LONGEST_KEY = MAX_KEY - len("/9999")
 AWAY = Verdict(503, {"error": "the database is not available"})
+BUSY = Verdict(503, {"error": TOO_BUSY})
 JOBS: JsonObject = {"type": "array", "maxItems": MAX_BATCH, "items": SUBMISSION}
 BATCH: JsonObject = {
     "title": "Batch",
@@ -85,36 +92,43 @@ class Batches:
     async def submit(self) -> Response:
         if self.services.draining():
             raise Draining
-        given_key()
-        client = await caller(self.services) if header("client") else None
-        batch = await read_batch()
-        key = read_key(LONGEST_KEY)
-        if key.problem is not None:
-            raise BadInput(key.problem)
-        verdicts: list[Verdict] = []
-        with trio.move_on_after(PATIENCE):
-            client = client or await caller(self.services, batch.envelope)
-            client = await owner(self.services, client, batch.envelope)
-            for start in range(0, len(batch.items), TOGETHER):
-                verdicts += await self._some(batch, start, client, key)
-        if client is None:
-            raise trio.TooSlowError
-        verdicts += [AWAY] * (len(batch.items) - len(verdicts))
+        async with received(self.services) as sent:
+            key = read_key(LONGEST_KEY)
+            if key.problem is not None:
+                raise BadInput(key.problem)
+            batch = await sent.aside(split, sent.raw)
+            with sent.patience.counted():
+                client = await owner_named(self.services, sent.client, batch.client)
+            verdicts = await self._submit(replace(sent, client=client), batch.items, key)
         return reply([_told(verdict) for verdict in verdicts])
 
+    async def _submit(
+        self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey
+    ) -> Sequence[Verdict]:
+        verdicts: list[Verdict] = []
+        with trio.move_on_after(PATIENCE):
+            for start, part in _parts(items):
+                verdicts += await self._some(sent, part, start, key)
+        return [*verdicts, *[AWAY] * (len(items) - len(verdicts))]
+
     async def _some(
-        self, batch: Batch, start: int, client: Client, key: GivenKey
+        self, sent: Sent, items: Sequence[bytes | BadInput], start: int, key: GivenKey
     ) -> Sequence[Verdict]:
         """Submit some of them, in order."""
         submissions = Submissions(self.services)
         answers: dict[int, Verdict] = {}
+        given: dict[int, Item] = {}
+        for place, item in enumerate(items):
+            if isinstance(item, bytes):
+                given[place] = Item(item, key.text and f"{key.text}/{start + place}")
+            else:
+                answers[place] = _failed(item)
         wanted: dict[int, Submission] = {}
-        for place, item in enumerate(batch.items[start : start + TOGETHER], start):
-            own = GivenKey(key.text and f"{key.text}/{place}")
-            try:
-                wanted[place] = await submissions.prepare(_document(item), client, own)
-            except Exception as error:
-                answers[place] = _failed(error)
+        for place, one in zip(given, await self._prepared(sent, [*given.values()]), strict=True):
+            if isinstance(one, Submission):
+                wanted[place] = one
+            else:
+                answers[place] = _failed(one)
         try:
             recorded = await self._record([*wanted.values()])
         except ActorGone as error:
@@ -127,14 +141,30 @@ class Batches:
                 answers[place] = _failed(error)
         return [answers[place] for place in sorted(answers)]
 
+    async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+        own = replace(sent, patience=Patience())  # of each part: the whole has its own
+        try:
+            return await Submissions(self.services).prepare(own, items)
+        except (StoreUnavailable, Busy, trio.TooSlowError) as error:
+            return [error] * len(items)
+
     async def _record(self, submissions: Sequence[Submission]) -> Sequence[IntakeAnswer]:
         return await self.services.intake.ask_all([Submit(one) for one in submissions])
 
 
-def _document(item: Document | Exception) -> Document:
-    if isinstance(item, Exception):
-        raise item
-    return item
+def _parts(
+    items: Sequence[bytes | BadInput],
+) -> Iterator[tuple[int, Sequence[bytes | BadInput]]]:
+    """Parts bounded by number and by weight, each with its place."""
+    start = weight = 0
+    for place, item in enumerate(items):
+        weighs = len(item) if isinstance(item, bytes) else 0
+        if place > start and (place - start >= TOGETHER or weight + weighs > HEAVIEST):
+            yield start, items[start:place]
+            start, weight = place, 0
+        weight += weighs
+    if items:
+        yield start, items[start:]
 
 
 def _failed(error: Exception) -> Verdict:
@@ -142,9 +172,13 @@ def _failed(error: Exception) -> Verdict:
     match error:
         case HTTPException():
             return Verdict(error.code or 500, {"error": error.description or error.name})
+        case TooLarge():
+            return Verdict(413, {"error": str(error)})
         case BadInput():
             return Verdict(400, {"error": str(error)})
-        case StoreUnavailable() | ActorGone():
+        case Busy():
+            return BUSY
+        case StoreUnavailable() | ActorGone() | trio.TooSlowError():
             return AWAY
     logger.error("a submission of a batch failed", exc_info=error)
     return Verdict(500, {"error": "internal error"})

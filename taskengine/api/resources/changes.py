@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import trio
 from quart import Response
 
-from taskengine.api.auth import caller, find_job, given_key, owner, reach
-from taskengine.api.documents import read_object, read_object_if_any
+from taskengine.api.auth import find_job, owner_named, reach
+from taskengine.api.documents import is_heavy, named
 from taskengine.api.errors import Draining
+from taskengine.api.heavy import READERS as READING
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
@@ -24,22 +26,21 @@ from taskengine.api.openapi.operation import (
 )
 from taskengine.api.origin import origin
 from taskengine.api.query import Query
+from taskengine.api.reception import Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
-from taskengine.jobs.fields import GATE_NAMES, READERS, updates
-from taskengine.jobs.submission import Line, Received, announced, api_line, clip_rule
+from taskengine.api.updating import UPDATES, Update, read_anew, read_update, update_lines
+from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
-from taskengine.model import BadInput, JobDetails, JsonObject, Severity, Submission
+from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
 from taskengine.workflows.schemas import secret_names, shown
 
 METHODS = ("PUT", "PATCH")
-PATIENCE = 5  # seconds in which a change is answered, whatever happens
 NO_JOB = "There is no such job."
 DEFINITION = "definition"
 ORIGINAL, CURRENT = DEFINITIONS = ("original", "current")  # of the rerun job, or in force now
-UPDATES = (*READERS, *GATE_NAMES)
 CHANGE = Operation(
     summary="Update, pause, resume or stop a job",
     tag="jobs",
@@ -86,39 +87,54 @@ class Changes:
     services: Services
 
     async def update(self, job_id: str) -> Response:
-        given_key()
         try:
-            number = job_number(job_id)
-            body = await read_object()
-            with trio.fail_after(PATIENCE):
-                names = await self._update(number, body)
+            async with received(self.services) as sent:
+                number, update = job_number(job_id), await sent.aside(read_update, sent.raw)
+                names = await self._update(number, sent, update)
         except BadInput as refusal:
             return reply({"id": job_id[:40], "error": masked_text(str(refusal))}, 400)
         answer = {"id": str(number), "result": f"Performed updates: {', '.join(names)}"}
-        return reply(with_warnings(answer, unread(body, UPDATES)))
+        return reply(with_warnings(answer, unread(update.unknown, UPDATES)))
 
-    async def _update(self, number: int, body: JsonObject) -> Sequence[str]:
+    async def _update(self, number: int, sent: Sent, update: Update) -> Sequence[str]:
         """Change the fields that the body names; gives these names, in its order."""
-        details = await self._own(number, body)
-        changes, now = updates(body), self.services.now()
-        content = await self._definition(details)
+        with sent.patience.counted():
+            details = await self._own(number, sent.client, update.client)
+            content = await self._definition(details)
+        if update.problem is not None:
+            raise BadInput(update.problem)
+        changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            clips = content.get("clips")
-            changes["run_at"] = clip_rule(changes["run_at"], details.parameters, clips, now)
-        lines = [_line(content, body, "job_updated"), *announced(changes.get("run_at"), now)]
-        await self.services.store.change(number, changes, lines, now)
+            changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
+        lines = await sent.aside(update_lines, sent.raw, origin(), _secrets(content))
+        lines = [*lines, *announced(changes.get("run_at"), now)]
+        with sent.patience.counted():
+            await self.services.store.change(number, changes, lines, now)
         self.services.changed()
         return list(changes)
+
+    async def _run_at(
+        self, number: int, explicit: datetime | None, clips: JsonObject | None
+    ) -> datetime | None:
+        """Not before the last clip has ended."""
+        text = await self.services.store.document(number, "parameters") if clips else None
+        if text is None:
+            return explicit
+        arguments = (explicit, text, clips, self.services.now())
+        if not is_heavy(text.encode()):
+            return clip_rule_of_text(*arguments)
+        return await self.services.heavy.run(READING, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
         if self.services.draining():
             raise Draining
-        given_key()
-        number = job_number(job_id)
-        body = await read_object_if_any()
+        async with received(self.services, any_type=True) as sent:
+            number, body = job_number(job_id), {}
+            with suppress(BadInput):  # it needs none: what is no JSON object says nothing
+                body = (await sent.document()).value
         wanted = _wanted_definition(body)
-        with trio.fail_after(PATIENCE):
-            details = await self._own(number, body)
+        with sent.patience.counted():
+            details = await self._own(number, sent.client, named(body))
             new = await self._rerun(details, body, wanted)
             warnings = unread(body, (DEFINITION,), (DEFINITION,)) + self._outdated(details, wanted)
         return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
@@ -127,7 +143,8 @@ class Changes:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
             anew = await self._read_anew(details)
-        line = _line(await self._definition(details), body, "job_created")
+        secrets = _secrets(await self._definition(details))
+        line = api_line(origin(), body, secrets, "job_created")
         whose = "of the original" if anew is None else "in force"
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
         told = f"Runs job {details.job.id} again, by the definition {whose}: {digest}"
@@ -142,8 +159,12 @@ class Changes:
         client = await self.services.store.client(job.client)
         if client is None:
             raise BadInput(f"definition: the client {job.client} was removed")
-        body = {"job": {"workflow": job.workflow}, "parameters": details.submitted}
-        submission = self.services.reader().read(Received(body, client, origin()))
+        text = await self.services.store.document(job.id, "submitted")
+        arguments = (self.services.reader(), client, origin(), job.workflow, text or "{}")
+        if is_heavy((text or "").encode()):
+            submission = await self.services.heavy.run(client.name, read_anew, *arguments)
+        else:
+            submission = read_anew(*arguments)
         if submission.refusal is not None:
             raise BadInput(f"definition: {submission.refusal}")
         return submission
@@ -160,9 +181,9 @@ class Changes:
             " by its own definition; definition=current takes the one in force"
         ]
 
-    async def _own(self, number: int, body: JsonObject) -> JobDetails:
-        """The job, if whoever sent the request may change it."""
-        client = await owner(self.services, await caller(self.services, body), body)
+    async def _own(self, number: int, sender: Client, name: str) -> JobDetails:
+        """The job, if whoever sent the request may change it in the name of that client."""
+        client = await owner_named(self.services, sender, name)
         return await find_job(self.services, number, reach(client))
 
     async def _definition(self, details: JobDetails) -> JsonObject:
@@ -179,8 +200,8 @@ def _wanted_definition(body: JsonObject) -> str:
     return str(given)
 
 
-def _line(content: Mapping[str, Any], body: JsonObject, payload: str) -> Line:
-    return api_line(origin(), body, secret_names(content.get("parameters", {})), payload)
+def _secrets(content: Mapping[str, Any]) -> frozenset[str]:
+    return secret_names(content.get("parameters", {}))
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -11,6 +11,7 @@ from quart import Response, request
 from werkzeug.exceptions import TooManyRequests
 
 from taskengine.actors.herald import PAGE, Herald, Stream, TooManyStreams
+from taskengine.api.arrival import ends_of
 from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
@@ -61,35 +62,34 @@ class Events:
         mark = _mark(header(LAST_EVENT_ID))
         if herald is None or herald.closed:
             raise Draining
-        try:
-            herald.check_room(client.name)
+        try:  # counted now, and as long as the request: others may ask while this one waits
+            stream = ends_of(request).enter_context(herald.stream(client, wanted))
         except TooManyStreams:
             raise TooManyRequests("too many streams of events", retry_after=60) from None
         mark = mark or (await self.services.store.news(None, 0)).mark
-        told = self._told(herald, client.name, wanted, mark)
+        told = self._told(herald, stream, mark)
         body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
         response = Response(body, headers=HEADERS, content_type=EVENT_STREAM)
         response.timeout = None
         return response
 
     async def _told(
-        self, herald: Herald, client: str, wanted: Callable[[Change], bool], mark: Mark
+        self, herald: Herald, stream: Stream, mark: Mark
     ) -> AsyncGenerator[bytes, None]:
         """First what has changed since the mark, then what changes, each once."""
         yield f"retry: {RETRY}\n\n".encode()
-        with herald.stream(client, wanted) as stream:
-            await herald.reading()
-            more = True
-            while more:
-                try:
-                    news = await self.services.store.news(mark, PAGE)
-                except StoreUnavailable:
-                    return  # it connects anew, with the id of the last event
-                mark, more = news.mark, news.more
-                yield _written([one for one in news.changes if wanted(one)], mark)
-            async with aclosing(_live(stream, mark)) as live:
-                async for text in live:
-                    yield text
+        await herald.reading()
+        more = True
+        while more:
+            try:
+                news = await self.services.store.news(mark, PAGE)
+            except StoreUnavailable:
+                return  # it connects anew, with the id of the last event
+            mark, more = news.mark, news.more
+            yield _written([one for one in news.changes if stream.wanted(one)], mark)
+        async with aclosing(_live(stream, mark)) as live:
+            async for text in live:
+                yield text
 
 
 async def _live(stream: Stream, start: Mark) -> AsyncGenerator[bytes, None]:

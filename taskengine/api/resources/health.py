@@ -73,9 +73,10 @@ class Health:
         }
 
     async def _counters(self) -> tuple[str, dict[str, QueueCount]]:
-        """The mirror's state and figures; without it the workers of this instance."""
+        """The mirror's state and figures; without it those of this instance."""
         own = {**self.services.configuration.queues, "scheduler": 1, "controller": 1}
         known = {queue: QueueCount(workers=workers) for queue, workers in own.items()}
+        known |= self.services.counts()
         if self.services.counters is None:
             return "disabled", known
         try:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from quart import Response, request
 
 from taskengine.api.auth import check_owner, find_job, only_client
+from taskengine.api.documents import is_heavy, masked_document
+from taskengine.api.heavy import READERS
 from taskengine.api.openapi.answers import JOB, JOB_ROW
 from taskengine.api.openapi.listing import LISTED, ORDERS
 from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
-from taskengine.api.replies import reply
-from taskengine.api.routes import Route, job_number
+from taskengine.api.replies import json_reply, reply
+from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.api.shapes import job_details, job_row
 from taskengine.masking import ALWAYS_SECRET
@@ -67,7 +69,17 @@ class Jobs:
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
         details = await find_job(self.services, job_number(job_id), only)
-        return reply(job_details(details, await self._secrets_of(details.job.digest)))
+        secrets = await self._secrets_of(details.job.digest)
+        return json_reply(job_details(details, await self._parameters(details.job.id, secrets)))
+
+    async def _parameters(self, number: int, secrets: frozenset[str]) -> bytes:
+        """What was submitted, the secrets masked."""
+        text = await self.services.store.document(number, "submitted")
+        if text is None:  # cleaned up a moment ago
+            raise no_job(number)
+        if not is_heavy(text.encode()):
+            return masked_document(text, secrets)
+        return await self.services.heavy.run(READERS, masked_document, text, secrets)
 
     async def _secrets_of(self, digest: str | None) -> frozenset[str]:
         """A refused job has no definition: its secrets were masked when it was recorded."""

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from quart import Response
 
-from taskengine.api.auth import caller, given_key, owner
-from taskengine.api.documents import read_object
+from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.operation import TEXT, Operation, list_of, record
+from taskengine.api.reception import received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -76,9 +76,8 @@ class SettingsOfClients:
         return reply({"result": "ok", "settings": {**stored, **asdict(known)}})
 
     async def write(self) -> Response:
-        given_key()
-        body = await read_object()
-        sender = await caller(self.services, body)
+        async with received(self.services) as sent:
+            body, sender = await sent.value(), sent.client
         client = await owner(self.services, sender, body)
         # An admin may name a client, and then writes that client's.
         scope = _scope(sender) if client == sender else client.name

@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import trio
 from quart import Response
 
-from taskengine.api.auth import caller, given_key, owner
-from taskengine.api.documents import Document, read_document
 from taskengine.api.errors import NO_JOB, Draining
-from taskengine.api.idempotency import HEADER, GivenKey, digest_of, kept, read_key
+from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Answer, Operation
-from taskengine.api.origin import origin
-from taskengine.api.query import Query
+from taskengine.api.reading import Item
+from taskengine.api.readings import Prepared, Readings
+from taskengine.api.reception import Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.jobs.submission import Received, refused_data
+from taskengine.jobs.submission import refused_data
 from taskengine.messages import Submit
-from taskengine.model import BadInput, Client, JsonObject, StoreUnavailable, Submission
+from taskengine.model import BadInput, JsonObject, StoreUnavailable, Submission
 from taskengine.store import JobFilter
 
 USED = "Idempotency-Key: the client has used it for another body"
-PATIENCE = 5  # seconds in which a submission is answered, whatever happens
 SUBMIT = Operation(
     summary="Submit a job",
     tag="jobs",
@@ -59,31 +56,28 @@ class Submissions:
     async def submit(self) -> Response:
         if self.services.draining():
             raise Draining
-        given_key()  # nothing is read of a request without a key
-        document = await read_document()
-        with trio.fail_after(PATIENCE):
-            client = await caller(self.services, document.value)
-            submission = await self.prepare(document, client, read_key())
-            verdict = await self.conclude(submission, await self._record(submission))
+        async with received(self.services) as sent:
+            key = read_key()
+            [one] = await self.prepare(sent, [Item(sent.raw, key.text, key.problem)])
+            if isinstance(one, Exception):
+                raise one
+            with sent.patience.counted():
+                verdict = await self.conclude(one, await self._record(one))
         return reply(verdict.content, verdict.status)
 
-    async def prepare(self, document: Document, client: Client, key: GivenKey) -> Submission:
-        """What to record. Raises Forbidden, and BadInput for an unknown client."""
-        body = document.value
-        client = await owner(self.services, client, body)
-        submission = await self._read(
-            Received(
-                body,
-                client,
-                origin(),
-                document.problem or key.problem,
-                [*Query.of_request().values],
-            )
-        )
-        if key.text is not None:
-            digest = digest_of(body)
-            submission = replace(submission, idempotency_key=key.text, body_digest=digest)
-        return submission
+    async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+        """What to record of each; for one of which there is no record the error."""
+        readings = Readings(self.services, sent)
+        found = await readings.read(items)
+        problems: dict[int, Item] = {}
+        with sent.patience.counted():
+            for place, one in enumerate(found):
+                if isinstance(one, Submission) and (problem := await self._lost_parent(one)):
+                    problems[place] = replace(items[place], problem=problem)
+        again = await readings.read([*problems.values()])
+        for place, one in zip(problems, again, strict=True):
+            found[place] = one
+        return found
 
     async def conclude(self, submission: Submission, job_id: IntakeAnswer) -> Verdict:
         """The answer to what the intake said."""
@@ -105,12 +99,6 @@ class Submissions:
         if refusal is not None:
             return Verdict(400, {"id": str(job_id), "error": refusal})
         return Verdict(200, {"id": str(job_id), "result": "accepted"})
-
-    async def _read(self, received: Received) -> Submission:
-        submission = self.services.reader().read(received)
-        if problem := await self._lost_parent(submission):
-            submission = self.services.reader().read(replace(received, problem=problem))
-        return submission
 
     async def _lost_parent(self, submission: Submission) -> str | None:
         """What is wrong with the jobs that it names as those it depends on."""

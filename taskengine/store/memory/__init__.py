@@ -6,9 +6,10 @@ so that it yields as the real one does.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import trio
@@ -19,24 +20,22 @@ from taskengine.model import (
     JobDetails,
     JobState,
     JsonObject,
+    JsonText,
     LogLine,
     Submission,
     TaskState,
 )
-from taskengine.policy import initial_state
+from taskengine.policy import check_number_of_settings, initial_state
 from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
 from taskengine.store.memory.schedules import Schedules
+from taskengine.store.reading import DocumentName
 from taskengine.store.values import Change, percent
 
 
 class MemoryStore(Listing, Schedules):
     """See taskengine.store.Store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listeners: set[trio.MemorySendChannel[str]] = set()
 
     # Clients and settings
 
@@ -60,7 +59,9 @@ class MemoryStore(Listing, Schedules):
     async def remove_client(self, name: str) -> bool:
         await trio.lowlevel.checkpoint()
         self._drop_schedules(name)
-        return self._clients.pop(name, None) is not None
+        found = self._clients.pop(name, None)
+        self._forget_removed()
+        return found is not None
 
     async def settings(self, client: str) -> Mapping[str, str]:
         await trio.lowlevel.checkpoint()
@@ -68,7 +69,9 @@ class MemoryStore(Listing, Schedules):
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
         await trio.lowlevel.checkpoint()
-        self._settings.setdefault(client, {})[name] = value
+        stored = self._settings.setdefault(client, {})
+        check_number_of_settings(name, stored)
+        stored[name] = value
 
     # Jobs
 
@@ -120,6 +123,20 @@ class MemoryStore(Listing, Schedules):
         await trio.lowlevel.checkpoint()
         known = self._definitions.get(digest)
         return known.content if known else None
+
+    async def outline(self, job_id: int) -> JobDetails | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        tasks = [replace(task, result=None) for task in details.tasks]
+        return replace(details, submitted={}, parameters={}, facts={}, tasks=tasks)
+
+    async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
+        details = await self.job(job_id)
+        if details is None:
+            return None
+        found = details.submitted if name == "submitted" else details.parameters
+        return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
     async def job(self, job_id: int) -> JobDetails | None:
         await trio.lowlevel.checkpoint()
@@ -179,10 +196,7 @@ class MemoryStore(Listing, Schedules):
 
     async def announce(self, topics: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
-        for listener in self._listeners:
-            for topic in topics:
-                with suppress(trio.WouldBlock):
-                    listener.send_nowait(topic)
+        self._announce(topics)
 
     async def listen(self) -> AsyncIterator[str]:
         send, receive = trio.open_memory_channel[str](64)

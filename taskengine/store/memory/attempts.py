@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -9,30 +10,43 @@ from datetime import datetime
 
 import trio
 
-from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
-from taskengine.jobs.changes import OVER
+from taskengine.callbacks.bodies import COMPLETE, FAIL, START
 from taskengine.model import (
     Attempt,
     Began,
+    Documents,
     Ended,
     Fence,
     JobState,
     LogLine,
+    NotFound,
     Outcome,
     Progressed,
     Record,
     Recorded,
+    Severity,
     Task,
     TaskState,
     Written,
 )
-from taskengine.store import Claimed
-from taskengine.store.ending import conclude, confirms, final_state
-from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import TaskRow
+from taskengine.store import Claimed, Wanted
+from taskengine.store.ending import (
+    CARRIED,
+    MOST_RESULTS,
+    MUTE,
+    confirms,
+    final_state,
+    is_tried_again,
+    settled,
+    told_fate,
+    too_much,
+)
+from taskengine.store.memory.conclude import Endings
+from taskengine.store.memory.rows import TaskRow, opened
+from taskengine.texts import compact
 
 
-class Attempts(Edges):
+class Attempts(Endings):
     """Claims and records."""
 
     async def claim(
@@ -72,19 +86,46 @@ class Attempts(Edges):
         row.claimed_at = row.claimed_at or now
 
     def _attempt(self, row: TaskRow) -> Attempt:
-        details = self._details(row.task.job_id)
-        before = details.tasks if row.task.number > 0 else ()
-        results = {task.name: task.result for task in before if task.result is not None}
+        job = self._jobs[row.task.job_id]
+        documents = self._documents(
+            row.task.job_id, Wanted(results=None if row.task.number else ())
+        )
+        one = job.submission
+        parts = (opened(one.submitted), opened(one.parameters), one.facts)
+        size = sum(len(compact(part).encode()) for part in parts)
+        comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
             row.task,
-            details.job,
-            details.parameters,
-            results,
-            details.facts,
+            job.job,
+            documents if comes_along else None,
+            one.facts,
             self._options(row.task.job_id),
             row.claimed_at,
+            len(dict.fromkeys(one.urls)),
+            size,
         )
+
+    def _documents(self, job_id: int, wanted: Wanted) -> Documents:
+        one = self._jobs[job_id].submission
+        results = {
+            task.task.name: task.task.result
+            for task in self._tasks_of(job_id)
+            if task.task.result is not None
+            and (wanted.results is None or task.task.name in wanted.results)
+        }
+        given = opened(one.parameters).items()
+        parameters = {key: value for key, value in given if wanted.has(key, value)}
+        return Documents(compact(parameters), compact(results))
+
+    async def documents(self, job_id: int, wanted: Wanted) -> Documents:
+        await trio.lowlevel.checkpoint()
+        if job_id not in self._jobs:
+            raise NotFound(f"there is no job {job_id}")
+        found = self._documents(job_id, wanted)
+        if len(found.results.encode()) > MOST_RESULTS:
+            raise too_much(len(found.results.encode()))
+        return found
 
     async def current(self, instance: int, fence: Fence) -> bool:
         await trio.lowlevel.checkpoint()
@@ -96,10 +137,13 @@ class Attempts(Edges):
             return None
         return row
 
-    async def record(self, instance: int, records: Sequence[Record], now: datetime) -> Recorded:
+    async def record(
+        self, instance: int, records: Sequence[Record], now: datetime, *, wait: bool = True
+    ) -> Recorded:
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
+        self._mute = any(isinstance(one, Ended) and one.mute for one in records)
         for record in records:
             row = self._fenced(instance, record.fence)
             if row is None:
@@ -115,13 +159,15 @@ class Attempts(Edges):
                     self._begin(row, record)
                 case Ended():
                     ended += self._end(row, record, now)
-        self._settle_edges(ended, now)
+        waited = self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
+        self._mute = False
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
-        return Recorded(frozenset(stale), tuple(ended), ends, freed, called=ends or begins)
+        told = ends or begins
+        return Recorded(frozenset(stale), tuple(ended), ends, freed, told, waited)
 
     def _repeated(self, record: Record) -> bool:
         """An end whose answer was lost: the row shows the same attempt and outcome."""
@@ -137,12 +183,22 @@ class Attempts(Edges):
             self._call_task(row.task, START, record.at)
         row.task = replace(row.task, started_at=record.at)
 
-    def _end(self, row: TaskRow, record: Ended, now: datetime) -> list[int]:
+    def _end(
+        self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
+        if record.mute:
+            line = LogLine(row.task.job_id, "controller", MUTE, record.at, row.task.id)
+            self._log(replace(line, severity=Severity.ERROR))
+        record = settled(row.task, record)
         outcome = record.outcome
-        if outcome in (Outcome.RETRY, Outcome.RELEASED) and self._jobs[row.task.job_id].wanted:
+        if record.fate and self._jobs[row.task.job_id].wanted:
+            self._tell_fate(row.task, record, rescued)
+        if is_tried_again(record, wanted=self._jobs[row.task.job_id].wanted):
             failures = row.task.failures + (outcome is Outcome.RETRY)
-            row.task = replace(row.task, failures=failures, error=record.error or row.task.error)
+            rescues = row.task.rescues + (outcome is Outcome.LOST)
+            error = record.error or row.task.error
+            row.task = replace(row.task, failures=failures, rescues=rescues, error=error)
             self._release(row, record.due_at or record.at)
             return []
         state = final_state(outcome)
@@ -150,7 +206,7 @@ class Attempts(Edges):
             row.task,
             state=state,
             ended_at=record.at,
-            result=record.result or None,
+            result=json.loads(record.result) if record.result else None,
             error=record.error,
             progress=1.0 if state is TaskState.COMPLETED else row.task.progress,
         )
@@ -162,7 +218,13 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task, record.at, now)
+        return self._finish_job(row.task.job_id, row.task.id, record.at, now, terse=record.terse)
+
+    def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
+        again = is_tried_again(record, wanted=True)
+        state = self._ready(task.job_id) if again else final_state(record.outcome)
+        teller, message = "controller" if rescued else "worker", told_fate(record, state)
+        self._log(LogLine(task.job_id, teller, message, record.at, task.id, Severity.WARN))
 
     def _release(self, row: TaskRow, due_at: datetime) -> None:
         row.task = replace(row.task, state=self._ready(row.task.job_id), progress=0.0)
@@ -192,18 +254,3 @@ class Attempts(Edges):
         """The state of a task that could run now: a job that was paused meanwhile holds it."""
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
-
-    def _finish_job(self, last: Task, at: datetime, now: datetime) -> list[int]:
-        row = self._jobs[last.job_id]
-        if row.open_tasks > 0:
-            return []
-        row.band = None
-        if row.job.state in OVER:
-            return [row.job.id]
-        row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        called = bool(row.submission.urls)
-        ending = conclude(self._details(row.job.id), row.content, called=called)
-        for severity, message in ending.lines:
-            self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
-        self._call(row.job.id, last.id, None, END, ending.body, at)
-        return [row.job.id]

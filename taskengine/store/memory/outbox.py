@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 import trio
 
-from taskengine.callbacks.bodies import hears, task_body, webhook_id
+from taskengine.callbacks.bodies import (
+    END,
+    NO_EXTRAS,
+    hears,
+    job_body,
+    task_body,
+    webhook_id,
+)
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Callback,
     CallbackEntry,
     CallbackState,
     Delivery,
-    JsonObject,
     Lane,
     LaneFence,
     LogLine,
@@ -25,8 +31,9 @@ from taskengine.model import (
     Submission,
     Task,
 )
-from taskengine.store.ending import PER_HOST, definitions_line, host_of
-from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows
+from taskengine.store.ending import CARRIED_BODY, PER_HOST, definitions_line, host_of
+from taskengine.store.memory.rows import CallbackRow, JobRow, LaneRow, Rows
+from taskengine.texts import compact
 
 T = TypeVar("T")
 
@@ -46,22 +53,40 @@ class Outbox(Rows):
         body = task_body(job, task.id, task.name, event, message)
         self._call(job.id, task.id, task.name, event, body, at)
 
+    def _call_end(
+        self,
+        row: JobRow,
+        task_id: int,
+        failure: str | None,
+        at: datetime,
+        extras: Mapping[str, str] = NO_EXTRAS,
+    ) -> None:
+        before, behind = job_body(row.job, failure, extras)
+        if behind is not None:
+            before += compact(row.submitted.get("custom_data")) + behind
+        self._call(row.job.id, task_id, None, END, before, at)
+
     def _call(
         self,
         job_id: int,
         task_id: int,
         name: str | None,
         event: str,
-        body: JsonObject,
+        body: str,
         at: datetime,
     ) -> None:
-        for lane in self._lanes.values():
+        event_id = self._next("event")
+        text = body.encode()
+        self._bodies[event_id] = (job_id, text)
+        for lane in () if self._mute else self._lanes.values():
             if lane.job_id != job_id or not hears(lane.events, event):
                 continue
             lane.last_number += 1
             key = webhook_id(lane.id, task_id, event)
             number = lane.last_number
-            new = Callback(self._next("callback"), key, number, event, task_id, name, body)
+            told = text if len(text) <= CARRIED_BODY else None
+            head = (self._next("callback"), key, number, event, task_id, name)
+            new = Callback(*head, event_id, told)
             lane.callbacks.append(CallbackRow(new, at))
             if not lane.dead:
                 lane.due_at = lane.due_at or at
@@ -97,7 +122,9 @@ class Outbox(Rows):
             if lane.holder == instance and (lane.id, lane.claims) in lanes:
                 lane.let_go(now)
 
-    async def deliver(self, instance: int, deliveries: Sequence[Delivery]) -> None:
+    async def deliver(
+        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+    ) -> None:
         await trio.lowlevel.checkpoint()
         touched = {}
         for delivery in deliveries:
@@ -128,6 +155,12 @@ class Outbox(Rows):
         else:
             lane.failures, lane.due_at = lane.failures + 1, delivery.due_at
             lane.dead = delivery.due_at is None
+
+    async def event_body(self, event_id: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if event_id not in self._bodies:
+            raise NotFound(f"there is no event {event_id}")
+        return self._bodies[event_id][1]
 
     async def callbacks_waiting(self) -> int:
         await trio.lowlevel.checkpoint()

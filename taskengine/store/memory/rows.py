@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import trio
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
@@ -19,6 +22,7 @@ from taskengine.model import (
     Job,
     JobDetails,
     JsonObject,
+    JsonText,
     LogLine,
     Severity,
     Submission,
@@ -42,11 +46,16 @@ class JobRow:
     band: Band | None = None  # None: it holds no slot
     rerun_of: int | None = None
     rerun_as: int | None = None
+    handed_on: bool = False  # run again before it ended
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
     lines: int = 0  # of its log
     lines_removed: int = 0
+
+    @property
+    def submitted(self) -> JsonObject:
+        return opened(self.submission.submitted)
 
     @property
     def wanted(self) -> bool:
@@ -76,6 +85,16 @@ class TaskRow:
     @property
     def fence(self) -> Fence:
         return Fence(self.task.job_id, self.task.id, self.task.attempt)
+
+
+@dataclass(slots=True)
+class Peer:
+    """What an instance said when it joined, and whether it is known to be dead."""
+
+    name: str
+    lease: float
+    process: uuid.UUID | None
+    dead: bool = False
 
 
 @dataclass(slots=True)
@@ -149,7 +168,9 @@ class Rows:
     def __init__(self) -> None:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
-        self._leases: dict[int, float] = {}
+        self._peers: dict[int, Peer] = {}
+        self._offers: dict[tuple[int, str], frozenset[str]] = {}  # actions by instance and queue
+        self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}
@@ -158,11 +179,21 @@ class Rows:
         self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}
         self._lanes: dict[int, LaneRow] = {}
+        self._bodies: dict[int, tuple[int, bytes]] = {}  # of events, with their jobs
         self._edges: list[Edge] = []
+        self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
-        self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._listeners: set[trio.MemorySendChannel[str]] = set()
+        self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
+        self._mute = False  # while records are taken of which no callback tells
+
+    def _announce(self, topics: Collection[str]) -> None:
+        for listener in self._listeners:
+            for topic in topics:
+                with suppress(trio.WouldBlock):
+                    listener.send_nowait(topic)
 
     def _next(self, kind: str) -> int:
         self._ids[kind] += 1
@@ -171,7 +202,7 @@ class Rows:
     @property
     def _queues_due(self) -> bool:
         """Whether jobs are queued when they are due (A5)."""
-        return self._recurring[QUEUE_SCHEDULED_JOBS].schedule.active
+        return self._recurring[None, QUEUE_SCHEDULED_JOBS].schedule.active
 
     def _check(self, instance: int) -> None:
         if instance not in self._beats:
@@ -212,8 +243,8 @@ class Rows:
         edges = [edge for edge in self._edges if edge.child == job_id and edge.kind == COMPLETES]
         return JobDetails(
             row.job,
-            one.submitted,
-            one.parameters,
+            row.submitted,
+            opened(one.parameters),
             one.facts,
             tasks,
             depends_on=sorted(edge.parent for edge in edges),
@@ -223,12 +254,17 @@ class Rows:
         )
 
 
+def opened(document: JsonObject | JsonText) -> JsonObject:
+    found: JsonObject = json.loads(document) if isinstance(document, JsonText) else document
+    return found
+
+
 def check_data(one: Submission) -> None:
     """Raises BadInput for what a database refuses, so that both stores answer alike."""
     lines = [text for _, *texts in one.lines for text in texts]
     names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
-    documents = [one.submitted, one.parameters, one.facts]
+    documents = [opened(one.submitted), opened(one.parameters), one.facts]
     try:
         (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:

@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
-from taskengine.model import Ended, JobState, Outcome, Recorded, Task, TaskState
-from taskengine.policy import MAX_RESCUES, SYSTEM, Band, Candidate, choose, settings_of
-from taskengine.store import Beat
-from taskengine.store.ending import kills_its_hosts
-from taskengine.store.memory.attempts import Attempts
-from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, TaskRow
+from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
+from taskengine.policy import (
+    SYSTEM,
+    TASKS_EACH,
+    Band,
+    Candidate,
+    choose,
+    few_enough,
+    settings_of,
+)
+from taskengine.store import DEATH, Admitted, Beat, Dismissed
+from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
+from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
+from taskengine.store.memory.stalled import Stalled
 
 
-class Work(Attempts):
+class Work(Stalled):
     """Who works, and on which jobs."""
 
-    async def join(self, name: str, now: datetime, lease: float = 0.0) -> int:
+    async def join(
+        self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
+    ) -> int:
         await trio.lowlevel.checkpoint()
         instance = self._next("instance")
         self._beats[instance] = 0
-        self._leases[instance] = lease
+        self._peers[instance] = Peer(name, lease, process)
         return instance
 
-    async def leave(self, instance: int, now: datetime) -> None:
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
-        ended: list[int] = []
-        for row in self._held(instance):
-            ended += self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        self._settle_edges(ended, now)
-        self._forget(instance, now)
+        self._check(instance)
+        self._offers[instance, queue] = frozenset(actions)
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        await trio.lowlevel.checkpoint()
+        tasks = [row.task for row in self._tasks.values()]
+        return sorted({(one.queue, one.action) for one in tasks if self._is_unserved(one)})
+
+    def _is_unserved(self, task: Task) -> bool:
+        offers = [own for (_, queue), own in self._offers.items() if queue == task.queue]
+        return task.state is TaskState.QUEUED and not any(task.action in own for own in offers)
+
+    async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
+        await trio.lowlevel.checkpoint()
+        if fallen:
+            self._retire(instance, Outcome.LOST, ENGINE_FELL, now)
+        else:
+            self._retire(instance, Outcome.RELEASED, ENGINE_STOPPED, now)
 
     async def beat(self, instance: int) -> Beat:
         await trio.lowlevel.checkpoint()
         self._check(instance)
+        if self._peers[instance].dead:
+            raise Dismissed(instance)
         self._beats[instance] += 1
         held = self._held(instance)
         unwanted = [row for row in held if not self._jobs[row.task.job_id].wanted]
@@ -50,40 +76,60 @@ class Work(Attempts):
             ),
         )
 
-    async def beats(self) -> Mapping[int, int]:
+    async def beats(self) -> Mapping[int, int | None]:
         await trio.lowlevel.checkpoint()
-        return dict(self._beats)
+        return {instance: self._known_beat(instance) for instance in self._beats}
+
+    def _known_beat(self, instance: int) -> int | None:
+        return None if self._peers[instance].dead else self._beats[instance]
 
     async def leases(self) -> Mapping[int, float]:
         await trio.lowlevel.checkpoint()
-        return {instance: self._leases[instance] for instance in self._beats}
+        return {instance: peer.lease for instance, peer in self._peers.items()}
 
-    async def rescue(self, instance: int, beat: int, now: datetime) -> Recorded | None:
+    async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
         await trio.lowlevel.checkpoint()
-        if self._beats.get(instance) != beat:
+        if instance not in self._beats or self._known_beat(instance) != beat:
             return None
+        peer = self._peers[instance]
+        fate = lost_with(instance, peer.name, peer.lease, known=peer.dead)
+        before = set(self._cascades)
+        ended = tuple(self._retire(instance, Outcome.LOST, fate, now, rescued=True))
+        waited = bool(self._cascades.keys() - before)
+        return Recorded(ended_jobs=ended, woken=True, scheduled=True, called=True, waited=waited)
+
+    async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._over[instance] = frozenset(fences)
+
+    def _retire(
+        self, instance: int, outcome: Outcome, fate: str, now: datetime, *, rescued: bool = False
+    ) -> list[int]:
+        """End what an instance holds, and forget it; the jobs that are over with that."""
         ended: list[int] = []
+        over = self._over.pop(instance, frozenset())
         for row in self._held(instance):
-            ended += self._rescue(row, now)
+            own = Outcome.RELEASED if row.fence in over else outcome
+            ended += self._end(row, Ended(row.fence, now, own, fate=fate), now, rescued=rescued)
         self._settle_edges(ended, now)
         self._forget(instance, now)
-        return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
-
-    def _rescue(self, row: TaskRow, now: datetime) -> list[int]:
-        rescued = replace(row.task, rescues=row.task.rescues + 1)
-        if rescued.rescues > MAX_RESCUES:
-            return self._end(row, kills_its_hosts(rescued, now), now)
-        ended = self._end(row, Ended(row.fence, now, Outcome.RELEASED), now)
-        if row.task.state in (TaskState.QUEUED, TaskState.WAITING):
-            row.task = replace(row.task, rescues=rescued.rescues)
         return ended
+
+    async def declare_dead(self, process: uuid.UUID) -> None:
+        await trio.lowlevel.checkpoint()
+        dead = [one for one in self._peers.values() if one.process == process and not one.dead]
+        for peer in dead:
+            peer.dead = True
+        if dead:
+            self._announce([DEATH])
 
     def _held(self, instance: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.holder == instance]
 
     def _forget(self, instance: int, now: datetime) -> None:
         self._beats.pop(instance, None)
-        self._leases.pop(instance, None)
+        self._peers.pop(instance, None)
+        self._offers = {key: own for key, own in self._offers.items() if key[0] != instance}
         for lane in self._lanes.values():
             if lane.holder == instance:
                 lane.let_go(now)
@@ -103,22 +149,29 @@ class Work(Attempts):
         later = [row.job.run_at for row in waiting if row.job.run_at > now]
         return len(due), min(later, default=None)
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
         await trio.lowlevel.checkpoint()
         limits = {name: settings_of(own, client=True) for name, own in self._settings.items()}
         system = settings_of(self._settings.get(SYSTEM, {}))
         chosen = choose(self._candidates(), self._running(), system, limits)[:limit]
-        for candidate, band in chosen:
+        few = few_enough(chosen, limit * TASKS_EACH)
+        for candidate, band in few:
             self._start(self._jobs[candidate.id], band, now)
-        return len(chosen)
+        return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit)
 
     def _candidates(self) -> list[Candidate]:
         return [
             Candidate(
-                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
+                row.job.id,
+                row.job.client,
+                row.job.top_of_queue,
+                row.job.priority,
+                row.job.position,
+                row.job.created_at,
+                len(row.definition.plan) if row.definition else 0,
             )
-            for job in (row.job for row in self._jobs.values())
-            if job.state is JobState.QUEUED
+            for row in self._jobs.values()
+            if row.job.state is JobState.QUEUED
         ]
 
     def _running(self) -> Counter[tuple[str, Band]]:
@@ -149,6 +202,12 @@ class Work(Attempts):
             row.gate_answer,
             row.gate_due_at,
             self._queues_due,
+            sorted(edge.parent for edge in edges if edge.parent in self._cascades),
+            [
+                (one.task.name, one.task.action, one.task.queue)
+                for one in tasks
+                if self._is_unserved(one.task)
+            ][:10],
         )
 
     def _slots(self, scope: str) -> Slots:
@@ -177,7 +236,8 @@ class Work(Attempts):
                 queue=planned.queue,
                 state=state,
             )
-            self._tasks[task.id] = TaskRow(task, len(planned.needs), planned.needs, now)
+            needs = tuple(sorted(set(planned.needs)))  # each is met once
+            self._tasks[task.id] = TaskRow(task, len(needs), needs, now)
 
     def _let_go(self, row: JobRow, now: datetime) -> None:
         for task in self._tasks_of(row.job.id):

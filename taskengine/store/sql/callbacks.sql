@@ -1,22 +1,47 @@
 -- name: lanes_of
 -- Dead ones too: a replay delivers what they missed.
-select id, job_id, last_number, events from lanes
-where job_id = any($1::bigint[])
-order by id
-for no key update
+select count(*) from (
+    select id from lanes
+    where job_id = any($1::bigint[])
+    order by id
+    for no key update
+) as locked
 
--- name: put_callbacks
--- An event is told once: were it told again, its attempt would not fail for it.
-insert into callbacks (lane_id, number, job_id, task_id, task_name, event, webhook_id, body, created_at)
-select * from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[],
-                     $6::text[], $7::text[], $8::json[], $9::timestamptz[])
-on conflict (lane_id, task_id, event) do nothing
-
--- name: wake_lanes
+-- name: put_events
+-- Each is told once: were it told again, its attempt would not fail for it. The custom data of a job
+-- goes from row to row, between what stands before and behind, and never leaves the database.
+with told as materialized (
+    insert into events (job_id, task_id, task_name, event, body, created_at)
+    select e.job_id, e.task_id, e.task_name, e.event,
+           case when e.behind is null then e.before
+                else e.before || coalesce(d.submitted -> 'custom_data', 'null') || e.behind end,
+           e.at
+    from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::timestamptz[])
+         with ordinality as e (job_id, task_id, task_name, event, before, behind, at, n)
+    left join job_data d on e.behind is not null and d.job_id = e.job_id
+    where exists (select from lanes l
+                  where l.job_id = e.job_id and (l.events = '{}' or e.event = any(l.events)))
+    order by e.n
+    on conflict (job_id, task_id, event) do nothing
+    returning id, job_id, event, created_at
+), heard as materialized (
+    select l.id as lane_id, e.id as event_id, e.created_at,
+           l.last_number + row_number() over (partition by l.id order by e.id) as number
+    from told e
+    join lanes l on l.job_id = e.job_id and (l.events = '{}' or e.event = any(l.events))
+), put as (
+    insert into callbacks (lane_id, number, event_id)
+    select lane_id, number, event_id from heard
+)
 update lanes l set last_number = w.last_number,
                    due_at = case when not l.dead then coalesce(l.due_at, w.due_at) end
-from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as w (id, last_number, due_at)
-where l.id = w.id
+from (
+    select lane_id, max(number) as last_number,
+           (array_agg(created_at order by number))[1] as due_at
+    from heard group by lane_id
+) as w
+where l.id = w.lane_id
 
 -- name: claim_lanes
 -- A few for each host, so that a receiver that hangs takes no more of the deliverers. The index is
@@ -88,7 +113,9 @@ order by due_at, id
 limit 1
 
 -- name: waiting_callbacks
-select c.lane_id, c.id, c.webhook_id, c.number, c.event, c.task_id, c.task_name, c.body, c.attempts
+-- With small bodies; a large one is fetched when it is sent, once for all lanes that send it.
+select c.lane_id, c.id, c.number, c.attempts, e.id as event_id, e.event, e.task_id, e.task_name,
+       case when octet_length(e.body) <= $2 then convert_to(e.body, 'UTF8') end as body
 from unnest($1::bigint[]) as l (id)
 cross join lateral (
     select * from callbacks w
@@ -96,7 +123,11 @@ cross join lateral (
     order by w.number
     limit 16
 ) as c
+join events e on e.id = c.event_id
 order by c.lane_id, c.number
+
+-- name: event_body
+select convert_to(body, 'UTF8') as body from events where id = $1
 
 -- name: lane_options
 select j.id, c.options from jobs j join clients c on c.name = j.client where j.id = any($1::bigint[])
@@ -105,14 +136,14 @@ select j.id, c.options from jobs j join clients c on c.name = j.client where j.i
 -- The jobs whose logs are about to tell of these callbacks.
 select j.id from jobs j
 where j.id in (
-    select c.job_id from callbacks c join lanes l on l.id = c.lane_id
+    select l.job_id from callbacks c join lanes l on l.id = c.lane_id
     where l.id = any($1::bigint[]) and l.ordinal = 0 and c.id = any($2::bigint[]) and c.attempts = 0
 )
 order by j.id
 for no key update
 
 -- name: lock_lanes
-select l.id, l.job_id, l.ordinal, l.failures, d.content ->> 'client' as definitions_of
+select l.id, l.job_id, l.ordinal, l.failures, d.client as definitions_of
 from unnest($1::bigint[], $2::integer[]) as mine (id, claims)
 join lanes l on l.id = mine.id and l.claims = mine.claims and l.holder = $3
 join jobs j on j.id = l.job_id
@@ -128,7 +159,7 @@ from unnest($1::bigint[], $2::boolean[], $3::integer[], $4::text[], $5::timestam
      as d (id, delivered, status, error, at)
 where c.id = d.id
   and num_nulls(c.delivered_at) = 1 -- `is null` may be read from the index of all that wait
-returning c.id, c.lane_id, c.task_id, c.attempts
+returning c.id, c.lane_id, c.attempts, (select e.task_id from events e where e.id = c.event_id)
 
 -- name: let_go_lanes
 update lanes l
@@ -147,17 +178,19 @@ where l.id = g.id
 select count(*) as n from (select 1 from callbacks where delivered_at is null limit 100000) as few
 
 -- name: callback_log
-select c.id, c.webhook_id, l.url, c.number, c.event, c.task_id, c.task_name, c.attempts, c.status,
-       c.error, c.created_at, c.delivered_at, l.dead, l.due_at
-from lanes l join callbacks c on c.lane_id = l.id
+select c.id, c.lane_id, l.url, c.number, e.event, e.task_id, e.task_name, c.attempts, c.status,
+       c.error, e.created_at, c.delivered_at, l.dead, l.due_at
+from lanes l join callbacks c on c.lane_id = l.id join events e on e.id = c.event_id
 where l.job_id = $1
 order by l.ordinal, c.number
 
 -- name: callback_client
-select j.client from callbacks c join jobs j on j.id = c.job_id where c.id = $1
+select j.client from callbacks c join lanes l on l.id = c.lane_id join jobs j on j.id = l.job_id
+where c.id = $1
 
 -- name: keep_job_of_callback
-select id from jobs where id = (select job_id from callbacks where id = $1)
+select id from jobs
+where id = (select l.job_id from callbacks c join lanes l on l.id = c.lane_id where c.id = $1)
 for key share
 
 -- name: lane_of_callback

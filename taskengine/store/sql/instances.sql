@@ -2,10 +2,10 @@
 select clock_timestamp() as time
 
 -- name: join_instance
-insert into instances (name, joined_at, lease) values ($1, $2, $3) returning id
+insert into instances (name, joined_at, lease, process) values ($1, $2, $3, $4) returning id
 
 -- name: beat
-update instances set beat = beat + 1 where id = $1 returning beat
+update instances set beat = beat + 1 where id = $1 and not dead returning beat
 
 -- name: held
 select t.id, t.job_id, t.attempt,
@@ -14,24 +14,82 @@ from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id
 
+-- name: wait_for_no_lock
+set local lock_timeout = '50ms'
+
 -- name: mark_batch
-update instances set last_batch = $2 where id = $1 and last_batch is distinct from $2 returning id
+-- The instance itself is held as its tasks' keys hold it: its heartbeat does not wait for the batch,
+-- and whoever declares it dead does.
+insert into batches (instance, id)
+select id, $2 from instances where id = $1 for key share
+on conflict (instance) do update set id = excluded.id where batches.id <> excluded.id
+returning instance
 
 -- name: is_marked
-select 1 from instances where id = $1 and last_batch = $2
+select 1 from batches where instance = $1 and id = $2
+
+-- name: put_offer
+insert into offers (instance, queue, actions) values ($1, $2, $3)
+on conflict (instance, queue) do update set actions = excluded.actions
+
+-- name: unserved
+-- Kinds of tasks that are queued and that no instance runs. The index is walked from kind to kind.
+with recursive kinds as (
+    (select queue, action from tasks where state = 1 and not is_retry
+     order by queue, action limit 1)
+    union all
+    select next.queue, next.action
+    from kinds k
+    cross join lateral (
+        select t.queue, t.action from tasks t
+        where t.state = 1 and not t.is_retry and (t.queue, t.action) > (k.queue, k.action)
+        order by t.queue, t.action
+        limit 1
+    ) as next
+)
+select k.queue, k.action
+from (select queue, action from kinds limit 1000) as k
+where not exists (select 1 from offers o where o.queue = k.queue and k.action = any(o.actions))
+order by k.queue, k.action
+
+-- name: unserved_of
+-- The first of a job's tasks that are queued and that no instance runs.
+select t.name, t.action, t.queue from tasks t
+where t.job_id = $1 and t.state + 0 = 1
+  and not exists (select 1 from offers o where o.queue = t.queue and t.action = any(o.actions))
+order by t.number
+limit 10
 
 -- name: beats
-select id, beat from instances
+select id, case when not dead then beat end as beat from instances
+
+-- name: declare_dead
+-- Its peers are told in the same breath: the process that would tell them later is a witness, and
+-- says nothing else.
+with dead as (update instances set dead = true where process = $1 and not dead returning id)
+select pg_notify('taskengine', '0:death') from dead limit 1
 
 -- name: leases
 select id, lease from instances
 
 -- name: lock_instance
-select beat from instances where id = $1 for update
+select beat, dead, name, lease from instances where id = $1 for update
 
 -- name: lock_presence
 -- Instances come before tasks and lanes in the order of locks.
 select 1 from instances where id = $1 for key share
+
+-- name: mark_over
+with others as (
+    delete from attempts_over where instance = $1 and task_id <> all ($2::bigint[])
+)
+insert into attempts_over (instance, task_id, attempt)
+select $1, task_id, attempt from unnest($2::bigint[], $3::integer[]) as o (task_id, attempt)
+order by task_id
+on conflict (instance, task_id) do update set attempt = excluded.attempt
+
+-- name: take_over
+delete from attempts_over where instance = $1 returning task_id, attempt
 
 -- name: held_of_instance
 select id, job_id from tasks where holder = $1 order by id

@@ -7,12 +7,14 @@ from unnest($1::text[], $2::text[]) as k (client, key)
 join jobs j on j.client = k.client and j.idempotency_key = k.key
 
 -- name: put_definitions
-insert into definitions (digest, name, content, plan)
-select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[])
+insert into definitions (digest, name, content, plan, tasks, client, callback)
+select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[], $5::integer[], $6::text[],
+                     $7::json[])
 on conflict do nothing
 
 -- name: known_definitions
-select digest from definitions where digest = any($1::text[])
+-- They stay as long as this transaction is not over: the clean-up removes what no job has.
+select digest from definitions where digest = any($1::text[]) order by digest for key share
 
 -- name: put_jobs
 insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,
@@ -32,8 +34,11 @@ on conflict do nothing -- the request is known, or the client has used the key
 returning request_id, id
 
 -- name: put_job_data
-insert into job_data (job_id, submitted, parameters, facts)
-select * from unnest($1::bigint[], $2::json[], $3::json[], $4::json[])
+insert into job_data (job_id, submitted, parameters, facts, size)
+select job_id, submitted::json, parameters::json, facts::json,
+       octet_length(submitted) + octet_length(parameters) + octet_length(facts)
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
+     as d (job_id, submitted, parameters, facts)
 
 -- name: put_lanes
 insert into lanes (job_id, ordinal, url, host, events)
@@ -54,6 +59,44 @@ order by j.id
 
 -- name: data_by_id
 select job_id, submitted, parameters, facts from job_data where job_id = any($1::bigint[])
+
+-- name: first_failures
+select distinct on (job_id) job_id, name, error from tasks
+where job_id = any($1::bigint[]) and state = 4
+order by job_id, number
+
+-- name: last_task
+select id from tasks where job_id = $1 order by number desc limit 1
+
+-- name: callbacks_of
+-- What workflows add to the callbacks of these jobs.
+select d.callback::text as callback, array_agg(j.id order by j.id) as jobs
+from jobs j join definitions d on d.digest = j.digest
+where j.id = any($1::bigint[]) and d.callback::text <> '{}'
+group by d.callback::text
+
+-- name: sources
+-- What such an addition is rendered from: of large documents only what it looks up.
+select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
+       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
+       j.gate_open, d.facts,
+       (select json_object_agg(p.key, p.value) from json_each(d.parameters) as p
+        where p.key = any($2::text[])) as parameters,
+       (select json_object_agg(t.name, coalesce(r.result, '{}'))
+        from tasks t left join results r on r.job_id = t.job_id and r.name = t.name
+        where t.job_id = j.id and ($3::text[] is null or t.name = any($3))) as results
+from jobs j join job_data d on d.job_id = j.id
+where j.id = any($1::bigint[])
+order by j.id
+
+-- name: document
+select case $2 when 'submitted' then submitted else parameters end::text as text
+from job_data where job_id = $1
+
+-- name: tasks_of_outline
+select id, job_id, number, name, action, queue, state, attempt, failures, rescues, progress, error,
+       null as result, started_at, ended_at
+from tasks where job_id = $1 order by number
 
 -- name: tasks_by_job
 select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,

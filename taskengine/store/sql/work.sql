@@ -57,13 +57,33 @@ limit $3
 -- name: lock_scopes
 select name from scopes where name = any($1::text[]) order by name for no key update
 
+-- name: first_queued
+-- In the order of A11, whosever they are.
+select * from (
+    (select id, client, top_of_queue, priority, position, created_at
+     from jobs where state * 1 = 0 and top_of_queue
+     order by priority, position, created_at, id limit $1)
+    union all
+    (select id, client, top_of_queue, priority, position, created_at
+     from jobs where state * 1 = 0 and not top_of_queue
+     order by priority, position, created_at, id limit $1)
+) as both_parts
+order by top_of_queue desc, priority, position, created_at, id limit $1
+
 -- name: still_queued
 -- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
-select id, client, top_of_queue, priority, position, created_at
-from jobs where id = any($1::bigint[]) and state + 0 = 0
+select j.id, j.client, j.top_of_queue, j.priority, j.position, j.created_at,
+       coalesce((select d.tasks from definitions d where d.digest = j.digest), 0) as tasks
+from jobs j where j.id = any($1::bigint[]) and j.state + 0 = 0
 
--- name: all_settings
+-- name: all_bounds
+-- Of what clients store, only what admission goes by: whatever else they store, it costs nothing.
 select scope, name, value from settings
+where name in ('max_jobs', 'priority_slots', 'priority_threshold')
+
+-- name: bounds_of
+select scope, name, value from settings
+where scope = any($1::text[]) and name in ('max_jobs', 'priority_slots', 'priority_threshold')
 
 -- name: running
 select client, band, count(*) as n from jobs where band is not null group by client, band
@@ -73,8 +93,8 @@ select client, band, count(*) as n from jobs where band is not null group by cli
 update jobs j
 set state = 1, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
     open_tasks = case when j.open_tasks > 0 then j.open_tasks
-                 else (select jsonb_array_length(d.plan) from definitions d
-                       where d.digest = j.digest) end
+                 else coalesce((select d.tasks from definitions d where d.digest = j.digest), 0)
+                 end
 from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
 where j.id = c.id and j.priority = c.priority and j.state + 0 = 0 -- as above
 returning j.id, j.client, j.failed
@@ -90,7 +110,7 @@ join jobs j on j.id = s.id and not exists (select 1 from tasks t where t.job_id 
 join definitions d on d.digest = j.digest
 cross join lateral jsonb_array_elements(d.plan) with ordinality as p (task, n)
 cross join lateral (
-    select coalesce(array_agg(e::smallint), '{}') as list
+    select coalesce(array_agg(distinct e::smallint), '{}') as list -- each is met once
     from jsonb_array_elements_text(p.task -> 'needs') as e
 ) as needs
 order by s.rank, p.n
@@ -105,7 +125,8 @@ where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
 -- before, its answer lost, is all that it gets (rule 4). The heads of each action are merged with the
 -- retries that are due, which are ready from then on, in the order of all others; $7 more of them
 -- than are wanted, for others may hold locks. MATERIALIZED: a nested loop may otherwise run a
--- subquery again and take more than its limit (rule 21).
+-- subquery again and take more than its limit (rule 21). Documents beyond $8 octets are left where
+-- they are.
 with present as materialized (
     select id from instances where id = $1 for key share -- before tasks, in the order of locks
 ), before as materialized (
@@ -182,9 +203,14 @@ with present as materialized (
     ) as h
 )
 select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
-       t.progress, t.error, t.started_at, t.claimed_at, d.parameters, d.facts, c.options,
-       case when t.number > 0 then
-           (select json_object_agg(r.name, r.result) from results r where r.job_id = t.job_id)
+       t.progress, t.error, t.started_at, t.claimed_at, c.options, j.lanes, d.size, d.facts,
+       case when d.size <= $8 then d.parameters end as parameters,
+       case when d.size > $8 then null
+            when t.number = 0 then '{}'
+            when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
+                  from (select r.size from results r where r.job_id = t.job_id limit 65) as few)
+            then (select coalesce(json_object_agg(r.name, r.result), '{}')
+                  from results r where r.job_id = t.job_id)
        end as results,
        case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
        j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
@@ -196,6 +222,30 @@ left join (got t
     join job_data d on d.job_id = t.job_id
     left join clients c on c.name = j.client) on true
 order by t.priority, t.id
+
+-- name: documents
+-- Of the parameters those that are looked at, and those that have one of the hints in them. No
+-- results where they are more than one attempt may load.
+select own.size,
+       case when $2::text[] is null then d.parameters
+            else (select coalesce(json_object_agg(p.key, p.value), '{}')
+                  from json_each(d.parameters) as p
+                  cross join lateral (select lower(p.key || ':' || p.value::text) as text offset 0)
+                      as low
+                  where p.key = any($2)
+                     or exists (select from unnest($3::text[]) as h (hint)
+                                where strpos(low.text, h.hint) > 0))
+       end as parameters,
+       case when own.size <= $5 then
+           (select coalesce(json_object_agg(r.name, r.result), '{}') from results r
+            where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4)))
+       end as results
+from job_data d
+cross join lateral (
+    select coalesce(sum(r.size), 0) as size from results r
+    where r.job_id = d.job_id and ($4::text[] is null or r.name = any($4))
+) as own
+where d.job_id = $1
 
 -- name: current
 select 1 from tasks t join jobs j on j.id = t.job_id
@@ -243,9 +293,10 @@ from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[], $5::tim
 where t.id = e.id
 
 -- name: put_results
-insert into results (job_id, name, result)
-select * from unnest($1::bigint[], $2::text[], $3::json[])
-on conflict (job_id, name) do update set result = excluded.result
+insert into results (job_id, name, result, size)
+select job_id, name, result::json, octet_length(result)
+from unnest($1::bigint[], $2::text[], $3::text[]) as r (job_id, name, result)
+on conflict (job_id, name) do update set result = excluded.result, size = excluded.size
 
 -- name: cancel_rest
 update tasks t set state = 5, ended_at = f.at
@@ -255,11 +306,16 @@ returning t.job_id
 
 -- name: let_go_on
 -- The siblings of a batch are counted together: each would see the others as working.
-with gone as (
-    select t.id, count(*) as n
+-- The tasks of a job are read once, however many of them have ended.
+with ended as materialized (
+    select e.job_id, array_agg(e.number) as numbers
     from unnest($1::bigint[], $2::smallint[]) as e (job_id, number)
-    join tasks t on t.job_id = e.job_id and t.state = 0 and e.number = any(t.needs)
-    group by t.id
+    group by e.job_id
+), gone as materialized (
+    select t.id, (select count(*) from unnest(t.needs) as need
+                  where need = any(e.numbers)) as n
+    from ended e
+    join tasks t on t.job_id = e.job_id and t.state + 0 = 0 and t.needs && e.numbers
 )
 update tasks t
 set waits_for = t.waits_for - gone.n,

@@ -8,19 +8,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.callbacks.bodies import job_body
 from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
-from taskengine.model import BadInput, Job, JobState, NotFound, Severity, Submission
+from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.details import load_details
-from taskengine.store.transactions.edges import ENDS, break_children
+from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
-from taskengine.store.transactions.outbox import END, Call, put_calls
+from taskengine.store.transactions.outbox import Call, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
-from taskengine.store.transactions.submit import put_data, put_definitions
+from taskengine.store.transactions.submit import Prepared, put_data, put_definitions
 
 
 async def change(
@@ -47,7 +45,7 @@ async def change(
         tally.jobs[after.client, int(after.state), after.failed] += 1
     if after.state is JobState.BROKEN:
         written += await _stop(connection, row, after, now, calls, tally)
-        written += await break_children(connection, [job_id], now, tally, calls)
+        await queue_cascades(connection, [job_id], tally)
     elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
         await connection.execute(SQL["hold_tasks"], job_id)
         await connection.execute(SQL["free_slot"], job_id)
@@ -63,7 +61,7 @@ async def rerun(
     lines: Lines,
     now: datetime,
     writer: int,
-    anew: Submission | None,
+    anew: Prepared | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
     await _lock_with_parents(connection, job_id)
@@ -92,6 +90,7 @@ async def rerun(
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
+    await queue_cascades(connection, [job_id], tally)  # its edges go to the new one
     written += _lines(new, lines, now)
     await _finish(connection, written, calls, tally, writer, now)
     return new
@@ -143,11 +142,9 @@ async def _stop(
         await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
     if row["open_tasks"] == number:
         await connection.execute(SQL["free_slot"], job.id)
-    [details] = await load_details(connection, [job.id])
-    if details.tasks and row["lanes"]:
-        body = job_body(job, details.submitted.get("custom_data"), STOPPED, {})
-        calls.append(Call(job, details.tasks[-1].id, None, END, now, body=body))
-    last = details.tasks[-1].id if details.tasks else 0
+    last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
+    if last and row["lanes"]:
+        calls.append(end_call(job, last, now, STOPPED))
     return [(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
 
 
@@ -156,24 +153,23 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     state = int(JobState.QUEUED)
     new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
     await connection.execute(SQL["copy_edges"], job.id, new)
-    await connection.execute(SQL["hand_edges"], job.id, new)
     if waits:
         await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])
     return new
 
 
-async def _put_data(connection: Connection, job_id: int, new: int, anew: Submission | None) -> None:
+async def _put_data(connection: Connection, job_id: int, new: int, anew: Prepared | None) -> None:
     """The original's parameters and URLs; or another definition, with what it makes of them."""
     if anew is None:
         await connection.execute(SQL["copy_job_data"], job_id, new)
         await connection.execute(SQL["copy_lanes"], job_id, new)
         return
-    await put_definitions(connection, [anew])
+    one = anew.one
+    await put_definitions(connection, [one])
     await put_data(connection, [(new, anew)])
-    urls = len(dict.fromkeys(anew.urls))
-    digest = anew.definition and anew.definition.digest
-    await connection.execute(SQL["redefine_job"], new, digest, anew.content_id, urls)
+    digest = one.definition and one.definition.digest
+    await connection.execute(SQL["redefine_job"], new, digest, one.content_id, len(anew.lanes))
 
 
 async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Collection
 from datetime import datetime
 
-from taskengine.model import Attempt, Task, TaskState
+from taskengine.model import Attempt, Documents, Task, TaskState
 from taskengine.store import Claimed, Dismissed
 from taskengine.store.connections import Connection
+from taskengine.store.ending import CARRIED
 from taskengine.store.transactions.rows import SQL, Row, job_of
 
 SPARE = 100  # tasks that a claim tries besides, where other instances claim at the same moment
@@ -25,7 +26,7 @@ async def claim(
     now: datetime,
 ) -> Claimed:
     """See Store.claim. One statement, which commits by itself."""
-    given = (instance, queue, list(actions), limit, claim_id, now, SPARE)
+    given = (instance, queue, list(actions), limit, claim_id, now, SPARE, CARRIED)
     rows = await connection.fetch(SQL["claim"], *given)
     if not rows:
         raise Dismissed(instance)
@@ -51,9 +52,14 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         task=task,
         job=job_of(row),
-        parameters=json.loads(row["parameters"]),
-        results=json.loads(row["results"] or "{}"),
+        documents=documents_of(row) if row["results"] else None,
         facts=json.loads(row["facts"]),
         options=json.loads(row["options"]) if row["options"] else None,
         started_at=row["claimed_at"],
+        lanes=row["lanes"],
+        size=row["size"],
     )
+
+
+def documents_of(row: Row) -> Documents:
+    return Documents(row["parameters"], row["results"])

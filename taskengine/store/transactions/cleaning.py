@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from taskengine.store import Cleared, OldJob
 from taskengine.store.connections import Connection
+from taskengine.store.ending import MAX_CHILDREN
+from taskengine.store.transactions.clients import forget_removed
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.rows import SQL, Row
+from taskengine.store.transactions.rows import SQL
 
-MAX_LINES = 50_000  # of logs in one transaction, or a job's own if it has more
-MAX_CALLBACKS = 50_000  # the same for them and their lanes
+HEAVIEST = 50_000  # rows in one transaction, those included in which long texts are kept apart
+TOGETHER = 10  # jobs that are weighed at once
 FIRST: OldJob = (datetime.min.replace(tzinfo=UTC), 0)
-PARTS = ("tasks", "callbacks", "lanes", "results", "job_data", "logs", "edges", "jobs")
+MANY = ("callbacks", "events", "logs", "results")
+PARTS = ("tasks", "callbacks", "events", "lanes", "results", "job_data", "logs", "edges", "jobs")
 
 
 async def clear_old_jobs(
@@ -23,8 +25,12 @@ async def clear_old_jobs(
     await connection.execute(SQL["plan_by_indexes"])
     looked_at = await connection.fetch(SQL["old_jobs"], before, limit, *(after or FIRST))
     locked = [row["id"] for row in looked_at]
-    rows = {row["id"]: row for row in await connection.fetch(SQL["still_old"], locked)}
-    ids = await _few_enough(connection, sorted(rows))
+    still_old = await connection.fetch(SQL["still_old"], locked, MAX_CHILDREN)
+    rows = {row["id"]: row for row in still_old}
+    ids, weight = await _few_enough(connection, sorted(rows))
+    if weight > HEAVIEST:
+        await _shrink(connection, ids)
+        return Cleared(0, after or FIRST)
     for part in PARTS if ids else ():
         await connection.execute(SQL[f"clear_{part}"], ids)
     tally = Tally()
@@ -32,27 +38,38 @@ async def clear_old_jobs(
         row = rows[job_id]
         tally.jobs[row["client"], row["state"], row["failed"]] -= 1
     await tally.write(connection, writer)
-    if after is None:  # once for each clean-up
-        await connection.execute(SQL["fold_orphaned_counters"])
     if len(ids) < len(rows):  # the others are looked at again
         return Cleared(len(ids), after or FIRST)
     last = looked_at[-1] if len(looked_at) == limit else None
     return Cleared(len(ids), last and (last["updated_at"], last["id"]))
 
 
-async def _few_enough(connection: Connection, ids: list[int]) -> list[int]:
-    """The first of these jobs, by id, whose lines and callbacks can go in one short transaction."""
-    counted = await connection.fetch(SQL["count_callbacks"], ids)
-    ids = _up_to(MAX_CALLBACKS, ids, counted)
-    counted = await connection.fetch(SQL["count_lines"], ids, MAX_LINES)
-    return _up_to(MAX_LINES, ids, counted)
+async def tidy(connection: Connection) -> None:
+    """See Store.tidy."""
+    await connection.execute(SQL["fold_orphaned_counters"])
+    await connection.execute(SQL["clear_counters"])
+    locked = [row["digest"] for row in await connection.fetch(SQL["lock_definitions"])]
+    if locked:  # a job may have come before the lock (rule 1)
+        await connection.execute(SQL["clear_definitions"], locked)
+    await forget_removed(connection)
 
 
-def _up_to(most: int, ids: list[int], counted: Sequence[Row]) -> list[int]:
-    """Without those from the job on with which there are that many, unless it is the first."""
-    total, numbers = 0, {row["job_id"]: row["n"] for row in counted}
-    for place, job_id in enumerate(ids):
-        total += numbers.get(job_id, 0)
-        if total >= most:
-            return ids[: max(place, 1)]
-    return ids
+async def _few_enough(connection: Connection, ids: list[int]) -> tuple[list[int], int]:
+    """The first of these jobs, by id, that can go in one short transaction, or one that is too
+    heavy; and what they weigh."""
+    few: list[int] = []
+    total = 0
+    for start in range(0, len(ids), TOGETHER):
+        group = ids[start : start + TOGETHER]
+        for row in await connection.fetch(SQL["weigh_jobs"], group, HEAVIEST):
+            if few and total + row["n"] > HEAVIEST:
+                return few, total
+            few.append(row["job_id"])
+            total += row["n"]
+    return few, total
+
+
+async def _shrink(connection: Connection, ids: list[int]) -> None:
+    """Remove some of what a job has most of: the next steps remove more, and at last the job."""
+    for part in MANY:
+        await connection.execute(SQL[f"clear_some_{part}"], ids, HEAVIEST // len(MANY))

@@ -8,11 +8,11 @@ from datetime import datetime
 from taskengine.jobs.changes import OVER
 from taskengine.model import Ended, JobState
 from taskengine.store.connections import Connection
-from taskengine.store.ending import UNEVENTFUL, Ending, conclude
+from taskengine.store.ending import NO_EXTRAS, STALLED, Extras, failure_of, last_words
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.details import load_contents, load_details
 from taskengine.store.transactions.edges import settle_edges
-from taskengine.store.transactions.outbox import END, Call
+from taskengine.store.transactions.extras import render
+from taskengine.store.transactions.outbox import Call, end_call
 from taskengine.store.transactions.rows import SQL, JobRow, Line
 
 
@@ -28,40 +28,43 @@ async def conclude_jobs(
     `calls` and gives the jobs' last lines."""
     if not ending:
         return []
-    endings = await _endings(connection, [job for job in ending if job.state not in OVER])
+    unsaid = [job for job in ending if job.state not in OVER]  # the others were stopped, and told
+    failures = await _failures(connection, [job for job in unsaid if job.failed], last)
+    called = [job.id for job in unsaid if job.has_lanes and not last[job.id].terse]
+    extras = await render(connection, called)
     await connection.execute(SQL["end_jobs"], [job.id for job in ending], now)
     lines: list[Line] = []
-    for job in ending:
-        if job.state in OVER:
-            continue  # broken: it had its last words when it was stopped
-        lines += _say(job, endings.get(job.id, UNEVENTFUL), last[job.id], calls)
+    for job in unsaid:
+        failure = failures.get(job.id)
+        lines += _say(job, failure, extras.get(job.id, NO_EXTRAS), last[job.id], calls)
         tally.jobs[job.client, job.state, job.failed] -= 1
         tally.jobs[job.client, int(JobState.COMPLETED), job.failed] += 1
-    return lines + await settle_edges(connection, ending, now, tally, calls)
+    await settle_edges(connection, [job.id for job in ending], now, tally)
+    return lines
 
 
-async def _endings(connection: Connection, jobs: Sequence[JobRow]) -> dict[int, Ending]:
-    """What ends of jobs write, where it takes more than their rows to say it: a failure, or a
-    callback."""
-    called = {job.id for job in jobs if job.has_lanes}
-    eventful = called | {job.id for job in jobs if job.failed}
-    if not eventful:
-        return {}
-    details = await load_details(connection, eventful)
-    digests = {one.job.digest for one in details if one.job.digest and one.job.id in called}
-    contents = await load_contents(connection, digests)
+async def _failures(
+    connection: Connection, failed: Sequence[JobRow], last: Mapping[int, Ended]
+) -> dict[int, str | None]:
+    """Why jobs failed."""
+    ids = [job.id for job in failed]
+    rows = await connection.fetch(SQL["first_failures"], ids) if ids else []
+    first = {row["job_id"]: (row["name"], row["error"]) for row in rows}
     return {
-        one.job.id: conclude(one, contents.get(one.job.digest or ""), called=one.job.id in called)
-        for one in details
+        job_id: failure_of(True, first.get(job_id), stalled=last[job_id].error == STALLED)
+        for job_id in ids
     }
 
 
-def _say(job: JobRow, told: Ending, last: Ended, calls: list[Call]) -> list[Line]:
+def _say(
+    job: JobRow, failure: str | None, extras: Extras, last: Ended, calls: list[Call]
+) -> list[Line]:
     """A job's last words, under its last task's id."""
     task_id = last.fence.task_id
+    texts, problems = extras
     if job.has_lanes:
-        calls.append(Call(job, task_id, None, END, last.at, body=told.body))
+        calls.append(end_call(job, task_id, last.at, failure, texts, terse=last.terse))
     return [
         (job.id, task_id, int(severity), "controller", message, last.at)
-        for severity, message in told.lines
+        for severity, message in last_words(failure, problems)
     ]

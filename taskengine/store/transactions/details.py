@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection
 
-from taskengine.model import JobDetails, JsonObject, Task
+from taskengine.model import JobDetails, Task
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, job_of, task_of
 
@@ -38,9 +38,20 @@ async def load_details(connection: Connection, job_ids: Collection[int]) -> list
     ]
 
 
-async def load_contents(connection: Connection, digests: Collection[str]) -> dict[str, JsonObject]:
-    """Definitions by digest."""
-    return {
-        digest: json.loads(await connection.fetchval(SQL["definition"], digest))
-        for digest in digests
-    }
+async def load_outline(connection: Connection, job_id: int) -> JobDetails | None:
+    """A job without its documents."""
+    for row in await connection.fetch(SQL["jobs_by_id"], [job_id]):
+        tasks = await connection.fetch(SQL["tasks_of_outline"], job_id)
+        parents = await connection.fetch(SQL["parents_of"], [job_id])
+        return JobDetails(
+            job=job_of(row),
+            submitted={},
+            parameters={},
+            facts={},
+            tasks=[task_of(task) for task in tasks],
+            depends_on=[parent["parent"] for parent in parents],
+            rerun_of=row["rerun_of"],
+            rerun_as=row["rerun_as"],
+            body_digest=row["idempotency_digest"],
+        )
+    return None

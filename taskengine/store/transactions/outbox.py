@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,10 @@ from taskengine.callbacks.bodies import (
     COMPLETE,
     END,
     FAIL,
+    NO_EXTRAS,
     START,
     Named,
-    hears,
+    job_body,
     task_body,
     webhook_id,
 )
@@ -24,16 +25,20 @@ from taskengine.model import (
     CallbackEntry,
     CallbackState,
     Delivery,
-    JsonObject,
     Lane,
     NotFound,
     Severity,
 )
 from taskengine.store import Dismissed
 from taskengine.store.connections import Connection
-from taskengine.store.ending import CLIENT_DEFINITIONS, COMMON_DEFINITIONS, PER_HOST
+from taskengine.store.ending import (
+    CARRIED_BODY,
+    CLIENT_DEFINITIONS,
+    COMMON_DEFINITIONS,
+    PER_HOST,
+)
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.rows import SQL, columns, dumped
+from taskengine.store.transactions.rows import SQL, columns
 
 __all__ = [
     "COMPLETE",
@@ -43,57 +48,59 @@ __all__ = [
     "Call",
     "claim_lanes",
     "deliver",
+    "end_call",
     "entry_of",
     "put_calls",
     "replay",
+    "task_call",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An event that the job's URLs are to hear of."""
+    """An event that the job's URLs are to hear of. The job's custom data stands in its body between
+    what is `before` and what is `behind`, where there is such a thing."""
 
-    job: Named
+    job_id: int
     task_id: int
     task_name: str | None
     event: str
     at: datetime
-    message: str = ""
-    body: JsonObject | None = None
+    before: str
+    behind: str | None = None
 
-    @property
-    def text(self) -> str:
-        if self.body is not None:
-            return dumped(self.body)
-        name = self.task_name or ""
-        return dumped(task_body(self.job, self.task_id, name, self.event, self.message))
+
+def task_call(
+    job: Named, task_id: int, name: str, event: str, at: datetime, message: str = ""
+) -> Call:
+    """What became of a task."""
+    return Call(job.id, task_id, name, event, at, task_body(job, task_id, name, event, message))
+
+
+def end_call(
+    job: Named,
+    task_id: int,
+    at: datetime,
+    failure: str | None,
+    extras: Mapping[str, str] = NO_EXTRAS,
+    *,
+    terse: bool = False,
+) -> Call:
+    """The end of a job; a terse one leaves out the job's custom data."""
+    before, behind = job_body(job, failure, {"custom_data": "null"} if terse else extras)
+    return Call(job.id, task_id, None, END, at, before, behind)
 
 
 async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
     """Write the callbacks of events in their order, numbered under the locks of job and lane."""
     if not calls:
         return
-    lanes: dict[int, list[Any]] = defaultdict(list)
-    for row in await connection.fetch(SQL["lanes_of"], sorted({one.job.id for one in calls})):
-        lanes[row["job_id"]].append(row)
-    numbers = {row["id"]: row["last_number"] for rows in lanes.values() for row in rows}
-    woken: dict[int, datetime] = {}
-    rows = []
-    for call in calls:
-        text = call.text
-        for lane in lanes[call.job.id]:
-            if not hears(lane["events"], call.event):
-                continue
-            lane_id = lane["id"]
-            numbers[lane_id] += 1
-            woken.setdefault(lane_id, call.at)
-            key = webhook_id(lane_id, call.task_id, call.event)
-            head = (lane_id, numbers[lane_id], call.job.id, call.task_id, call.task_name)
-            rows.append((*head, call.event, key, text, call.at))
-    if rows:
-        await connection.execute(SQL["put_callbacks"], *columns(rows, 9))
-        wake = [(lane_id, numbers[lane_id], at) for lane_id, at in sorted(woken.items())]
-        await connection.execute(SQL["wake_lanes"], *columns(wake, 3))
+    await connection.fetchval(SQL["lanes_of"], sorted({one.job_id for one in calls}))
+    rows = [
+        (one.job_id, one.task_id, one.task_name, one.event, one.before, one.behind, one.at)
+        for one in calls
+    ]
+    await connection.execute(SQL["put_events"], *columns(rows, 7))
 
 
 async def claim_lanes(
@@ -109,7 +116,8 @@ async def claim_lanes(
     if not rows:
         return [], next_due
     waiting: dict[int, list[Callback]] = defaultdict(list)
-    for row in await connection.fetch(SQL["waiting_callbacks"], [row["id"] for row in rows]):
+    ids = [row["id"] for row in rows]
+    for row in await connection.fetch(SQL["waiting_callbacks"], ids, CARRIED_BODY):
         waiting[row["lane_id"]].append(_callback(row))
     jobs = sorted({row["job_id"] for row in rows})
     options = {
@@ -134,19 +142,24 @@ async def claim_lanes(
 def _callback(row: Any) -> Callback:
     return Callback(
         row["id"],
-        row["webhook_id"],
+        webhook_id(row["lane_id"], row["task_id"], row["event"]),
         row["number"],
         row["event"],
         row["task_id"],
         row["task_name"],
-        json.loads(row["body"]),
+        row["event_id"],
+        row["body"],
         row["attempts"],
     )
 
 
-async def deliver(connection: Connection, instance: int, deliveries: Sequence[Delivery]) -> None:
+async def deliver(
+    connection: Connection, instance: int, deliveries: Sequence[Delivery], wait: bool = True
+) -> None:
     """See Store.deliver. Each event has one line, by the job's first URL, at its first try; as
     all lines it is written under the lock of the job."""
+    if not wait:
+        await connection.execute(SQL["wait_for_no_lock"])
     claims = sorted({(one.lane_id, one.claim) for one in deliveries})
     tried_ids = [one.callback_id for one in deliveries]
     await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
@@ -208,7 +221,7 @@ def entry_of(row: Any) -> CallbackEntry:
     undelivered = CallbackState.DEAD if dead else CallbackState.WAITING
     return CallbackEntry(
         row["id"],
-        row["webhook_id"],
+        webhook_id(row["lane_id"], row["task_id"], row["event"]),
         row["url"],
         row["number"],
         row["event"],

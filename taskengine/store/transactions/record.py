@@ -19,17 +19,32 @@ from taskengine.model import (
     Progressed,
     Record,
     Recorded,
+    Severity,
     Task,
     TaskState,
     Written,
 )
 from taskengine.store.connections import Connection
-from taskengine.store.ending import confirms, final_state
+from taskengine.store.ending import (
+    MUTE,
+    confirms,
+    final_state,
+    is_tried_again,
+    settled,
+    told_fate,
+)
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import keep_short, put_lines
-from taskengine.store.transactions.outbox import COMPLETE, FAIL, START, Call, put_calls
-from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, dumped, locked_job
+from taskengine.store.transactions.outbox import (
+    COMPLETE,
+    FAIL,
+    START,
+    Call,
+    put_calls,
+    task_call,
+)
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, locked_job
 
 
 async def record(
@@ -38,11 +53,15 @@ async def record(
     records: Sequence[Record],
     now: datetime,
     batch_id: uuid.UUID,
+    wait: bool = True,
 ) -> Recorded:
     """See Store.record. A batch that is repeated, its answer lost, is not written again."""
-    if await _is_repeated(connection, instance, batch_id):
-        return Recorded(woken=True, scheduled=True, called=True)
+    if not wait:
+        await connection.execute(SQL["wait_for_no_lock"])
+    is_repeated = await _is_repeated(connection, instance, batch_id)
     batch = await lock_batch(connection, [one.fence for one in records], instance)
+    if is_repeated:
+        return batch.written_before(records)
     stale = {one.fence for one in records if not batch.take(one)}
     return replace(await batch.write(connection, now, instance), stale=frozenset(stale))
 
@@ -85,6 +104,7 @@ class Batch:
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
+    is_mute: bool = False  # it writes no callbacks
 
     def take(self, one: Record) -> bool:
         """Accept a record; False if its fence has moved on."""
@@ -109,24 +129,48 @@ class Batch:
                 self.end(job, task, one)
         return True
 
+    def written_before(self, records: Sequence[Record]) -> Recorded:
+        """What became of records that were written, their answer lost: as far as the rows tell it
+        now. An attempt that they ended shows their outcome."""
+        ends = {one.fence: one for one in records if isinstance(one, Ended)}
+        fences = {one.fence for one in records}
+        stale = frozenset(one for one in fences if not self._accepted(one, ends.get(one)))
+        jobs = {one.job_id for one in ends} & self.jobs.keys()
+        over = sorted(one for one in jobs if not self.jobs[one].open_tasks)
+        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True, waited=True)
+
+    def _accepted(self, fence: Fence, end: Ended | None) -> bool:
+        task = self.tasks.get(fence.task_id)
+        if task is None:
+            return False
+        if end is not None:
+            return confirms(task, end)
+        return task.id in self.held and task.attempt == fence.attempt
+
     def end(self, job: JobRow, task: Task, one: Ended, *, rescued: bool = False) -> None:
         """Accept an attempt's end: the task is queued again, or over."""
         self.held.discard(task.id)
-        if one.outcome in (Outcome.RETRY, Outcome.RELEASED) and job.wanted:
-            failures = int(one.outcome is Outcome.RETRY)
+        if one.mute:
+            self.is_mute = True
+            self.lines.append((job.id, task.id, int(Severity.ERROR), "controller", MUTE, one.at))
+        one = settled(task, one)
+        if is_tried_again(one, wanted=job.wanted):
+            failures, rescues = one.outcome is Outcome.RETRY, one.outcome is Outcome.LOST
             # A job that was paused meanwhile holds it.
             state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
             self._set(task, state)
-            counted = (failures, int(rescued), one.error, int(state))
+            self._tell_fate(job, one, state, rescued)
+            counted = (int(failures), int(rescues), one.error, int(state))
             retry = one.due_at is not None
             self.requeued.append((task.id, one.due_at or one.at, *counted, retry))
             return
         state = final_state(one.outcome)
         self._set(task, state)
+        self._tell_fate(job, one, state, rescued)
         self.ended.append((task.id, int(state), one.at, one.error, self.begun.pop(task.id, None)))
         self.last[job.id] = one
         if one.result:
-            self.results.append((job.id, task.name, dumped(one.result)))
+            self.results.append((job.id, task.name, one.result))
         if state is TaskState.COMPLETED:
             self._call(job, task, COMPLETE, one.at)
         if state is TaskState.FAILED:
@@ -137,12 +181,19 @@ class Batch:
         if state in (TaskState.COMPLETED, TaskState.SKIPPED):
             self.gone.append((job.id, task.number))
 
+    def _tell_fate(self, job: JobRow, one: Ended, state: TaskState, rescued: bool) -> None:
+        """In the log of the job, unless that is over: then it is no news."""
+        if one.fate and job.wanted:
+            teller = "controller" if rescued else "worker"
+            told = (teller, told_fate(one, state), one.at)
+            self.lines.append((job.id, one.fence.task_id, int(Severity.WARN), *told))
+
     def _set(self, task: Task, state: TaskState) -> None:
         self.tasks[task.id] = replace(task, state=state)
 
     def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
         if job.has_lanes and job.state not in OVER:
-            self.calls.append(Call(job, task.id, task.name, event, at, message))
+            self.calls.append(task_call(job, task.id, task.name, event, at, message))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:
         """Write all that was taken, and what follows from it; counters come last."""
@@ -156,10 +207,13 @@ class Batch:
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
         await keep_short(connection, lengths.items(), now)
-        await put_calls(connection, self.calls)
+        await put_calls(connection, [] if self.is_mute else self.calls)
         await tally.write(connection, writer)
         scheduled = tally.adds(JobState.SCHEDULED)
-        return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
+        waited = bool(tally.cascades)
+        return Recorded(
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+        )
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (

@@ -13,6 +13,7 @@ from taskengine.model import (
     Client,
     Job,
     JobState,
+    JsonText,
     LogLine,
     Severity,
     Submission,
@@ -27,6 +28,8 @@ SQL = queries()
 
 def dumped(value: object) -> str:
     """Raises BadInput for what JSON cannot say, as the database would."""
+    if isinstance(value, JsonText):
+        return value
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:

@@ -4,53 +4,80 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from taskengine.model import JobState, Submission
+from taskengine.model import Definition, JobState, Submission
 from taskengine.policy import initial_state
 from taskengine.store.connections import Connection
 from taskengine.store.ending import host_of
+from taskengine.store.transactions.cascade import Child, break_jobs
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import break_jobs, tie
+from taskengine.store.transactions.edges import tie
 from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission with what is written of it, as far as it is known before its transaction."""
+
+    one: Submission
+    documents: tuple[str, str, str]
+    lanes: Sequence[tuple[int, str, str, str]]  # ordinal, URL, host, events
+
+
+def prepare(batch: Sequence[Submission]) -> list[Prepared]:
+    """Raises BadInput for what JSON cannot say."""
+    return [
+        Prepared(
+            one, (dumped(one.submitted), dumped(one.parameters), dumped(one.facts)), _lanes(one)
+        )
+        for one in batch
+    ]
+
+
+def _lanes(one: Submission) -> list[tuple[int, str, str, str]]:
+    events = " ".join(one.events)
+    urls = enumerate(dict.fromkeys(one.urls))
+    return [(ordinal, url, host_of(url), events) for ordinal, url in urls]
+
+
 async def submit(
-    connection: Connection, batch: Sequence[Submission], now: datetime, writer: int
+    connection: Connection, batch: Sequence[Prepared], now: datetime, writer: int
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
-    await put_definitions(connection, batch)
-    new: dict[uuid.UUID, Submission] = {}
+    await put_definitions(connection, [one.one for one in batch])
+    new: dict[uuid.UUID, Prepared] = {}
     for one in batch:
-        new.setdefault(one.request_id, one)  # the first of repeated ones
+        new.setdefault(one.one.request_id, one)  # the first of repeated ones
     ids = await _put_new(connection, new, now, writer)
     if len(ids) < len(new):
-        ids |= await _known(connection, [one for key, one in new.items() if key not in ids])
+        ids |= await _known(connection, [one.one for key, one in new.items() if key not in ids])
     if lost := [one for key, one in new.items() if key not in ids]:
         # The job that had the key was cleaned up between the two statements.
         again = await submit(connection, lost, now, writer)
-        ids |= {one.request_id: job_id for one, job_id in zip(lost, again, strict=True)}
-    return [ids[one.request_id] for one in batch]
+        ids |= {one.one.request_id: job_id for one, job_id in zip(lost, again, strict=True)}
+    return [ids[one.one.request_id] for one in batch]
 
 
 async def _put_new(
-    connection: Connection, new: Mapping[uuid.UUID, Submission], now: datetime, writer: int
+    connection: Connection, new: Mapping[uuid.UUID, Prepared], now: datetime, writer: int
 ) -> dict[uuid.UUID, int]:
     """Insert those that nobody knows, with all that belongs to them; their ids."""
     rows = await connection.fetch(
-        SQL["put_jobs"], now, *columns([_job(one, now) for one in new.values()], 16)
+        SQL["put_jobs"], now, *columns([_job(one.one, now) for one in new.values()], 16)
     )
     ids: dict[uuid.UUID, int] = {row["request_id"]: row["id"] for row in rows}
     await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
-    states = {ids[key]: _state(new[key], now) for key in ids}
-    jobs = {ids[key]: new[key] for key in ids}
+    jobs = {ids[key]: new[key].one for key in ids}
+    states = {job_id: _state(one, now) for job_id, one in jobs.items()}
     calls: list[Call] = []
-    states |= await _tie(connection, jobs, now, calls)
-    await put_calls(connection, calls)
     tally = Tally()
+    states |= await _tie(connection, jobs, now, calls, tally)
+    await put_calls(connection, calls)
     for job_id, one in jobs.items():
         state = states[job_id]
         tally.jobs[one.client, int(state), state is JobState.BROKEN] += 1
@@ -73,7 +100,11 @@ async def _known(connection: Connection, repeated: Sequence[Submission]) -> dict
 
 
 async def _tie(
-    connection: Connection, jobs: Mapping[int, Submission], now: datetime, calls: list[Call]
+    connection: Connection,
+    jobs: Mapping[int, Submission],
+    now: datetime,
+    calls: list[Call],
+    tally: Tally,
 ) -> dict[int, JobState]:
     """Tie jobs to those they depend on; gives the states of those that do."""
     wanted = {
@@ -81,12 +112,18 @@ async def _tie(
     }
     if not wanted:
         return {}
-    lost = await tie(connection, wanted)
+    parents = await tie(connection, wanted)
     rows = await connection.fetch(SQL["place_jobs"], sorted(wanted), now)
     states = {row["id"]: JobState(row["state"]) for row in rows}
-    lines = await break_jobs(connection, lost, now, calls)
+    broken = {child: _child(child, jobs[child]) for child in parents}
+    lines = await break_jobs(connection, broken, parents, now, calls, tally)
     await put_lines(connection, lines)
-    return states | dict.fromkeys(lost, JobState.BROKEN)
+    return states | dict.fromkeys(parents, JobState.BROKEN)
+
+
+def _child(job_id: int, one: Submission) -> Child:
+    lanes = len(dict.fromkeys(one.urls))
+    return Child(job_id, one.client, one.workflow, one.content_id, lanes)
 
 
 def _state(one: Submission, now: datetime) -> JobState:
@@ -122,11 +159,25 @@ async def put_definitions(connection: Connection, batch: Sequence[Submission]) -
     known = await connection.fetch(SQL["known_definitions"], list(wanted))
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
     if missing:
-        rows = [(one.digest, one.name, dumped(one.content), dumped(_plan(one))) for one in missing]
-        await connection.execute(SQL["put_definitions"], *columns(rows, 4))
+        rows = [_definition(one) for one in missing]
+        await connection.execute(SQL["put_definitions"], *columns(rows, 7))
 
 
-def _plan(definition: Any) -> list[dict[str, Any]]:
+def _definition(one: Definition) -> tuple[Any, ...]:
+    content = one.content
+    callback = dumped(content.get("callback", {}))
+    return (
+        one.digest,
+        one.name,
+        dumped(content),
+        dumped(_plan(one)),
+        len(one.plan),
+        content.get("client"),
+        callback,
+    )
+
+
+def _plan(definition: Definition) -> list[dict[str, Any]]:
     return [
         {"name": task.name, "action": task.action, "queue": task.queue, "needs": list(task.needs)}
         for task in definition.plan
@@ -134,24 +185,17 @@ def _plan(definition: Any) -> list[dict[str, Any]]:
 
 
 async def _put_rest(
-    connection: Connection, jobs: Sequence[tuple[int, Submission]], now: datetime
+    connection: Connection, jobs: Sequence[tuple[int, Prepared]], now: datetime
 ) -> None:
-    lines = [line for job_id, one in jobs for line in first_lines(job_id, one, now)]
+    lines = [line for job_id, one in jobs for line in first_lines(job_id, one.one, now)]
     await put_lines(connection, lines)
     await put_data(connection, jobs)
 
 
-async def put_data(connection: Connection, jobs: Sequence[tuple[int, Submission]]) -> None:
+async def put_data(connection: Connection, jobs: Sequence[tuple[int, Prepared]]) -> None:
     """What jobs have besides their row: parameters, and lanes for their URLs."""
-    data = [
-        (job_id, dumped(one.submitted), dumped(one.parameters), dumped(one.facts))
-        for job_id, one in jobs
-    ]
-    lanes = [
-        (job_id, ordinal, url, host_of(url), " ".join(one.events))
-        for job_id, one in jobs
-        for ordinal, url in enumerate(dict.fromkeys(one.urls))
-    ]
+    data = [(job_id, *one.documents) for job_id, one in jobs]
+    lanes = [(job_id, *lane) for job_id, one in jobs for lane in one.lanes]
     await connection.execute(SQL["put_job_data"], *columns(data, 4))
     if lanes:
         await connection.execute(SQL["put_lanes"], *columns(lanes, 5))

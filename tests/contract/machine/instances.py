@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -37,19 +38,23 @@ REPORTS = st.fixed_dictionaries(
 class Working(Twins):
     @initialize()
     def start(self):
-        self.instances = [self._join() for _ in range(3)]
+        self.processes = [self.new_id() for _ in range(3)]
+        self.instances = [self._join(host) for host in range(3)]
 
-    def _join(self) -> int:
-        return self.same("join", "one", self.now)
+    def _join(self, host: int) -> int:
+        return self.same("join", "one", self.now, 15.0, self.processes[host])
 
     @rule(host=HOSTS)
     def leave(self, host):
         self.same("leave", self.instances[host], self.now)
         self._start_anew(host)
 
-    @rule(host=HOSTS)
-    def rescue(self, host):
+    @rule(host=HOSTS, known=st.booleans())
+    def rescue(self, host, known):
         instance = self.instances[host]
+        if known:
+            self.same("declare_dead", self.processes[host])
+            assert self.same("beat", instance) == Refused("Dismissed", "")
         beats = self.same("beats")
         self._recorded(*self.both("rescue", instance, beats[instance], self.now))
         self._start_anew(host)
@@ -61,7 +66,8 @@ class Working(Twins):
             ["claim", gone, "work", [ACTION], 5, self.new_id(), self.now],
         ):
             assert self.same(*method) == Refused("Dismissed", "")
-        self.instances[host] = self._join()
+        self.processes[host] = self.new_id()
+        self.instances[host] = self._join(host)
 
     @rule(host=HOSTS)
     def beat(self, host):
@@ -136,7 +142,7 @@ class Working(Twins):
         if outcome is not None:
             due_at = self.in_(again_in) if outcome is Outcome.RETRY else None
             error = "boom" if outcome in (Outcome.FAILED, Outcome.RETRY) else None
-            result = {"n": again_in} if outcome is Outcome.COMPLETED else None
+            result = json.dumps({"n": again_in}) if outcome is Outcome.COMPLETED else None
             told.append(Ended(fence, self.now, outcome, result, error, due_at))
         return told
 

@@ -17,6 +17,8 @@ create table settings (
     value text not null,
     primary key (scope, name)
 );
+create index settings_bounds on settings (scope)
+    where name in ('max_jobs', 'priority_slots', 'priority_threshold');
 
 -- What admission locks before it counts: one row for the system ('') and one for each client.
 create table scopes (name text primary key);
@@ -26,7 +28,10 @@ create table definitions (
     digest text primary key,
     name text not null,
     content json not null,
-    plan jsonb not null
+    plan jsonb not null,
+    tasks integer not null, -- of the plan
+    client text, -- whose definition it is; null: everybody's
+    callback json not null default '{}' -- of its content, read at the end of each job
 );
 
 create table instances (
@@ -34,9 +39,34 @@ create table instances (
     name text not null,
     beat bigint not null default 0,
     lease float8 not null default 0, -- seconds that it counts on; its peers wait as long
-    last_batch uuid, -- of records: a batch whose answer was lost is not written twice
+    process uuid, -- that it is; its witness tells of its end by this name
+    dead boolean not null default false, -- known, not guessed from its silence
     joined_at timestamptz not null
 ) with (fillfactor = 50);
+
+-- The last batch of records of each: one whose answer was lost is not written twice. A table of its
+-- own, for a batch is long, and no heartbeat may wait for it.
+create table batches (
+    instance bigint primary key references instances on delete cascade,
+    id uuid not null
+) with (fillfactor = 50);
+
+-- What each instance runs: any other task waits for an instance to come.
+create table offers (
+    instance bigint not null references instances on delete cascade,
+    queue text not null,
+    actions text[] not null,
+    primary key (instance, queue)
+);
+
+-- Attempts whose action is over and whose end could not be written yet: should their instance die,
+-- they were not the reason.
+create table attempts_over (
+    instance bigint not null,
+    task_id bigint not null,
+    attempt integer not null,
+    primary key (instance, task_id)
+);
 
 create table jobs (
     id bigint generated always as identity primary key,
@@ -68,6 +98,7 @@ create table jobs (
     digest text,
     rerun_of bigint,
     rerun_as bigint,
+    handed_on boolean not null default false, -- run again before it ended: so are its edges
     idempotency_key text,
     idempotency_digest text -- of the body that came with the key
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
@@ -82,6 +113,7 @@ create function gate_host(url text) returns text immutable language sql
     return lower(substring(url from '://(?:[^/?#]*@)?([^/?#]*)'));
 create index jobs_of_gate_host on jobs (gate_host(semaphore_url), coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
+create index jobs_of_definition on jobs (digest); -- there are few: an entry is a number or two
 create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and not persist;
 
 -- Lists. They read one of these in its order, and besides it all started jobs, which are few: so
@@ -117,14 +149,24 @@ create table edges (
     open boolean not null default true,
     primary key (child, parent, kind)
 );
-create index edges_open on edges (parent) where open;
+create index edges_open on edges (parent, child) where open and kind = 'completes';
+create index edges_ends on edges (parent, child) where open and kind = 'ends';
 create index edges_of_parent on edges (parent);
+
+-- Jobs that are over while others still wait for their completion: these are told in steps, of
+-- which each job in turn has one.
+create table cascades (
+    parent bigint primary key,
+    steps integer not null default 0
+);
+create index cascades_in_turn on cascades (steps, parent);
 
 create table job_data (
     job_id bigint primary key,
     submitted json not null, -- json, not jsonb: keys stay in their order
     parameters json not null,
-    facts json not null
+    facts json not null,
+    size integer not null default 0 -- octets of all three
 );
 
 create table tasks (
@@ -163,6 +205,7 @@ create table results (
     job_id bigint not null,
     name text not null,
     result json not null,
+    size integer not null default 0, -- octets
     primary key (job_id, name)
 );
 
@@ -200,23 +243,29 @@ create index lanes_of_host on lanes (host, due_at, id)
     where due_at is not null and holder is null and not dead;
 create index lanes_held on lanes (holder) where holder is not null;
 
-create table callbacks (
+-- What the URLs of a job are told of. Its body is kept once, however many there are.
+create table events (
     id bigint generated always as identity primary key,
-    lane_id bigint not null,
-    number integer not null,
     job_id bigint not null,
     task_id bigint not null,
     task_name text,
     event text not null,
-    webhook_id text not null,
-    body json not null,
+    body text not null, -- JSON, for the engine to send as it is
     created_at timestamptz not null,
+    unique (job_id, task_id, event)
+);
+
+create table callbacks (
+    id bigint generated always as identity primary key,
+    lane_id bigint not null,
+    number integer not null,
+    event_id bigint not null,
     attempts integer not null default 0,
     delivered_at timestamptz,
     status integer,
     error text,
     unique (lane_id, number),
-    unique (lane_id, task_id, event) -- what webhook_id is made of: it would be a scattered index
+    unique (lane_id, event_id)
 ) with (fillfactor = 85);
 
 create index callbacks_waiting on callbacks (lane_id, number) where delivered_at is null;
@@ -240,7 +289,7 @@ create table task_counters (
 
 -- Recurring work. `tick_at` is the tick that somebody runs, handed out again at `again_at`.
 create table schedules (
-    name text primary key,
+    name text not null,
     class text not null,
     description text not null,
     every integer, -- seconds; neither it nor cron: the setting schedule_interval
@@ -252,9 +301,12 @@ create table schedules (
     tick_at timestamptz,
     again_at timestamptz,
     client text, -- null: built in
-    body json,
+    body json, -- the job: read for it alone
+    size integer not null default 0, -- of the body, in bytes
     created_at timestamptz
 );
+
+create unique index schedules_by_name on schedules (coalesce(client, ''), name);
 
 insert into schedules (name, class, description, every, first_in) values
     ('queue_scheduled_jobs', 'QueueJobs',

@@ -1,0 +1,55 @@
+"""Rescuer: queues again what dead instances held.
+
+A rescue may take long where much is going on, and no heartbeat may wait for it: it has an actor of
+its own, on the connections that all share.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from taskengine.messages import Wake
+from taskengine.model import Recorded
+from taskengine.runtime.clock import Now
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Store
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 3600.0  # seconds; presence looks every second
+FRESH = 4.0  # seconds that a silence is believed; who was silent may beat again
+
+
+@dataclass(slots=True)
+class Rescuer:
+    store: Store  # a patient one: whoever is known to be dead is so after an outage as well
+    now: Now
+    spread: Callable[[Recorded], None]
+    silent: dict[int, int] = field(default_factory=dict)  # peers that stood still, at which beat
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        """Until cancelled. A hint says that somebody is dead."""
+        while True:
+            await mailbox.collect(PATIENCE)
+            await self._look()
+
+    async def _look(self) -> None:
+        silent = dict(self.silent)
+        self.silent.clear()
+        for peer, beat in (await self.store.beats()).items():
+            if beat is None:
+                await self._rescue(peer, None)
+            elif silent.get(peer) == beat:
+                with trio.move_on_after(FRESH):
+                    await self._rescue(peer, beat)
+
+    async def _rescue(self, peer: int, beat: int | None) -> None:
+        recorded = await self.store.rescue(peer, beat, self.now())
+        if recorded is not None:
+            how = "was seen to die" if beat is None else "is dead"
+            logger.warning("instance %d %s, its tasks are queued again", peer, how)
+            self.spread(recorded)

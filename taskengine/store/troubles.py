@@ -1,0 +1,84 @@
+"""What the driver raises, by what it means, and outages as they are told of."""
+
+from __future__ import annotations
+
+import logging
+
+import asyncpg
+import trio
+
+from taskengine.model import Blocked, Interrupted, StoreUnavailable, TooSlow
+
+logger = logging.getLogger(__name__)
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby
+    asyncpg.PostgresSystemError,  # its disk fails
+    asyncpg.InternalServerError,
+)
+# What an operator is changing under a running engine: it waits. At the start it is a mistake.
+LOCKED_OUT = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+COLLIDED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads
+    # Where deadlock_timeout is no shorter than lock_timeout (both are 1 s on a server of one's
+    # own), a deadlock shows as this.
+    asyncpg.LockNotAvailableError,
+)
+# What ends a transaction that is too heavy; a database that goes away may end one like this, too.
+CUT = (
+    TimeoutError,  # of a command
+    asyncpg.ConnectionDoesNotExistError,  # the session was killed, or the message is beyond 1 GB
+    asyncpg.InterfaceError,  # it had been killed before
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.InternalServerError,
+)
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+
+
+class Cut(Exception):
+    """A transaction was ended in its middle, by this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
+
+
+class Outages:
+    """Tells of an outage that lasts, and of its end: once for all who meet it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
+        if lasting and self._since is None:
+            self._since = trio.current_time()
+            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
+            logger.warning("the database %s, tried again and again: %s", told, outage)
+
+    def over(self) -> None:
+        if self._since is not None:
+            seconds = trio.current_time() - self._since
+            logger.warning("the database is back, after %.0f s", seconds)
+            self._since = None

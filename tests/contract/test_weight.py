@@ -1,0 +1,77 @@
+"""Weight: what a batch may hold within the limits ends in time, and holds up nobody (rule 29)."""
+
+import json
+
+import pytest
+import trio
+import trio_asyncio
+
+from taskengine.actors.journal import Journal
+from taskengine.actors.roster import Roster
+from taskengine.messages import Finish, Note
+from taskengine.model import Written
+from taskengine.runtime.mailbox import Mailbox
+from tests.contract.world import NOON, ONE, SINGLE, World, done
+from tests.weight.batches import SMALL, check
+
+IN_TIME = 2.0  # seconds
+MEMORY = 100e6  # bytes
+
+
+async def test_every_batch_ends_in_time_and_takes_bounded_memory(postgres_store):
+    meter = await check(postgres_store, SMALL)
+    assert {name: took for name, took in meter.longest.items() if took > IN_TIME} == {}
+    assert {name: peak for name, peak in meter.peaks.items() if peak > MEMORY} == {}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "select from jobs where id = 1 for update",
+        "select from tasks where job_id = 1 for update",
+        "select from lanes where job_id = 1 for update",
+    ],
+)
+async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store, held):
+    """The records of that job are written later, in their order."""
+    world = await World(postgres_store.patient).settle()
+    ids = [await world.start(SINGLE, urls=[ONE]) for _ in range(5)]
+    attempts = await world.claim()
+    roster, over = Roster(world.instance), {}
+    locked, release = trio.Event(), trio.Event()
+
+    async def hold(connection):
+        await connection.execute("set local idle_in_transaction_session_timeout = 0")
+        await connection.execute(held)
+        locked.set()
+        await trio_asyncio.trio_as_aio(release.wait)()
+
+    async def end(attempt):
+        with roster.entry(attempt.fence, attempt.lanes, attempt.size):
+            await mailbox.address.tell(Note(Written(attempt.fence, NOON, "before the end")))
+            assert await mailbox.address.ask(Finish(done(attempt)))
+        over[attempt.job.id] = trio.current_time()
+
+    journal = Journal(postgres_store.patient, roster, lambda: NOON, lambda recorded: None)
+    with Mailbox(50) as mailbox:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(postgres_store.pool.run, hold)
+            await locked.wait()
+            started = trio.current_time()
+            nursery.start_soon(journal.run, mailbox)
+            for attempt in attempts:
+                nursery.start_soon(end, attempt)
+            with trio.fail_after(10):
+                while over.keys() != set(ids[1:]):
+                    await trio.sleep(0.01)
+            assert max(over.values()) - started < 4
+            release.set()
+            with trio.fail_after(10):
+                while len(over) < 5:
+                    await trio.sleep(0.01)
+            mailbox.address.close()
+    lines = [message for _, _, message in await world.lines(1)]
+    assert lines == ["before the end", "job has completed successfully"]
+    for lane in await world.lanes():
+        bodies = [json.loads(one.body) for one in lane.callbacks]
+        assert [one.get("event") for one in bodies] == ["complete", None]
