@@ -36,9 +36,7 @@ async def publish(
     target has nothing else in the end (A80).
     """
     folder = await context.open_folder(**target)
-    staged = [
-        (package["staged"], file) for package in packages if package for file in package["files"]
-    ]
+    staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
     manifest = next((p["manifest"] for p in packages if p and p.get("active")), main_file)
     if manifest is None or manifest not in [name for _, name in staged]:
         raise PermanentFailure(f"{content_id}: no manifest was made")
@@ -54,9 +52,8 @@ async def publish(
         await _empty(context, folder, names)
     else:
         await _park(context, content_id, folder, old)
-    label = folder.storage.label
     what = "Active Manifest" if main_file is None else "File"
-    await context.info(f"{label} folder: {folder.complete}, {what} {manifest}")
+    await context.info(f"{folder.storage.label} folder: {folder.complete}, {what} {manifest}")
     return {
         "manifest": folder.name_of(manifest),
         "files": [folder.name_of(name) for name in names],

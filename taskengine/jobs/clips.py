@@ -11,11 +11,13 @@ from taskengine.workflows.schemas import shown
 Time = tuple[bool, Fraction]  # whether it is an offset; seconds
 
 
-def check_clips(parameters: JsonObject, clips: JsonObject) -> None:
+def check_clips(parameters: JsonObject, clips: JsonObject | None) -> None:
     """Raises BadInput for a time that cannot be read, and for a start that is not before its end.
 
-    `clips` says which parameter holds the clips, and how their times are called.
+    `clips` says which parameter holds the clips, and how their times are called; None: it has none.
     """
+    if not clips:
+        return
     name, first, last = clips["from"], clips["start"], clips["end"]
     for place, clip in enumerate(parameters.get(name) or ()):
         if not isinstance(clip, dict):

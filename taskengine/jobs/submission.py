@@ -95,8 +95,6 @@ class Reader:
         if wrong:
             raise BadInput("; ".join(wrong))
         urls = _callback_urls(prepared.values)
-        if workflow.clips:
-            check_clips(prepared.values, workflow.clips)
         run_at = clip_rule(job.run_at(), prepared.values, workflow.clips, self.now)
         return Submission(
             client=owner.name,
@@ -140,6 +138,7 @@ def clip_rule(
     explicit: datetime | None, parameters: JsonObject, clips: JsonObject | None, now: datetime
 ) -> datetime | None:
     """When a job may run (A17, A18): not before the last clip has ended."""
+    check_clips(parameters, clips)
     try:
         end = latest_clip_end(parameters, clips) if clips else None
     except ValueError as error:
