@@ -114,14 +114,16 @@ async def test_a_past_run_at_is_kept_and_not_announced(api, body):
 # The clip rule
 
 
-def capture(*ends, **job):
-    clips = [{"start": "2030-01-02T04:00:00.000", "end": end} for end in ends]
+def capture(*ends, start="2030-01-02T04:00:00.000", **job):
+    clips = [{"start": start, "end": end} for end in ends]
     parameters = {"clips": clips, "content_id": "c-77"}
     return {"job": {"workflow": "vodcapture", **job}, "parameters": parameters}
 
 
 async def test_a_capture_waits_for_its_last_clip(api):
-    number = await api.accepted(capture("2030-01-02T05:00:00.000", "2030-01-02T06:00:00", "00:10"))
+    number = await api.accepted(
+        capture("2030-01-02T05:00:00.000", "2030-01-02T06:00:00", "01:00:10")
+    )
     assert (await api.job(number)).job.run_at.isoformat() == "2030-01-02T06:00:00+00:00"
 
 
@@ -133,7 +135,7 @@ async def test_the_later_of_run_at_and_clip_end_wins(api):
 
 
 async def test_past_clips_do_not_move_run_at(api, now):
-    number = await api.accepted(capture("2020-01-02T05:00:00Z"))
+    number = await api.accepted(capture("2020-01-02T05:00:00Z", start="2020-01-02T04:00:00Z"))
     assert (await api.job(number)).job.run_at == now
 
 
@@ -149,7 +151,7 @@ async def test_a_continuous_capture_starts_within_its_clip(api):
 
 async def test_impossible_clip_times_are_refused(api):
     _, error = await api.refused(capture("0001-01-01T00:00:00+14:00"))
-    assert error.startswith("parameters.clips: ")
+    assert error.startswith("parameters.clips[0].end: ")
 
 
 # Refusals keep a record
