@@ -24,6 +24,7 @@ from taskengine.media.tools import Bench
 
 SAMPLE: Final = 2  # bytes of a sample, signed, little-endian
 SAME_CLOCK: Final = Fraction(1, 4)  # seconds by which statements of one stream may differ
+EVEN: Final = Fraction(1, 200)  # seconds by which sources of one clock may differ
 BITRATE: Final = 128_000  # bits a second, where the source does not say
 PIECE: Final = 1 << 20  # bytes
 
@@ -37,6 +38,7 @@ class Sound:
     start: Time
     end: Time
     mapping: Mapping
+    is_even: bool  # one clock holds for all of it
 
 
 @dataclass(slots=True)
@@ -62,20 +64,37 @@ class AudioCutter:
         frame = SAMPLE * channels
         total = round(sum((span.end - span.start for span in spans), Fraction(0)) * rate)
         await trio.to_thread.run_sync(_make_silence, target, total * frame)
-        for stretch in stretches(segments):
-            raw = self._path("raw")
-            sizes = await self.assembler.put_together(stretch, raw)
-            sound = await self._look(raw, stretch, sizes)
-            at = Fraction(0)
-            for span in spans:
-                if sound is not None:
-                    first, last = max(span.start, sound.start), min(span.end, sound.end)
-                    if first < last:
-                        place = round((at + first - span.start) * rate)
-                        await self._write(raw, sound, first, last, target, place, rate, channels)
-                at += span.end - span.start
-            raw.unlink()
+        for stretch in stretches(segments, over_sources=True):
+            if not await self._place(stretch, spans, target, rate, channels, sure=False):
+                for part in stretches(stretch):  # sources with clocks of their own
+                    await self._place(part, spans, target, rate, channels, sure=True)
         return target
+
+    async def _place(
+        self,
+        stretch: Sequence[Fetched],
+        spans: Sequence[Span],
+        target: Path,
+        rate: int,
+        channels: int,
+        *,
+        sure: bool,
+    ) -> bool:
+        """Put the sound of a stretch where it is shown; False if it has several clocks."""
+        raw = self._path("raw")
+        sizes = await self.assembler.put_together(stretch, raw)
+        sound = await self._look(raw, stretch, sizes)
+        is_one = sound is None or sure or sound.is_even
+        at = Fraction(0)
+        for span in spans if sound is not None and is_one else ():
+            assert sound is not None
+            first, last = max(span.start, sound.start), min(span.end, sound.end)
+            if first < last:
+                place = round((at + first - span.start) * rate)
+                await self._write(raw, sound, first, last, target, place, rate, channels)
+            at += span.length
+        raw.unlink()
+        return is_one
 
     async def format(self, segments: Sequence[Fetched]) -> Format | None:
         """What the first stretch of sound is; None if there is none in it."""
@@ -112,7 +131,14 @@ class AudioCutter:
         first, last = packets.pictures[0].media, packets.pictures[-1].media
         used = self._shared(stretch[0].source, own, first) or own
         length = Fraction(1024, int(found[0].said.get("sample_rate") or 48_000))
-        return Sound(tuple(stretch), found[0], used.time(first), used.time(last) + length, used)
+        return Sound(
+            tuple(stretch),
+            found[0],
+            used.time(first),
+            used.time(last) + length,
+            used,
+            not own.jumps,
+        )
 
     def _shared(self, place: int, own: Mapping, media: Time) -> Mapping | None:
         """The pictures' mapping of the same source, if both have one clock."""

@@ -83,11 +83,19 @@ class Span:
         return self.end - self.start
 
 
-def stretches(segments: Sequence[Fetched]) -> Iterator[tuple[Fetched, ...]]:
-    """A track's segments, in their order, parted where they do not simply follow each other."""
+def stretches(
+    segments: Sequence[Fetched], *, over_sources: bool = False
+) -> Iterator[tuple[Fetched, ...]]:
+    """A track's segments, in their order, parted where they do not simply follow each other.
+
+    `over_sources`: those of several sources stay together if their initialization is the same.
+    """
     current: list[Fetched] = []
     for one in segments:
-        if current and not _follows(current[-1], one):
+        is_next = bool(current) and (
+            _follows(current[-1], one) or (over_sources and _continues(current[-1], one))
+        )
+        if current and not is_next:
             yield tuple(current)
             current = []
         current.append(one)
@@ -102,6 +110,11 @@ def _follows(before: Fetched, after: Fetched) -> bool:
         and before.init_file == after.init_file
         and abs(after.start - before.end) < ADJACENT
     )
+
+
+def _continues(before: Fetched, after: Fetched) -> bool:
+    is_same = before.init_file == after.init_file != ""
+    return is_same and abs(after.start - before.end) < ADJACENT
 
 
 def pieces(given: Sequence[Stretch], start: Time, end: Time) -> list[Piece]:
