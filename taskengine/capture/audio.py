@@ -131,13 +131,14 @@ class AudioCutter:
         first, last = packets.pictures[0].media, packets.pictures[-1].media
         used = self._shared(stretch[0].source, own, first) or own
         length = Fraction(1024, int(found[0].said.get("sample_rate") or 48_000))
+        is_even = all(abs(step.by) < EVEN for step in own.jumps)
         return Sound(
             tuple(stretch),
             found[0],
             used.time(first),
             used.time(last) + length,
             used,
-            not own.jumps,
+            is_even,
         )
 
     def _shared(self, place: int, own: Mapping, media: Time) -> Mapping | None:
