@@ -110,7 +110,7 @@ async def test_the_tasks_of_an_instance_that_was_seen_to_die_run_again_at_once(
         job_id = await engine.submit(workflow(("only", "test.note")))
         await store.admit(doomed, NOON)
         await store.put_setting("", "max_jobs", "1")
-        assert await store.admit(doomed, NOON) == 1
+        assert (await store.admit(doomed, NOON)).number == 1
         claim = (doomed, "work", ["test.note"], 1, uuid.uuid4(), NOON)
         assert len((await store.claim(*claim)).attempts) == 1
         await trio.sleep(200.5)
