@@ -67,7 +67,7 @@ class Job:
         self.begin(clips, **more)
         for name in WORKFLOW.names:
             await self.task(name)
-        return callback_extras(WORKFLOW, self.scope)[0]
+        return callback_extras(WORKFLOW.callback, self.scope)[0]
 
     def begin(self, clips, **more):
         given = {"content_id": "one", "output_folder": "news/one", "clips": clips, **more}
