@@ -34,7 +34,6 @@ from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
     CARRIED,
     MOST_RESULTS,
-    MUTE,
     NO_EXTRAS,
     Extras,
     confirms,
@@ -97,8 +96,10 @@ class Attempts(Edges):
             row.task.job_id, Wanted(results=None if row.task.number else ())
         )
         one = job.submission
-        parts = (opened(one.submitted), opened(one.parameters), one.facts)
-        size = sum(len(compact(part).encode()) for part in parts)
+        size = sum(
+            len(compact(part).encode())
+            for part in (job.submitted, opened(one.parameters), one.facts)
+        )
         comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
@@ -120,8 +121,9 @@ class Attempts(Edges):
             if task.task.result is not None
             and (wanted.results is None or task.task.name in wanted.results)
         }
-        given = opened(one.parameters).items()
-        parameters = {key: value for key, value in given if wanted.has(key, value)}
+        parameters = {
+            key: value for key, value in opened(one.parameters).items() if wanted.has(key, value)
+        }
         return Documents(compact(parameters), compact(results))
 
     async def documents(self, job_id: int, wanted: Wanted) -> Documents:
@@ -149,7 +151,6 @@ class Attempts(Edges):
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
-        self._mute = any(isinstance(one, Ended) and one.mute for one in records)
         for record in records:
             row = self._fenced(instance, record.fence)
             if row is None:
@@ -168,7 +169,6 @@ class Attempts(Edges):
         self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
-        self._mute = False
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
@@ -192,9 +192,6 @@ class Attempts(Edges):
         self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
     ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
-        if record.mute:
-            line = LogLine(row.task.job_id, "controller", MUTE, record.at, row.task.id)
-            self._log(replace(line, severity=Severity.ERROR))
         record = settled(row.task, record)
         outcome = record.outcome
         if record.fate and self._jobs[row.task.job_id].wanted:
@@ -269,9 +266,9 @@ class Attempts(Edges):
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         failure = failure_of(row.job.failed, self._first_failure(row.job.id))
-        called = bool(row.submission.urls) and not terse
-        texts, problems = self._extras(row) if called else NO_EXTRAS
-        for severity, message in last_words(failure, problems):
+        called = bool(row.submission.urls)
+        texts, problems = self._extras(row) if called and not terse else NO_EXTRAS
+        for severity, message in last_words(failure, problems, terse=called and terse):
             self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
         if terse:
             texts = {"custom_data": "null"}
