@@ -312,6 +312,7 @@ class Recorded:
     woken: bool = False  # tasks were queued
     scheduled: bool = False  # jobs that waited for others are due, or wait for their time or gate
     called: bool = False  # callbacks were written
+    waited: bool = False  # jobs are over for which others wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -25,6 +25,7 @@ SYSTEM = ""  # the scope above all clients
 CALLBACK_PAUSES = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
 LONGEST_RETRY = 86_400.0  # seconds before the retry of a task
 MAX_RESCUES = 5
+TASKS_EACH = 40  # of the jobs that one admission may start, on the average
 
 
 class Band(IntEnum):
@@ -79,6 +80,7 @@ NUMBERS = {
     "retry_limit": (0, 1_000),
     "retention_days": (1, 36_500),
 }
+MAX_OWN_SETTINGS = 100  # names that a client makes up, beside those that are known
 SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days"})  # no client has its own (rule 9)
 
 
@@ -103,6 +105,15 @@ def check_setting(name: str, value: object) -> str:
         wanted = f"a whole number from {low} to {high} for {name}"
         raise BadInput(f"setting: expected {wanted}, got {text[:40]!r}")
     return whole[1]
+
+
+def check_number_of_settings(name: str, stored: Collection[str]) -> None:
+    """Raises BadInput if there is no room for a setting beside those that are stored."""
+    others = set(stored) - NUMBERS.keys() - {name}
+    if name not in NUMBERS and len(others) >= MAX_OWN_SETTINGS:
+        raise BadInput(
+            f"name: there may be {MAX_OWN_SETTINGS} settings of one's own, and there are"
+        )
 
 
 @lru_cache(1024)  # so that a bad one is told once, not at every admission
@@ -146,6 +157,7 @@ class Candidate:
     priority: int
     position: int
     created_at: datetime
+    tasks: int = 0  # that it has
 
     @property
     def rank(self) -> tuple[bool, int, int, datetime, int]:
@@ -179,6 +191,34 @@ def choose(
             own[client, band] += 1
             chosen.append((candidate, band))
     return chosen
+
+
+def few_enough(
+    chosen: Sequence[tuple[Candidate, Band]], tasks: int
+) -> Sequence[tuple[Candidate, Band]]:
+    """The first of those that start, as far as they have no more tasks than this together; one at
+    least."""
+    total = 0
+    for place, (candidate, _) in enumerate(chosen):
+        total += candidate.tasks
+        if total > tasks:
+            return chosen[: max(place, 1)]
+    return chosen
+
+
+def is_full(
+    running: Mapping[tuple[str, Band], int],
+    chosen: Iterable[tuple[Candidate, Band]],
+    system: Settings,
+    last: Candidate,
+) -> bool:
+    """Whether the system has no room for a job that comes after `last` in the queue, once those
+    that are chosen have started."""
+    total: Counter[Band] = Counter(band for _, band in chosen)
+    for (_, band), number in running.items():
+        total[band] += number
+    band = Band.HIGH if last.top_of_queue else system.band(last.priority)
+    return not system.admits(band, total[Band.LOW], total[Band.HIGH])
 
 
 Room = tuple[int, int, int]  # for low jobs, for high ones, and which priorities are high

@@ -5,6 +5,7 @@ Cron times are UTC. Ticks that were missed while nobody looked run once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,11 +19,14 @@ QUEUE_SCHEDULED_JOBS = "queue_scheduled_jobs"
 SAFETY = frozenset({"rescue_lost_tasks"})  # not to be switched off (rule 28)
 MAX_EVERY = 366 * 86_400  # seconds
 MAX_CRON = 400  # characters: every value of every field, written out
+MAX_OWN = 1000  # schedules of a client
+MAX_BYTES = 16 << 20  # of the jobs of a client's schedules, together
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Recurs every so many seconds, or as `cron` says. Of an operator's, `body` is the job."""
+    """Recurs every so many seconds, or as `cron` says. A name is the client's own: others may have
+    it too. Of an operator's, `body` is the job, where it is made; lists go without it."""
 
     name: str
     kind: str  # the contract's `class`
@@ -85,11 +89,29 @@ BUILT_IN = (
 )
 
 
+BUILT_IN_NAMES = frozenset(one.name for one in BUILT_IN)
+
+
 def with_interval(schedule: Schedule, schedule_interval: int) -> Schedule:
     """The schedule with the seconds in force where a setting says them."""
     if schedule.every is None and schedule.cron is None:
         return replace(schedule, every=schedule_interval)
     return schedule
+
+
+def check_room(name: str, size: int, own: Mapping[str, int]) -> None:
+    """Whether a client may have a schedule beside those it has, whose sizes are given, in bytes.
+    Raises BadInput."""
+    if name in BUILT_IN_NAMES:
+        raise BadInput(f"name: {name} is the engine's own")
+    others = {one: size for one, size in own.items() if one != name}
+    if len(others) >= MAX_OWN:
+        raise BadInput(f"name: a client has at most {MAX_OWN} schedules")
+    if sum(others.values()) + size > MAX_BYTES:
+        limit = f"{MAX_BYTES >> 20} MiB"
+        raise BadInput(
+            f"parameters: the jobs of a client's schedules have at most {limit} together"
+        )
 
 
 def cron_after(cron: str, moment: datetime) -> datetime:

@@ -41,7 +41,7 @@ class Instance:
         return await self.store.time()
 
     async def admit(self) -> None:
-        assert await self.store.admit(self.id, await self.now(), 1) == 1
+        assert (await self.store.admit(self.id, await self.now(), 1)).number == 1
 
     async def claim(self) -> None:
         now = await self.now()

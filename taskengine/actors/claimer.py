@@ -36,6 +36,7 @@ class Claimer:
     actions: Collection[str]
     desk: Mailbox[Attempt]
     taken: Histogram  # how many tasks at once
+    _offered: int | None = field(default=None, init=False)  # as which instance it said what it runs
     _most: int = field(default=MOST, init=False)  # in one claim, as the database takes it
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
@@ -52,6 +53,7 @@ class Claimer:
         while not mailbox.closing and self.desk.readers:
             wanted = min(self.desk.readers, self._most)
             try:
+                await self._offer()
                 claimed = await self.store.claim(
                     self.roster.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
                 )
@@ -69,3 +71,10 @@ class Claimer:
             if len(claimed.attempts) < wanted:
                 return next_look(LOOK, claimed.next_due, self.now())
         return patience
+
+    async def _offer(self) -> None:
+        """Say once what this instance runs, so that others can tell what nobody does."""
+        instance = self.roster.instance
+        if self._offered != instance:
+            await self.store.offer(instance, self.queue, self.actions)
+            self._offered = instance

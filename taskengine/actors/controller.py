@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.actors.portions import Portion
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store import Dismissed, Store
+from taskengine.store import Admitted, Dismissed, Store
 
 LOOK = 5.0  # seconds between looks without a hint, jittered
 BATCH = 500  # jobs in one admission
@@ -28,6 +29,7 @@ class Controller:
     now: Now
     admitted: Callable[[], None]  # there are new tasks
     meters: Meters
+    _portion: Portion = field(default_factory=lambda: Portion("admission", BATCH), init=False)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -38,12 +40,17 @@ class Controller:
                 await mailbox.collect(jittered(LOOK))
 
     async def _admit(self) -> None:
-        number = BATCH
-        while number == BATCH:
+        """One transaction after the other, as long as others may fit: workers hear of each."""
+        more = True
+        while more:
             try:
-                number = await self.store.admit(self.roster.instance, self.now(), BATCH)
+                admitted = await self._portion.ask(self._admit_some)
             except Dismissed:
                 return  # presence joins anew
-            if number:
-                self.meters.admissions.observe(number)
+            more = admitted.more
+            if admitted.number:
+                self.meters.admissions.observe(admitted.number)
                 self.admitted()
+
+    async def _admit_some(self, limit: int) -> Admitted:
+        return await self.store.admit(self.roster.instance, self.now(), limit)

@@ -14,8 +14,9 @@ from taskengine.store import DEATH
 
 ROOM = 500  # of a mailbox whose mail counts; a wake-up needs room for one
 
-ADMISSION, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (
+ADMISSION, CASCADES, WORK, CALLBACKS, SCHEDULE, SCHEDULES, CLEANING, STOP = (
     "admission",
+    "cascades",
     "work",
     "callbacks",
     "schedule",
@@ -41,6 +42,7 @@ class Post:
     journal: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
     listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
+    settler: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
     courier: Mailbox[Wake] = field(default_factory=_for_wakes)
     cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
@@ -67,7 +69,7 @@ class Post:
 
     def of_starters(self) -> list[Mailbox[Any]]:
         """Of those that start things; claimers close the desks of their workers."""
-        lone = [self.controller, self.scheduler, self.gatekeeper, self.ticker]
+        lone = [self.controller, self.settler, self.scheduler, self.gatekeeper, self.ticker]
         return [*lone, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
@@ -77,6 +79,7 @@ class Post:
         """Wake who is concerned by a topic; whoever tells what changes is by all."""
         concerned: dict[str, list[Mailbox[Wake]]] = {
             ADMISSION: [self.controller],
+            CASCADES: [self.settler],
             WORK: list(self.claimers.values()),
             CALLBACKS: [self.courier],
             SCHEDULE: [self.scheduler, self.gatekeeper],
@@ -96,7 +99,7 @@ class Post:
 
     def stir(self) -> None:
         """A client has changed a job: slots, times, gates, running tasks or callbacks."""
-        self.tell_all(ADMISSION, SCHEDULE, STOP, CALLBACKS)
+        self.tell_all(ADMISSION, CASCADES, SCHEDULE, STOP, CALLBACKS)
 
     def reschedule(self) -> None:
         """A schedule was made, removed, or switched on or off."""
@@ -113,6 +116,8 @@ class Post:
             self.hear(CLEANING)
         if recorded.scheduled:
             self.tell_all(SCHEDULE)
+        if recorded.waited:
+            self.tell_all(CASCADES)
 
 
 def close(mailboxes: list[Mailbox[Any]]) -> None:

@@ -24,12 +24,13 @@ from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
-from taskengine.actors.post import ADMISSION, SCHEDULE, WORK, Post
+from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.progress import Progress
 from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
+from taskengine.actors.settler import Settler
 from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
 from taskengine.counters import Counters, QueueCount, QueueCounts
@@ -190,6 +191,8 @@ class Staff:
         parts, post = self.parts, self.post
         admitted = partial(post.tell_all, WORK)
         controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
+        settled = partial(post.tell_all, ADMISSION, SCHEDULE, CALLBACKS)
+        settler = Settler(parts.patient, parts.now, settled)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
             parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
@@ -197,6 +200,7 @@ class Staff:
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "gatekeeper": partial(gatekeeper.run, post.gatekeeper),
             "controller": partial(controller.run, post.controller),
+            "settler": partial(settler.run, post.settler),
             "scheduler": partial(scheduler.run, post.scheduler),
             "ticker": partial(self._ticker().run, post.ticker),
         }
@@ -212,7 +216,9 @@ class Staff:
             QUEUE_JOBS: partial(post.hear, SCHEDULE),
             RESCUE_TASKS: partial(post.hear, DEATH),
         }
-        return Ticker(parts.patient, post.intake.address, parts.reader, parts.now, hints)
+        return Ticker(
+            parts.patient, post.intake.address, parts.reader, parts.now, hints, post.spread
+        )
 
     def counts(self) -> QueueCounts:
         """The queue counters of this instance."""

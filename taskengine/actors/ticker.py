@@ -18,12 +18,13 @@ import trio
 
 from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.messages import Submit, Wake
-from taskengine.model import BadInput, StoreUnavailable, Submission, TooHeavy
+from taskengine.model import BadInput, Recorded, StoreUnavailable, Submission, TooHeavy
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
 from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Cleared, OldJob, Store
+from taskengine.store.ending import STALLED
 from taskengine.times import format_time
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ LOOK = 15.0  # seconds between looks without a hint, jittered
 LEASE = timedelta(seconds=60)  # for which nobody else is handed a tick
 PATIENCE = 20.0  # seconds in which a submission is recorded, or left to the end of the lease
 SOON = 0.05  # seconds until the next look while others are busy with what is due
+FEW = 8  # jobs read and submitted at once, each of which may have a megabyte
+PAGES = 10  # of started jobs, looked at in one sweep
 BATCH = 200  # jobs removed at once
 PAUSE = 0.1  # seconds between two batches
 
@@ -43,9 +46,14 @@ class Ticker:
     reader: Callable[[datetime], Reader]
     now: Now
     hints: Mapping[str, Callable[[], None]]  # who has to look, by class of schedule
+    spread: Callable[[Recorded], None]  # what follows from ends of jobs
     look: float = LOOK
+    _few: trio.CapacityLimiter = field(
+        default_factory=lambda: trio.CapacityLimiter(FEW), init=False
+    )
     _clearing: bool = field(default=False, init=False)
     _swept: int = field(default=0, init=False)  # the sweep goes on after this parent
+    _swept_jobs: int = field(default=0, init=False)  # and after this job
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         async with trio.open_nursery() as nursery:
@@ -74,7 +82,8 @@ class Ticker:
     async def _perform(self, tick: Tick) -> None:
         if tick.schedule.kind == SUBMIT_JOB:
             with trio.fail_after(PATIENCE):
-                await self._submit(tick)
+                async with self._few:
+                    await self._submit(tick)
         await self.store.end_tick(tick)
         if tick.schedule.kind == CLEAR_JOBS:
             await self._clear()
@@ -106,7 +115,10 @@ class Ticker:
             logger.warning("schedule %s: there is no client %s", tick.schedule.name, name)
             await self.store.remove_schedule(tick.schedule.name, name)  # made while it was removed
             return None
-        received = Received(tick.schedule.body or {}, client, origin_of(tick.schedule))
+        body = await self.store.schedule_body(tick.schedule.name, name)
+        if body is None:
+            return None  # removed meanwhile
+        received = Received(body, client, origin_of(tick.schedule))
         submission = self.reader(self.now()).read(received)
         return replace(submission, request_id=_request_id(tick))
 
@@ -118,6 +130,18 @@ class Ticker:
         self._swept = after or 0
         if settled:
             logger.warning("%d jobs had ended unnoticed by those that waited for them", settled)
+            self.spread(Recorded(waited=True))
+        for queue, action in await self.store.unserved():
+            told = "tasks wait for an instance that has the action %s and serves the queue %s"
+            logger.warning(told, action, queue)
+        for _ in range(PAGES):
+            ended, later = await self.store.sweep_jobs(self._swept_jobs, self.now())
+            self._swept_jobs = later or 0
+            for job_id in ended.ended_jobs:
+                logger.error("job %d has failed: it was started, and %s", job_id, STALLED)
+            self.spread(ended)
+            if later is None:
+                break
 
     async def _clear(self) -> None:
         """Remove what is old, a little at a time; not twice at once."""
@@ -138,6 +162,7 @@ class Ticker:
             await trio.sleep(PAUSE)
             cleared = await self._clear_some(before, cleared.last)
         total += cleared.number
+        await self.store.tidy()
         if total:
             logger.info("%d old jobs were removed", total)
 

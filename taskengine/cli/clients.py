@@ -180,8 +180,8 @@ def list_clients(as_json: bool, **database: str | None) -> None:
 def remove(name: str, force: bool, **database: str | None) -> None:
     """Remove a client with its schedules: its key is worth nothing from now on.
 
-    Its jobs stay, and those that wait or run go on; its settings hold for them. For another key
-    there is `taskengine client key`.
+    Its jobs stay, and those that wait or run go on; its settings hold for them, and go with the
+    last. For another key there is `taskengine client key`.
     """
 
     async def work(store: Store) -> list[str]:

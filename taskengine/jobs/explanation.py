@@ -24,6 +24,7 @@ REASONS = (
     "waits_for_original",
     "paused",
     "running",
+    "action",
     "stopping",
     "over",
     "next",
@@ -63,6 +64,8 @@ class Facts:
     gate_answer: str | None = None  # the last one
     gate_due_at: datetime | None = None
     queues_due: bool = True  # jobs are queued when they are due (A5)
+    told: Sequence[int] = ()  # of the parents, those that are over: the job is about to be told
+    unserved: Sequence[tuple[str, str, str]] = ()  # tasks, actions, queues that nobody runs
     errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
 
 
@@ -89,6 +92,10 @@ def _reasons(facts: Facts, now: datetime) -> Iterator[JsonObject]:
         case JobState.STARTED:
             told = f"It runs: of {_count(facts.open_tasks, 'open task')} {facts.working} at work."
             yield _reason("running", told, working=facts.working, open_tasks=facts.open_tasks)
+            for task, action, queue in facts.unserved:
+                told = f"Task {task} waits for an instance that has the action {action}"
+                told = f"{told} and serves the queue {queue}: none does."
+                yield _reason("action", told, task=task, action=action, queue=queue)
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
     if facts.job.state in OVER:
@@ -172,11 +179,14 @@ def _gate(facts: Facts) -> JsonObject:
 
 
 def _pending(facts: Facts) -> Iterator[JsonObject]:
-    if facts.parents:
-        names = ", ".join(map(str, facts.parents))
-        noun = "job" if len(facts.parents) == 1 else "jobs"
+    for parent in facts.told:
+        told = f"Job {parent}, for which it waits, is over: the job is told so within moments."
+        yield _reason("depends_on", told, jobs=[parent])
+    if waited := [one for one in facts.parents if one not in facts.told]:
+        names = ", ".join(map(str, waited))
+        noun = "job" if len(waited) == 1 else "jobs"
         told = f"It waits for the completion of {noun} {names}."
-        yield _reason("depends_on", told, jobs=list(facts.parents))
+        yield _reason("depends_on", told, jobs=waited)
     if facts.original is not None:
         told = f"It runs job {facts.original} again, and tasks of that one are still being stopped."
         yield _reason("waits_for_original", told, job=facts.original)

@@ -23,7 +23,7 @@ from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import Prepared, complete, prepare
 from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
-from taskengine.workflows.workflow import Workflow
+from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
 MAX_URLS = 100  # callback URLs of a job
@@ -71,6 +71,8 @@ class Reader:
                 known = ", ".join(self.library.names(received.owner.name))
                 missing = f"there is no workflow {shown(name)}" if name else "required"
                 raise BadInput(f"job.workflow: {missing}; there are {known}")
+            if len(workflow.tasks) > MAX_TASKS:
+                raise BadInput(f"job.workflow: {workflow.name} has more than {MAX_TASKS:,} tasks")
             return self._accepted(received, workflow, first)
         except BadInput as reason:
             error = (Severity.ERROR, "api", masked_text(str(reason)))

@@ -4,10 +4,10 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read) is the interface. `postgres.py` is the real one: its
-methods run functions of `transactions/`, whose SQL stands in `sql/`, by way of `runner.py` and
-`connections.py`. `memory/` is its executable specification: `tests/contract` holds both to
-the same promises. `ending.py` has the rules that both follow.
+`Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
+`postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
+`sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
+`tests/contract` holds both to the same promises. `ending.py` has the rules that both follow.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.schedules import Schedule, Tick
 from taskengine.store.reading import Reading
+from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
     DEATH,
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -47,6 +48,7 @@ from taskengine.store.values import (
     News,
     OldJob,
     Page,
+    Settled,
     Totals,
     Wanted,
 )
@@ -54,6 +56,7 @@ from taskengine.store.values import (
 __all__ = [
     "BEFORE",
     "DEATH",
+    "Admitted",
     "Beat",
     "Changed",
     "Claimed",
@@ -69,13 +72,14 @@ __all__ = [
     "News",
     "OldJob",
     "Page",
+    "Settled",
     "Store",
     "Totals",
     "Wanted",
 ]
 
 
-class Store(Reading, Protocol):
+class Store(Reading, Upkeep, Protocol):
     # Instances: presence and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
@@ -87,6 +91,10 @@ class Store(Reading, Protocol):
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         """Hand back what the instance still holds, and forget it. What a fallen one holds counts as
         rescued."""
+        ...
+
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        """Say which tasks the instance runs. Raises Dismissed."""
         ...
 
     async def beat(self, instance: int) -> Beat:
@@ -131,14 +139,17 @@ class Store(Reading, Protocol):
         ...
 
     async def remove_client(self, name: str) -> bool:
-        """Remove a client and its schedules; whether there was one. Its jobs go on."""
+        """Remove a client and its schedules; whether there was one. Its jobs go on; its settings
+        go with the last of them."""
         ...
 
     async def settings(self, client: str) -> Mapping[str, str]:
         """The settings stored for a client, or for the system (policy.SYSTEM)."""
         ...
 
-    async def put_setting(self, client: str, name: str, value: str) -> None: ...
+    async def put_setting(self, client: str, name: str, value: str) -> None:
+        """Raises BadInput (policy.check_number_of_settings)."""
+        ...
 
     # Jobs
     async def submit(self, batch: Sequence[Submission], now: datetime) -> Sequence[int]:
@@ -183,9 +194,9 @@ class Store(Reading, Protocol):
         """Queue the scheduled jobs that are due; how many, and when the next one is due."""
         ...
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        """Start queued jobs as far as the slots reach and write their tasks; how many. If they
-        are fewer than `limit`, no other fits."""
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        """Start up to `limit` queued jobs, the best first, as far as the slots reach, and write
+        their tasks: one job's, or those of as many as have TASKS_EACH on the average."""
         ...
 
     async def claim(
@@ -211,43 +222,6 @@ class Store(Reading, Protocol):
 
     async def current(self, instance: int, fence: Fence) -> bool:
         """Whether an attempt may still publish."""
-        ...
-
-    # Recurring work
-    async def schedules(self) -> Sequence[Schedule]: ...
-
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        """Make a client's schedule or replace its own; False if the name is somebody else's."""
-        ...
-
-    async def remove_schedule(self, name: str, client: str) -> bool: ...
-
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        """Switch a schedule on or off; while `queue_scheduled_jobs` is off, no job is due and no
-        gate is asked (A5). Raises NotFound."""
-        ...
-
-    async def claim_ticks(
-        self, now: datetime, lease: timedelta
-    ) -> tuple[Sequence[Tick], datetime | None]:
-        """Ticks that are due, each for the caller alone as long as `lease`, and when the next one
-        is. Missed ticks of a schedule come as one; a tick that is not ended by then is handed out
-        again."""
-        ...
-
-    async def end_tick(self, tick: Tick) -> None: ...
-
-    async def clear_old_jobs(
-        self, before: datetime, limit: int, after: OldJob | None = None
-    ) -> Cleared:
-        """Look at up to `limit` jobs that ended earlier than `before`, in the order of their ends,
-        and remove them with all that belongs to them. Spared are persistent ones, parents of
-        unfinished ones, and those with callbacks to deliver."""
-        ...
-
-    async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
-        """Settle open edges whose parents are over or gone, for some parents with ids beyond
-        `after`: how many edges, and the parent to go on after; None: that was all."""
         ...
 
     # Callbacks

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import render_extras
+from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Ended,
     Job,
+    JobState,
     JsonObject,
     Outcome,
     Severity,
@@ -29,6 +32,9 @@ COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
 TERSE = "what workflow and client add to the job's callback cannot be written, and is left out"
+STALLED = "what it waits for does not come: no task of the job is queued or at work"
+MAX_CHILDREN = 1_000  # of a job that is cleaned up: of one with more, children go first
+PARENTS = 100  # jobs whose edges one step of the cascades settles
 HANDED_BACK = "was handed back: "
 ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
 ENGINE_FELL = "is lost: the engine fell"
@@ -38,6 +44,30 @@ CARRIED = 65_536  # octets of a job's documents, and of its results, that come w
 CARRIED_BODY = 16_384  # octets of a callback's body that come with the claim of its lane
 MOST_RESULTS = 8 << 20  # octets of results that one attempt sees
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
+
+
+class Fate(Enum):
+    """What became of a job, as those that wait for its completion see it."""
+
+    UNKNOWN = auto()  # it is not over
+    COMPLETED = auto()
+    LOST = auto()
+    HANDED_ON = auto()  # it was run again before it ended: they wait for its rerun
+
+
+def fate_of(state: JobState, *, failed: bool, run_again: bool) -> Fate:
+    """Of a job that is there and was not handed on. Running again what has ended changes nothing
+    for those that waited for it: a satisfied edge stays satisfied."""
+    if state not in OVER:
+        return Fate.UNKNOWN
+    done = state is JobState.COMPLETED or run_again
+    return Fate.COMPLETED if done and not failed else Fate.LOST
+
+
+def lost(parent: int) -> str:
+    """Why a job is broken that waited for another."""
+    return f"it depends on job {parent}, which did not complete"
+
 
 _FINAL = {
     Outcome.COMPLETED: TaskState.COMPLETED,
@@ -90,11 +120,15 @@ def extras_of(
         return {}, [clean_text(f"callback: {told[:1_000]}")]
 
 
-def failure_of(failed: bool, first: tuple[str, str | None] | None) -> str | None:
+def failure_of(
+    failed: bool, first: tuple[str, str | None] | None, *, stalled: bool = False
+) -> str | None:
     """Why a job failed: name and error of its first failed task."""
     if first is not None:
         return f"'{first[0]}' failed: {first[1] or 'without a message'}"
-    return STOPPED if failed else None
+    if not failed:
+        return None
+    return STALLED if stalled else STOPPED
 
 
 def too_much(size: int) -> BadInput:

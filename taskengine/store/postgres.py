@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from taskengine.model import (
     Client,
     Delivery,
     Fence,
+    JsonObject,
     Lane,
     LaneFence,
     Record,
@@ -23,6 +25,7 @@ from taskengine.model import (
 from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
+    Admitted,
     Beat,
     Changed,
     Claimed,
@@ -31,11 +34,13 @@ from taskengine.store import (
     GateAnswer,
     Lines,
     OldJob,
+    Settled,
 )
 from taskengine.store.connections import open_pool
 from taskengine.store.postgres_reads import Reads
 from taskengine.store.transactions import (
     admit,
+    cascade,
     change,
     claim,
     cleaning,
@@ -46,6 +51,7 @@ from taskengine.store.transactions import (
     outbox,
     record,
     schedules,
+    stalled,
     submit,
     sweeping,
 )
@@ -99,6 +105,9 @@ class PostgresStore(Reads):
         self._joined.append(row["id"])
         return self.writer
 
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        await self._fetch("put_offer", instance, queue, sorted(actions))
+
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await self._do(instances.leave, instance, now, fallen)
 
@@ -136,7 +145,7 @@ class PostgresStore(Reads):
         return await self._run(partial(clients.put, client=client, bootstrap=bootstrap, new=new))
 
     async def remove_client(self, name: str) -> bool:
-        return bool(await self._fetch("remove_client", name))
+        return await self._run(partial(clients.remove, name=name))
 
     async def settings(self, client: str) -> Mapping[str, str]:
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
@@ -175,12 +184,8 @@ class PostgresStore(Reads):
     async def queue_due(self, now: datetime) -> tuple[int, datetime | None]:
         return await self._run(partial(due.queue_due, now=now, writer=self.writer))
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
-        number, more = 0, True
-        while more and number < limit:
-            admitted, more = await self._do(admit.admit, now, limit - number, instance)
-            number += admitted
-        return number
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
+        return await self._do(admit.admit, now, limit, instance, divisible=True)
 
     async def claim(
         self,
@@ -208,14 +213,18 @@ class PostgresStore(Reads):
     async def schedules(self) -> Sequence[Schedule]:
         return await self._run(schedules.schedules)
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
-        return await self._run(partial(schedules.put_schedule, schedule=schedule), single=True)
+    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
+        rows = await self._fetch("schedule_body", client, name)
+        return json.loads(rows[0]["body"]) if rows else None
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        await self._run(partial(schedules.put_schedule, schedule=schedule))
 
     async def remove_schedule(self, name: str, client: str) -> bool:
         return bool(await self._fetch("remove_schedule", name, client))
 
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
-        return await self._run(partial(schedules.activate, name=name, active=active, now=now))
+    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
+        return await self._do(schedules.activate, name, client, active, now)
 
     async def claim_ticks(
         self, now: datetime, lease: timedelta
@@ -223,7 +232,7 @@ class PostgresStore(Reads):
         return await self._run(partial(schedules.claim_ticks, now=now, lease=lease))
 
     async def end_tick(self, tick: Tick) -> None:
-        await self._fetch("end_tick", tick.schedule.name, tick.at)
+        await self._fetch("end_tick", tick.schedule.name, tick.at, tick.schedule.client or "")
 
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
@@ -231,8 +240,17 @@ class PostgresStore(Reads):
         arguments = (before, limit, after, self.writer)
         return await self._do(cleaning.clear_old_jobs, *arguments, divisible=True)
 
+    async def tidy(self) -> None:
+        await self._run(cleaning.tidy)
+
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         return await self._do(sweeping.sweep_edges, after, now, self.writer)
+
+    async def sweep_jobs(self, after: int, now: datetime) -> tuple[Recorded, int | None]:
+        return await self._do(stalled.sweep_jobs, after, now, self.writer)
+
+    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
+        return await self._do(cascade.cascade, now, limit, self.writer, divisible=True)
 
     # Callbacks
 

@@ -92,6 +92,9 @@ class Reads(Runner):
     async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
         return frozenset(row["id"] for row in await self._fetch("unfinished", list(job_ids)))
 
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        return [(row["queue"], row["action"]) for row in await self._fetch("unserved")]
+
     async def totals(self) -> Totals:
         jobs = await self._fetch("job_totals")
         tasks = {row["state"]: row["n"] for row in await self._fetch("task_totals")}

@@ -72,6 +72,10 @@ class Reading(Protocol):
 
     async def totals(self) -> Totals: ...
 
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        """Queue and action of tasks that are queued and that no instance runs."""
+        ...
+
     async def news(self, after: Mark | None, limit: int) -> News:
         """The jobs that have changed since a mark, each as it is now, and the next mark; without a
         mark, only the present one. A job's last change is always told; some may be told twice."""

@@ -131,6 +131,22 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """How many jobs were started."""
+
+    number: int
+    more: bool = False  # others may fit: all that were wanted did, or too many tasks were written
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a step of the cascades did."""
+
+    edges: int = 0
+    more: bool = False  # there is another step to do
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """What a step of the clean-up did."""
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
 from taskengine.model import TASK_QUEUES, Json, JsonObject
+from taskengine.policy import LONGEST_RETRY, NUMBERS
 from taskengine.texts import like
+from taskengine.workflows.order import names_of, ordered
 from taskengine.workflows.parameters import OF_DEFAULTS, RESERVED, complete, fits
 from taskengine.workflows.patterns import pattern_problem
 from taskengine.workflows.schemas import dotted, explained, resolved, subschemas
@@ -24,7 +25,7 @@ from taskengine.workflows.templates import (
     problems,
     strings,
 )
-from taskengine.workflows.workflow import Workflow
+from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "$defs", "$schema", "$id", "$comment", "$anchor"} | {
@@ -45,6 +46,8 @@ class ActionLike(Protocol):
     def arguments(self) -> type[BaseModel]: ...
 
 
+MAX_RETRIES = NUMBERS["retry_limit"][1]
+MAX_BACKOFF = 1_000
 WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 SHAPE: JsonObject = {  # of a workflow file
     "type": "object",
@@ -54,7 +57,12 @@ SHAPE: JsonObject = {  # of a workflow file
         "workflow": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"},
         "summary": {"type": "string"},
         "parameters": {"type": "object", "properties": {"type": {"const": "object"}}},
-        "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
+        "tasks": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_TASKS,
+            "items": {"$ref": "#/$defs/task"},
+        },
         "callback": {"type": "object"},
         "clips": {
             "type": "object",
@@ -79,9 +87,9 @@ SHAPE: JsonObject = {  # of a workflow file
                     "type": "object",
                     "additionalProperties": False,
                     "properties": {
-                        "limit": {"type": "integer", "minimum": 0},
-                        "delay": {"type": "number", "minimum": 0},
-                        "backoff": {"type": "number", "minimum": 1},
+                        "limit": {"type": "integer", "minimum": 0, "maximum": MAX_RETRIES},
+                        "delay": {"type": "number", "minimum": 0, "maximum": LONGEST_RETRY},
+                        "backoff": {"type": "number", "minimum": 1, "maximum": MAX_BACKOFF},
                     },
                 },
                 "timeout": {"type": "number", "exclusiveMinimum": 0},
@@ -125,37 +133,6 @@ def shape_problems(content: Json) -> Found:
                 yield path, f"{dotted(path) or 'the file'}: {text}"
 
 
-def ordered(workflow: Workflow) -> Generator[tuple[Path, str], None, dict[str, set[str]]]:
-    """Names and needs of tasks. Returns for each task those that always go before it."""
-    wrong = list(_wrong_names(workflow))
-    yield from wrong
-    if wrong:
-        return {}
-    names = workflow.names
-    graph = {name: workflow.needs(index) for index, name in enumerate(names)}
-    before: dict[str, set[str]] = {}
-    try:
-        for name in TopologicalSorter(graph).static_order():
-            before[name] = {*graph[name]}.union(*(before[need] for need in graph[name]))
-    except CycleError as error:
-        circle = error.args[1]
-        named = next(name for name in circle if workflow.task(name).needs)
-        text = f"needs: a circle: {' → '.join(circle)}"
-        yield ("tasks", names.index(named), "needs"), text
-    return before
-
-
-def _wrong_names(workflow: Workflow) -> Found:
-    names = workflow.names
-    for index, task in enumerate(workflow.tasks):
-        if task.name in names[:index]:
-            yield ("tasks", index, "name"), f"there is another task {task.name!r}"
-        for place, need in enumerate(task.needs or ()):
-            if need not in names:
-                where = ("tasks", index, "needs", place)
-                yield where, f"needs: there is no task {need!r}{like(need, names)}"
-
-
 def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> Found:
     """What can be said once the shape is right."""
     schema, workflow = content.get("parameters", {}), Workflow.from_content(content)
@@ -169,11 +146,12 @@ def meaning_problems(content: JsonObject, actions: Mapping[str, ActionLike]) -> 
         yield from _names(workflow, {*complete(schema)["properties"]}, before)
 
 
-def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, set[str]]) -> Found:
+def _names(workflow: Workflow, parameters: set[str], before: Mapping[str, int]) -> Found:
     """What templates speak of."""
     known = {*parameters, *RESERVED} - {"secrets"}
     for index, task in enumerate(workflow.tasks):
-        done = before.get(task.name)
+        is_rendered = any(strings([task.with_, task.when]))
+        done = names_of(workflow, before.get(task.name)) if is_rendered else None
         for key, template, seen in (
             ("with", task.with_, {*known, "secrets"}),
             ("when", task.when, known),

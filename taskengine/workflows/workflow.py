@@ -12,6 +12,8 @@ from taskengine.model import Definition, Json, JsonObject, NotFound, PlannedTask
 from taskengine.workflows.schemas import secret_names
 from taskengine.workflows.templates import TemplateError, evaluate
 
+MAX_TASKS = 10_000  # of a workflow: they are written, or cancelled, in one transaction
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -154,7 +156,12 @@ class Workflow:
     def _plan(self) -> tuple[PlannedTask, ...]:
         place = {name: index for index, name in enumerate(self.names)}
         return tuple(
-            PlannedTask(task.name, task.action, task.queue, tuple(place[n] for n in self.needs(i)))
+            PlannedTask(
+                task.name,
+                task.action,
+                task.queue,
+                tuple(place[need] for need in dict.fromkeys(self.needs(i))),
+            )
             for i, task in enumerate(self.tasks)
         )
 

@@ -208,12 +208,14 @@ async def test_what_was_left_out_is_told_of_at_the_end_too(autojump_clock):
     store = Away()
 
     async def noise(context):
+        await trio.sleep(2)
         for place in range(2 * UNWRITTEN_LINES):
             await context.info(f"line {place}")
         raise RuntimeError("enough")
 
     async with instance(store, actions=actions_with(own=noise)) as engine:
         job_id = await engine.submit(workflow(("only", "test.own", {"retry": {"limit": 0}})))
+        await trio.sleep(1)
         store.leave_for(AWAY)
         await trio.sleep(AWAY + 5)
         lines = [text for name, text in await engine.lines(job_id) if name == "worker"]
@@ -223,17 +225,17 @@ async def test_what_was_left_out_is_told_of_at_the_end_too(autojump_clock):
 
 async def test_an_attempt_that_is_over_and_unwritten_is_not_to_blame(autojump_clock):
     """Its instance dies while the database takes no ends, but beats."""
-    store, flow = Away(), workflow("quick")
+    store = Away()
+    quick = workflow(("quick", "core.sleep", {"with": {"seconds": 2}}))
     slow = workflow(("slow", "core.sleep", {"with": {"seconds": 100}}))
     async with instance(store, work=2) as engine:
         await store.put_setting("", "max_jobs", "10")
-        running = await engine.submit(slow)
+        running, over = await engine.submit(slow), await engine.submit(quick)
         await trio.sleep(1)
-        over = await engine.submit(flow)
         store.leave_for(AWAY)
-        await trio.sleep(3)
+        await trio.sleep(3.5)  # between two beats
         [(old, beat)] = (await store.beats()).items()
-        await store.rescue(old, beat, engine.now())
+        assert await store.rescue(old, beat, engine.now())
         tasks = [(await engine.job(one)).tasks[0] for one in (running, over)]
         engine.engine.drain.cancel()
-    assert [task.rescues for task in tasks] == [1, 0]
+    assert [(task.attempt, task.rescues) for task in tasks] == [(1, 1), (1, 0)]

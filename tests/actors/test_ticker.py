@@ -34,7 +34,7 @@ ALL = JobFilter(limit=1000, ascending=True, states=list(JobState))
 async def recurring(store, name="films", every=None, body=BODY, **fields):
     await store.put_client(Client("acme", "hash"))
     schedule = Schedule(name, SUBMIT_JOB, "", every, every or 0, client="acme", body=body, **fields)
-    assert await store.put_schedule(schedule.starting(NOON))
+    await store.put_schedule(schedule.starting(NOON))
 
 
 async def made(store):
@@ -50,7 +50,9 @@ async def ticking(store):
     with Mailbox[Submit](9) as submissions, Mailbox[Wake](1) as mailbox:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Intake(store, now, lambda: None).run, submissions)
-            nursery.start_soon(Ticker(store, submissions.address, reader, now, {}).run, mailbox)
+            nursery.start_soon(
+                Ticker(store, submissions.address, reader, now, {}, print).run, mailbox
+            )
             yield
             nursery.cancel_scope.cancel()
 
@@ -162,7 +164,7 @@ async def test_a_schedule_is_switched_off_and_on(memory_store, autojump_clock):
     async with instance(memory_store, flows=[FLOW]) as engine:
         for seconds, active in ((90, False), (900, True)):
             await trio.sleep(seconds)
-            await memory_store.activate("films", active, engine.now())
+            await memory_store.activate("films", "acme", active, engine.now())
             engine.engine.post.reschedule()
         await trio.sleep(70)
     assert await made(memory_store) == [60, 1050]
@@ -184,10 +186,10 @@ async def test_due_jobs_wait_while_their_schedule_is_off(memory_store, autojump_
     async with instance(memory_store) as engine:
         run_at = NOON + timedelta(seconds=100)
         job_id = await engine.submit(FLOW, run_at=run_at)
-        await memory_store.activate(QUEUE_SCHEDULED_JOBS, False, NOON)
+        await memory_store.activate(QUEUE_SCHEDULED_JOBS, None, False, NOON)
         await trio.sleep(500)
         assert (await engine.job(job_id)).job.state is JobState.SCHEDULED
-        await memory_store.activate(QUEUE_SCHEDULED_JOBS, True, engine.now())
+        await memory_store.activate(QUEUE_SCHEDULED_JOBS, None, True, engine.now())
         engine.engine.post.reschedule()
         await trio.sleep(0.1)
         assert (await engine.job(job_id)).job.state is JobState.COMPLETED
@@ -222,11 +224,14 @@ async def test_data_that_no_database_takes_is_recorded_without_them(autojump_clo
 
 async def test_a_tick_that_fails_disturbs_no_other(memory_store, autojump_clock, caplog):
     await recurring(memory_store, "bad", 60, body={"job": 7, "parameters": BODY})
-    await recurring(memory_store, "worse", 60, body=replace)  # nothing that can be read
+    await recurring(memory_store, "worse", 60)
     await recurring(memory_store, "nobody's", 60)
     await recurring(memory_store, "good", 60)
-    row = memory_store._recurring["nobody's"]
+    rows = memory_store._recurring
+    row = rows["gone", "nobody's"] = rows.pop(("acme", "nobody's"))
     row.schedule = replace(row.schedule, client="gone")
+    row = rows["acme", "worse"]
+    row.schedule = replace(row.schedule, body=replace)  # nothing that can be read
     async with instance(memory_store, flows=[FLOW]):
         await trio.sleep(130)
     states = [job.state for job in await memory_store.jobs(ALL)]

@@ -266,7 +266,7 @@ async def test_a_started_job_is_stopped(api, body, updated, put, world, now, ask
         assert status == 400
         assert content["error"] == "the job is broken: it cannot be changed any more"
     [lane] = await world.lanes(now)
-    assert [one.body["message"] for one in lane.callbacks] == ["the job was stopped"]
+    assert [json.loads(one.body)["message"] for one in lane.callbacks] == ["the job was stopped"]
 
 
 @pytest.mark.parametrize("job", [{}, {"run_at": LATER}])

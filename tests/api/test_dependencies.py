@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from taskengine.model import JobState
@@ -28,12 +30,13 @@ async def test_a_chain_breaks_with_its_first_job(api, body, updated, world, now)
         body(job={"depends_on": [second]}, rest_endpoints=urls, custom_data=[1])
     )
     await updated(first, {"queue_state": "broken"}, "queue_state")
+    await world.cascade(now)
     shown = await show(api, third)
     assert (shown["queue_state"], shown["failed"]) == ("broken", True)
     lanes = await world.lanes(now)
     assert [lane.url for lane in lanes] == urls
     for lane in lanes:
-        assert [one.body for one in lane.callbacks] == [
+        assert [json.loads(one.body) for one in lane.callbacks] == [
             {
                 "job_id": str(third),
                 "status": "failed",

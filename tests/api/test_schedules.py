@@ -124,7 +124,8 @@ async def test_a_clients_schedule_is_checked_kept_and_shown(api, told, nightly, 
     [kept] = [one for one in await api.store.schedules() if one.client]
     assert (kept.client, kept.created_at, kept.active) == ("demo-client", now, True)
     assert kept.next_at == now.replace(hour=4, minute=30, second=0, microsecond=0)
-    assert kept.body == {"job": nightly()["job"], "parameters": nightly()["parameters"]}
+    body = {"job": nightly()["job"], "parameters": nightly()["parameters"]}
+    assert await api.store.schedule_body("nightly", "demo-client") == body
 
 
 @pytest.mark.parametrize(
@@ -180,19 +181,35 @@ async def test_what_cannot_recur_is_refused_naming_the_field(api, told, nightly,
     assert len(await api.store.schedules()) == len(OWN)
 
 
-async def test_a_name_belongs_to_whoever_took_it(api, nightly):
+async def test_a_name_is_the_clients_own(api, nightly):
+    """What others call theirs cannot be seen, and bars nobody from a name."""
     await send(api, "POST", "/schedules", nightly(), client="demo-client")
-    again = nightly(cron="0 5 * * *")
-    status, _ = await send(api, "POST", "/schedules", again, client="demo-client")
-    assert status == 200
-    status, content = await send(
-        api, "POST", "/schedules", {**again, "client": "other"}, client="other"
-    )
-    assert (status, content["error"]) == (400, "name: nightly is somebody else's")
     switch = {"schedule": "nightly", "active": False}
-    assert (await send(api, "PUT", "/scheduler", switch, client="other"))[0] == 403
-    assert (await send(api, "DELETE", "/schedules/nightly", client="other"))[0] == 403
-    assert (await shown(api, "demo-client"))["nightly"]["cron"] == "0 5 * * *"
+    unknown = await send(api, "PUT", "/scheduler", switch, client="other")
+    assert unknown[0] == 400
+    assert unknown[1]["error"].startswith("schedule: there is no schedule 'nightly'; there are ")
+    assert (await send(api, "DELETE", "/schedules/nightly", client="other"))[0] == 404
+    assert "nightly" in await shown(api)
+    again = {**nightly(cron="0 5 * * *"), "client": "other"}
+    assert (await send(api, "POST", "/schedules", again, client="other"))[0] == 200
+    assert (await shown(api, "demo-client"))["nightly"]["cron"] == "30 4 * * *"
+    assert (await shown(api, "other"))["nightly"]["cron"] == "0 5 * * *"
+    assert {"demo-client/nightly", "other/nightly"} < (await shown(api)).keys()
+
+
+async def test_an_admin_names_the_client_of_a_name_that_several_have(api, nightly):
+    for client in ("demo-client", "other"):
+        made = {**nightly(), "client": client}
+        assert (await send(api, "POST", "/schedules", made, client=client))[0] == 200
+    status, content = await send(api, "DELETE", "/schedules/nightly")
+    assert status == 400
+    assert content["error"] == "schedule: several clients have nightly: expected <client>/nightly"
+    switch = {"schedule": "demo-client/nightly", "active": False}
+    status, content = await send(api, "PUT", "/scheduler", switch)
+    assert (status, content["schedules"]) == (200, [*OWN, "other/nightly"])
+    assert (await send(api, "DELETE", "/schedules/other/nightly"))[0] == 200
+    [left] = [one for one in await api.store.schedules() if one.client]
+    assert (left.client, left.active) == ("demo-client", False)
 
 
 async def test_clients_and_admins_switch_and_remove(api, told, nightly):

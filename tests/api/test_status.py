@@ -200,6 +200,17 @@ async def test_a_setting_is_answered_as_in_the_contract(api):
     assert content["settings"]["retry_limit"] == 3
 
 
+async def test_a_client_makes_up_a_hundred_settings_and_no_more(api):
+    for number in range(100):
+        assert (await set_(api, f"own {number}", "x", client="demo-client")).status_code == 200
+    answer = await set_(api, "one more", "x", client="demo-client")
+    assert answer.status_code == 400
+    told = "name: there may be 100 settings of one's own, and there are"
+    assert await answer.get_json() == {"error": told}
+    assert (await set_(api, "max_jobs", 3, client="demo-client")).status_code == 200
+    assert (await set_(api, "own 7", "y", client="demo-client")).status_code == 200
+
+
 async def test_whose_settings_are_written(api):
     await set_(api, "max_jobs", 4)
     await set_(api, "max_jobs", 3, client="demo-client")
@@ -281,7 +292,7 @@ async def test_a_row_that_somebody_wrote_by_hand_stops_nothing(api, body):
     for path in ("/health", "/dashboard", "/settings", "/schedules"):
         assert (await api.get(path)).status_code == 200
     await api.accepted(body())
-    assert await api.store.admit(await api.store.join("one", NOW), NOW) == 1
+    assert (await api.store.admit(await api.store.join("one", NOW), NOW)).number == 1
 
 
 async def test_workflows_are_listed_and_shown(api):

@@ -29,7 +29,9 @@ REFUSED = submission(None, refusal="no such workflow")
 
 
 async def change(world, job_id, changes, now=NOON, lines=()):
-    return await world.store.change(job_id, changes, lines, now)
+    changed = await world.store.change(job_id, changes, lines, now)
+    await world.cascade(now)
+    return changed
 
 
 class Changing:

@@ -1,12 +1,16 @@
 """Promises of the clean-up: old jobs go with all that is theirs, and what is needed stays."""
 
 from taskengine.model import JobState
+from taskengine.policy import SYSTEM
 from taskengine.store import JobFilter
+from tests.contract.tying import rerun
 from tests.contract.world import (
     DIAMOND,
     LINE,
     NOON,
     ONE,
+    PAIR,
+    SINGLE,
     TWO,
     at,
     delivery,
@@ -143,3 +147,33 @@ class Clearing:
         await self.clear(world)
         [again] = await world.submit(one)
         assert again > first
+
+    async def test_the_settings_of_a_client_go_with_it_and_the_last_of_its_jobs(self, world):
+        await world.setting("acme", max_jobs=7)
+        await world.setting("beta", max_jobs=7)
+        job = await world.start()
+        assert await world.store.remove_client("acme")
+        assert await world.store.remove_client("beta")
+        assert await world.store.settings("beta") == {}
+        assert await world.store.settings("acme") == {"max_jobs": "7"}
+        await world.perform(job)
+        await world.store.tidy()
+        assert await world.store.settings("acme") == {"max_jobs": "7"}
+        assert (await world.store.clear_old_jobs(LATER, 9)).number == 1
+        await world.store.tidy()
+        assert await world.store.settings("acme") == {}
+        assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
+
+    async def test_a_definition_goes_with_the_last_of_its_jobs(self, world):
+        gone = await world.start(PAIR)
+        await world.perform(gone)
+        kept = await world.start(SINGLE)
+        digests = [(await world.job(job)).job.digest for job in (kept, gone)]
+        again = await rerun(world, gone)
+        await world.store.change(again, {"queue_state": JobState.BROKEN}, [], NOON)
+        await world.store.clear_old_jobs(LATER, 9)
+        await world.store.tidy()
+        assert await world.store.definition(digests[1]) is None
+        assert await world.store.definition(digests[0]) is not None
+        await world.start(PAIR)
+        assert await world.store.definition(digests[1]) is not None

@@ -7,9 +7,9 @@ import pytest
 from taskengine.jobs.explanation import explanation
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM
-from taskengine.store import GateAnswer
+from taskengine.store import Dismissed, GateAnswer
 from tests.conftest import NOON
-from tests.contract.world import CHAIN, PAIR, at, done, submission
+from tests.contract.world import ACTION, CHAIN, PAIR, SINGLE, at, definition, done, submission
 
 
 class Explaining:
@@ -94,7 +94,7 @@ class Explaining:
     async def test_whether_jobs_are_queued_when_they_are_due(self, world):
         [job_id] = await world.submit(submission(run_at=at(9)))
         assert (await world.store.facts(job_id)).queues_due
-        await world.store.activate("queue_scheduled_jobs", False, NOON)
+        await world.store.activate("queue_scheduled_jobs", None, False, NOON)
         assert not (await world.store.facts(job_id)).queues_due
 
     @pytest.mark.parametrize("plan", [None, PAIR])
@@ -104,3 +104,33 @@ class Explaining:
 
     async def test_there_is_no_such_job(self, world):
         assert await world.store.facts(404) is None
+
+    async def test_a_task_that_no_instance_runs_is_named(self, world):
+        other = definition([], action="eng.raise")
+        captured = definition([], queue="windows_capture")
+        jobs = [await world.start(plan) for plan in (SINGLE, other, captured)]
+        found = [(await world.store.facts(job)).unserved for job in jobs]
+        assert found == [[], [("a", "eng.raise", "work")], [("a", ACTION, "windows_capture")]]
+        pairs = [("windows_capture", ACTION), ("work", "eng.raise")]
+        assert await world.store.unserved() == pairs
+        told = explanation(await world.store.facts(jobs[1]), NOON)["reasons"][1]
+        assert told["reason"] == "action"
+        expected = "Task a waits for an instance that has the action eng.raise"
+        assert told["message"].startswith(expected)
+        newer = await world.store.join("newer", NOON)
+        await world.store.offer(newer, "work", [ACTION, "eng.raise"])
+        assert await world.store.unserved() == pairs[:1]
+        await world.store.leave(newer, NOON)
+        assert await world.store.unserved() == pairs
+        with pytest.raises(Dismissed):
+            await world.store.offer(newer, "work", [ACTION])
+
+    async def test_a_job_that_is_about_to_be_told_of_an_end_says_so(self, world):
+        one, other = await world.start(), await world.start()
+        [child] = await world.submit(submission(depends_on=[one, other]))
+        await world.store.change(one, {"queue_state": JobState.BROKEN}, [], NOON)
+        facts = await world.store.facts(child)
+        assert (list(facts.parents), list(facts.told)) == ([one, other], [one])
+        reasons = explanation(facts, NOON)["reasons"]
+        assert [reason["jobs"] for reason in reasons] == [[one], [other]]
+        assert "is over" in reasons[0]["message"]

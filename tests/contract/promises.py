@@ -2,12 +2,14 @@
 
 from tests.contract.admitting import Admitting
 from tests.contract.calling import Calling
+from tests.contract.cascading import Cascading
 from tests.contract.changing import Changing
 from tests.contract.claiming import Claiming
 from tests.contract.clearing import Clearing
 from tests.contract.explaining import Explaining
 from tests.contract.failing import Failing
 from tests.contract.gating import Gating
+from tests.contract.heavy import Heavy
 from tests.contract.keeping import Keeping
 from tests.contract.keying import Keying
 from tests.contract.listing import Listing
@@ -17,6 +19,7 @@ from tests.contract.replaying import Replaying
 from tests.contract.rescuing import Rescuing
 from tests.contract.scheduling import Scheduling
 from tests.contract.settling import Settling
+from tests.contract.stalling import Stalling
 from tests.contract.submitting import Submitting
 from tests.contract.telling import Telling
 from tests.contract.tying import Tying
@@ -40,6 +43,9 @@ class StoreContract(
     Changing,
     Explaining,
     Tying,
+    Cascading,
+    Stalling,
+    Heavy,
     Telling,
     Gating,
     Scheduling,

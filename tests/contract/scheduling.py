@@ -1,12 +1,14 @@
 """Promises of recurring work: each tick for one caller, none lost, switched on and off."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 import trio
 
-from taskengine.model import NotFound
+from taskengine import schedules
+from taskengine.model import BadInput, NotFound
 from taskengine.policy import SYSTEM
 from taskengine.schedules import (
     BUILT_IN,
@@ -63,24 +65,48 @@ class Scheduling:
         await world.store.end_tick(ticks[0])
         assert (await world.store.claim_ticks(at(64), LEASE)) == ([], at(65))
 
-    async def test_a_schedule_is_kept_as_it_is(self, world):
+    async def test_a_schedule_is_kept_as_it_is_and_listed_without_its_job(self, world):
         daily = schedule("daily", None, cron="0 3 * * *", next_at=at(99), description="Films")
-        assert await world.store.put_schedule(schedule(active=False))
-        assert await world.store.put_schedule(daily)
+        await world.store.put_schedule(schedule(active=False))
+        await world.store.put_schedule(daily)
         known = [one for one in await world.store.schedules() if one.client]
-        assert known == [daily, schedule(active=False)]
-        assert await world.store.put_schedule(schedule(every=5))
-        assert schedule(every=5) in await world.store.schedules()
+        assert known == [replace(daily, body=None), schedule(active=False, body=None)]
+        await world.store.put_schedule(schedule(every=5))
+        assert schedule(every=5, body=None) in await world.store.schedules()
+        assert await world.store.schedule_body("daily", "acme") == BODY
+        assert await world.store.schedule_body("daily", "beta") is None
 
-    async def test_nobody_replaces_or_removes_somebody_elses(self, world):
+    async def test_a_name_is_the_clients_own(self, world):
         await world.store.put_schedule(schedule())
-        assert not await world.store.put_schedule(schedule(client="beta"))
-        assert not await world.store.put_schedule(schedule(QUEUE_SCHEDULED_JOBS))
-        assert not await world.store.remove_schedule("nightly", "beta")
+        await world.store.put_schedule(schedule(every=50, client="beta", body={"job": 2}))
+        with pytest.raises(BadInput, match="queue_scheduled_jobs is the engine's own"):
+            await world.store.put_schedule(schedule(QUEUE_SCHEDULED_JOBS))
+        await world.store.activate("nightly", "beta", False, at(1))
+        known = {one.client: one for one in await world.store.schedules() if one.client}
+        assert [(name, one.every, one.active) for name, one in known.items()] == [
+            ("acme", 100, True),
+            ("beta", 50, False),
+        ]
+        assert await world.store.schedule_body("nightly", "beta") == {"job": 2}
+        assert await self.ticks(world.store, 100) == [("nightly", 100)]
         assert not await world.store.remove_schedule(QUEUE_SCHEDULED_JOBS, "acme")
-        assert schedule() in await world.store.schedules()
         assert await world.store.remove_schedule("nightly", "acme")
         assert not await world.store.remove_schedule("nightly", "acme")
+        assert [one.client for one in await world.store.schedules() if one.client] == ["beta"]
+
+    async def test_a_client_has_so_many_schedules_and_bytes(self, world, monkeypatch):
+        monkeypatch.setattr(schedules, "MAX_OWN", 2)
+        monkeypatch.setattr(schedules, "MAX_BYTES", 1 << 20)
+        large = {"job": "ü" * 260_000}
+        await world.store.put_schedule(schedule("one", body=large))
+        with pytest.raises(BadInput, match="at most 1 MiB together"):
+            await world.store.put_schedule(schedule("two", body={"job": "ü" * 265_000}))
+        await world.store.put_schedule(schedule("two", client="beta", body=large))
+        await world.store.put_schedule(schedule("one", body=large))
+        await world.store.put_schedule(schedule("two"))
+        with pytest.raises(BadInput, match="at most 2 schedules"):
+            await world.store.put_schedule(schedule("three"))
+        await world.store.put_schedule(schedule("two", body=large))
 
     async def test_the_schedules_of_a_client_go_with_it(self, world):
         await world.store.put_schedule(schedule())
@@ -118,7 +144,7 @@ class Scheduling:
     async def test_the_next_look_is_at_the_next_tick_or_at_the_end_of_a_lease(self, world):
         await world.store.put_schedule(schedule(every=10))
         for name in ("rescue_lost_tasks", "clear_old_jobs", QUEUE_SCHEDULED_JOBS):
-            await world.store.activate(name, False, NOON)
+            await world.store.activate(name, None, False, NOON)
         ticks, next_at = await world.store.claim_ticks(at(10), LEASE)
         assert (len(ticks), next_at) == (1, at(20))
         assert await world.store.claim_ticks(at(20), LEASE) == ([], at(40))
@@ -139,25 +165,25 @@ class Scheduling:
 
     async def test_a_schedule_that_is_off_has_no_ticks(self, world):
         await world.store.put_schedule(schedule())
-        await world.store.activate("nightly", False, at(1))
+        await world.store.activate("nightly", "acme", False, at(1))
         assert await self.ticks(world.store, 100) == []
-        await world.store.activate("nightly", True, at(500))
-        await world.store.activate("nightly", True, at(550))
+        await world.store.activate("nightly", "acme", True, at(500))
+        await world.store.activate("nightly", "acme", True, at(550))
         assert await self.ticks(world.store, 599) == []
         assert await self.ticks(world.store, 600) == [("nightly", 600)]
-        await world.store.activate("nightly", False, at(601))  # while it runs
+        await world.store.activate("nightly", "acme", False, at(601))  # while it runs
         assert await self.ticks(world.store, 900) == []
         with pytest.raises(NotFound):
-            await world.store.activate("unknown", True, at(1))
+            await world.store.activate("unknown", "acme", True, at(1))
 
     async def test_without_the_schedule_no_job_is_due_and_no_gate_is_asked(self, world):
         """A5: the exact wake-up stops too."""
         gate = {"semaphore_url": "http://gate.test"}
         [due, gated] = await world.submit(submission(run_at=at(10)), submission(**gate))
-        await world.store.activate(QUEUE_SCHEDULED_JOBS, False, NOON)
+        await world.store.activate(QUEUE_SCHEDULED_JOBS, None, False, NOON)
         assert await world.store.queue_due(at(20)) == (0, None)
         assert await world.store.claim_gates(9, (), at(20), LEASE) == ([], None)
-        await world.store.activate(QUEUE_SCHEDULED_JOBS, True, NOON)
+        await world.store.activate(QUEUE_SCHEDULED_JOBS, None, True, NOON)
         gates, _ = await world.store.claim_gates(9, (), at(20), LEASE)
         assert [one.job_id for one in gates] == [gated]
         assert await world.store.queue_due(at(20)) == (1, None)

@@ -3,11 +3,12 @@
 from contextlib import aclosing
 from datetime import timedelta
 
+import pytest
 import trio
 
 from taskengine.api_keys import rotated
-from taskengine.model import Client
-from taskengine.policy import SYSTEM
+from taskengine.model import BadInput, Client
+from taskengine.policy import MAX_OWN_SETTINGS, SYSTEM
 from tests.conftest import NOON
 
 
@@ -61,6 +62,32 @@ class Settling:
         assert await world.store.settings("acme") == {"colour": "green"}
         assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
         assert await world.store.settings("nobody") == {}
+
+    async def test_a_client_may_make_up_so_many_settings(self, world):
+        for number in range(MAX_OWN_SETTINGS):
+            await world.store.put_setting("acme", f"own {number}", "x" * 10_000)
+        with pytest.raises(BadInput, match="name: there may be 100 settings"):
+            await world.store.put_setting("acme", "one more", "x")
+        await world.store.put_setting("acme", "own 7", "changed")
+        await world.store.put_setting("acme", "max_jobs", "3")
+        await world.store.put_setting("beta", "one more", "x")
+        assert len(await world.store.settings("acme")) == MAX_OWN_SETTINGS + 1
+
+    async def test_what_is_made_at_once_is_counted_together(self, world, twin):
+        for number in range(MAX_OWN_SETTINGS - 1):
+            await world.store.put_setting("acme", f"own {number}", "x")
+        refused = []
+
+        async def put(store, name):
+            try:
+                await store.put_setting("acme", name, "x")
+            except BadInput as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(put, (world.store, twin)[number % 2], f"another {number}")
+        assert len(refused) == 3
 
     async def test_what_is_announced_is_heard(self, world, twin):
         heard = []

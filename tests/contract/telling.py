@@ -87,6 +87,7 @@ class Telling:
         [gated] = await world.submit(submission(semaphore_url="http://gate.test"))
         news = await reader(world)
         await world.store.change(other, {"queue_state": JobState.BROKEN}, [], NOON)
+        await world.cascade()
         assert sorted(await news.read()) == [(other, "broken", 0), (lost, "broken", 0)]
         await world.admit()
         await world.perform(parent)

@@ -104,8 +104,7 @@ async def test_a_free_slot_is_used_though_another_admission_came_first(worlds):
         await connection.execute(SQL["lock_scopes"], [SYSTEM])
         while not await connection.fetchval("select count(*) from pg_locks where not granted"):
             await asyncio.sleep(0.01)
-        number, _ = await admit(connection, NOON, 1, 0)
-        told.append(number)
+        told.append((await admit(connection, NOON, 1, 0)).number)
 
     async def admit_after():
         told.append(await second.admit())

@@ -13,8 +13,8 @@ from tests.contract.world import World
 __all__ = ["database_url", "planned"]  # fixtures
 
 FILL = """
-insert into definitions (digest, name, content, plan) values ('d', 'demo', '{}',
-    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]');
+insert into definitions (digest, name, content, plan, tasks) values ('d', 'demo', '{}',
+    '[{"name": "a", "action": "core.noop", "queue": "work", "needs": []}]', 1);
 insert into jobs (request_id, client, workflow, state, band, priority, position, top_of_queue,
                   persist, open_tasks, lanes, created_at, updated_at, run_at, digest)
 select gen_random_uuid(), 'acme', 'demo', case n % 4 when 0 then 0 when 1 then 5 else 2 end,
@@ -31,12 +31,39 @@ insert into events (job_id, task_id, event, body, created_at)
 select id, n, 'start', '{}', '2031-02-01' from jobs, generate_series(1, 2) as n;
 insert into callbacks (lane_id, number, event_id)
 select l.id, e.task_id, e.id from lanes l join events e on e.job_id = l.job_id;
+insert into edges
+select id % 50, id, case when id % 10 = 0 then 'ends' else 'completes' end, id % 3 > 0 from jobs;
+insert into cascades select id from jobs where id % 40 = 1;
+insert into settings select 'c' || n, 'own ' || n, 'x' from generate_series(1, 1000) as n;
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
 LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
     "lane_heads": "jobs_queued",
+    "first_queued": "jobs_ranked",
+    "all_bounds": "settings_bounds",
+    "bounds_of": "settings_bounds|settings_pkey",
+    "count_edges": "edges_pkey",
+    "lock_with_parents": "edges_pkey",
+    "queue_cascades": "edges_open",
+    "close_ends": "edges_ends",
+    "claim_cascades": "cascades_in_turn",
+    "some_edges": "edges_open",
+    "heirs_of": "jobs_pkey",
+    "lock_family": "jobs_pkey",
+    "still_open": "edges_pkey",
+    "close_edges": "edges_pkey",
+    "hand_edges": "edges_pkey",
+    "end_cascades": "edges_open",
+    "parents_waited_for": "edges_open",
+    "started_jobs": "jobs_started",
+    "still_stalled": "tasks_job_id_number_key",
+    "recount_tasks": "jobs_pkey",
+    "unserved": "tasks_queued",
+    "unserved_of": "tasks_job_id_number_key",
+    "lock_definitions": "jobs_of_definition",
+    "removed_clients": "jobs_of_client",
     "jobs_ahead": "jobs_queued",
     "waiting_job": "tasks_job_id_number_key",
     "edges_of": "edges_pkey",

@@ -29,6 +29,7 @@ async def test_who_waits_for_a_job_that_is_over_waits_no_longer(world, way):
     await fetch(world.store, way, parent)
     settled = int(WAYS[way] != "pending")
     assert await world.store.sweep_edges(0, at(1)) == (settled, None)
+    await world.cascade(at(1))
     assert await state(world, child) == WAYS[way]
     assert await world.store.sweep_edges(0, at(2)) == (0, None)
     told = [one.event for lane in await world.lanes(at(2)) for one in lane.callbacks]
@@ -42,4 +43,5 @@ async def test_the_sweep_goes_on_where_it_came_to(world, monkeypatch):
     await fetch(world.store, "update jobs set state = 2 where id = any($1::bigint[])", parents)
     assert await world.store.sweep_edges(0, at(1)) == (2, parents[1])
     assert await world.store.sweep_edges(parents[1], at(1)) == (1, None)
+    await world.cascade(at(1))
     assert {await state(world, child) for child in children} == {"queued"}

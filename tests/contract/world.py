@@ -80,6 +80,7 @@ class World:
             await self.store.put_client(Client(name, "hash", options={"of": name}))
         await self.setting(SYSTEM, max_jobs=100)
         self.instance = await self.store.join("first", NOON)
+        await self.store.offer(self.instance, "work", [ACTION])
         return self
 
     async def setting(self, scope: str, **values: int) -> None:
@@ -90,7 +91,12 @@ class World:
         return list(await self.store.submit(batch, now))
 
     async def admit(self, now: datetime = NOON, limit: int = 500) -> int:
-        return await self.store.admit(self.instance, now, limit)
+        """As many as fit, up to a limit; how many."""
+        number, more = 0, True
+        while more and number < limit:
+            admitted = await self.store.admit(self.instance, now, limit - number)
+            number, more = number + admitted.number, admitted.more
+        return number
 
     async def start(self, plan: Definition = SINGLE, **fields: Any) -> int:
         """A job that is started; its id."""
@@ -107,7 +113,14 @@ class World:
 
     async def record(self, *records: Any, instance: int | None = None) -> Recorded:
         last = max(getattr(record, "at", NOON) for record in records)
-        return await self.store.record(instance or self.instance, records, last)
+        recorded = await self.store.record(instance or self.instance, records, last)
+        await self.cascade(last)
+        return recorded
+
+    async def cascade(self, now: datetime = NOON) -> None:
+        """All steps: who waits for jobs that are over is told."""
+        while (await self.store.cascade(now)).more:
+            pass
 
     async def perform(self, job_id: int) -> None:
         """Run all tasks of a job, one after another; each writes a line."""

@@ -192,7 +192,7 @@ def claim(instance: int, limit: int = 10) -> Action:
 
 def admit(limit: int = 500) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        return await store.admit(FIRST, NOW, limit)
+        return (await store.admit(FIRST, NOW, limit)).number
 
     return Action("admit" if limit == 500 else f"admit-{limit}", act)
 
@@ -200,7 +200,7 @@ def admit(limit: int = 500) -> Action:
 async def _admit_newcomer(store: PostgresStore, scene: Scene) -> Any:
     """A job that goes before all others is submitted, and admitted at once."""
     await store.submit([submission(priority=1, top_of_queue=True)], NOW)
-    return await store.admit(SECOND, NOW)
+    return (await store.admit(SECOND, NOW)).number
 
 
 RUNNING = "select count(*) from jobs where band is not null"
@@ -246,7 +246,8 @@ async def _end_tick(store: PostgresStore, scene: Scene) -> Any:
 
 def activate(name: str, active: bool) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        return await store.activate(name, active, NOW)
+        client = "acme" if name == "nightly" else None
+        return await store.activate(name, client, active, NOW)
 
     return Action(f"{'' if active else 'de'}activate-{name}", act)
 
@@ -292,6 +293,17 @@ async def _sweep(store: PostgresStore, scene: Scene) -> Any:
     return await store.sweep_edges(0, NOW)
 
 
+async def _sweep_jobs(store: PostgresStore, scene: Scene) -> Any:
+    return await store.sweep_jobs(0, NOW)
+
+
+def cascade(limit: int) -> Action:
+    async def act(store: PostgresStore, scene: Scene) -> Any:
+        return await store.cascade(NOW, limit)
+
+    return Action(f"cascade-{limit}", act)
+
+
 FIRST_CALL = "select min(id) from callbacks"
 
 
@@ -311,6 +323,6 @@ claim_ticks, end_tick = Action("claim-ticks", _claim_ticks), Action("end-tick", 
 put_schedule = Action("put-schedule", _put_schedule)
 remove_schedule = Action("remove-schedule", _remove_schedule)
 replay = Action("replay", _replay)
-sweep = Action("sweep", _sweep)
+sweep, sweep_jobs = Action("sweep", _sweep), Action("sweep-jobs", _sweep_jobs)
 release_lanes = Action("release-lanes", _release_lanes)
 slots = setting(SYSTEM, "max_jobs", 1)

@@ -27,10 +27,19 @@ from tests.interleaving.worlds import PROCESS, WORLDS, Scene
 QUIET = (
     *("put_lines", "put_events", "put_results", "put_job_data", "put_lanes"),
     *("copy_job", "copy_job_data", "copy_lanes", "copy_edges", "hand_edges", "add_edges"),
-    *("change_job", "ask_anew", "free_slot", "place_jobs", "end_jobs", "close_tasks", "cut_edges"),
+    *(
+        "change_job",
+        "ask_anew",
+        "free_slot",
+        "place_jobs",
+        "end_jobs",
+        "close_tasks",
+        "close_edges",
+    ),
     *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),
     *("end_tasks", "let_go_on", "write_plan", "release_held", "count_edges", "open_tasks_of"),
-    *("jobs_by_id", "data_by_id", "tasks_by_job", "parents_of", "definition", "waited_for"),
+    *("jobs_by_id", "data_by_id", "tasks_by_job", "parents_of", "definition", "queue_cascades"),
+    *("end_cascades", "custom_data", "heirs_of", "recount_tasks", "still_stalled"),
     *("known_definitions", "clients_with_scopes", "lane_options"),
     *("deliver", "let_go_lanes", "is_marked", "next_lane", "next_due"),
 )
@@ -115,6 +124,7 @@ COURSE = {
     ),
     "tasks": ("job_id", "number", "state", "waits_for", "holder", "due_at"),
     "edges": ("parent", "child", "kind", "open"),
+    "cascades": ("parent",),
     "lanes": ("job_id", "ordinal", "due_at", "holder", "dead"),
     "instances": ("id",),
 }

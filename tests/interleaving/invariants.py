@@ -119,16 +119,27 @@ def _edges(state: State) -> Iterator[str]:
             yield f"job {job['id']} is pending for nothing"
         if job["state"] in (JobState.QUEUED, JobState.STARTED) and waits[job["id"]]:
             yield f"job {job['id']} did not wait for others"
+    yield from _waits(state, jobs)
+
+
+def _waits(state: State, jobs: dict[int, Row]) -> Iterator[str]:
+    """Nobody waits for what is over, but those that are about to be told."""
+    told = {row["parent"] for row in state["cascades"]}
+    for parent in told & jobs.keys():
+        if jobs[parent]["state"] not in OVER:
+            yield f"those that wait for job {parent} are told of its end, and it goes on"
     for edge in state["edges"]:
         parent, child = jobs.get(edge["parent"]), jobs.get(edge["child"])
         if not edge["open"] or child is None or child["state"] in OVER:
             continue
         name = f"job {edge['child']} waits for job {edge['parent']}"
-        if parent is None:
+        if edge["kind"] == "completes":
+            over = parent is None or parent["state"] in OVER
+            if over and edge["parent"] not in told:
+                yield f"{name}, which is over or gone"
+        elif parent is None:
             yield f"{name}, which is gone"
-        elif edge["kind"] == "completes" and parent["state"] in OVER:
-            yield f"{name}, which is over"
-        elif edge["kind"] == "ends" and not parent["open_tasks"]:
+        elif not parent["open_tasks"]:
             yield f"{name}, whose tasks have ended"
 
 

@@ -21,6 +21,7 @@ from tests.interleaving.actions import (
     answer,
     beat,
     begin,
+    cascade,
     claim,
     claim_gates,
     claim_ticks,
@@ -53,6 +54,7 @@ from tests.interleaving.actions import (
     stop,
     submit,
     sweep,
+    sweep_jobs,
     time,
 )
 from tests.interleaving.worlds import DEAD, FIRST, GATE, SECOND
@@ -88,7 +90,18 @@ ACTIONS: dict[str, list[Action]] = {
         *(pause("child"), stop("child"), rerun("child"), resume("sister"), rerun("sister")),
         *(stop("sister"), stop("grandchild"), rerun("grandchild"), time("child", 60)),
         *(submit("mother"), submit("mother", "father", number=2), submit("child", "mother")),
-        sweep,
+        *(sweep, sweep_jobs),
+    ],
+    "told": [
+        *(cascade(1), cascade(500), submit("mother"), submit("child", "mother"), sweep, clear),
+        *(rerun("mother"), rerun("father"), rerun("child"), rerun("sister"), rerun("late")),
+        *(stop("child"), pause("child"), resume("sister"), stop("sister"), time("child", 60)),
+        *(stop("late"), admit(), finish("father"), fail("father")),
+    ],
+    "being_handed": [
+        *(cascade(1), cascade(500), submit("old"), submit("child", "new"), sweep),
+        *(finish("old"), leave(FIRST), rerun("new"), rerun("child"), stop("new"), stop("child")),
+        *(pause("new"), pause("sister"), admit(), claim(FIRST)),
     ],
     "handed": [
         *(finish("old"), fail("old"), release("old"), leave(FIRST), admit()),
@@ -98,7 +111,7 @@ ACTIONS: dict[str, list[Action]] = {
     "handed_on": [
         *(finish("new"), fail("new"), leave(FIRST)),
         *(rerun("child"), rerun("new"), stop("new"), stop("child"), pause("child")),
-        *(submit("child", "new"), clear),
+        *(submit("child", "new"), clear, cascade(500)),
     ],
     "paused": [
         *(finish("a"), fail("a"), retry("a"), release("a"), leave(FIRST), claim(SECOND)),

@@ -21,14 +21,14 @@ UNFINISHED = [state for state in JobState if state not in (JobState.COMPLETED, J
 async def drive(store: PostgresStore) -> list[str]:
     """What does not come to its end."""
     worker = await store.join("driver", END)
-    await store.activate("queue_scheduled_jobs", True, END)
+    await store.activate("queue_scheduled_jobs", None, True, END)
     for name, value in (("max_jobs", "2"), ("priority_slots", "0")):
         await store.put_setting(SYSTEM, name, value)
     beats = await store.beats()
     if DEAD in beats:
         await store.rescue(DEAD, beats[DEAD], END)
     for _ in range(ROUNDS):
-        if not await _go_on(store, worker):
+        if not await _go_on(store, worker) and not (await store.cascade(END)).edges:
             await _deliver(store, worker)
             return []
     left = await store.jobs(JobFilter(states=UNFINISHED))
@@ -46,6 +46,8 @@ async def _go_on(store: PostgresStore, worker: int) -> bool:
         gates, _ = await store.claim_gates(64, [], END, timedelta(seconds=0))
         await store.answer_gates([GateAnswer(gate, "HTTP 200", END, None) for gate in gates])
         await store.queue_due(END)
+    while (await store.cascade(END, 2)).more:
+        pass
     await store.admit(worker, END)
     await store.claim(worker, "work", [ACTION], 100, uuid.uuid4(), END)
     working = False

@@ -11,9 +11,9 @@ from taskengine.store.postgres import PostgresStore
 # same course of events leaves the same rows.
 NUMBERED = ("instances", "jobs", "tasks", "logs", "lanes", "events", "callbacks")
 TABLES = (
-    *("clients", "settings", "scopes", "definitions", "instances", "batches", "jobs", "edges"),
-    *("job_data", "tasks", "results", "logs", "lanes", "events", "callbacks", "counters"),
-    *("task_counters", "schedules"),
+    *("clients", "settings", "scopes", "definitions", "instances", "offers", "batches", "jobs"),
+    *("edges", "cascades", "job_data", "tasks", "results", "logs", "lanes", "events", "callbacks"),
+    *("counters", "task_counters", "schedules"),
 )
 FIRST = 1_000  # the numbers of what a case makes
 RANDOM = ("request_id", "claim_id", "xid")

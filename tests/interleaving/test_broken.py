@@ -41,7 +41,7 @@ DEFECTS = [
         "admission by an old priority | start_jobs"
         " | and j.priority = c.priority |  | cap | admit | priority-9-high",
         "a limit changes under no lock | lock_scope"
-        " | for share |  | cap | admit | max_jobs-1-of-system",
+        f" | {LOCK} |  | cap | admit | max_jobs-1-of-system",
         # Rule 3: the holder is a row.
         "rescue without the beat | lock_instance"
         " | select beat | select 0::bigint as beat | siblings | rescue | beat-of-3",
@@ -56,8 +56,9 @@ DEFECTS = [
         # Rule 12: edges.
         "parents are not locked | lock_parents"
         " | for share |  | family | submit-mother | finish-mother",
-        "a rerun keeps its edges | hand_edges"
-        " | parent = $1 | false and parent = $1 | family | rerun-mother | admit",
+        "a rerun keeps its edges | queue_cascades"
+        " | is not null | is not null and false | family | rerun-mother | admit",
+        f"a step locks no job | lock_family | {LOCK} |  | told | cascade-500 | rerun-child",
         # Rule 22: lanes.
         f"a lane for two | claim_lanes | {LOCK} of l skip locked |  | outbox"
         " | lanes-by-2 | lanes-by-1",

@@ -98,6 +98,34 @@ async def family(world: World) -> Scene:
     return scene
 
 
+async def told(world: World) -> Scene:
+    """A parent that was broken, one child of which was told so; another parent is at work."""
+    scene = Scene()
+    for name in ("mother", "father"):
+        scene.jobs[name] = await world.start(urls=[ONE])
+    await scene.take(world, FIRST, "mother", "father")
+    mother, father = scene.jobs.values()
+    scene.jobs["first"] = await child_of(world, mother)
+    scene.jobs["child"] = await child_of(world, mother, father, urls=[ONE])
+    scene.jobs["sister"] = await child_of(world, mother)
+    scene.jobs["late"] = await child_of(world, scene.jobs["child"])
+    await change(world, scene.jobs["sister"], PAUSED)
+    await world.store.change(mother, BROKEN, [], NOON)
+    await world.store.cascade(NOON, 1)
+    return scene
+
+
+async def being_handed(world: World) -> Scene:
+    """A parent that was run again while it worked: one child of two waits for the new one."""
+    scene = Scene({"old": await world.start(urls=[ONE])}, crossed=True)
+    await scene.take(world, FIRST, "old")
+    scene.jobs["child"] = await child_of(world, scene.jobs["old"], urls=[ONE])
+    scene.jobs["sister"] = await child_of(world, scene.jobs["old"])
+    scene.jobs["new"] = await world.store.rerun(scene.jobs["old"], [], NOON)
+    await world.store.cascade(NOON, 1)
+    return scene
+
+
 async def handed(world: World) -> Scene:
     """A parent that was run again while it worked: its child waits for a job younger than it."""
     scene = Scene({"old": await world.start(urls=[ONE])}, crossed=True)
@@ -179,6 +207,8 @@ WORLDS: dict[str, Callable[[World], Awaitable[Scene]]] = {
         twins,
         cap,
         family,
+        told,
+        being_handed,
         handed,
         handed_on,
         paused,

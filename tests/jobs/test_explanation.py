@@ -104,6 +104,10 @@ TABLE = {
         seen(JobState.PENDING, parents=[3]),
         {"depends_on": "It waits for the completion of job 3."},
     ),
+    "a parent that is over": (
+        seen(JobState.PENDING, parents=[3], told=[3]),
+        {"depends_on": "Job 3, for which it waits, is over: the job is told so within moments."},
+    ),
     "parents and the original": (
         seen(JobState.PENDING, parents=[3, 4], original=5),
         {
@@ -127,6 +131,14 @@ TABLE = {
     "started": (
         seen(JobState.STARTED, working=1, open_tasks=3),
         {"running": "It runs: of 3 open tasks 1 at work."},
+    ),
+    "nobody has the action": (
+        seen(JobState.STARTED, open_tasks=1, unserved=[("t1", "eng.raise", "work")]),
+        {
+            "running": "It runs: of 1 open task 0 at work.",
+            "action": "Task t1 waits for an instance that has the action eng.raise and serves the"
+            " queue work: none does.",
+        },
     ),
     "completed": (seen(JobState.COMPLETED), {"over": "It is completed."}),
     "breaking": (

@@ -156,7 +156,7 @@ async def test_switched_off_no_job_comes_due_and_switched_on_again_it_does(
             await trio.sleep_until(second)
             states = {(await engine.job(number)).job.state for number in (timed, gated)}
             assert states == {JobState.SCHEDULED}
-            await memory_store.activate("queue_scheduled_jobs", active, engine.now())
+            await memory_store.activate("queue_scheduled_jobs", None, active, engine.now())
             engine.engine.post.reschedule()
         await trio.sleep(1)
         jobs = [(await engine.job(number)).job for number in (timed, gated)]

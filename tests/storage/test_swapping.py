@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskengine.actions import find_actions
-from taskengine.actors.failures import is_permanent
+from taskengine.actors.failures import AttemptFailed
 from taskengine.model import BadInput
 from taskengine.storage import Folder, StoredFile
 from taskengine.storage.local import LocalStorage
@@ -130,7 +130,7 @@ async def test_a_name_that_is_no_utf8_is_told_of(root, tmp_path):
     folder = Folder(LocalStorage([root]), str(root), "films/c1")
     with pytest.raises(BadInput, match=r"no UTF-8, rename or remove it: f\\xe9d\.mp4") as caught:
         await folder.list()
-    assert is_permanent(caught.value)
+    assert AttemptFailed.of(caught.value).final
     assert str(caught.value).isascii()
 
 

@@ -109,7 +109,7 @@ MISTAKES = {
     "a bad retry": (
         tasks("- name: a", "  action: core.noop", "  retry:", "    limit: -1"),
         6,
-        "tasks[0].retry.limit: expected an integer of at least 0, got -1",
+        "tasks[0].retry.limit: expected an integer from 0 to 1000, got -1",
     ),
     "an unknown action": (
         tasks("- name: a", "  action: core.slep"),
@@ -162,6 +162,18 @@ MISTAKES = {
         ),
         6,
         "needs: a circle: ",
+    ),
+    "a need twice": (
+        tasks(
+            "- {name: a, action: core.noop}",
+            "- name: b",
+            "  action: core.noop",
+            "  needs:",
+            "  - a",
+            "  - a",
+        ),
+        8,
+        "needs: 'a' is named twice",
     ),
     "itself": (tasks("- name: a", "  action: core.noop", "  needs: [a]"), 5, "a circle: a → a"),
     "bad syntax": (

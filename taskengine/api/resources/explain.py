@@ -50,6 +50,9 @@ FIGURES: JsonObject = {
     "job": WHOLE,
     "working": COUNT,
     "open_tasks": COUNT,
+    "task": TEXT,
+    "action": TEXT,
+    "queue": TEXT,
 }
 REASON = record("Reason", tuple(FIGURES), reason=one_of(*REASONS), message=TEXT, **FIGURES)
 EXPLAIN = Operation(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from quart import Response
@@ -37,7 +38,6 @@ from taskengine.jobs.submission import Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound, Severity
 from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
 
-MAX_OWN = 1000  # schedules of a client
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
 FIRST_IN = record(first_in={**SECONDS, "minimum": 0})
 EVERY: JsonObject = {
@@ -98,7 +98,8 @@ JOB: JsonObject = {  # without what is of one time alone
 ACTIVE = Operation(
     summary="The schedules that are switched on",
     tag="settings",
-    description="The engine's and the client's own; an admin's are all.",
+    description="The engine's and the client's own; an admin's are all, and those of a name that "
+    "several clients have taken are `<client>/<name>`.",
     answer=SHOWN,
 )
 SWITCH = Operation(
@@ -150,8 +151,7 @@ REMOVE = Operation(
     answer=Answer("The names of the schedules that are on.", NAMES),
     parameters=[Parameter("name", "The schedule's.", TEXT, "path")],
     errors={
-        400: "It is the engine's own.",
-        403: "It is another client's.",
+        400: "It is the engine's own, or several clients have one of this name.",
         404: "There is no such schedule.",
     },
 )
@@ -162,10 +162,8 @@ class Schedules:
     services: Services
 
     async def active(self) -> Response:
-        client = await caller(self.services)
-        active = {
-            one.name: schedule_entry(one) for one in await self._seen_by(client) if one.active
-        }
+        seen = await self._seen_by(await caller(self.services))
+        active = {name: schedule_entry(one) for name, one in seen.items() if one.active}
         return reply({"result": "ok", "schedules": active})
 
     async def switch(self) -> Response:
@@ -174,16 +172,16 @@ class Schedules:
         await owner(self.services, client, body)
         name, active = switched(body)
         warnings = unread(body, ("schedule", "active"))
-        known = {one.name: one for one in await self.services.store.schedules()}
-        if name not in known and name.lower() in known:
-            name = name.lower()
-        if name not in known:
-            seen = ", ".join(one.name for one in await self._seen_by(client))
-            raise BadInput(f"schedule: there is no schedule {name[:40]!r}; there are {seen[:1000]}")
-        if name in SAFETY and not active:
+        seen = await self._seen_by(client)
+        known = found(seen, name) or found(seen, name.lower())
+        if known is None:
+            there_are = ", ".join(seen)[:1000]
+            raise BadInput(f"schedule: there is no schedule {name[:40]!r}; there are {there_are}")
+        if known.name in SAFETY and known.client is None and not active:
             raise BadInput(f"schedule: {name} cannot be switched off")
-        _check(client, known[name])
-        await self.services.store.activate(name, active, self.services.now())
+        _check(client, known)
+        now = self.services.now()
+        await self.services.store.activate(known.name, known.client, active, now)
         return await self._changed(client, warnings)
 
     async def add(self) -> Response:
@@ -194,26 +192,19 @@ class Schedules:
         refuse_unknown(body.get("job"), {*JOB["properties"], *ONCE}, "job.")
         schedule = recurring(body, client.name, self.services.now())
         warnings = self._check_job(schedule, client)
-        others = await self.services.store.schedules()
-        own = [one for one in others if one.client == client.name and one.name != schedule.name]
-        if len(own) >= MAX_OWN:
-            raise BadInput(f"name: a client has at most {MAX_OWN} schedules")
-        if not await self.services.store.put_schedule(schedule):
-            raise BadInput(f"name: {schedule.name} is somebody else's")
+        await self.services.store.put_schedule(schedule)
         self.services.rescheduled()
         answer = {"result": "ok", "schedules": {schedule.name: schedule_entry(schedule)}}
         return reply(with_warnings(answer, warnings))
 
     async def remove(self, name: str) -> Response:
         client = await caller(self.services)
-        known = {one.name: one for one in await self.services.store.schedules()}
-        if name not in known:
+        known = found(await self._seen_by(client), name)
+        if known is None:
             raise NotFound(f"there is no schedule {name[:40]!r}")
-        whose = known[name].client
-        if whose is None:
+        if known.client is None:
             raise BadInput(f"{name} is the engine's own: it can be switched off")
-        _check(client, known[name])
-        await self.services.store.remove_schedule(name, whose)
+        await self.services.store.remove_schedule(known.name, known.client)
         return await self._changed(client)
 
     def _check_job(self, schedule: Schedule, client: Client) -> list[str]:
@@ -227,19 +218,41 @@ class Schedules:
 
     async def _changed(self, client: Client, warnings: Sequence[str] = ()) -> Response:
         self.services.rescheduled()
-        names = [one.name for one in await self._seen_by(client) if one.active]
+        seen = await self._seen_by(client)
+        names = [name for name in seen if seen[name].active]
         return reply(with_warnings({"result": "ok", "schedules": names}, warnings))
 
-    async def _seen_by(self, client: Client) -> list[Schedule]:
+    async def _seen_by(self, client: Client) -> dict[str, Schedule]:
+        """The engine's and the client's own, an admin's are all, by what each is called: a name
+        that several clients have taken is `<client>/<name>`, but for the caller's own."""
         known = await self.services.store.schedules()
-        return [one for one in known if client.admin or one.client in (None, client.name)]
+        seen = [one for one in known if client.admin or one.client in (None, client.name)]
+        taken = Counter(one.name for one in seen)
+        return {
+            one.name
+            if taken[one.name] == 1 or one.client in (None, client.name)
+            else f"{one.client}/{one.name}": one
+            for one in seen
+        }
+
+
+def found(seen: Mapping[str, Schedule], name: str) -> Schedule | None:
+    """By what it is called, or by its client and name. Raises BadInput where several are meant."""
+    if name in seen:
+        return seen[name]
+    whose, _, own = name.rpartition("/")
+    for one in seen.values():
+        if whose and (one.client, one.name) == (whose, own):
+            return one
+    if any(one.name == name for one in seen.values()):
+        raise BadInput(f"schedule: several clients have {name}: expected <client>/{name}")
+    return None
 
 
 def _check(client: Client, schedule: Schedule) -> None:
     """Raises Forbidden unless the client may change the schedule."""
     if not client.admin and schedule.client != client.name:
-        whose = "the engine's own" if schedule.client is None else "another client's"
-        raise Forbidden(f"the schedule is {whose}")
+        raise Forbidden("the schedule is the engine's own")
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -247,6 +260,6 @@ def routes(services: Services) -> Sequence[Route]:
     return [
         Route("GET", "/schedules", schedules.active, ACTIVE),
         Route("POST", "/schedules", schedules.add, ADD),
-        Route("DELETE", "/schedules/<name>", schedules.remove, REMOVE),
+        Route("DELETE", "/schedules/<path:name>", schedules.remove, REMOVE),
         Route("PUT", "/scheduler", schedules.switch, SWITCH),
     ]

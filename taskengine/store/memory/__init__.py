@@ -25,7 +25,7 @@ from taskengine.model import (
     Submission,
     TaskState,
 )
-from taskengine.policy import initial_state
+from taskengine.policy import check_number_of_settings, initial_state
 from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import JobRow, check_data
@@ -59,7 +59,9 @@ class MemoryStore(Listing, Schedules):
     async def remove_client(self, name: str) -> bool:
         await trio.lowlevel.checkpoint()
         self._drop_schedules(name)
-        return self._clients.pop(name, None) is not None
+        found = self._clients.pop(name, None)
+        self._forget_removed()
+        return found is not None
 
     async def settings(self, client: str) -> Mapping[str, str]:
         await trio.lowlevel.checkpoint()
@@ -67,7 +69,9 @@ class MemoryStore(Listing, Schedules):
 
     async def put_setting(self, client: str, name: str, value: str) -> None:
         await trio.lowlevel.checkpoint()
-        self._settings.setdefault(client, {})[name] = value
+        stored = self._settings.setdefault(client, {})
+        check_number_of_settings(name, stored)
+        stored[name] = value
 
     # Jobs
 

@@ -11,7 +11,6 @@ from datetime import datetime
 import trio
 
 from taskengine.callbacks.bodies import COMPLETE, FAIL, START
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Attempt,
     Began,
@@ -34,24 +33,19 @@ from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
     CARRIED,
     MOST_RESULTS,
-    NO_EXTRAS,
-    Extras,
     confirms,
-    extras_of,
-    failure_of,
     final_state,
     is_tried_again,
-    last_words,
     settled,
     told_fate,
     too_much,
 )
-from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import JobRow, TaskRow, opened
+from taskengine.store.memory.conclude import Endings
+from taskengine.store.memory.rows import TaskRow, opened
 from taskengine.texts import compact
 
 
-class Attempts(Edges):
+class Attempts(Endings):
     """Claims and records."""
 
     async def claim(
@@ -166,13 +160,14 @@ class Attempts(Edges):
                     self._begin(row, record)
                 case Ended():
                     ended += self._end(row, record, now)
-        self._settle_edges(ended, now)
+        waited = self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
-        return Recorded(frozenset(stale), tuple(ended), ends, freed, called=ends or begins)
+        told = ends or begins
+        return Recorded(frozenset(stale), tuple(ended), ends, freed, told, waited)
 
     def _repeated(self, record: Record) -> bool:
         """An end whose answer was lost: the row shows the same attempt and outcome."""
@@ -220,7 +215,7 @@ class Attempts(Edges):
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)
         self._let_go_on(row, now)
-        return self._finish_job(row.task, record.at, now, terse=record.terse)
+        return self._finish_job(row.task.job_id, row.task.id, record.at, now, terse=record.terse)
 
     def _tell_fate(self, task: Task, record: Ended, rescued: bool) -> None:
         again = is_tried_again(record, wanted=True)
@@ -256,36 +251,3 @@ class Attempts(Edges):
         """The state of a task that could run now: a job that was paused meanwhile holds it."""
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
-
-    def _finish_job(self, last: Task, at: datetime, now: datetime, *, terse: bool) -> list[int]:
-        row = self._jobs[last.job_id]
-        if row.open_tasks > 0:
-            return []
-        row.band = None
-        if row.job.state in OVER:
-            return [row.job.id]
-        row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
-        failure = failure_of(row.job.failed, self._first_failure(row.job.id))
-        called = bool(row.submission.urls)
-        texts, problems = self._extras(row) if called and not terse else NO_EXTRAS
-        for severity, message in last_words(failure, problems, terse=called and terse):
-            self._log(LogLine(row.job.id, "controller", message, at, last.id, severity))
-        if terse:
-            texts = {"custom_data": "null"}
-        self._call_end(row, last.id, failure, at, texts)
-        return [row.job.id]
-
-    def _first_failure(self, job_id: int) -> tuple[str, str | None] | None:
-        tasks = (row.task for row in self._tasks_of(job_id))
-        failed = (task for task in tasks if task.state is TaskState.FAILED)
-        return next(((task.name, task.error) for task in failed), None)
-
-    def _extras(self, row: JobRow) -> Extras:
-        """What the job's workflow adds to its callback."""
-        callback = (row.content or {}).get("callback", {})
-        if not callback:
-            return NO_EXTRAS
-        tasks = [task.task for task in self._tasks_of(row.job.id)]
-        results = {task.name: task.result or {} for task in tasks}
-        one = row.submission
-        return extras_of(row.job, callback, opened(one.parameters), results, one.facts)

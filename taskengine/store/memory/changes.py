@@ -22,7 +22,7 @@ from taskengine.model import (
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
-from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
+from taskengine.store.memory.rows import ENDS, Edge, JobRow
 from taskengine.store.memory.work import Work
 
 
@@ -44,7 +44,7 @@ class Changes(Work):
         self._tell(job_id, lines, now)
         if row.job.state is JobState.BROKEN:
             self._stop(row, now)
-            self._break_children([job_id], now)
+            self._queue_cascades([job_id])
         elif row.job.state is JobState.PAUSED and before.state is JobState.STARTED:
             self._hold(row)
         return Changed(row.job, called=row.job.state is JobState.BROKEN)
@@ -65,7 +65,8 @@ class Changes(Work):
         if before not in OVER:
             self._stop(row, now)
         new = self._copy(row, anew, now)
-        row.rerun_as = new.job.id
+        row.rerun_as, row.handed_on = new.job.id, before not in OVER
+        self._queue_cascades([job_id])  # its edges go to the new one
         self._tell(new.job.id, lines, now)
         return new.job.id
 
@@ -129,9 +130,6 @@ class Changes(Work):
         self._put_lanes(job.id, submission)
         for edge in [one for one in self._edges if one.child == row.job.id]:
             self._edges.append(replace(edge, child=job.id))
-        for edge in self._open_edges(parent=row.job.id):
-            if edge.kind == COMPLETES:
-                edge.parent = job.id
         if row.open_tasks > 0:
             self._edges.append(Edge(row.job.id, job.id, ENDS, open=True))
         self._place(new, now)

@@ -10,6 +10,8 @@ import trio
 
 from taskengine.jobs.changes import OVER, placed
 from taskengine.model import JobState, LogLine, Severity
+from taskengine.store import Settled
+from taskengine.store.ending import PARENTS, Fate, fate_of, lost
 from taskengine.store.memory.outbox import Outbox
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
 
@@ -48,22 +50,71 @@ class Edges(Outbox):
         waits = bool(self._open_edges(child=row.job.id))
         row.job = replace(row.job, state=placed(row.job, waits=waits, now=now))
 
-    def _settle_edges(self, ended: Collection[int], now: datetime) -> None:
-        """Jobs are over, and none of their tasks runs any more."""
-        rows = [self._jobs[job_id] for job_id in ended]
-        failed = {row.job.id for row in rows if row.job.failed or row.job.state is JobState.BROKEN}
+    def _settle_edges(self, ended: Collection[int], now: datetime) -> bool:
+        """Jobs are over, and none of their tasks runs any more: a rerun goes on, and a cascade
+        tells the others that wait for them. Whether there are any."""
         for parent in sorted(ended):
             for edge in self._open_edges(parent=parent):
-                if edge.kind == ENDS or parent not in failed:
+                if edge.kind == ENDS:
                     self._close(edge, now)
-        self._break_children(failed, now)
+        return self._queue_cascades(ended) > 0
+
+    def _queue_cascades(self, parents: Collection[int]) -> int:
+        waited = {edge.parent for edge in self._open_edges() if edge.kind == COMPLETES}
+        new = (waited & set(parents)) - self._cascades.keys()
+        self._cascades |= dict.fromkeys(new, 0)
+        return len(new)
 
     async def sweep_edges(self, after: int, now: datetime) -> tuple[int, int | None]:
         await trio.lowlevel.checkpoint()
         parents = {edge.parent for edge in self._open_edges() if edge.parent > after}
-        ended = {parent for parent in parents if self._jobs[parent].over}
-        self._settle_edges(ended, now)
-        return len(ended), None
+        over = {one for one in parents if one not in self._jobs or self._jobs[one].over}
+        before = len(self._cascades)
+        self._settle_edges(over, now)
+        return len(self._cascades) - before, None
+
+    async def cascade(self, now: datetime, limit: int = 500) -> Settled:
+        await trio.lowlevel.checkpoint()
+        before = set(self._cascades)
+        parents = sorted(before, key=lambda one: (self._cascades[one], one))[:PARENTS]
+        if not parents:
+            return Settled()
+        edges = self._some_edges(parents, max(1, limit // len(parents)))
+        fates = {parent: self._fate(parent) for parent in parents}
+        told = [(edge, fates[edge.parent]) for edge in edges]
+        for fate, settle in (
+            (Fate.HANDED_ON, self._hand_on),
+            (Fate.LOST, self._break_child),
+            (Fate.COMPLETED, self._close),
+        ):
+            for edge in [one for one, its in told if its is fate]:
+                settle(edge, now)
+        left = {edge.parent for edge in self._open_edges() if edge.kind == COMPLETES}
+        for parent in parents:
+            if parent in left:
+                self._cascades[parent] += 1
+            else:
+                del self._cascades[parent]
+        new = self._cascades.keys() - before
+        more = bool(new or left.intersection(parents)) or len(parents) == PARENTS
+        return Settled(len(edges), more)
+
+    def _some_edges(self, parents: Collection[int], each: int) -> list[Edge]:
+        """The next open edges of each, in the order of parents and children."""
+        some: list[Edge] = []
+        for parent in sorted(parents):
+            own = [one for one in self._open_edges(parent=parent) if one.kind == COMPLETES]
+            some += sorted(own, key=lambda one: one.child)[:each]
+        return some
+
+    def _fate(self, parent: int) -> Fate:
+        row = self._jobs.get(parent)
+        if row is None:
+            return Fate.LOST
+        if row.handed_on:
+            return Fate.HANDED_ON if row.rerun_as in self._jobs else Fate.LOST
+        again = row.rerun_as is not None
+        return fate_of(row.job.state, failed=row.job.failed, run_again=again)
 
     def _close(self, edge: Edge, now: datetime) -> None:
         edge.open = False
@@ -73,21 +124,23 @@ class Edges(Outbox):
         if child.job.state is JobState.PENDING:
             self._place(child, now)
 
-    def _break_children(self, parents: Collection[int], now: datetime) -> None:
-        """Break the children of jobs that will not complete, and theirs, each once."""
-        while parents:
-            because: dict[int, int] = {}
-            for edge in sorted(self._open_edges(), key=lambda one: one.parent):
-                if edge.parent in parents and edge.kind == COMPLETES:
-                    edge.open = False
-                    because.setdefault(edge.child, edge.parent)
-            parents = [one for one in because if self._jobs[one].job.state not in OVER]
-            for child in parents:
-                self._break_for(self._jobs[child], because[child], now)
+    def _hand_on(self, edge: Edge, now: datetime) -> None:
+        heir = self._jobs[edge.parent].rerun_as
+        assert heir is not None
+        edge.parent = heir
+        if self._fate(heir) is not Fate.UNKNOWN:
+            self._queue_cascades([heir])
+
+    def _break_child(self, edge: Edge, now: datetime) -> None:
+        edge.open = False
+        row = self._jobs[edge.child]
+        if row.job.state not in OVER:
+            self._break_for(row, edge.parent, now)
 
     def _break_for(self, row: JobRow, parent: int, now: datetime) -> None:
         row.job = replace(row.job, state=JobState.BROKEN, failed=True, updated_at=now)
-        failure = f"it depends on job {parent}, which did not complete"
+        failure = lost(parent)
         told = f"job has failed: {failure}"
         self._log(LogLine(row.job.id, "controller", told, now, severity=Severity.ERROR))
         self._call_end(row, 0, failure, now)
+        self._queue_cascades([row.job.id])

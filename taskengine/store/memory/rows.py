@@ -46,6 +46,7 @@ class JobRow:
     band: Band | None = None  # None: it holds no slot
     rerun_of: int | None = None
     rerun_as: int | None = None
+    handed_on: bool = False  # run again before it ended
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
@@ -168,6 +169,7 @@ class Rows:
         self._ids: Counter[str] = Counter()
         self._beats: dict[int, int] = {}
         self._peers: dict[int, Peer] = {}
+        self._offers: dict[tuple[int, str], frozenset[str]] = {}  # actions by instance and queue
         self._over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
@@ -179,11 +181,12 @@ class Rows:
         self._lanes: dict[int, LaneRow] = {}
         self._bodies: dict[int, tuple[int, bytes]] = {}  # of events, with their jobs
         self._edges: list[Edge] = []
+        self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._listeners: set[trio.MemorySendChannel[str]] = set()
-        self._recurring = {one.name: ScheduleRow(one) for one in BUILT_IN}
+        self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
 
     def _announce(self, topics: Collection[str]) -> None:
         for listener in self._listeners:
@@ -198,7 +201,7 @@ class Rows:
     @property
     def _queues_due(self) -> bool:
         """Whether jobs are queued when they are due (A5)."""
-        return self._recurring[QUEUE_SCHEDULED_JOBS].schedule.active
+        return self._recurring[None, QUEUE_SCHEDULED_JOBS].schedule.active
 
     def _check(self, instance: int) -> None:
         if instance not in self._beats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,10 +10,11 @@ from datetime import datetime, timedelta
 import trio
 
 from taskengine.jobs.changes import OVER
-from taskengine.model import NotFound
+from taskengine.model import JsonObject, NotFound
 from taskengine.policy import SYSTEM, settings_of
-from taskengine.schedules import Schedule, Tick, with_interval
+from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store import Cleared, OldJob
+from taskengine.store.ending import MAX_CHILDREN
 from taskengine.store.memory.changes import Changes
 from taskengine.store.memory.rows import ScheduleRow
 
@@ -22,42 +24,45 @@ class Schedules(Changes):
 
     async def schedules(self) -> Sequence[Schedule]:
         await trio.lowlevel.checkpoint()
-        known = [self._in_force(row) for row in self._recurring.values()]
-        return sorted(known, key=lambda one: (one.client is not None, one.name))
+        known = [replace(self._in_force(row), body=None) for row in self._recurring.values()]
+        return sorted(known, key=lambda one: (one.client is not None, one.name, one.client or ""))
 
     def _in_force(self, row: ScheduleRow) -> Schedule:
         settings = settings_of(self._settings.get(SYSTEM, {}))
         return with_interval(row.schedule, settings.schedule_interval)
 
-    async def put_schedule(self, schedule: Schedule) -> bool:
+    async def schedule_body(self, name: str, client: str) -> JsonObject | None:
         await trio.lowlevel.checkpoint()
-        known = self._recurring.get(schedule.name)
-        if known is not None and known.schedule.client != schedule.client:
-            return False
-        self._recurring[schedule.name] = ScheduleRow(schedule)
-        return True
+        row = self._recurring.get((client, name))
+        return row.schedule.body if row else None
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        await trio.lowlevel.checkpoint()
+        own = {
+            name: _size(row.schedule)
+            for (client, name), row in self._recurring.items()
+            if client == schedule.client
+        }
+        check_room(schedule.name, _size(schedule), own)
+        self._recurring[schedule.client, schedule.name] = ScheduleRow(schedule)
 
     async def remove_schedule(self, name: str, client: str) -> bool:
         await trio.lowlevel.checkpoint()
-        known = self._recurring.get(name)
-        if known is None or known.schedule.client != client:
-            return False
-        del self._recurring[name]
-        return True
+        return self._recurring.pop((client, name), None) is not None
 
     def _drop_schedules(self, client: str) -> None:
-        for name, row in list(self._recurring.items()):
-            if row.schedule.client == client:
-                del self._recurring[name]
+        for key in [one for one in self._recurring if one[0] == client]:
+            del self._recurring[key]
 
-    async def activate(self, name: str, active: bool, now: datetime) -> None:
+    async def activate(self, name: str, client: str | None, active: bool, now: datetime) -> None:
         await trio.lowlevel.checkpoint()
-        row = self._recurring.get(name)
+        row = self._recurring.get((client, name))
         if row is None:
             raise NotFound(f"there is no schedule {name!r}")
         if row.schedule.active != active:
             first = self._in_force(row).first(now)
-            self._recurring[name] = ScheduleRow(replace(row.schedule, active=active, next_at=first))
+            changed = replace(row.schedule, active=active, next_at=first)
+            self._recurring[client, name] = ScheduleRow(changed)
 
     async def claim_ticks(
         self, now: datetime, lease: timedelta
@@ -65,7 +70,7 @@ class Schedules(Changes):
         await trio.lowlevel.checkpoint()
         active = [row for row in self._recurring.values() if row.schedule.active]
         due = [row for row in active if (row.due_at or now) <= now]
-        due.sort(key=lambda row: (row.due_at or now, row.schedule.name))
+        due.sort(key=lambda row: (row.due_at or now, row.schedule.name, row.schedule.client or ""))
         ticks = [tick for row in due if (tick := self._claim(row, now, lease))]
         later = [time for row in active if (time := row.next_after(now))]
         return ticks, min(later, default=None)
@@ -79,15 +84,28 @@ class Schedules(Changes):
         if row.tick_at is None:
             row.schedule = replace(row.schedule, next_at=schedule.following(at, now))
         row.tick_at, row.again_at = at, now + lease
-        return Tick(schedule, at)
+        return Tick(replace(schedule, body=None), at)
 
     async def end_tick(self, tick: Tick) -> None:
         await trio.lowlevel.checkpoint()
-        row = self._recurring.get(tick.schedule.name)
+        row = self._recurring.get((tick.schedule.client, tick.schedule.name))
         if row is not None and row.tick_at == tick.at:
             row.tick_at, row.again_at = None, None
 
     # Clean-up
+
+    async def tidy(self) -> None:
+        await trio.lowlevel.checkpoint()
+        used = {row.definition.digest for row in self._jobs.values() if row.definition}
+        self._definitions = {
+            one: self._definitions[one] for one in self._definitions if one in used
+        }
+        self._forget_removed()
+
+    def _forget_removed(self) -> None:
+        """The settings of clients that are gone, as soon as no job of theirs is left."""
+        known = {SYSTEM, *self._clients, *(row.job.client for row in self._jobs.values())}
+        self._settings = {name: own for name, own in self._settings.items() if name in known}
 
     async def clear_old_jobs(
         self, before: datetime, limit: int, after: OldJob | None = None
@@ -109,7 +127,8 @@ class Schedules(Changes):
 
     def _needed(self, parent: int) -> bool:
         children = [edge.child for edge in self._edges if edge.parent == parent]
-        return any(self._jobs[child].job.state not in OVER for child in children)
+        many = len(children) > MAX_CHILDREN
+        return many or any(self._jobs[child].job.state not in OVER for child in children)
 
     def _clear(self, ids: set[int]) -> None:
         def kept(job_id: int) -> bool:
@@ -123,3 +142,9 @@ class Schedules(Changes):
         self._lanes = {key: row for key, row in self._lanes.items() if kept(row.job_id)}
         self._lines = [line for line in self._lines if kept(line.job_id)]
         self._edges = [edge for edge in self._edges if kept(edge.child)]
+
+
+def _size(schedule: Schedule) -> int:
+    """Of its body, in bytes."""
+    text = json.dumps(schedule.body, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode())

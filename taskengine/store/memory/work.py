@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,14 +12,22 @@ import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
-from taskengine.policy import SYSTEM, Band, Candidate, choose, settings_of
-from taskengine.store import DEATH, Beat, Dismissed
+from taskengine.policy import (
+    SYSTEM,
+    TASKS_EACH,
+    Band,
+    Candidate,
+    choose,
+    few_enough,
+    settings_of,
+)
+from taskengine.store import DEATH, Admitted, Beat, Dismissed
 from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
-from taskengine.store.memory.attempts import Attempts
 from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
+from taskengine.store.memory.stalled import Stalled
 
 
-class Work(Attempts):
+class Work(Stalled):
     """Who works, and on which jobs."""
 
     async def join(
@@ -30,6 +38,20 @@ class Work(Attempts):
         self._beats[instance] = 0
         self._peers[instance] = Peer(name, lease, process)
         return instance
+
+    async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self._check(instance)
+        self._offers[instance, queue] = frozenset(actions)
+
+    async def unserved(self) -> Sequence[tuple[str, str]]:
+        await trio.lowlevel.checkpoint()
+        tasks = [row.task for row in self._tasks.values()]
+        return sorted({(one.queue, one.action) for one in tasks if self._is_unserved(one)})
+
+    def _is_unserved(self, task: Task) -> bool:
+        offers = [own for (_, queue), own in self._offers.items() if queue == task.queue]
+        return task.state is TaskState.QUEUED and not any(task.action in own for own in offers)
 
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await trio.lowlevel.checkpoint()
@@ -71,8 +93,10 @@ class Work(Attempts):
             return None
         peer = self._peers[instance]
         fate = lost_with(instance, peer.name, peer.lease, known=peer.dead)
-        ended = self._retire(instance, Outcome.LOST, fate, now, rescued=True)
-        return Recorded(ended_jobs=tuple(ended), woken=True, scheduled=True, called=True)
+        before = set(self._cascades)
+        ended = tuple(self._retire(instance, Outcome.LOST, fate, now, rescued=True))
+        waited = bool(self._cascades.keys() - before)
+        return Recorded(ended_jobs=ended, woken=True, scheduled=True, called=True, waited=waited)
 
     async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
         await trio.lowlevel.checkpoint()
@@ -105,6 +129,7 @@ class Work(Attempts):
     def _forget(self, instance: int, now: datetime) -> None:
         self._beats.pop(instance, None)
         self._peers.pop(instance, None)
+        self._offers = {key: own for key, own in self._offers.items() if key[0] != instance}
         for lane in self._lanes.values():
             if lane.holder == instance:
                 lane.let_go(now)
@@ -124,22 +149,29 @@ class Work(Attempts):
         later = [row.job.run_at for row in waiting if row.job.run_at > now]
         return len(due), min(later, default=None)
 
-    async def admit(self, instance: int, now: datetime, limit: int = 500) -> int:
+    async def admit(self, instance: int, now: datetime, limit: int = 500) -> Admitted:
         await trio.lowlevel.checkpoint()
         limits = {name: settings_of(own, client=True) for name, own in self._settings.items()}
         system = settings_of(self._settings.get(SYSTEM, {}))
         chosen = choose(self._candidates(), self._running(), system, limits)[:limit]
-        for candidate, band in chosen:
+        few = few_enough(chosen, limit * TASKS_EACH)
+        for candidate, band in few:
             self._start(self._jobs[candidate.id], band, now)
-        return len(chosen)
+        return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit)
 
     def _candidates(self) -> list[Candidate]:
         return [
             Candidate(
-                job.id, job.client, job.top_of_queue, job.priority, job.position, job.created_at
+                row.job.id,
+                row.job.client,
+                row.job.top_of_queue,
+                row.job.priority,
+                row.job.position,
+                row.job.created_at,
+                len(row.definition.plan) if row.definition else 0,
             )
-            for job in (row.job for row in self._jobs.values())
-            if job.state is JobState.QUEUED
+            for row in self._jobs.values()
+            if row.job.state is JobState.QUEUED
         ]
 
     def _running(self) -> Counter[tuple[str, Band]]:
@@ -170,6 +202,12 @@ class Work(Attempts):
             row.gate_answer,
             row.gate_due_at,
             self._queues_due,
+            sorted(edge.parent for edge in edges if edge.parent in self._cascades),
+            [
+                (one.task.name, one.task.action, one.task.queue)
+                for one in tasks
+                if self._is_unserved(one.task)
+            ][:10],
         )
 
     def _slots(self, scope: str) -> Slots:
@@ -198,7 +236,8 @@ class Work(Attempts):
                 queue=planned.queue,
                 state=state,
             )
-            self._tasks[task.id] = TaskRow(task, len(planned.needs), planned.needs, now)
+            needs = tuple(sorted(set(planned.needs)))  # each is met once
+            self._tasks[task.id] = TaskRow(task, len(needs), needs, now)
 
     def _let_go(self, row: JobRow, now: datetime) -> None:
         for task in self._tasks_of(row.job.id):

@@ -8,7 +8,7 @@ for no key update
 -- name: lock_with_parents
 -- In the order of ids: the new edges of a rerun are open as long as those that they are copied from.
 select id from jobs
-where id = $1 or id in (select parent from edges where child = $1 and open)
+where id = $1 or id in (select parent from edges where child = $1 and open::integer = 1)
 order by id
 for no key update
 
@@ -39,9 +39,6 @@ insert into edges (parent, child, kind, open)
 select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::boolean[])
 on conflict do nothing
 
--- name: waited_for
-select distinct parent from edges where parent = any($1::bigint[]) and open
-
 -- name: latest_runs
 -- Of jobs that were run again the last run, as far as it is still there.
 with recursive runs as (
@@ -60,52 +57,16 @@ select id, client, state, failed, rerun_as from jobs where id = any($1::bigint[]
 -- name: count_edges
 update jobs j set open_edges = e.n
 from (select child, count(*) as n from edges
-      where child = any($1::bigint[]) and open group by child) as e
+      where child = any($1::bigint[]) and open::integer = 1 group by child) as e
 where j.id = e.child
-
--- name: parents_waited_for
-with page as materialized (
-    select distinct parent from edges where open and parent > $1 order by parent limit $2
-)
-select page.parent, j.id is null or (j.state in (2, 4) and j.open_tasks = 0) as suspect
-from page left join jobs j on j.id = page.parent
-order by page.parent
-
--- name: close_edges
-with closed as (
-    update edges set open = false
-    where parent = any($1::bigint[]) and kind = $2 and open
-    returning child
-)
--- One that was broken meanwhile stays as it is.
-update jobs j
-set open_edges = j.open_edges - c.n, updated_at = $3, changed = pg_current_xact_id(),
-    state = case when j.state <> 3 or j.open_edges > c.n then j.state
-                 when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open) then 5
-                 else 0 end
-from (select child, count(*) as n from closed group by child) as c
-where j.id = c.child and j.state not in (2, 4)
-returning j.id, j.client, j.state, j.failed, j.open_edges
-
--- name: cut_edges
-update edges set open = false
-where parent = any($1::bigint[]) and kind = 'completes' and open
-returning parent, child -- a child with an open edge is pending, paused or broken; never started
-
--- name: break_jobs
-update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2,
-                changed = pg_current_xact_id()
-where id = any($1::bigint[])
-
--- name: hand_edges
-update edges set parent = $2 where parent = $1 and kind = 'completes' and open
 
 -- name: copy_edges
 insert into edges (parent, child, kind, open)
 select parent, $2, kind, open from edges where child = $1
 
 -- name: break_for_rerun
-update jobs set state = 4, updated_at = $2, rerun_as = $3, changed = pg_current_xact_id()
+update jobs set state = 4, updated_at = $2, rerun_as = $3, handed_on = state not in (2, 4),
+                changed = pg_current_xact_id()
 where id = $1
 
 -- name: copy_job

@@ -30,7 +30,25 @@ delete from clients where name = $1 returning name
 select name, value from settings where scope = $1
 
 -- name: lock_scope
-select 1 from scopes where name = $1 for share
+select 1 from scopes where name = $1 for no key update
+
+-- name: setting_names
+select name from settings where scope = $1
+
+-- name: removed_clients
+-- Of whom no job is left that their settings might hold for.
+select s.name from scopes s
+where s.name <> '' and not exists (select 1 from clients c where c.name = s.name)
+  and not exists (select 1 from jobs j where j.client = s.name and j.state - 1 <> 0)
+  and not exists (select 1 from jobs j where j.client = s.name and j.band is not null)
+order by s.name
+limit 1000
+
+-- name: forget_settings
+delete from settings where scope = any($1::text[])
+
+-- name: forget_scopes
+delete from scopes where name = any($1::text[])
 
 -- name: put_setting
 insert into settings (scope, name, value) values ($1, $2, $3)

@@ -28,6 +28,38 @@ returning instance
 -- name: is_marked
 select 1 from batches where instance = $1 and id = $2
 
+-- name: put_offer
+insert into offers (instance, queue, actions) values ($1, $2, $3)
+on conflict (instance, queue) do update set actions = excluded.actions
+
+-- name: unserved
+-- Kinds of tasks that are queued and that no instance runs. The index is walked from kind to kind.
+with recursive kinds as (
+    (select queue, action from tasks where state = 1 and not is_retry
+     order by queue, action limit 1)
+    union all
+    select next.queue, next.action
+    from kinds k
+    cross join lateral (
+        select t.queue, t.action from tasks t
+        where t.state = 1 and not t.is_retry and (t.queue, t.action) > (k.queue, k.action)
+        order by t.queue, t.action
+        limit 1
+    ) as next
+)
+select k.queue, k.action
+from (select queue, action from kinds limit 1000) as k
+where not exists (select 1 from offers o where o.queue = k.queue and k.action = any(o.actions))
+order by k.queue, k.action
+
+-- name: unserved_of
+-- The first of a job's tasks that are queued and that no instance runs.
+select t.name, t.action, t.queue from tasks t
+where t.job_id = $1 and t.state + 0 = 1
+  and not exists (select 1 from offers o where o.queue = t.queue and t.action = any(o.actions))
+order by t.number
+limit 10
+
 -- name: beats
 select id, case when not dead then beat end as beat from instances
 

@@ -7,12 +7,14 @@ from unnest($1::text[], $2::text[]) as k (client, key)
 join jobs j on j.client = k.client and j.idempotency_key = k.key
 
 -- name: put_definitions
-insert into definitions (digest, name, content, plan, client, callback)
-select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[], $5::text[], $6::json[])
+insert into definitions (digest, name, content, plan, tasks, client, callback)
+select * from unnest($1::text[], $2::text[], $3::json[], $4::jsonb[], $5::integer[], $6::text[],
+                     $7::json[])
 on conflict do nothing
 
 -- name: known_definitions
-select digest from definitions where digest = any($1::text[])
+-- They stay as long as this transaction is not over: the clean-up removes what no job has.
+select digest from definitions where digest = any($1::text[]) order by digest for key share
 
 -- name: put_jobs
 insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,

@@ -1,45 +1,49 @@
 -- name: schedules
-select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
-       created_at
+-- Without their bodies, as everywhere but in `schedule_body`.
+select name, class, description, every, first_in, cron, queue, active, next_at, client, created_at
 from schedules
-order by client is not null, name
+order by client is not null, name, client
+
+-- name: schedule_body
+select body from schedules where client = $1 and name = $2
+
+-- name: schedules_of
+select name, size from schedules where client = $1
 
 -- name: put_schedule
--- Nobody replaces what is built in or another client's.
-insert into schedules as s (name, class, description, every, first_in, cron, queue, active, next_at,
-                            client, body, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12)
-on conflict (name) do update
+insert into schedules (name, class, description, every, first_in, cron, queue, active, next_at,
+                       client, body, size, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13)
+on conflict ((coalesce(client, '')), name) do update
 set class = excluded.class, description = excluded.description, every = excluded.every,
     first_in = excluded.first_in, cron = excluded.cron, queue = excluded.queue,
     active = excluded.active, next_at = excluded.next_at, body = excluded.body,
-    created_at = excluded.created_at, tick_at = null, again_at = null
-where s.client = excluded.client
-returning name
+    size = excluded.size, created_at = excluded.created_at, tick_at = null, again_at = null
 
 -- name: remove_schedule
-delete from schedules where name = $1 and client = $2 returning name
+delete from schedules where client = $2 and name = $1 returning name
 
 -- name: lock_schedule
-select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
-       created_at
-from schedules where name = $1
+select name, class, description, every, first_in, cron, queue, active, next_at, client, created_at
+from schedules where coalesce(client, '') = $2 and name = $1
 for no key update
 
 -- name: activate_schedule
-update schedules set active = $2, next_at = $3, tick_at = null, again_at = null where name = $1
+update schedules set active = $3, next_at = $4, tick_at = null, again_at = null
+where coalesce(client, '') = $2 and name = $1
 
 -- name: due_schedules
-select name, class, description, every, first_in, cron, queue, active, next_at, client, body,
+select name, class, description, every, first_in, cron, queue, active, next_at, client,
        created_at, tick_at
 from schedules
 where active and coalesce(again_at, next_at, $1) <= $1
-order by coalesce(again_at, next_at, $1), name
+order by coalesce(again_at, next_at, $1), name, client
 limit 100
 for no key update skip locked
 
 -- name: claim_tick
-update schedules set next_at = $2, tick_at = $3, again_at = $4 where name = $1
+update schedules set next_at = $3, tick_at = $4, again_at = $5
+where coalesce(client, '') = $1 and name = $2
 
 -- name: next_tick
 -- The tick before may have ended by then.
@@ -48,7 +52,11 @@ select min(case when next_at > $1 then least(next_at, again_at)
 from schedules where active
 
 -- name: end_tick
-update schedules set tick_at = null, again_at = null where name = $1 and tick_at = $2
+update schedules set tick_at = null, again_at = null
+where coalesce(client, '') = $3 and name = $1 and tick_at = $2
+
+-- name: schedule_interval
+select value from settings where scope = '' and name = 'schedule_interval'
 
 -- name: old_jobs
 -- The next in the order of their ends, spared or not: however many are, no more are read.
@@ -64,8 +72,11 @@ for update of j skip locked
 -- not spared.
 select j.id, j.client, j.state, j.failed from jobs j
 where j.id = any($1::bigint[])
-  and not exists (select 1 from edges e join jobs c on c.id = e.child
-                  where e.parent = j.id and c.state not in (2, 4))
+  -- Its children are older when they end: those of one with many go first, by and by.
+  and case when (select count(*) from (select from edges e where e.parent = j.id
+                                       limit $2::integer + 1) as few) > $2::integer then false
+           else not exists (select 1 from edges e join jobs c on c.id = e.child
+                            where e.parent = j.id and c.state not in (2, 4)) end
   and not exists (select 1 from lanes l
                   where l.job_id = j.id and not l.dead
                     and (l.due_at is not null or l.holder is not null))
@@ -144,3 +155,25 @@ delete from edges where child = any($1::bigint[])
 
 -- name: clear_jobs
 delete from jobs where id = any($1::bigint[])
+
+-- name: lock_definitions
+-- Those that no job has, a few: they are looked at again once they are locked.
+select d.digest from definitions d
+where not exists (select 1 from jobs j where j.digest = d.digest)
+order by d.digest
+limit 100
+for update skip locked
+
+-- name: clear_definitions
+delete from definitions d
+where d.digest = any($1::text[]) and not exists (select 1 from jobs j where j.digest = d.digest)
+
+-- name: clear_counters
+with none as materialized (
+    select instance, client, state, failed from counters where n = 0
+    order by instance, client, state, failed
+    limit 1000
+    for update skip locked
+)
+delete from counters c using none o
+where (c.instance, c.client, c.state, c.failed) = (o.instance, o.client, o.state, o.failed)

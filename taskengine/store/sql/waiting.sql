@@ -11,7 +11,8 @@ from jobs j
 where j.id = $1
 
 -- name: edges_of
-select parent, kind, open from edges where child = $1
+select parent, kind, open, exists (select 1 from cascades c where c.parent = e.parent) as told
+from edges e where child = $1
 
 -- name: jobs_ahead
 -- In the order of admission. However long the queue is, no more than $6 entries of it are read.

@@ -57,13 +57,33 @@ limit $3
 -- name: lock_scopes
 select name from scopes where name = any($1::text[]) order by name for no key update
 
+-- name: first_queued
+-- In the order of A11, whosever they are.
+select * from (
+    (select id, client, top_of_queue, priority, position, created_at
+     from jobs where state * 1 = 0 and top_of_queue
+     order by priority, position, created_at, id limit $1)
+    union all
+    (select id, client, top_of_queue, priority, position, created_at
+     from jobs where state * 1 = 0 and not top_of_queue
+     order by priority, position, created_at, id limit $1)
+) as both_parts
+order by top_of_queue desc, priority, position, created_at, id limit $1
+
 -- name: still_queued
 -- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
-select id, client, top_of_queue, priority, position, created_at
-from jobs where id = any($1::bigint[]) and state + 0 = 0
+select j.id, j.client, j.top_of_queue, j.priority, j.position, j.created_at,
+       coalesce((select d.tasks from definitions d where d.digest = j.digest), 0) as tasks
+from jobs j where j.id = any($1::bigint[]) and j.state + 0 = 0
 
--- name: all_settings
+-- name: all_bounds
+-- Of what clients store, only what admission goes by: whatever else they store, it costs nothing.
 select scope, name, value from settings
+where name in ('max_jobs', 'priority_slots', 'priority_threshold')
+
+-- name: bounds_of
+select scope, name, value from settings
+where scope = any($1::text[]) and name in ('max_jobs', 'priority_slots', 'priority_threshold')
 
 -- name: running
 select client, band, count(*) as n from jobs where band is not null group by client, band
@@ -73,8 +93,8 @@ select client, band, count(*) as n from jobs where band is not null group by cli
 update jobs j
 set state = 1, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
     open_tasks = case when j.open_tasks > 0 then j.open_tasks
-                 else (select jsonb_array_length(d.plan) from definitions d
-                       where d.digest = j.digest) end
+                 else coalesce((select d.tasks from definitions d where d.digest = j.digest), 0)
+                 end
 from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
 where j.id = c.id and j.priority = c.priority and j.state + 0 = 0 -- as above
 returning j.id, j.client, j.failed
@@ -90,7 +110,7 @@ join jobs j on j.id = s.id and not exists (select 1 from tasks t where t.job_id 
 join definitions d on d.digest = j.digest
 cross join lateral jsonb_array_elements(d.plan) with ordinality as p (task, n)
 cross join lateral (
-    select coalesce(array_agg(e::smallint), '{}') as list
+    select coalesce(array_agg(distinct e::smallint), '{}') as list -- each is met once
     from jsonb_array_elements_text(p.task -> 'needs') as e
 ) as needs
 order by s.rank, p.n
@@ -286,11 +306,16 @@ returning t.job_id
 
 -- name: let_go_on
 -- The siblings of a batch are counted together: each would see the others as working.
-with gone as (
-    select t.id, count(*) as n
+-- The tasks of a job are read once, however many of them have ended.
+with ended as materialized (
+    select e.job_id, array_agg(e.number) as numbers
     from unnest($1::bigint[], $2::smallint[]) as e (job_id, number)
-    join tasks t on t.job_id = e.job_id and t.state = 0 and e.number = any(t.needs)
-    group by t.id
+    group by e.job_id
+), gone as materialized (
+    select t.id, (select count(*) from unnest(t.needs) as need
+                  where need = any(e.numbers)) as n
+    from ended e
+    join tasks t on t.job_id = e.job_id and t.state + 0 = 0 and t.needs && e.numbers
 )
 update tasks t
 set waits_for = t.waits_for - gone.n,

@@ -1,65 +1,87 @@
-"""Admission: read the heads of lanes, lock the scopes, then count, decide and write (rule 1)."""
+"""Admission: read who comes first, lock the scopes, then count, decide and write (rule 1).
+
+A transaction starts as many jobs as it can write the tasks of, and holds up other admissions no
+longer than that: the next one goes on, with whoever comes first by then.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from taskengine.model import JobState
-from taskengine.policy import SYSTEM, Band, Candidate, Settings, choose, rooms, settings_of
+from taskengine.policy import (
+    SYSTEM,
+    TASKS_EACH,
+    Band,
+    Candidate,
+    Settings,
+    choose,
+    few_enough,
+    is_full,
+    rooms,
+    settings_of,
+)
+from taskengine.store import Admitted
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, Row, columns
 
-ROUNDS = 4  # of one admission: the best jobs that there are may be more than their clients' slots
+SPARE = 50  # of the best queued jobs, among which those that fit are looked for first
 
 
-async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> tuple[int, bool]:
-    """See Store.admit; and whether others may fit. What is read before the lock is a hint: it is
-    read again after it."""
-    started: list[Row] = []
-    more = True
-    for _ in range(ROUNDS):
-        wanted = limit - len(started)
-        heads = await _heads(connection, wanted) if wanted else []
-        admitted = await _admit(connection, heads, now) if heads else []
-        started += admitted
-        more = bool(admitted) and len(heads) == wanted
-        if not more:
-            break
+async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> Admitted:
+    """See Store.admit. What is read before the lock is a hint: it is read again after it."""
+    heads = await _heads(connection, limit)
+    if not heads:
+        return Admitted(0)
+    chosen = await _choose(connection, heads)
+    few = few_enough(chosen, limit * TASKS_EACH)
+    started = await _start(connection, few, now) if few else []
     tally = Tally()
     for row in started:
         tally.moved(row, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
-    return len(started), more
+    # Where no head fits any more, more of them do not; others may where all did.
+    more = bool(started) and (len(few) < len(chosen) or len(heads) == limit)
+    return Admitted(len(started), more)
 
 
-async def _admit(connection: Connection, heads: list[Candidate], now: datetime) -> list[Row]:
-    """Start those of the best jobs that fit. The system's scope is locked first,
-    so that there is one admission at a time."""
+async def _choose(connection: Connection, heads: list[Candidate]) -> list[tuple[Candidate, Band]]:
+    """Those of the best jobs that fit. The system's scope is locked first, so that there is one
+    admission at a time."""
     scopes = sorted({SYSTEM, *(one.client for one in heads)})
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
-    candidates = [_candidate(row) for row in rows]
-    system, clients = await limits(connection)
+    candidates = [_candidate(row, row["tasks"]) for row in rows]
+    system, clients = await limits(connection, scopes)
     running = await running_jobs(connection)
-    chosen = choose(candidates, running, system, clients)
-    return await _start(connection, chosen, now) if chosen else []
+    return choose(candidates, running, system, clients)
 
 
 async def _heads(connection: Connection, limit: int) -> list[Candidate]:
-    """The best queued jobs of clients that have room for them."""
-    system, clients = await limits(connection)
+    """The best queued jobs of clients that have room for them. Mostly they are among the first of
+    all; where these belong to clients that are full, the lanes are read (rule 10)."""
+    system, _ = await limits(connection, [SYSTEM])
     running = await running_jobs(connection)
-    room, own = rooms(running, system, clients)
+    room, _ = rooms(running, system, {})
     if room[1] == 0:
         return []
+    size = 2 * min(limit, room[1]) + SPARE
+    window = [_candidate(row) for row in await connection.fetch(SQL["first_queued"], size)]
+    _, clients = await limits(connection, {one.client for one in window})
+    fits = choose(window, running, system, clients)
+    if len(window) < size or len(fits) >= limit or is_full(running, fits, system, window[-1]):
+        return [one for one, _ in fits[:limit]]
+    _, everybody = await limits(connection)
+    _, own = rooms(running, system, everybody)
     rows = await connection.fetch(SQL["lane_heads"], json.dumps(room), json.dumps(own), limit)
     return [_candidate(row) for row in rows]
 
 
-def _candidate(row: Row) -> Candidate:
+def _candidate(row: Row, tasks: int = 0) -> Candidate:
     return Candidate(
         row["id"],
         row["client"],
@@ -67,11 +89,12 @@ def _candidate(row: Row) -> Candidate:
         row["priority"],
         row["position"],
         row["created_at"],
+        tasks,
     )
 
 
 async def _start(
-    connection: Connection, chosen: list[tuple[Candidate, Band]], now: datetime
+    connection: Connection, chosen: Sequence[tuple[Candidate, Band]], now: datetime
 ) -> list[Row]:
     """Start jobs, locked by id, and write their tasks, the best job's first."""
     rows = sorted((one.id, one.priority, int(band)) for one, band in chosen)
@@ -84,10 +107,16 @@ async def _start(
     return list(started.values())
 
 
-async def limits(connection: Connection) -> tuple[Settings, dict[str, Settings]]:
-    """The settings of the system and of clients."""
+async def limits(
+    connection: Connection, scopes: Collection[str] | None = None
+) -> tuple[Settings, dict[str, Settings]]:
+    """What bounds the system, and clients that are bounded: all, or some of them."""
+    if scopes is None:
+        rows = await connection.fetch(SQL["all_bounds"])
+    else:
+        rows = await connection.fetch(SQL["bounds_of"], list(scopes))
     stored: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in await connection.fetch(SQL["all_settings"]):
+    for row in rows:
         stored[row["scope"]][row["name"]] = row["value"]
     system = settings_of(stored.pop(SYSTEM, {}))
     return system, {name: settings_of(own, client=True) for name, own in stored.items()}

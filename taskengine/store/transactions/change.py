@@ -14,7 +14,7 @@ from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import ENDS, break_children
+from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import Call, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
@@ -45,7 +45,7 @@ async def change(
         tally.jobs[after.client, int(after.state), after.failed] += 1
     if after.state is JobState.BROKEN:
         written += await _stop(connection, row, after, now, calls, tally)
-        written += await break_children(connection, [job_id], now, tally, calls)
+        await queue_cascades(connection, [job_id], tally)
     elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
         await connection.execute(SQL["hold_tasks"], job_id)
         await connection.execute(SQL["free_slot"], job_id)
@@ -90,6 +90,7 @@ async def rerun(
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
     await connection.execute(SQL["break_for_rerun"], job_id, now, new)
+    await queue_cascades(connection, [job_id], tally)  # its edges go to the new one
     written += _lines(new, lines, now)
     await _finish(connection, written, calls, tally, writer, now)
     return new
@@ -152,7 +153,6 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     state = int(JobState.QUEUED)
     new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
     await connection.execute(SQL["copy_edges"], job.id, new)
-    await connection.execute(SQL["hand_edges"], job.id, new)
     if waits:
         await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from taskengine.store import Cleared, OldJob
 from taskengine.store.connections import Connection
+from taskengine.store.ending import MAX_CHILDREN
+from taskengine.store.transactions.clients import forget_removed
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL
 
@@ -23,7 +25,8 @@ async def clear_old_jobs(
     await connection.execute(SQL["plan_by_indexes"])
     looked_at = await connection.fetch(SQL["old_jobs"], before, limit, *(after or FIRST))
     locked = [row["id"] for row in looked_at]
-    rows = {row["id"]: row for row in await connection.fetch(SQL["still_old"], locked)}
+    still_old = await connection.fetch(SQL["still_old"], locked, MAX_CHILDREN)
+    rows = {row["id"]: row for row in still_old}
     ids, weight = await _few_enough(connection, sorted(rows))
     if weight > HEAVIEST:
         await _shrink(connection, ids)
@@ -35,12 +38,20 @@ async def clear_old_jobs(
         row = rows[job_id]
         tally.jobs[row["client"], row["state"], row["failed"]] -= 1
     await tally.write(connection, writer)
-    if after is None:  # once for each clean-up
-        await connection.execute(SQL["fold_orphaned_counters"])
     if len(ids) < len(rows):  # the others are looked at again
         return Cleared(len(ids), after or FIRST)
     last = looked_at[-1] if len(looked_at) == limit else None
     return Cleared(len(ids), last and (last["updated_at"], last["id"]))
+
+
+async def tidy(connection: Connection) -> None:
+    """See Store.tidy."""
+    await connection.execute(SQL["fold_orphaned_counters"])
+    await connection.execute(SQL["clear_counters"])
+    locked = [row["digest"] for row in await connection.fetch(SQL["lock_definitions"])]
+    if locked:  # a job may have come before the lock (rule 1)
+        await connection.execute(SQL["clear_definitions"], locked)
+    await forget_removed(connection)
 
 
 async def _few_enough(connection: Connection, ids: list[int]) -> tuple[list[int], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskengine.model import Client
+from taskengine.policy import check_number_of_settings
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, dumped
 
@@ -23,6 +24,27 @@ async def put(connection: Connection, client: Client, bootstrap: bool, new: bool
 
 
 async def put_setting(connection: Connection, scope: str, name: str, value: str) -> None:
-    """See Store.put_setting. No admission is under way by limits that were answered as replaced."""
+    """See Store.put_setting. No admission is under way by limits that were answered as replaced,
+    and no other setting of the scope is made meanwhile."""
     await connection.execute(SQL["lock_scope"], scope)
+    stored = await connection.fetch(SQL["setting_names"], scope)
+    check_number_of_settings(name, [row["name"] for row in stored])
     await connection.execute(SQL["put_setting"], scope, name, value)
+
+
+async def remove(connection: Connection, name: str) -> bool:
+    """See Store.remove_client."""
+    await connection.execute(SQL["lock_scope"], name)
+    found = await connection.fetch(SQL["remove_client"], name)
+    await forget_removed(connection)
+    return bool(found)
+
+
+async def forget_removed(connection: Connection) -> None:
+    """The settings and scopes of clients that are gone, as soon as no job of theirs is left. No
+    client is made meanwhile."""
+    await connection.execute(SQL["lock_clients"])
+    gone = [row["name"] for row in await connection.fetch(SQL["removed_clients"])]
+    if gone:
+        await connection.execute(SQL["forget_settings"], gone)
+        await connection.execute(SQL["forget_scopes"], gone)

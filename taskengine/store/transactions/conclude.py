@@ -8,7 +8,7 @@ from datetime import datetime
 from taskengine.jobs.changes import OVER
 from taskengine.model import Ended, JobState
 from taskengine.store.connections import Connection
-from taskengine.store.ending import NO_EXTRAS, Extras, failure_of, last_words
+from taskengine.store.ending import NO_EXTRAS, STALLED, Extras, failure_of, last_words
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.extras import render
@@ -29,7 +29,7 @@ async def conclude_jobs(
     if not ending:
         return []
     unsaid = [job for job in ending if job.state not in OVER]  # the others were stopped, and told
-    failures = await _failures(connection, [job for job in unsaid if job.failed])
+    failures = await _failures(connection, [job for job in unsaid if job.failed], last)
     called = [job.id for job in unsaid if job.has_lanes and not last[job.id].terse]
     extras = await render(connection, called)
     await connection.execute(SQL["end_jobs"], [job.id for job in ending], now)
@@ -39,15 +39,21 @@ async def conclude_jobs(
         lines += _say(job, failure, extras.get(job.id, NO_EXTRAS), last[job.id], calls)
         tally.jobs[job.client, job.state, job.failed] -= 1
         tally.jobs[job.client, int(JobState.COMPLETED), job.failed] += 1
-    return lines + await settle_edges(connection, ending, now, tally, calls)
+    await settle_edges(connection, [job.id for job in ending], now, tally)
+    return lines
 
 
-async def _failures(connection: Connection, failed: Sequence[JobRow]) -> dict[int, str | None]:
+async def _failures(
+    connection: Connection, failed: Sequence[JobRow], last: Mapping[int, Ended]
+) -> dict[int, str | None]:
     """Why jobs failed."""
     ids = [job.id for job in failed]
     rows = await connection.fetch(SQL["first_failures"], ids) if ids else []
     first = {row["job_id"]: (row["name"], row["error"]) for row in rows}
-    return {job_id: failure_of(True, first.get(job_id)) for job_id in ids}
+    return {
+        job_id: failure_of(True, first.get(job_id), stalled=last[job_id].error == STALLED)
+        for job_id in ids
+    }
 
 
 def _say(

@@ -18,6 +18,7 @@ class Tally:
 
     jobs: Counter[JobKey] = field(default_factory=Counter)
     tasks: Counter[TaskState] = field(default_factory=Counter)
+    cascades: int = 0  # that were queued: of jobs that are over and that others wait for
 
     def moved(self, row: Row, before: JobState, after: JobState) -> None:
         """A job, of which `row` tells the client and whether it failed, went to another state."""

@@ -1,7 +1,7 @@
 """Edges between jobs: who waits for whose completion (`depends_on`), or end (a rerun).
 
-A satisfied edge stays satisfied. A parent that fails or breaks breaks those that wait for it, and
-those that wait for them.
+A satisfied edge stays satisfied. What the end of a parent means to those that wait for it is told
+by `cascade.py`, step by step.
 """
 
 from __future__ import annotations
@@ -10,88 +10,37 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from taskengine.jobs.changes import OVER
-from taskengine.model import JobState, Severity
+from taskengine.model import JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.outbox import Call, end_call
-from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, job_of
+from taskengine.store.transactions.rows import SQL, Row, columns
 
 COMPLETES, ENDS = "completes", "ends"
 PLACED = (JobState.QUEUED, JobState.SCHEDULED)
 
 
 async def settle_edges(
-    connection: Connection,
-    ended: Sequence[JobRow],
-    now: datetime,
-    tally: Tally,
-    calls: list[Call],
-) -> list[Line]:
-    """What the ends of jobs mean to those that wait for them; gives the log lines of these.
-
-    `ended` shows the jobs as they were just before their end.
-    """
-    ids = [job.id for job in ended]
-    waited = {row["parent"] for row in await connection.fetch(SQL["waited_for"], ids)}
-    if not waited:
-        return []
-    failed = {job.id for job in ended if job.failed or job.state in OVER} & waited
-    await close_edges(connection, waited - failed, COMPLETES, now, tally)
-    await close_edges(connection, waited, ENDS, now, tally)
-    return await break_children(connection, failed, now, tally, calls)
-
-
-async def close_edges(
-    connection: Connection, parents: Collection[int], kind: str, now: datetime, tally: Tally
+    connection: Connection, ended: Collection[int], now: datetime, tally: Tally
 ) -> None:
-    """The parents did what their children waited for."""
-    if not parents:
-        return
-    rows = await connection.fetch(SQL["close_edges"], sorted(parents), kind, now)
+    """Jobs, which are locked, are over, and none of their tasks runs any more: a rerun goes on, and
+    a cascade tells the others that wait for them."""
+    rows = await connection.fetch(SQL["close_ends"], sorted(ended), now)
+    let_go(rows, tally)
+    await queue_cascades(connection, ended, tally)
+
+
+async def queue_cascades(connection: Connection, parents: Collection[int], tally: Tally) -> None:
+    """Jobs, which are locked, will complete no more or have completed: those that wait for this are
+    told in transactions of their own, however many they are."""
+    queued = await connection.fetch(SQL["queue_cascades"], sorted(parents))
+    tally.cascades += len(queued)
+
+
+def let_go(rows: Sequence[Row], tally: Tally) -> None:
+    """Count the children, as they were updated, that wait for no other job any more."""
     for row in rows:
         if row["open_edges"] == 0 and row["state"] in PLACED:
             tally.moved(row, JobState.PENDING, JobState(row["state"]))
-
-
-async def break_children(
-    connection: Connection,
-    parents: Collection[int],
-    now: datetime,
-    tally: Tally,
-    calls: list[Call],
-) -> list[Line]:
-    """The parents will not complete: break their children, and theirs, each once; gives the log
-    lines."""
-    lines: list[Line] = []
-    while parents:
-        because: dict[int, int] = {}
-        cut = await connection.fetch(SQL["cut_edges"], sorted(parents))
-        for row in sorted(cut, key=lambda edge: edge["parent"]):
-            because.setdefault(row["child"], row["parent"])
-        locked = await connection.fetch(SQL["lock_jobs"], sorted(because))
-        parents = [row["id"] for row in locked if row["state"] not in OVER]
-        for row in locked:
-            if row["id"] in parents:
-                tally.jobs[row["client"], row["state"], row["failed"]] -= 1
-                tally.jobs[row["client"], int(JobState.BROKEN), True] += 1
-        lines += await break_jobs(connection, {one: because[one] for one in parents}, now, calls)
-    return lines
-
-
-async def break_jobs(
-    connection: Connection, because: Mapping[int, int], now: datetime, calls: list[Call]
-) -> list[Line]:
-    """Break jobs that never started, each for the parent that did not complete."""
-    if not because:
-        return []
-    await connection.execute(SQL["break_jobs"], sorted(because), now)
-    lines: list[Line] = []
-    for job in map(job_of, await connection.fetch(SQL["jobs_by_id"], sorted(because))):
-        failure = f"it depends on job {because[job.id]}, which did not complete"
-        told = f"job has failed: {failure}"
-        lines.append((job.id, 0, int(Severity.ERROR), "controller", told, now))
-        calls.append(end_call(job, 0, now, failure))
-    return lines
 
 
 async def tie(connection: Connection, wanted: Mapping[int, Collection[int]]) -> dict[int, int]:

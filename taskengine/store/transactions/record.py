@@ -135,7 +135,7 @@ class Batch:
         stale = frozenset(one for one in fences if not self._accepted(one, ends.get(one)))
         jobs = {one.job_id for one in ends} & self.jobs.keys()
         over = sorted(one for one in jobs if not self.jobs[one].open_tasks)
-        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True)
+        return Recorded(stale, tuple(over), woken=True, scheduled=True, called=True, waited=True)
 
     def _accepted(self, fence: Fence, end: Ended | None) -> bool:
         task = self.tasks.get(fence.task_id)
@@ -205,7 +205,10 @@ class Batch:
         await put_calls(connection, self.calls)
         await tally.write(connection, writer)
         scheduled = tally.adds(JobState.SCHEDULED)
-        return Recorded(frozenset(), tuple(self.over), woken, scheduled, bool(self.calls))
+        waited = bool(tally.cascades)
+        return Recorded(
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+        )
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (

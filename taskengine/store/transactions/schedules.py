@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 
 from taskengine.model import NotFound
-from taskengine.policy import SYSTEM, settings_of
-from taskengine.schedules import Schedule, Tick, with_interval
+from taskengine.policy import settings_of
+from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, Row, dumped
 
@@ -18,35 +17,41 @@ async def schedules(connection: Connection) -> list[Schedule]:
     return [_schedule(row, interval) for row in await connection.fetch(SQL["schedules"])]
 
 
-async def put_schedule(connection: Connection, schedule: Schedule) -> bool:
-    """See Store.put_schedule."""
-    return bool(
-        await connection.fetchval(
-            SQL["put_schedule"],
-            schedule.name,
-            schedule.kind,
-            schedule.description,
-            schedule.every,
-            schedule.first_in,
-            schedule.cron,
-            schedule.queue,
-            schedule.active,
-            schedule.next_at,
-            schedule.client,
-            dumped(schedule.body),
-            schedule.created_at,
-        )
+async def put_schedule(connection: Connection, schedule: Schedule) -> None:
+    """See Store.put_schedule. The client's scope is locked, so that it makes one at a time."""
+    text = dumped(schedule.body)
+    size = len(text.encode())
+    await connection.execute(SQL["lock_scope"], schedule.client)
+    own = await connection.fetch(SQL["schedules_of"], schedule.client)
+    check_room(schedule.name, size, {row["name"]: row["size"] for row in own})
+    await connection.execute(
+        SQL["put_schedule"],
+        schedule.name,
+        schedule.kind,
+        schedule.description,
+        schedule.every,
+        schedule.first_in,
+        schedule.cron,
+        schedule.queue,
+        schedule.active,
+        schedule.next_at,
+        schedule.client,
+        text,
+        size,
+        schedule.created_at,
     )
 
 
-async def activate(connection: Connection, name: str, active: bool, now: datetime) -> None:
+async def activate(
+    connection: Connection, name: str, client: str | None, active: bool, now: datetime
+) -> None:
     """See Store.activate."""
-    row = await connection.fetchrow(SQL["lock_schedule"], name)
+    row = await connection.fetchrow(SQL["lock_schedule"], name, client or "")
     if row is None:
         raise NotFound(f"there is no schedule {name!r}")
     if row["active"] != active:
-        schedule = _schedule(row, await _interval(connection))
-        await connection.execute(SQL["activate_schedule"], name, active, schedule.first(now))
+        first = _schedule(row, await _interval(connection)).first(now)
+        await connection.execute(SQL["activate_schedule"], name, client or "", active, first)
 
 
 async def claim_ticks(
@@ -57,21 +62,21 @@ async def claim_ticks(
     ticks: list[Tick] = []
     for row in await connection.fetch(SQL["due_schedules"], now):
         schedule = _schedule(row, interval)
+        key = (schedule.client or "", schedule.name)
         due: datetime | None = row["tick_at"] or schedule.next_at
         if due is None:  # nobody has looked at it yet
-            await connection.execute(
-                SQL["claim_tick"], schedule.name, schedule.first(now), None, None
-            )
+            first = schedule.first(now)
+            await connection.execute(SQL["claim_tick"], *key, first, None, None)
             continue
         following = schedule.next_at if row["tick_at"] else schedule.following(due, now)
-        await connection.execute(SQL["claim_tick"], schedule.name, following, due, now + lease)
+        await connection.execute(SQL["claim_tick"], *key, following, due, now + lease)
         ticks.append(Tick(schedule, due))
     return ticks, await connection.fetchval(SQL["next_tick"], now)
 
 
 async def _interval(connection: Connection) -> int:
-    rows = await connection.fetch(SQL["settings"], SYSTEM)
-    return settings_of({row["name"]: row["value"] for row in rows}).schedule_interval
+    text = await connection.fetchval(SQL["schedule_interval"])
+    return settings_of({} if text is None else {"schedule_interval": text}).schedule_interval
 
 
 def _schedule(row: Row, interval: int) -> Schedule:
@@ -86,7 +91,6 @@ def _schedule(row: Row, interval: int) -> Schedule:
         active=row["active"],
         next_at=row["next_at"],
         client=row["client"],
-        body=json.loads(row["body"]) if row["body"] is not None else None,
         created_at=row["created_at"],
     )
     return with_interval(schedule, interval)

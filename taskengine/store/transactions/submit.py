@@ -12,8 +12,9 @@ from taskengine.model import Definition, JobState, Submission
 from taskengine.policy import initial_state
 from taskengine.store.connections import Connection
 from taskengine.store.ending import host_of
+from taskengine.store.transactions.cascade import Child, break_jobs
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import break_jobs, tie
+from taskengine.store.transactions.edges import tie
 from taskengine.store.transactions.lines import put_lines
 from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
@@ -74,9 +75,9 @@ async def _put_new(
     jobs = {ids[key]: new[key].one for key in ids}
     states = {job_id: _state(one, now) for job_id, one in jobs.items()}
     calls: list[Call] = []
-    states |= await _tie(connection, jobs, now, calls)
-    await put_calls(connection, calls)
     tally = Tally()
+    states |= await _tie(connection, jobs, now, calls, tally)
+    await put_calls(connection, calls)
     for job_id, one in jobs.items():
         state = states[job_id]
         tally.jobs[one.client, int(state), state is JobState.BROKEN] += 1
@@ -99,7 +100,11 @@ async def _known(connection: Connection, repeated: Sequence[Submission]) -> dict
 
 
 async def _tie(
-    connection: Connection, jobs: Mapping[int, Submission], now: datetime, calls: list[Call]
+    connection: Connection,
+    jobs: Mapping[int, Submission],
+    now: datetime,
+    calls: list[Call],
+    tally: Tally,
 ) -> dict[int, JobState]:
     """Tie jobs to those they depend on; gives the states of those that do."""
     wanted = {
@@ -107,12 +112,18 @@ async def _tie(
     }
     if not wanted:
         return {}
-    lost = await tie(connection, wanted)
+    parents = await tie(connection, wanted)
     rows = await connection.fetch(SQL["place_jobs"], sorted(wanted), now)
     states = {row["id"]: JobState(row["state"]) for row in rows}
-    lines = await break_jobs(connection, lost, now, calls)
+    broken = {child: _child(child, jobs[child]) for child in parents}
+    lines = await break_jobs(connection, broken, parents, now, calls, tally)
     await put_lines(connection, lines)
-    return states | dict.fromkeys(lost, JobState.BROKEN)
+    return states | dict.fromkeys(parents, JobState.BROKEN)
+
+
+def _child(job_id: int, one: Submission) -> Child:
+    lanes = len(dict.fromkeys(one.urls))
+    return Child(job_id, one.client, one.workflow, one.content_id, lanes)
 
 
 def _state(one: Submission, now: datetime) -> JobState:
@@ -149,7 +160,7 @@ async def put_definitions(connection: Connection, batch: Sequence[Submission]) -
     missing = [wanted[digest] for digest in sorted(set(wanted) - {row[0] for row in known})]
     if missing:
         rows = [_definition(one) for one in missing]
-        await connection.execute(SQL["put_definitions"], *columns(rows, 6))
+        await connection.execute(SQL["put_definitions"], *columns(rows, 7))
 
 
 def _definition(one: Definition) -> tuple[Any, ...]:
@@ -160,6 +171,7 @@ def _definition(one: Definition) -> tuple[Any, ...]:
         one.name,
         dumped(content),
         dumped(_plan(one)),
+        len(one.plan),
         content.get("client"),
         callback,
     )

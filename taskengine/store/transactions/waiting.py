@@ -6,7 +6,7 @@ from collections import Counter
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
 from taskengine.model import JobState
-from taskengine.policy import UNBOUND, Band
+from taskengine.policy import SYSTEM, UNBOUND, Band
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.admit import limits, running_jobs
 from taskengine.store.transactions.edges import COMPLETES, ENDS
@@ -20,7 +20,7 @@ async def load_facts(connection: Connection, job_id: int) -> Facts | None:
     if row is None:
         return None
     job = job_of(row)
-    system, clients = await limits(connection)
+    system, clients = await limits(connection, [SYSTEM, job.client])
     running = await running_jobs(connection)
     total: Counter[Band] = Counter()
     for (_, band), number in running.items():
@@ -28,6 +28,7 @@ async def load_facts(connection: Connection, job_id: int) -> Facts | None:
     rows = await connection.fetch(SQL["edges_of"], job_id)
     edges = [edge for edge in rows if edge["open"]]
     originals = [edge["parent"] for edge in edges if edge["kind"] == ENDS]
+    unserved = await connection.fetch(SQL["unserved_of"], job_id)
     ahead = 0
     if job.state is JobState.QUEUED:
         place = (job.top_of_queue, job.priority, job.position, job.created_at, job.id)
@@ -45,4 +46,6 @@ async def load_facts(connection: Connection, job_id: int) -> Facts | None:
         gate_answer=row["gate_answer"],
         gate_due_at=row["gate_due_at"],
         queues_due=row["queues_due"],
+        told=sorted(edge["parent"] for edge in edges if edge["told"]),
+        unserved=[(one["name"], one["action"], one["queue"]) for one in unserved],
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, rule
 
-from taskengine.schedules import BUILT_IN, SUBMIT_JOB, Schedule
+from taskengine.schedules import BUILT_IN, BUILT_IN_NAMES, SUBMIT_JOB, Schedule
 from tests.contract.machine.asking import Twins
 
 ticks = Bundle("ticks")  # claimed, perhaps of old
@@ -39,9 +39,9 @@ class Recurring(Twins):
     def remove_client(self, client):
         self.same("remove_client", client)
 
-    @rule(name=NAMES, active=st.booleans())
-    def activate(self, name, active):
-        self.same("activate", name, active, self.now)
+    @rule(name=NAMES, client=CLIENTS, active=st.booleans())
+    def activate(self, name, client, active):
+        self.same("activate", name, None if name in BUILT_IN_NAMES else client, active, self.now)
 
     @rule(target=ticks, lease=st.integers(1, 30))
     def claim_ticks(self, lease):

@@ -17,6 +17,8 @@ create table settings (
     value text not null,
     primary key (scope, name)
 );
+create index settings_bounds on settings (scope)
+    where name in ('max_jobs', 'priority_slots', 'priority_threshold');
 
 -- What admission locks before it counts: one row for the system ('') and one for each client.
 create table scopes (name text primary key);
@@ -27,6 +29,7 @@ create table definitions (
     name text not null,
     content json not null,
     plan jsonb not null,
+    tasks integer not null, -- of the plan
     client text, -- whose definition it is; null: everybody's
     callback json not null default '{}' -- of its content, read at the end of each job
 );
@@ -47,6 +50,14 @@ create table batches (
     instance bigint primary key references instances on delete cascade,
     id uuid not null
 ) with (fillfactor = 50);
+
+-- What each instance runs: any other task waits for an instance to come.
+create table offers (
+    instance bigint not null references instances on delete cascade,
+    queue text not null,
+    actions text[] not null,
+    primary key (instance, queue)
+);
 
 -- Attempts whose action is over and whose end could not be written yet: should their instance die,
 -- they were not the reason.
@@ -87,6 +98,7 @@ create table jobs (
     digest text,
     rerun_of bigint,
     rerun_as bigint,
+    handed_on boolean not null default false, -- run again before it ended: so are its edges
     idempotency_key text,
     idempotency_digest text -- of the body that came with the key
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
@@ -101,6 +113,7 @@ create function gate_host(url text) returns text immutable language sql
     return lower(substring(url from '://(?:[^/?#]*@)?([^/?#]*)'));
 create index jobs_of_gate_host on jobs (gate_host(semaphore_url), coalesce(gate_due_at, run_at), id)
     where state = 5 and semaphore_url is not null and not gate_open;
+create index jobs_of_definition on jobs (digest); -- there are few: an entry is a number or two
 create index jobs_ended on jobs (updated_at, id) where state in (2, 4) and not persist;
 
 -- Lists. They read one of these in its order, and besides it all started jobs, which are few: so
@@ -136,8 +149,17 @@ create table edges (
     open boolean not null default true,
     primary key (child, parent, kind)
 );
-create index edges_open on edges (parent) where open;
+create index edges_open on edges (parent, child) where open and kind = 'completes';
+create index edges_ends on edges (parent, child) where open and kind = 'ends';
 create index edges_of_parent on edges (parent);
+
+-- Jobs that are over while others still wait for their completion: these are told in steps, of
+-- which each job in turn has one.
+create table cascades (
+    parent bigint primary key,
+    steps integer not null default 0
+);
+create index cascades_in_turn on cascades (steps, parent);
 
 create table job_data (
     job_id bigint primary key,
@@ -267,7 +289,7 @@ create table task_counters (
 
 -- Recurring work. `tick_at` is the tick that somebody runs, handed out again at `again_at`.
 create table schedules (
-    name text primary key,
+    name text not null,
     class text not null,
     description text not null,
     every integer, -- seconds; neither it nor cron: the setting schedule_interval
@@ -279,9 +301,12 @@ create table schedules (
     tick_at timestamptz,
     again_at timestamptz,
     client text, -- null: built in
-    body json,
+    body json, -- the job: read for it alone
+    size integer not null default 0, -- of the body, in bytes
     created_at timestamptz
 );
+
+create unique index schedules_by_name on schedules (coalesce(client, ''), name);
 
 insert into schedules (name, class, description, every, first_in) values
     ('queue_scheduled_jobs', 'QueueJobs',

@@ -1,0 +1,49 @@
+"""Settler: tells those that wait for other jobs what became of these, some hundred at a time.
+
+It looks when a job ends that others wait for, and by itself besides. Several instances share what
+there is to do. What is too heavy for one transaction is halved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from taskengine.actors.portions import Portion
+from taskengine.messages import Wake
+from taskengine.runtime.clock import Now, jittered, rest
+from taskengine.runtime.mailbox import Mailbox
+from taskengine.store import Store
+
+LOOK = 5.0  # seconds between looks without a hint, jittered
+BATCH = 500  # jobs told in one step
+REST = 0.5  # times as long as a step took: others want the same rows, and the database
+LONGEST_REST = 0.05  # seconds
+
+
+@dataclass(slots=True)
+class Settler:
+    store: Store
+    now: Now
+    settled: Callable[[], None]  # jobs go on or are broken, and callbacks may tell of it
+    _portion: Portion = field(default_factory=lambda: Portion("cascades", BATCH), init=False)
+
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self._settle(mailbox)
+                await mailbox.collect(jittered(LOOK))
+
+    async def _settle(self, mailbox: Mailbox[Wake]) -> None:
+        more = True
+        while more and not mailbox.closing:
+            started = trio.current_time()
+            step = await self._portion.ask(partial(self.store.cascade, self.now()))
+            if step.edges:
+                self.settled()
+            more = step.more
+            await rest(started, REST, LONGEST_REST)
