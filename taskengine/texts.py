@@ -37,6 +37,11 @@ def closest(name: str, names: Iterable[str]) -> str | None:
     return known[close[0]] if close else None
 
 
+def is_clean(text: str) -> bool:
+    """Whether JSON, as text, has nothing in it that cannot be kept."""
+    return "\\u0000" not in text and _UNKEEPABLE.search(text) is None
+
+
 def clean_json(value: Json) -> Json:
     """The same of all texts in a JSON value."""
     if isinstance(value, str):

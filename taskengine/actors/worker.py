@@ -41,9 +41,10 @@ from taskengine.storage import Folder
 from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
 from taskengine.store.ending import (
+    BUG_MET,
     ENGINE_FELL,
     ENGINE_STOPPED,
-    STOOD_STILL,
+    LOST,
     definitions_line,
 )
 from taskengine.texts import clean_text
@@ -149,7 +150,7 @@ class Worker:
         except Exception as bug:  # ours: a task that meets it each time must not go on for ever
             told = clean_text(describe(bug))
             logger.error("task %d met an error of the engine: %s", attempt.task.id, told)
-            return Ended(attempt.fence, self.now(), Outcome.LOST, error=told)
+            return Ended(attempt.fence, self.now(), Outcome.LOST, error=told, fate=BUG_MET)
 
     async def _perform(self, attempt: Attempt) -> Ended:
         try:
@@ -260,7 +261,7 @@ class Worker:
         task, now = attempt.task, self.now()
         message = reporter.clean(str(failure))
         if failure.outdated:
-            return Ended(attempt.fence, now, Outcome.LOST, error=message, fate=STOOD_STILL)
+            return Ended(attempt.fence, now, Outcome.LOST, error=message, fate=LOST + message)
         settings = await self._settings(attempt.job.client)
         limit = settings.retry_limit if template.retry.limit is None else template.retry.limit
         delay = settings.retry_delay if template.retry.delay is None else template.retry.delay

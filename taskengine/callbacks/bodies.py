@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from taskengine.model import Json, JsonObject
-from taskengine.texts import clean_json, compact, words_of
+from taskengine.texts import clean_json, compact, is_clean, words_of
 from taskengine.times import format_time
 from taskengine.workflows.workflow import callback_extras
 
@@ -105,7 +105,7 @@ def render_extras(
     room = MAX_EXTRAS
     for key, value in values.items():
         try:
-            text = compact(clean_json(value))
+            text = _kept(value)
         except (ValueError, TypeError, RecursionError) as error:
             problems.append(f"callback.{key}: {words_of(error)}")
             continue
@@ -114,3 +114,9 @@ def render_extras(
             continue
         extras[key], room = text, room - len(text)
     return extras, problems
+
+
+def _kept(value: Json) -> str:
+    """As JSON that a store can keep. Most values are clean, and large ones take long to walk."""
+    text = compact(value)
+    return text if is_clean(text) else compact(clean_json(value))

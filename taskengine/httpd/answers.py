@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -15,7 +14,6 @@ NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 TOO_LATE = "the head of the request did not come in time"
 TOO_MANY = "too many connections"
 FAILED = "internal error"
-_date = (0, b"")
 
 
 class Refused(Exception):
@@ -61,17 +59,8 @@ def written(refused: Refused) -> bytes:
     retry = "retry-after: 5\r\n" if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = (
         f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n"
-        f"date: {date().decode()}\r\ncontent-type: application/json\r\n"
+        f"date: {formatdate(usegmt=True)}\r\ncontent-type: application/json\r\n"
         f"x-content-type-options: nosniff\r\ncontent-length: {len(body)}\r\n"
         f"{retry}connection: close\r\n\r\n"
     )
     return head.encode() + body
-
-
-def date() -> bytes:
-    """Now, as headers have it; made once a second."""
-    global _date
-    second = int(time.time())
-    if _date[0] != second:
-        _date = (second, formatdate(second, usegmt=True).encode())
-    return _date[1]

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from socket import SO_SNDBUF, SOL_SOCKET, socket
+from typing import Any
 
 import trio
+from hypercorn.config import Config
 
 from taskengine.httpd.answers import TOO_MANY, Refused, written
-from taskengine.httpd.connection import LEFT, Connection
-from taskengine.httpd.exchange import Address, Application
+from taskengine.httpd.connection import Connection
 from taskengine.httpd.limits import Limits
 from taskengine.httpd.places import Places
-from taskengine.httpd.wire import Wire
+from taskengine.httpd.settings import hypercorn_configuration
+from taskengine.httpd.wire import LEFT, Wire
 from taskengine.runtime.descriptors import is_lacking
 
 logger = logging.getLogger(__name__)
@@ -31,16 +33,18 @@ TURNED_AWAY = 32  # clients at once that are told so; others are hung up on
 class Server:
     """An application on sockets that listen."""
 
-    app: Application
+    app: Any  # of ASGI
     limits: Limits = field(default_factory=Limits)
     tls: ssl.SSLContext | None = None
     stop: trio.Event = field(default_factory=trio.Event)
     places: Places = field(init=False)
+    _config: Config = field(init=False)
     _turned_away: int = field(default=0, init=False)
     _told: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.places = Places(self.limits)
+        self._config = hypercorn_configuration(self.limits)
 
     async def serve(
         self,
@@ -87,16 +91,16 @@ class Server:
                 await stream.aclose()
 
     async def _serve(self, stream: trio.SocketStream) -> None:
-        client, server = _addresses(stream)
+        client = stream.socket.getpeername()[0]  # an OSError where it has left
         wire: trio.abc.Stream = Wire(stream, self.limits)
         if self.tls:
             wire = trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
-        connection = Connection(wire, client, server, self.places)
+        connection = Connection(self.app, self._config, self.places, wire, client)
         if not self.places.take(connection):
-            self._tell("no place for another connection of %s", client[0])
+            self._tell("no place for another connection of %s", client)
             return await self._turn_away(stream)
         try:
-            await connection.run(self.app)
+            await connection.run()
         finally:
             self.places.give_back(connection)
 
@@ -120,12 +124,6 @@ class Server:
         if now >= self._told.get(line, -TOLD) + TOLD:
             self._told[line] = now
             logger.warning(line, about)
-
-
-def _addresses(stream: trio.SocketStream) -> tuple[Address, Address]:
-    """Of the client and of the server. Raises OSError where the client has left."""
-    client, server = stream.socket.getpeername(), stream.socket.getsockname()
-    return (client[0], client[1]), (server[0], server[1])
 
 
 def url_of(listening: socket, *, tls: bool) -> str:

@@ -46,6 +46,18 @@ def limited(limits: Limits, settings: Mapping[str, Any]) -> Limits:
     return replace(limits, **{LIMITS[name]: settings[name] for name in LIMITS if name in settings})
 
 
+def hypercorn_configuration(limits: Limits) -> Config:
+    """What hypercorn is told of the limits; the others are no settings of it."""
+    settings = {
+        "errorlog": None,
+        "h11_max_incomplete_size": limits.head_size,
+        "include_server_header": False,
+        "keep_alive_max_requests": limits.requests,
+        "ssl_handshake_timeout": limits.head,
+    }
+    return Config.from_mapping(settings)
+
+
 def listen(bind: str, settings: Mapping[str, Any]) -> tuple[socket, ssl.SSLContext | None]:
     """A socket that listens, and what its connections are encrypted with. Raises OSError."""
     names = {name: settings[name] for name in SOCKETS if name in settings}

@@ -11,6 +11,8 @@ import trio
 
 from taskengine.httpd.limits import Limits
 
+LEFT = (trio.BrokenResourceError, trio.ClosedResourceError)  # what a client is then
+
 
 class Wire(trio.abc.HalfCloseableStream):
     """A TCP stream. One write may go on for as long as the client reads, `stalled` seconds a time,
@@ -18,7 +20,7 @@ class Wire(trio.abc.HalfCloseableStream):
 
     def __init__(self, stream: trio.SocketStream, limits: Limits) -> None:
         self._stream = stream
-        self._socket = stream.socket
+        self.socket = stream.socket
         self._limits = limits
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -26,10 +28,10 @@ class Wire(trio.abc.HalfCloseableStream):
         last = start + limits.stalled + len(data) / limits.slowest
         with trio.CancelScope(deadline=start + limits.stalled) as patience:
             try:
-                sent = await self._socket.send(data)
+                sent = await self.socket.send(data)
                 while sent < len(data):
                     patience.deadline = min(last, trio.current_time() + limits.stalled)
-                    sent += await self._socket.send(memoryview(data)[sent:])
+                    sent += await self.socket.send(memoryview(data)[sent:])
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
         if patience.cancelled_caught:
@@ -40,13 +42,13 @@ class Wire(trio.abc.HalfCloseableStream):
     def has_arrived(self) -> bool:
         """Whether something waits to be read."""
         watched = select.poll()
-        watched.register(self._socket.fileno(), select.POLLIN)
+        watched.register(self.socket.fileno(), select.POLLIN)
         return bool(watched.poll(0))
 
     def _abort(self) -> None:
         """Have the connection reset when it is closed: else the system keeps what nobody reads."""
         with suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()

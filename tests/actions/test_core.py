@@ -25,12 +25,12 @@ class Reports:
 
 
 async def test_noop_does_nothing():
-    assert await ACTIONS["core.noop"](Reports().context, {}) == {}
+    assert await ACTIONS["core.noop"](Reports().context, {}) is None
 
 
 async def test_sleep_reports_progress_each_second(autojump_clock):
     reports = Reports()
-    assert await ACTIONS["core.sleep"](reports.context, {"seconds": 2.5}) == {}
+    assert await ACTIONS["core.sleep"](reports.context, {"seconds": 2.5}) is None
     assert trio.current_time() == 2.5
     assert reports.progress == [(1, 0.4), (2, 0.8), (2.5, 1)]
 

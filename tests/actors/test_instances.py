@@ -105,14 +105,12 @@ async def test_the_tasks_of_an_instance_that_was_seen_to_die_run_again_at_once(
 
     doomed = await store.join("doomed", NOON, 1000.0, process)
     actions = actions_with(note=note)
-    async with instance(store, actions=actions, lease=1000, drain=0) as engine:
-        await store.put_setting("", "max_jobs", "0")
-        job_id = await engine.submit(workflow(("only", "test.note")))
-        await store.admit(doomed, NOON)
-        await store.put_setting("", "max_jobs", "1")
-        assert await store.admit(doomed, NOON) == 1
-        claim = (doomed, "work", ["test.note"], 1, uuid.uuid4(), NOON)
+    async with instance(store, actions=actions, work=0, lease=1000, drain=0) as idle:
+        job_id = await idle.submit(workflow(("only", "test.note")))
+        await trio.sleep(1)
+        claim = (doomed, "work", ["test.note"], 1, uuid.uuid4(), idle.now())
         assert len((await store.claim(*claim)).attempts) == 1
+    async with instance(store, actions=actions, lease=1000, drain=0) as engine:
         await trio.sleep(200.5)
         assert ran == []
         died = trio.current_time()
@@ -315,7 +313,7 @@ async def test_an_attempt_whose_engine_stood_still_is_handed_back(
         job_id = await engine.submit(flow)
         await trio.sleep(5)
         [task] = (await engine.job(job_id)).tasks
-        fate = "attempt 1 was handed back: the engine stood still for longer than its lease"
+        fate = "attempt 1 is lost: PulseMissed: the engine stood still for longer than its lease"
         assert ("worker", f"{fate}; the task is queued again") in await engine.lines(job_id)
     assert ran == [1, 2]
     assert (task.state, task.failures) == (TaskState.COMPLETED, 0)

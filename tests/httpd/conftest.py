@@ -13,6 +13,7 @@ from taskengine.httpd.connection import Connection
 from taskengine.httpd.limits import Limits
 from taskengine.httpd.places import Places
 from taskengine.httpd.serving import Server
+from taskengine.httpd.settings import hypercorn_configuration
 
 LARGE = 8 << 20  # bytes of an answer: more than sockets hold
 
@@ -80,6 +81,20 @@ class Talk:
         return bytes(await self.stream.receive_some())
 
 
+@dataclass
+class Socket:
+    """Of a connection in memory."""
+
+    client: str
+    family: int = socket.AF_INET
+
+    def getpeername(self):
+        return self.client, 5
+
+    def getsockname(self):
+        return "192.0.2.9", 80
+
+
 @pytest.fixture
 def open_talk(nursery, app):
     """Connect to the application; with the limits of the test."""
@@ -88,11 +103,13 @@ def open_talk(nursery, app):
         places = Places(Limits(**limits)) if places is None else places
         near, far = memory_stream_pair()
         talk = Talk(near, trio.Event())
-        connection = Connection(far, (client, 5), ("192.0.2.9", 80), places)
+        far.socket = Socket(client)
+        config = hypercorn_configuration(places.limits)
+        connection = Connection(app, config, places, far, client)
 
         async def serve():
             if places.take(connection):
-                await connection.run(app)
+                await connection.run()
                 places.give_back(connection)
             await trio.aclose_forcefully(far)
             talk.ended.set()

@@ -246,3 +246,33 @@ async def test_a_handshake_has_its_time(app, nursery):
                 assert b"HTTP" not in await all_of(client)
     await until(lambda: not len(server.places))
     assert app.asked == []
+
+
+async def test_nothing_is_read_that_nobody_receives(nursery):
+    """A body waits in the sockets, not in memory of the server."""
+
+    async def app(scope, receive, send):
+        await trio.sleep_forever()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    await nursery.start(Server(app).serve, [listening])
+    async with await trio.open_tcp_stream(*listening.getsockname()) as client:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 67108864\r\n\r\n"
+        with trio.move_on_after(0.5) as patience:
+            await client.send_all(head + bytes(67108864))
+        assert patience.cancelled_caught
+    nursery.cancel_scope.cancel()
+
+
+async def test_an_application_that_receives_nothing_serves_on(nursery):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    await nursery.start(Server(app).serve, [listening])
+    async with await trio.open_tcp_stream(*listening.getsockname()) as client:
+        for _ in range(3):
+            await client.send_all(ASK % b"")
+            assert (await client.receive_some()).startswith(b"HTTP/1.1 204 ")
+    nursery.cancel_scope.cancel()

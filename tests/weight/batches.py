@@ -25,7 +25,6 @@ from taskengine.model import Delivery, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
 from tests.contract.world import ACTION, LATER, NOON, World, at, definition, done
 
-LISTS = [[n % 10] for n in range(200_000)]  # 1 MB that is slow to parse
 TEXT = "x" * 1_000_000
 WIDE = definition([], [], callback={"echo": "{{ custom_data }}", "all": "{{ tasks }}"})
 
@@ -38,10 +37,11 @@ class Sizes:
     wide: int = ROWS  # jobs with `urls` URLs
     urls: int = 100
     results: int = 20  # of 1 MB
+    lists: int = 200_000  # 1 MB of them is slow to parse
     ends: int = 357  # tasks that end at once: of 21 workers with 16 unwritten ends each
 
 
-SMALL = Sizes(2, 12, 100, 2, 12)
+SMALL = Sizes(2, 12, 100, 2, 50_000, 12)
 
 
 @dataclass(slots=True)
@@ -95,7 +95,8 @@ def job(sizes: Sizes, custom_data: object, urls: int) -> Submission:
 
 
 def jobs(sizes: Sizes) -> list[Submission]:
-    heavy = [job(sizes, LISTS if n % 2 else TEXT, sizes.urls) for n in range(sizes.documents)]
+    lists = [[n % 10] for n in range(sizes.lists)]
+    heavy = [job(sizes, lists if n % 2 else TEXT, sizes.urls) for n in range(sizes.documents)]
     return [*heavy, *[job(sizes, None, sizes.urls) for _ in range(sizes.wide)]]
 
 

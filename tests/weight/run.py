@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -162,10 +163,17 @@ class Run:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
             yield client
 
-    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, body: Any) -> Any:
+    async def _ask(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        path: str,
+        body: Any,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Any:
         """Until there is an answer that is no 5xx."""
         content = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **more}
         while True:
             try:
                 answer = await client.request(method, path, content=content, headers=headers)
@@ -216,8 +224,11 @@ class Run:
     async def _batches(self, client: httpx.AsyncClient, job: Any, number: int) -> None:
         for start in range(0, number, 1000):
             jobs = [job] * min(1000, number - start)
-            answer = await self._ask(client, "POST", "/jobs/batch", {"jobs": jobs})
-            assert all("status" not in one for one in answer.json()), answer.text[:300]
+            key = {"Idempotency-Key": f"{job['job']['workflow']}-{id(job)}-{start}"}
+            told = [{"status": 503}]
+            while any(one.get("status") == 503 for one in told):
+                told = (await self._ask(client, "POST", "/jobs/batch", {"jobs": jobs}, key)).json()
+            assert all("status" not in one for one in told), told[:3]
 
     async def _family(self, client: httpx.AsyncClient) -> None:
         """A job that fails after a while, and those that wait for it."""
