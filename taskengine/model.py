@@ -285,9 +285,10 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt is over. `due_at` is when a retry may start; `fate` is what became of one that
-    did not end by itself, as the job's log tells it: "was handed back: …". Where all that is to be
-    said is too much, a `terse` end lacks what workflow and client add to the job's callback."""
+    """An attempt is over. `due_at` is when a retry may start. A `terse` end is what is left to say
+    where all of it is refused or too much: the job's callback lacks what workflow and client add to
+    it. `fate` is what became of one that did not end by itself, as the job's log tells it: "was
+    handed back: …"."""
 
     fence: Fence
     at: datetime
@@ -296,7 +297,6 @@ class Ended:
     error: str | None = None
     due_at: datetime | None = None
     terse: bool = False
-    mute: bool = False  # no callback tells of it: what they would say cannot be written
     fate: str = ""
 
 

@@ -11,7 +11,7 @@ of somebody else, are set aside, and written one by one between the batches of a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -77,8 +77,15 @@ class Journal:
         if pause := min(pause, self.progress.patience):
             batch = await mailbox.collect(pause, BATCH)
         told = self._piles.open(batch or mailbox.waiting(BATCH))
-        newest: list[Told] = [Delivery(Note(one)) for one in self.progress.take_due()]
-        return [*newest, *told]
+        return [*self._progress(), *told]
+
+    def _progress(self) -> Iterator[Told]:
+        """What is due of it. Where a job's records wait, it waits too: no pile grows by it."""
+        for one in self.progress.take_due():
+            if one.fence.job_id in self._piles:
+                self.progress.keep(one)
+            else:
+                yield Delivery(Note(one))
 
     def _share(self, mail: Told) -> int:
         """What it takes of a part; a large record is a part of its own."""
@@ -179,7 +186,6 @@ class Journal:
         first = pile.mail[0]
         record = first.message.record
         logger.error("a record of task %d cannot be written: %s", record.fence.task_id, why)
-        pile.limit = 1  # for a mute one silences all that is written with it
         if end := instead(record):
             pile.mail[0] = _with(first, end)
         elif not isinstance(record, Ended):
@@ -198,23 +204,21 @@ def _with(mail: Told, record: Ended) -> Told:
 
 
 def _storable(record: Record) -> Ended | None:
-    """The end to write in the place of one that the database refuses. What is wrong is in the
-    callbacks that tell of it, or in its result."""
+    """The end to write in the place of one that the database refuses: what is wrong is in the
+    callback that tells of it, or in its result. The last one is tried for ever."""
     if not isinstance(record, Ended):
         return None
-    if not record.mute:
-        return replace(record, mute=True)
+    if not record.terse:
+        return replace(record, terse=True)
     if record.error == UNSTORABLE:
         return None
-    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, mute=False)
+    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, terse=False)
 
 
 def _lighter(record: Record) -> Ended | None:
     """The end to write in the place of one that is too heavy. The last one is tried for ever."""
-    if not isinstance(record, Ended) or record.mute:
+    if not isinstance(record, Ended) or record.error == UNTELLABLE:
         return None
     if not record.terse:
         return replace(record, terse=True)
-    if record.error == UNTELLABLE:
-        return replace(record, mute=True)
     return replace(record, outcome=Outcome.FAILED, result=None, error=UNTELLABLE)

@@ -53,6 +53,9 @@ class Piles:
     def __bool__(self) -> bool:
         return bool(self._piles)
 
+    def __contains__(self, job_id: int) -> bool:
+        return job_id in self._piles
+
     def __getitem__(self, job_id: int) -> Pile:
         return self._piles[job_id]
 

@@ -33,6 +33,10 @@ class Progress:
         """The attempt is over."""
         self._newest.pop(fence, None)
 
+    def keep(self, one: Progressed) -> None:
+        """It was taken, and cannot be written now: a newer one takes its place."""
+        self._newest.setdefault(one.fence, one.fraction)
+
     def take_due(self) -> list[Progressed]:
         """What is to be written now."""
         now = trio.current_time()

@@ -5,48 +5,54 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from functools import partial
+from typing import Any
 
 from taskengine.masking import without
-from taskengine.model import Json, PermanentFailure
+from taskengine.model import PermanentFailure
 from taskengine.runtime.threads import AT_ONCE, in_thread
-from taskengine.texts import compact
+from taskengine.texts import compact, words_of
 
 LIMIT = 1 << 20  # characters of JSON
+HOLDERS: tuple[Any, ...] = (str, dict, list, tuple)
 FEW = 500  # values that are looked at to see that a result is small
 
 
 async def told(result: object, secrets: Collection[str] = ()) -> str | None:
-    """A result as JSON, without these secrets; None where it says nothing. From here on it is text:
-    an object of a class of its own may say something else the next time that it is asked. Raises
-    PermanentFailure for what is no JSON object, or too large."""
+    """A result as JSON, without these secrets; None where it says nothing. Raises PermanentFailure
+    for what is no JSON object, or too large, and whatever an object of a class of its own raises
+    when it is looked at: here, once, and never again."""
     if result is None:
         return None
-    text = await in_thread(partial(_text, result, secrets), _guess(result))
-    if not issubclass(type(result), dict) or len(text) > LIMIT:
+    size = _guess(result)
+    text = "" if size > LIMIT else await in_thread(partial(_text, result, secrets), size)
+    if not issubclass(type(result), dict) or not 0 < len(text) <= LIMIT:
         raise PermanentFailure(f"the action's result is no JSON object of {LIMIT} characters")
     return text if text != "{}" else None
 
 
 def _text(result: object, secrets: Collection[str]) -> str:
+    """Secrets are looked for in plain values: others may say something else each time."""
     try:
         text = compact(result)
+        return compact(without(json.loads(text), secrets)) if secrets else text
     except (TypeError, ValueError, RecursionError) as error:
-        raise PermanentFailure(f"the action's result is no JSON object: {error}") from None
-    return compact(without(json.loads(text), secrets)) if secrets else text
+        raise PermanentFailure(
+            f"the action's result is no JSON object: {words_of(error)}"
+        ) from None
 
 
-def _guess(result: Json) -> int:
-    """Its size where it is small, else more than all that is small."""
+def _guess(result: object) -> int:
+    """Its size at least: exact where it is small, else more than all that is small. Objects with a
+    class of their own are asked for nothing."""
     size, pending = 0, [result]
     for _ in range(FEW):
-        if not pending:
+        if not pending or size > AT_ONCE:
             return size
-        item = pending.pop()
-        size += len(item) if isinstance(item, str | dict | list | tuple) else 1
-        if size > AT_ONCE or (isinstance(item, dict | list | tuple) and len(item) > FEW):
-            break
-        if isinstance(item, dict):
-            pending += [*item, *item.values()]
-        elif isinstance(item, list | tuple):
-            pending += item
-    return 2 * AT_ONCE
+        item: Any = pending.pop()
+        kind = next((one for one in HOLDERS if issubclass(type(item), one)), None)
+        size += 1 + (kind.__len__(item) if kind else 0)
+        if size <= AT_ONCE and kind is dict:
+            pending += [*dict.keys(item), *dict.values(item)]
+        elif size <= AT_ONCE and kind in (list, tuple):
+            pending += kind.__iter__(item)
+    return max(size, AT_ONCE + 1)

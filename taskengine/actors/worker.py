@@ -159,12 +159,13 @@ class Worker:
             lent = self.facilities.secrets
             inputs = await read_inputs(self.store, attempt, workflow, template, lent)
         except BadInput as error:
-            return Ended(attempt.fence, self.now(), Outcome.FAILED, error=describe(error))
+            message = clean_text(describe(error))
+            return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         except Exception as error:  # of a definition that another version may have written
             logger.exception("the definition of job %d cannot be used", attempt.job.id)
             message = clean_text(f"the job's definition cannot be used: {describe(error)}")
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
-        hidden = inputs.secrets | {*self.facilities.secrets.values()}
+        hidden = inputs.secrets | {*lent.values()}
         limit = TimeLimit(math.inf if template.timeout is None else template.timeout)
         reporter = Reporter(attempt.fence, self.journal, self.now, hidden, self.progress, limit)
         attempt = replace(attempt, documents=None)  # they may be large, and the task long
@@ -202,8 +203,9 @@ class Worker:
         await reporter.tell(Severity.INFO, definitions_line(workflow.content))
         await reporter.tell(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
+        values = inputs.values
         with reporter.limit.running():
-            result = await self._call(attempt, inputs.values, reporter)
+            result = await self._call(attempt, values, reporter)
         await reporter.tell(Severity.INFO, f"'{name}' completed successfully")
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 

@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 COMMON_DEFINITIONS = "No client definitions. Using common definitions."
 CLIENT_DEFINITIONS = "Using client definitions."
 STOPPED = "the job was stopped"
+TERSE = "what workflow and client add to the job's callback cannot be written, and is left out"
 STALLED = "what it waits for does not come: no task of the job is queued or at work"
 MAX_CHILDREN = 1_000  # of a job that is cleaned up: of one with more, children go first
 PARENTS = 100  # jobs whose edges one step of the cascades settles
-CARRIED = 65_536  # octets of a job's documents, and of its results, that come with a claim
-CARRIED_BODY = 16_384  # octets of a callback's body that come with the claim of its lane
-MOST_RESULTS = 8 << 20  # octets of results that one attempt sees
-MUTE = "the callbacks that tell of this cannot be written, and are left out"
 HANDED_BACK = "was handed back: "
 ENGINE_STOPPED = HANDED_BACK + "the engine stopped"
 LOST = "is lost: "
 ENGINE_FELL = LOST + "the engine fell"
 BUG_MET = LOST + "it met an error of the engine"
 NEVER_ARRIVED = HANDED_BACK + "the answer to its claim was lost"
+CARRIED = 65_536  # octets of a job's documents, and of its results, that come with a claim
+CARRIED_BODY = 16_384  # octets of a callback's body that come with the claim of its lane
+MOST_RESULTS = 8 << 20  # octets of results that one attempt sees
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
 
 
@@ -93,12 +93,15 @@ Extras = tuple[dict[str, str], list[str]]  # of a job callback, and what of them
 NO_EXTRAS: Final[Extras] = ({}, [])
 
 
-def last_words(failure: str | None, problems: Sequence[str] = ()) -> list[tuple[Severity, str]]:
-    """The controller's lines at the end of a job."""
+def last_words(
+    failure: str | None, problems: Sequence[str] = (), *, terse: bool = False
+) -> list[tuple[Severity, str]]:
+    """The controller's lines at the end of a job; `terse` where its callback is."""
+    told = [(Severity.ERROR, TERSE)] if terse else []
     if failure is not None:
-        return [(Severity.ERROR, f"job has failed: {failure}")]
-    warnings = [(Severity.WARN, problem) for problem in problems]
-    return [*warnings, (Severity.INFO, "job has completed successfully")]
+        return [*told, (Severity.ERROR, f"job has failed: {failure}")]
+    told += [(Severity.WARN, problem) for problem in problems]
+    return [*told, (Severity.INFO, "job has completed successfully")]
 
 
 def extras_of(

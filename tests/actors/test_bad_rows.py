@@ -13,7 +13,7 @@ from taskengine.messages import Submit
 from taskengine.model import BadInput, Ended, JobState, Severity, Written
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store.ending import MUTE
+from taskengine.store.ending import TERSE
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON
@@ -129,7 +129,7 @@ async def test_what_a_delivery_met_can_be_stored(memory_store, autojump_clock):
 
 
 class Speechless(MemoryStore):
-    """Callbacks are what it refuses, and results if asked to; notes the ends that it is given."""
+    """Refuses what is added to callbacks, and results if asked to; notes the ends it is given."""
 
     def __init__(self, *, results):
         super().__init__()
@@ -138,8 +138,8 @@ class Speechless(MemoryStore):
     async def record(self, instance, records, now, **options):
         for one in records:
             if isinstance(one, Ended):
-                self.ends.append((one.outcome.name, one.mute))
-                if not one.mute or (self.results and one.result):
+                self.ends.append((one.outcome.name, one.terse))
+                if not one.terse or (self.results and one.result):
                     raise BadInput("the database refuses the data")
         return await super().record(instance, records, now, **options)
 
@@ -167,7 +167,7 @@ async def test_an_end_is_written_without_what_is_refused(autojump_clock, results
     assert list(dict.fromkeys(store.ends)) == ends
     assert details.tasks[0].attempt == 1
     assert (details.job.state, details.job.failed) == (JobState.COMPLETED, results)
-    assert ("controller", MUTE) in lines
+    assert ("controller", TERSE) in lines
 
 
 async def giving(context):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from taskengine.model import Began
-from taskengine.store.ending import MUTE
+from taskengine.store.ending import TERSE
 from tests.conftest import NOON
 from tests.contract.world import (
     CHAIN,
@@ -149,17 +149,23 @@ class Calling:
             "callback.large",
         ]
 
-    async def test_an_end_that_is_mute_writes_no_callback_and_says_so(self, world):
-        job_id = await world.start(PAIR, urls=[ONE])
+    async def test_a_terse_end_says_so_where_it_is_the_job_s(self, world):
+        plan = definition([], [], callback={"files": ["x"]})
+        job_id = await world.start(plan, urls=[ONE], submitted={"custom_data": 1})
         one, two = await world.claim()
-        await world.record(done(one))
-        await world.record(replace(done(two, x=1), mute=True))
+        await world.record(replace(done(one), terse=True))
+        assert [line for line in await world.lines(job_id) if line[0] == "controller"] == []
+        await world.record(replace(done(two, x=1), terse=True))
         assert await world.states(job_id) == ["completed", "completed", "completed"]
         assert (await world.job(job_id)).tasks[1].result == {"x": 1}
-        assert (await world.events())[ONE] == ["complete"]
+        [lane] = await world.lanes()
+        *tasks, end = lane.callbacks
+        assert [one.event for one in tasks] == ["complete", "complete"]
+        body = json.loads(end.body)
+        assert (body["status"], body["custom_data"], "files" in body) == ("completed", None, False)
         said = [line for line in await world.lines(job_id) if line[0] == "controller"]
         assert said == [
-            ("controller", two.task.id, MUTE),
+            ("controller", two.task.id, TERSE),
             ("controller", two.task.id, "job has completed successfully"),
         ]
 

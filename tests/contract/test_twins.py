@@ -140,7 +140,8 @@ class Twins:
         claim_id = uuid.UUID(int=self.random.getrandbits(128))
         for _ in range(self.random.randint(1, 2)):  # its answer may be lost
             arguments = (instance, "work", [ACTION], limit, claim_id, self.now)
-            claimed = await self.same("claim", *arguments)
+            claimed, postgres = await self.both("claim", *arguments)
+            assert _opened(claimed) == _opened(postgres), arguments
         self.attempts += [(instance, attempt.fence) for attempt in claimed.attempts]
 
     async def record(self):
@@ -235,8 +236,22 @@ class Twins:
             await self.claim_lanes()
 
 
+def _opened(claimed):
+    """Two texts of one document need not be equal."""
+    attempts = [
+        (replace(one, documents=None), one.documents and _values(one.documents))
+        for one in claimed.attempts
+    ]
+    return replace(claimed, attempts=attempts)
+
+
+def _values(documents):
+    return json.loads(documents.parameters), json.loads(documents.results)
+
+
 def _plain(lane):
-    return replace(lane, callbacks=[replace(one, id=0) for one in lane.callbacks])
+    """Without the ids that a store gives as it likes."""
+    return replace(lane, callbacks=[replace(one, id=0, event_id=0) for one in lane.callbacks])
 
 
 async def run_twins(twins, store):

@@ -54,7 +54,8 @@ async def test_a_job_due_in_a_year_starts_in_that_second(memory_store, autojump_
             nursery.start_soon(scheduler.run, hints)
             await controllers.collect(2 * YEAR)
             nursery.cancel_scope.cancel()
-    assert await memory_store.admit(await memory_store.join("one", now()), now()) == 1
+    admitted = await memory_store.admit(await memory_store.join("one", now()), now())
+    assert admitted.number == 1
     job = (await memory_store.job(number)).job
     assert (job.state, job.updated_at) == (JobState.STARTED, due)
 

@@ -33,7 +33,6 @@ from taskengine.store import Claimed, Wanted
 from taskengine.store.ending import (
     CARRIED,
     MOST_RESULTS,
-    MUTE,
     confirms,
     final_state,
     is_tried_again,
@@ -91,8 +90,10 @@ class Attempts(Endings):
             row.task.job_id, Wanted(results=None if row.task.number else ())
         )
         one = job.submission
-        parts = (opened(one.submitted), opened(one.parameters), one.facts)
-        size = sum(len(compact(part).encode()) for part in parts)
+        size = sum(
+            len(compact(part).encode())
+            for part in (job.submitted, opened(one.parameters), one.facts)
+        )
         comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
         return Attempt(
@@ -114,8 +115,9 @@ class Attempts(Endings):
             if task.task.result is not None
             and (wanted.results is None or task.task.name in wanted.results)
         }
-        given = opened(one.parameters).items()
-        parameters = {key: value for key, value in given if wanted.has(key, value)}
+        parameters = {
+            key: value for key, value in opened(one.parameters).items() if wanted.has(key, value)
+        }
         return Documents(compact(parameters), compact(results))
 
     async def documents(self, job_id: int, wanted: Wanted) -> Documents:
@@ -143,7 +145,6 @@ class Attempts(Endings):
         await trio.lowlevel.checkpoint()
         stale: set[Fence] = set()
         ended: list[int] = []
-        self._mute = any(isinstance(one, Ended) and one.mute for one in records)
         for record in records:
             row = self._fenced(instance, record.fence)
             if row is None:
@@ -162,7 +163,6 @@ class Attempts(Endings):
         waited = self._settle_edges(ended, now)
         for job_id in {record.fence.job_id for record in records} & self._jobs.keys():
             self._keep_short(job_id, now)
-        self._mute = False
         ends = any(isinstance(record, Ended) for record in records)
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
@@ -187,9 +187,6 @@ class Attempts(Endings):
         self, row: TaskRow, record: Ended, now: datetime, *, rescued: bool = False
     ) -> list[int]:
         """All that follows from an end; the answer holds the job's id if it is over."""
-        if record.mute:
-            line = LogLine(row.task.job_id, "controller", MUTE, record.at, row.task.id)
-            self._log(replace(line, severity=Severity.ERROR))
         record = settled(row.task, record)
         outcome = record.outcome
         if record.fate and self._jobs[row.task.job_id].wanted:

@@ -35,9 +35,9 @@ class Endings(Edges):
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         first = self._first_failure(row.job.id)
         failure = failure_of(row.job.failed, first, stalled=stalled)
-        called = bool(row.submission.urls) and not terse
-        texts, problems = self._extras(row) if called else NO_EXTRAS
-        for severity, message in last_words(failure, problems):
+        called = bool(row.submission.urls)
+        texts, problems = self._extras(row) if called and not terse else NO_EXTRAS
+        for severity, message in last_words(failure, problems, terse=called and terse):
             self._log(LogLine(row.job.id, "controller", message, at, last, severity))
         if terse:
             texts = {"custom_data": "null"}

@@ -78,7 +78,7 @@ class Outbox(Rows):
         event_id = self._next("event")
         text = body.encode()
         self._bodies[event_id] = (job_id, text)
-        for lane in () if self._mute else self._lanes.values():
+        for lane in self._lanes.values():
             if lane.job_id != job_id or not hears(lane.events, event):
                 continue
             lane.last_number += 1

@@ -187,7 +187,6 @@ class Rows:
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._listeners: set[trio.MemorySendChannel[str]] = set()
         self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
-        self._mute = False  # while records are taken of which no callback tells
 
     def _announce(self, topics: Collection[str]) -> None:
         for listener in self._listeners:

@@ -62,9 +62,10 @@ def _say(
     """A job's last words, under its last task's id."""
     task_id = last.fence.task_id
     texts, problems = extras
+    is_terse = job.has_lanes and last.terse
     if job.has_lanes:
         calls.append(end_call(job, task_id, last.at, failure, texts, terse=last.terse))
     return [
         (job.id, task_id, int(severity), "controller", message, last.at)
-        for severity, message in last_words(failure, problems)
+        for severity, message in last_words(failure, problems, terse=is_terse)
     ]

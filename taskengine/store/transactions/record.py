@@ -26,7 +26,6 @@ from taskengine.model import (
 )
 from taskengine.store.connections import Connection
 from taskengine.store.ending import (
-    MUTE,
     confirms,
     final_state,
     is_tried_again,
@@ -104,7 +103,6 @@ class Batch:
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
-    is_mute: bool = False  # it writes no callbacks
 
     def take(self, one: Record) -> bool:
         """Accept a record; False if its fence has moved on."""
@@ -150,9 +148,6 @@ class Batch:
     def end(self, job: JobRow, task: Task, one: Ended, *, rescued: bool = False) -> None:
         """Accept an attempt's end: the task is queued again, or over."""
         self.held.discard(task.id)
-        if one.mute:
-            self.is_mute = True
-            self.lines.append((job.id, task.id, int(Severity.ERROR), "controller", MUTE, one.at))
         one = settled(task, one)
         if is_tried_again(one, wanted=job.wanted):
             failures, rescues = one.outcome is Outcome.RETRY, one.outcome is Outcome.LOST
@@ -207,7 +202,7 @@ class Batch:
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
         await keep_short(connection, lengths.items(), now)
-        await put_calls(connection, [] if self.is_mute else self.calls)
+        await put_calls(connection, self.calls)
         await tally.write(connection, writer)
         scheduled = tally.adds(JobState.SCHEDULED)
         waited = bool(tally.cascades)
