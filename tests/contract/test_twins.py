@@ -20,6 +20,7 @@ from taskengine.model import (
 from taskengine.policy import SYSTEM
 from taskengine.store import JobFilter
 from taskengine.store.memory import MemoryStore
+from tests.contract.alike import opened, plain
 from tests.contract.recount import assert_counters_are_true
 from tests.contract.world import (
     ACTION,
@@ -141,7 +142,7 @@ class Twins:
         for _ in range(self.random.randint(1, 2)):  # its answer may be lost
             arguments = (instance, "work", [ACTION], limit, claim_id, self.now)
             claimed, postgres = await self.both("claim", *arguments)
-            assert _opened(claimed) == _opened(postgres), arguments
+            assert opened(claimed) == opened(postgres), arguments
         self.attempts += [(instance, attempt.fence) for attempt in claimed.attempts]
 
     async def record(self):
@@ -184,8 +185,8 @@ class Twins:
         instance, limit = self.instance, self.random.randint(1, 6)
         busy = self.random.choice([[], [], ["a.test"]])
         memory, postgres = await self.both("claim_lanes", instance, limit, busy, self.now)
-        assert (list(map(_plain, memory[0])), memory[1]) == (
-            list(map(_plain, postgres[0])),
+        assert (list(map(plain, memory[0])), memory[1]) == (
+            list(map(plain, postgres[0])),
             postgres[1],
         )
         self.lanes += [(instance, *pair) for pair in zip(memory[0], postgres[0], strict=True)]
@@ -234,24 +235,6 @@ class Twins:
         while not self.lanes and self.clock < 1050:
             self.clock += 10
             await self.claim_lanes()
-
-
-def _opened(claimed):
-    """Two texts of one document need not be equal."""
-    attempts = [
-        (replace(one, documents=None), one.documents and _values(one.documents))
-        for one in claimed.attempts
-    ]
-    return replace(claimed, attempts=attempts)
-
-
-def _values(documents):
-    return json.loads(documents.parameters), json.loads(documents.results)
-
-
-def _plain(lane):
-    """Without the ids that a store gives as it likes."""
-    return replace(lane, callbacks=[replace(one, id=0, event_id=0) for one in lane.callbacks])
 
 
 async def run_twins(twins, store):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from taskengine.model import Began, Ended, Fence, Outcome, Progressed, Record, Severity, Written
+from tests.contract.alike import opened
 from tests.contract.machine.asking import Refused, Twins
 from tests.contract.world import ACTION
 
@@ -106,7 +107,9 @@ class Working(Twins):
     def _claim(self, instance: int, limit: int, times: int = 1) -> list[Held]:
         claim_id = self.new_id()
         for _ in range(times):
-            claimed = self.same("claim", instance, "work", [ACTION], limit, claim_id, self.now)
+            given = (instance, "work", [ACTION], limit, claim_id, self.now)
+            claimed, postgres = self.both("claim", *given)
+            assert opened(claimed) == opened(postgres)
         return [Held(instance, one.fence) for one in claimed.attempts]
 
     @rule(attempt=held, others=st.lists(held, max_size=4))

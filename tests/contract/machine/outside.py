@@ -11,6 +11,7 @@ from hypothesis.stateful import Bundle, multiple, rule
 
 from taskengine.model import Delivery, Lane
 from taskengine.store import GateAnswer
+from tests.contract.alike import plain
 from tests.contract.machine.asking import Twins
 from tests.contract.machine.clients import jobs
 from tests.contract.machine.instances import HOSTS
@@ -44,8 +45,8 @@ class Calling(Twins):
 
     def _claim_lanes(self, instance, limit, busy):
         memory, postgres = self.both("claim_lanes", instance, limit, busy, self.now)
-        plain = [([_plain(lane) for lane in told], due_at) for told, due_at in (memory, postgres)]
-        assert plain[0] == plain[1]
+        alike = [([plain(lane) for lane in told], due_at) for told, due_at in (memory, postgres)]
+        assert alike[0] == alike[1]
         pairs = zip(memory[0], postgres[0], strict=True)
         return [Claimed(instance, pair) for pair in pairs]
 
@@ -110,7 +111,3 @@ class Calling(Twins):
             GateAnswer(gate, answer, self.now, self.in_(again_in)) for gate in by_job.values()
         ]
         self.same("answer_gates", answers)
-
-
-def _plain(lane: Lane) -> Lane:
-    return replace(lane, callbacks=[replace(one, id=0) for one in lane.callbacks])
