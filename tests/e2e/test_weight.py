@@ -42,8 +42,6 @@ async def post_heavy(client, url):
 async def check_heard(client, job_id):
     """Each URL was told of each event once; what was told has the custom data."""
     log = (await client.get(f"/jobs/{job_id}/callbacks")).json()
-    print(json.dumps(log)[:1500])
-    print((await client.get(f"/logs/{job_id}")).text[-900:])
     told = Counter((one["url"], one["event"]) for one in log)
     assert set(told.values()) == {1}
     urls = {url for url, _ in told}
