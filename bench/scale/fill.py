@@ -23,9 +23,14 @@ IDS = {  # by table: the columns that hold ids, and of what
     "results": {"job_id": "jobs"},
     "logs": {"id": "logs", "job_id": "jobs", "task_id": "tasks"},
     "lanes": {"id": "lanes", "job_id": "jobs"},
-    "callbacks": {"id": "callbacks", "lane_id": "lanes", "job_id": "jobs", "task_id": "tasks"},
+    "events": {"id": "events", "job_id": "jobs", "task_id": "tasks"},
+    "callbacks": {"id": "callbacks", "lane_id": "lanes", "event_id": "events"},
 }
-OF_JOB = {"jobs": "id", "edges": "child"}  # the column with the job's id, where it is no job_id
+OF_JOB = {  # the condition on the ids of the jobs, where their column is no job_id
+    "jobs": "id {}",
+    "edges": "child {}",
+    "callbacks": "lane_id in (select id from lanes where job_id {})",
+}
 SET = {  # what a copy gets in place of the original's
     ("jobs", "request_id"): "gen_random_uuid()",
     ("jobs", "content_id"): "b.content_id || '-' || c.n",
@@ -42,6 +47,11 @@ class Block:
 
     spans: dict[str, int]
     tasks: dict[int, int]  # its counters of ended tasks
+
+
+def of_jobs(table: str, condition: str) -> str:
+    """The condition that a table's rows belong to jobs whose ids are as `condition` says."""
+    return OF_JOB.get(table, "job_id {}").format(condition)
 
 
 async def read_block(connection: Connection) -> Block:
@@ -112,7 +122,7 @@ class Filler:
             "(select n, $5::interval * (1 - n / $6::float8) as age "
             "from generate_series($1::bigint, $2::bigint) as n) as c "
             f"cross join (select * from {table} "
-            f"where {OF_JOB.get(table, 'job_id')} between $3::bigint and $4::bigint) as b"
+            f"where {of_jobs(table, 'between $3::bigint and $4::bigint')}) as b"
         )
 
     def _value(self, table: str, name: str, kind: str) -> str:

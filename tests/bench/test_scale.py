@@ -7,7 +7,7 @@ from trio_asyncio import aio_as_trio
 
 from bench.pages import MARKS, write
 from bench.scale.block import BACKLOG, HISTORY, make_block, serving_bench
-from bench.scale.fill import IDS, OF_JOB, Filler, read_block
+from bench.scale.fill import IDS, Filler, of_jobs, read_block
 from bench.scale.methods import STEPS, measure_methods
 from bench.scale.report import Figures
 from bench.scale.requests import measure_requests
@@ -29,8 +29,8 @@ async def patterns(store, table, condition):
         table,
     )
     nulls = ", ".join(f"{name} is null" for (name,) in names)
-    key = OF_JOB.get(table, "job_id")
-    return set(await fetch(store, f"select distinct {nulls} from {table} where {key} {condition}"))
+    where = of_jobs(table, condition)
+    return set(await fetch(store, f"select distinct {nulls} from {table} where {where}"))
 
 
 async def test_copies_are_like_what_real_jobs_leave_and_all_is_measured_on_them(

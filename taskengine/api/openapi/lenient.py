@@ -34,8 +34,18 @@ def _lenient(schema: Json, place: str) -> Json:
     if "additionalProperties" in made:
         made["additionalProperties"] = _or_null(_lenient(made["additionalProperties"], place))
     for key in ("anyOf", "oneOf", "allOf"):
-        made |= {key: [_lenient(sub, place) for sub in made[key]]} if key in made else {}
+        made |= {key: [_lenient(_given(sub), place) for sub in made[key]]} if key in made else {}
     return _described(made)
+
+
+def _given(schema: Json) -> Json:
+    """An alternative that only names members: a null is none of them."""
+    if not isinstance(schema, dict) or schema.keys() != {"required"}:
+        return schema
+    return {
+        **schema,
+        "properties": {name: {"not": {"type": "null"}} for name in schema["required"]},
+    }
 
 
 def _each(schemas: JsonObject, place: str, required: list[str]) -> JsonObject:
