@@ -60,7 +60,7 @@ def lanes(*, host="'one.test'", due_at="'2031-02-01'", number=MANY):
 NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
-CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100")
+CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100, 65536")
 TOTALS = ("queued_totals", "")
 CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
 NEXT_LANE = ("next_lane", NOON)

@@ -96,4 +96,4 @@ async def test_without_any_connection_it_says_so_after_a_while(store, caplog):
 
 
 async def connect(store):
-    return await asyncpg.connect(store.pool._url)
+    return await asyncpg.connect(store.pool.url)
