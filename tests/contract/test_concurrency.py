@@ -262,7 +262,9 @@ async def test_whatever_happens_at_once_nothing_is_lost(worlds):
 
     await at_once(rescue, *(partial(work, world) for world in worlds))
     assert sorted(ended) == sorted(jobs)
-    counted = "select count(*) from callbacks as c join lanes as l on l.id = lane_id group by job_id"
+    counted = (
+        "select count(*) from callbacks as c join lanes as l on l.id = lane_id group by job_id"
+    )
     assert set(await fetch(worlds[0].store, counted)) == {(9,)}
 
 
