@@ -8,10 +8,12 @@ from pathlib import Path
 
 import trio
 
+from taskengine.demo.place import Place
 from taskengine.media.probe import probe
 from taskengine.media.sample import make_film
 from taskengine.media.tools import Bench
 from taskengine.model import BadInput, PermanentFailure
+from taskengine.runtime.folders import make_data_folder, make_private
 
 SECONDS = 30
 
@@ -22,9 +24,13 @@ class Film:
     duration: float  # seconds
 
 
-async def place_film(bench: Bench, given: Path | None, folder: Path) -> Film:
-    """Put a film into a folder of its own. Raises BadInput if what is given is none."""
+async def place_film(bench: Bench, given: Path | None, place: Place, asset: str) -> Film:
+    """Put a film into a folder of its own. Raises BadInput if what is given is none, and then makes
+    no folder."""
     duration = float(SECONDS) if given is None else await _duration(bench, given)
+    make_data_folder(place.data)
+    make_private(place.input)
+    folder = place.input / asset
     await trio.Path(folder).mkdir(parents=True)
     target = folder / ("sample.mp4" if given is None else given.name)
     if given is None:

@@ -19,7 +19,6 @@ from taskengine.demo.receiver import running_receiver
 from taskengine.demo.report import print_end, print_start
 from taskengine.demo.story import DemoFailed, Story
 from taskengine.media.tools import Bench
-from taskengine.runtime.folders import make_data_folder, make_private
 from taskengine.runtime.process import run_process
 
 
@@ -50,10 +49,8 @@ async def _show(
 ) -> None:
     asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:
-        make_data_folder(place.data)
-        make_private(place.input)
         bench = Bench(partial(run_process, cwd=Path(scratch)), Path(scratch))
-        placed = await place_film(bench, film, place.input / asset)
+        placed = await place_film(bench, film, place, asset)
         async with running_receiver() as receiver, running_engine(place) as engine:
             print_start(console, engine, receiver, placed)
             story = Story(console, bench, place, engine, receiver, asset, placed)
