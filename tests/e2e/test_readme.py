@@ -127,7 +127,7 @@ def test_the_readme_runs_as_pasted(checkout):
     assert '{"id": "1", "result": "accepted"}' in first.replace('":"', '": "').replace(",", ", ")
     assert watched.endswith("completed\n\n")
     assert "film-1.mpd" in media
-    assert '"status": "completed"' in media
+    assert '"status":"completed"' in media
     assert "1 workflow, no problem" in checked
     assert "completed" in greeted
     assert "Say hello in the job's log." in action

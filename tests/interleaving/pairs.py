@@ -90,7 +90,7 @@ ACTIONS: dict[str, list[Action]] = {
         *(pause("child"), stop("child"), rerun("child"), resume("sister"), rerun("sister")),
         *(stop("sister"), stop("grandchild"), rerun("grandchild"), time("child", 60)),
         *(submit("mother"), submit("mother", "father", number=2), submit("child", "mother")),
-        *(sweep, sweep_jobs),
+        *(submit("sister"), sweep, sweep_jobs),  # a parent that had no child
     ],
     "told": [
         *(cascade(1), cascade(500), submit("mother"), submit("child", "mother"), sweep, clear),

@@ -50,12 +50,12 @@ DEFECTS = [
         "rescue locks no instance | lock_instance | for update |  | siblings | rescue | beat-of-3",
         # Rule 11: fan-in, and what is decided from a job's state.
         "siblings of a batch count as one | let_go_on"
-        " | count(*) as n | 1 as n | twins | finish-a-and-b | claim-10-by-2",
+        " | count(*) from | least(count(*), 1) from | twins | finish-a-and-b | claim-10-by-2",
         f"an end locks no job | lock_jobs | {LOCK} |  | siblings | retry-a | pause-job",
         f"an update locks no job | lock_job | {LOCK} |  | siblings | pause-job | break-job",
         # Rule 12: edges.
         "parents are not locked | lock_parents"
-        " | for share |  | family | submit-mother | finish-mother",
+        " | for share |  | family | submit-sister | break-sister",
         "a rerun keeps its edges | queue_cascades"
         " | is not null | is not null and false | family | rerun-mother | admit",
         f"a step locks no job | lock_family | {LOCK} |  | told | cascade-500 | rerun-child",

@@ -9,7 +9,7 @@ from taskengine.store.transactions.rows import SQL
 from tests.conftest import kept_database
 from tests.search.search import kind_of, search
 
-DEFECTIVE = "let_go_on", "count(*) as n", "1 as n"  # siblings that end together count as one
+DEFECTIVE = "let_go_on", "count(*) from", "least(count(*), 1) from"  # siblings that end together count as one
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def test_a_defect_is_found_and_its_seed_shows_it_again(search_database, monkeypa
     monkeypatch.setitem(SQL, statement, SQL[statement].replace(right, wrong))
     found = tried(search_database, 1, 200)
     assert found is not None
-    assert "waits for nothing" in found.problem
+    assert "waits for" in found.problem
     again = tried(search_database, found.seed, 1)
     assert again == found
     monkeypatch.undo()
