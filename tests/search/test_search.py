@@ -9,7 +9,8 @@ from taskengine.store.transactions.rows import SQL
 from tests.conftest import kept_database
 from tests.search.search import kind_of, search
 
-DEFECTIVE = "let_go_on", "count(*) from", "least(count(*), 1) from"  # siblings that end together count as one
+# Siblings that end together count as one.
+DEFECTIVE = "let_go_on", "count(*) from", "least(count(*), 1) from"
 
 
 @pytest.fixture(scope="session")
