@@ -70,15 +70,19 @@ class Outages:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._told: set[str] = set()  # an outage may begin with transactions that were ended
 
     def met(self, outage: StoreUnavailable, *, lasting: bool) -> None:
-        if lasting and self._since is None:
-            self._since = trio.current_time()
-            told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
-            logger.warning("the database %s, tried again and again: %s", told, outage)
+        told = "ends what it is asked for" if isinstance(outage, ENDED) else "is away"
+        if not lasting or told in self._told:
+            return
+        self._told.add(told)
+        self._since = self._since or trio.current_time()
+        logger.warning("the database %s, tried again and again: %s", told, outage)
 
     def over(self) -> None:
         if self._since is not None:
             seconds = trio.current_time() - self._since
             logger.warning("the database is back, after %.0f s", seconds)
             self._since = None
+            self._told.clear()
