@@ -10,8 +10,8 @@ import pytest
 from taskengine.store.queries import migrations, queries
 
 LOCKS = re.compile(r"\sfor (?:no key update|update|share|key share)\b(?! (?:of \w+ )?skip locked)")
-ORDERED = re.compile(r"order by (?:\w\.)?(?:id|name)(?= for )")
-OF_ONE = re.compile(r"where (?:\w+\.)?(?:id|name) = (?:\$1|\(select)")
+ORDERED = re.compile(r"order by (?:\w\.)?(?:id|name|digest)(?= for )")
+OF_ONE = re.compile(r"(?:where|and) (?:\w+\.)?(?:id|name) = (?:\$1|\(select)")
 WAITING = {name: text for name, text in queries().items() if LOCKS.search(text)}
 
 
@@ -34,5 +34,6 @@ def test_the_writers_of_logs_and_callbacks_lock_no_rows_of_jobs():
         "tasks",
         "lanes",
         "batches",
+        "offers",
     }
     assert set(re.findall(r"references (\w+)", schema)) == {"instances"}
