@@ -6,7 +6,7 @@ import trio
 
 from tests.conftest import NOON
 from tests.contract.conftest import EMPTY
-from tests.contract.tying import child_of, rerun, state
+from tests.contract.tying import child_of, state
 from tests.contract.world import World, done, submission
 from tests.interleaving.snapshots import run
 from tests.interleaving.stepping import Answer
@@ -23,7 +23,7 @@ async def test_a_parent_is_run_again_and_ends_while_its_child_is_run_again(stepp
     first, second, third = Answer(), Answer(), Answer()
 
     async def run_again(store, job_id):
-        return await rerun(World(store), job_id)
+        return await store.rerun(job_id, [], NOON)
 
     async def finish_all(store):
         worker = World(store, world.instance)
@@ -49,6 +49,9 @@ async def test_a_parent_is_run_again_and_ends_while_its_child_is_run_again(stepp
         nursery.start_soon(third.of, finish_all, stepper.first, third.ended)
         await stepper.over_or_blocked(third, pool)
         two.leave.set()
+    await world.cascade()  # it hands the edges on, to whatever became of the new parent
+    await finish_all(stepper.observer)
+    await world.cascade()
     await finish_all(stepper.observer)
     assert [one.error for one in (first, second, third)] == [None] * 3
     assert await state(world, first.value) == "completed"
