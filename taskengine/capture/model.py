@@ -99,16 +99,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """An SCTE-35 message, at a time of the stream."""
-
-    time: Time
-    message: bytes  # splice_info_section
-    duration: Time | None = None
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """A segment that lies in the recording."""
 

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from taskengine.actions import find_actions
 from taskengine.capture.moments import told
-from taskengine.demo.origin import Answered, LiveOrigin
 from taskengine.model import BadInput, PermanentFailure, Severity
 from taskengine.workflows.library import read
 from taskengine.workflows.parameters import prepare
@@ -27,6 +26,7 @@ from taskengine.workflows.workflow import callback_extras
 from tests.actions.fakes import fake_context
 from tests.capture.film import beeps, numbers, packet_times
 from tests.capture.live import make_stream
+from tests.capture.origin import Answered, LiveOrigin
 from tests.media import players
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/vodcapture.yaml"

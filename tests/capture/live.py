@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from taskengine.demo.origin import LiveTrack
 from tests.capture.film import first_times, key_times, make_pictures, make_sound
+from tests.capture.origin import LiveTrack
 
 GOP = Fraction(1)  # seconds of a segment
 

@@ -17,10 +17,10 @@ from taskengine.capture.following import Following
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
-from taskengine.demo.origin import Answered, LiveOrigin, LiveTrack
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
+from tests.capture.origin import Answered, LiveOrigin, LiveTrack
 
 LENGTH = Fraction(1, 2)  # seconds of a segment
 NUMBER = 40

@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from taskengine.capture.moments import told
-from taskengine.demo.origin import Answered, LiveOrigin, serve
 from taskengine.demo.receiver import running_receiver
 from tests.capture.film import beeps, numbers, packet_times
 from tests.capture.live import make_stream
+from tests.capture.origin import Answered, LiveOrigin, serve
 from tests.e2e.serving import ended_job, lines_of, post_job, serving
 from tests.media import players
 

@@ -1,4 +1,4 @@
-"""Boxes of MP4 files (ISO/IEC 14496-12): whether a segment is whole, and what its index says."""
+"""Boxes of MP4 files (ISO/IEC 14496-12), and what the index of a file says."""
 
 from __future__ import annotations
 
@@ -33,15 +33,6 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
         start += size
 
 
-def is_whole_fragment(data: bytes) -> bool:
-    """Whether it ends where its last box does, with media in it."""
-    try:
-        kinds = {kind for kind, _, _ in boxes(data)}
-    except ValueError:
-        return False
-    return {b"moof", b"mdat"} <= kinds or {b"moov", b"mdat"} <= kinds
-
-
 def sidx(data: bytes, offset: int) -> tuple[tuple[int, int, Time, Time], ...]:
     """Offset, size, start and duration of each segment that an index lists (8.16.3); `offset` is
     where the index begins in its file. Raises SourceRefused."""
@@ -72,19 +63,3 @@ def _references(
             raise SourceRefused("its index names other indexes")
         yield at, size, Fraction(time, scale), Fraction(length, scale)
         at, time = at + size, time + length
-
-
-def presentation_messages(data: bytes) -> Iterator[bytes]:
-    """The `emsg` boxes of a segment."""
-    try:
-        yield from (data[start:end] for kind, start, end in boxes(data) if kind == b"emsg")
-    except ValueError:
-        return
-
-
-def protection_key_id(init: bytes) -> str:
-    """The key id that an initialization segment names (`tenc`), 32 digits; empty if none."""
-    place = init.find(b"tenc")
-    if place < 0 or place + 28 > len(init):
-        return ""
-    return init[place + 12 : place + 28].hex()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -188,14 +187,6 @@ async def _request(stream: trio.SocketStream, connection: h11.Connection) -> h11
             return request
         elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             return None
-
-
-def load_tracks(folder: Path) -> tuple[LiveTrack, ...]:
-    """What was noted beside the files, in `tracks.json`."""
-    listed = json.loads((folder / "tracks.json").read_text("utf-8"))
-    return tuple(
-        LiveTrack(**{**one, "durations": tuple(map(Fraction, one["durations"]))}) for one in listed
-    )
 
 
 def _stamp(time: Fraction) -> str:
