@@ -15,26 +15,16 @@ from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
 from tests.conftest import NOON
 from tests.contract.recount import fetch
+from tests.contract.silence import store
 from tests.contract.world import World, submission
 
+__all__ = ["store"]  # a fixture
 SLEEP = "select pg_sleep(30)"
 SLEEPERS = (
     "select pid from pg_stat_activity "
     f"where query = '{SLEEP}' and state = 'active' and datname = current_database()"
 )
 AT_LEISURE = "set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0"
-
-
-@pytest.fixture
-async def store(postgres_store):
-    """Leaves when the driver has said its last words to connections that were cancelled."""
-    yield postgres_store
-    await aio_as_trio(_silence)()
-
-
-async def _silence():
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    await asyncio.wait(others, timeout=5) if others else None
 
 
 async def test_a_statement_that_takes_too_long_is_no_outage(store):

@@ -4,23 +4,13 @@ import asyncio
 
 import pytest
 import trio
-from trio_asyncio import aio_as_trio
 
 from taskengine.model import Interrupted, StoreUnavailable, TooHeavy, TooSlow
 from taskengine.store.runner import Runner
 from taskengine.store.troubles import Outages
+from tests.contract.silence import store
 
-
-@pytest.fixture
-async def store(postgres_store):
-    """Leaves when the driver has said its last words to connections that were cut."""
-    yield postgres_store
-    await aio_as_trio(_silence)()
-
-
-async def _silence():
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    await asyncio.wait(others, timeout=5) if others else None
+__all__ = ["store"]  # a fixture
 
 
 async def slow(connection):
