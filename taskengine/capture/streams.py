@@ -80,10 +80,9 @@ class HlsStream:
         url = self.master.playlists[track.id]
         if url not in self._playlists:
             self._playlists[url] = MediaPlaylist("vtt" if track.type == "text" else None)
-        answer = await self.get(Resource(url), MAX_MANIFEST)
         playlist, variables = self._playlists[url], self.master.variables
-        return await _aside(
-            answer, lambda: playlist.read(_text(answer.body), answer.url, variables)
+        return await _manifest(
+            self.get, url, lambda text, found: playlist.read(text, found, variables)
         )
 
 
@@ -105,9 +104,9 @@ class DashStream:
 
     async def window(self, track: SourceTrack) -> Window:
         if not self.mpd.is_over and self.now() - self._read_at >= self.mpd.refresh:
-            answer = await self.get(Resource(self.url), MAX_MANIFEST)
-            now = self.now()
-            self.mpd = await _aside(answer, lambda: read_mpd(_text(answer.body), answer.url, now))
+            self.mpd = await _manifest(
+                self.get, self.url, lambda text, url: read_mpd(text, url, self.now())
+            )
             self._read_at = self.now()
         window = self.mpd.window(track)
         indexed = [await self._indexed(one) for one in self.mpd.of(track) if one.index]
@@ -146,14 +145,17 @@ class SmoothStream:
     async def window(self, track: SourceTrack) -> Window:
         known = self.manifest.windows.get(track.id)
         if known is None or (not known.is_over and self.now() - self._read_at >= known.refresh):
-            answer = await self.get(Resource(self.url), MAX_MANIFEST)
-            self.manifest = await _aside(
-                answer, lambda: read_smooth(_text(answer.body), answer.url)
-            )
+            self.manifest = await _manifest(self.get, self.url, read_smooth)
             self._read_at = self.now()
         if track.id not in self.manifest.windows:
             raise SourceRefused(f"it does not offer {track.id[:40]} any more")
         return self.manifest.windows[track.id]
+
+
+async def _manifest(get: Get, url: str, read: Callable[[str, str], T]) -> T:
+    """Fetch one anew; `read` takes its text, and the URL that it came from."""
+    answer = await get(Resource(url), MAX_MANIFEST)
+    return await _aside(answer, lambda: read(_text(answer.body), answer.url))
 
 
 async def _aside(answer: Answer, read: Callable[[], T]) -> T:
