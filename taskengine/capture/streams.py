@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
-import trio
-
 from taskengine.capture.model import Resource, SourceRefused, SourceTrack, Time, Window
 from taskengine.capture.sources.boxes import sidx
 from taskengine.capture.sources.dash import Mpd, read_mpd
@@ -18,10 +16,10 @@ from taskengine.capture.sources.hls_master import Master, read_master
 from taskengine.capture.sources.hls_media import MediaPlaylist
 from taskengine.capture.sources.mpd_segments import Representation, with_index
 from taskengine.capture.sources.smooth import Smooth, read_smooth
+from taskengine.runtime.threads import in_thread
 
 MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
 MAX_INDEX: Final = 4 << 20  # bytes
-LARGE: Final = 64 << 10  # bytes: more is read beside the event loop
 T = TypeVar("T")
 
 
@@ -53,15 +51,15 @@ class Stream(Protocol):
 async def open_stream(url: str, get: Get, now: Callable[[], Time]) -> Stream:
     """Read the manifest at a URL for the first time."""
     answer = await get(Resource(url), MAX_MANIFEST)
-    text = _text(answer.body)
+    text, size = _text(answer.body), len(answer.body)
     start = text.lstrip()[:2000]
     if start.startswith("#EXTM3U"):
-        return HlsStream(get, await _aside(answer, lambda: read_master(text, answer.url)))
+        return HlsStream(get, await in_thread(lambda: read_master(text, answer.url), size))
     if "SmoothStreamingMedia" in start:
-        manifest = await _aside(answer, lambda: read_smooth(text, answer.url))
+        manifest = await in_thread(lambda: read_smooth(text, answer.url), size)
         return SmoothStream(url, get, now, manifest)
     if "<MPD" in start or ":MPD" in start:
-        mpd = await _aside(answer, lambda: read_mpd(text, answer.url, now()))
+        mpd = await in_thread(lambda: read_mpd(text, answer.url, now()), size)
         return DashStream(url, get, now, mpd)
     raise SourceRefused("it is neither an HLS playlist, nor an MPD, nor a Smooth manifest")
 
@@ -155,12 +153,7 @@ class SmoothStream:
 async def _manifest(get: Get, url: str, read: Callable[[str, str], T]) -> T:
     """Fetch one anew; `read` takes its text, and the URL that it came from."""
     answer = await get(Resource(url), MAX_MANIFEST)
-    return await _aside(answer, lambda: read(_text(answer.body), answer.url))
-
-
-async def _aside(answer: Answer, read: Callable[[], T]) -> T:
-    """Read a manifest, a large one in a thread."""
-    return read() if len(answer.body) <= LARGE else await trio.to_thread.run_sync(read)
+    return await in_thread(lambda: read(_text(answer.body), answer.url), len(answer.body))
 
 
 def _text(body: bytes) -> str:
