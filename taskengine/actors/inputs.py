@@ -77,7 +77,8 @@ def _inputs(
 ) -> Inputs:
     parameters, results = json.loads(documents.parameters), json.loads(documents.results)
     secrets = frozenset(secret_values(parameters, workflow.secrets))
-    names = scope(parameters, results, job_scope(attempt.job), attempt.facts, workflow.names)
+    seen = workflow.tasks_seen([template.when, template.with_])
+    names = scope(parameters, results, job_scope(attempt.job), attempt.facts, seen)
     try:
         if not template.wanted(names):
             return Inputs(secrets, condition=False)

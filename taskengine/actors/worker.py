@@ -200,7 +200,7 @@ class Worker:
         if not inputs.wanted:
             await reporter.tell(Severity.DEBUG, f"'{name}' skipped: its condition is false")
             return Ended(attempt.fence, self.now(), Outcome.SKIPPED)
-        await reporter.tell(Severity.INFO, definitions_line(workflow.content))
+        await reporter.tell(Severity.INFO, definitions_line(workflow.client))
         await reporter.tell(Severity.INFO, f"Task '{name}' started")
         await reporter.begin()
         values = inputs.values

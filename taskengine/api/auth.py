@@ -100,7 +100,7 @@ def reach(client: Client) -> str | None:
 
 
 async def find_job(services: Services, number: int, only: str | None) -> JobDetails:
-    """A job without its documents, if it is that client's. Raises NotFound, Forbidden."""
+    """A job without its documents and tasks, if it is that client's. Raises NotFound, Forbidden."""
     details = await services.store.outline(number)
     if details is None:
         raise no_job(number)

@@ -181,9 +181,9 @@ def told_fate(ended: Ended, becomes: TaskState) -> str:
     return f"attempt {ended.fence.attempt} {ended.fate}; {follows}"
 
 
-def definitions_line(content: JsonObject | None) -> str:
+def definitions_line(client: str | None) -> str:
     """The line of each process that resolves a job's definitions (`workflows.md` 1.5)."""
-    return CLIENT_DEFINITIONS if content and content.get("client") else COMMON_DEFINITIONS
+    return CLIENT_DEFINITIONS if client else COMMON_DEFINITIONS
 
 
 def host_of(url: str) -> str:

@@ -18,6 +18,7 @@ from taskengine.model import (
     JsonText,
     LogLine,
     NotFound,
+    Task,
     TaskState,
 )
 from taskengine.store import JobFilter, Mark, News, Page, Totals, Wanted
@@ -28,7 +29,7 @@ from taskengine.store.transactions import news, outbox
 from taskengine.store.transactions.claim import documents_of
 from taskengine.store.transactions.details import load_details, load_outline
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
-from taskengine.store.transactions.rows import line_of, visible_from
+from taskengine.store.transactions.rows import line_of, task_of, visible_from
 from taskengine.store.transactions.waiting import load_facts
 
 LOG_PAGE = 1_000  # lines
@@ -64,6 +65,9 @@ class Reads(Runner):
 
     async def outline(self, job_id: int) -> JobDetails | None:
         return await self._run(partial(load_outline, job_id=job_id))
+
+    async def tasks(self, job_id: int) -> Sequence[Task]:
+        return [task_of(row) for row in await self._fetch("tasks", job_id)]
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
         rows = await self._fetch("document", job_id, name)

@@ -14,6 +14,7 @@ from taskengine.model import (
     JsonObject,
     JsonText,
     LogLine,
+    Task,
 )
 from taskengine.store.values import JobFilter, Mark, News, Page, Totals, Wanted
 
@@ -39,8 +40,11 @@ class Reading(Protocol):
         ...
 
     async def outline(self, job_id: int) -> JobDetails | None:
-        """The job without its documents, which may be large: parameters, facts, and results of
-        tasks are empty."""
+        """The job without what may be large: its parameters, facts and tasks are empty."""
+        ...
+
+    async def tasks(self, job_id: int) -> Sequence[Task]:
+        """The tasks of a job, in order, without their results."""
         ...
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from taskengine.model import Definition, Json, JsonObject, NotFound, PlannedTask
 from taskengine.workflows.schemas import secret_names
-from taskengine.workflows.templates import TemplateError, evaluate
+from taskengine.workflows.templates import TemplateError, evaluate, results_used
 
 MAX_TASKS = 10_000  # of a workflow: they are written, or cancelled, in one transaction
 
@@ -136,16 +136,26 @@ class Workflow:
         """The names of the parameters that nobody may read."""
         return secret_names(self.parameters)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the tasks, in order."""
         return tuple(task.name for task in self.tasks)
 
+    @cached_property
+    def _by_name(self) -> Mapping[str, TaskTemplate]:
+        return {task.name: task for task in self.tasks}
+
     def task(self, name: str) -> TaskTemplate:
-        for task in self.tasks:
-            if task.name == name:
-                return task
-        raise NotFound(f"workflow {self.name} has no task {name}")
+        """Raises NotFound."""
+        if name not in self._by_name:
+            raise NotFound(f"workflow {self.name} has no task {name}")
+        return self._by_name[name]
+
+    def tasks_seen(self, template: Json) -> Collection[str]:
+        """The tasks that a template may look up: an attempt of one of thousands of tasks must not
+        be charged for all of them."""
+        used = results_used(template)
+        return self.names if used is None else used & self._by_name.keys()
 
     def needs(self, index: int) -> tuple[str, ...]:
         """The names of the tasks directly before a task."""

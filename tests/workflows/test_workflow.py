@@ -71,6 +71,19 @@ def test_tasks_are_found_by_name():
         WORKFLOW.task("nope")
 
 
+@pytest.mark.parametrize(
+    ("template", "seen"),
+    [
+        ({"a": "{{ tasks.left.x }}", "b": "{{ tasks['last'].y }}"}, {"left", "last"}),
+        ("no template", set()),
+        ("{{ tasks.nobody.x }}", set()),
+        ("{{ tasks[name] }}", set(WORKFLOW.names)),  # only the run can tell
+    ],
+)
+def test_a_template_sees_the_tasks_that_it_may_look_up_and_no_others(template, seen):
+    assert set(WORKFLOW.tasks_seen(template)) == seen
+
+
 def test_its_secrets_are_known():
     assert "pin" in WORKFLOW.secrets
 

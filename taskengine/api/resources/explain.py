@@ -94,8 +94,7 @@ class Explain:
         return reply(explanation(facts, self.services.now()))
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
-        details = await self.services.store.job(job_id)
-        tasks = details.tasks if details else ()
+        tasks = await self.services.store.tasks(job_id)
         failed = [task for task in tasks if task.state is TaskState.FAILED]
         return [(task.name, task.error or "") for task in failed[:MAX_ERRORS]]
 

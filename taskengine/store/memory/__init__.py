@@ -23,6 +23,7 @@ from taskengine.model import (
     JsonText,
     LogLine,
     Submission,
+    Task,
     TaskState,
 )
 from taskengine.policy import check_number_of_settings, initial_state
@@ -128,8 +129,11 @@ class MemoryStore(Listing, Schedules):
         details = await self.job(job_id)
         if details is None:
             return None
-        tasks = [replace(task, result=None) for task in details.tasks]
-        return replace(details, submitted={}, parameters={}, facts={}, tasks=tasks)
+        return replace(details, submitted={}, parameters={}, facts={}, tasks=[])
+
+    async def tasks(self, job_id: int) -> Sequence[Task]:
+        details = await self.job(job_id)
+        return [replace(task, result=None) for task in details.tasks] if details else []
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
         details = await self.job(job_id)

@@ -145,7 +145,8 @@ class Outbox(Rows):
             return
         callback = row.callback
         if callback.attempts == 0 and lane.ordinal == 0:
-            message = definitions_line(self._jobs[lane.job_id].content)
+            definition = self._jobs[lane.job_id].definition
+            message = definitions_line(definition.content.get("client") if definition else None)
             self._log(LogLine(lane.job_id, "callback", message, delivery.at, callback.task_id))
         row.callback = replace(callback, attempts=callback.attempts + 1)
         row.status, row.error = delivery.status, delivery.error

@@ -93,7 +93,7 @@ order by j.id
 select case $2 when 'submitted' then submitted else parameters end::text as text
 from job_data where job_id = $1
 
--- name: tasks_of_outline
+-- name: tasks
 select id, job_id, number, name, action, queue, state, attempt, failures, rescues, progress, error,
        null as result, started_at, ended_at
 from tasks where job_id = $1 order by number

@@ -39,16 +39,15 @@ async def load_details(connection: Connection, job_ids: Collection[int]) -> list
 
 
 async def load_outline(connection: Connection, job_id: int) -> JobDetails | None:
-    """A job without its documents."""
+    """A job without its documents and tasks."""
     for row in await connection.fetch(SQL["jobs_by_id"], [job_id]):
-        tasks = await connection.fetch(SQL["tasks_of_outline"], job_id)
         parents = await connection.fetch(SQL["parents_of"], [job_id])
         return JobDetails(
             job=job_of(row),
             submitted={},
             parameters={},
             facts={},
-            tasks=[task_of(task) for task in tasks],
+            tasks=[],
             depends_on=[parent["parent"] for parent in parents],
             rerun_of=row["rerun_of"],
             rerun_as=row["rerun_as"],
