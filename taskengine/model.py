@@ -197,9 +197,9 @@ class Task:
     rescues: int = 0
     progress: float = 0.0  # 0..1
     error: str | None = None
-    result: JsonObject | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    result: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

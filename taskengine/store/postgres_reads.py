@@ -23,7 +23,7 @@ from taskengine.model import (
 )
 from taskengine.store import JobFilter, Mark, News, Page, Totals, Wanted
 from taskengine.store.ending import MOST_RESULTS, too_much
-from taskengine.store.reading import DocumentName
+from taskengine.store.reading import CALLBACKS, DocumentName
 from taskengine.store.runner import Runner
 from taskengine.store.transactions import news, outbox
 from taskengine.store.transactions.claim import documents_of
@@ -121,8 +121,11 @@ class Reads(Runner):
         number: int = row["n"]
         return number
 
-    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
-        return [outbox.entry_of(row) for row in await self._fetch("callback_log", job_id)]
+    async def callbacks(
+        self, job_id: int, *, after: int = 0, limit: int = CALLBACKS
+    ) -> Sequence[CallbackEntry]:
+        rows = await self._fetch("callback_log", job_id, after, limit)
+        return [outbox.entry_of(row) for row in rows]
 
     async def callback_client(self, callback_id: int) -> str:
         for row in await self._fetch("callback_client", callback_id):

@@ -1,12 +1,45 @@
-"""SQL by name: `sql/*.sql`, each statement under its `-- name:` line."""
+"""SQL by name: `sql/*.sql`, each statement under its `-- name:` line.
+
+The SQL names what the model names: `{job}` and `{task}` are the columns of a job and of a task
+(`{j.job}`: of the alias j), in the order of the model's fields: a new field is written once.
+`{job.started}` and `{task.queued}` are the numbers of states, `{job.over}` those of jobs that go on
+no more: literals, for a planner cannot match an argument with a partial index.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 
+from taskengine.jobs.changes import OVER
+from taskengine.model import Job, JobState, Task, TaskState
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MACRO = re.compile(r"\{(?:(\w)\.)?(job|task)(?:\.(\w+))?\}")
+JOB = tuple(field.name for field in fields(Job))
+TASK = tuple(field.name for field in fields(Task) if field.name != "result")  # a table of its own
+_COLUMNS = {"job": JOB, "task": TASK}
+_STATES: Mapping[str, Mapping[str, str]] = {
+    "job": {state.label: str(int(state)) for state in JobState}
+    | {"over": ", ".join(str(int(state)) for state in OVER)},
+    "task": {state.label: str(int(state)) for state in TaskState},
+}
+
+
+def expanded(text: str) -> str:
+    """SQL with its columns and states written out. Raises KeyError for an unknown state."""
+    return _MACRO.sub(_written_out, text)
+
+
+def _written_out(macro: re.Match[str]) -> str:
+    alias, noun, state = macro.groups()
+    if state is not None:
+        return _STATES[noun][state]
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + column for column in _COLUMNS[noun])
 
 
 @cache
@@ -15,7 +48,7 @@ def queries() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in files("taskengine.store").joinpath("sql").iterdir():
         if file.name.endswith(".sql"):
-            _, *parts = _NAME.split(file.read_text("utf-8"))
+            _, *parts = _NAME.split(expanded(file.read_text("utf-8")))
             found |= dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
     return found
 

@@ -19,6 +19,7 @@ from taskengine.model import (
 from taskengine.store.values import JobFilter, Mark, News, Page, Totals, Wanted
 
 DocumentName = Literal["submitted", "parameters"]
+CALLBACKS = 1_000  # of a page of the delivery log
 
 
 class Reading(Protocol):
@@ -93,8 +94,11 @@ class Reading(Protocol):
         """How many are not delivered, those of dead lanes too; counted up to 100,000."""
         ...
 
-    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
-        """The delivery log of a job: by URL, in the order of delivery."""
+    async def callbacks(
+        self, job_id: int, *, after: int = 0, limit: int = CALLBACKS
+    ) -> Sequence[CallbackEntry]:
+        """A page of a job's delivery log, behind the callback with the id `after`: by URL, in the
+        order of delivery."""
         ...
 
     async def callback_client(self, callback_id: int) -> str:

@@ -39,6 +39,16 @@ class Replaying:
         assert (last.task_id, last.task_name) == (first.task_id, None)
         assert len({one.id for one in log}) == len({one.webhook_id for one in log}) == 6
 
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+    async def test_pages_of_the_log_go_on_where_the_one_before_ended(self, world, dead_job, limit):
+        whole, found = await world.store.callbacks(dead_job), []
+        while page := await world.store.callbacks(
+            dead_job, after=found[-1].id if found else 0, limit=limit
+        ):
+            assert len(page) == min(limit, len(whole) - len(found))
+            found += page
+        assert found == list(whole)
+
     async def test_what_waits_says_when_it_is_tried_next(self, world):
         job_id = await world.start(urls=[ONE])
         [attempt] = await world.claim()

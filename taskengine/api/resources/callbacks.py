@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from quart import Response
@@ -22,7 +22,7 @@ from taskengine.api.openapi.operation import (
     one_of,
     record,
 )
-from taskengine.api.replies import reply
+from taskengine.api.replies import array_reply, reply
 from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
@@ -75,7 +75,14 @@ class Callbacks:
         client = await caller(self.services)
         number = job_number(job_id)
         await find_job(self.services, number, reach(client))
-        return reply([_row(entry) for entry in await self.services.store.callbacks(number)])
+        return await array_reply(self._pages(number), _row)
+
+    async def _pages(self, job_id: int) -> AsyncIterator[Sequence[CallbackEntry]]:
+        """A job of thousands of tasks with a hundred URLs has millions."""
+        after = 0
+        while page := await self.services.store.callbacks(job_id, after=after):
+            yield page
+            after = page[-1].id
 
     async def replay(self, callback_id: str) -> Response:
         client = await caller(self.services)

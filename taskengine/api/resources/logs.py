@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quart import Response
@@ -13,11 +12,11 @@ from taskengine.api.openapi.answers import LOG_LINE
 from taskengine.api.openapi.listing import FLAG_TEXT
 from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
 from taskengine.api.query import Query
-from taskengine.api.replies import dumps
+from taskengine.api.replies import array_reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.shapes import log_entry
-from taskengine.model import JsonObject, LogLine
+from taskengine.model import JsonObject
 
 LINE_ID: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0}
 LOG = Operation(
@@ -44,27 +43,7 @@ class Logs:
         number = job_number(job_id)
         await find_job(self.services, number, only)
         pages = self.services.store.log(number, show_all=show_all, after=after)
-        # An outage is still an answer here, not a broken stream. A list: anext() of Python 3.11
-        # fails with a tuple as default.
-        first: Sequence[LogLine] = await anext(pages, [])
-        response = Response(_array(first, pages), content_type="application/json")
-        response.timeout = None  # as long as its reader takes
-        return response
-
-
-async def _array(
-    first: Sequence[LogLine], pages: AsyncIterator[Sequence[LogLine]]
-) -> AsyncGenerator[bytes, None]:
-    """The text of a JSON array, a piece for each page."""
-    separator = b"["
-    async with aclosing(pages):  # type: ignore[type-var]
-        page: Sequence[LogLine] | None = first
-        while page is not None:
-            if page:
-                yield separator + b",".join(dumps(log_entry(line)) for line in page)
-                separator = b","
-            page = await anext(pages, None)
-    yield b"[]" if separator == b"[" else b"]"
+        return await array_reply(pages, log_entry)
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -33,6 +33,7 @@ from taskengine.model import (
 )
 from taskengine.store.ending import CARRIED_BODY, PER_HOST, definitions_line, host_of
 from taskengine.store.memory.rows import CallbackRow, JobRow, LaneRow, Rows
+from taskengine.store.reading import CALLBACKS
 from taskengine.texts import compact
 
 T = TypeVar("T")
@@ -167,10 +168,14 @@ class Outbox(Rows):
         await trio.lowlevel.checkpoint()
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    async def callbacks(self, job_id: int) -> Sequence[CallbackEntry]:
+    async def callbacks(
+        self, job_id: int, *, after: int = 0, limit: int = CALLBACKS
+    ) -> Sequence[CallbackEntry]:
         await trio.lowlevel.checkpoint()
         lanes = [lane for lane in self._lanes.values() if lane.job_id == job_id]
-        return [_entry(lane, row) for lane in lanes for row in lane.callbacks]
+        log = [_entry(lane, row) for lane in lanes for row in lane.callbacks]
+        start = 1 + next((place for place, one in enumerate(log) if one.id == after), -1)
+        return log[start : start + limit]
 
     async def callback_client(self, callback_id: int) -> str:
         await trio.lowlevel.checkpoint()

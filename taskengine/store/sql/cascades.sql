@@ -26,11 +26,12 @@ with found as materialized (
 )
 update jobs j
 set open_edges = j.open_edges - c.n, updated_at = $2, changed = pg_current_xact_id(),
-    state = case when j.state <> 3 or j.open_edges > c.n then j.state
-                 when j.run_at > $2 or (j.semaphore_url is not null and not j.gate_open) then 5
-                 else 0 end
+    state = case when j.state <> {job.pending} or j.open_edges > c.n then j.state
+                 when j.run_at > $2 or (j.semaphore_url is not null and not j.gate_open)
+                 then {job.scheduled}
+                 else {job.queued} end
 from (select child, count(*) as n from closed group by child) as c
-where j.id = c.child and j.state not in (2, 4) -- one that was broken meanwhile stays as it is
+where j.id = c.child and j.state not in ({job.over}) -- one that was broken meanwhile stays as it is
 returning j.id, j.client, j.state, j.failed, j.open_edges
 
 -- name: claim_cascades
@@ -77,11 +78,12 @@ with closed as (
 )
 update jobs j
 set open_edges = j.open_edges - c.n, updated_at = $3, changed = pg_current_xact_id(),
-    state = case when j.state <> 3 or j.open_edges > c.n then j.state
-                 when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open) then 5
-                 else 0 end
+    state = case when j.state <> {job.pending} or j.open_edges > c.n then j.state
+                 when j.run_at > $3 or (j.semaphore_url is not null and not j.gate_open)
+                 then {job.scheduled}
+                 else {job.queued} end
 from (select child, count(*) as n from closed group by child) as c
-where j.id = c.child and j.state not in (2, 4) -- one that was broken meanwhile stays as it is
+where j.id = c.child and j.state not in ({job.over}) -- one that was broken meanwhile stays as it is
 returning j.id, j.client, j.state, j.failed, j.open_edges
 
 -- name: hand_edges
@@ -90,7 +92,7 @@ from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as p (parent, child, heir)
 where e.child = p.child and e.parent + 0 = p.parent and e.kind = 'completes' and e.open::integer = 1
 
 -- name: break_jobs
-update jobs set state = 4, failed = true, open_edges = 0, updated_at = $2,
+update jobs set state = {job.broken}, failed = true, open_edges = 0, updated_at = $2,
                 changed = pg_current_xact_id()
 where id = any($1::bigint[])
 
@@ -146,6 +148,6 @@ with recursive completes as (
     order by parent
     limit $2
 )
-select page.parent, j.id is null or (j.state in (2, 4) and j.open_tasks = 0) as suspect
+select page.parent, j.id is null or (j.state in ({job.over}) and j.open_tasks = 0) as suspect
 from page left join jobs j on j.id = page.parent
 order by page.parent

@@ -1,6 +1,5 @@
 -- name: lock_job
-select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
-       updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open,
+select {job},
        open_tasks, open_edges, lanes, rerun_of, rerun_as
 from jobs where id = $1
 for no key update
@@ -25,11 +24,12 @@ where id = $1
 
 -- name: reorder_tasks
 -- Working ones too: they may be queued again.
-update tasks set priority = $2 where job_id = $1 and state in (0, 1, 2)
+update tasks set priority = $2
+where job_id = $1 and state in ({task.waiting}, {task.queued}, {task.working})
 
 -- name: hold_tasks
 -- A task that waits for nothing is held: it is queued when its job is admitted again.
-update tasks set state = 0 where job_id = $1 and state = 1
+update tasks set state = {task.waiting} where job_id = $1 and state = {task.queued}
 
 -- name: free_slot
 update jobs set band = null where id = $1
@@ -65,8 +65,8 @@ insert into edges (parent, child, kind, open)
 select parent, $2, kind, open from edges where child = $1
 
 -- name: break_for_rerun
-update jobs set state = 4, updated_at = $2, rerun_as = $3, handed_on = state not in (2, 4),
-                changed = pg_current_xact_id()
+update jobs set state = {job.broken}, updated_at = $2, rerun_as = $3,
+                handed_on = state not in ({job.over}), changed = pg_current_xact_id()
 where id = $1
 
 -- name: copy_job
@@ -96,14 +96,14 @@ order by child, parent
 -- A few for each host, none for a busy one; the index is walked from host to host, as with lanes.
 with recursive walk as (
     (select gate_host(semaphore_url) as host, 1 as n from jobs
-     where state = 5 and semaphore_url is not null and not gate_open
+     where state = {job.scheduled} and semaphore_url is not null and not gate_open
      order by gate_host(semaphore_url) limit 1)
     union all
     select next.host, walk.n + 1
     from walk
     cross join lateral (
         select gate_host(j.semaphore_url) as host from jobs j
-        where j.state = 5 and j.semaphore_url is not null and not j.gate_open
+        where j.state = {job.scheduled} and j.semaphore_url is not null and not j.gate_open
           and gate_host(j.semaphore_url) > walk.host
         order by gate_host(j.semaphore_url)
         limit 1
@@ -114,7 +114,7 @@ with recursive walk as (
     from walk
     cross join lateral (
         select j.id, coalesce(j.gate_due_at, j.run_at) as due_at from jobs j
-        where j.state = 5 and j.semaphore_url is not null and not j.gate_open
+        where j.state = {job.scheduled} and j.semaphore_url is not null and not j.gate_open
           and gate_host(j.semaphore_url) = walk.host and coalesce(j.gate_due_at, j.run_at) <= $1
           and (select active from schedules where name = 'queue_scheduled_jobs')
         order by coalesce(j.gate_due_at, j.run_at), j.id
@@ -125,7 +125,7 @@ with recursive walk as (
     limit $3
 ), locked as materialized (
     select j.id, few.due_at from few join jobs j on j.id = few.id
-    where j.state + 0 = 5 -- else an index of all gates may be read
+    where j.state + 0 = {job.scheduled} -- else an index of all gates may be read
       and j.semaphore_url is not null and not j.gate_open and j.run_at <= $1
       and coalesce(j.gate_due_at, j.run_at) <= $1
     for no key update of j skip locked
@@ -139,29 +139,30 @@ select id, semaphore_url, gate_failures, gate_answer from taken order by due_at,
 
 -- name: next_gate
 select coalesce(gate_due_at, run_at) as due from jobs
-where state = 5 and semaphore_url is not null and not gate_open
+where state = {job.scheduled} and semaphore_url is not null and not gate_open
   and coalesce(gate_due_at, run_at) > $1
   and (select active from schedules where name = 'queue_scheduled_jobs')
 order by coalesce(gate_due_at, run_at)
 limit 1
 
 -- name: open_gate
-update jobs set state = 0, gate_open = true, gate_answer = $3, updated_at = $4,
+update jobs set state = {job.queued}, gate_open = true, gate_answer = $3, updated_at = $4,
                 changed = pg_current_xact_id()
-where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
+where id = $1 and semaphore_url = $2 and state = {job.scheduled} and run_at <= $4
 returning client, failed
 
 -- name: keep_gate
 update jobs set gate_failures = gate_failures + 1, gate_answer = $3, gate_due_at = $5
-where id = $1 and semaphore_url = $2 and state = 5 and run_at <= $4
+where id = $1 and semaphore_url = $2 and state = {job.scheduled} and run_at <= $4
 returning client, failed
 
 -- name: open_tasks_of
 select open_tasks from jobs where id = $1
 
 -- name: place_jobs
-update jobs set state = case when open_edges > 0 then 3
-                             when run_at > $2 or (semaphore_url is not null and not gate_open) then 5
-                             else 0 end
+update jobs set state = case when open_edges > 0 then {job.pending}
+                             when run_at > $2 or (semaphore_url is not null and not gate_open)
+                             then {job.scheduled}
+                             else {job.queued} end
 where id = any($1::bigint[])
 returning id, state

@@ -9,7 +9,7 @@ update instances set beat = beat + 1 where id = $1 and not dead returning beat
 
 -- name: held
 select t.id, t.job_id, t.attempt,
-       j.state in (2, 4) or j.failed as unwanted
+       j.state in ({job.over}) or j.failed as unwanted
 from tasks t join jobs j on j.id = t.job_id
 where t.holder = $1
 order by t.id
@@ -35,14 +35,15 @@ on conflict (instance, queue) do update set actions = excluded.actions
 -- name: unserved
 -- Kinds of tasks that are queued and that no instance runs. The index is walked from kind to kind.
 with recursive kinds as (
-    (select queue, action from tasks where state = 1 and not is_retry
+    (select queue, action from tasks where state = {task.queued} and not is_retry
      order by queue, action limit 1)
     union all
     select next.queue, next.action
     from kinds k
     cross join lateral (
         select t.queue, t.action from tasks t
-        where t.state = 1 and not t.is_retry and (t.queue, t.action) > (k.queue, k.action)
+        where t.state = {task.queued} and not t.is_retry
+          and (t.queue, t.action) > (k.queue, k.action)
         order by t.queue, t.action
         limit 1
     ) as next
@@ -55,7 +56,7 @@ order by k.queue, k.action
 -- name: unserved_of
 -- The first of a job's tasks that are queued and that no instance runs.
 select t.name, t.action, t.queue from tasks t
-where t.job_id = $1 and t.state + 0 = 1
+where t.job_id = $1 and t.state + 0 = {task.queued}
   and not exists (select 1 from offers o where o.queue = t.queue and t.action = any(o.actions))
 order by t.number
 limit 10
@@ -160,15 +161,17 @@ select state, sum(n)::bigint as n from task_counters group by state
 -- name: queued_totals
 -- Up to 10,000 of each queue, ready or waiting for a retry: however many there are, no more are read.
 with recursive queues as (
-    select least((select queue from tasks where state = 1 and not is_retry order by queue limit 1),
-                 (select queue from tasks where state = 1 and is_retry order by queue limit 1))
+    select least((select queue from tasks where state = {task.queued} and not is_retry
+                  order by queue limit 1),
+                 (select queue from tasks where state = {task.queued} and is_retry
+                  order by queue limit 1))
         as queue
     union all
     select least((select t.queue from tasks t
-                  where t.state = 1 and not t.is_retry and t.queue > q.queue
+                  where t.state = {task.queued} and not t.is_retry and t.queue > q.queue
                   order by t.queue limit 1),
                  (select t.queue from tasks t
-                  where t.state = 1 and t.is_retry and t.queue > q.queue
+                  where t.state = {task.queued} and t.is_retry and t.queue > q.queue
                   order by t.queue limit 1))
     from queues q
     where q.queue is not null
@@ -178,11 +181,13 @@ from queues q
 cross join lateral (
     select count(*) as n
     from (select 1 from tasks t
-          where t.state = 1 and not t.is_retry and t.queue = q.queue limit 10000) as counted
+          where t.state = {task.queued} and not t.is_retry and t.queue = q.queue
+          limit 10000) as counted
 ) as ready
 cross join lateral (
     select count(*) as n
     from (select 1 from tasks t
-          where t.state = 1 and t.is_retry and t.queue = q.queue limit 10000) as counted
+          where t.state = {task.queued} and t.is_retry and t.queue = q.queue
+          limit 10000) as counted
 ) as retries
 where q.queue is not null

@@ -50,9 +50,7 @@ from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[])
 select content from definitions where digest = $1
 
 -- name: jobs_by_id
-select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
-       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open, j.rerun_of, j.rerun_as, j.idempotency_digest
+select {j.job}, j.rerun_of, j.rerun_as, j.idempotency_digest
 from jobs j
 where j.id = any($1::bigint[])
 order by j.id
@@ -62,7 +60,7 @@ select job_id, submitted, parameters, facts from job_data where job_id = any($1:
 
 -- name: first_failures
 select distinct on (job_id) job_id, name, error from tasks
-where job_id = any($1::bigint[]) and state = 4
+where job_id = any($1::bigint[]) and state = {task.failed}
 order by job_id, number
 
 -- name: last_task
@@ -77,9 +75,7 @@ group by d.callback::text
 
 -- name: sources
 -- What such an addition is rendered from: of large documents only what it looks up.
-select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
-       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open, d.facts,
+select {j.job}, d.facts,
        (select json_object_agg(p.key, p.value) from json_each(d.parameters) as p
         where p.key = any($2::text[])) as parameters,
        (select json_object_agg(t.name, coalesce(r.result, '{}'))
@@ -94,64 +90,58 @@ select case $2 when 'submitted' then submitted else parameters end::text as text
 from job_data where job_id = $1
 
 -- name: tasks
-select id, job_id, number, name, action, queue, state, attempt, failures, rescues, progress, error,
-       null as result, started_at, ended_at
-from tasks where job_id = $1 order by number
+select {task} from tasks where job_id = $1 order by number
 
 -- name: tasks_by_job
-select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.state, t.attempt, t.failures,
-       t.rescues, t.progress, t.error, r.result, t.started_at, t.ended_at
+select {t.task}, r.result
 from tasks t left join results r on r.job_id = t.job_id and r.name = t.name
 where t.job_id = any($1::bigint[])
 order by t.job_id, t.number
 
 -- name: unfinished
 select id from jobs
-where id = any($1::bigint[]) and (state not in (2, 4) or open_tasks > 0)
+where id = any($1::bigint[]) and (state not in ({job.over}) or open_tasks > 0)
 
 -- name: queue_due
 with due as materialized (
     select id from jobs
-    where state = 5 and (semaphore_url is null or gate_open) and run_at <= $1
+    where state = {job.scheduled} and (semaphore_url is null or gate_open) and run_at <= $1
       and (select active from schedules where name = 'queue_scheduled_jobs')
     order by run_at, id
     limit 500
     for no key update skip locked
 )
-update jobs j set state = 0, updated_at = $1, changed = pg_current_xact_id()
+update jobs j set state = {job.queued}, updated_at = $1, changed = pg_current_xact_id()
 from due
 where j.id = due.id
 returning j.client, j.failed
 
 -- name: next_due
 -- It may be past: not all fitted into one batch.
-select min(run_at) as due from jobs where state = 5 and (semaphore_url is null or gate_open)
+select min(run_at) as due from jobs
+where state = {job.scheduled} and (semaphore_url is null or gate_open)
   and (select active from schedules where name = 'queue_scheduled_jobs')
 
 -- name: first_in_queue
 select * from (
-    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
-            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
-     from jobs where state * 1 = 0 and top_of_queue
+    (select {job}
+     from jobs where state * 1 = {job.queued} and top_of_queue
      order by priority, position, created_at, id limit $1)
     union all
-    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
-            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
-     from jobs where state * 1 = 0 and not top_of_queue
+    (select {job}
+     from jobs where state * 1 = {job.queued} and not top_of_queue
      order by priority, position, created_at, id limit $1)
 ) as both_parts
 order by top_of_queue desc, priority, position, created_at, id limit $1
 
 -- name: first_in_queue_of
 select * from (
-    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
-            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
-     from jobs where state = 0 and client = $2 and top_of_queue
+    (select {job}
+     from jobs where state = {job.queued} and client = $2 and top_of_queue
      order by priority, position, created_at, id limit $1)
     union all
-    (select id, client, workflow, state, failed, priority, position, top_of_queue, created_at,
-            updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open
-     from jobs where state = 0 and client = $2 and not top_of_queue
+    (select {job}
+     from jobs where state = {job.queued} and client = $2 and not top_of_queue
      order by priority, position, created_at, id limit $1)
 ) as both_parts
 order by top_of_queue desc, priority, position, created_at, id limit $1

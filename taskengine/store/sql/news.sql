@@ -6,24 +6,21 @@ from pg_current_snapshot() as s
 
 -- name: late_changes
 -- Of transactions that were under way when others, with higher numbers, were read.
-select changed::text::bigint as number, id, client, workflow, state, failed, priority, position,
-       top_of_queue, created_at, updated_at, run_at, content_id, semaphore_url, persist, digest,
-       gate_open
+select changed::text::bigint as number, {job}
 from jobs
 where changed = any($1::text[]::xid8[])
 order by changed, id
 
 -- name: changes
-select changed::text::bigint as number, id, client, workflow, state, failed, priority, position,
-       top_of_queue, created_at, updated_at, run_at, content_id, semaphore_url, persist, digest,
-       gate_open
+select changed::text::bigint as number, {job}
 from jobs
 where (changed, id) > ($1::text::xid8, $2) and changed < $3::text::xid8
 order by changed, id
 limit $4
 
 -- name: progress_of
-select job_id, sum(case when state = 6 then 1 else progress::float8 end) as done, count(*) as n
+select job_id, sum(case when state = {task.skipped} then 1 else progress::float8 end) as done,
+       count(*) as n
 from tasks
 where job_id = any($1::bigint[])
 group by job_id

@@ -61,7 +61,7 @@ select value from settings where scope = '' and name = 'schedule_interval'
 -- name: old_jobs
 -- The next in the order of their ends, spared or not: however many are, no more are read.
 select j.id, j.updated_at from jobs j
-where j.state in (2, 4) and j.open_tasks = 0 and not j.persist and j.updated_at < $1
+where j.state in ({job.over}) and j.open_tasks = 0 and not j.persist and j.updated_at < $1
   and (j.updated_at, j.id) > ($3::timestamptz, $4::bigint)
 order by j.updated_at, j.id
 limit $2
@@ -76,7 +76,7 @@ where j.id = any($1::bigint[])
   and case when (select count(*) from (select from edges e where e.parent = j.id
                                        limit $2::integer + 1) as few) > $2::integer then false
            else not exists (select 1 from edges e join jobs c on c.id = e.child
-                            where e.parent = j.id and c.state not in (2, 4)) end
+                            where e.parent = j.id and c.state not in ({job.over})) end
   and not exists (select 1 from lanes l
                   where l.job_id = j.id and not l.dead
                     and (l.due_at is not null or l.holder is not null))

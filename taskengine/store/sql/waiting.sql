@@ -2,10 +2,8 @@
 set transaction isolation level repeatable read read only
 
 -- name: waiting_job
-select j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
-       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open, j.open_tasks, j.gate_answer, j.gate_due_at,
-       (select count(*) from tasks t where t.job_id = j.id and t.state + 0 = 2) as working,
+select {j.job}, j.open_tasks, j.gate_answer, j.gate_due_at,
+       (select count(*) from tasks t where t.job_id = j.id and t.state + 0 = {task.working}) as working,
        (select active from schedules where name = 'queue_scheduled_jobs') as queues_due
 from jobs j
 where j.id = $1
@@ -24,7 +22,7 @@ from (
     cross join generate_series(1, 10) as p (priority)
     cross join lateral (
         select 1 from jobs j
-        where j.state = 0 and j.client = s.name and j.top_of_queue = top.top
+        where j.state = {job.queued} and j.client = s.name and j.top_of_queue = top.top
           and j.priority = p.priority
         order by j.position, j.created_at, j.id
         limit $6
@@ -35,7 +33,7 @@ from (
     from scopes s
     cross join lateral (
         select 1 from jobs j
-        where j.state = 0 and j.client = s.name and j.top_of_queue = $1 and j.priority = $2
+        where j.state = {job.queued} and j.client = s.name and j.top_of_queue = $1 and j.priority = $2
           and (j.position, j.created_at, j.id) < ($3::integer, $4::timestamptz, $5::bigint)
         order by j.position, j.created_at, j.id
         limit $6

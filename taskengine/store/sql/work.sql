@@ -6,7 +6,7 @@ with recursive lanes as (
     (select j.client, j.top_of_queue as top, j.priority,
             coalesce($2::jsonb -> j.client, $1::jsonb) as room
      from jobs j
-     where j.state = 0
+     where j.state = {job.queued}
      order by j.client, j.top_of_queue, j.priority
      limit 1)
     union all
@@ -16,7 +16,7 @@ with recursive lanes as (
     cross join lateral (
         select j.client, j.top_of_queue, j.priority
         from jobs j
-        where j.state = 0 and (j.client, j.top_of_queue, j.priority) > (
+        where j.state = {job.queued} and (j.client, j.top_of_queue, j.priority) > (
             l.client, l.top or (l.room ->> 1)::integer = 0,
             case when (l.room ->> 1)::integer = 0 then 32767::smallint else l.priority end
         )
@@ -33,7 +33,7 @@ with recursive lanes as (
     from roomy r
     cross join lateral (
         select j.position, j.created_at, j.id from jobs j
-        where j.state = 0 and j.client = r.client and j.top_of_queue = r.top
+        where j.state = {job.queued} and j.client = r.client and j.top_of_queue = r.top
           and j.priority = r.priority
         order by j.position, j.created_at, j.id
         limit 1
@@ -46,7 +46,7 @@ select h.id, b.client, b.top as top_of_queue, b.priority, h.position, h.created_
 from best b
 cross join lateral (
     select j.id, j.position, j.created_at from jobs j
-    where j.state = 0 and j.client = b.client and j.top_of_queue = b.top
+    where j.state = {job.queued} and j.client = b.client and j.top_of_queue = b.top
       and j.priority = b.priority
     order by j.position, j.created_at, j.id
     limit least(b.room, $3 - b.n + 1)
@@ -61,11 +61,11 @@ select name from scopes where name = any($1::text[]) order by name for no key up
 -- In the order of A11, whosever they are.
 select * from (
     (select id, client, top_of_queue, priority, position, created_at
-     from jobs where state * 1 = 0 and top_of_queue
+     from jobs where state * 1 = {job.queued} and top_of_queue
      order by priority, position, created_at, id limit $1)
     union all
     (select id, client, top_of_queue, priority, position, created_at
-     from jobs where state * 1 = 0 and not top_of_queue
+     from jobs where state * 1 = {job.queued} and not top_of_queue
      order by priority, position, created_at, id limit $1)
 ) as both_parts
 order by top_of_queue desc, priority, position, created_at, id limit $1
@@ -74,7 +74,7 @@ order by top_of_queue desc, priority, position, created_at, id limit $1
 -- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
 select j.id, j.client, j.top_of_queue, j.priority, j.position, j.created_at,
        coalesce((select d.tasks from definitions d where d.digest = j.digest), 0) as tasks
-from jobs j where j.id = any($1::bigint[]) and j.state + 0 = 0
+from jobs j where j.id = any($1::bigint[]) and j.state + 0 = {job.queued}
 
 -- name: all_bounds
 -- Of what clients store, only what admission goes by: whatever else they store, it costs nothing.
@@ -91,19 +91,19 @@ select client, band, count(*) as n from jobs where band is not null group by cli
 -- name: start_jobs
 -- One whose priority has changed since the choice may be of another band: it is looked at again.
 update jobs j
-set state = 1, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
+set state = {job.started}, band = c.band, updated_at = $1, changed = pg_current_xact_id(),
     open_tasks = case when j.open_tasks > 0 then j.open_tasks
                  else coalesce((select d.tasks from definitions d where d.digest = j.digest), 0)
                  end
 from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
-where j.id = c.id and j.priority = c.priority and j.state + 0 = 0 -- as above
+where j.id = c.id and j.priority = c.priority and j.state + 0 = {job.queued} -- as above
 returning j.id, j.client, j.failed
 
 -- name: write_plan
 -- In the order given, the best job first: among equals the oldest task is claimed first.
 insert into tasks (job_id, number, name, action, queue, needs, priority, state, waits_for, due_at)
 select j.id, p.n - 1, p.task ->> 'name', p.task ->> 'action', p.task ->> 'queue', needs.list,
-       j.priority, case when cardinality(needs.list) = 0 then 1 else 0 end,
+       j.priority, case when cardinality(needs.list) = 0 then {task.queued} else {task.waiting} end,
        cardinality(needs.list), $1
 from unnest($2::bigint[]) with ordinality as s (id, rank)
 join jobs j on j.id = s.id and not exists (select 1 from tasks t where t.job_id = j.id)
@@ -117,8 +117,8 @@ order by s.rank, p.n
 
 -- name: release_held
 -- Tasks are written once: those of a job that was paused are held until it goes on.
-update tasks set state = 1, due_at = greatest(due_at, $1), is_retry = due_at > $1
-where job_id = any($2::bigint[]) and state = 0 and waits_for = 0
+update tasks set state = {task.queued}, due_at = greatest(due_at, $1), is_retry = due_at > $1
+where job_id = any($2::bigint[]) and state = {task.waiting} and waits_for = 0
 
 -- name: claim
 -- One statement, for it runs at every turn. No row: the instance was dismissed. What the claim id got
@@ -136,7 +136,7 @@ with present as materialized (
     from unnest($3::text[]) as a (action)
     cross join lateral (
         select t.id, t.priority, t.due_at from tasks t
-        where t.state = 1 and t.is_retry and t.queue = $2 and t.action = a.action
+        where t.state = {task.queued} and t.is_retry and t.queue = $2 and t.action = a.action
           and t.due_at <= $6
         order by t.due_at, t.id
         limit 500
@@ -148,7 +148,7 @@ with present as materialized (
     from unnest($3::text[]) as a (action)
     cross join lateral (
         select t.id, t.priority from tasks t
-        where t.state = 1 and not t.is_retry and t.queue = $2 and t.action = a.action
+        where t.state = {task.queued} and not t.is_retry and t.queue = $2 and t.action = a.action
         order by t.priority, t.id
         limit $4::integer + $7::integer
     ) as h
@@ -158,7 +158,7 @@ with present as materialized (
     limit $4::integer + $7::integer
 ), ready as materialized (
     select t.id from heads h join tasks t on t.id = h.id
-    where t.state + 0 = 1 -- read again under the lock; `state = 1` may be read from an index
+    where t.state + 0 = {task.queued} -- read again under the lock, not from an index
       and (t.due_at <= $6 or not t.is_retry)
       and exists (select from present) and not exists (select from before)
     order by h.priority, h.id
@@ -166,15 +166,14 @@ with present as materialized (
     for no key update of t skip locked
 ), taken as (
     update tasks t
-    set state = 2, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
+    set state = {task.working}, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
         is_retry = false, claimed_at = coalesce(t.claimed_at, $6)
     from ready
     where t.id = ready.id
-    returning t.id, t.job_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
-              t.progress, t.error, t.started_at, t.claimed_at, t.priority
+    returning {t.task}, t.claimed_at, t.priority
 ), left_over as materialized (
     select t.id from due d join tasks t on t.id = d.id
-    where d.id not in (select id from ready) and t.state + 0 = 1 and t.is_retry
+    where d.id not in (select id from ready) and t.state + 0 = {task.queued} and t.is_retry
       and exists (select from present)
     for no key update of t skip locked
 ), woken as (
@@ -182,8 +181,7 @@ with present as materialized (
 ), got as materialized (
     select * from taken
     union all
-    select t.id, t.job_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
-           t.progress, t.error, t.started_at, t.claimed_at, t.priority
+    select {t.task}, t.claimed_at, t.priority
     from before b join tasks t on t.id = b.id
 ), next as materialized (
     -- When the next retry is due, for who got less than it wanted: at once, if others held the
@@ -192,12 +190,13 @@ with present as materialized (
     from unnest($3::text[]) as a (action)
     cross join lateral (
         (select t.due_at from tasks t
-         where t.state = 1 and t.is_retry and t.queue = $2 and t.action = a.action and t.due_at > $6
+         where t.state = {task.queued} and t.is_retry and t.queue = $2 and t.action = a.action
+           and t.due_at > $6
          order by t.due_at
          limit 1)
         union all
         (select $6 from tasks t
-         where t.state = 1 and not t.is_retry and t.queue = $2 and t.action = a.action
+         where t.state = {task.queued} and not t.is_retry and t.queue = $2 and t.action = a.action
          order by t.priority, t.id
          offset $7::integer + (select count(*) from got) limit 1)
     ) as h
@@ -213,9 +212,7 @@ select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failur
                   from results r where r.job_id = t.job_id)
        end as results,
        case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
-       j.id, j.client, j.workflow, j.state, j.failed, j.priority, j.position, j.top_of_queue,
-       j.created_at, j.updated_at, j.run_at, j.content_id, j.semaphore_url, j.persist, j.digest,
-       j.gate_open
+       {j.job}
 from present p
 left join (got t
     join jobs j on j.id = t.job_id
@@ -249,7 +246,8 @@ where d.job_id = $1
 
 -- name: current
 select 1 from tasks t join jobs j on j.id = t.job_id
-where t.id = $2 and t.holder = $1 and t.attempt = $3 and j.state not in (2, 4) and not j.failed
+where t.id = $2 and t.holder = $1 and t.attempt = $3
+  and j.state not in ({job.over}) and not j.failed
 
 -- name: lock_jobs
 select id, client, workflow, state, failed, open_tasks, lanes, content_id
@@ -258,8 +256,7 @@ order by id
 for no key update
 
 -- name: lock_tasks
-select id, job_id, number, name, state, attempt, failures, rescues, started_at, holder
-from tasks where id = any($1::bigint[])
+select {task}, holder from tasks where id = any($1::bigint[])
 order by id
 for no key update
 
@@ -287,7 +284,7 @@ where t.id = r.id
 update tasks t
 set state = e.state, holder = null, claim_id = null, ended_at = e.at, error = e.error,
     started_at = coalesce(e.started_at, t.started_at),
-    progress = case when e.state = 3 then 1 else t.progress end
+    progress = case when e.state = {task.completed} then 1 else t.progress end
 from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::text[], $5::timestamptz[])
      as e (id, state, at, error, started_at)
 where t.id = e.id
@@ -299,9 +296,9 @@ from unnest($1::bigint[], $2::text[], $3::text[]) as r (job_id, name, result)
 on conflict (job_id, name) do update set result = excluded.result, size = excluded.size
 
 -- name: cancel_rest
-update tasks t set state = 5, ended_at = f.at
+update tasks t set state = {task.cancelled}, ended_at = f.at
 from unnest($1::bigint[], $2::timestamptz[]) as f (job_id, at)
-where t.job_id = f.job_id and t.state in (0, 1)
+where t.job_id = f.job_id and t.state in ({task.waiting}, {task.queued})
 returning t.job_id
 
 -- name: let_go_on
@@ -315,11 +312,12 @@ with ended as materialized (
     select t.id, (select count(*) from unnest(t.needs) as need
                   where need = any(e.numbers)) as n
     from ended e
-    join tasks t on t.job_id = e.job_id and t.state + 0 = 0 and t.needs && e.numbers
+    join tasks t on t.job_id = e.job_id and t.state + 0 = {task.waiting} and t.needs && e.numbers
 )
 update tasks t
 set waits_for = t.waits_for - gone.n,
-    state = case when t.waits_for = gone.n and j.state = 1 then 1 else 0 end, -- held while paused
+    state = case when t.waits_for = gone.n and j.state = {job.started} then {task.queued}
+                 else {task.waiting} end, -- held while paused
     due_at = $3
 from gone, jobs j
 where t.id = gone.id and j.id = t.job_id
@@ -336,6 +334,6 @@ returning j.id, j.open_tasks, j.lines
 
 -- name: end_jobs
 update jobs set band = null, changed = pg_current_xact_id(),
-    state = case when state = 4 then state else 2 end,
-    updated_at = case when state = 4 then updated_at else $2 end
+    state = case when state = {job.broken} then state else {job.completed} end,
+    updated_at = case when state = {job.broken} then updated_at else $2 end
 where id = any($1::bigint[])

@@ -154,7 +154,7 @@ async def break_jobs(
     for job_id, job in sorted(jobs.items()):
         failure = lost(because[job_id])
         told = f"job has failed: {failure}"
-        lines.append((job_id, 0, int(Severity.ERROR), "controller", told, now))
+        lines.append(Line(job_id, 0, int(Severity.ERROR), "controller", told, now))
         if job.lanes:
             calls.append(end_call(job, 0, now, failure))
     return lines

@@ -145,7 +145,7 @@ async def _stop(
     last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
     if last and row["lanes"]:
         calls.append(end_call(job, last, now, STOPPED))
-    return [(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
+    return [Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
 
 
 async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool) -> int:
@@ -179,7 +179,8 @@ async def _place(connection: Connection, job_id: int, now: datetime) -> JobState
 
 def _lines(job_id: int, lines: Lines, now: datetime) -> list[Line]:
     return [
-        (job_id, 0, int(severity), progname, message, now) for severity, progname, message in lines
+        Line(job_id, 0, int(severity), progname, message, now)
+        for severity, progname, message in lines
     ]
 
 

@@ -66,6 +66,6 @@ def _say(
     if job.has_lanes:
         calls.append(end_call(job, task_id, last.at, failure, texts, terse=last.terse))
     return [
-        (job.id, task_id, int(severity), "controller", message, last.at)
+        Line(job.id, task_id, int(severity), "controller", message, last.at)
         for severity, message in last_words(failure, problems, terse=is_terse)
     ]

@@ -60,4 +60,4 @@ async def answer_gates(connection: Connection, answers: Sequence[GateAnswer], wr
 def _line(one: GateAnswer) -> Line:
     verb = "is open" if one.due_at is None else "is closed"
     message = f"The gate {verb}: {one.answer}"
-    return (one.gate.job_id, 0, int(Severity.INFO), "scheduler", message, one.at)
+    return Line(one.gate.job_id, 0, int(Severity.INFO), "scheduler", message, one.at)

@@ -16,7 +16,7 @@ from taskengine.store.transactions.rows import SQL, Line, columns
 async def put_lines(connection: Connection, lines: Sequence[Line]) -> None:
     """Write lines of jobs that are locked, or not yet committed."""
     if lines:
-        await connection.execute(SQL["put_lines"], *columns(lines, 6))
+        await connection.execute(SQL["put_lines"], *columns(lines, len(Line._fields)))
 
 
 async def add_lines(connection: Connection, lines: Sequence[Line], now: datetime) -> None:
@@ -24,7 +24,7 @@ async def add_lines(connection: Connection, lines: Sequence[Line], now: datetime
     if not lines:
         return
     await put_lines(connection, lines)
-    counted = sorted(Counter(line[0] for line in lines).items())
+    counted = sorted(Counter(line.job_id for line in lines).items())
     rows = await connection.fetch(SQL["add_lines"], *columns(counted, 2))
     await keep_short(connection, ((row["id"], row["lines"]) for row in rows), now)
 

@@ -8,14 +8,12 @@ from dataclasses import replace
 from taskengine.model import Job, JobState
 from taskengine.store import Cursor, JobFilter, Page
 from taskengine.store.connections import Connection
+from taskengine.store.queries import JOB
 from taskengine.store.transactions.clauses import Clause, Statement, all_of, shown
 from taskengine.store.transactions.rows import SQL, Row, job_of
 from taskengine.store.transactions.sources import ID, Source, Sources, few, in_order, with_ids
 
-COLUMNS = (
-    "id, client, workflow, state, failed, priority, position, top_of_queue, created_at, "
-    "updated_at, run_at, content_id, semaphore_url, persist, digest, gate_open"
-)
+COLUMNS = ", ".join(JOB)
 ORDERS = {  # the ten keys of a list row: columns with their types; none of them is ever null
     "id": "bigint",
     "client": "text",

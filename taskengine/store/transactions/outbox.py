@@ -38,7 +38,7 @@ from taskengine.store.ending import (
     PER_HOST,
 )
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.rows import SQL, columns
+from taskengine.store.transactions.rows import SQL, Line, columns
 
 __all__ = [
     "COMPLETE",
@@ -188,9 +188,9 @@ async def deliver(
     await connection.execute(SQL["let_go_lanes"], *columns(let_go, 4), now)
 
 
-def _line(lane: Any, task_id: int, at: datetime) -> tuple[Any, ...]:
+def _line(lane: Any, task_id: int, at: datetime) -> Line:
     message = CLIENT_DEFINITIONS if lane["definitions_of"] else COMMON_DEFINITIONS
-    return (lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
+    return Line(lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
 
 
 def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:

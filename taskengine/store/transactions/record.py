@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
@@ -43,7 +43,7 @@ from taskengine.store.transactions.outbox import (
     put_calls,
     task_call,
 )
-from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, locked_job
+from taskengine.store.transactions.rows import SQL, JobRow, Line, columns, locked_job, task_of
 
 
 async def record(
@@ -79,9 +79,31 @@ async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: 
     return Batch(
         instance,
         {row["id"]: locked_job(row) for row in jobs},
-        {row["id"]: _task(row) for row in tasks},
+        {row["id"]: task_of(row) for row in tasks},
         {row["id"] for row in tasks if row["holder"] == instance},
     )
+
+
+class RequeuedTask(NamedTuple):
+    """As `requeue_tasks` takes it."""
+
+    id: int
+    due_at: datetime
+    failures: int  # more than it had
+    rescues: int
+    error: str | None
+    state: int
+    is_retry: bool
+
+
+class EndedTask(NamedTuple):
+    """As `end_tasks` takes it."""
+
+    id: int
+    state: int
+    at: datetime
+    error: str | None
+    started_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -96,9 +118,9 @@ class Batch:
     calls: list[Call] = field(default_factory=list)
     begun: dict[int, datetime] = field(default_factory=dict)
     progress: dict[int, float] = field(default_factory=dict)
-    requeued: list[tuple[Any, ...]] = field(default_factory=list)
-    ended: list[tuple[Any, ...]] = field(default_factory=list)
-    results: list[tuple[Any, ...]] = field(default_factory=list)
+    requeued: list[RequeuedTask] = field(default_factory=list)
+    ended: list[EndedTask] = field(default_factory=list)
+    results: list[tuple[int, str, str]] = field(default_factory=list)
     gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
@@ -114,7 +136,7 @@ class Batch:
         job = self.jobs[task.job_id]
         match one:
             case Written():
-                line = (job.id, task.id, int(one.severity), "worker", one.message, one.at)
+                line = Line(job.id, task.id, int(one.severity), "worker", one.message, one.at)
                 self.lines.append(line)
             case Progressed():
                 self.progress[task.id] = one.fraction
@@ -157,12 +179,13 @@ class Batch:
             self._tell_fate(job, one, state, rescued)
             counted = (int(failures), int(rescues), one.error, int(state))
             retry = one.due_at is not None
-            self.requeued.append((task.id, one.due_at or one.at, *counted, retry))
+            self.requeued.append(RequeuedTask(task.id, one.due_at or one.at, *counted, retry))
             return
         state = final_state(one.outcome)
         self._set(task, state)
         self._tell_fate(job, one, state, rescued)
-        self.ended.append((task.id, int(state), one.at, one.error, self.begun.pop(task.id, None)))
+        begun = self.begun.pop(task.id, None)
+        self.ended.append(EndedTask(task.id, int(state), one.at, one.error, begun))
         self.last[job.id] = one
         if one.result:
             self.results.append((job.id, task.name, one.result))
@@ -181,7 +204,7 @@ class Batch:
         if one.fate and job.wanted:
             teller = "controller" if rescued else "worker"
             told = (teller, told_fate(one, state), one.at)
-            self.lines.append((job.id, one.fence.task_id, int(Severity.WARN), *told))
+            self.lines.append(Line(job.id, one.fence.task_id, int(Severity.WARN), *told))
 
     def _set(self, task: Task, state: TaskState) -> None:
         self.tasks[task.id] = replace(task, state=state)
@@ -195,7 +218,7 @@ class Batch:
         tally = Tally()
         await self._write_tasks(connection)
         # How many tasks of each job end with this batch.
-        closed = Counter(self.tasks[row[0]].job_id for row in self.ended)
+        closed = Counter(self.tasks[row.id].job_id for row in self.ended)
         woken = await self._let_go_on(connection, now, closed)
         lengths = await self._close(connection, tally, closed)
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
@@ -214,8 +237,8 @@ class Batch:
         for name, rows, width in (
             ("begin_tasks", list(self.begun.items()), 2),
             ("progress_tasks", list(self.progress.items()), 2),
-            ("requeue_tasks", self.requeued, 7),
-            ("end_tasks", self.ended, 5),
+            ("requeue_tasks", self.requeued, len(RequeuedTask._fields)),
+            ("end_tasks", self.ended, len(EndedTask._fields)),
             ("put_results", self.results, 3),
         ):
             if rows:
@@ -223,7 +246,7 @@ class Batch:
 
     async def _let_go_on(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
         """Queue the tasks whose last need is met; whether any task was queued."""
-        gone = [one for one in self.gone if self.jobs[one[0]].open_tasks > closed[one[0]]]
+        gone = [(id_, n) for id_, n in self.gone if self.jobs[id_].open_tasks > closed[id_]]
         rows = []
         if gone:
             rows = await connection.fetch(SQL["let_go_on"], *columns(gone, 2), now)
@@ -234,7 +257,7 @@ class Batch:
         self, connection: Connection, tally: Tally, closed: Counter[int]
     ) -> dict[int, int]:
         """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
-        tally.tasks.update(TaskState(row[1]) for row in self.ended)
+        tally.tasks.update(TaskState(row.state) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
             rows = await connection.fetch(SQL["cancel_rest"], *failed)
@@ -243,7 +266,7 @@ class Batch:
             job = self.jobs[job_id]
             tally.jobs[job.client, job.state, False] -= 1
             tally.jobs[job.client, job.state, True] += 1
-        lines = Counter(line[0] for line in self.lines)
+        lines = Counter(line.job_id for line in self.lines)
         told = [(id_, closed[id_], id_ in self.failed, lines[id_]) for id_ in closed | lines]
         if not told:
             return {}
@@ -251,19 +274,3 @@ class Batch:
         ended = {row["id"] for row in rows if row["open_tasks"] == 0}
         self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
         return {row["id"]: row["lines"] for row in rows}
-
-
-def _task(row: Any) -> Task:
-    return Task(
-        id=row["id"],
-        job_id=row["job_id"],
-        number=row["number"],
-        name=row["name"],
-        action="",
-        queue="",
-        state=TaskState(row["state"]),
-        attempt=row["attempt"],
-        failures=row["failures"],
-        rescues=row["rescues"],
-        started_at=row["started_at"],
-    )

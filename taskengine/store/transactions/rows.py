@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from taskengine.jobs.changes import OVER
 from taskengine.model import (
@@ -20,10 +22,11 @@ from taskengine.model import (
     Task,
     TaskState,
 )
-from taskengine.store.queries import queries
+from taskengine.store.queries import JOB, TASK, queries
 
 Row = Any  # asyncpg.Record
 SQL = queries()
+_job_columns, _task_columns = itemgetter(*JOB), itemgetter(*TASK)
 
 
 def dumped(value: object) -> str:
@@ -43,24 +46,8 @@ def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 def job_of(row: Row) -> Job:
-    return Job(
-        id=row["id"],
-        client=row["client"],
-        workflow=row["workflow"],
-        state=JobState(row["state"]),
-        failed=row["failed"],
-        priority=row["priority"],
-        position=row["position"],
-        top_of_queue=row["top_of_queue"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        run_at=row["run_at"],
-        content_id=row["content_id"],
-        semaphore_url=row["semaphore_url"],
-        persist=row["persist"],
-        digest=row["digest"],
-        gate_open=row["gate_open"],
-    )
+    number, client, workflow, state, *rest = _job_columns(row)
+    return Job(number, client, workflow, JobState(state), *rest)
 
 
 @dataclass(slots=True)
@@ -96,23 +83,11 @@ def locked_job(row: Row) -> JobRow:
 
 
 def task_of(row: Row) -> Task:
-    return Task(
-        id=row["id"],
-        job_id=row["job_id"],
-        number=row["number"],
-        name=row["name"],
-        action=row["action"],
-        queue=row["queue"],
-        state=TaskState(row["state"]),
-        attempt=row["attempt"],
-        failures=row["failures"],
-        rescues=row["rescues"],
-        progress=row["progress"],
-        error=row["error"],
-        result=json.loads(row["result"]) if row["result"] is not None else None,
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-    )
+    """With its result where that was read with it."""
+    result = row.get("result")
+    columns = (*_task_columns(row), None if result is None else json.loads(result))
+    number, job_id, place, name, action, queue, state, *rest = columns
+    return Task(number, job_id, place, name, action, queue, TaskState(state), *rest)
 
 
 def client_of(row: Row) -> Client:
@@ -138,12 +113,20 @@ def line_of(row: Row) -> LogLine:
     )
 
 
-Line = tuple[int, int, int, str, str, Any]  # job, task, severity, progname, message, time
+class Line(NamedTuple):
+    """A line of a log, as `put_lines` takes it."""
+
+    job_id: int
+    task_id: int
+    severity: int
+    progname: str
+    message: str
+    created_at: datetime
 
 
-def first_lines(job_id: int, one: Submission, now: Any) -> list[Line]:
+def first_lines(job_id: int, one: Submission, now: datetime) -> list[Line]:
     return [
-        (job_id, 0, int(severity), progname, message, now)
+        Line(job_id, 0, int(severity), progname, message, now)
         for severity, progname, message in one.lines
     ]
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from taskengine.model import JobState
 from taskengine.store import JobFilter
 from taskengine.store.connections import Connection
+from taskengine.store.queries import expanded
 from taskengine.store.transactions.clauses import Clause, Statement, filters, of_ids
 
 # As the indexes have it: the planner has to see which one serves.
 ID = "id + 0"
 OTHERS = Clause("state - 1 <> 0")
 ACCEPTED = OTHERS & Clause("digest is not null")
-STARTED = Clause("state * 1 = 1")
-FAILED = Clause("state * 1 = 2 and failed")
-SCHEDULED = Clause("state * 1 = 5")
+STARTED = Clause(expanded("state * 1 = {job.started}"))
+FAILED = Clause(expanded("state * 1 = {job.completed} and failed"))
+SCHEDULED = Clause(expanded("state * 1 = {job.scheduled}"))
 WITH_CONTENT = OTHERS & Clause("content_id is not null")
 
 
