@@ -81,9 +81,10 @@ class Submitting:
             bare = replace(details, submitted={}, parameters={}, facts={}, tasks=[])
             assert await world.store.outline(job_id) == bare
             tasks = [replace(task, result=None) for task in details.tasks]
-            assert await world.store.tasks(job_id) == tasks
+            found = [one async for page in world.store.tasks(job_id) for one in page]
+            assert found == tasks
         assert await world.store.outline(99) is None
-        assert await world.store.tasks(99) == []
+        assert [page async for page in world.store.tasks(99)] == []
 
     async def test_a_refused_job_is_recorded_as_broken_and_failed_with_its_lines(self, world):
         [job_id] = await world.submit(REFUSED)
