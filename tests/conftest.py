@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +20,7 @@ from taskengine.embedded.postgres import embedded_postgres
 from taskengine.store.memory import MemoryStore
 from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.testing.times import NOON as NOON
 
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
@@ -35,7 +35,6 @@ settings.register_profile(
 )
 settings.load_profile("same")
 
-NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 

@@ -71,7 +71,7 @@ def test_tasks_are_found_by_name():
         WORKFLOW.task("nope")
 
 
-def test_its_secrets_are_known():
+def test_the_secrets_of_a_workflow_are_known():
     assert "pin" in WORKFLOW.secrets
 
 
