@@ -31,7 +31,7 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: check ## every check and every test (ARGS="-k name" picks some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -39,8 +39,9 @@ chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --js
 weight: setup ## the heaviest work of a client beside another one's (ARGS="--small")
 	$(BIN)/python -m tests.weight $(ARGS)
 
-search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one)
+search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one), and requests
 	$(BIN)/python -m tests.search $(ARGS)
+	EXAMPLES=100 $(BIN)/pytest --quiet --numprocesses 2 --timeout 3600 tests/api/test_schemathesis.py
 
 QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \
   tests/contract/test_memory.py $(wildcard tests/test_*.py)

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from taskengine.store.queries import queries
+from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run
-from tests.contract.world import World
 
 __all__ = ["database_url", "planned"]  # fixtures
 
