@@ -88,11 +88,14 @@ class Range:
 
 
 def named(tracks: Sequence[SourceTrack]) -> dict[str, SourceTrack]:
-    """Names for a clip's tracks: `video-1`, the best first; `audio-1`, …"""
+    """Names for a clip's tracks: `video-1`, the best first; `audio-1`, the source's default first,
+    which is that of the result; …"""
     found: dict[str, SourceTrack] = {}
     for kind in ("video", "audio", "text", "image"):
         own = [track for track in tracks if track.type == kind]
         if kind == "video":
             own.sort(key=lambda track: (-track.height, -track.bitrate))
+        else:
+            own.sort(key=lambda track: not track.is_default)
         found |= {f"{kind}-{number}": track for number, track in enumerate(own, 1)}
     return found
