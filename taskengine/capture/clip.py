@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from taskengine.capture.filters import Matches, read_filter
-from taskengine.capture.model import SourceTrack, Time
+from taskengine.capture.model import SourceTrack, Time, TrackType
 from taskengine.capture.moments import Moment, read_moment
 from taskengine.model import PermanentFailure
 
@@ -64,6 +64,13 @@ class Range:
     def fetched(self) -> Mapping[str, SourceTrack]:
         """The tracks with segments of their own."""
         return {name: track for name, track in self.tracks.items() if not track.inside}
+
+    @property
+    def speaker(self) -> TrackType:
+        """The tracks whose manifests are heard of advertising: others repeat it, at the starts of
+        their own segments."""
+        types = {track.type for track in self.fetched.values()}
+        return "video" if "video" in types else "audio"
 
     def holder(self, name: str) -> str:
         """The track whose segments hold a track."""
