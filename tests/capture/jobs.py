@@ -9,7 +9,7 @@ import httpx
 
 from taskengine.actions import find_actions
 from taskengine.model import JsonObject, Severity
-from tests.actions.fakes import fake_context
+from taskengine.testing.actions import fake_context
 
 ACTIONS = find_actions()
 
