@@ -50,6 +50,13 @@ const captions = () => [...video.textTracks]
   .filter((track) => track.mode === "showing")
   .flatMap((track) => [...(track.activeCues ?? [])].map((cue) => cue.text));
 
+// dash.js pauses for a moment while it replaces what is loaded, which interrupts a call to play; a
+// viewer would press the button again.
+const play = () => video.play().catch((error) => {
+  if (error.name === "AbortError") setTimeout(play, 100);
+  else errors.push(error.message);
+});
+
 // Jump somewhere while it plays; gives the first picture seen there, of the height that is wanted:
 // its time and its number. A picture of before may still come up after the jump.
 const seek = async (asked, height) => {
@@ -62,7 +69,7 @@ const seek = async (asked, height) => {
   });
   video.currentTime = asked;
   look();
-  await video.play();
+  play();
   await until(`the picture at ${asked}`, () => picture);
   return picture;
 };
