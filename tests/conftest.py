@@ -39,7 +39,7 @@ TEMPLATE = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'te')}"
 _numbers = itertools.count(1)
 
 # Faults and measurements of real processes: one at a time, while the other process goes on.
-PROCESSES = ("bench", "chaos", "faults", "weight")
+PROCESSES = ("bench", "chaos", "faults", "players", "weight")
 ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
 
 
