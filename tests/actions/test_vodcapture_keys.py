@@ -1,4 +1,4 @@
-"""The workflow vodcapture on encrypted sources: opened with keys of the job, or failed saying why."""
+"""The workflow vodcapture on encrypted sources: opened with keys, or failed saying why."""
 
 import re
 
@@ -146,9 +146,3 @@ def test_keys_are_masked_where_parameters_are_shown(job):
     shown = masked(job.values["clips"], secret_names(WORKFLOW.parameters))
     assert WRONG not in str(shown)
     assert VIDEO.hex() not in str(shown)
-
-
-async def test_a_clip_without_encryption_takes_keys_without_harm(job, locked):
-    locked("cenc", "--clear_lead", "100", keys=ONE)
-    await job([clip("m3u8", seed=SEED)])
-    check(job)
