@@ -89,14 +89,10 @@ class Following:
         await self.recording.write_page()
         self.fetcher.locks.check()
         assert self.range is not None
-        self._check_any(self.range)
-        return self.range
-
-    def _check_any(self, found: Range) -> None:
-        """A range that the stream does not reach at all (A74). Raises PermanentFailure."""
-        demands = list(self.demands.values())
+        found, demands = self.range, list(self.demands.values())
         if why := shortage(demands, found.start, found.end, has_clock=found.has_clock):
-            raise PermanentFailure(f"clip {self.clip.place}: {why}")
+            raise PermanentFailure(f"clip {self.clip.place}: {why}")  # A74
+        return found
 
     @property
     def share(self) -> float:
