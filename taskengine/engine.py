@@ -1,7 +1,7 @@
 """The tree: which actors run, in which ring, and how they stop.
 
     watchers         presence, rescuer, pulse, mirror: they end last, or peers would rescue
-    └─ finishers     journal, intake, listener, cleaner, couriers, herald: what ends is written
+    └─ finishers     journal, intake, listener, cleaner, couriers, event feed: what ends is written
        └─ front      the HTTP server: reads are served until the workers are done
           └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
 
@@ -19,7 +19,7 @@ from functools import partial
 import trio
 from prometheus_client import Counter
 
-from taskengine.actors.herald import Herald
+from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.post import Post, close
 from taskengine.actors.roster import Roster
 from taskengine.actors.staff import Children, Parts, Plan, Staff
@@ -40,7 +40,7 @@ class Engine:
 
     post: Post
     roster: Roster
-    herald: Herald
+    event_feed: EventFeed
     counts: Callable[[], QueueCounts]
     drain: trio.CancelScope  # of the starters; cancelling it hands back what they run
 
@@ -67,7 +67,7 @@ async def running_engine(
     roster = Roster(await parts.patient.join(*given), plan.lease)
     with Post() as post:
         staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster, staff.herald, staff.counts, roster.drain)
+        engine = Engine(post, roster, staff.event_feed, staff.counts, roster.drain)
         ring = partial(_ring, parts.meters.restarts)
         async with (
             _leaving(parts, roster),

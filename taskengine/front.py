@@ -49,7 +49,7 @@ def http_front(
                 yield
                 await shutdown.notice_given()
             finally:
-                engine.herald.close()
+                engine.event_feed.close()
                 server.stop.set()
 
     return front
@@ -90,7 +90,7 @@ def services_of(
         intake=engine.post.intake.address,
         changed=engine.post.stir,
         rescheduled=engine.post.reschedule,
-        herald=engine.herald,
+        event_feed=engine.event_feed,
         counts=engine.counts,
         version=version("taskengine"),
     )

@@ -15,7 +15,7 @@ and for the instance:
 presence     its heartbeat, and the deaths of its peers
 listener     wake-ups from and to other instances
 ticker       recurring work
-herald       what changes, to the streams of /events
+event_feed       what changes, to the streams of /events
 mirror       the queue counters, to Valkey or Redis
 
 What they are made of: `staff` makes them, `post` has their mailboxes, `roster` says what runs here;

@@ -50,7 +50,7 @@ class Post:
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     presence: Mailbox[Wake] = field(default_factory=_for_wakes)
     rescuer: Mailbox[Wake] = field(default_factory=_for_wakes)
-    herald: Mailbox[Wake] = field(default_factory=_for_wakes)
+    event_feed: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
         default_factory=lambda: {queue: _for_wakes() for queue in TASK_QUEUES}
     )
@@ -73,7 +73,14 @@ class Post:
         return [*lone, *self.claimers.values()]
 
     def of_finishers(self) -> list[Mailbox[Any]]:
-        return [self.intake, self.journal, self.listener, self.courier, self.cleaner, self.herald]
+        return [
+            self.intake,
+            self.journal,
+            self.listener,
+            self.courier,
+            self.cleaner,
+            self.event_feed,
+        ]
 
     def hear(self, topic: str) -> None:
         """Wake who is concerned by a topic; whoever tells what changes is by all."""
@@ -88,7 +95,7 @@ class Post:
             DEATH: [self.rescuer],
             CLEANING: [self.cleaner],
         }
-        for mailbox in (*concerned.get(topic, []), self.herald):
+        for mailbox in (*concerned.get(topic, []), self.event_feed):
             mailbox.address.hint(Wake())
 
     def tell_all(self, *topics: str) -> None:

@@ -17,9 +17,9 @@ from taskengine.actors.cleaner import Cleaner
 from taskengine.actors.controller import Controller
 from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
+from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
-from taskengine.actors.herald import Herald
 from taskengine.actors.intake import Intake
 from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
@@ -87,13 +87,13 @@ class Staff:
     roster: Roster
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
-    herald: Herald = field(init=False)
+    event_feed: EventFeed = field(init=False)
     progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
         self.progress = Progress(partial(self.post.journal.address.hint, Wake()))
         definitions = Definitions(self.parts.patient)
-        self.herald = Herald(self.parts.patient, self.post.herald)
+        self.event_feed = EventFeed(self.parts.patient, self.post.event_feed)
         for queue in TASK_QUEUES:
             number = self.plan.queues.get(queue, 0)
             self.workers[queue] = [self._worker(queue, definitions) for _ in range(number)]
@@ -180,7 +180,7 @@ class Staff:
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
             "listener": partial(Listener(parts.store, post.hear).run, post.listener),
             "cleaner": partial(cleaner.run, post.cleaner),
-            "herald": self.herald.run,
+            "event_feed": self.event_feed.run,
         }
         for number, courier in enumerate(self.couriers):
             children[f"courier-{number}"] = partial(courier.run, post.courier)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from taskengine.actors.herald import Herald
+from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
 from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits
@@ -37,7 +37,7 @@ class Services:
     version: str
     limits: Limits = field(default_factory=Limits)  # none of it: no limit
     heavy: Heavy = field(default_factory=Heavy)  # for tests: on the loop
-    herald: Herald | None = None  # None: there are no events
+    event_feed: EventFeed | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
     refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)

@@ -13,7 +13,7 @@ import pytest
 import trio
 from werkzeug.routing import Rule
 
-from taskengine.actors.herald import Herald
+from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
@@ -188,7 +188,7 @@ async def open_api(nursery):
         options = {"storage": "azure_blob"} if name == "other" else {}
         await store.put_client(Client(name, hash_key(KEY), admin, options))
     mailbox = Mailbox[Submit](100)
-    herald = Herald(store, Mailbox(1))
+    event_feed = EventFeed(store, Mailbox(1))
     services = Services(
         configuration=Configuration(),
         store=store,
@@ -200,9 +200,9 @@ async def open_api(nursery):
         draining=lambda: False,
         changed=lambda: None,
         version="1.169.3",
-        herald=herald,
+        event_feed=event_feed,
     )
-    nursery.start_soon(herald.run)
+    nursery.start_soon(event_feed.run)
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
     return Api(services, store)
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 from quart.testing.connections import HTTPDisconnectError
 
-from taskengine.actors.herald import MAX_OWN
+from taskengine.actors.event_feed import MAX_OWN
 from taskengine.api.app import create_app
 from taskengine.api.resources.events import HEARTBEAT
 from taskengine.configuration import Configuration
@@ -113,7 +113,7 @@ async def test_silence_is_broken_by_signs_of_life(api, autojump_clock):
 
 async def test_streams_end_when_the_engine_stops(api):
     async with reading(api) as stream:
-        api.services.herald.close()
+        api.services.event_feed.close()
         with pytest.raises((HTTPDisconnectError, trio.EndOfChannel)):
             await stream.part()
     assert (await api.get("/events")).status_code == 503
@@ -155,7 +155,7 @@ async def test_those_that_ask_at_once_are_no_more(api):
             nursery.start_soon(ask, end)
         while len(statuses) < MAX_OWN * 3:
             await trio.sleep(0.01)
-        assert api.services.herald.streams == MAX_OWN
+        assert api.services.event_feed.streams == MAX_OWN
         end.set()
     assert sorted(statuses) == [200] * MAX_OWN + [429] * MAX_OWN * 2
-    assert api.services.herald.streams == 0
+    assert api.services.event_feed.streams == 0

@@ -10,7 +10,7 @@ import trio
 from quart import Response, request
 from werkzeug.exceptions import TooManyRequests
 
-from taskengine.actors.herald import PAGE, Herald, Stream, TooManyStreams
+from taskengine.actors.event_feed import PAGE, EventFeed, EventStream, TooManyStreams
 from taskengine.api.arrival import ends_of
 from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
@@ -55,30 +55,30 @@ class Events:
     services: Services
 
     async def events(self) -> Response:
-        herald = self.services.herald
+        event_feed = self.services.event_feed
         client = await caller(self.services)
         own = None if self.services.configuration.public_reads else reach(client)
         wanted = _filter(Query.of_request(), own)
         mark = _mark(header(LAST_EVENT_ID))
-        if herald is None or herald.closed:
+        if event_feed is None or event_feed.closed:
             raise Draining
         try:  # counted now, and as long as the request: others may ask while this one waits
-            stream = ends_of(request).enter_context(herald.stream(client, wanted))
+            stream = ends_of(request).enter_context(event_feed.stream(client, wanted))
         except TooManyStreams:
             raise TooManyRequests("too many streams of events", retry_after=60) from None
         mark = mark or (await self.services.store.news(None, 0)).mark
-        told = self._told(herald, stream, mark)
+        told = self._told(event_feed, stream, mark)
         body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
         response = Response(body, headers=HEADERS, content_type=EVENT_STREAM)
         response.timeout = None
         return response
 
     async def _told(
-        self, herald: Herald, stream: Stream, mark: Mark
+        self, event_feed: EventFeed, stream: EventStream, mark: Mark
     ) -> AsyncGenerator[bytes, None]:
         """First what has changed since the mark, then what changes, each once."""
         yield f"retry: {RETRY}\n\n".encode()
-        await herald.reading()
+        await event_feed.reading()
         more = True
         while more:
             try:
@@ -92,8 +92,8 @@ class Events:
                 yield text
 
 
-async def _live(stream: Stream, start: Mark) -> AsyncGenerator[bytes, None]:
-    """What the herald tells behind a mark, and signs of life."""
+async def _live(stream: EventStream, start: Mark) -> AsyncGenerator[bytes, None]:
+    """What the event feed tells behind a mark, and signs of life."""
     mark = start
     while True:
         batch = None

@@ -117,7 +117,7 @@ class Metrics:
             "Workers of this instance that are at work.",
             {queue: count.working for queue, count in counts.items()},
         )
-        streams = self.services.herald.streams if self.services.herald else 0
+        streams = self.services.event_feed.streams if self.services.event_feed else 0
         yield GaugeMetricFamily("taskengine_event_streams", "Readers of /events.", streams)
 
 

@@ -1,4 +1,4 @@
-"""Herald: reads what changes, and tells it to all streams of `/events` of this instance.
+"""Event feed: reads what changes, and tells it to all streams of `/events` of this instance.
 
 It looks when a hint says that something has happened, and each second besides, as long as there
 are streams; without any it asks nothing. A stream that nobody reads is dropped: its client may
@@ -28,7 +28,7 @@ ROOM = 64  # batches that a stream may lag behind
 MAX_STREAMS = 200  # of an instance
 MAX_OWN = 20  # of a client
 
-Told = tuple[Sequence[Change], Mark]
+ChangesUpTo = tuple[Sequence[Change], Mark]
 
 
 class TooManyStreams(Exception):
@@ -36,13 +36,13 @@ class TooManyStreams(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class Stream:
+class EventStream:
     """What one reader is told: batches of changes that it wants, each with the mark behind it."""
 
     client: Client  # as it was when it asked
     wanted: Callable[[Change], bool]
-    _send: trio.MemorySendChannel[Told]
-    receive: trio.MemoryReceiveChannel[Told]
+    _send: trio.MemorySendChannel[ChangesUpTo]
+    receive: trio.MemoryReceiveChannel[ChangesUpTo]
 
     def tell(self, changes: Sequence[Change], mark: Mark) -> None:
         """A reader that lags too far behind is dropped."""
@@ -57,10 +57,10 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Herald:
+class EventFeed:
     store: Store
     mailbox: Mailbox[Wake]
-    _streams: dict[Stream, None] = field(default_factory=dict, init=False)
+    _streams: dict[EventStream, None] = field(default_factory=dict, init=False)
     _mark: Mark | None = field(default=None, init=False)
     _at_work: dict[int, int] = field(default_factory=dict, init=False)  # percent by job
     _reading: trio.Event = field(default_factory=trio.Event, init=False)
@@ -76,13 +76,13 @@ class Herald:
         return len(self._streams)
 
     @contextmanager
-    def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[Stream]:
+    def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[EventStream]:
         """A stream for the length of the block. Raises TooManyStreams."""
         own = sum(stream.client.name == client.name for stream in self._streams)
         if len(self._streams) >= MAX_STREAMS or own >= MAX_OWN:
             raise TooManyStreams
-        send, receive = trio.open_memory_channel[Told](ROOM)
-        stream = Stream(client, wanted, send, receive)
+        send, receive = trio.open_memory_channel[ChangesUpTo](ROOM)
+        stream = EventStream(client, wanted, send, receive)
         self._streams[stream] = None
         if self._closed:
             stream.close()
