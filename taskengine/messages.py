@@ -36,7 +36,7 @@ class Finish(Ask[bool]):
     record: Ended
 
 
-Mail = Wake | Note | Finish  # what a journal is sent
+Mail = Wake | Note | Finish  # what a recorder is sent
 
 
 @dataclass(frozen=True, slots=True)

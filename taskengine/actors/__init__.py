@@ -6,7 +6,7 @@ intake                  records submissions
 scheduler, gatekeeper   queue what waited for its time, or for the answer of a URL
 controller              starts queued jobs, as far as the slots reach
 claimer, worker         take tasks, and run their actions
-journal                 writes what the workers tell
+recorder                 writes what the workers tell
 courier                 delivers callbacks
 cleaner                 removes the workspaces of jobs that have ended
 

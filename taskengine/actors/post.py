@@ -39,7 +39,7 @@ class Post:
 
     intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
     # Bounded by what attempts may have unwritten: reporter.py.
-    journal: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
+    recorder: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
     listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
     settler: Mailbox[Wake] = field(default_factory=_for_wakes)
@@ -75,7 +75,7 @@ class Post:
     def of_finishers(self) -> list[Mailbox[Any]]:
         return [
             self.intake,
-            self.journal,
+            self.recorder,
             self.listener,
             self.courier,
             self.cleaner,

@@ -52,7 +52,7 @@ class Strangers(Generic[F]):
 class Presence:
     store: Store  # an impatient one, on connections of its own
     roster: Roster
-    journal: Address[Mail]
+    recorder: Address[Mail]
     now: Now
     name: str
     lease: float  # seconds
@@ -122,7 +122,7 @@ class Presence:
         for fence in sorted(self._unknown.lasting(unknown), key=lambda fence: fence.task_id):
             logger.warning("task %d is held but not running, handed back", fence.task_id)
             end = Ended(fence, self.now(), Outcome.RELEASED, fate=NEVER_ARRIVED)
-            self.journal.hint(Note(end))
+            self.recorder.hint(Note(end))
 
     async def _let_go(self, unknown: Collection[LaneFence]) -> None:
         """The same for lanes that nobody delivers."""

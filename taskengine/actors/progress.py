@@ -1,5 +1,5 @@
 """How far attempts have come: a value of each, not mail. The newest is kept, and written when the
-journal and the database can; whoever reports it waits for neither."""
+recorder and the database can; whoever reports it waits for neither."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAUSE = 0.5  # seconds between two that are written of an attempt
 
 @dataclass(slots=True)
 class Progress:
-    """`wake` tells the journal that there is something again."""
+    """`wake` tells the recorder that there is something again."""
 
     wake: Callable[[], None] = lambda: None
     _newest: dict[Fence, float] = field(default_factory=dict, init=False)

@@ -21,12 +21,12 @@ from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.intake import Intake
-from taskengine.actors.journal import Journal
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
 from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
 from taskengine.actors.presence import Presence
 from taskengine.actors.progress import Progress
+from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
@@ -91,7 +91,7 @@ class Staff:
     progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
-        self.progress = Progress(partial(self.post.journal.address.hint, Wake()))
+        self.progress = Progress(partial(self.post.recorder.address.hint, Wake()))
         definitions = Definitions(self.parts.patient)
         self.event_feed = EventFeed(self.parts.patient, self.post.event_feed)
         for queue in TASK_QUEUES:
@@ -106,7 +106,7 @@ class Staff:
         return Worker(
             store=parts.patient,
             roster=self.roster,
-            journal=self.post.journal.address,
+            recorder=self.post.recorder.address,
             progress=self.progress,
             definitions=definitions,
             actions=parts.actions,
@@ -146,7 +146,7 @@ class Staff:
         presence = Presence(
             store=parts.vital or parts.store,
             roster=self.roster,
-            journal=post.journal.address,
+            recorder=post.recorder.address,
             now=parts.now,
             name=self.plan.name,
             lease=self.plan.lease,
@@ -173,10 +173,10 @@ class Staff:
         """Who writes down and tells what the workers did."""
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
-        journal = Journal(parts.patient, self.roster, parts.now, post.spread, self.progress)
+        recorder = Recorder(parts.patient, self.roster, parts.now, post.spread, self.progress)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
-            "journal": partial(journal.run, post.journal),
+            "recorder": partial(recorder.run, post.recorder),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
             "listener": partial(Listener(parts.store, post.hear).run, post.listener),
             "cleaner": partial(cleaner.run, post.cleaner),

@@ -56,7 +56,7 @@ RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
 OTHERS_FIRST = 15.0  # seconds that a task on its last chance waits for another one
 SETTLING = 1.0  # seconds in which those that have to wait are handed back
 UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on
-TELLINGS = 5  # of an end, to a journal that crashes each time
+TELLINGS = 5  # of an end, to a recorder that crashes each time
 FRESH = 1.0  # seconds that an answer of the fence may take; less than a lease
 QUESTIONS = 5  # until an answer is fresh
 
@@ -65,13 +65,13 @@ QUESTIONS = 5  # until an answer is fresh
 class Worker:
     """Takes one attempt after the other from its queue's desk.
 
-    It does not wait until an end is written: under load the journal then writes many at once, and
+    It does not wait until an end is written: under load the recorder then writes many at once, and
     workers and database work side by side. Until then the attempt stays listed as running.
     """
 
     store: Store
     roster: Roster
-    journal: Address[Mail]
+    recorder: Address[Mail]
     progress: Progress
     definitions: Definitions
     actions: Actions
@@ -136,10 +136,10 @@ class Worker:
             raise
 
     async def _tell(self, finish: Finish) -> None:
-        """Again, if the journal crashed with it. Raises ActorGone if that goes on."""
+        """Again, if the recorder crashed with it. Raises ActorGone if that goes on."""
         for _ in range(TELLINGS):
             with suppress(ActorGone):
-                await self.journal.ask(finish)
+                await self.recorder.ask(finish)
                 return
         raise ActorGone
 
@@ -167,7 +167,7 @@ class Worker:
             return Ended(attempt.fence, self.now(), Outcome.FAILED, error=message)
         hidden = inputs.secrets | {*lent.values()}
         limit = TimeLimit(math.inf if template.timeout is None else template.timeout)
-        reporter = Reporter(attempt.fence, self.journal, self.now, hidden, self.progress, limit)
+        reporter = Reporter(attempt.fence, self.recorder, self.now, hidden, self.progress, limit)
         attempt = replace(attempt, documents=None)  # they may be large, and the task long
         try:
             if attempt.task.rescues >= MAX_RESCUES:

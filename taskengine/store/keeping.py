@@ -4,7 +4,7 @@ from __future__ import annotations
 
 KEPT = 50_000  # lines of a job's log
 ROOM = 1_000  # lines that are made room for at once, so that few lines cost a removal
-PROGNAME = "journal"
+PROGNAME = "recorder"
 
 
 def surplus(lines: int) -> int:

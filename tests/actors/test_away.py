@@ -186,8 +186,8 @@ async def test_lines_that_find_no_room_are_told_of_by_one(autojump_clock, length
         await trio.sleep(1)
         store.leave_for(AWAY)
         await trio.sleep(AWAY - 1)
-        journal = engine.engine.post.journal
-        assert len(journal) <= UNWRITTEN_LINES + 5
+        recorder = engine.engine.post.recorder
+        assert len(recorder) <= UNWRITTEN_LINES + 5
         await trio.sleep(100)
         [task] = (await engine.job(job_id)).tasks
         lines = [text for name, text in await engine.lines(job_id) if name == "worker"]

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from taskengine.actors.intake import ROWS, Intake
-from taskengine.actors.journal import UNSTORABLE
+from taskengine.actors.recorder import UNSTORABLE
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Ended, JobState, Severity, Written
 from taskengine.runtime.clock import virtual_clock

@@ -1,8 +1,8 @@
-"""What the journal sets aside: heavy records and those that meet a lock, by virtual times."""
+"""What the recorder sets aside: heavy records and those that meet a lock, by virtual times."""
 
 import trio
 
-from taskengine.actors.journal import LARGE, TOO_OFTEN, UNTELLABLE
+from taskengine.actors.recorder import LARGE, TOO_OFTEN, UNTELLABLE
 from taskengine.model import Ended, HeldUp, JobState, TooHeavy, Written
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, workflow

@@ -58,7 +58,7 @@ async def test_a_noisy_task_holds_up_nobody_and_fills_nothing(autojump_clock, mo
         assert ended >= (LINES - LINE_BURST) / LINE_RATE  # at the pace of the long run
         lines = await one.lines(noisy)
         assert len(lines) <= 2_010
-        [notice] = [text for name, text in lines if name == "journal"]
+        [notice] = [text for name, text in lines if name == "recorder"]
         assert notice.endswith("older lines were removed: a log keeps 2000")
         assert ("worker", f"line {LINES - 1}") in lines
     assert max(store.batches) <= ROOM

@@ -1,4 +1,4 @@
-"""Who waits for whom under load: workers, journal and controller, by virtual times."""
+"""Who waits for whom under load: workers, recorder and controller, by virtual times."""
 
 import math
 
@@ -29,7 +29,7 @@ class SlowJournal(MemoryStore):
         await trio.sleep(SLOW)
         if self.batches[-1] and self.crashes:
             self.crashes -= 1
-            raise RuntimeError("a bug of the journal's")
+            raise RuntimeError("a bug of the recorder's")
         return await super().record(instance, records, now, **options)
 
 
@@ -73,7 +73,7 @@ async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
         assert max(listed) == 16
 
 
-async def test_an_end_is_told_again_to_a_journal_that_crashed_with_it(autojump_clock):
+async def test_an_end_is_told_again_to_a_recorder_that_crashed_with_it(autojump_clock):
     store = SlowJournal()
     store.crashes = 2
     runs = []

@@ -69,7 +69,7 @@ async def watched():
         presence = Presence(
             store=store,
             roster=roster,
-            journal=mailbox.address,
+            recorder=mailbox.address,
             now=virtual_clock(NOON),
             name="first",
             lease=15.0,

@@ -33,7 +33,7 @@ class Keeping:
         assert len(await world.lines(job_id)) == LIMIT
         await write(world, attempt, range(20, 21))
         lines = await world.lines(job_id)
-        assert lines[0] == ("journal", 0, "6 older lines were removed: a log keeps 20")
+        assert lines[0] == ("recorder", 0, "6 older lines were removed: a log keeps 20")
         assert texts(lines[1:]) == [f"line {number}" for number in range(6, 21)]
 
     async def test_the_notice_tells_of_all_that_were_ever_removed(self, world, short_logs):

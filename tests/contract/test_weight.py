@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio_asyncio
 
-from taskengine.actors.journal import Journal
+from taskengine.actors.recorder import Recorder
 from taskengine.actors.roster import Roster
 from taskengine.messages import Finish, Note
 from taskengine.model import Written
@@ -52,13 +52,13 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
             assert await mailbox.address.ask(Finish(done(attempt)))
         over[attempt.job.id] = trio.current_time()
 
-    journal = Journal(postgres_store.patient, roster, lambda: NOON, lambda recorded: None)
+    recorder = Recorder(postgres_store.patient, roster, lambda: NOON, lambda recorded: None)
     with Mailbox(50) as mailbox:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(postgres_store.pool.run, hold)
             await locked.wait()
             started = trio.current_time()
-            nursery.start_soon(journal.run, mailbox)
+            nursery.start_soon(recorder.run, mailbox)
             for attempt in attempts:
                 nursery.start_soon(end, attempt)
             with trio.fail_after(10):

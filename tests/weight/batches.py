@@ -17,7 +17,7 @@ import trio
 
 from taskengine.actors.bodies import LARGE_AT_ONCE, Bodies
 from taskengine.actors.intake import ROWS, Intake
-from taskengine.actors.journal import Journal
+from taskengine.actors.recorder import Recorder
 from taskengine.actors.roster import Roster
 from taskengine.actors.ticker import BATCH
 from taskengine.messages import Finish, Submit
@@ -118,7 +118,7 @@ async def take_in(store: Any, batch: Sequence[Submission]) -> list[Any]:
 
 
 async def finish(store: Any, instance: int, attempts: Sequence[Any], result: str) -> None:
-    """All at once, through the journal."""
+    """All at once, through the recorder."""
     roster = Roster(instance)
 
     async def end(attempt: Any) -> None:
@@ -128,8 +128,8 @@ async def finish(store: Any, instance: int, attempts: Sequence[Any], result: str
 
     with Mailbox[Any](len(attempts)) as mailbox:
         async with trio.open_nursery() as actors:
-            journal = Journal(store, roster, lambda: NOON, lambda recorded: None)
-            actors.start_soon(journal.run, mailbox)
+            recorder = Recorder(store, roster, lambda: NOON, lambda recorded: None)
+            actors.start_soon(recorder.run, mailbox)
             async with trio.open_nursery() as workers:
                 for attempt in attempts:
                     workers.start_soon(end, attempt)

@@ -1,5 +1,5 @@
-"""Journal: the one writer of an instance. Lines and ends leave in the order told, and with them the
-newest progress of attempts.
+"""Recorder: the one writer of an instance. Lines and ends leave in the order told, and with them
+the newest progress of attempts.
 
 All that waits becomes one transaction (rule 18), cut by what it weighs (rule 29). No job holds up
 the others: a batch that the database refuses for its data is halved until only the guilty record is
@@ -49,7 +49,7 @@ UNTELLABLE = "its end is too heavy to be written"
 
 
 @dataclass(slots=True)
-class Journal:
+class Recorder:
     store: Store
     roster: Roster
     now: Now
