@@ -1,6 +1,6 @@
 """The tree: which actors run, in which ring, and how they stop.
 
-    watchers         presence, rescuer, pulse, mirror: they end last, or peers would rescue
+    watchers         heartbeat, rescuer, pulse, mirror: they end last, or peers would rescue
     └─ finishers     recorder, intake, listener, cleaner, couriers, event feed: what ends is written
        └─ front      the HTTP server: reads are served until the workers are done
           └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first

@@ -12,7 +12,7 @@ cleaner                 removes the workspaces of jobs that have ended
 
 and for the instance:
 
-presence     its heartbeat, and the deaths of its peers
+heartbeat    its heartbeat, and the deaths of its peers
 listener     wake-ups from and to other instances
 ticker       recurring work
 event_feed       what changes, to the streams of /events

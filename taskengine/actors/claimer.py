@@ -58,7 +58,7 @@ class Claimer:
                     self.roster.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
                 )
             except Dismissed:
-                return patience  # presence joins anew
+                return patience  # the heartbeat joins anew
             except TooHeavy as error:
                 logger.warning("a claim of %d tasks is too heavy: %s", wanted, error)
                 self._most = max(1, wanted // 2)

@@ -46,7 +46,7 @@ class Controller:
             try:
                 admitted = await self._portion.ask(self._admit_some)
             except Dismissed:
-                return  # presence joins anew
+                return  # the heartbeat joins anew
             more = admitted.more
             if admitted.number:
                 self.meters.admissions.observe(admitted.number)

@@ -93,7 +93,7 @@ class Courier:
         try:
             lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
-            return [], None  # presence joins anew
+            return [], None  # the heartbeat joins anew
         except TooHeavy as error:
             logger.warning("a claim of %d lanes is too heavy: %s", limit, error)
             return await self._claim(limit // 2, busy_hosts) if limit > 1 else ([], None)

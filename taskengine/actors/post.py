@@ -48,7 +48,7 @@ class Post:
     cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
-    presence: Mailbox[Wake] = field(default_factory=_for_wakes)
+    heartbeat: Mailbox[Wake] = field(default_factory=_for_wakes)
     rescuer: Mailbox[Wake] = field(default_factory=_for_wakes)
     event_feed: Mailbox[Wake] = field(default_factory=_for_wakes)
     claimers: dict[str, Mailbox[Wake]] = field(
@@ -63,7 +63,7 @@ class Post:
 
     def __exit__(self, *_: object) -> None:
         with ExitStack() as boxes:
-            rest: list[Mailbox[Any]] = [*self.desks.values(), self.presence, self.rescuer]
+            rest: list[Mailbox[Any]] = [*self.desks.values(), self.heartbeat, self.rescuer]
             for box in (*self.of_starters(), *self.of_finishers(), *rest):
                 boxes.enter_context(box)
 
@@ -91,7 +91,7 @@ class Post:
             CALLBACKS: [self.courier],
             SCHEDULE: [self.scheduler, self.gatekeeper],
             SCHEDULES: [self.ticker],
-            STOP: [self.presence],
+            STOP: [self.heartbeat],
             DEATH: [self.rescuer],
             CLEANING: [self.cleaner],
         }

@@ -20,7 +20,7 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3600.0  # seconds; presence looks every second
+PATIENCE = 3600.0  # seconds; the heartbeat looks every second
 FRESH = 4.0  # seconds that a silence is believed; who was silent may beat again
 
 

@@ -20,11 +20,11 @@ from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
+from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
 from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
-from taskengine.actors.presence import Presence
 from taskengine.actors.progress import Progress
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
@@ -143,7 +143,7 @@ class Staff:
         """Who tells the peers that this instance lives."""
         parts, post = self.parts, self.post
         rescuer = Rescuer(parts.patient, parts.now, post.spread)
-        presence = Presence(
+        heartbeat = Heartbeat(
             store=parts.vital or parts.store,
             roster=self.roster,
             recorder=post.recorder.address,
@@ -157,7 +157,7 @@ class Staff:
             process=self.plan.process,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
-            "presence": partial(presence.run, post.presence),
+            "heartbeat": partial(heartbeat.run, post.heartbeat),
             "rescuer": partial(rescuer.run, post.rescuer),
             "pulse": parts.facilities.pulse.run,
         }

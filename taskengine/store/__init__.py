@@ -80,7 +80,7 @@ __all__ = [
 
 
 class Store(Reading, Upkeep, Protocol):
-    # Instances: presence and fences
+    # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
     ) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from taskengine.actors.presence import Presence
+from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
@@ -66,7 +66,7 @@ async def watched():
             rescuer.silent[peer] = beat
             rescues.address.hint(Wake())
 
-        presence = Presence(
+        heartbeat = Heartbeat(
             store=store,
             roster=roster,
             recorder=mailbox.address,
@@ -79,7 +79,7 @@ async def watched():
             cut=lambda: None,
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(presence.run, mailbox)
+            nursery.start_soon(heartbeat.run, mailbox)
             nursery.start_soon(rescuer.run, rescues)
             store.rescues = rescues
             yield store

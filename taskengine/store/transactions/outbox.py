@@ -107,7 +107,7 @@ async def claim_lanes(
     connection: Connection, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
 ) -> tuple[list[Lane], datetime | None]:
     """See Store.claim_lanes."""
-    if not await connection.fetchval(SQL["lock_presence"], instance):
+    if not await connection.fetchval(SQL["lock_instance_row"], instance):
         raise Dismissed(instance)
     given = (instance, limit, list(busy_hosts), now, PER_HOST)
     await connection.execute(SQL["plan_by_indexes"])

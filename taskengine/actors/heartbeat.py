@@ -1,4 +1,4 @@
-"""Presence: this instance's heartbeat, and the deaths of its peers.
+"""Heartbeat: this instance's heartbeat, and the deaths of its peers.
 
 Death is seen, not computed (rule 2): a peer is dead when its beat stood still for a whole lease
 of our own uninterrupted, on-time reading. A failed or late read starts the watch anew, so that an
@@ -32,7 +32,7 @@ F = TypeVar("F")
 
 
 @dataclass(slots=True)
-class Strangers(Generic[F]):
+class UnknownClaims(Generic[F]):
     """Claims that the store says are held, and nobody here knows of: since when. A new one may be
     on its way; heartbeats may follow each other quickly, where hints ask for them."""
 
@@ -49,7 +49,7 @@ class Strangers(Generic[F]):
 
 
 @dataclass(slots=True)
-class Presence:
+class Heartbeat:
     store: Store  # an impatient one, on connections of its own
     roster: Roster
     recorder: Address[Mail]
@@ -62,17 +62,20 @@ class Presence:
     cut: Callable[[], None]  # kills the children of whatever runs
     process: uuid.UUID | None = None  # that this instance is, to its witness
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
-    _unknown: Strangers[Fence] = field(init=False)
-    _unknown_lanes: Strangers[LaneFence] = field(init=False)
+    _unknown: UnknownClaims[Fence] = field(init=False)
+    _unknown_lanes: UnknownClaims[LaneFence] = field(init=False)
     _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
     def __post_init__(self) -> None:
-        self._unknown, self._unknown_lanes = Strangers(self.lease / 3), Strangers(self.lease / 3)
+        self._unknown, self._unknown_lanes = (
+            UnknownClaims(self.lease / 3),
+            UnknownClaims(self.lease / 3),
+        )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        """Until cancelled: presence ends last. A hint says that jobs were stopped."""
+        """Until cancelled: the heartbeat ends last. A hint says that jobs were stopped."""
         while True:
             started = trio.current_time()
             try:
