@@ -20,8 +20,8 @@ import trio
 from prometheus_client import Counter
 
 from taskengine.actors.event_feed import EventFeed
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.post import Post, close
-from taskengine.actors.roster import Roster
 from taskengine.actors.staff import Children, Parts, Plan, Staff
 from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
@@ -39,7 +39,7 @@ class Engine:
     """What the rest of the program may know of the running actors."""
 
     post: Post
-    roster: Roster
+    state: InstanceState
     event_feed: EventFeed
     counts: Callable[[], QueueCounts]
     drain: trio.CancelScope  # of the starters; cancelling it hands back what they run
@@ -64,17 +64,17 @@ async def running_engine(
     handed back.
     """
     given = (plan.name, parts.now(), plan.lease, plan.process)
-    roster = Roster(await parts.patient.join(*given), plan.lease)
+    state = InstanceState(await parts.patient.join(*given), plan.lease)
     with Post() as post:
-        staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster, staff.event_feed, staff.counts, roster.drain)
+        staff = Staff(parts, plan, post, state)
+        engine = Engine(post, state, staff.event_feed, staff.counts, state.drain)
         ring = partial(_ring, parts.meters.restarts)
         async with (
-            _leaving(parts, roster),
+            _leaving(parts, state),
             ring(staff.watchers(), lambda: None, 0.0),
             ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
             front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, roster.drain),
+            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, state.drain),
         ):
             yield engine
 
@@ -103,7 +103,7 @@ async def _ring(
 
 
 @asynccontextmanager
-async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
+async def _leaving(parts: Parts, state: InstanceState) -> AsyncIterator[None]:
     """Tell the peers at the end that this instance is gone, so that none has to rescue it. If it
     falls, what it still holds counts as rescued: one of these attempts may be the reason."""
     fallen = True
@@ -112,5 +112,5 @@ async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
         fallen = False
     finally:
         with trio.move_on_after(FAREWELL, shield=True):
-            await parts.patient.leave(roster.instance, parts.now(), fallen=fallen)
+            await parts.patient.leave(state.instance, parts.now(), fallen=fallen)
             parts.left()

@@ -113,7 +113,7 @@ async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutd
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
-                _tell_stop(len(engine.roster.running), plan.drain)
+                _tell_stop(len(engine.state.running), plan.drain)
             finally:  # an engine that crashed has threads too
                 watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()

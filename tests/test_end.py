@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from taskengine import main
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.staff import Plan
 from taskengine.runtime.shutdown import OVERTIME, Shutdown
 
@@ -28,7 +28,7 @@ def ended(monkeypatch):
 async def stuck_engine(*_):
     """One that drains for longer than it may; only a hurry ends its drain."""
     drain = trio.CancelScope()
-    yield SimpleNamespace(drain=drain, roster=Roster())
+    yield SimpleNamespace(drain=drain, state=InstanceState())
     with drain:
         await trio.sleep(DRAIN + 100)
 

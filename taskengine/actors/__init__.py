@@ -18,7 +18,7 @@ ticker       recurring work
 event_feed       what changes, to the streams of /events
 mirror       the queue counters, to Valkey or Redis
 
-What they are made of: `staff` makes them, `post` has their mailboxes, `roster` says what runs here;
+What they are made of: `staff` makes them, `post` has their mailboxes, `state` says what runs here;
 `outreach` talks with many hosts at once; `batches` bounds what one transaction carries;
 `definitions`, `facilities`, `failures`, `reporter` and `scratch` serve the workers.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trio
 from prometheus_client import Histogram
 
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
 from taskengine.messages import Wake
 from taskengine.model import Attempt, TooHeavy
 from taskengine.runtime.clock import Now, next_look
@@ -31,7 +31,7 @@ class Claimer:
 
     queue: str
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     actions: Collection[str]
     desk: Mailbox[Attempt]
@@ -55,7 +55,7 @@ class Claimer:
             try:
                 await self._offer()
                 claimed = await self.store.claim(
-                    self.roster.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
+                    self.state.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
                 )
             except Dismissed:
                 return patience  # the heartbeat joins anew
@@ -74,7 +74,7 @@ class Claimer:
 
     async def _offer(self) -> None:
         """Say once what this instance runs, so that others can tell what nobody does."""
-        instance = self.roster.instance
+        instance = self.state.instance
         if self._offered != instance:
             await self.store.offer(instance, self.queue, self.actions)
             self._offered = instance

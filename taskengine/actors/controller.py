@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.portions import Portion
-from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now, jittered, rest
@@ -25,7 +25,7 @@ LONGEST_REST = 0.05  # seconds
 @dataclass(slots=True)
 class Controller:
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     admitted: Callable[[], None]  # there are new tasks
     meters: Meters
@@ -53,4 +53,4 @@ class Controller:
                 self.admitted()
 
     async def _admit_some(self, limit: int) -> Admitted:
-        return await self.store.admit(self.roster.instance, self.now(), limit)
+        return await self.store.admit(self.state.instance, self.now(), limit)

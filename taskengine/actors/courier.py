@@ -16,8 +16,8 @@ import httpx
 import trio
 
 from taskengine.actors.bodies import Bodies
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.outreach import Due, Outreach
-from taskengine.actors.roster import Roster
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
@@ -56,7 +56,7 @@ class Courier:
     """Claims lanes, sends what waits in them, and records what became of it in batches."""
 
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
@@ -89,7 +89,7 @@ class Courier:
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
         await self._record_late()
-        instance, now = self.roster.instance, self.now()
+        instance, now = self.state.instance, self.now()
         try:
             lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
@@ -98,7 +98,7 @@ class Courier:
             logger.warning("a claim of %d lanes is too heavy: %s", limit, error)
             return await self._claim(limit // 2, busy_hosts) if limit > 1 else ([], None)
         for lane in lanes:
-            self.roster.lanes[lane.fence] = trio.CancelScope()
+            self.state.lanes[lane.fence] = trio.CancelScope()
             self._mine.add(lane.fence)
         return lanes, next_due
 
@@ -106,7 +106,7 @@ class Courier:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
         try:
-            with self.roster.lanes[lane.fence]:
+            with self.state.lanes[lane.fence]:
                 await self._deliver_all(lane, deliveries)
         except Exception:  # of a clean-up, while the lane was given up
             logger.exception("lane %d was left unfinished", lane.id)
@@ -117,7 +117,7 @@ class Courier:
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
-            await self.roster.surely_alive()
+            await self.state.surely_alive()
             deliveries.append(await self._deliver(lane, callback))
             delivered = deliveries[-1].delivered
             self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
@@ -188,13 +188,13 @@ class Courier:
 
     async def _write(self, served: Sequence[Served], **options: bool) -> None:
         deliveries = [one for _, tries in served for one in tries]
-        await self.store.deliver(self.roster.instance, deliveries, **options)
+        await self.store.deliver(self.state.instance, deliveries, **options)
         self._forget({lane.fence for lane, _ in served})
 
     def _forget(self, lanes: Collection[LaneFence]) -> None:
         for lane in list(lanes):
             self._mine.discard(lane)
-            del self.roster.lanes[lane]
+            del self.state.lanes[lane]
 
 
 def _dice() -> random.Random:

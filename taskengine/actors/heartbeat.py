@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from taskengine.actors.roster import Roster, Stopped
+from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.messages import Mail, Note, Wake
 from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
@@ -51,7 +51,7 @@ class UnknownClaims(Generic[F]):
 @dataclass(slots=True)
 class Heartbeat:
     store: Store  # an impatient one, on connections of its own
-    roster: Roster
+    state: InstanceState
     recorder: Address[Mail]
     now: Now
     name: str
@@ -97,28 +97,28 @@ class Heartbeat:
     async def _mark_over(self) -> None:
         """Tell the peers of attempts whose end cannot be written, that they are not to blame should
         this instance die."""
-        over = self.roster.over_for(READ)
+        over = self.state.over_for(READ)
         if over != self._over:
-            await self.store.mark_over(self.roster.instance, over)
+            await self.store.mark_over(self.state.instance, over)
             self._over = over
 
     async def _beat(self) -> None:
         started = trio.current_time()
         try:
-            beat = await self.store.beat(self.roster.instance)
+            beat = await self.store.beat(self.state.instance)
         except Dismissed:
-            logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
+            logger.warning("instance %d was declared dead, joining anew", self.state.instance)
             self.cut()
-            self.roster.disown()
+            self.state.disown()
             self._over = frozenset()
             given = (self.name, self.now(), self.lease, self.process)
-            self.roster.instance = await self.store.join(*given)
-            self.roster.seen_alive(started)
+            self.state.instance = await self.store.join(*given)
+            self.state.seen_alive(started)
             return
-        self.roster.seen_alive(started)
-        self.roster.stop(beat.unwanted, Stopped.UNWANTED)
-        self._hand_back(beat.held - self.roster.running.keys())
-        await self._let_go(beat.lanes - self.roster.lanes.keys())
+        self.state.seen_alive(started)
+        self.state.stop(beat.unwanted, Stopped.UNWANTED)
+        self._hand_back(beat.held - self.state.running.keys())
+        await self._let_go(beat.lanes - self.state.lanes.keys())
 
     def _hand_back(self, unknown: Collection[Fence]) -> None:
         """Give up claims that nobody runs: their answer was lost (rule 4)."""
@@ -131,7 +131,7 @@ class Heartbeat:
         """The same for lanes that nobody delivers."""
         if lanes := self._unknown_lanes.lasting(unknown):
             logger.warning("lanes held but not delivered, handed back: %d", len(lanes))
-            await self.store.release_lanes(self.roster.instance, lanes, self.now())
+            await self.store.release_lanes(self.state.instance, lanes, self.now())
 
     async def _watch(self, beats: Mapping[int, int | None]) -> None:
         now = trio.current_time()
@@ -146,7 +146,7 @@ class Heartbeat:
             if seen != beat:
                 since = now
             self._watched[peer] = (beat, since)
-            if peer != self.roster.instance and now - since >= self.lease:
+            if peer != self.state.instance and now - since >= self.lease:
                 await self._suspect(peer, beat, now - since)
         for gone in set(self._watched) - set(beats):
             del self._watched[gone]

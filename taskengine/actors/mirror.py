@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
 from taskengine.counters import Counters, CountersUnavailable, QueueCounts
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ GRACE = 2.0  # seconds to withdraw at the end
 @dataclass(slots=True)
 class Mirror:
     counters: Counters
-    roster: Roster
+    state: InstanceState
     counts: Callable[[], QueueCounts]
     _away: bool = field(default=False, init=False)
 
@@ -36,7 +36,7 @@ class Mirror:
                 await self._withdraw(shown)
 
     async def _publish(self, shown: int) -> int:
-        instance = self.roster.instance
+        instance = self.state.instance
         try:
             if shown not in (0, instance):
                 await self.counters.withdraw(shown)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from taskengine.actors.batches import HEAVIEST, ROW, parts
+from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.piles import Pile, Piles, Told
 from taskengine.actors.progress import Progress
-from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Mail, Note
 from taskengine.model import (
     BadInput,
@@ -51,7 +51,7 @@ UNTELLABLE = "its end is too heavy to be written"
 @dataclass(slots=True)
 class Recorder:
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     spread: Callable[[Recorded], None]
     progress: Progress = field(default_factory=Progress)
@@ -94,7 +94,7 @@ class Recorder:
 
     def _weight(self, record: Record) -> int:
         """What its transaction writes, at most: an attempt's end may be its job's."""
-        running = self.roster.running.get(record.fence)
+        running = self.state.running.get(record.fence)
         lanes, size = (running.lanes, running.size) if running else (0, 0)
         match record:
             case Written():
@@ -136,11 +136,11 @@ class Recorder:
 
     async def _record(self, mail: Sequence[Told], **options: bool) -> Recorded:
         records = [one.message.record for one in mail]
-        return await self.store.record(self.roster.instance, records, self.now(), **options)
+        return await self.store.record(self.state.instance, records, self.now(), **options)
 
     def _answer(self, mail: Sequence[Told], recorded: Recorded) -> None:
         self.spread(recorded)
-        self.roster.stop(recorded.stale, Stopped.STALE)
+        self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
             self._piles.close(one, one.message.record.fence not in recorded.stale)
 

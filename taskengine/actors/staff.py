@@ -21,6 +21,7 @@ from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.intake import Intake
 from taskengine.actors.listener import Listener
 from taskengine.actors.mirror import Mirror
@@ -28,7 +29,6 @@ from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
 from taskengine.actors.progress import Progress
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
-from taskengine.actors.roster import Roster
 from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.settler import Settler
 from taskengine.actors.ticker import Ticker
@@ -84,7 +84,7 @@ class Staff:
     parts: Parts
     plan: Plan
     post: Post
-    roster: Roster
+    state: InstanceState
     workers: dict[str, list[Worker]] = field(default_factory=dict, init=False)
     couriers: list[Courier] = field(default_factory=list, init=False)
     event_feed: EventFeed = field(init=False)
@@ -105,7 +105,7 @@ class Staff:
         parts = self.parts
         return Worker(
             store=parts.patient,
-            roster=self.roster,
+            state=self.state,
             recorder=self.post.recorder.address,
             progress=self.progress,
             definitions=definitions,
@@ -119,7 +119,7 @@ class Staff:
         parts = self.parts
         return Courier(
             store=parts.patient,
-            roster=self.roster,
+            state=self.state,
             now=parts.now,
             http=parts.facilities.http,
             unverified=parts.facilities.unverified,
@@ -132,7 +132,7 @@ class Staff:
         return Claimer(
             queue=queue,
             store=parts.patient,
-            roster=self.roster,
+            state=self.state,
             now=parts.now,
             actions=list(parts.actions),
             desk=self.post.desks[queue],
@@ -145,7 +145,7 @@ class Staff:
         rescuer = Rescuer(parts.patient, parts.now, post.spread)
         heartbeat = Heartbeat(
             store=parts.vital or parts.store,
-            roster=self.roster,
+            state=self.state,
             recorder=post.recorder.address,
             now=parts.now,
             name=self.plan.name,
@@ -162,7 +162,7 @@ class Staff:
             "pulse": parts.facilities.pulse.run,
         }
         if parts.counters is not None:
-            children["mirror"] = Mirror(parts.counters, self.roster, self.counts).run
+            children["mirror"] = Mirror(parts.counters, self.state, self.counts).run
         return children
 
     def _suspect(self, rescuer: Rescuer, peer: int, beat: int) -> None:
@@ -173,7 +173,7 @@ class Staff:
         """Who writes down and tells what the workers did."""
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
-        recorder = Recorder(parts.patient, self.roster, parts.now, post.spread, self.progress)
+        recorder = Recorder(parts.patient, self.state, parts.now, post.spread, self.progress)
         cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "recorder": partial(recorder.run, post.recorder),
@@ -190,7 +190,7 @@ class Staff:
         """Who starts jobs and tasks, and the workers that run them."""
         parts, post = self.parts, self.post
         admitted = partial(post.tell_all, WORK)
-        controller = Controller(parts.patient, self.roster, parts.now, admitted, parts.meters)
+        controller = Controller(parts.patient, self.state, parts.now, admitted, parts.meters)
         settled = partial(post.tell_all, ADMISSION, SCHEDULE, CALLBACKS)
         settler = Settler(parts.patient, parts.now, settled)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))

@@ -18,10 +18,10 @@ from taskengine.actors.definitions import Definitions
 from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import AttemptFailed, describe
 from taskengine.actors.inputs import Inputs, read_inputs
+from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.reporter import Reporter
 from taskengine.actors.results import told
-from taskengine.actors.roster import Roster, Stopped
 from taskengine.messages import Finish, Mail
 from taskengine.model import (
     Attempt,
@@ -70,7 +70,7 @@ class Worker:
     """
 
     store: Store
-    roster: Roster
+    state: InstanceState
     recorder: Address[Mail]
     progress: Progress
     definitions: Definitions
@@ -101,7 +101,7 @@ class Worker:
         it goes on as soon as the action is over."""
         end: Ended | None = None
         self.busy = True
-        with self.roster.entry(attempt.fence, attempt.lanes, attempt.size) as running:
+        with self.state.entry(attempt.fence, attempt.lanes, attempt.size) as running:
             try:
                 with running.scope:
                     end = await self._run(attempt)
@@ -121,7 +121,7 @@ class Worker:
     def _cut_short(self, fence: Fence) -> Ended:
         """The end of an attempt that did not end by itself. At the end of a drain it is handed
         back; an engine that falls does so because of one of its attempts, perhaps this one."""
-        if self.roster.drain.cancel_called:
+        if self.state.drain.cancel_called:
             return Ended(fence, self.now(), Outcome.RELEASED, fate=ENGINE_STOPPED)
         return Ended(fence, self.now(), Outcome.LOST, fate=ENGINE_FELL)
 
@@ -184,7 +184,7 @@ class Worker:
         """A task that was lost so often fails at the next time. It may have been lost with another,
         which ends its hosts: so no two of them run side by side, and who has to wait is held by
         nobody."""
-        with self.roster.probation(attempt.fence) as is_alone:
+        with self.state.probation(attempt.fence) as is_alone:
             if not is_alone:
                 later = self.now() + timedelta(seconds=OTHERS_FIRST)
                 return Ended(attempt.fence, self.now(), Outcome.RELEASED, due_at=later)
@@ -247,7 +247,7 @@ class Worker:
         for _ in range(QUESTIONS):
             asked = trio.current_time()
             with limit.paused():
-                is_current = await self.store.current(self.roster.instance, fence)
+                is_current = await self.store.current(self.state.instance, fence)
             if not is_current:
                 raise FenceMoved("another attempt of the task may run")
             if trio.current_time() - asked < FRESH:

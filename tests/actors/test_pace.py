@@ -54,7 +54,7 @@ async def test_a_worker_goes_on_while_its_ends_are_written(autojump_clock):
         await finished(engine, jobs)
         assert started[-1] - started[0] < SLOW, "it waited for none of the ends before"
         assert max(store.batches) >= 9, "which were written at once"
-        assert not engine.engine.roster.running
+        assert not engine.engine.state.running
 
 
 async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
@@ -63,7 +63,7 @@ async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
     listed = []
 
     async def quick(context):
-        listed.append(len(engine.engine.roster.running))
+        listed.append(len(engine.engine.state.running))
         return {}
 
     async with instance(store, actions=actions_with(quick=quick), work=1) as engine:

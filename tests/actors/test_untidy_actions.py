@@ -74,7 +74,7 @@ async def test_one_whose_instance_was_dismissed_is_recorded_by_nobody(
     async with instance(memory_store, actions=ACTIONS, work=1) as engine:
         await engine.submit(FLOW)
         await trio.sleep(1)
-        engine.engine.roster.disown()
+        engine.engine.state.disown()
         await trio.sleep(1)
         assert ends == []
         engine.engine.drain.cancel()

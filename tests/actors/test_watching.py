@@ -9,8 +9,8 @@ from functools import partial
 import trio
 
 from taskengine.actors.heartbeat import Heartbeat
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.rescuer import Rescuer
-from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.model import Recorded, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
@@ -58,7 +58,7 @@ class Beats:
 async def watched():
     """From second 0 on."""
     store = Beats()
-    roster = Roster(MINE, 15.0)
+    state = InstanceState(MINE, 15.0)
     with Mailbox[Wake](1) as mailbox, Mailbox[Wake](1) as rescues:
         rescuer = Rescuer(store, virtual_clock(NOON), spread=lambda recorded: None)
 
@@ -68,7 +68,7 @@ async def watched():
 
         heartbeat = Heartbeat(
             store=store,
-            roster=roster,
+            state=state,
             recorder=mailbox.address,
             now=virtual_clock(NOON),
             name="first",

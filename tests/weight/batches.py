@@ -16,9 +16,9 @@ from typing import Any
 import trio
 
 from taskengine.actors.bodies import LARGE_AT_ONCE, Bodies
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.intake import ROWS, Intake
 from taskengine.actors.recorder import Recorder
-from taskengine.actors.roster import Roster
 from taskengine.actors.ticker import BATCH
 from taskengine.messages import Finish, Submit
 from taskengine.model import Delivery, Severity, Submission
@@ -119,16 +119,16 @@ async def take_in(store: Any, batch: Sequence[Submission]) -> list[Any]:
 
 async def finish(store: Any, instance: int, attempts: Sequence[Any], result: str) -> None:
     """All at once, through the recorder."""
-    roster = Roster(instance)
+    state = InstanceState(instance)
 
     async def end(attempt: Any) -> None:
-        with roster.entry(attempt.fence, attempt.lanes, attempt.size):
+        with state.entry(attempt.fence, attempt.lanes, attempt.size):
             ended = replace(done(attempt), result=result)
             assert await mailbox.address.ask(Finish(ended))
 
     with Mailbox[Any](len(attempts)) as mailbox:
         async with trio.open_nursery() as actors:
-            recorder = Recorder(store, roster, lambda: NOON, lambda recorded: None)
+            recorder = Recorder(store, state, lambda: NOON, lambda recorded: None)
             actors.start_soon(recorder.run, mailbox)
             async with trio.open_nursery() as workers:
                 for attempt in attempts:

@@ -33,7 +33,7 @@ class Running:
 
 
 @dataclass(slots=True)
-class Roster:
+class InstanceState:
     """Shared by the actors of one instance; only the heartbeat changes `instance` and says when it
     was seen alive. `lease` is in seconds."""
 
