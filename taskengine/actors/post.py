@@ -45,7 +45,7 @@ class Post:
     settler: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
     courier: Mailbox[Wake] = field(default_factory=_for_wakes)
-    cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
+    workspace_cleaner: Mailbox[Wake] = field(default_factory=_for_wakes)
     gatekeeper: Mailbox[Wake] = field(default_factory=_for_wakes)
     ticker: Mailbox[Wake] = field(default_factory=_for_wakes)
     heartbeat: Mailbox[Wake] = field(default_factory=_for_wakes)
@@ -78,7 +78,7 @@ class Post:
             self.recorder,
             self.listener,
             self.courier,
-            self.cleaner,
+            self.workspace_cleaner,
             self.event_feed,
         ]
 
@@ -93,7 +93,7 @@ class Post:
             SCHEDULES: [self.ticker],
             STOP: [self.heartbeat],
             DEATH: [self.rescuer],
-            CLEANING: [self.cleaner],
+            CLEANING: [self.workspace_cleaner],
         }
         for mailbox in (*concerned.get(topic, []), self.event_feed):
             mailbox.address.hint(Wake())

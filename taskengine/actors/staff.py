@@ -13,7 +13,6 @@ import trio
 from taskengine.actions import Actions
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.claimer import Claimer
-from taskengine.actors.cleaner import Cleaner
 from taskengine.actors.controller import Controller
 from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
@@ -33,6 +32,7 @@ from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.settler import Settler
 from taskengine.actors.ticker import Ticker
 from taskengine.actors.worker import Worker
+from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
@@ -174,12 +174,12 @@ class Staff:
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
         recorder = Recorder(parts.patient, self.state, parts.now, post.spread, self.progress)
-        cleaner = Cleaner(parts.patient, parts.facilities.workspaces)
+        cleaner = WorkspaceCleaner(parts.patient, parts.facilities.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "recorder": partial(recorder.run, post.recorder),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
             "listener": partial(Listener(parts.store, post.hear).run, post.listener),
-            "cleaner": partial(cleaner.run, post.cleaner),
+            "workspace_cleaner": partial(cleaner.run, post.workspace_cleaner),
             "event_feed": self.event_feed.run,
         }
         for number, courier in enumerate(self.couriers):

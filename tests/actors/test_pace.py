@@ -4,7 +4,7 @@ import math
 
 import trio
 
-from taskengine.actors.cleaner import Cleaner
+from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.messages import Wake
 from taskengine.model import Ended, JobState
 from taskengine.policy import SYSTEM
@@ -138,7 +138,7 @@ async def test_a_burst_of_ends_does_not_make_a_look_at_the_workspaces_each(autoj
     storage = SlowStorage()
     async with trio.open_nursery() as nursery:
         with Mailbox[Wake](1) as mailbox:
-            nursery.start_soon(Cleaner(MemoryStore(), storage).run, mailbox)
+            nursery.start_soon(WorkspaceCleaner(MemoryStore(), storage).run, mailbox)
             for _ in range(1000):
                 await trio.sleep(0.01)
                 mailbox.address.hint(Wake())

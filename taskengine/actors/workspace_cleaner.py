@@ -1,4 +1,4 @@
-"""Cleaner: removes the workspaces of jobs that have ended."""
+"""Workspace cleaner: removes the workspaces of jobs that have ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_REST = 2.0  # seconds
 
 
 @dataclass(slots=True)
-class Cleaner:
+class WorkspaceCleaner:
     store: Store
     workspaces: Folder
 
