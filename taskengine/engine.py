@@ -1,7 +1,7 @@
 """The tree: which actors run, in which ring, and how they stop.
 
     watchers         heartbeat, rescuer, pulse, mirror: they end last, or peers would rescue
-    └─ finishers     recorder, intake, listener, cleaner, couriers, event feed: what ends is written
+    └─ finishers     recorder, intake, notifier, couriers, event feed …: what ends is written
        └─ front      the HTTP server: reads are served until the workers are done
           └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
 

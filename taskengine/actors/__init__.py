@@ -8,17 +8,17 @@ controller              starts queued jobs, as far as the slots reach
 claimer, worker         take tasks, and run their actions
 recorder                 writes what the workers tell
 courier                 delivers callbacks
-cleaner                 removes the workspaces of jobs that have ended
+workspace_cleaner         removes the workspaces of jobs that have ended
 
 and for the instance:
 
 heartbeat    its heartbeat, and the deaths of its peers
-listener     wake-ups from and to other instances
+notifier     wake-ups from and to other instances
 ticker       recurring work
 event_feed       what changes, to the streams of /events
-mirror       the queue counters, to Valkey or Redis
+counter_publisher  the queue counters, to Valkey or Redis
 
 What they are made of: `staff` makes them, `post` has their mailboxes, `state` says what runs here;
-`outreach` talks with many hosts at once; `batches` bounds what one transaction carries;
+`dispatcher` talks with many hosts at once; `batches` bounds what one transaction carries;
 `definitions`, `facilities`, `failures`, `reporter` and `scratch` serve the workers.
 """

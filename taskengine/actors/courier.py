@@ -17,7 +17,7 @@ import trio
 
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.instance_state import InstanceState
-from taskengine.actors.outreach import Due, Outreach
+from taskengine.actors.per_host import Due, PerHostDispatcher
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
@@ -63,17 +63,19 @@ class Courier:
     bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
-    outreach: Outreach[Lane, Served] = field(init=False)
+    dispatcher: PerHostDispatcher[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
     _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.outreach = Outreach(AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record)
+        self.dispatcher = PerHostDispatcher(
+            AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record
+        )
 
     @property
     def busy(self) -> int:
-        return int(self.outreach.busy)
+        return int(self.dispatcher.busy)
 
     @property
     def _stopping(self) -> bool:
@@ -82,7 +84,7 @@ class Courier:
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         self._mailbox = mailbox
         try:
-            await self.outreach.run(mailbox)
+            await self.dispatcher.run(mailbox)
         finally:
             self._late.clear()
             self._forget(self._mine)

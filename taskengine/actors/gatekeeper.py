@@ -14,7 +14,7 @@ from datetime import timedelta
 import httpx
 import trio
 
-from taskengine.actors.outreach import Due, Outreach
+from taskengine.actors.per_host import Due, PerHostDispatcher
 from taskengine.messages import Wake
 from taskengine.policy import SYSTEM, Settings, settings_of
 from taskengine.runtime.clock import Now
@@ -40,8 +40,10 @@ class Gatekeeper:
     _settings: Settings = field(default_factory=Settings, init=False)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        outreach = Outreach(AT_ONCE, self.look, self.now, self._claim, self._ask, self._record)
-        await outreach.run(mailbox)
+        dispatcher = PerHostDispatcher(
+            AT_ONCE, self.look, self.now, self._claim, self._ask, self._record
+        )
+        await dispatcher.run(mailbox)
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Gate]:
         gates, next_due = await self.store.claim_gates(limit, busy_hosts, self.now(), LEASE)

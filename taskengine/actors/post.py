@@ -40,7 +40,7 @@ class Post:
     intake: Mailbox[Submit] = field(default_factory=lambda: Mailbox(ROOM))
     # Bounded by what attempts may have unwritten: reporter.py.
     recorder: Mailbox[Mail] = field(default_factory=lambda: Mailbox(math.inf))
-    listener: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
+    notifier: Mailbox[Announce] = field(default_factory=lambda: Mailbox(64))
     controller: Mailbox[Wake] = field(default_factory=_for_wakes)
     settler: Mailbox[Wake] = field(default_factory=_for_wakes)
     scheduler: Mailbox[Wake] = field(default_factory=_for_wakes)
@@ -76,7 +76,7 @@ class Post:
         return [
             self.intake,
             self.recorder,
-            self.listener,
+            self.notifier,
             self.courier,
             self.workspace_cleaner,
             self.event_feed,
@@ -102,7 +102,7 @@ class Post:
         """The same, here and on the other instances."""
         for topic in topics:
             self.hear(topic)
-            self.listener.address.hint(Announce(topic))
+            self.notifier.address.hint(Announce(topic))
 
     def stir(self) -> None:
         """A client has changed a job: slots, times, gates, running tasks or callbacks."""

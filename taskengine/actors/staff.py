@@ -14,6 +14,7 @@ from taskengine.actions import Actions
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.controller import Controller
+from taskengine.actors.counter_publisher import CounterPublisher
 from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
@@ -22,8 +23,7 @@ from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.intake import Intake
-from taskengine.actors.listener import Listener
-from taskengine.actors.mirror import Mirror
+from taskengine.actors.notifier import Notifier
 from taskengine.actors.post import ADMISSION, CALLBACKS, SCHEDULE, WORK, Post
 from taskengine.actors.progress import Progress
 from taskengine.actors.recorder import Recorder
@@ -162,7 +162,9 @@ class Staff:
             "pulse": parts.facilities.pulse.run,
         }
         if parts.counters is not None:
-            children["mirror"] = Mirror(parts.counters, self.state, self.counts).run
+            children["counter_publisher"] = CounterPublisher(
+                parts.counters, self.state, self.counts
+            ).run
         return children
 
     def _suspect(self, rescuer: Rescuer, peer: int, beat: int) -> None:
@@ -178,7 +180,7 @@ class Staff:
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "recorder": partial(recorder.run, post.recorder),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
-            "listener": partial(Listener(parts.store, post.hear).run, post.listener),
+            "notifier": partial(Notifier(parts.store, post.hear).run, post.notifier),
             "workspace_cleaner": partial(cleaner.run, post.workspace_cleaner),
             "event_feed": self.event_feed.run,
         }

@@ -16,7 +16,7 @@ from taskengine.model import BadInput
 
 T = TypeVar("T")
 KEY = "taskengine:instance:"
-TIME_TO_LIVE = 5  # seconds; the mirror publishes every second
+TIME_TO_LIVE = 5  # seconds; they are published every second
 PATIENCE = 2.0  # seconds for an answer
 
 

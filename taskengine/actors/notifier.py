@@ -1,4 +1,4 @@
-"""Listener: what other instances announce, and what this one announces to them.
+"""Notifier: what other instances announce, and what this one announces to them.
 
 Announcements leave after their commits, together, at most every 20 ms (rule 20).
 """
@@ -26,7 +26,7 @@ PATIENCE = 3600.0
 
 
 @dataclass(slots=True)
-class Listener:
+class Notifier:
     store: Store  # an impatient one
     hear: Callable[[str], None]
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import trio
 
-from taskengine.actors.listener import Listener
+from taskengine.actors.notifier import Notifier
 from taskengine.actors.post import Post, close
 from taskengine.messages import Announce
 from taskengine.runtime.mailbox import Mailbox
@@ -29,7 +29,7 @@ async def test_announcements_leave_at_most_every_20_ms(autojump_clock):
     store = Announced()
     with Mailbox[Announce](64) as mailbox:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Listener(store, print).run, mailbox)
+            nursery.start_soon(Notifier(store, print).run, mailbox)
             for _ in range(100):  # in a second
                 mailbox.address.hint(Announce("work"))
                 mailbox.address.hint(Announce("schedule"))

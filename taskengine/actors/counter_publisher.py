@@ -1,4 +1,4 @@
-"""Mirror: this instance's queue counters, for all instances to see. Nothing is decided by them."""
+"""Counter publisher: shows this instance's queue counters to all. Nothing is decided by them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRACE = 2.0  # seconds to withdraw at the end
 
 
 @dataclass(slots=True)
-class Mirror:
+class CounterPublisher:
     counters: Counters
     state: InstanceState
     counts: Callable[[], QueueCounts]
