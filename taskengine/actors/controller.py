@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.actors.adaptive_limit import AdaptiveLimit
 from taskengine.actors.instance_state import InstanceState
-from taskengine.actors.portions import Portion
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now, jittered, rest
@@ -29,7 +29,9 @@ class Controller:
     now: Now
     admitted: Callable[[], None]  # there are new tasks
     meters: Meters
-    _portion: Portion = field(default_factory=lambda: Portion("admission", BATCH), init=False)
+    _limit: AdaptiveLimit = field(
+        default_factory=lambda: AdaptiveLimit("admission", BATCH), init=False
+    )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -44,7 +46,7 @@ class Controller:
         more = True
         while more:
             try:
-                admitted = await self._portion.ask(self._admit_some)
+                admitted = await self._limit.ask(self._admit_some)
             except Dismissed:
                 return  # the heartbeat joins anew
             more = admitted.more

@@ -13,7 +13,7 @@ from functools import partial
 
 import trio
 
-from taskengine.actors.portions import Portion
+from taskengine.actors.adaptive_limit import AdaptiveLimit
 from taskengine.messages import Wake
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -30,7 +30,9 @@ class Settler:
     store: Store
     now: Now
     settled: Callable[[], None]  # jobs go on or are broken, and callbacks may tell of it
-    _portion: Portion = field(default_factory=lambda: Portion("cascades", BATCH), init=False)
+    _limit: AdaptiveLimit = field(
+        default_factory=lambda: AdaptiveLimit("cascades", BATCH), init=False
+    )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -42,7 +44,7 @@ class Settler:
         more = True
         while more and not mailbox.closing:
             started = trio.current_time()
-            step = await self._portion.ask(partial(self.store.cascade, self.now()))
+            step = await self._limit.ask(partial(self.store.cascade, self.now()))
             if step.edges:
                 self.settled()
             more = step.more
