@@ -11,9 +11,9 @@ from types import TracebackType
 import trio
 
 from taskengine.messages import Finish, Mail, Note, Wake
-from taskengine.runtime.mailbox import Delivery
+from taskengine.runtime.mailbox import Envelope
 
-RecordMail = Delivery[Note | Finish]
+RecordMail = Envelope[Note | Finish]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries to write the records of a job
 BATCH = 100  # records of a job that are written at once
@@ -91,10 +91,10 @@ class DeferredByJob:
         if not deferred.mail:
             del self._deferred[deferred.job_id]
 
-    def open(self, batch: Iterable[Delivery[Mail]]) -> list[RecordMail]:
+    def open(self, batch: Iterable[Envelope[Mail]]) -> list[RecordMail]:
         """Take mail in hand, but for wake-ups."""
         told = [
-            Delivery(one.message, one.slot) for one in batch if not isinstance(one.message, Wake)
+            Envelope(one.message, one.slot) for one in batch if not isinstance(one.message, Wake)
         ]
         self._open |= {_key(one): one for one in told}
         return told

@@ -20,7 +20,7 @@ from taskengine.model import (
     TooSlow,
 )
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Delivery, Mailbox
+from taskengine.runtime.mailbox import Envelope, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Intake:
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
-            waiting: Sequence[Delivery[Submit]] = [first]
+            waiting: Sequence[Envelope[Submit]] = [first]
             try:
                 while waiting:
                     waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
@@ -51,11 +51,11 @@ class Intake:
                     await self._record(batch)
                     waiting = rest
             finally:  # of a crash too: those in hand are told at once
-                for delivery in waiting:
-                    with delivery:
+                for envelope in waiting:
+                    with envelope:
                         pass
 
-    async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
+    async def _record(self, batch: Sequence[Envelope[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty
         row fails (rule 17)."""
         batch = _awaited(batch)
@@ -78,7 +78,7 @@ class Intake:
             self._heaviest = min(2 * self._heaviest, HEAVIEST)
             self.wake()
 
-    def _lighten(self, batch: Sequence[Delivery[Submit]], outage: Exception) -> None:
+    def _lighten(self, batch: Sequence[Envelope[Submit]], outage: Exception) -> None:
         """The clients of a batch that was too heavy have no time left for a second try; when they
         come again, they are taken in smaller batches."""
         if len(batch) > 1 and isinstance(outage, TooSlow | Interrupted | trio.TooSlowError):
@@ -101,8 +101,8 @@ class Intake:
 
 
 def _next_batch(
-    waiting: Sequence[Delivery[Submit]], heaviest: int
-) -> tuple[Sequence[Delivery[Submit]], Sequence[Delivery[Submit]]]:
+    waiting: Sequence[Envelope[Submit]], heaviest: int
+) -> tuple[Sequence[Envelope[Submit]], Sequence[Envelope[Submit]]]:
     """What one insert takes, and the rest. Where there is one, clients take turns, so that the
     large submissions of one hold up no other (rule 17)."""
     if sum(map(_weight, waiting)) <= heaviest:
@@ -112,35 +112,35 @@ def _next_batch(
     return batch, ordered[len(batch) :]
 
 
-def _in_turns(waiting: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
+def _in_turns(waiting: Sequence[Envelope[Submit]]) -> Sequence[Envelope[Submit]]:
     """The first of each client, then the second of each, and so on."""
     taken: Counter[str] = Counter()
     turns = []
-    for place, delivery in enumerate(waiting):
-        client = delivery.message.submission.client
+    for place, envelope in enumerate(waiting):
+        client = envelope.message.submission.client
         turns.append((taken[client], place))
         taken[client] += 1
     return [waiting[place] for _, place in sorted(turns)]
 
 
-def _weight(delivery: Delivery[Submit]) -> int:
+def _weight(envelope: Envelope[Submit]) -> int:
     """What its transaction writes. The first log line has the complete body, which is kept twice
     besides: as it came, and completed."""
-    one = delivery.message.submission
+    one = envelope.message.submission
     text = sum(len(message) for _, _, message in one.lines)
     return 3 * text + ROW * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
 
 
-def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
+def _awaited(batch: Sequence[Envelope[Submit]]) -> Sequence[Envelope[Submit]]:
     """Those whose clients still wait; the others were told of an outage and submit again."""
-    for delivery in batch:
-        if not delivery.awaited:
-            with delivery:
+    for envelope in batch:
+        if not envelope.awaited:
+            with envelope:
                 logger.info("a submission is not recorded: its client has gone")
-    return [delivery for delivery in batch if delivery.awaited]
+    return [envelope for envelope in batch if envelope.awaited]
 
 
-def _answer(batch: Sequence[Delivery[Submit]], answers: Sequence[int | Exception]) -> None:
-    for delivery, answer in zip(batch, answers, strict=True):
-        with delivery:
-            delivery.reply(answer)
+def _answer(batch: Sequence[Envelope[Submit]], answers: Sequence[int | Exception]) -> None:
+    for envelope, answer in zip(batch, answers, strict=True):
+        with envelope:
+            envelope.reply(answer)

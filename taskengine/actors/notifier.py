@@ -68,7 +68,7 @@ class Notifier:
 
 async def _topics(mailbox: Mailbox[Announce]) -> set[str]:
     topics = set()
-    for delivery in await mailbox.collect(PATIENCE):
-        with delivery as announcement:
+    for envelope in await mailbox.collect(PATIENCE):
+        with envelope as announcement:
             topics.add(announcement.topic)
     return topics

@@ -35,7 +35,7 @@ from taskengine.model import (
     Written,
 )
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Delivery, Mailbox
+from taskengine.runtime.mailbox import Envelope, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Recorder:
         if mailbox.closing and not len(mailbox) and self._deferred:
             await trio.sleep(pause)
             return []
-        batch: Sequence[Delivery[Mail]] = []
+        batch: Sequence[Envelope[Mail]] = []
         if pause := min(pause, self.progress.patience):
             batch = await mailbox.collect(pause, BATCH)
         told = self._deferred.open(batch or mailbox.waiting(BATCH))
@@ -85,7 +85,7 @@ class Recorder:
             if one.fence.job_id in self._deferred:
                 self.progress.keep(one)
             else:
-                yield Delivery(Note(one))
+                yield Envelope(Note(one))
 
     def _share(self, mail: RecordMail) -> int:
         """What it takes of a part; a large record is a part of its own."""

@@ -87,8 +87,8 @@ class Worker:
                 while True:
                     await unwritten.acquire()
                     self.ready()
-                    for delivery in await desk.collect(math.inf, limit=1):
-                        with delivery as attempt:
+                    for envelope in await desk.collect(math.inf, limit=1):
+                        with envelope as attempt:
                             await ends.start(self.perform, attempt, unwritten.release)
 
     async def perform(
