@@ -18,8 +18,8 @@ import trio
 import trio_asyncio
 
 from taskengine.actions import find_actions
-from taskengine.actors.facilities import Facilities
-from taskengine.actors.scratch import scratch_of_instance
+from taskengine.actions.environment import ActionEnvironment
+from taskengine.actions.scratch import scratch_of_instance
 from taskengine.actors.staff import Parts, Plan
 from taskengine.addresses import allowed
 from taskengine.bootstrapping import bootstrap
@@ -31,7 +31,7 @@ from taskengine.embedded.valkey import embedded_valkey
 from taskengine.engine import Engine, Front, running_engine
 from taskengine.front import http_front, services_of
 from taskengine.jobs.submission import Reader
-from taskengine.lending import facilities_of
+from taskengine.local_environment import local_environment
 from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
 from taskengine.outbound import open_outbound
@@ -96,8 +96,8 @@ async def open_and_run(
                 await store.patient.declare_dead(dead)
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
-            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
-            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
+            environment = local_environment(configuration, scratch.folder, http, unverified, pulse)
+            parts = parts_of(configuration, store, counters, library, environment, meters, witness)
             await wait_for_time(parts.keep_time, PATIENCE)
             services = partial(services_of, configuration, parts, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
@@ -145,7 +145,7 @@ def parts_of(
     store: PostgresStore,
     counters: Counters | None,
     library: CurrentLibrary,
-    facilities: Facilities,
+    environment: ActionEnvironment,
     meters: Meters,
     witness: Witness,
 ) -> Parts:
@@ -157,7 +157,7 @@ def parts_of(
         vital=vital,
         counters=counters,
         actions=find_actions(),
-        facilities=facilities,
+        environment=environment,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
         reader=lambda now: Reader(

@@ -20,5 +20,5 @@ counter_publisher  the queue counters, to Valkey or Redis
 
 What they are made of: `staff` makes them, `post` has their mailboxes, `state` says what runs here;
 `dispatcher` talks with many hosts at once; `batches` bounds what one transaction carries;
-`definitions`, `facilities`, `failures`, `reporter` and `scratch` serve the workers.
+`definitions`, `failures` and `reporter` serve the workers.
 """

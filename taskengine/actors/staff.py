@@ -11,6 +11,7 @@ from functools import partial
 import trio
 
 from taskengine.actions import Actions
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.controller import Controller
@@ -18,7 +19,6 @@ from taskengine.actors.counter_publisher import CounterPublisher
 from taskengine.actors.courier import Courier
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
-from taskengine.actors.facilities import Facilities
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.instance_state import InstanceState
@@ -59,7 +59,7 @@ class Parts:
     patient: Store
     counters: Counters | None
     actions: Actions
-    facilities: Facilities
+    environment: ActionEnvironment
     now: Now
     keep_time: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint  # by the database's
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
@@ -110,7 +110,7 @@ class Staff:
             progress=self.progress,
             definitions=definitions,
             actions=parts.actions,
-            facilities=parts.facilities,
+            environment=parts.environment,
             now=parts.now,
             ready=partial(self.post.claimers[queue].address.hint, Wake()),
         )
@@ -121,8 +121,8 @@ class Staff:
             store=parts.patient,
             state=self.state,
             now=parts.now,
-            http=parts.facilities.http,
-            unverified=parts.facilities.unverified,
+            http=parts.environment.http,
+            unverified=parts.environment.unverified,
             bodies=bodies,
             meters=parts.meters,
         )
@@ -153,13 +153,13 @@ class Staff:
             told_silent=partial(self._suspect, rescuer),
             told_dead=partial(post.hear, DEATH),
             keep_time=parts.keep_time,
-            cut=parts.facilities.pulse.cut,
+            cut=parts.environment.pulse.cut,
             process=self.plan.process,
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "heartbeat": partial(heartbeat.run, post.heartbeat),
             "rescuer": partial(rescuer.run, post.rescuer),
-            "pulse": parts.facilities.pulse.run,
+            "pulse": parts.environment.pulse.run,
         }
         if parts.counters is not None:
             children["counter_publisher"] = CounterPublisher(
@@ -176,7 +176,7 @@ class Staff:
         parts, post = self.parts, self.post
         submitted = partial(post.tell_all, ADMISSION, SCHEDULE)
         recorder = Recorder(parts.patient, self.state, parts.now, post.spread, self.progress)
-        cleaner = WorkspaceCleaner(parts.patient, parts.facilities.workspaces)
+        cleaner = WorkspaceCleaner(parts.patient, parts.environment.workspaces)
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "recorder": partial(recorder.run, post.recorder),
             "intake": partial(Intake(parts.store, parts.now, submitted).run, post.intake),
@@ -197,7 +197,7 @@ class Staff:
         settler = Settler(parts.patient, parts.now, settled)
         scheduler = Scheduler(parts.patient, parts.now, partial(post.tell_all, ADMISSION))
         gatekeeper = Gatekeeper(
-            parts.patient, parts.now, parts.facilities.http, partial(post.tell_all, ADMISSION)
+            parts.patient, parts.now, parts.environment.http, partial(post.tell_all, ADMISSION)
         )
         children: dict[str, Callable[[], Awaitable[None]]] = {
             "gatekeeper": partial(gatekeeper.run, post.gatekeeper),

@@ -13,9 +13,9 @@ from functools import partial
 import trio
 
 from taskengine.actions import Actions, Context
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.actors.containment import contained
 from taskengine.actors.definitions import Definitions
-from taskengine.actors.facilities import Facilities
 from taskengine.actors.failures import AttemptFailed, describe
 from taskengine.actors.inputs import Inputs, read_inputs
 from taskengine.actors.instance_state import InstanceState, Stopped
@@ -75,7 +75,7 @@ class Worker:
     progress: Progress
     definitions: Definitions
     actions: Actions
-    facilities: Facilities
+    environment: ActionEnvironment
     now: Now
     ready: Callable[[], None]  # tells the claimer of an idle worker
     busy: bool = field(default=False, init=False)
@@ -156,7 +156,7 @@ class Worker:
         try:
             workflow = await self.definitions.of(attempt.job)
             template = workflow.task(attempt.task.name)
-            lent = self.facilities.secrets
+            lent = self.environment.secrets
             inputs = await read_inputs(self.store, attempt, workflow, template, lent)
         except BadInput as error:
             message = clean_text(describe(error))
@@ -210,22 +210,13 @@ class Worker:
         return Ended(attempt.fence, self.now(), Outcome.COMPLETED, result)
 
     async def _call(self, attempt: Attempt, values: JsonObject, reporter: Reporter) -> str | None:
-        lent = self.facilities
-        async with lent.scratch_for(attempt) as scratch:
-            context = Context(
-                attempt=attempt,
-                open_scratch=scratch,
-                workspace=lent.workspace(attempt.job.id),
-                roots=lent.roots_of(attempt),
-                admit=partial(self._admit, attempt.job.client),
-                write=reporter.write,
-                report=reporter.report,
-                confirm=partial(self._confirm, attempt.fence, reporter.limit),
-                keys=lent.keys,
-                http=lent.http,
-                commands=lent.commands,
-                pulse=lent.pulse,
-            )
+        async with self.environment.context_for(
+            attempt,
+            write=reporter.write,
+            report=reporter.report,
+            admit=partial(self._admit, attempt.job.client),
+            confirm=partial(self._confirm, attempt.fence, reporter.limit),
+        ) as context:
             return await contained(
                 lambda: self._result(attempt.task.action, context, values),
                 f"task {attempt.task.id}",
@@ -239,7 +230,7 @@ class Worker:
 
     async def _result(self, action: str, context: Context, values: JsonObject) -> str | None:
         result = await self.actions[action](context, values)
-        return await told(result, self.facilities.secrets.values())
+        return await told(result, self.environment.secrets.values())
 
     async def _confirm(self, fence: Fence, limit: TimeLimit) -> None:
         """Ask whether the attempt may still publish. Only a fresh answer counts: an engine that was

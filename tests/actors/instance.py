@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import trio
 
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.actions.registry import Action, _arguments, find_actions
-from taskengine.actors.facilities import Facilities
 from taskengine.actors.staff import Parts, Plan
 from taskengine.counters.memory import MemoryCounters
 from taskengine.engine import running_engine
@@ -40,7 +40,7 @@ class NoStorage:
         await trio.lowlevel.checkpoint()
 
 
-class VirtualFacilities(Facilities):
+class VirtualEnvironment(ActionEnvironment):
     """Scratch folders without a file system: no thread may run on a virtual clock."""
 
     @asynccontextmanager
@@ -128,7 +128,7 @@ async def instance(
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
     now = virtual_clock(NOON)
     library = Library({(None, flow.name): flow for flow in flows})
-    facilities = VirtualFacilities(
+    environment = VirtualEnvironment(
         scratch=Path("/nowhere"),
         storages={"local": NoStorage()},
         roots={"local": {}},
@@ -143,7 +143,7 @@ async def instance(
         patient=patient or store,
         counters=MemoryCounters(),
         actions=actions or ACTIONS,
-        facilities=facilities,
+        environment=environment,
         now=now,
         reader=partial(Reader, library, "local"),
         vital=vital,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.actors.facilities import Facilities
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.model import BadInput, Client
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
@@ -21,7 +21,7 @@ OWN = {"roots": {"output_root": "/out/other"}}
 def lead(tmp_path):
     """Where `output_root` leads, by an attempt's options and facts."""
     local = LocalStorage([tmp_path])
-    lent = Facilities(
+    lent = ActionEnvironment(
         scratch=Path(),
         storages={"local": local},
         roots={"local": {"output_root": "/out"}},
