@@ -1,9 +1,11 @@
-"""The tree: which actors run, in which ring, and how they stop.
+"""The life of an engine: its actors run in three rings, of which the inner ones stop first.
 
-    watchers         heartbeat, rescuer, pulse, mirror: they end last, or peers would rescue
-    └─ finishers     recorder, intake, notifier, couriers, event feed …: what ends is written
-       └─ front      the HTTP server: reads are served until the workers are done
-          └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
+    watchers            tell the peers that it lives: they end last, or peers would rescue
+    └─ finishers        write and send what ends
+       └─ front         the HTTP server: reads are served until the workers are done
+          └─ starters   start jobs and tasks, and run them: they end first
+
+`actors/tree.py` has the table of actors.
 
 A crash restarts one actor alone. One that crashes more often than BUDGET allows takes the engine
 down: the process exits with every cause, its peers rescue its tasks, and it is started anew.
@@ -17,12 +19,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import trio
-from prometheus_client import Counter
 
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.instance_state import InstanceState
-from taskengine.actors.post import Post, close
-from taskengine.actors.staff import Children, Parts, Plan, Staff
+from taskengine.actors.mailboxes import Mailboxes
+from taskengine.actors.tree import (
+    Ring,
+    children_of,
+    close_ring,
+    make_actors,
+    open_mailboxes,
+)
+from taskengine.actors.wiring import InstanceOptions, Resources, Wiring
 from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
@@ -38,7 +46,7 @@ BUDGET = Restarts(limit=5, window=60.0, pause=0.1)
 class Engine:
     """What the rest of the program may know of the running actors."""
 
-    post: Post
+    mailboxes: Mailboxes
     state: InstanceState
     event_feed: EventFeed
     counts: Callable[[], QueueCounts]
@@ -56,54 +64,51 @@ async def no_front(_: Engine) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running_engine(
-    parts: Parts, plan: Plan, front: Front = no_front
+    resources: Resources, options: InstanceOptions, front: Front = no_front
 ) -> AsyncIterator[Engine]:
     """Run the actors for the length of the block; on leaving it, let them finish.
 
-    Nothing new is claimed then; after `plan.drain` seconds whatever still runs is cancelled and
+    Nothing new is claimed then; after `options.drain` seconds whatever still runs is cancelled and
     handed back.
     """
-    given = (plan.name, parts.now(), plan.lease, plan.process)
-    state = InstanceState(await parts.patient.join(*given), plan.lease)
-    with Post() as post:
-        staff = Staff(parts, plan, post, state)
-        engine = Engine(post, state, staff.event_feed, staff.counts, state.drain)
-        ring = partial(_ring, parts.meters.restarts)
+    given = (options.name, resources.now(), options.lease, options.process)
+    state = InstanceState(await resources.patient.join(*given), options.lease)
+    with open_mailboxes() as mailboxes:
+        wiring = Wiring(resources, options, state, mailboxes)
+        make_actors(wiring)
+        engine = Engine(mailboxes, state, wiring.event_feed, wiring.counts, state.drain)
+        ring = partial(_ring, wiring)
         async with (
-            _leaving(parts, state),
-            ring(staff.watchers(), lambda: None, 0.0),
-            ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
+            _leaving(resources, state),
+            ring(Ring.WATCHERS, 0.0),
+            ring(Ring.FINISHERS, LAST_WORDS),
             front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, state.drain),
+            ring(Ring.STARTERS, options.drain, state.drain),
         ):
             yield engine
 
 
 @asynccontextmanager
 async def _ring(
-    restarts: Counter,
-    children: Children,
-    stop: Callable[[], None],
-    grace: float,
-    scope: trio.CancelScope | None = None,
+    wiring: Wiring, ring: Ring, grace: float, scope: trio.CancelScope | None = None
 ) -> AsyncIterator[None]:
-    """Run children for the length of the block, each supervised; then stop them, and after
-    `grace` seconds cancel those that are left."""
+    """Run the actors of a ring for the length of the block, each supervised; then close their
+    mailboxes, and after `grace` seconds cancel those that are left."""
     scope = scope or trio.CancelScope()
     with scope:
         async with trio.open_nursery() as nursery:
-            for name, child in children.items():
-                count = restarts.labels(name).inc
+            for name, child in children_of(ring, wiring).items():
+                count = wiring.resources.meters.restarts.labels(name).inc
                 nursery.start_soon(partial(supervise, child, BUDGET, name=name, restarted=count))
             try:
                 yield
             finally:
-                stop()
+                close_ring(ring, wiring.mailboxes)
                 scope.deadline = trio.current_time() + grace
 
 
 @asynccontextmanager
-async def _leaving(parts: Parts, state: InstanceState) -> AsyncIterator[None]:
+async def _leaving(resources: Resources, state: InstanceState) -> AsyncIterator[None]:
     """Tell the peers at the end that this instance is gone, so that none has to rescue it. If it
     falls, what it still holds counts as rescued: one of these attempts may be the reason."""
     fallen = True
@@ -112,5 +117,5 @@ async def _leaving(parts: Parts, state: InstanceState) -> AsyncIterator[None]:
         fallen = False
     finally:
         with trio.move_on_after(FAREWELL, shield=True):
-            await parts.patient.leave(state.instance, parts.now(), fallen=fallen)
-            parts.left()
+            await resources.patient.leave(state.instance, resources.now(), fallen=fallen)
+            resources.left()

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import trio
 
-from taskengine.actors.staff import Parts
+from taskengine.actors.wiring import Resources
 from taskengine.api.app import create_app
 from taskengine.api.heavy import Heavy
 from taskengine.api.limits import Limits as RequestLimits
@@ -69,27 +69,27 @@ def _limits(configuration: Configuration) -> Limits:
 
 def services_of(
     configuration: Configuration,
-    parts: Parts,
+    resources: Resources,
     library: CurrentLibrary,
     shutdown: Shutdown,
     aside: Aside,
     engine: Engine,
 ) -> Services:
-    """What the REST API works with: some of the actors' parts, and the running engine."""
+    """What the REST API works with: some of the actors' resources, and the running engine."""
     return Services(
         configuration=configuration,
-        store=parts.store,
-        counters=parts.counters,
+        store=resources.store,
+        counters=resources.counters,
         library=lambda: library.current,
-        now=parts.now,
-        meters=parts.meters,
+        now=resources.now,
+        meters=resources.meters,
         limits=RequestLimits(configuration.requests_per_second),
         heavy=Heavy(aside),
         leaving=lambda: shutdown.leaving,
         draining=lambda: shutdown.refusing,
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
+        intake=engine.mailboxes.intake.address,
+        changed=engine.mailboxes.announce_change,
+        rescheduled=engine.mailboxes.announce_reschedule,
         event_feed=engine.event_feed,
         counts=engine.counts,
         version=version("taskengine"),

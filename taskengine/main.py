@@ -20,7 +20,7 @@ import trio_asyncio
 from taskengine.actions import find_actions
 from taskengine.actions.environment import ActionEnvironment
 from taskengine.actions.scratch import scratch_of_instance
-from taskengine.actors.staff import Parts, Plan
+from taskengine.actors.wiring import InstanceOptions, Resources
 from taskengine.addresses import allowed
 from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
@@ -97,25 +97,29 @@ async def open_and_run(
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
             environment = local_environment(configuration, scratch.folder, http, unverified, pulse)
-            parts = parts_of(configuration, store, counters, library, environment, meters, witness)
-            await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown, aside)
+            resources = resources_of(
+                configuration, store, counters, library, environment, meters, witness
+            )
+            await wait_for_time(resources.keep_time, PATIENCE)
+            services = partial(services_of, configuration, resources, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
-            await run_until_told(parts, plan_of(configuration, process), front, shutdown)
+            await run_until_told(resources, options_of(configuration, process), front, shutdown)
 
 
-async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
+async def run_until_told(
+    resources: Resources, options: InstanceOptions, front: Front, shutdown: Shutdown
+) -> None:
     """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
     run are handed back at once."""
     async with trio.open_nursery() as nursery:
-        async with running_engine(parts, plan, front) as engine:
+        async with running_engine(resources, options, front) as engine:
             shutdown.is_up = True
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
-                _tell_stop(len(engine.state.running), plan.drain)
+                _tell_stop(len(engine.state.running), options.drain)
             finally:  # an engine that crashed has threads too
-                watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+                watch_over_the_end(max(options.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
     logger.info("stopped")
 
@@ -140,7 +144,7 @@ async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     watch_over_the_end(OVERTIME)
 
 
-def parts_of(
+def resources_of(
     configuration: Configuration,
     store: PostgresStore,
     counters: Counters | None,
@@ -148,10 +152,10 @@ def parts_of(
     environment: ActionEnvironment,
     meters: Meters,
     witness: Witness,
-) -> Parts:
+) -> Resources:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
-    return Parts(
+    return Resources(
         store=store,
         patient=store.patient,
         vital=vital,
@@ -171,7 +175,7 @@ def parts_of(
     )
 
 
-def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
+def options_of(configuration: Configuration, process: uuid.UUID | None = None) -> InstanceOptions:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -181,7 +185,9 @@ def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> P
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
+    return InstanceOptions(
+        name, configuration.queues, configuration.drain, configuration.lease, process
+    )
 
 
 @asynccontextmanager

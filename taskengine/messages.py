@@ -1,12 +1,28 @@
-"""Every message between actors. Mail is a hint or an order; the truth is in the store."""
+"""The messages between actors, but for attempts (model.py). Mail is a hint or an order; the truth
+is in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from taskengine.model import BadInput, Ended, Record, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import Ask
+
+
+class Topic(StrEnum):
+    """What may have changed. The table of actors says which of them a topic wakes."""
+
+    ADMISSION = "admission"  # jobs are queued, or slots are free
+    CASCADES = "cascades"  # a job ended that others wait for
+    WORK = "work"  # tasks are queued
+    CALLBACKS = "callbacks"  # the outbox has more
+    SCHEDULE = "schedule"  # a job waits for a time or a gate
+    SCHEDULES = "schedules"  # recurring work was added, removed or switched
+    CLEANING = "cleaning"  # a job ended: its workspace can go
+    STOP = "stop"  # running attempts are to end
+    DEATH = "death"  # announced by the store itself, when an instance is declared dead
 
 
 @dataclass(frozen=True, slots=True)

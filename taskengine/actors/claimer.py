@@ -12,6 +12,7 @@ import trio
 from prometheus_client import Histogram
 
 from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Wake
 from taskengine.model import Attempt, TooHeavy
 from taskengine.runtime.clock import Now, next_look
@@ -26,18 +27,31 @@ LOOK = 2.0  # seconds between looks without a hint, jittered
 
 @dataclass(slots=True)
 class Claimer:
-    """Hands claimed tasks to the workers at its desk, a mailbox without room: a task that no worker
-    can take now stays in the store."""
+    """Hands claimed tasks to the workers at its handoff, a mailbox without room: a task that no
+    worker can take now stays in the store."""
 
     queue: str
     store: Store
     state: InstanceState
     now: Now
     actions: Collection[str]
-    desk: Mailbox[Attempt]
+    handoff: Mailbox[Attempt]
     taken: Histogram  # how many tasks at once
     _offered: int | None = field(default=None, init=False)  # as which instance it said what it runs
     _most: int = field(default=MOST, init=False)  # in one claim, as the database takes it
+
+    @classmethod
+    def of(cls, wiring: Wiring, queue: str) -> Claimer:
+        resources = wiring.resources
+        return cls(
+            queue=queue,
+            store=resources.patient,
+            state=wiring.state,
+            now=resources.now,
+            actions=list(resources.actions),
+            handoff=wiring.mailboxes[queue],
+            taken=resources.meters.claims.labels(queue),
+        )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         patience = 0.0
@@ -45,13 +59,13 @@ class Claimer:
             while True:
                 await mailbox.collect(patience)
                 patience = await self._claim(mailbox)
-        self.desk.address.close()
+        self.handoff.address.close()
 
     async def _claim(self, mailbox: Mailbox[Wake]) -> float:
         """Claim for the idle workers; how long to wait, in seconds, before looking again."""
         patience = next_look(LOOK, None, self.now())
-        while not mailbox.closing and self.desk.readers:
-            wanted = min(self.desk.readers, self._most)
+        while not mailbox.closing and self.handoff.readers:
+            wanted = min(self.handoff.readers, self._most)
             try:
                 await self._offer()
                 claimed = await self.store.claim(
@@ -67,7 +81,7 @@ class Claimer:
             if claimed.attempts:
                 self.taken.observe(len(claimed.attempts))
             for attempt in claimed.attempts:
-                await self.desk.address.tell(attempt)
+                await self.handoff.address.tell(attempt)
             if len(claimed.attempts) < wanted:
                 return next_look(LOOK, claimed.next_due, self.now())
         return patience

@@ -10,7 +10,8 @@ import trio
 
 from taskengine.actors.adaptive_limit import AdaptiveLimit
 from taskengine.actors.instance_state import InstanceState
-from taskengine.messages import Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -32,6 +33,11 @@ class Controller:
     _limit: AdaptiveLimit = field(
         default_factory=lambda: AdaptiveLimit("admission", BATCH), init=False
     )
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Controller:
+        resources, admitted = wiring.resources, wiring.announce(Topic.WORK)
+        return cls(resources.patient, wiring.state, resources.now, admitted, resources.meters)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):

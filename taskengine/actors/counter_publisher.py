@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.wiring import Wiring
 from taskengine.counters import Counters, CountersUnavailable, QueueCounts
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,11 @@ class CounterPublisher:
     state: InstanceState
     counts: Callable[[], QueueCounts]
     _away: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> CounterPublisher | None:
+        counters = wiring.resources.counters
+        return None if counters is None else cls(counters, wiring.state, wiring.counts)
 
     async def run(self) -> None:
         """Until cancelled; then the instance disappears from the mirror."""

@@ -18,6 +18,7 @@ import trio
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.per_host import Due, PerHostDispatcher
+from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
@@ -67,6 +68,19 @@ class Courier:
     _mine: set[LaneFence] = field(default_factory=set, init=False)
     _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Courier:
+        resources = wiring.resources
+        return cls(
+            store=resources.patient,
+            state=wiring.state,
+            now=resources.now,
+            http=resources.environment.http,
+            unverified=resources.environment.unverified,
+            bodies=wiring.bodies,
+            meters=resources.meters,
+        )
 
     def __post_init__(self) -> None:
         self.dispatcher = PerHostDispatcher(

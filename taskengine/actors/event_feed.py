@@ -59,7 +59,7 @@ class EventStream:
 @dataclass(slots=True)
 class EventFeed:
     store: Store
-    mailbox: Mailbox[Wake]
+    wake: Callable[[], None]  # there is a stream to serve
     _streams: dict[EventStream, None] = field(default_factory=dict, init=False)
     _mark: Mark | None = field(default=None, init=False)
     _at_work: dict[int, int] = field(default_factory=dict, init=False)  # percent by job
@@ -86,7 +86,7 @@ class EventFeed:
         self._streams[stream] = None
         if self._closed:
             stream.close()
-        self.mailbox.address.hint(Wake())
+        self.wake()
         try:
             yield stream
         finally:
@@ -104,17 +104,17 @@ class EventFeed:
         for stream in self._streams:
             stream.close()
 
-    async def run(self) -> None:
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
                 if self._streams:
                     await self._end_distrusted()
                     await self._look()
                     await trio.sleep(PAUSE)
-                    await self.mailbox.collect(LOOK - PAUSE)
+                    await mailbox.collect(LOOK - PAUSE)
                 else:
                     self._rest()
-                    await self.mailbox.collect(IDLE)
+                    await mailbox.collect(IDLE)
 
     async def _end_distrusted(self) -> None:
         """A client that was removed, or has another key or other rights, hears no more."""

@@ -15,7 +15,8 @@ import httpx
 import trio
 
 from taskengine.actors.per_host import Due, PerHostDispatcher
-from taskengine.messages import Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.policy import SYSTEM, Settings, settings_of
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -38,6 +39,11 @@ class Gatekeeper:
     opened: Callable[[], None]  # there are newly queued jobs
     look: float = LOOK
     _settings: Settings = field(default_factory=Settings, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Gatekeeper:
+        resources, opened = wiring.resources, wiring.announce(Topic.ADMISSION)
+        return cls(resources.patient, resources.now, resources.environment.http, opened)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         dispatcher = PerHostDispatcher(

@@ -12,12 +12,14 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import trio
 
 from taskengine.actors.instance_state import InstanceState, Stopped
-from taskengine.messages import Mail, Note, Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Mail, Note, Topic, Wake
 from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
@@ -67,6 +69,28 @@ class Heartbeat:
     _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Heartbeat:
+        resources, mailboxes, options = wiring.resources, wiring.mailboxes, wiring.options
+
+        def suspect(peer: int, beat: int) -> None:
+            wiring.silent[peer] = beat
+            mailboxes.wake(Topic.DEATH)
+
+        return cls(
+            store=resources.vital or resources.store,
+            state=wiring.state,
+            recorder=mailboxes.recorder.address,
+            now=resources.now,
+            name=options.name,
+            lease=options.lease,
+            told_silent=suspect,
+            told_dead=partial(mailboxes.wake, Topic.DEATH),
+            keep_time=resources.keep_time,
+            cut=resources.environment.pulse.cut,
+            process=options.process,
+        )
 
     def __post_init__(self) -> None:
         self._unknown, self._unknown_lanes = (

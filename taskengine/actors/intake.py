@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.actors.batches import HEAVIEST, ROW, parts
-from taskengine.messages import Submit
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Submit, Topic
 from taskengine.model import (
     BadInput,
     Interrupted,
@@ -40,6 +41,11 @@ class Intake:
     now: Now
     wake: Callable[[], None]  # there are new jobs
     _heaviest: int = field(default=HEAVIEST, init=False)  # of one insert, as the database takes it
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Intake:
+        wake = wiring.announce(Topic.ADMISSION, Topic.SCHEDULE)
+        return cls(wiring.resources.store, wiring.resources.now, wake)
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Announce
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
@@ -29,6 +30,10 @@ PATIENCE = 3600.0
 class Notifier:
     store: Store  # an impatient one
     hear: Callable[[str], None]
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Notifier:
+        return cls(wiring.resources.store, wiring.mailboxes.wake)
 
     async def run(self, mailbox: Mailbox[Announce]) -> None:
         async with trio.open_nursery() as nursery:

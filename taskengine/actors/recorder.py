@@ -21,6 +21,7 @@ from taskengine.actors.batches import HEAVIEST, ROW, parts
 from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMail
 from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail, Note
 from taskengine.model import (
     BadInput,
@@ -56,6 +57,11 @@ class Recorder:
     spread: Callable[[Recorded], None]
     progress: Progress = field(default_factory=Progress)
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Recorder:
+        resources, spread = wiring.resources, wiring.mailboxes.announce_records
+        return cls(resources.patient, wiring.state, resources.now, spread, wiring.progress)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._deferred = DeferredByJob()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Wake
 from taskengine.model import Recorded
 from taskengine.runtime.clock import Now
@@ -30,6 +31,11 @@ class Rescuer:
     now: Now
     spread: Callable[[Recorded], None]
     silent: dict[int, int] = field(default_factory=dict)  # peers that stood still, at which beat
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Rescuer:
+        resources, spread = wiring.resources, wiring.mailboxes.announce_records
+        return cls(resources.patient, resources.now, spread, wiring.silent)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         """Until cancelled. A hint says that somebody is dead."""

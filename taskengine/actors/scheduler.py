@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import trio
 
-from taskengine.messages import Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
@@ -22,6 +23,11 @@ class Scheduler:
     now: Now
     queued: Callable[[], None]  # there are newly queued jobs
     look: float = LOOK
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Scheduler:
+        queued = wiring.announce(Topic.ADMISSION)
+        return cls(wiring.resources.patient, wiring.resources.now, queued)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):

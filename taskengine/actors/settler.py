@@ -14,7 +14,8 @@ from functools import partial
 import trio
 
 from taskengine.actors.adaptive_limit import AdaptiveLimit
-from taskengine.messages import Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
@@ -33,6 +34,11 @@ class Settler:
     _limit: AdaptiveLimit = field(
         default_factory=lambda: AdaptiveLimit("cascades", BATCH), init=False
     )
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Settler:
+        settled = wiring.announce(Topic.ADMISSION, Topic.SCHEDULE, Topic.CALLBACKS)
+        return cls(wiring.resources.patient, wiring.resources.now, settled)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):

@@ -13,16 +13,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.jobs.submission import Reader, Received, refused_data
-from taskengine.messages import Submit, Wake
+from taskengine.messages import Submit, Topic, Wake
 from taskengine.model import BadInput, Recorded, StoreUnavailable, Submission, TooHeavy
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
-from taskengine.schedules import CLEAR_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
+from taskengine.schedules import CLEAR_JOBS, QUEUE_JOBS, RESCUE_TASKS, SUBMIT_JOB, Schedule, Tick
 from taskengine.store import Cleared, OldJob, Store
 from taskengine.store.ending import STALLED
 from taskengine.times import format_time
@@ -54,6 +56,22 @@ class Ticker:
     _clearing: bool = field(default=False, init=False)
     _swept: int = field(default=0, init=False)  # the sweep goes on after this parent
     _swept_jobs: int = field(default=0, init=False)  # and after this job
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Ticker:
+        resources, mailboxes = wiring.resources, wiring.mailboxes
+        hints = {
+            QUEUE_JOBS: partial(mailboxes.wake, Topic.SCHEDULE),
+            RESCUE_TASKS: partial(mailboxes.wake, Topic.DEATH),
+        }
+        return cls(
+            resources.patient,
+            mailboxes.intake.address,
+            resources.reader,
+            resources.now,
+            hints,
+            mailboxes.announce_records,
+        )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         async with trio.open_nursery() as nursery:

@@ -22,6 +22,7 @@ from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.reporter import Reporter
 from taskengine.actors.results import told
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail
 from taskengine.model import (
     Attempt,
@@ -63,7 +64,7 @@ QUESTIONS = 5  # until an answer is fresh
 
 @dataclass(slots=True)
 class Worker:
-    """Takes one attempt after the other from its queue's desk.
+    """Takes one attempt after the other from its queue's handoff.
 
     It does not wait until an end is written: under load the recorder then writes many at once, and
     workers and database work side by side. Until then the attempt stays listed as running.
@@ -80,14 +81,29 @@ class Worker:
     ready: Callable[[], None]  # tells the claimer of an idle worker
     busy: bool = field(default=False, init=False)
 
-    async def run(self, desk: Mailbox[Attempt]) -> None:
+    @classmethod
+    def of(cls, wiring: Wiring, queue: str) -> Worker:
+        resources = wiring.resources
+        return cls(
+            store=resources.patient,
+            state=wiring.state,
+            recorder=wiring.mailboxes.recorder.address,
+            progress=wiring.progress,
+            definitions=wiring.definitions,
+            actions=resources.actions,
+            environment=resources.environment,
+            now=resources.now,
+            ready=wiring.hint(f"claimer-{queue}"),
+        )
+
+    async def run(self, handoff: Mailbox[Attempt]) -> None:
         unwritten = trio.Semaphore(UNWRITTEN)
         async with trio.open_nursery() as ends:
             with suppress(trio.EndOfChannel):
                 while True:
                     await unwritten.acquire()
                     self.ready()
-                    for envelope in await desk.collect(math.inf, limit=1):
+                    for envelope in await handoff.collect(math.inf, limit=1):
                         with envelope as attempt:
                             await ends.start(self.perform, attempt, unwritten.release)
 

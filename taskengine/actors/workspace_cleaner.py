@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Wake
 from taskengine.runtime.clock import jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -26,6 +27,10 @@ LONGEST_REST = 2.0  # seconds
 class WorkspaceCleaner:
     store: Store
     workspaces: Folder
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> WorkspaceCleaner:
+        return cls(wiring.resources.patient, wiring.resources.environment.workspaces)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):

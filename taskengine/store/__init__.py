@@ -31,7 +31,6 @@ from taskengine.store.reading import Reading
 from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
-    DEATH,
     Admitted,
     Beat,
     Changed,
@@ -55,7 +54,6 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
-    "DEATH",
     "Admitted",
     "Beat",
     "Changed",
@@ -110,8 +108,8 @@ class Store(Reading, Upkeep, Protocol):
         ...
 
     async def declare_dead(self, process: uuid.UUID) -> None:
-        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
-        it was is dead, and never beats again."""
+        """Say that a process was seen to end, and tell the peers of it (Topic.DEATH): whatever
+        instance it was is dead, and never beats again."""
         ...
 
     async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:

@@ -12,7 +12,7 @@ import trio
 
 from taskengine.actions.environment import ActionEnvironment
 from taskengine.actions.registry import Action, _arguments, find_actions
-from taskengine.actors.staff import Parts, Plan
+from taskengine.actors.wiring import InstanceOptions, Resources
 from taskengine.counters.memory import MemoryCounters
 from taskengine.engine import running_engine
 from taskengine.jobs.submission import Reader
@@ -98,7 +98,7 @@ class Instance:
 
     async def submit(self, flow, parameters=None, **more):
         message = Submit(submission(flow, parameters, **more))
-        return await self.engine.post.intake.address.ask(message)
+        return await self.engine.mailboxes.intake.address.ask(message)
 
     async def job(self, job_id):
         return await self.store.job(job_id)
@@ -138,7 +138,7 @@ async def instance(
         unverified=unverified or receiver([]),
         secrets=secrets or {},
     )
-    parts = Parts(
+    resources = Resources(
         store=store,
         patient=patient or store,
         counters=MemoryCounters(),
@@ -150,6 +150,6 @@ async def instance(
         keep_time=keep_time,
     )
     random.seed(7)
-    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
-    async with running_engine(parts, plan) as engine:
+    options = InstanceOptions("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
+    async with running_engine(resources, options) as engine:
         yield Instance(engine, store, now)

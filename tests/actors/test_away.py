@@ -186,7 +186,7 @@ async def test_lines_that_find_no_room_are_told_of_by_one(autojump_clock, length
         await trio.sleep(1)
         store.leave_for(AWAY)
         await trio.sleep(AWAY - 1)
-        recorder = engine.engine.post.recorder
+        recorder = engine.engine.mailboxes.recorder
         assert len(recorder) <= UNWRITTEN_LINES + 5
         await trio.sleep(100)
         [task] = (await engine.job(job_id)).tasks

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -37,8 +38,9 @@ async def world():
 
 @pytest.fixture
 def event_feed(world, nursery):
-    made = EventFeed(world.store, Mailbox(1))
-    nursery.start_soon(made.run)
+    mailbox = Mailbox(1)
+    made = EventFeed(world.store, partial(mailbox.address.hint, Wake()))
+    nursery.start_soon(made.run, mailbox)
     return made
 
 
@@ -61,7 +63,7 @@ async def test_every_stream_hears_what_it_wants(world, event_feed, autojump_cloc
     ):
         await event_feed.reading()
         await world.submit(submission(), submission(client="beta"))
-        event_feed.mailbox.address.hint(Wake())
+        event_feed.wake()
         assert await told(all_) == [(1, "queued", 0), (2, "queued", 0)]
         assert await told(own) == [(2, "queued", 0)]
     assert event_feed.streams == 0
@@ -75,7 +77,7 @@ async def test_a_hint_is_followed_at_once_and_without_one_it_looks_by_itself(
         await trio.sleep(0.25)
         start = trio.current_time()
         await world.submit(submission())
-        event_feed.mailbox.address.hint(Wake())
+        event_feed.wake()
         await told(stream)
         assert trio.current_time() == start
         await world.submit(submission())
@@ -100,7 +102,7 @@ async def test_progress_is_told_once_for_each_percent(world, event_feed, autojum
 
 async def test_without_streams_nothing_is_asked(world, event_feed, autojump_clock):
     for _ in range(50):
-        event_feed.mailbox.address.hint(Wake())
+        event_feed.wake()
         await trio.sleep(1)
     assert world.store.asked == 0
     with listening(event_feed):
@@ -115,7 +117,7 @@ async def test_many_hints_cost_few_looks(world, event_feed, autojump_clock):
     with listening(event_feed):
         await event_feed.reading()
         for _ in range(1000):
-            event_feed.mailbox.address.hint(Wake())
+            event_feed.wake()
             await trio.sleep(0.001)
     assert world.store.asked <= 12
 
@@ -167,10 +169,11 @@ async def test_a_client_that_is_not_what_it_was_hears_no_more(
         assert await told(kept) == [(1, "queued", 0)]
 
 
-async def test_a_crash_of_the_herald_loses_nothing(world, nursery, autojump_clock):
+async def test_a_crash_of_the_feed_loses_nothing(world, nursery, autojump_clock):
     """Its streams and its mark stay as they are."""
-    event_feed = EventFeed(world.store, Mailbox(1))
-    nursery.start_soon(lambda: supervise(event_feed.run, name="event_feed"))
+    mailbox = Mailbox(1)
+    event_feed = EventFeed(world.store, partial(mailbox.address.hint, Wake()))
+    nursery.start_soon(partial(supervise, partial(event_feed.run, mailbox), name="event_feed"))
     with listening(event_feed) as stream:
         await event_feed.reading()
         read, world.store.news = world.store.news, None  # whoever asks now fails

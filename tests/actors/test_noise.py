@@ -2,8 +2,8 @@
 
 import trio
 
-from taskengine.actors.post import ROOM
 from taskengine.actors.reporter import LINE_BURST, LINE_RATE
+from taskengine.actors.tree import QUEUED_SUBMISSIONS
 from taskengine.store import keeping
 from taskengine.store.memory import MemoryStore
 from tests.actors.instance import actions_with, instance, workflow
@@ -61,4 +61,4 @@ async def test_a_noisy_task_holds_up_nobody_and_fills_nothing(autojump_clock, mo
         [notice] = [text for name, text in lines if name == "recorder"]
         assert notice.endswith("older lines were removed: a log keeps 2000")
         assert ("worker", f"line {LINES - 1}") in lines
-    assert max(store.batches) <= ROOM
+    assert max(store.batches) <= QUEUED_SUBMISSIONS

@@ -165,7 +165,7 @@ async def test_a_schedule_is_switched_off_and_on(memory_store, autojump_clock):
         for seconds, active in ((90, False), (900, True)):
             await trio.sleep(seconds)
             await memory_store.activate("films", "acme", active, engine.now())
-            engine.engine.post.reschedule()
+            engine.engine.mailboxes.announce_reschedule()
         await trio.sleep(70)
     assert await made(memory_store) == [60, 1050]
 
@@ -176,7 +176,7 @@ async def test_a_schedule_made_while_the_engine_runs_is_heard_of_at_once(
     async with instance(memory_store, flows=[FLOW]), instance(memory_store) as other:
         await trio.sleep(1)
         await recurring(memory_store, every=2)
-        other.engine.post.reschedule()
+        other.engine.mailboxes.announce_reschedule()
         await trio.sleep(1.5)
         assert await made(memory_store) == [2]
 
@@ -190,7 +190,7 @@ async def test_due_jobs_wait_while_their_schedule_is_off(memory_store, autojump_
         await trio.sleep(500)
         assert (await engine.job(job_id)).job.state is JobState.SCHEDULED
         await memory_store.activate(QUEUE_SCHEDULED_JOBS, None, True, engine.now())
-        engine.engine.post.reschedule()
+        engine.engine.mailboxes.announce_reschedule()
         await trio.sleep(0.1)
         assert (await engine.job(job_id)).job.state is JobState.COMPLETED
 

@@ -3,7 +3,7 @@ cancellation. By virtual times."""
 
 import trio
 
-from taskengine.actors.post import STOP
+from taskengine.messages import Topic
 from taskengine.model import JobState, TaskState
 from tests.actors.instance import actions_with, instance, workflow
 
@@ -59,7 +59,7 @@ async def test_its_broken_job_ends_and_its_worker_lives_on(
             job_id = await engine.submit(FLOW)
             await trio.sleep(1)
             await memory_store.change(job_id, {"queue_state": JobState.BROKEN}, [], engine.now())
-            engine.engine.post.tell_all(STOP)
+            engine.engine.mailboxes.announce(Topic.STOP)
             await trio.sleep(2)
             [task] = (await memory_store.job(job_id)).tasks
             assert task.state is TaskState.CANCELLED

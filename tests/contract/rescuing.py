@@ -5,9 +5,10 @@ import uuid
 import pytest
 import trio
 
+from taskengine.messages import Topic
 from taskengine.model import Written
 from taskengine.policy import MAX_RESCUES
-from taskengine.store import DEATH, Dismissed
+from taskengine.store import Dismissed
 from tests.conftest import NOON
 from tests.contract.changing import BROKEN, PAUSED, change
 from tests.contract.world import ONE, PAIR, at, done, failed, lost, released
@@ -133,7 +134,7 @@ class Rescuing:
                     await world.store.declare_dead(process)
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
-        assert heard == {DEATH}
+        assert heard == {Topic.DEATH}
 
     async def test_a_paused_job_hears_that_its_task_waits(self, world):
         job_id = await world.start(PAIR)

@@ -11,6 +11,7 @@ from datetime import datetime
 import trio
 
 from taskengine.jobs.explanation import RANKED, Facts, Slots
+from taskengine.messages import Topic
 from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import (
     SYSTEM,
@@ -21,7 +22,7 @@ from taskengine.policy import (
     few_enough,
     settings_of,
 )
-from taskengine.store import DEATH, Admitted, Beat, Dismissed
+from taskengine.store import Admitted, Beat, Dismissed
 from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
 from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
 from taskengine.store.memory.stalled import Stalled
@@ -121,7 +122,7 @@ class Work(Stalled):
         for peer in dead:
             peer.dead = True
         if dead:
-            self._announce([DEATH])
+            self._announce([Topic.DEATH])
 
     def _held(self, instance: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.holder == instance]
