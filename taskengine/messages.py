@@ -30,8 +30,11 @@ class Wake:
     """There may be something to do: look."""
 
 
+IntakeAnswer = int | BadInput | StoreUnavailable
+
+
 @dataclass(frozen=True, slots=True)
-class Submit(Ask[int | BadInput | StoreUnavailable]):
+class Submit(Ask[IntakeAnswer]):
     """Record a submission; the answer is the job's id, once it is committed, or why not."""
 
     submission: Submission

@@ -18,9 +18,10 @@ from functools import partial
 import trio
 
 from taskengine.actors.wiring import Wiring
-from taskengine.jobs.submission import Reader, Received, refused_data
+from taskengine.jobs.submission import Reader, Received
+from taskengine.jobs.submitting import submit_one
 from taskengine.messages import Submit, Topic, Wake
-from taskengine.model import BadInput, Recorded, StoreUnavailable, Submission, TooHeavy
+from taskengine.model import Recorded, StoreUnavailable, Submission, TooHeavy
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
@@ -116,12 +117,7 @@ class Ticker:
         submission = await self._submission(tick)
         if submission is None:
             return
-        answer = await self.intake.ask(Submit(submission))
-        if isinstance(answer, BadInput):  # the database refuses its data: recorded without them
-            refused = refused_data(submission, str(answer))
-            answer = await self.intake.ask(Submit(replace(refused, request_id=_request_id(tick))))
-        if isinstance(answer, Exception):
-            raise type(answer)(*answer.args)  # the error is shared with the others of its batch
+        await submit_one(self.intake, submission)
         if submission.refusal is not None:
             logger.warning("schedule %s: refused, %s", tick.schedule.name, submission.refusal)
 

@@ -198,6 +198,7 @@ def refused_data(submission: Submission, reason: str) -> Submission:
         {},
         lines,
         refusal=reason,
+        request_id=submission.request_id,
         idempotency_key=submission.idempotency_key,
         body_digest=submission.body_digest,
     )

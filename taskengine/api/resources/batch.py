@@ -31,11 +31,11 @@ from taskengine.api.reading import Item
 from taskengine.api.readings import Prepared
 from taskengine.api.reception import Patience, Sent, received
 from taskengine.api.replies import reply
-from taskengine.api.resources.submissions import IntakeAnswer, Submissions, Verdict
+from taskengine.api.resources.submissions import Submissions, Verdict
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.sizes import BATCH_PATH
-from taskengine.messages import Submit
+from taskengine.jobs.submitting import Submitted, submit_many
 from taskengine.model import BadInput, Json, JsonObject, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import ActorGone
 
@@ -115,7 +115,6 @@ class Batches:
         self, sent: Sent, items: Sequence[bytes | BadInput], start: int, key: GivenKey
     ) -> Sequence[Verdict]:
         """Submit some of them, in order."""
-        submissions = Submissions(self.services)
         answers: dict[int, Verdict] = {}
         given: dict[int, Item] = {}
         for place, item in enumerate(items):
@@ -129,17 +128,18 @@ class Batches:
                 wanted[place] = one
             else:
                 answers[place] = _failed(one)
-        try:
-            recorded = await self._record([*wanted.values()])
-        except ActorGone as error:
-            answers |= dict.fromkeys(wanted, _failed(error))
-            recorded, wanted = [], {}
-        for (place, submission), job_id in zip(wanted.items(), recorded, strict=True):
-            try:
-                answers[place] = await submissions.conclude(submission, job_id)
-            except Exception as error:
-                answers[place] = _failed(error)
+        results = await submit_many(self.services.intake, [*wanted.values()])
+        for place, result in zip(wanted, results, strict=True):
+            answers[place] = await self._answer(result)
         return [answers[place] for place in sorted(answers)]
+
+    async def _answer(self, result: Submitted | Exception) -> Verdict:
+        if isinstance(result, Exception):
+            return _failed(result)
+        try:
+            return await Submissions(self.services).verdict(result)
+        except Exception as error:
+            return _failed(error)
 
     async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
         own = replace(sent, patience=Patience())  # of each part: the whole has its own
@@ -147,9 +147,6 @@ class Batches:
             return await Submissions(self.services).prepare(own, items)
         except (StoreUnavailable, Busy, trio.TooSlowError) as error:
             return [error] * len(items)
-
-    async def _record(self, submissions: Sequence[Submission]) -> Sequence[IntakeAnswer]:
-        return await self.services.intake.ask_all([Submit(one) for one in submissions])
 
 
 def _parts(
