@@ -22,6 +22,8 @@ class Topic(StrEnum):
     SCHEDULES = "schedules"  # recurring work was added, removed or switched
     CLEANING = "cleaning"  # a job ended: its workspace can go
     STOP = "stop"  # running attempts are to end
+    RESCUE = "rescue"  # the time has come to look for what was lost
+    RETENTION = "retention"  # the time has come to remove old jobs
     DEATH = "death"  # announced by the store itself, when an instance is declared dead
 
 

@@ -15,7 +15,8 @@ and for the instance:
 
 heartbeat, rescuer      show that it lives, and queue again what dead peers held
 notifier                wake-ups from and to other instances
-ticker                  recurring work
+cron, retention         recurring work; the removal of old jobs
+sweeper                 jobs that a lost message left behind
 event_feed              what changes, to the streams of /events
 counter_publisher       the queue counters, to Valkey or Redis
 

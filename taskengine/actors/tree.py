@@ -13,6 +13,7 @@ from taskengine.actors.claimer import Claimer
 from taskengine.actors.controller import Controller
 from taskengine.actors.counter_publisher import CounterPublisher
 from taskengine.actors.courier import Courier
+from taskengine.actors.cron import Cron
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
@@ -20,9 +21,10 @@ from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.notifier import Notifier
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
+from taskengine.actors.retention import Retention
 from taskengine.actors.scheduler import Scheduler
 from taskengine.actors.settler import Settler
-from taskengine.actors.ticker import Ticker
+from taskengine.actors.sweeper import Sweeper
 from taskengine.actors.wiring import Wiring
 from taskengine.actors.worker import Worker
 from taskengine.actors.workspace_cleaner import WorkspaceCleaner
@@ -70,7 +72,7 @@ WATCHERS, FINISHERS, STARTERS = Ring
 EVERY_TOPIC = frozenset(Topic)
 ACTORS = (
     Row(WATCHERS, "heartbeat", Heartbeat.of, {Topic.STOP}),
-    Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH}),
+    Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH, Topic.RESCUE}),
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
@@ -83,7 +85,9 @@ ACTORS = (
     Row(STARTERS, "controller", Controller.of, {Topic.ADMISSION}),
     Row(STARTERS, "settler", Settler.of, {Topic.CASCADES}),
     Row(STARTERS, "scheduler", Scheduler.of, {Topic.SCHEDULE}),
-    Row(STARTERS, "ticker", Ticker.of, {Topic.SCHEDULES}),
+    Row(STARTERS, "cron", Cron.of, {Topic.SCHEDULES}),
+    Row(STARTERS, "sweeper", Sweeper.of, {Topic.RESCUE}),
+    Row(STARTERS, "retention", Retention.of, {Topic.RETENTION}),
     *(
         Row(STARTERS, f"claimer-{queue}", partial(Claimer.of, queue=queue), {Topic.WORK})
         for queue in TASK_QUEUES

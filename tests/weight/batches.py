@@ -19,7 +19,7 @@ from taskengine.actors.bodies import LARGE_AT_ONCE, Bodies
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.intake import ROWS, Intake
 from taskengine.actors.recorder import Recorder
-from taskengine.actors.ticker import BATCH
+from taskengine.actors.retention import BATCH
 from taskengine.messages import Finish, Submit
 from taskengine.model import Delivery, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from quart import Response
 from werkzeug.exceptions import Forbidden
 
-from taskengine.actors.ticker import origin_of
 from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
@@ -36,7 +35,7 @@ from taskengine.api.services import Services
 from taskengine.api.unread import refuse_unknown, unread, with_warnings
 from taskengine.jobs.submission import Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound, Severity
-from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
+from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule, origin_of
 
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
 FIRST_IN = record(first_in={**SECONDS, "minimum": 0})
