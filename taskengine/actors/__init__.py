@@ -22,5 +22,5 @@ counter_publisher       the queue counters, to Valkey or Redis
 
 `wiring` is what they are made from, `mailboxes` who is woken by what, `instance_state` what runs
 here. `per_host` calls many hosts at once; `batches` and `adaptive_limit` bound what one transaction
-carries. `definitions`, `inputs`, `reporter` and others serve the workers.
+carries. `attempt` is what a worker runs, from its inputs to its end.
 """

@@ -17,9 +17,9 @@ HOLDERS: tuple[Any, ...] = (str, dict, list, tuple)
 FEW = 500  # values that are looked at to see that a result is small
 
 
-async def told(result: object, secrets: Collection[str] = ()) -> str | None:
-    """A result as JSON, without these secrets; None where it says nothing. Raises PermanentFailure
-    for what is no JSON object, or too large, and whatever an object of a class of its own raises
+async def encode_result(result: object, secrets: Collection[str] = ()) -> str | None:
+    """A result as JSON, without these secrets; None if it is empty. Raises PermanentFailure if it
+    is not a JSON object or too large, and whatever an object of a class of its own raises
     when it is looked at: here, once, and never again."""
     if result is None:
         return None

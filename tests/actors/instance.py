@@ -48,6 +48,18 @@ class VirtualEnvironment(ActionEnvironment):
         yield lambda: Path("/nowhere")
 
 
+def virtual_environment(**fields):
+    """An environment of actions with nothing real in it."""
+    return VirtualEnvironment(
+        scratch=Path("/nowhere"),
+        storages={"local": NoStorage()},
+        roots={"local": {}},
+        workspaces=Folder(NoStorage(), "/nowhere", ""),
+        keys=None,
+        **fields,
+    )
+
+
 def receiver(heard, answer=lambda request: httpx.Response(200)):
     """A client whose requests end in a list."""
 
@@ -128,15 +140,8 @@ async def instance(
     """An engine on `store` for the length of the block; `flows` are what schedules may run."""
     now = virtual_clock(NOON)
     library = Library({(None, flow.name): flow for flow in flows})
-    environment = VirtualEnvironment(
-        scratch=Path("/nowhere"),
-        storages={"local": NoStorage()},
-        roots={"local": {}},
-        workspaces=Folder(NoStorage(), "/nowhere", ""),
-        keys=None,
-        http=http or receiver([]),
-        unverified=unverified or receiver([]),
-        secrets=secrets or {},
+    environment = virtual_environment(
+        http=http or receiver([]), unverified=unverified or receiver([]), secrets=secrets or {}
     )
     resources = Resources(
         store=store,

@@ -98,7 +98,7 @@ async def test_an_error_of_the_worker_itself_is_counted(
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("taskengine.actors.worker.retry_at", broken)
+    monkeypatch.setattr("taskengine.actors.attempt.retry_at", broken)
     action = raising(RAISED["SystemExit: 3"])
     details, _ = await fate_of(memory_store, action, caplog, retry={"limit": 1})
     [task] = details.tasks
