@@ -353,16 +353,22 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one try to deliver a callback; refused once its lane was claimed anew."""
+    """One try to deliver a callback, and its outcome."""
 
-    lane_id: int
-    claim: int
     callback_id: int
     at: datetime
     delivered: bool
     status: int | None = None
     error: str | None = None
     due_at: datetime | None = None  # of the next try; None after a failure: the lane is dead
+
+
+@dataclass(frozen=True, slots=True)
+class LaneResult:
+    """The deliveries of one lane, at least one, in order; refused once it was claimed anew."""
+
+    lane: LaneFence
+    deliveries: Sequence[Delivery]
 
 
 class CallbackState(StrEnum):

@@ -24,7 +24,16 @@ from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError, TooHeavy
+from taskengine.model import (
+    BadInput,
+    Callback,
+    Delivery,
+    Lane,
+    LaneFence,
+    LaneResult,
+    TaskEngineError,
+    TooHeavy,
+)
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -49,7 +58,7 @@ FAILURES = (
 )
 
 
-Served = tuple[Lane, list[Delivery]]
+Served = tuple[Lane, Sequence[Delivery]]
 
 
 @dataclass(slots=True)
@@ -130,25 +139,30 @@ class Courier:
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
         hasty_until = trio.current_time() + HASTE
+        options = _options_of(lane)
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
             await self.state.surely_alive()
-            deliveries.append(await self._deliver(lane, callback))
+            deliveries.append(await self._deliver(lane, callback, options))
             delivered = deliveries[-1].delivered
             self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
             if not delivered:
                 break
 
-    async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
+    async def _deliver(
+        self, lane: Lane, callback: Callback, options: CallbackOptions | BadInput
+    ) -> Delivery:
         async with self.bodies.of(callback) as body:
-            return await self._try(lane, callback, body)
+            return await self._try(lane, callback, body, options)
 
-    async def _try(self, lane: Lane, callback: Callback, body: bytes) -> Delivery:
+    async def _try(
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+    ) -> Delivery:
         status, error, retry_after = None, None, None
         try:
             with trio.fail_after(TIMEOUT):
-                response = await self._post(lane, callback, body)
+                response = await self._post(lane, callback, body, options)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
@@ -159,18 +173,21 @@ class Courier:
             error = _told(bug)
         now = self.now()
         if status is not None and 200 <= status < 300:
-            return Delivery(lane.id, lane.claim, callback.id, now, delivered=True, status=status)
+            return Delivery(callback.id, now, delivered=True, status=status)
         due_at = self._next_try(lane.failures + 1, status, retry_after)
-        return Delivery(lane.id, lane.claim, callback.id, now, False, status, error, due_at)
+        return Delivery(callback.id, now, False, status, error, due_at)
 
-    async def _post(self, lane: Lane, callback: Callback, body: bytes) -> httpx.Response:
+    async def _post(
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+    ) -> httpx.Response:
+        if isinstance(options, BadInput):
+            raise options
         now = self.now()
-        wanted = CallbackOptions.of(lane.options)
         body = sent_at(body, now)
-        if wanted.body is not None:
-            body = await in_thread(partial(_rendered, wanted, callback.event, body), len(body))
-        headers = wanted.signed(callback.webhook_id, int(now.timestamp()), body)
-        http = self.http if wanted.verify else self.unverified
+        if options.body is not None:
+            body = await in_thread(partial(_rendered, options, callback.event, body), len(body))
+        headers = options.signed(callback.webhook_id, int(now.timestamp()), body)
+        http = self.http if options.verify else self.unverified
         request = http.build_request("POST", lane.url, content=body, headers=headers)
         return await http.send(request, stream=True)
 
@@ -203,8 +220,8 @@ class Courier:
                 self._late.remove(one)
 
     async def _write(self, served: Sequence[Served], **options: bool) -> None:
-        deliveries = [one for _, tries in served for one in tries]
-        await self.store.deliver(self.state.instance, deliveries, **options)
+        results = [LaneResult(lane.fence, tries) for lane, tries in served if tries]
+        await self.store.deliver(self.state.instance, results, **options)
         self._forget({lane.fence for lane, _ in served})
 
     def _forget(self, lanes: Collection[LaneFence]) -> None:
@@ -218,8 +235,16 @@ def _dice() -> random.Random:
     return random.Random(random.random())
 
 
-def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
-    content = wanted.content(event, json.loads(body))
+def _options_of(lane: Lane) -> CallbackOptions | BadInput:
+    """Parsed once for a lane; wrong ones fail its deliveries."""
+    try:
+        return CallbackOptions.of(lane.options)
+    except BadInput as error:
+        return error
+
+
+def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
+    content = options.content(event, json.loads(body))
     return json.dumps(content, ensure_ascii=False).encode()
 
 

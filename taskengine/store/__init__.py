@@ -19,10 +19,10 @@ from typing import Protocol
 
 from taskengine.model import (
     Client,
-    Delivery,
     Fence,
     Lane,
     LaneFence,
+    LaneResult,
     Record,
     Recorded,
     Submission,
@@ -236,9 +236,9 @@ class Store(Reading, Upkeep, Protocol):
         ...
 
     async def deliver(
-        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+        self, instance: int, results: Sequence[LaneResult], *, wait: bool = True
     ) -> None:
-        """Write what became of deliveries and let go of their lanes; those of an outdated claim
+        """Write the results of lanes, one each, and let go of these; those of an outdated claim
         are refused. `wait` and what a patient store raises are as with record()."""
         ...
 

@@ -21,7 +21,7 @@ from taskengine.actors.intake import ROWS, Intake
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.retention import BATCH
 from taskengine.messages import Finish, Submit
-from taskengine.model import Delivery, Severity, Submission
+from taskengine.model import Delivery, LaneResult, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
 from tests.contract.world import ACTION, LATER, NOON, World, at, definition, done
 
@@ -148,14 +148,14 @@ async def deliver(store: Any, instance: int, limit: int = 32) -> int:
     async with trio.open_nursery() as nursery:
         for lane in lanes[:LARGE_AT_ONCE]:
             nursery.start_soon(_hold, bodies, lane.callbacks[-1])
-    deliveries = [
-        Delivery(lane.id, lane.claim, one.id, LATER, True, 204)
+    results = [
+        LaneResult(lane.fence, [Delivery(one.id, LATER, True, 204) for one in lane.callbacks])
         for lane in lanes
-        for one in lane.callbacks
+        if lane.callbacks
     ]
-    if deliveries:
-        await store.deliver(instance, deliveries)
-    return len(deliveries)
+    if results:
+        await store.deliver(instance, results)
+    return sum(len(one.deliveries) for one in results)
 
 
 async def _hold(bodies: Bodies, callback: Any) -> None:

@@ -26,6 +26,7 @@ from taskengine.model import (
     Delivery,
     Lane,
     LaneFence,
+    LaneResult,
     LogLine,
     NotFound,
     Submission,
@@ -124,21 +125,19 @@ class Outbox(Rows):
                 lane.let_go(now)
 
     async def deliver(
-        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+        self, instance: int, results: Sequence[LaneResult], *, wait: bool = True
     ) -> None:
         await trio.lowlevel.checkpoint()
-        touched = {}
-        for delivery in deliveries:
-            lane = self._lanes.get(delivery.lane_id)  # none: its job was cleared meanwhile
-            if lane and lane.holder == instance and lane.claims == delivery.claim:
-                touched[lane.id] = lane
-                self._settle(lane, delivery)
-        for lane in touched.values():
-            if lane.replayed:
-                lane.dead, lane.failures = False, 0
-                last = max(one.at for one in deliveries)
-                lane.due_at = last if lane.waiting else None
-            lane.holder, lane.replayed = None, False
+        last = max((one.at for result in results for one in result.deliveries), default=None)
+        for result in results:
+            lane = self._lanes.get(result.lane[0])  # none: its job was cleared meanwhile
+            if lane and lane.holder == instance and (lane.id, lane.claims) == result.lane:
+                for delivery in result.deliveries:
+                    self._settle(lane, delivery)
+                if lane.replayed:
+                    lane.dead, lane.failures = False, 0
+                    lane.due_at = last if lane.waiting else None
+                lane.holder, lane.replayed = None, False
 
     def _settle(self, lane: LaneRow, delivery: Delivery) -> None:
         row = next((one for one in lane.waiting if one.callback.id == delivery.callback_id), None)

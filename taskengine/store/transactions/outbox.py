@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from taskengine.callbacks.bodies import (
@@ -26,6 +27,7 @@ from taskengine.model import (
     CallbackState,
     Delivery,
     Lane,
+    LaneResult,
     NotFound,
     Severity,
 )
@@ -154,37 +156,39 @@ def _callback(row: Any) -> Callback:
 
 
 async def deliver(
-    connection: Connection, instance: int, deliveries: Sequence[Delivery], wait: bool = True
+    connection: Connection, instance: int, results: Sequence[LaneResult], wait: bool = True
 ) -> None:
     """See Store.deliver. Each event has one line, by the job's first URL, at its first try; as
     all lines it is written under the lock of the job."""
     if not wait:
         await connection.execute(SQL["wait_for_no_lock"])
-    claims = sorted({(one.lane_id, one.claim) for one in deliveries})
-    tried_ids = [one.callback_id for one in deliveries]
+    claims = sorted(result.lane for result in results)
+    tried_ids = [one.callback_id for result in results for one in result.deliveries]
     await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
     held = await connection.fetch(SQL["lock_lanes"], *columns(claims, 2), instance)
     lanes = {row["id"]: row for row in held}
-    mine = [one for one in deliveries if one.lane_id in lanes]
+    mine = [(lanes[one.lane[0]], one.deliveries) for one in results if one.lane[0] in lanes]
     if not mine:
         return
-    tried = [(one.callback_id, one.delivered, one.status, one.error, one.at) for one in mine]
+    tried = [
+        (one.callback_id, one.delivered, one.status, one.error, one.at)
+        for _, deliveries in mine
+        for one in deliveries
+    ]
     first = {
         row["id"]: row["task_id"]
         for row in await connection.fetch(SQL["deliver"], *columns(tried, 5))
         if row["attempts"] == 1 and lanes[row["lane_id"]]["ordinal"] == 0
     }
     lines = [
-        _line(lanes[one.lane_id], first[one.callback_id], one.at)
-        for one in mine
+        _line(lane, first[one.callback_id], one.at)
+        for lane, deliveries in mine
+        for one in deliveries
         if one.callback_id in first
     ]
     await put_lines(connection, lines)
-    tries: dict[int, list[Delivery]] = defaultdict(list)
-    for one in mine:
-        tries[one.lane_id].append(one)
-    let_go = [_let_go(lanes[lane_id], tried) for lane_id, tried in sorted(tries.items())]
-    now = max(one.at for one in mine)
+    let_go = sorted((_let_go(lane, deliveries) for lane, deliveries in mine), key=itemgetter(0))
+    now = max(one.at for _, deliveries in mine for one in deliveries)
     await connection.execute(SQL["let_go_lanes"], *columns(let_go, 4), now)
 
 
@@ -193,12 +197,12 @@ def _line(lane: Any, task_id: int, at: datetime) -> Line:
     return Line(lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
 
 
-def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:
+def _let_go(lane: Any, deliveries: Sequence[Delivery]) -> tuple[Any, ...]:
     """A lane after its tries: failures count from the last success."""
     failures = lane["failures"]
-    for one in tries:
+    for one in deliveries:
         failures = 0 if one.delivered else failures + 1
-    last = tries[-1]
+    last = deliveries[-1]
     if last.delivered:
         return (lane["id"], 0, False, None)
     return (lane["id"], failures, last.due_at is None, last.due_at)
