@@ -16,8 +16,8 @@ from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.model import Json, JsonObject, Misconfigured, TaskEngineError
 
 ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it does not leave
-LOOK: Final = 0.2  # seconds between looks at a job that is watched
-PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
+POLL_INTERVAL: Final = 0.2  # seconds between looks at a job that is watched
+AWAY_DEADLINE: Final = 60.0  # seconds for an engine that is away while a job is watched
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})  # never by a proxy
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -136,7 +136,7 @@ class RestClient:
             show(job)
             if job["queue_state"] in ENDED:
                 return job
-            await trio.sleep(LOOK)
+            await trio.sleep(POLL_INTERVAL)
 
     async def _call(
         self, method: str, path: str, *, body: Json = None, query: Query | None = None
@@ -163,9 +163,9 @@ def is_over(job: JsonObject) -> bool:
 async def patiently(
     call: Callable[[], Awaitable[T]], away: Callable[[Exception], None] = lambda _: None
 ) -> T:
-    """Repeat a read while the engine is away, which is told once; after PATIENCE seconds its error
-    is raised."""
-    deadline, told = trio.current_time() + PATIENCE, False
+    """Repeat a read while the engine is away, which is told once; after AWAY_DEADLINE seconds its
+    error is raised."""
+    deadline, told = trio.current_time() + AWAY_DEADLINE, False
     while True:
         try:
             return await call()

@@ -34,8 +34,8 @@ from taskengine.actors.wiring import InstanceOptions, Resources, Wiring
 from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
-LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
-FAREWELL = 2.0  # seconds to tell the peers; untold they hear it of the witness
+FINISHERS_GRACE = 5.0  # seconds for what is left to write and deliver once the workers are done
+LEAVING_GRACE = 2.0  # seconds to tell the peers; untold they hear it of the witness
 
 # At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
 # the store and spend nothing of it.
@@ -81,7 +81,7 @@ async def running_engine(
         async with (
             _leaving(resources, state),
             ring(Ring.WATCHERS, 0.0),
-            ring(Ring.FINISHERS, LAST_WORDS),
+            ring(Ring.FINISHERS, FINISHERS_GRACE),
             front(engine),
             ring(Ring.STARTERS, options.drain, state.drain),
         ):
@@ -116,6 +116,6 @@ async def _leaving(resources: Resources, state: InstanceState) -> AsyncIterator[
         yield
         fallen = False
     finally:
-        with trio.move_on_after(FAREWELL, shield=True):
+        with trio.move_on_after(LEAVING_GRACE, shield=True):
             await resources.patient.leave(state.instance, resources.now(), fallen=fallen)
             resources.left()

@@ -52,10 +52,10 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come too close to it
-PATIENCE = 60.0  # seconds to wait for the database at the start
-AGAIN = 1.0  # seconds before it is tried again
-SAMPLES = 10  # of the database's time that may be too slow at the start
-AGREED = 2  # answers in a row that the first time is taken from
+START_DEADLINE = 60.0  # seconds to wait for the database at the start
+RETRY_PAUSE = 1.0  # seconds before it is tried again
+MAX_CLOCK_SAMPLES = 10  # of the database's time that may be too slow at the start
+AGREEING_SAMPLES = 2  # answers in a row that the first time is taken from
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
@@ -100,7 +100,7 @@ async def open_and_run(
             resources = resources_of(
                 configuration, store, counters, library, environment, meters, witness
             )
-            await wait_for_time(resources.keep_time, PATIENCE)
+            await wait_for_time(resources.keep_time, START_DEADLINE)
             services = partial(services_of, configuration, resources, library, shutdown, aside)
             front = http_front(configuration, services, started, shutdown)
             await run_until_told(resources, options_of(configuration, process), front, shutdown)
@@ -192,7 +192,7 @@ def options_of(configuration: Configuration, process: uuid.UUID | None = None) -
 
 @asynccontextmanager
 async def open_store(
-    configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
+    configuration: Configuration, patience: float = START_DEADLINE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
     async with open_database(configuration) as url:
@@ -233,10 +233,10 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
     with each heartbeat."""
     deadline = trio.current_time() + patience
     tries = agreed = 0
-    while tries < SAMPLES:
+    while tries < MAX_CLOCK_SAMPLES:
         try:
             agreed = agreed + 1 if await keep_time() else 0
-            if agreed == AGREED:
+            if agreed == AGREEING_SAMPLES:
                 return
             if agreed:
                 continue
@@ -244,7 +244,7 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         except StoreUnavailable:
             if trio.current_time() > deadline:
                 raise
-        await trio.sleep(AGAIN)
+        await trio.sleep(RETRY_PAUSE)
     logger.warning(
         "the database takes more than %g s to tell its time: this host's clock is used, until "
         "it answers sooner",

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from taskengine.actions import find_actions
-from taskengine.actors.counter_publisher import EVERY, CounterPublisher
+from taskengine.actors.counter_publisher import PUBLISH_INTERVAL, CounterPublisher
 from taskengine.actors.instance_state import InstanceState
 from taskengine.addresses import Allowed
 from taskengine.api_keys import hash_key
@@ -90,7 +90,7 @@ class Comes:
 async def test_a_mirror_that_is_away_is_told_once_and_so_is_its_return(caplog, autojump_clock):
     caplog.set_level(logging.INFO)
     mirror = CounterPublisher(Comes(), InstanceState(1, 15.0), dict)
-    with trio.move_on_after(10 * EVERY):
+    with trio.move_on_after(10 * PUBLISH_INTERVAL):
         await mirror.run()
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "the mirror of the queue counters (redis_url) is away: Connection refused"),

@@ -11,7 +11,7 @@ import trio
 from taskengine.model import Callback
 from taskengine.store import Store
 
-LARGE_AT_ONCE = 16  # deliveries with large bodies, of all couriers
+MAX_LARGE_BODIES = 16  # deliveries with large bodies, of all couriers
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Bodies:
 
     store: Store  # a patient one
     _room: trio.CapacityLimiter = field(
-        default_factory=lambda: trio.CapacityLimiter(LARGE_AT_ONCE), init=False
+        default_factory=lambda: trio.CapacityLimiter(MAX_LARGE_BODIES), init=False
     )
     _large: dict[int, _Body] = field(default_factory=dict, init=False)  # by event
 

@@ -21,8 +21,8 @@ from taskengine.store import Dismissed, Store
 
 logger = logging.getLogger(__name__)
 
-MOST = 1_000  # tasks in one claim
-LOOK = 2.0  # seconds between looks without a hint, jittered
+MAX_CLAIM = 1_000  # tasks in one claim
+POLL_INTERVAL = 2.0  # seconds between looks without a hint, jittered
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Claimer:
     handoff: Mailbox[Attempt]
     taken: Histogram  # how many tasks at once
     _offered: int | None = field(default=None, init=False)  # as which instance it said what it runs
-    _most: int = field(default=MOST, init=False)  # in one claim, as the database takes it
+    _most: int = field(default=MAX_CLAIM, init=False)  # in one claim, as the database takes it
 
     @classmethod
     def of(cls, wiring: Wiring, queue: str) -> Claimer:
@@ -63,7 +63,7 @@ class Claimer:
 
     async def _claim(self, mailbox: Mailbox[Wake]) -> float:
         """Claim for the idle workers; how long to wait, in seconds, before looking again."""
-        patience = next_look(LOOK, None, self.now())
+        patience = next_look(POLL_INTERVAL, None, self.now())
         while not mailbox.closing and self.handoff.readers:
             wanted = min(self.handoff.readers, self._most)
             try:
@@ -77,13 +77,13 @@ class Claimer:
                 logger.warning("a claim of %d tasks is too heavy: %s", wanted, error)
                 self._most = max(1, wanted // 2)
                 return patience
-            self._most = min(2 * self._most, MOST)
+            self._most = min(2 * self._most, MAX_CLAIM)
             if claimed.attempts:
                 self.taken.observe(len(claimed.attempts))
             for attempt in claimed.attempts:
                 await self.handoff.address.tell(attempt)
             if len(claimed.attempts) < wanted:
-                return next_look(LOOK, claimed.next_due, self.now())
+                return next_look(POLL_INTERVAL, claimed.next_due, self.now())
         return patience
 
     async def _offer(self) -> None:

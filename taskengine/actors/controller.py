@@ -17,10 +17,11 @@ from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Admitted, Dismissed, Store
 
-LOOK = 5.0  # seconds between looks without a hint, jittered
-BATCH = 500  # jobs in one admission
-REST = 2.0  # times as long as it took: under load more slots are free then, for one admission
-LONGEST_REST = 0.05  # seconds
+POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
+MAX_BATCH = 500  # jobs in one admission
+# Times as long as it took: under load more slots are free then, for one admission.
+REST_FACTOR = 2.0
+MAX_REST = 0.05  # seconds
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class Controller:
     admitted: Callable[[], None]  # there are new tasks
     meters: Meters
     _limit: AdaptiveLimit = field(
-        default_factory=lambda: AdaptiveLimit("admission", BATCH), init=False
+        default_factory=lambda: AdaptiveLimit("admission", MAX_BATCH), init=False
     )
 
     @classmethod
@@ -44,8 +45,8 @@ class Controller:
             while True:
                 started = trio.current_time()
                 await self._admit()
-                await rest(started, REST, LONGEST_REST)
-                await mailbox.collect(jittered(LOOK))
+                await rest(started, REST_FACTOR, MAX_REST)
+                await mailbox.collect(jittered(POLL_INTERVAL))
 
     async def _admit(self) -> None:
         """One transaction after the other, as long as others may fit: workers hear of each."""

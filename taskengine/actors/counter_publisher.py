@@ -14,8 +14,8 @@ from taskengine.counters import Counters, CountersUnavailable, QueueCounts
 
 logger = logging.getLogger(__name__)
 
-EVERY = 1.0  # seconds
-GRACE = 2.0  # seconds to withdraw at the end
+PUBLISH_INTERVAL = 1.0  # seconds
+WITHDRAW_GRACE = 2.0  # seconds to withdraw at the end
 
 
 @dataclass(slots=True)
@@ -36,9 +36,9 @@ class CounterPublisher:
         try:
             while True:
                 shown = await self._publish(shown)
-                await trio.sleep(EVERY)
+                await trio.sleep(PUBLISH_INTERVAL)
         finally:
-            with trio.move_on_after(GRACE, shield=True):
+            with trio.move_on_after(WITHDRAW_GRACE, shield=True):
                 await self._withdraw(shown)
 
     async def _publish(self, shown: int) -> int:

@@ -43,12 +43,12 @@ from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
-LOOK = 5.0  # seconds between looks without a hint, jittered
-AT_ONCE = 32  # lanes of one courier
-HASTE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
-TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
+POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
+MAX_AT_ONCE = 32  # lanes of one courier
+STOPPING_GRACE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
+REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
-LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
+MAX_RETRY_AFTER = 86_400.0  # seconds that a receiver may ask for
 FAILURES = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -93,7 +93,7 @@ class Courier:
 
     def __post_init__(self) -> None:
         self.dispatcher = PerHostDispatcher(
-            AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record
+            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record
         )
 
     @property
@@ -138,7 +138,7 @@ class Courier:
         return lane, deliveries
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
-        hasty_until = trio.current_time() + HASTE
+        hasty_until = trio.current_time() + STOPPING_GRACE
         options = _options_of(lane)
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
@@ -161,7 +161,7 @@ class Courier:
     ) -> Delivery:
         status, error, retry_after = None, None, None
         try:
-            with trio.fail_after(TIMEOUT):
+            with trio.fail_after(REQUEST_DEADLINE):
                 response = await self._post(lane, callback, body, options)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
@@ -250,7 +250,7 @@ def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
 
 def _told(error: Exception) -> str:
     if isinstance(error, trio.TooSlowError):
-        return f"timed out: no answer in {TIMEOUT:g} s"
+        return f"timed out: no answer in {REQUEST_DEADLINE:g} s"
     words = words_of(error)
     told = f"{name_of(error)}: {words}" if words else name_of(error)
     return clean_text(masked_text(told)[:500])
@@ -266,4 +266,4 @@ def wished_pause(retry_after: str | None, now: datetime) -> timedelta:
         else:
             date = parsedate_to_datetime(text)
             seconds = (date.astimezone(UTC) - now).total_seconds()
-    return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT))
+    return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER))

@@ -15,8 +15,8 @@ from taskengine.runtime.mailbox import Envelope
 
 RecordMail = Envelope[Note | Finish]
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two tries to write the records of a job
-BATCH = 100  # records of a job that are written at once
+FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0  # seconds between two tries to write the records of a job
+MAX_BATCH = 100  # records of a job that are written at once
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class DeferredRecords:
 
     job_id: int
     mail: list[RecordMail] = field(default_factory=list)
-    limit: int = BATCH  # of records in one transaction
+    limit: int = MAX_BATCH  # of records in one transaction
     failures: int = 0  # of its first record alone
     due: float = 0.0  # on trio's clock
     _pause: float = 0.0
@@ -33,9 +33,9 @@ class DeferredRecords:
     def put_off(self) -> bool:
         """Wait longer each time. Returns whether to log it, which is not each time."""
         before = self._pause
-        self._pause = min(before * 2 or FIRST_PAUSE, LONGEST_PAUSE)
+        self._pause = min(before * 2 or FIRST_PAUSE, MAX_PAUSE)
         self.due = trio.current_time() + self._pause
-        return not before or before < self._pause == LONGEST_PAUSE
+        return not before or before < self._pause == MAX_PAUSE
 
     def shorten(self) -> bool:
         """Write half as many records the next time. Returns False if it was one."""
@@ -87,7 +87,7 @@ class DeferredByJob:
         """The first `number` of its mail is handled; the rest waits for all other jobs' turn."""
         del deferred.mail[:number]
         deferred.due, deferred._pause = trio.current_time(), 0.0
-        deferred.failures, deferred.limit = 0, BATCH
+        deferred.failures, deferred.limit = 0, MAX_BATCH
         if not deferred.mail:
             del self._deferred[deferred.job_id]
 

@@ -19,14 +19,15 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import JobFilter, Mark, Store
 from taskengine.store.values import Change
 
-LOOK = 1.0  # seconds between looks without a hint: progress has none
-PAUSE = 0.1  # seconds between looks, however many hints there are
-PAGE = 500  # changes
-TRUST = 3.0  # seconds between looks whether the clients of streams are what they were
-IDLE = 3600.0  # seconds; there is nothing to look for
-ROOM = 64  # batches that a stream may lag behind
+POLL_INTERVAL = 1.0  # seconds between looks without a hint: progress has none
+POLL_PAUSE = 0.1  # seconds between looks, however many hints there are
+PAGE_SIZE = 500  # changes
+# Seconds between looks whether the clients of streams are what they were.
+CLIENT_CHECK_INTERVAL = 3.0
+MAX_IDLE = 3600.0  # seconds; there is nothing to look for
+MAX_QUEUED = 64  # batches that a stream may lag behind
 MAX_STREAMS = 200  # of an instance
-MAX_OWN = 20  # of a client
+MAX_CLIENT_STREAMS = 20  # of a client
 
 ChangesUpTo = tuple[Sequence[Change], Mark]
 
@@ -79,9 +80,9 @@ class EventFeed:
     def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[EventStream]:
         """A stream for the length of the block. Raises TooManyStreams."""
         own = sum(stream.client.name == client.name for stream in self._streams)
-        if len(self._streams) >= MAX_STREAMS or own >= MAX_OWN:
+        if len(self._streams) >= MAX_STREAMS or own >= MAX_CLIENT_STREAMS:
             raise TooManyStreams
-        send, receive = trio.open_memory_channel[ChangesUpTo](ROOM)
+        send, receive = trio.open_memory_channel[ChangesUpTo](MAX_QUEUED)
         stream = EventStream(client, wanted, send, receive)
         self._streams[stream] = None
         if self._closed:
@@ -110,17 +111,17 @@ class EventFeed:
                 if self._streams:
                     await self._end_distrusted()
                     await self._look()
-                    await trio.sleep(PAUSE)
-                    await mailbox.collect(LOOK - PAUSE)
+                    await trio.sleep(POLL_PAUSE)
+                    await mailbox.collect(POLL_INTERVAL - POLL_PAUSE)
                 else:
                     self._rest()
-                    await mailbox.collect(IDLE)
+                    await mailbox.collect(MAX_IDLE)
 
     async def _end_distrusted(self) -> None:
         """A client that was removed, or has another key or other rights, hears no more."""
         if trio.current_time() < self._trusted_until:
             return
-        self._trusted_until = trio.current_time() + TRUST
+        self._trusted_until = trio.current_time() + CLIENT_CHECK_INTERVAL
         names = {stream.client.name for stream in self._streams}
         known = {name: await self.store.client(name) for name in names}
         for stream in self._streams:
@@ -137,7 +138,7 @@ class EventFeed:
         """One batch for each page of what is new, then one of what has come further."""
         more = True
         while more:
-            news = await self.store.news(self._mark, PAGE)
+            news = await self.store.news(self._mark, PAGE_SIZE)
             self._mark, more = news.mark, news.more
             self._reading.set()
             self._tell(news.changes)

@@ -28,8 +28,8 @@ from taskengine.store.ending import NEVER_ARRIVED
 
 logger = logging.getLogger(__name__)
 
-READ = 1.0  # seconds between two readings of all beats
-LATE = 2.0  # seconds after which a reading is late
+READ_INTERVAL = 1.0  # seconds between two readings of all beats
+READ_DEADLINE = 2.0  # seconds after which a reading is late
 F = TypeVar("F")
 
 
@@ -103,11 +103,11 @@ class Heartbeat:
         while True:
             started = trio.current_time()
             try:
-                with trio.fail_after(LATE):
+                with trio.fail_after(READ_DEADLINE):
                     await self._look()
             except (StoreUnavailable, trio.TooSlowError):
                 self._watched.clear()
-            if await mailbox.collect(max(0.0, started + READ - trio.current_time())):
+            if await mailbox.collect(max(0.0, started + READ_INTERVAL - trio.current_time())):
                 self._next_beat = trio.current_time()
 
     async def _look(self) -> None:
@@ -121,7 +121,7 @@ class Heartbeat:
     async def _mark_over(self) -> None:
         """Tell the peers of attempts whose end cannot be written, that they are not to blame should
         this instance die."""
-        over = self.state.over_for(READ)
+        over = self.state.over_for(READ_INTERVAL)
         if over != self._over:
             await self.store.mark_over(self.state.instance, over)
             self._over = over
@@ -159,7 +159,7 @@ class Heartbeat:
 
     async def _watch(self, beats: Mapping[int, int | None]) -> None:
         now = trio.current_time()
-        if now - self._last_read > READ + LATE:
+        if now - self._last_read > READ_INTERVAL + READ_DEADLINE:
             self._watched.clear()
         self._last_read = now
         for peer, beat in beats.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.batches import HEAVIEST, ROW, parts
+from taskengine.actors.batches import MAX_BATCH_WEIGHT, ROW_WEIGHT, split_by_weight
 from taskengine.actors.wiring import Wiring
 from taskengine.messages import Submit, Topic
 from taskengine.model import (
@@ -26,11 +26,11 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
-ROWS = 500  # submissions in one insert
+BATCH_DEADLINE = 4.0  # seconds for a batch: its clients are answered within 5
+MAX_BATCH = 500  # submissions in one insert
 ROWS_OF_A_JOB = 5
-LIGHTEST = 64 << 10  # characters; no smaller batches are made
-AGAIN = 0.1  # seconds before a batch with an unknown outcome is repeated
+MIN_BATCH_WEIGHT = 64 << 10  # characters; no smaller batches are made
+RETRY_PAUSE = 0.1  # seconds before a batch with an unknown outcome is repeated
 
 
 @dataclass(slots=True)
@@ -40,7 +40,9 @@ class Intake:
     store: Store  # an impatient one: a client waits
     now: Now
     wake: Callable[[], None]  # there are new jobs
-    _heaviest: int = field(default=HEAVIEST, init=False)  # of one insert, as the database takes it
+    _heaviest: int = field(
+        default=MAX_BATCH_WEIGHT, init=False
+    )  # of one insert, as the database takes it
 
     @classmethod
     def of(cls, wiring: Wiring) -> Intake:
@@ -52,7 +54,7 @@ class Intake:
             waiting: Sequence[Envelope[Submit]] = [first]
             try:
                 while waiting:
-                    waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
+                    waiting = [*waiting, *mailbox.waiting(limit=MAX_BATCH - len(waiting))]
                     batch, rest = _next_batch(waiting, self._heaviest)
                     await self._record(batch)
                     waiting = rest
@@ -68,7 +70,7 @@ class Intake:
         if not batch:
             return
         try:
-            with trio.fail_after(SETTLING):
+            with trio.fail_after(BATCH_DEADLINE):
                 ids = await self._submit([one.message.submission for one in batch])
         except BadInput as refusal:
             if len(batch) > 1:
@@ -81,14 +83,14 @@ class Intake:
             _answer(batch, [StoreUnavailable(str(outage) or "no answer in time")] * len(batch))
         else:
             _answer(batch, ids)
-            self._heaviest = min(2 * self._heaviest, HEAVIEST)
+            self._heaviest = min(2 * self._heaviest, MAX_BATCH_WEIGHT)
             self.wake()
 
     def _lighten(self, batch: Sequence[Envelope[Submit]], outage: Exception) -> None:
         """The clients of a batch that was too heavy have no time left for a second try; when they
         come again, they are taken in smaller batches."""
         if len(batch) > 1 and isinstance(outage, TooSlow | Interrupted | trio.TooSlowError):
-            self._heaviest = max(sum(map(_weight, batch)) // 2, LIGHTEST)
+            self._heaviest = max(sum(map(_weight, batch)) // 2, MIN_BATCH_WEIGHT)
             logger.warning("%d submissions at once took too long: %s", len(batch), outage)
 
     async def _submit(self, submissions: Sequence[Submission]) -> Sequence[int]:
@@ -103,7 +105,7 @@ class Intake:
             except StoreUnavailable:
                 if not is_unknown:
                     raise
-            await trio.sleep(AGAIN)
+            await trio.sleep(RETRY_PAUSE)
 
 
 def _next_batch(
@@ -114,7 +116,7 @@ def _next_batch(
     if sum(map(_weight, waiting)) <= heaviest:
         return waiting, []
     ordered = _in_turns(waiting)
-    batch = next(parts(ordered, _weight, heaviest))
+    batch = next(split_by_weight(ordered, _weight, heaviest))
     return batch, ordered[len(batch) :]
 
 
@@ -134,7 +136,7 @@ def _weight(envelope: Envelope[Submit]) -> int:
     besides: as it came, and completed."""
     one = envelope.message.submission
     text = sum(len(message) for _, _, message in one.lines)
-    return 3 * text + ROW * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
+    return 3 * text + ROW_WEIGHT * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
 
 
 def _awaited(batch: Sequence[Envelope[Submit]]) -> Sequence[Envelope[Submit]]:

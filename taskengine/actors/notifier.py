@@ -20,10 +20,10 @@ from taskengine.store import Deaf, Store
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 0.02  # seconds between two announcements
-AGAIN = 2.0  # seconds before listening again
-DEAF = 300.0  # seconds, where nothing arrives: actors look by themselves meanwhile
-PATIENCE = 3600.0
+ANNOUNCE_PAUSE = 0.02  # seconds between two announcements
+RETRY_PAUSE = 2.0  # seconds before listening again
+DEAF_PAUSE = 300.0  # seconds, where nothing arrives: actors look by themselves meanwhile
+MAX_IDLE = 3600.0
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Notifier:
             with suppress(trio.EndOfChannel):
                 while True:
                     await self._announce(await _topics(mailbox))
-                    await trio.sleep(PAUSE)
+                    await trio.sleep(ANNOUNCE_PAUSE)
             nursery.cancel_scope.cancel()
 
     async def _announce(self, topics: set[str]) -> None:
@@ -65,15 +65,15 @@ class Notifier:
                 "when actors look by themselves, every few seconds",
                 deafness,
             )
-            return DEAF
+            return DEAF_PAUSE
         except StoreUnavailable as outage:
-            logger.info("listening again in %g s: %s", AGAIN, outage)
-        return AGAIN
+            logger.info("listening again in %g s: %s", RETRY_PAUSE, outage)
+        return RETRY_PAUSE
 
 
 async def _topics(mailbox: Mailbox[Announce]) -> set[str]:
     topics = set()
-    for envelope in await mailbox.collect(PATIENCE):
+    for envelope in await mailbox.collect(MAX_IDLE):
         with envelope as announcement:
             topics.add(announcement.topic)
     return topics

@@ -11,7 +11,7 @@ import trio
 
 from taskengine.model import Fence, Progressed
 
-PAUSE = 0.5  # seconds between two that are written of an attempt
+WRITE_PAUSE = 0.5  # seconds between two that are written of an attempt
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Progress:
         now = trio.current_time()
         self._due = {fence: when for fence, when in self._due.items() if when > now}
         due = [fence for fence in self._newest if fence not in self._due]
-        self._due |= dict.fromkeys(due, now + PAUSE)
+        self._due |= dict.fromkeys(due, now + WRITE_PAUSE)
         return [Progressed(fence, self._newest.pop(fence)) for fence in due]
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from taskengine.actors.batches import HEAVIEST, ROW, parts
+from taskengine.actors.batches import MAX_BATCH_WEIGHT, ROW_WEIGHT, split_by_weight
 from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMail
 from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
@@ -41,10 +41,10 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # records
-LARGE = 512 << 10  # characters from which on a record is written by itself
-CALLBACK = 2 * ROW  # for each URL, and each event
-TOO_OFTEN = 3  # times that one record alone is too heavy until an end that says less is written
+MAX_BATCH = 500  # records
+LARGE_RECORD = 512 << 10  # characters from which on a record is written by itself
+CALLBACK_WEIGHT = 2 * ROW_WEIGHT  # for each URL, and each event
+MAX_FAILURES = 3  # times that one record alone is too heavy until an end that says less is written
 UNSTORABLE = "what the action returned cannot be stored"
 UNTELLABLE = "its end is too heavy to be written"
 
@@ -68,7 +68,7 @@ class Recorder:
         with self._deferred, suppress(trio.EndOfChannel):
             while True:
                 batch = await self._collect(mailbox)
-                for part in parts(batch, self._share):
+                for part in split_by_weight(batch, self._share):
                     await self._write(part)
                 if deferred := self._deferred.next_due():
                     await self._write_deferred(deferred)
@@ -81,8 +81,8 @@ class Recorder:
             return []
         batch: Sequence[Envelope[Mail]] = []
         if pause := min(pause, self.progress.patience):
-            batch = await mailbox.collect(pause, BATCH)
-        told = self._deferred.open(batch or mailbox.waiting(BATCH))
+            batch = await mailbox.collect(pause, MAX_BATCH)
+        told = self._deferred.open(batch or mailbox.waiting(MAX_BATCH))
         return [*self._progress(), *told]
 
     def _progress(self) -> Iterator[RecordMail]:
@@ -96,7 +96,7 @@ class Recorder:
     def _share(self, mail: RecordMail) -> int:
         """What it takes of a part; a large record is a part of its own."""
         weight = self._weight(mail.message.record)
-        return HEAVIEST + 1 if weight > LARGE else weight
+        return MAX_BATCH_WEIGHT + 1 if weight > LARGE_RECORD else weight
 
     def _weight(self, record: Record) -> int:
         """What its transaction writes, at most: an attempt's end may be its job's."""
@@ -106,16 +106,16 @@ class Recorder:
             case Written():
                 return len(record.message)
             case Began():
-                return lanes * CALLBACK
+                return lanes * CALLBACK_WEIGHT
             case Ended():
-                told = size + 2 * lanes * CALLBACK if lanes else 0
+                told = size + 2 * lanes * CALLBACK_WEIGHT if lanes else 0
                 return told + len(record.result or "")
         return 0
 
     async def _write(self, mail: Sequence[RecordMail]) -> None:
         """Write a part of a batch, but for mail that waits behind deferred records of its job; if
         it is refused, one half after the other."""
-        is_large = self._weight(mail[0].message.record) > LARGE
+        is_large = self._weight(mail[0].message.record) > LARGE_RECORD
         mail = [one for one in mail if not self._deferred.take(one, _job(one), start=is_large)]
         if not mail:
             return
@@ -178,7 +178,7 @@ class Recorder:
         with suppress(TooHeavy):
             await self._record([])
             deferred.failures += 1
-        if deferred.failures == TOO_OFTEN:
+        if deferred.failures == MAX_FAILURES:
             deferred.failures = 0
             self._replace_first(deferred, error, _lighter)
 

@@ -27,7 +27,7 @@ LINE_RATE = 1_000.0  # lines per second that an attempt may write in the long ru
 LINE_BURST = 5_000.0  # lines that it may write at once
 UNWRITTEN_LINES = 1_000  # of an attempt that may wait to be written,
 UNWRITTEN_TEXT = 256 << 10  # and how many characters
-PATIENCE = 5.0  # seconds that an action waits for room, before lines are left out
+ROOM_DEADLINE = 5.0  # seconds that an action waits for room, before lines are left out
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Reporter:
 
     async def _find_room(self) -> bool:
         if self._is_full and not self._left_out:
-            with self.limit.paused(), trio.move_on_after(PATIENCE):
+            with self.limit.paused(), trio.move_on_after(ROOM_DEADLINE):
                 while self._is_full:
                     await self._room.wait()
         return not self._is_full

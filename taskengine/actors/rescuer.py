@@ -21,8 +21,8 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3600.0  # seconds; the heartbeat looks every second
-FRESH = 4.0  # seconds that a silence is believed; who was silent may beat again
+MAX_IDLE = 3600.0  # seconds; the heartbeat looks every second
+SILENCE_TRUST = 4.0  # seconds that a silence is believed; who was silent may beat again
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Rescuer:
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         """Until cancelled. A hint says that somebody is dead."""
         while True:
-            await mailbox.collect(PATIENCE)
+            await mailbox.collect(MAX_IDLE)
             await self._look()
 
     async def _look(self) -> None:
@@ -50,7 +50,7 @@ class Rescuer:
             if beat is None:
                 await self._rescue(peer, None)
             elif silent.get(peer) == beat:
-                with trio.move_on_after(FRESH):
+                with trio.move_on_after(SILENCE_TRUST):
                     await self._rescue(peer, beat)
 
     async def _rescue(self, peer: int, beat: int | None) -> None:

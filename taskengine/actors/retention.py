@@ -20,7 +20,7 @@ from taskengine.store import Cleared, OldJob, Store
 logger = logging.getLogger(__name__)
 
 MAX_IDLE = 3600.0  # seconds; cron wakes it
-BATCH = 200  # jobs removed at once
+MAX_REMOVED = 200  # jobs removed at once
 BATCH_PAUSE = 0.1  # seconds between two batches
 
 
@@ -60,7 +60,7 @@ class Retention:
 
     async def _remove_some(self, before: datetime, after: OldJob | None) -> Cleared:
         """Remove a batch, of fewer jobs if many are too heavy. Raises TooHeavy if one alone is."""
-        limit = BATCH
+        limit = MAX_REMOVED
         while True:
             try:
                 return await self.store.clear_old_jobs(before, limit, after)

@@ -14,7 +14,7 @@ from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
 
-LOOK = 15.0  # seconds between looks without a hint, jittered
+POLL_INTERVAL = 15.0  # seconds between looks without a hint, jittered
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Scheduler:
     store: Store
     now: Now
     queued: Callable[[], None]  # there are newly queued jobs
-    look: float = LOOK
+    look: float = POLL_INTERVAL
 
     @classmethod
     def of(cls, wiring: Wiring) -> Scheduler:

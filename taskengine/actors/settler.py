@@ -20,10 +20,10 @@ from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
 
-LOOK = 5.0  # seconds between looks without a hint, jittered
-BATCH = 500  # jobs told in one step
-REST = 0.5  # times as long as a step took: others want the same rows, and the database
-LONGEST_REST = 0.05  # seconds
+POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
+MAX_BATCH = 500  # jobs told in one step
+REST_FACTOR = 0.5  # times as long as a step took: others want the same rows, and the database
+MAX_REST = 0.05  # seconds
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Settler:
     now: Now
     settled: Callable[[], None]  # jobs go on or are broken, and callbacks may tell of it
     _limit: AdaptiveLimit = field(
-        default_factory=lambda: AdaptiveLimit("cascades", BATCH), init=False
+        default_factory=lambda: AdaptiveLimit("cascades", MAX_BATCH), init=False
     )
 
     @classmethod
@@ -44,7 +44,7 @@ class Settler:
         with suppress(trio.EndOfChannel):
             while True:
                 await self._settle(mailbox)
-                await mailbox.collect(jittered(LOOK))
+                await mailbox.collect(jittered(POLL_INTERVAL))
 
     async def _settle(self, mailbox: Mailbox[Wake]) -> None:
         more = True
@@ -54,4 +54,4 @@ class Settler:
             if step.edges:
                 self.settled()
             more = step.more
-            await rest(started, REST, LONGEST_REST)
+            await rest(started, REST_FACTOR, MAX_REST)

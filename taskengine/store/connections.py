@@ -31,8 +31,8 @@ from taskengine.model import (
 )
 from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
-from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
-from taskengine.store.troubles import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
+from taskengine.store.scarcity import CONNECTION_DEADLINE, RETRY_PAUSE, NoConnection, Scarcity
+from taskengine.store.troubles import AWAY_ERRORS, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Pool:
         """
         waits = collisions = 0
         async with self._places:
-            patience = trio.current_time() + PATIENCE
+            patience = trio.current_time() + CONNECTION_DEADLINE
             while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
@@ -115,7 +115,7 @@ class Pool:
             raise TooSlow(str(error)) from error
         except Cut as cut:
             raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
-        except (*AWAY, *LOCKED_OUT) as error:
+        except (*AWAY_ERRORS, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
@@ -147,11 +147,11 @@ class Pool:
     async def _ask(self) -> bool:
         try:
             connection = await self._connect()
-        except (*AWAY, *LOCKED_OUT):
+        except (*AWAY_ERRORS, *LOCKED_OUT):
             return False
         try:
             return bool(await connection.fetchval("select true"))
-        except AWAY:
+        except AWAY_ERRORS:
             return False
         finally:
             connection.terminate()
@@ -184,7 +184,7 @@ class Pool:
 
     def give_up_one(self) -> None:
         """Leave a connection to somebody who needs it more, and do not ask for another at once."""
-        self._scarcity.hold_back(2 * AGAIN)
+        self._scarcity.hold_back(2 * RETRY_PAUSE)
         if self._idle:
             self._idle.pop(0).terminate()
         else:
@@ -261,7 +261,7 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
     result = await transaction(connection)
     try:
         await connection.execute("commit")
-    except AWAY as error:
+    except AWAY_ERRORS as error:
         raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
     return result
 
@@ -293,7 +293,7 @@ async def _tolerate_callbacks(failed: Callable[[], None]) -> None:
     def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         failed()
         error = context.get("exception")  # a connection that was dropped has last words too
-        level = logging.DEBUG if isinstance(error, AWAY) else logging.ERROR
+        level = logging.DEBUG if isinstance(error, AWAY_ERRORS) else logging.ERROR
         logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
 
     asyncio.get_running_loop().set_exception_handler(log)

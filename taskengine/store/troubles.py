@@ -11,7 +11,7 @@ from taskengine.model import Blocked, Interrupted, StoreUnavailable, TooSlow
 
 logger = logging.getLogger(__name__)
 
-AWAY = (
+AWAY_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,

@@ -7,7 +7,14 @@ from functools import partial
 import pytest
 import trio
 
-from taskengine.actors.event_feed import LOOK, MAX_OWN, ROOM, TRUST, EventFeed, TooManyStreams
+from taskengine.actors.event_feed import (
+    CLIENT_CHECK_INTERVAL,
+    MAX_CLIENT_STREAMS,
+    MAX_QUEUED,
+    POLL_INTERVAL,
+    EventFeed,
+    TooManyStreams,
+)
 from taskengine.messages import Wake
 from taskengine.model import Client, Progressed
 from taskengine.runtime.mailbox import Mailbox
@@ -82,7 +89,7 @@ async def test_a_hint_is_followed_at_once_and_without_one_it_looks_by_itself(
         assert trio.current_time() == start
         await world.submit(submission())
         await told(stream)
-        assert trio.current_time() <= start + LOOK
+        assert trio.current_time() <= start + POLL_INTERVAL
 
 
 async def test_progress_is_told_once_for_each_percent(world, event_feed, autojump_clock):
@@ -125,18 +132,18 @@ async def test_many_hints_cost_few_looks(world, event_feed, autojump_clock):
 async def test_a_stream_that_nobody_reads_is_dropped(world, event_feed, autojump_clock):
     with listening(event_feed) as idle, listening(event_feed) as read:
         await event_feed.reading()
-        for number in range(ROOM + 5):
+        for number in range(MAX_QUEUED + 5):
             await world.submit(submission())
             assert await told(read) == [(number + 1, "queued", 0)]
         heard = [batch async for batch in idle.receive]
-        assert len(heard) == ROOM
+        assert len(heard) == MAX_QUEUED
         again = await world.store.news(heard[-1][1], 100)
-        assert [one.job.id for one in again.changes] == [ROOM + 1 + n for n in range(5)]
+        assert [one.job.id for one in again.changes] == [MAX_QUEUED + 1 + n for n in range(5)]
 
 
 async def test_streams_are_limited_and_end_with_the_engine(event_feed, autojump_clock):
     with ExitStack() as stack:
-        streams = [stack.enter_context(listening(event_feed)) for _ in range(MAX_OWN)]
+        streams = [stack.enter_context(listening(event_feed)) for _ in range(MAX_CLIENT_STREAMS)]
         with pytest.raises(TooManyStreams):
             stack.enter_context(listening(event_feed))
         with event_feed.stream(Client("beta", ""), lambda change: True):
@@ -157,14 +164,14 @@ async def test_a_client_that_is_not_what_it_was_hears_no_more(
     await world.store.put_client(Client("beta", "its key"))
     with listening(event_feed) as gone, event_feed.stream(Client("beta", "its key"), bool) as kept:
         await event_feed.reading()
-        await trio.sleep(TRUST)
+        await trio.sleep(CLIENT_CHECK_INTERVAL)
         if now is None:
             await world.store.remove_client("acme")
         else:
             await world.store.put_client(now)
         start = trio.current_time()
         assert [batch async for batch in gone.receive] == []
-        assert trio.current_time() - start <= TRUST + LOOK
+        assert trio.current_time() - start <= CLIENT_CHECK_INTERVAL + POLL_INTERVAL
         await world.submit(submission())
         assert await told(kept) == [(1, "queued", 0)]
 

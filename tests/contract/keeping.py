@@ -24,7 +24,7 @@ class Keeping:
     @pytest.fixture
     def short_logs(self, monkeypatch):
         monkeypatch.setattr(keeping, "KEPT", LIMIT)
-        monkeypatch.setattr(keeping, "ROOM", ROOM)
+        monkeypatch.setattr(keeping, "REMOVED_AT_ONCE", ROOM)
 
     async def test_the_oldest_lines_of_a_long_log_go(self, world, short_logs):
         job_id = await world.start()

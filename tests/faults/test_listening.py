@@ -13,7 +13,7 @@ from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Deaf
 from taskengine.store.postgres import open_postgres
-from taskengine.store.wakeups import PAUSE
+from taskengine.store.wakeups import WAKE_PAUSE
 from tests.faults.proxy import Refusal
 
 SOON = 30.0  # seconds: silence, a trial, a pause, a connection, and a machine that is busy
@@ -67,7 +67,7 @@ async def test_a_storm_of_announcements_is_heard_as_a_few(proxy, direct_url):
                 await announced(peer, "stop", lambda: "stop" in heard)
                 took = trio.current_time() - began
                 nursery.cancel_scope.cancel()
-    assert 1 <= heard.count("work") <= took / PAUSE + 1
+    assert 1 <= heard.count("work") <= took / WAKE_PAUSE + 1
 
 
 async def test_a_refused_listener_is_no_crash(proxy, direct_url):

@@ -15,11 +15,11 @@ from typing import Any
 
 import trio
 
-from taskengine.actors.bodies import LARGE_AT_ONCE, Bodies
+from taskengine.actors.bodies import MAX_LARGE_BODIES, Bodies
 from taskengine.actors.instance_state import InstanceState
-from taskengine.actors.intake import ROWS, Intake
+from taskengine.actors.intake import MAX_BATCH, Intake
 from taskengine.actors.recorder import Recorder
-from taskengine.actors.retention import BATCH
+from taskengine.actors.retention import MAX_REMOVED
 from taskengine.messages import Finish, Submit
 from taskengine.model import Delivery, LaneResult, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
@@ -34,7 +34,7 @@ class Sizes:
     """How many there are of each in a batch."""
 
     documents: int = 50  # jobs with documents of 1 MB
-    wide: int = ROWS  # jobs with `urls` URLs
+    wide: int = MAX_BATCH  # jobs with `urls` URLs
     urls: int = 100
     results: int = 20  # of 1 MB
     lists: int = 200_000  # 1 MB of them is slow to parse
@@ -146,7 +146,7 @@ async def deliver(store: Any, instance: int, limit: int = 32) -> int:
     lanes, _ = await store.claim_lanes(instance, limit, (), LATER)
     bodies = Bodies(store)
     async with trio.open_nursery() as nursery:
-        for lane in lanes[:LARGE_AT_ONCE]:
+        for lane in lanes[:MAX_LARGE_BODIES]:
             nursery.start_soon(_hold, bodies, lane.callbacks[-1])
     results = [
         LaneResult(lane.fence, [Delivery(one.id, LATER, True, 204) for one in lane.callbacks])
@@ -217,7 +217,7 @@ async def _all_sent(connection: Any) -> None:
 
 
 async def clear(store: Any, after: Any) -> Any:
-    return await store.clear_old_jobs(at(10_000), BATCH, after)
+    return await store.clear_old_jobs(at(10_000), MAX_REMOVED, after)
 
 
 async def main() -> None:

@@ -41,11 +41,11 @@ from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 30  # seconds in which a batch is answered, whatever happens
-TOGETHER = 100  # submissions that wait for the intake at once
-HEAVIEST = 2 << 20  # bytes of them, but for one by itself
+REQUEST_DEADLINE = 30  # seconds in which a batch is answered, whatever happens
+MAX_TOGETHER = 100  # submissions that wait for the intake at once
+MAX_PART_BYTES = 2 << 20  # bytes of them, but for one by itself
 LONGEST_KEY = MAX_KEY - len("/9999")
-AWAY = Verdict(503, {"error": "the database is not available"})
+UNAVAILABLE = Verdict(503, {"error": "the database is not available"})
 BUSY = Verdict(503, {"error": TOO_BUSY})
 JOBS: JsonObject = {"type": "array", "maxItems": MAX_BATCH, "items": SUBMISSION}
 BATCH: JsonObject = {
@@ -106,10 +106,10 @@ class Batches:
         self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey
     ) -> Sequence[Verdict]:
         verdicts: list[Verdict] = []
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(REQUEST_DEADLINE):
             for start, part in _parts(items):
                 verdicts += await self._some(sent, part, start, key)
-        return [*verdicts, *[AWAY] * (len(items) - len(verdicts))]
+        return [*verdicts, *[UNAVAILABLE] * (len(items) - len(verdicts))]
 
     async def _some(
         self, sent: Sent, items: Sequence[bytes | BadInput], start: int, key: GivenKey
@@ -156,7 +156,7 @@ def _parts(
     start = weight = 0
     for place, item in enumerate(items):
         weighs = len(item) if isinstance(item, bytes) else 0
-        if place > start and (place - start >= TOGETHER or weight + weighs > HEAVIEST):
+        if place > start and (place - start >= MAX_TOGETHER or weight + weighs > MAX_PART_BYTES):
             yield start, items[start:place]
             start, weight = place, 0
         weight += weighs
@@ -176,7 +176,7 @@ def _failed(error: Exception) -> Verdict:
         case Busy():
             return BUSY
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():
-            return AWAY
+            return UNAVAILABLE
     logger.error("a submission of a batch failed", exc_info=error)
     return Verdict(500, {"error": "internal error"})
 

@@ -10,7 +10,7 @@ import trio
 from quart import Response, request
 from werkzeug.exceptions import TooManyRequests
 
-from taskengine.actors.event_feed import PAGE, EventFeed, EventStream, TooManyStreams
+from taskengine.actors.event_feed import PAGE_SIZE, EventFeed, EventStream, TooManyStreams
 from taskengine.api.arrival import ends_of
 from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
@@ -82,7 +82,7 @@ class Events:
         more = True
         while more:
             try:
-                news = await self.services.store.news(mark, PAGE)
+                news = await self.services.store.news(mark, PAGE_SIZE)
             except StoreUnavailable:
                 return  # it connects anew, with the id of the last event
             mark, more = news.mark, news.more

@@ -19,8 +19,8 @@ from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Totals
 
 QUEUES = ("windows_capture", "scheduler", "work", "controller", "callback")
-PATIENCE = 5  # seconds for all
-MIRROR_PATIENCE = 1  # seconds for the mirror
+REQUEST_DEADLINE = 5  # seconds for all
+MIRROR_DEADLINE = 1  # seconds for the mirror
 JOB_COUNTS = ("completed", "failed", "pending", "broken", "queued", "started", "scheduled")
 SETTINGS = ("max_jobs", "priority_slots")
 QUEUE = record("Queue", workers=COUNT, working=COUNT, pending=COUNT)
@@ -46,7 +46,7 @@ class Health:
 
     async def health(self) -> Response:
         try:
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(REQUEST_DEADLINE):
                 await caller(self.services)
                 return reply(await self._figures())
         except (StoreUnavailable, trio.TooSlowError):
@@ -80,7 +80,7 @@ class Health:
         if self.services.counters is None:
             return "disabled", known
         try:
-            with trio.fail_after(MIRROR_PATIENCE):
+            with trio.fail_after(MIRROR_DEADLINE):
                 return "OK", await self.services.counters.total()
         except (CountersUnavailable, trio.TooSlowError):
             return "unavailable", known

@@ -26,7 +26,7 @@ from taskengine.counters import CountersUnavailable
 from taskengine.model import StoreUnavailable
 from taskengine.store import Totals
 
-PATIENCE = 2  # seconds for the database, and for the mirror
+REQUEST_DEADLINE = 2  # seconds for the database, and for the mirror
 MAX_KNOWN = 100  # callers that are remembered
 MEDIA, OPEN_MEDIA = "text/plain", "application/openmetrics-text"
 METRICS = Operation(
@@ -67,7 +67,7 @@ class Metrics:
         totalled = None
         asks = hashlib.sha256(f"{header('client')}\0{given_key()}".encode()).hexdigest()
         try:
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(REQUEST_DEADLINE):
                 await caller(self.services)
                 self._remember(asks)
                 totalled = await self._totalled()
@@ -95,7 +95,7 @@ class Metrics:
         up = 0
         if self.services.counters is not None:
             try:
-                with trio.fail_after(PATIENCE):
+                with trio.fail_after(REQUEST_DEADLINE):
                     await self.services.counters.total()
                 up = 1
             except (CountersUnavailable, trio.TooSlowError):

@@ -15,7 +15,7 @@ from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.policy import SYSTEM
 
-PATIENCE = 2  # seconds
+REQUEST_DEADLINE = 2  # seconds
 ALIVE = Operation(
     summary="Whether the engine is there",
     tag="status",
@@ -42,7 +42,7 @@ class Status:
         """503 while the instance stops, or the database does not answer."""
         if self.services.leaving():
             raise Draining
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(REQUEST_DEADLINE):
             await self.services.store.settings(SYSTEM)
             return reply({"result": "ready"})
         return reply({"error": "the database does not answer"}, 503, RETRY_AFTER)

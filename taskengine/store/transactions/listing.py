@@ -26,7 +26,7 @@ ORDERS = {  # the ten keys of a list row: columns with their types; none of them
     "failed": "boolean",
     "run_at": "timestamptz",
 }
-SOON = 20  # the part of what a list may inspect that is inspected first
+FIRST_PART = 20  # the part of what a list may inspect that is inspected first
 
 
 async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
@@ -47,7 +47,7 @@ async def _look(connection: Connection, wanted: JobFilter) -> Page:
     """A search is for something rare. Else most pages are full soon; where one is not, a filter
     that leaves few jobs finds them all."""
     sources = in_order(wanted)
-    soon = replace(wanted, inspected=max(1, wanted.inspected // SOON))
+    soon = replace(wanted, inspected=max(1, wanted.inspected // FIRST_PART))
     if wanted.search is not None and (found := await few(connection, soon)):
         return await _read(connection, wanted, found)
     page = await _read(connection, soon, sources)

@@ -21,17 +21,17 @@ from taskengine.store.transactions.outbox import Call, put_calls
 from taskengine.store.transactions.record import lock_batch
 from taskengine.store.transactions.rows import SQL, Row, columns, locked_job
 
-PAGE = 100  # jobs that are looked at in one transaction, each with all its tasks
+PAGE_SIZE = 100  # jobs that are looked at in one transaction, each with all its tasks
 
 
 async def sweep_jobs(
     connection: Connection, after: int, now: datetime, writer: int
 ) -> tuple[Recorded, int | None]:
     """See Store.sweep_jobs."""
-    page = await connection.fetch(SQL["started_jobs"], after, PAGE)
+    page = await connection.fetch(SQL["started_jobs"], after, PAGE_SIZE)
     suspects = [row["id"] for row in page if row["stalled"]]
     ended = await _end(connection, suspects, now, writer) if suspects else Recorded()
-    return ended, page[-1]["id"] if len(page) == PAGE else None
+    return ended, page[-1]["id"] if len(page) == PAGE_SIZE else None
 
 
 async def _end(

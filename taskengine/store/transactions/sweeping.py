@@ -14,14 +14,14 @@ from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.rows import SQL
 
-PAGE = 1_000  # parents that are looked at in one transaction
+PAGE_SIZE = 1_000  # parents that are looked at in one transaction
 
 
 async def sweep_edges(
     connection: Connection, after: int, now: datetime, writer: int
 ) -> tuple[int, int | None]:
     """See Store.sweep_edges."""
-    page = await connection.fetch(SQL["parents_waited_for"], after, PAGE)
+    page = await connection.fetch(SQL["parents_waited_for"], after, PAGE_SIZE)
     suspects = [row["parent"] for row in page if row["suspect"]]
     tally = Tally()
     if suspects:
@@ -34,4 +34,4 @@ async def sweep_edges(
         ]
         await settle_edges(connection, over, now, tally)
         await tally.write(connection, writer)
-    return tally.cascades, page[-1]["parent"] if len(page) == PAGE else None
+    return tally.cascades, page[-1]["parent"] if len(page) == PAGE_SIZE else None
