@@ -69,13 +69,13 @@ def _run(
 
 @click.group()
 def db() -> None:
-    """The database."""
+    """Manage the database."""
 
 
 @db.command()
 @database_options
 def upgrade(**database: str | None) -> None:
-    """Make the schema, or bring it up to date; safe while engines run."""
+    """Create the schema, or upgrade it; safe while engines run."""
     import trio
 
     from taskengine.administration import upgrade_database

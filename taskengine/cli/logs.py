@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("job_id", metavar="ID", type=JOB_ID)
-@click.option("--follow", is_flag=True, help="Go on until the job has ended.")
-@click.option("--all", "show_all", is_flag=True, help="Hidden lines too.")
+@click.option("--follow", is_flag=True, help="Continue until the job has ended.")
+@click.option("--all", "show_all", is_flag=True, help="Show hidden lines too.")
 @json_option
 @connection
 def logs(job_id: int, follow: bool, show_all: bool, as_json: bool, **access: str) -> None:

@@ -102,11 +102,11 @@ def record(title: str | None = None, optional: Sequence[str] = (), /, **keys: Js
 
 ERROR = record("Error", error=TEXT)
 REFUSED = Answer(
-    "Refused. `id` is that of the record kept of it, where one was kept.",
+    "Refused. `id` is the id of the refused job, if one was recorded.",
     record("Refused", ("id",), id=NUMBER_AS_TEXT, error=TEXT),
 )
 CONFLICT = Answer(
-    "The client has used the key for another body. `id` is the job made of that.",
+    "The client has used the key for another body. `id` is the id of that job.",
     record("Conflict", id=NUMBER_AS_TEXT, error=TEXT),
 )
 ACCEPTED = record("Accepted", id=NUMBER_AS_TEXT, result={"const": "accepted"})

@@ -50,9 +50,9 @@ class Writer:
         return [{"client": [], **key}, *([key] if about.body is not None else [])]
 
     def _implied(self, about: Operation) -> dict[int, Answer]:
-        words: dict[int, str] = {500: "What nobody foresaw."}
+        words: dict[int, str] = {500: "Unexpected error."}
         if about.body is not None:
-            words |= {413: "The body is too large.", 415: "The body is not said to be JSON."}
+            words |= {413: "The body is too large.", 415: "The Content-Type is not JSON."}
         if self._closed(about):
             words[401] = "Credentials are missing or wrong."
             if about.body is not None or about.access is Access.PUBLIC_READ:
@@ -67,7 +67,7 @@ class Writer:
             answers[429] = Answer("Too many requests.", ERROR, headers=RETRY)
         if about.store:
             answers[503] = Answer(
-                "The database is away, or the engine stops.", ERROR, headers=RETRY
+                "The database is not available, or the engine is stopping.", ERROR, headers=RETRY
             )
         return answers
 

@@ -57,7 +57,7 @@ BATCH: JsonObject = {
             "required": ["jobs"],
             "additionalProperties": False,
             "properties": {
-                "client": {**TEXT, "description": "The client, where no header names it."},
+                "client": {**TEXT, "description": "The client, if no header names it."},
                 "jobs": JOBS,
             },
         },
@@ -68,20 +68,20 @@ SUBMIT = Operation(
     summary=f"Submit up to {MAX_BATCH} jobs",
     tag="jobs",
     answer=Answer(
-        "An answer to each submission, in their order. `error` and `status` are what it would "
-        "have been answered by itself.",
+        "An answer to each submission, in their order. `error` and `status` are those of "
+        "a single submission.",
         list_of({"anyOf": [ACCEPTED, FAILED]}),
     ),
     parameters=[
         Parameter(
             HEADER.name,
-            "The submission at each place, from 0, has the key `<key>/<place>`.",
+            "The submission at each position, counted from 0, has the key `<key>/<position>`.",
             {**HEADER.schema, "maxLength": LONGEST_KEY},
             HEADER.place,
         )
     ],
     body=BATCH,
-    errors={400: "The body is no batch, or the key is none; nothing is recorded."},
+    errors={400: "The body is not a batch, or the key is invalid; nothing is recorded."},
 )
 
 

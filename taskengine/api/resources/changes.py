@@ -58,11 +58,11 @@ CHANGE = Operation(
 RERUN = Operation(
     summary="Run a job again with the same parameters",
     tag="jobs",
-    description="The original becomes broken. A second rerun answers with the id already made. It "
-    "has the definition of the original, whatever has become of the workflow's file; with "
-    "`definition=current`, in the query or the body, the one that is in force.",
+    description="The original becomes broken. A second rerun answers with the id already made. The "
+    "new job has the definition of the original, even if the workflow's file has changed; with "
+    "`definition=current`, in the query or the body, the current definition.",
     answer=Answer(
-        "Accepted: `id` is that of the new job.",
+        "Accepted: `id` is the id of the new job.",
         record(
             "Rerun",
             ("warnings",),
@@ -72,10 +72,10 @@ RERUN = Operation(
         ),
     ),
     lenient=True,
-    parameters=[Parameter(DEFINITION, "Which one the new job has.", {"enum": [*DEFINITIONS]})],
+    parameters=[Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})],
     errors={
         400: "The job was refused or is broken, or the workflow in force refuses its parameters.",
-        403: "It belongs to another client.",
+        403: "The job belongs to another client.",
         404: NO_JOB,
         413: "The body is too large.",
     },

@@ -30,7 +30,7 @@ from taskengine.store import JobFilter
 
 MAX_ROWS = 1000  # of each list
 DASHBOARD = Operation(
-    summary="What runs and what waits",
+    summary="Running and waiting jobs",
     tag="status",
     answer=record(
         "Dashboard",
@@ -43,8 +43,8 @@ DASHBOARD = Operation(
     ),
     access=Access.PUBLIC_READ,
     parameters=[
-        Parameter("client", "Only this client's jobs, while reads are public.", TEXT, "header"),
-        Parameter("client", "Only this client's jobs, whoever asks.", TEXT),
+        Parameter("client", "Only this client's jobs, if reads are public.", TEXT, "header"),
+        Parameter("client", "Only this client's jobs, for any caller.", TEXT),
     ],
 )
 

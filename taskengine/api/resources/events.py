@@ -32,7 +32,7 @@ RETRY = 2_000  # milliseconds after which a reader connects anew
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx: do not collect it
 LAST_EVENT_ID = "Last-Event-ID"
 EVENTS = Operation(
-    summary="What changes, as it changes",
+    summary="Changes of jobs, as they happen",
     tag="jobs",
     description=(
         "Server-sent events named `job`, each with a row of GET /jobs and its `progress`. The last "
@@ -41,11 +41,16 @@ EVENTS = Operation(
     answer=Answer("The events, until one side closes.", TEXT, EVENT_STREAM),
     parameters=[
         *(one for one in LISTED if one.name in ("client", "job_ids")),
-        Parameter(LAST_EVENT_ID, "The id of the last event: what came after it.", TEXT, "header"),
+        Parameter(
+            LAST_EVENT_ID,
+            "The id of the last event received: the stream continues after it.",
+            TEXT,
+            "header",
+        ),
     ],
     errors={
-        400: "A parameter cannot be read.",
-        403: "The jobs are another client's.",
+        400: "A parameter is invalid.",
+        403: "The jobs belong to another client.",
     },
 )
 

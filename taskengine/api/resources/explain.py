@@ -59,8 +59,8 @@ EXPLAIN = Operation(
     summary="Why a job does not run",
     tag="jobs",
     description=(
-        "All that stands in the way now, in words and as figures. `rank` is the place of a queued"
-        " job among those of all clients. A level without `max_jobs` bounds nothing."
+        "All current reasons, in words and as figures. `rank` is the position of a queued"
+        " job among those of all clients. A level without `max_jobs` has no limit."
     ),
     answer=Answer(
         "The reasons.",
@@ -74,7 +74,7 @@ EXPLAIN = Operation(
         ),
     ),
     access=Access.PUBLIC_READ,
-    errors={400: "The id is no number.", 404: "There is no such job."},
+    errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 
 

@@ -25,7 +25,7 @@ JOB_COUNTS = ("completed", "failed", "pending", "broken", "queued", "started", "
 SETTINGS = ("max_jobs", "priority_slots")
 QUEUE = record("Queue", workers=COUNT, working=COUNT, pending=COUNT)
 HEALTH = Operation(
-    summary="The parts of the engine, and figures over all instances",
+    summary="State of the engine, with figures of all instances",
     tag="status",
     answer=record(
         "Health",
@@ -35,7 +35,7 @@ HEALTH = Operation(
         tasks=record(failed=COUNT, pending=COUNT, processed=COUNT),
         jobs=record(**dict.fromkeys((*JOB_COUNTS, *SETTINGS), COUNT)),
     ),
-    errors={500: "The database is away."},
+    errors={500: "The database is not available."},
     store=False,
 )
 

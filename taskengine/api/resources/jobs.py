@@ -41,14 +41,14 @@ LIST = Operation(
     answer=Answer("The jobs.", list_of(JOB_ROW), optional=["Link"]),
     access=Access.PUBLIC_READ,
     parameters=LISTED,
-    errors={400: "A parameter cannot be read."},
+    errors={400: "A parameter is invalid."},
 )
 ONE = Operation(
     summary="A job with its parameters and tasks",
     tag="jobs",
     answer=Answer("The job; secrets are masked.", JOB),
     access=Access.PUBLIC_READ,
-    errors={400: "The id is no number.", 404: "There is no such job."},
+    errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in JobState}
 

@@ -25,10 +25,10 @@ LOG = Operation(
     answer=Answer("The lines, the earliest first.", list_of(LOG_LINE)),
     access=Access.PUBLIC_READ,
     parameters=[
-        Parameter("show_all", "1: also lines that are not visible.", FLAG_TEXT),
-        Parameter("after", "Only what stands behind the line with this id.", LINE_ID),
+        Parameter("show_all", "1: hidden lines too.", FLAG_TEXT),
+        Parameter("after", "Only lines after the line with this id.", LINE_ID),
     ],
-    errors={400: "The id, or `after`, is no number.", 404: "There is no such job."},
+    errors={400: "The id, or `after`, is not a number.", 404: "There is no such job."},
 )
 
 

@@ -17,7 +17,7 @@ from taskengine.policy import SYSTEM
 
 REQUEST_DEADLINE = 2  # seconds
 ALIVE = Operation(
-    summary="Whether the engine is there",
+    summary="Whether the engine runs",
     tag="status",
     answer=record("Alive", result={"const": "alive"}),
     access=Access.PROBE,

@@ -32,7 +32,7 @@ SUBMIT = Operation(
     errors={
         400: REFUSED,
         422: CONFLICT,
-        500: Answer("What nobody foresaw, as plain text.", {"const": NO_JOB}, "text/plain"),
+        500: Answer("Unexpected error, as plain text.", {"const": NO_JOB}, "text/plain"),
     },
 )
 
