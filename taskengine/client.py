@@ -34,7 +34,7 @@ class Unavailable(TaskEngineError):
     """The engine cannot serve the request now (503)."""
 
 
-class Refused(TaskEngineError):
+class RequestRefused(TaskEngineError):
     """The engine answered with an error, which is the message."""
 
 
@@ -78,7 +78,7 @@ def _http(url: str, headers: list[tuple[bytes, bytes]]) -> httpx.AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class RestClient:
-    """Calls of the contract. All raise Unreachable, Unavailable and Refused."""
+    """Calls of the contract. All raise Unreachable, Unavailable and RequestRefused."""
 
     http: httpx.AsyncClient
 
@@ -188,6 +188,8 @@ def _content(response: httpx.Response) -> Json:
         return content
     told = content.get("error") if isinstance(content, dict) else None
     message = f"{told or response.reason_phrase or 'no answer of a Task Engine'}"
-    error = Unavailable if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else Refused
+    error = (
+        Unavailable if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else RequestRefused
+    )
     number = f"job {content['id']}: " if isinstance(content, dict) and "id" in content else ""
     raise error(f"{number}{message} ({response.status_code})")

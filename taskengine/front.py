@@ -13,11 +13,11 @@ import trio
 from taskengine.actors.wiring import Resources
 from taskengine.api.app import create_app
 from taskengine.api.heavy import Heavy
-from taskengine.api.limits import Limits as RequestLimits
+from taskengine.api.limits import RequestLimits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
 from taskengine.engine import Engine, Front
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import limited, listen, read_settings
 from taskengine.runtime.aside import Aside
@@ -55,7 +55,7 @@ def http_front(
     return front
 
 
-def _limits(configuration: Configuration) -> Limits:
+def _limits(configuration: Configuration) -> ConnectionLimits:
     """No more connections than there are descriptors for, with some left for everything else."""
     descriptors = raise_limit()
     places = min(configuration.connections, for_connections(descriptors))
@@ -64,7 +64,9 @@ def _limits(configuration: Configuration) -> Limits:
             "%d connections instead of %d: the process may have %d files open (ulimit -n)",
             *(places, configuration.connections, descriptors),
         )
-    return Limits(connections=places, connections_per_address=configuration.connections_per_address)
+    return ConnectionLimits(
+        connections=places, connections_per_address=configuration.connections_per_address
+    )
 
 
 def services_of(

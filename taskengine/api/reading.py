@@ -33,7 +33,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BodyReading:
     reader: Reader
     origin: JsonObject
     caller: str

@@ -8,7 +8,7 @@ from typing import Final
 import trio
 from rich.console import Console
 
-from taskengine.client import Refused, RestClient, open_client
+from taskengine.client import RequestRefused, RestClient, open_client
 from taskengine.demo import playback, report
 from taskengine.demo.engine import RunningEngine
 from taskengine.demo.film import Film
@@ -78,7 +78,7 @@ class Story:
         body = {"client": self.engine.client, "job": {"workflow": workflow}}
         try:
             job_id = await rest.submit({**body, "parameters": parameters})
-        except Refused as refusal:
+        except RequestRefused as refusal:
             raise DemoFailed(f"{workflow} was refused: {refusal}") from None
         report.print_heading(self.console, f"Job {job_id}: {workflow}")
         with shown_jobs(self.console) as show:

@@ -21,7 +21,7 @@ from taskengine.policy import latest_clip_end
 from taskengine.texts import like
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
-from taskengine.workflows.parameters import Prepared, complete, prepare
+from taskengine.workflows.parameters import PreparedParameters, complete, prepare
 from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import MAX_TASKS, Workflow
@@ -229,7 +229,7 @@ def repetitions(names: Sequence[str]) -> list[Line]:
 
 
 def _unknown(
-    received: Received, job: Fields, prepared: Prepared, workflow: Workflow
+    received: Received, job: Fields, prepared: PreparedParameters, workflow: Workflow
 ) -> Iterator[Line]:
     """What is misspelt, or stands twice, says nothing: a client would look for it in vain."""
     yield from repetitions(received.repeated)

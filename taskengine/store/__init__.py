@@ -27,7 +27,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.store.reading import Reading
+from taskengine.store.reading import StoreReads
 from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-class Store(Reading, Upkeep, Protocol):
+class Store(StoreReads, Upkeep, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None

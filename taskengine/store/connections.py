@@ -32,7 +32,15 @@ from taskengine.model import (
 from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
 from taskengine.store.scarcity import CONNECTION_DEADLINE, RETRY_PAUSE, NoConnection, Scarcity
-from taskengine.store.troubles import AWAY_ERRORS, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
+from taskengine.store.troubles import (
+    AWAY_ERRORS,
+    COLLIDED,
+    CUT,
+    LOCKED_OUT,
+    REFUSED,
+    Outages,
+    TransactionCut,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +121,7 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
-        except Cut as cut:
+        except TransactionCut as cut:
             raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
         except (*AWAY_ERRORS, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
@@ -133,7 +141,7 @@ class Pool:
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
             if isinstance(error, CUT):
-                raise Cut(error) from error
+                raise TransactionCut(error) from error
             raise
         self._keep(connection)
         return result

@@ -282,7 +282,7 @@ class PostgresStore(Reads):
         return listen(self.pool, lambda: self.writer)
 
 
-async def _prepared(batch: Sequence[Submission]) -> list[submit.Prepared]:
+async def _prepared(batch: Sequence[Submission]) -> list[submit.PreparedSubmission]:
     """Submissions as their transaction writes them; bodies are among their lines."""
     size = sum(len(text) for one in batch for _, _, text in one.lines)
     return await in_thread(partial(submit.prepare, batch), size)

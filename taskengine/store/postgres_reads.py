@@ -37,7 +37,7 @@ LOG_PAGE = 1_000  # lines
 
 @dataclass(slots=True)
 class Reads(Runner):
-    """See taskengine.store.reading.Reading."""
+    """See taskengine.store.reading.StoreReads."""
 
     async def definition(self, digest: str) -> JsonObject | None:
         rows = await self._fetch("definition", digest)

@@ -22,7 +22,7 @@ DocumentName = Literal["submitted", "parameters"]
 CALLBACKS = 1_000  # of a page of the delivery log
 
 
-class Reading(Protocol):
+class StoreReads(Protocol):
     """The part of taskengine.store.Store that changes nothing."""
 
     async def definition(self, digest: str) -> JsonObject | None:

@@ -54,7 +54,7 @@ REFUSED = (
 )
 
 
-class Cut(Exception):
+class TransactionCut(Exception):
     """A transaction was ended in its middle, by this error."""
 
     def __init__(self, error: Exception) -> None:

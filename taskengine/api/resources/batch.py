@@ -21,14 +21,14 @@ from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
     TEXT,
     WHOLE,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
 from taskengine.api.reading import Item
-from taskengine.api.readings import Prepared
+from taskengine.api.readings import SubmissionOrError
 from taskengine.api.reception import Patience, Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.resources.submissions import Submissions, Verdict
@@ -67,7 +67,7 @@ FAILED = record("NotAccepted", ("id",), id=NUMBER_AS_TEXT, error=TEXT, status=WH
 SUBMIT = Operation(
     summary=f"Submit up to {MAX_BATCH} jobs",
     tag="jobs",
-    answer=Answer(
+    answer=ResponseSpec(
         "An answer to each submission, in their order. `error` and `status` are those of "
         "a single submission.",
         list_of({"anyOf": [ACCEPTED, FAILED]}),
@@ -141,7 +141,7 @@ class Batches:
         except Exception as error:
             return _failed(error)
 
-    async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+    async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         own = replace(sent, patience=Patience())  # of each part: the whole has its own
         try:
             return await Submissions(self.services).prepare(own, items)

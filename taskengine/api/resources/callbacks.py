@@ -15,8 +15,8 @@ from taskengine.api.openapi.operation import (
     TEXT,
     TIME,
     WHOLE,
-    Answer,
     Operation,
+    ResponseSpec,
     list_of,
     nullable,
     one_of,
@@ -52,7 +52,7 @@ LOG = Operation(
     summary="The callbacks of a job and their deliveries",
     tag="callbacks",
     description="By URL, in the order of delivery. `status` and `error` are those of the last try.",
-    answer=Answer("The callbacks.", list_of(ENTRY)),
+    answer=ResponseSpec("The callbacks.", list_of(ENTRY)),
     errors={400: "The id is not a number.", 403: OTHERS, 404: "There is no such job."},
 )
 REPLAY = Operation(
@@ -62,7 +62,7 @@ REPLAY = Operation(
         "Callbacks of a job to a URL stay in order: earlier ones that wait are sent first,"
         " later ones follow. `webhook-id` does not change."
     ),
-    answer=Answer("Accepted: `id` is the id of the callback.", ACCEPTED),
+    answer=ResponseSpec("Accepted: `id` is the id of the callback.", ACCEPTED),
     errors={400: "The id is not a number.", 403: OTHERS, 404: "There is no such callback."},
 )
 

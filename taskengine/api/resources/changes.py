@@ -18,9 +18,9 @@ from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
     TEXT,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
@@ -48,7 +48,7 @@ CHANGE = Operation(
     lenient=True,
     body=UPDATE,
     errors={
-        400: Answer(
+        400: ResponseSpec(
             "The state of the job does not allow it, or the body cannot be read.",
             record("NotUpdated", ("id",), id=TEXT, error=TEXT),
         ),
@@ -61,7 +61,7 @@ RERUN = Operation(
     description="The original becomes broken. A second rerun answers with the id already made. The "
     "new job has the definition of the original, even if the workflow's file has changed; with "
     "`definition=current`, in the query or the body, the current definition.",
-    answer=Answer(
+    answer=ResponseSpec(
         "Accepted: `id` is the id of the new job.",
         record(
             "Rerun",

@@ -12,7 +12,7 @@ from taskengine.api.openapi.answers import JOB_ROW
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,
-    Access,
+    CallerAccess,
     Operation,
     Parameter,
     list_of,
@@ -41,7 +41,7 @@ DASHBOARD = Operation(
         scheduled=list_of(JOB_ROW),
         version=TEXT,
     ),
-    access=Access.PUBLIC_READ,
+    access=CallerAccess.PUBLIC_READ,
     parameters=[
         Parameter("client", "Only this client's jobs, if reads are public.", TEXT, "header"),
         Parameter("client", "Only this client's jobs, for any caller.", TEXT),

@@ -16,7 +16,7 @@ from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
-from taskengine.api.openapi.operation import TEXT, Answer, Operation, Parameter
+from taskengine.api.openapi.operation import TEXT, Operation, Parameter, ResponseSpec
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import dumps
 from taskengine.api.resources.jobs import MAX_ITEMS
@@ -38,7 +38,7 @@ EVENTS = Operation(
         "Server-sent events named `job`, each with a row of GET /jobs and its `progress`. The last "
         "state of each job is told at least once; states in between may be merged into it."
     ),
-    answer=Answer("The events, until one side closes.", TEXT, EVENT_STREAM),
+    answer=ResponseSpec("The events, until one side closes.", TEXT, EVENT_STREAM),
     parameters=[
         *(one for one in LISTED if one.name in ("client", "job_ids")),
         Parameter(

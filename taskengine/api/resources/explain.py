@@ -13,9 +13,9 @@ from taskengine.api.openapi.operation import (
     TEXT,
     TIME,
     WHOLE,
-    Access,
-    Answer,
+    CallerAccess,
     Operation,
+    ResponseSpec,
     list_of,
     nullable,
     one_of,
@@ -62,7 +62,7 @@ EXPLAIN = Operation(
         "All current reasons, in words and as figures. `rank` is the position of a queued"
         " job among those of all clients. A level without `max_jobs` has no limit."
     ),
-    answer=Answer(
+    answer=ResponseSpec(
         "The reasons.",
         record(
             "Explanation",
@@ -73,7 +73,7 @@ EXPLAIN = Operation(
             slots=record(system=LEVEL, client=LEVEL),
         ),
     ),
-    access=Access.PUBLIC_READ,
+    access=CallerAccess.PUBLIC_READ,
     errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 

@@ -13,7 +13,7 @@ from taskengine.api.documents import is_heavy, masked_document
 from taskengine.api.heavy import READERS
 from taskengine.api.openapi.answers import JOB, JOB_ROW
 from taskengine.api.openapi.listing import LISTED, ORDERS
-from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
+from taskengine.api.openapi.operation import CallerAccess, Operation, ResponseSpec, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
 from taskengine.api.replies import json_reply, reply
@@ -38,16 +38,16 @@ LIST = Operation(
     summary="Jobs, the latest first unless asked otherwise",
     tag="jobs",
     description=PAGES,
-    answer=Answer("The jobs.", list_of(JOB_ROW), optional=["Link"]),
-    access=Access.PUBLIC_READ,
+    answer=ResponseSpec("The jobs.", list_of(JOB_ROW), optional=["Link"]),
+    access=CallerAccess.PUBLIC_READ,
     parameters=LISTED,
     errors={400: "A parameter is invalid."},
 )
 ONE = Operation(
     summary="A job with its parameters and tasks",
     tag="jobs",
-    answer=Answer("The job; secrets are masked.", JOB),
-    access=Access.PUBLIC_READ,
+    answer=ResponseSpec("The job; secrets are masked.", JOB),
+    access=CallerAccess.PUBLIC_READ,
     errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in JobState}

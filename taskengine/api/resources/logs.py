@@ -10,7 +10,13 @@ from quart import Response
 from taskengine.api.auth import find_job, only_client
 from taskengine.api.openapi.answers import LOG_LINE
 from taskengine.api.openapi.listing import FLAG_TEXT
-from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
+from taskengine.api.openapi.operation import (
+    CallerAccess,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    list_of,
+)
 from taskengine.api.query import Query
 from taskengine.api.replies import array_reply
 from taskengine.api.routes import Route, job_number
@@ -22,8 +28,8 @@ LINE_ID: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "
 LOG = Operation(
     summary="The log of a job",
     tag="jobs",
-    answer=Answer("The lines, the earliest first.", list_of(LOG_LINE)),
-    access=Access.PUBLIC_READ,
+    answer=ResponseSpec("The lines, the earliest first.", list_of(LOG_LINE)),
+    access=CallerAccess.PUBLIC_READ,
     parameters=[
         Parameter("show_all", "1: hidden lines too.", FLAG_TEXT),
         Parameter("after", "Only lines after the line with this id.", LINE_ID),

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from quart import Response
 
 from taskengine.api.auth import caller, given_key, header
-from taskengine.api.openapi.operation import TEXT, Answer, Operation
+from taskengine.api.openapi.operation import TEXT, Operation, ResponseSpec
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable
@@ -34,7 +34,7 @@ METRICS = Operation(
     tag="status",
     description="While the database is not available, callers that were authenticated before get "
     "the figures of this instance.",
-    answer=Answer(
+    answer=ResponseSpec(
         "Metrics in the format that the client accepts.", TEXT, MEDIA, other_media=[OPEN_MEDIA]
     ),
 )

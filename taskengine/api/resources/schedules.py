@@ -14,9 +14,9 @@ from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
@@ -107,7 +107,7 @@ SWITCH = Operation(
     description="Clients switch their own schedules, admins all. Without `queue_scheduled_jobs` "
     "no job with a `run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
     lenient=True,
-    answer=Answer("The names of the schedules that are on.", NAMES),
+    answer=ResponseSpec("The names of the schedules that are on.", NAMES),
     body={
         "title": "Switch",
         "type": "object",
@@ -147,7 +147,7 @@ ADD_KEYS = frozenset(ADD.body["properties"]) if ADD.body else frozenset()
 REMOVE = Operation(
     summary="Remove a schedule",
     tag="settings",
-    answer=Answer("The names of the schedules that are on.", NAMES),
+    answer=ResponseSpec("The names of the schedules that are on.", NAMES),
     parameters=[Parameter("name", "The name of the schedule.", TEXT, "path")],
     errors={
         400: "The schedule is the engine's own, or several clients have one of this name.",

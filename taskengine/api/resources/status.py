@@ -9,7 +9,7 @@ import trio
 from quart import Response
 
 from taskengine.api.errors import RETRY_AFTER, Draining
-from taskengine.api.openapi.operation import Access, Operation, record
+from taskengine.api.openapi.operation import CallerAccess, Operation, record
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
@@ -20,14 +20,14 @@ ALIVE = Operation(
     summary="Whether the engine runs",
     tag="status",
     answer=record("Alive", result={"const": "alive"}),
-    access=Access.PROBE,
+    access=CallerAccess.PROBE,
     store=False,
 )
 READY = Operation(
     summary="Whether the engine takes submissions",
     tag="status",
     answer=record("Ready", result={"const": "ready"}),
-    access=Access.PROBE,
+    access=CallerAccess.PROBE,
 )
 
 

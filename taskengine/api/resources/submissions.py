@@ -10,9 +10,9 @@ from quart import Response
 from taskengine.api.errors import NO_JOB, Draining
 from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
-from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Answer, Operation
+from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Operation, ResponseSpec
 from taskengine.api.reading import Item
-from taskengine.api.readings import Prepared, Readings
+from taskengine.api.readings import Readings, SubmissionOrError
 from taskengine.api.reception import Sent, received
 from taskengine.api.replies import reply
 from taskengine.api.routes import Route
@@ -25,14 +25,14 @@ USED = "Idempotency-Key: the client has used it for another body"
 SUBMIT = Operation(
     summary="Submit a job",
     tag="jobs",
-    answer=Answer("Accepted: the job is committed.", ACCEPTED),
+    answer=ResponseSpec("Accepted: the job is committed.", ACCEPTED),
     lenient=True,
     parameters=[HEADER],
     body=SUBMISSION,
     errors={
         400: REFUSED,
         422: CONFLICT,
-        500: Answer("Unexpected error, as plain text.", {"const": NO_JOB}, "text/plain"),
+        500: ResponseSpec("Unexpected error, as plain text.", {"const": NO_JOB}, "text/plain"),
     },
 )
 
@@ -61,7 +61,7 @@ class Submissions:
                 verdict = await self.verdict(await submit_one(self.services.intake, one))
         return reply(verdict.content, verdict.status)
 
-    async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+    async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         """What to record of each; for one of which there is no record the error."""
         readings = Readings(self.services, sent)
         found = await readings.read(items)

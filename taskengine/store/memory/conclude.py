@@ -9,7 +9,7 @@ from taskengine.jobs.changes import OVER
 from taskengine.model import JobState, LogLine, TaskState
 from taskengine.store.ending import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import JobRow, opened
+from taskengine.store.memory.rows import StoredJob, opened
 
 
 class Endings(Edges):
@@ -49,7 +49,7 @@ class Endings(Edges):
         failed = (task for task in tasks if task.state is TaskState.FAILED)
         return next(((task.name, task.error) for task in failed), None)
 
-    def _extras(self, row: JobRow) -> Extras:
+    def _extras(self, row: StoredJob) -> Extras:
         """What the job's workflow adds to its callback."""
         callback = (row.content or {}).get("callback", {})
         if not callback:

@@ -13,7 +13,7 @@ from taskengine.model import JobState, LogLine, Severity
 from taskengine.store import Settled
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
 from taskengine.store.memory.outbox import Outbox
-from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, StoredJob
 
 
 class Edges(Outbox):
@@ -26,7 +26,7 @@ class Edges(Outbox):
             if edge.open and parent in (None, edge.parent) and child in (None, edge.child)
         ]
 
-    def _tie(self, row: JobRow, parents: Sequence[int], now: datetime) -> None:
+    def _tie(self, row: StoredJob, parents: Sequence[int], now: datetime) -> None:
         """A parent that failed or is gone breaks the child at once; one that was run again is its
         last run."""
         lost = None
@@ -46,7 +46,7 @@ class Edges(Outbox):
             last = self._jobs.get(last.rerun_as)
         return job_id if last is None else last.job.id
 
-    def _place(self, row: JobRow, now: datetime) -> None:
+    def _place(self, row: StoredJob, now: datetime) -> None:
         waits = bool(self._open_edges(child=row.job.id))
         row.job = replace(row.job, state=placed(row.job, waits=waits, now=now))
 
@@ -137,7 +137,7 @@ class Edges(Outbox):
         if row.job.state not in OVER:
             self._break_for(row, edge.parent, now)
 
-    def _break_for(self, row: JobRow, parent: int, now: datetime) -> None:
+    def _break_for(self, row: StoredJob, parent: int, now: datetime) -> None:
         row.job = replace(row.job, state=JobState.BROKEN, failed=True, updated_at=now)
         failure = lost(parent)
         told = f"job has failed: {failure}"

@@ -33,7 +33,7 @@ from taskengine.model import (
     Task,
 )
 from taskengine.store.ending import CARRIED_BODY, PER_HOST, definitions_line, host_of
-from taskengine.store.memory.rows import CallbackRow, JobRow, LaneRow, Rows
+from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows, StoredJob
 from taskengine.store.reading import CALLBACKS
 from taskengine.texts import compact
 
@@ -57,7 +57,7 @@ class Outbox(Rows):
 
     def _call_end(
         self,
-        row: JobRow,
+        row: StoredJob,
         task_id: int,
         failure: str | None,
         at: datetime,

@@ -38,7 +38,7 @@ COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 
 
 @dataclass(slots=True)
-class JobRow:
+class StoredJob:
     job: Job
     submission: Submission
     definition: Definition | None
@@ -174,7 +174,7 @@ class Rows:
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}
-        self._jobs: dict[int, JobRow] = {}
+        self._jobs: dict[int, StoredJob] = {}
         self._requests: dict[uuid.UUID, int] = {}
         self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}

@@ -24,7 +24,7 @@ from taskengine.policy import (
 )
 from taskengine.store import Admitted, Beat, Dismissed
 from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
-from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, Peer, StoredJob, TaskRow
 from taskengine.store.memory.stalled import Stalled
 
 
@@ -218,7 +218,7 @@ class Work(Stalled):
             running[band] += number if scope in (SYSTEM, client) else 0
         return Slots(settings, running[Band.LOW], running[Band.HIGH])
 
-    def _start(self, row: JobRow, band: Band, now: datetime) -> None:
+    def _start(self, row: StoredJob, band: Band, now: datetime) -> None:
         assert row.definition is not None
         row.job = replace(row.job, state=JobState.STARTED, updated_at=now)
         row.band = band
@@ -240,7 +240,7 @@ class Work(Stalled):
             needs = tuple(sorted(set(planned.needs)))  # each is met once
             self._tasks[task.id] = TaskRow(task, len(needs), needs, now)
 
-    def _let_go(self, row: JobRow, now: datetime) -> None:
+    def _let_go(self, row: StoredJob, now: datetime) -> None:
         for task in self._tasks_of(row.job.id):
             if task.task.state is TaskState.WAITING and task.waits_for == 0:
                 task.task = replace(task.task, state=TaskState.QUEUED)

@@ -12,7 +12,7 @@ from taskengine.store.ending import NO_EXTRAS, STALLED, Extras, failure_of, last
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.extras import render
-from taskengine.store.transactions.outbox import Call, end_call
+from taskengine.store.transactions.outbox import OutboxEvent, end_call
 from taskengine.store.transactions.rows import SQL, JobRow, Line
 
 
@@ -20,7 +20,7 @@ async def conclude_jobs(
     connection: Connection,
     ending: Sequence[JobRow],
     last: Mapping[int, Ended],
-    calls: list[Call],
+    calls: list[OutboxEvent],
     now: datetime,
     tally: Tally,
 ) -> list[Line]:
@@ -57,7 +57,7 @@ async def _failures(
 
 
 def _say(
-    job: JobRow, failure: str | None, extras: Extras, last: Ended, calls: list[Call]
+    job: JobRow, failure: str | None, extras: Extras, last: Ended, calls: list[OutboxEvent]
 ) -> list[Line]:
     """A job's last words, under its last task's id."""
     task_id = last.fence.task_id

@@ -47,7 +47,7 @@ __all__ = [
     "END",
     "FAIL",
     "START",
-    "Call",
+    "OutboxEvent",
     "claim_lanes",
     "deliver",
     "end_call",
@@ -59,7 +59,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OutboxEvent:
     """An event that the job's URLs are to hear of. The job's custom data stands in its body between
     what is `before` and what is `behind`, where there is such a thing."""
 
@@ -74,9 +74,11 @@ class Call:
 
 def task_call(
     job: Named, task_id: int, name: str, event: str, at: datetime, message: str = ""
-) -> Call:
+) -> OutboxEvent:
     """What became of a task."""
-    return Call(job.id, task_id, name, event, at, task_body(job, task_id, name, event, message))
+    return OutboxEvent(
+        job.id, task_id, name, event, at, task_body(job, task_id, name, event, message)
+    )
 
 
 def end_call(
@@ -87,13 +89,13 @@ def end_call(
     extras: Mapping[str, str] = NO_EXTRAS,
     *,
     terse: bool = False,
-) -> Call:
+) -> OutboxEvent:
     """The end of a job; a terse one leaves out the job's custom data."""
     before, behind = job_body(job, failure, {"custom_data": "null"} if terse else extras)
-    return Call(job.id, task_id, None, END, at, before, behind)
+    return OutboxEvent(job.id, task_id, None, END, at, before, behind)
 
 
-async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
+async def put_calls(connection: Connection, calls: Sequence[OutboxEvent]) -> None:
     """Write the callbacks of events in their order, numbered under the locks of job and lane."""
     if not calls:
         return

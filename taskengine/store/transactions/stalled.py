@@ -17,7 +17,7 @@ from taskengine.store.ending import STALLED
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.outbox import Call, put_calls
+from taskengine.store.transactions.outbox import OutboxEvent, put_calls
 from taskengine.store.transactions.record import lock_batch
 from taskengine.store.transactions.rows import SQL, Row, columns, locked_job
 
@@ -88,7 +88,7 @@ async def _end_jobs(
         return Recorded()
     ids = [row["id"] for row in stalled]
     tally = Tally()
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     jobs = [locked_job(row) for row in await connection.fetch(SQL["lock_jobs"], ids)]
     last = {
         row["id"]: Ended(Fence(row["id"], row["last"] or 0, 0), now, Outcome.FAILED, error=STALLED)
