@@ -142,7 +142,7 @@ class Submission:
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
     parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
-    facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
+    client_scope: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all
     priority: int = 5
@@ -209,7 +209,7 @@ class JobDetails:
     job: Job
     submitted: JsonObject
     parameters: JsonObject
-    facts: JsonObject
+    client_scope: JsonObject
     tasks: Sequence[Task]
     depends_on: Sequence[int] = ()
     rerun_of: int | None = None
@@ -246,7 +246,7 @@ class Attempt:
     task: Task
     job: Job
     documents: Documents | None
-    facts: JsonObject  # what templates see as `client`
+    client_scope: JsonObject  # what templates see as `client`
     options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
     lanes: int = 0  # URLs that hear of it

@@ -66,7 +66,7 @@ class ActionEnvironment:
     def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:
         """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
         client that was removed keep the roots that it had when it sent them."""
-        options = attempt.facts if attempt.options is None else attempt.options
+        options = attempt.client_scope if attempt.options is None else attempt.options
         own: Mapping[str, str] = options.get("roots", {})
 
         def find(storage: str, key: str) -> Folder:

@@ -85,11 +85,11 @@ class Reader:
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         wrong = job.problems()
         priority = 5 if wrong else job.priority()
-        facts = client_scope(owner, self.storage)
+        seen = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
         try:
-            prepared = prepare(workflow.parameters, given, {"client": facts, "job": about})
+            prepared = prepare(workflow.parameters, given, {"client": seen, "job": about})
         except BadInput as error:
             raise BadInput("; ".join([*wrong, str(error)])) from None
         if wrong:
@@ -108,7 +108,7 @@ class Reader:
             ],
             definition=workflow.definition,
             parameters=prepared.values,
-            facts=facts,
+            client_scope=seen,
             urls=urls,
             events=CallbackOptions.of(owner.options).events,
             priority=priority,

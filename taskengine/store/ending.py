@@ -109,12 +109,12 @@ def extras_of(
     callback: JsonObject,
     parameters: JsonObject,
     results: Mapping[str, JsonObject],
-    facts: JsonObject,
+    client_scope: JsonObject,
 ) -> Extras:
     """What a workflow adds to the callback of a job, with what of it is left out. It never raises,
     so that no job's template holds up another's end."""
     try:
-        return render_extras(callback, scope(parameters, results, job_scope(job), facts))
+        return render_extras(callback, scope(parameters, results, job_scope(job), client_scope))
     except Exception as error:  # of a definition that another version may have written
         told = f"{name_of(error)}: {words_of(error)}"
         logger.error("the callback of job %d lacks its extras: %s", job.id, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
-from taskengine.jobs.explanation import Facts
+from taskengine.jobs.explanation import WaitingState
 from taskengine.model import (
     CallbackEntry,
     Documents,
@@ -41,7 +41,7 @@ class StoreReads(Protocol):
         ...
 
     async def outline(self, job_id: int) -> JobDetails | None:
-        """The job without what may be large: its parameters, facts and tasks are empty."""
+        """The job without what may be large: its parameters, client scope and tasks are empty."""
         ...
 
     async def tasks(self, job_id: int) -> Sequence[Task]:
@@ -52,7 +52,7 @@ class StoreReads(Protocol):
         """A document of a job as its text; None if there is no such job."""
         ...
 
-    async def facts(self, job_id: int) -> Facts | None:
+    async def waiting_state(self, job_id: int) -> WaitingState | None:
         """What a job waits for."""
         ...
 

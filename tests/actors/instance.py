@@ -97,7 +97,7 @@ def submission(flow, parameters=None, **more):
         parameters=parameters or {},
         lines=[(Severity.INFO, "api", "submitted")],
         definition=flow.definition,
-        facts={"name": "acme", "storage": "local"},
+        client_scope={"name": "acme", "storage": "local"},
         **more,
     )
 

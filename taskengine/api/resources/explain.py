@@ -85,13 +85,13 @@ class Explain:
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
         number = job_number(job_id)
-        facts = await self.services.store.facts(number)
-        if facts is None:
+        waiting = await self.services.store.waiting_state(number)
+        if waiting is None:
             raise no_job(job_id)
-        check_owner(only, facts.job.client)
-        if facts.job.failed and facts.job.state is JobState.COMPLETED:
-            facts = replace(facts, errors=await self._errors(number))
-        return reply(explanation(facts, self.services.now()))
+        check_owner(only, waiting.job.client)
+        if waiting.job.failed and waiting.job.state is JobState.COMPLETED:
+            waiting = replace(waiting, errors=await self._errors(number))
+        return reply(explanation(waiting, self.services.now()))
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
         tasks = await self.services.store.tasks(job_id)

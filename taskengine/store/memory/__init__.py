@@ -129,7 +129,7 @@ class MemoryStore(Listing, MemorySchedules):
         details = await self.job(job_id)
         if details is None:
             return None
-        return replace(details, submitted={}, parameters={}, facts={}, tasks=[])
+        return replace(details, submitted={}, parameters={}, client_scope={}, tasks=[])
 
     async def tasks(self, job_id: int) -> Sequence[Task]:
         details = await self.job(job_id)

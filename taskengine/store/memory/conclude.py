@@ -57,4 +57,4 @@ class Endings(Edges):
         tasks = [task.task for task in self._tasks_of(row.job.id)]
         results = {task.name: task.result or {} for task in tasks}
         one = row.submission
-        return extras_of(row.job, callback, opened(one.parameters), results, one.facts)
+        return extras_of(row.job, callback, opened(one.parameters), results, one.client_scope)

@@ -244,7 +244,7 @@ class Rows:
             row.job,
             row.submitted,
             opened(one.parameters),
-            one.facts,
+            one.client_scope,
             tasks,
             depends_on=sorted(edge.parent for edge in edges),
             rerun_of=row.rerun_of,
@@ -263,7 +263,7 @@ def check_data(one: Submission) -> None:
     lines = [text for _, *texts in one.lines for text in texts]
     names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
-    documents = [opened(one.submitted), opened(one.parameters), one.facts]
+    documents = [opened(one.submitted), opened(one.parameters), one.client_scope]
     try:
         (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:

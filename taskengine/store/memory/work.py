@@ -10,7 +10,7 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.explanation import RANKED, Facts, Slots
+from taskengine.jobs.explanation import RANKED, Slots, WaitingState
 from taskengine.messages import Topic
 from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import (
@@ -181,7 +181,7 @@ class Work(Stalled):
             (row.job.client, row.band) for row in self._jobs.values() if row.band is not None
         )
 
-    async def facts(self, job_id: int) -> Facts | None:
+    async def waiting_state(self, job_id: int) -> WaitingState | None:
         await trio.lowlevel.checkpoint()
         row = self._jobs.get(job_id)
         if row is None:
@@ -191,7 +191,7 @@ class Work(Stalled):
         own = ranks.get(job_id)
         ahead = 0 if own is None else sum(rank < own for rank in ranks.values())
         tasks = self._tasks_of(job_id)
-        return Facts(
+        return WaitingState(
             row.job,
             self._slots(SYSTEM),
             self._slots(row.job.client),

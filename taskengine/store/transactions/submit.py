@@ -33,7 +33,9 @@ def prepare(batch: Sequence[Submission]) -> list[PreparedSubmission]:
     """Raises BadInput for what JSON cannot say."""
     return [
         PreparedSubmission(
-            one, (dumped(one.submitted), dumped(one.parameters), dumped(one.facts)), _lanes(one)
+            one,
+            (dumped(one.submitted), dumped(one.parameters), dumped(one.client_scope)),
+            _lanes(one),
         )
         for one in batch
     ]
