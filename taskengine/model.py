@@ -35,6 +35,13 @@ class JobState(IntEnum):
         """As written in `queue_state`."""
         return self.name.lower()
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing moves a job out of it, but for a rerun."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = (JobState.COMPLETED, JobState.BROKEN)
 
 STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in

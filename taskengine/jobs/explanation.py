@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
 from taskengine.masking import masked_text
-from taskengine.model import Job, JobState, Json, JsonObject
+from taskengine.model import FINAL_STATES, Job, JobState, Json, JsonObject
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
 
@@ -100,9 +99,9 @@ def _reasons(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
                 yield _reason("action", told, task=task, action=action, queue=queue)
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
-    if waiting.job.state in OVER:
+    if waiting.job.state.is_final:
         yield _reason("over", _over(waiting))
-    if waiting.working and waiting.job.state in (*OVER, JobState.PAUSED):
+    if waiting.working and waiting.job.state in (*FINAL_STATES, JobState.PAUSED):
         told = f"{_count(waiting.working, 'task')} of it still at work; no other starts."
         yield _reason("stopping", told, working=waiting.working)
 

@@ -10,7 +10,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import render_extras
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Ended,
@@ -59,7 +58,7 @@ class Fate(Enum):
 def fate_of(state: JobState, *, failed: bool, run_again: bool) -> Fate:
     """Of a job that is there and was not handed on. Running again what has ended changes nothing
     for those that waited for it: a satisfied edge stays satisfied."""
-    if state not in OVER:
+    if not state.is_final:
         return Fate.UNKNOWN
     done = state is JobState.COMPLETED or run_again
     return Fate.COMPLETED if done and not failed else Fate.LOST

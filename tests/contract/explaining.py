@@ -90,7 +90,7 @@ class Explaining:
             [],
         )
 
-    async def test_the_facts_tell_what_a_gate_said_last(self, world):
+    async def test_the_waiting_state_has_the_last_answer_of_a_gate(self, world):
         [job_id] = await world.submit(submission(semaphore_url="http://gate.test"))
         waiting = await world.store.waiting_state(job_id)
         assert (waiting.gate_answer, waiting.gate_due_at) == (None, None)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
 from taskengine.model import (
     BadInput,
     Job,
@@ -62,10 +62,10 @@ class MemoryChanges(Work):
             raise BadInput(BROKEN)
         before = row.job.state
         row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
-        if before not in OVER:
+        if not before.is_final:
             self._stop(row, now)
         new = self._copy(row, anew, now)
-        row.rerun_as, row.handed_on = new.job.id, before not in OVER
+        row.rerun_as, row.handed_on = new.job.id, not before.is_final
         self._queue_cascades([job_id])  # its edges go to the new one
         self._tell(new.job.id, lines, now)
         return new.job.id

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import JobState, LogLine, TaskState
 from taskengine.store.ending import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
@@ -30,7 +29,7 @@ class Endings(Edges):
         if row.open_tasks > 0:
             return []
         row.band = None
-        if row.job.state in OVER:
+        if row.job.state.is_final:
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         first = self._first_failure(row.job.id)

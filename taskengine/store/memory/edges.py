@@ -8,7 +8,7 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.changes import OVER, placed
+from taskengine.jobs.changes import placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store import Settled
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
@@ -34,7 +34,7 @@ class Edges(Outbox):
             known = self._jobs.get(parent)
             if known is None or known.job.failed or known.job.state is JobState.BROKEN:
                 lost = parent if lost is None else lost
-            done = known is None or known.job.state in OVER
+            done = known is None or known.job.state.is_final
             self._edges.append(Edge(parent, row.job.id, COMPLETES, not done))
         self._place(row, now)
         if lost is not None:
@@ -119,7 +119,7 @@ class Edges(Outbox):
     def _close(self, edge: Edge, now: datetime) -> None:
         edge.open = False
         child = self._jobs[edge.child]
-        if child.job.state not in OVER:
+        if not child.job.state.is_final:
             child.job = replace(child.job, updated_at=now)
         if child.job.state is JobState.PENDING:
             self._place(child, now)
@@ -134,7 +134,7 @@ class Edges(Outbox):
     def _break_child(self, edge: Edge, now: datetime) -> None:
         edge.open = False
         row = self._jobs[edge.child]
-        if row.job.state not in OVER:
+        if not row.job.state.is_final:
             self._break_for(row, edge.parent, now)
 
     def _break_for(self, row: StoredJob, parent: int, now: datetime) -> None:

@@ -18,7 +18,6 @@ from taskengine.callbacks.bodies import (
     task_body,
     webhook_id,
 )
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Callback,
     CallbackEntry,
@@ -50,7 +49,7 @@ class Outbox(Rows):
 
     def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
         job = self._jobs[task.job_id].job
-        if job.state in OVER:
+        if job.state.is_final:
             return  # its last words are said
         body = task_body(job, task.id, task.name, event, message)
         self._call(job.id, task.id, task.name, event, body, at)

@@ -12,7 +12,6 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Callback,
@@ -60,12 +59,12 @@ class StoredJob:
     @property
     def wanted(self) -> bool:
         """Whether its tasks are to go on: it is not over, and no task has failed for good."""
-        return self.job.state not in OVER and not self.job.failed
+        return not self.job.state.is_final and not self.job.failed
 
     @property
     def over(self) -> bool:
         """Whether it has ended and none of its tasks is still being stopped."""
-        return self.job.state in OVER and self.open_tasks == 0
+        return self.job.state.is_final and self.open_tasks == 0
 
     @property
     def content(self) -> JsonObject | None:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import JobState, Severity
+from taskengine.model import FINAL_STATES, JobState, Severity
 from taskengine.store import Settled
 from taskengine.store.connections import Connection
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
@@ -99,7 +98,9 @@ async def _break(
     because: dict[int, int] = {}
     for parent, child in edges:
         because.setdefault(child, parent)
-    wanted = [family.jobs[one] for one in sorted(because) if family.jobs[one]["state"] not in OVER]
+    wanted = [
+        family.jobs[one] for one in sorted(because) if family.jobs[one]["state"] not in FINAL_STATES
+    ]
     few = await _few_enough(connection, wanted)
     later = {job["id"] for job in wanted[len(few) :]}
     for job in few:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
@@ -81,7 +81,7 @@ async def rerun(
     tally.jobs[job.client, int(job.state), job.failed] -= 1
     tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
     open_tasks = 0
-    if job.state not in OVER:
+    if not job.state.is_final:
         written += await _stop(connection, row, after, now, calls, tally)
         [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
         open_tasks = left["open_tasks"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import Ended, JobState
+from taskengine.model import FINAL_STATES, Ended, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.ending import NO_EXTRAS, STALLED, Extras, failure_of, last_words
 from taskengine.store.transactions.counting import Tally
@@ -28,7 +27,9 @@ async def conclude_jobs(
     `calls` and gives the jobs' last lines."""
     if not ending:
         return []
-    unsaid = [job for job in ending if job.state not in OVER]  # the others were stopped, and told
+    unsaid = [
+        job for job in ending if job.state not in FINAL_STATES
+    ]  # the others were stopped, and told
     failures = await _failures(connection, [job for job in unsaid if job.failed], last)
     called = [job.id for job in unsaid if job.has_lanes and not last[job.id].terse]
     extras = await render(connection, called)

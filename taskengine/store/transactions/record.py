@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
+    FINAL_STATES,
     Began,
     Ended,
     Fence,
@@ -210,7 +210,7 @@ class RecordBatch:
         self.tasks[task.id] = replace(task, state=state)
 
     def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
-        if job.has_lanes and job.state not in OVER:
+        if job.has_lanes and job.state not in FINAL_STATES:
             self.calls.append(task_call(job, task.id, task.name, event, at, message))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:

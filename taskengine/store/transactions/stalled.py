@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import Ended, Fence, Outcome, Recorded
+from taskengine.model import FINAL_STATES, Ended, Fence, Outcome, Recorded
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STALLED
 from taskengine.store.transactions.conclude import conclude_jobs
@@ -58,7 +57,7 @@ async def _end(
 
 
 def _is_wanted(job: Row) -> bool:
-    return job["state"] not in OVER and not job["failed"]
+    return job["state"] not in FINAL_STATES and not job["failed"]
 
 
 async def _fail_tasks(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
+from taskengine.model import FINAL_STATES
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
@@ -30,7 +30,8 @@ async def sweep_edges(
         over = [
             one
             for one in suspects
-            if one not in rows or (rows[one]["state"] in OVER and not rows[one]["open_tasks"])
+            if one not in rows
+            or (rows[one]["state"] in FINAL_STATES and not rows[one]["open_tasks"])
         ]
         await settle_edges(connection, over, now, tally)
         await tally.write(connection, writer)
