@@ -14,7 +14,7 @@ from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import Fence, Folder, Storage
+from taskengine.storage import FenceCheck, Folder, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ActionEnvironment:
         write: Callable[[Severity, str], Awaitable[None]],
         report: Callable[[float], Awaitable[None]],
         admit: Callable[[Folder], Awaitable[None]],
-        confirm: Fence,
+        confirm: FenceCheck,
     ) -> AsyncIterator[Context]:
         """The context of an attempt's action; its scratch folder goes when the block is left."""
         async with self.scratch_for(attempt) as open_scratch:
