@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from taskengine.api.documents import MAX_DEPTH, decoded, named, no_json_number
+from taskengine.api.json_body import MAX_DEPTH, decoded, named, no_json_number
 from taskengine.api.sizes import MAX_BODY
 from taskengine.model import BadInput, Json
 

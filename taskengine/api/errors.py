@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from taskengine.api.connections import AsgiConnection, read_the_rest
 from taskengine.api.heavy import Busy
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.sizes import max_body, told_size
 from taskengine.masking import masked_text
 from taskengine.meters import Meters

@@ -12,7 +12,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import TooManyRequests
 
 from taskengine.api.errors import answer
-from taskengine.api.origin import remote_address
+from taskengine.api.request_log import remote_address
 from taskengine.httpd.places import network_of
 
 BURST = 2.0  # seconds of the rate that may come at once

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from werkzeug.exceptions import HTTPException
 
 from taskengine.api.auth import owner_named
-from taskengine.api.documents import LIGHT, is_heavy
-from taskengine.api.origin import origin
+from taskengine.api.json_body import LIGHT, is_heavy
 from taskengine.api.query import Query
 from taskengine.api.reading import BodyReading, Foreign, Item
 from taskengine.api.reception import Sent
+from taskengine.api.request_log import origin
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, Submission
 from taskengine.runtime.aside import WorkerEnded

@@ -17,8 +17,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from taskengine.api.arrival import arriving
 from taskengine.api.auth import caller, given_key, header, unauthorized
-from taskengine.api.documents import Document, decoded, is_heavy, loaded, parse
 from taskengine.api.heavy import Heavy
+from taskengine.api.json_body import Document, decoded, is_heavy, loaded, parse
 from taskengine.api.services import Services
 from taskengine.api.sizes import SMALL_BODY, max_body
 from taskengine.model import BadInput, Client, JsonObject

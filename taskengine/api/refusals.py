@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.api.origin import remote_address
+from taskengine.api.request_log import remote_address
 
 logger = logging.getLogger(__name__)
 

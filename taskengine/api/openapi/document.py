@@ -10,7 +10,7 @@ from quart import Response
 from taskengine.api.openapi.operation import ANY_OBJECT, CallerAccess, Operation, ResponseSpec
 from taskengine.api.openapi.workflows import workflow_schemas
 from taskengine.api.openapi.writer import Writer, names_in
-from taskengine.api.replies import dumps
+from taskengine.api.responses import dumps
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject

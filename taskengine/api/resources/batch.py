@@ -30,8 +30,8 @@ from taskengine.api.openapi.operation import (
 from taskengine.api.reading import Item
 from taskengine.api.readings import SubmissionOrError
 from taskengine.api.reception import Patience, Sent, received
-from taskengine.api.replies import reply
 from taskengine.api.resources.submissions import Submissions, Verdict
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.sizes import BATCH_PATH

@@ -22,7 +22,7 @@ from taskengine.api.openapi.operation import (
     one_of,
     record,
 )
-from taskengine.api.replies import array_reply, reply
+from taskengine.api.responses import array_reply, reply
 from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START

@@ -11,9 +11,9 @@ from typing import Any
 from quart import Response
 
 from taskengine.api.auth import find_job, owner_named, reach
-from taskengine.api.documents import is_heavy, named
 from taskengine.api.errors import Draining
 from taskengine.api.heavy import READERS as READING
+from taskengine.api.json_body import is_heavy, named
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
@@ -24,10 +24,10 @@ from taskengine.api.openapi.operation import (
     list_of,
     record,
 )
-from taskengine.api.origin import origin
 from taskengine.api.query import Query
 from taskengine.api.reception import Sent, received
-from taskengine.api.replies import reply
+from taskengine.api.request_log import origin
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings

@@ -20,10 +20,10 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.query import Query
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
+from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import job_row
 from taskengine.model import Job, JobState
 from taskengine.policy import SYSTEM, own_settings, settings_of
 from taskengine.store import JobFilter

@@ -18,11 +18,11 @@ from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
 from taskengine.api.openapi.operation import TEXT, Operation, Parameter, ResponseSpec
 from taskengine.api.query import Query, whole
-from taskengine.api.replies import dumps
 from taskengine.api.resources.jobs import MAX_ITEMS
+from taskengine.api.responses import dumps
 from taskengine.api.routes import Route
+from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import job_row
 from taskengine.model import BadInput, StoreUnavailable
 from taskengine.store import Mark
 from taskengine.store.values import Change

@@ -21,7 +21,7 @@ from taskengine.api.openapi.operation import (
     one_of,
     record,
 )
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.jobs.explanation import BEYOND, REASONS, explanation

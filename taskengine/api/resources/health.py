@@ -10,7 +10,7 @@ from quart import Response
 
 from taskengine.api.auth import caller
 from taskengine.api.openapi.operation import COUNT, TEXT, Operation, one_of, record
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable, QueueCount

@@ -9,17 +9,17 @@ from functools import partial
 from quart import Response, request
 
 from taskengine.api.auth import check_owner, find_job, only_client
-from taskengine.api.documents import is_heavy, masked_document
 from taskengine.api.heavy import READERS
+from taskengine.api.json_body import is_heavy, masked_document
 from taskengine.api.openapi.answers import JOB, JOB_ROW
 from taskengine.api.openapi.listing import LISTED, ORDERS
 from taskengine.api.openapi.operation import CallerAccess, Operation, ResponseSpec, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
-from taskengine.api.replies import json_reply, reply
+from taskengine.api.responses import json_reply, reply
 from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.serializers import job_details, job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import job_details, job_row
 from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobState
 from taskengine.runtime.threads import in_thread

@@ -18,10 +18,10 @@ from taskengine.api.openapi.operation import (
     list_of,
 )
 from taskengine.api.query import Query
-from taskengine.api.replies import array_reply
+from taskengine.api.responses import array_reply
 from taskengine.api.routes import Route, job_number
+from taskengine.api.serializers import log_entry
 from taskengine.api.services import Services
-from taskengine.api.shapes import log_entry
 from taskengine.model import JsonObject
 
 LINE_ID: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0}

@@ -21,7 +21,9 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.reception import received
-from taskengine.api.recurring import (
+from taskengine.api.responses import reply
+from taskengine.api.routes import Route
+from taskengine.api.schedule_body import (
     MAX_DESCRIPTION,
     NAME,
     ONCE,
@@ -29,8 +31,6 @@ from taskengine.api.recurring import (
     schedule_entry,
     switched,
 )
-from taskengine.api.replies import reply
-from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.unread import refuse_unknown, unread, with_warnings
 from taskengine.jobs.submission import Received

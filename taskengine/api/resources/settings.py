@@ -11,7 +11,7 @@ from quart import Response
 from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.operation import TEXT, Operation, list_of, record
 from taskengine.api.reception import received
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings

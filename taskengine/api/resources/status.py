@@ -10,7 +10,7 @@ from quart import Response
 
 from taskengine.api.errors import RETRY_AFTER, Draining
 from taskengine.api.openapi.operation import CallerAccess, Operation, record
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.policy import SYSTEM

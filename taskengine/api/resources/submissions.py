@@ -14,7 +14,7 @@ from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Operat
 from taskengine.api.reading import Item
 from taskengine.api.readings import Readings, SubmissionOrError
 from taskengine.api.reception import Sent, received
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.jobs.submitting import Submitted, submit_one

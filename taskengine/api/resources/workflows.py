@@ -17,7 +17,7 @@ from taskengine.api.openapi.operation import (
     nullable,
     record,
 )
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound

@@ -12,13 +12,13 @@ with recursive queued_groups as (
     union all
     select next.client, next.top_of_queue, next.priority,
            coalesce($2::jsonb -> next.client, $1::jsonb)
-    from queued_groups l
+    from queued_groups g
     cross join lateral (
         select j.client, j.top_of_queue, j.priority
         from jobs j
         where j.state = {job.queued} and (j.client, j.top_of_queue, j.priority) > (
-            l.client, l.top or (l.room ->> 1)::integer = 0,
-            case when (l.room ->> 1)::integer = 0 then 32767::smallint else l.priority end
+            g.client, g.top or (g.room ->> 1)::integer = 0,
+            case when (g.room ->> 1)::integer = 0 then 32767::smallint else g.priority end
         )
         order by j.client, j.top_of_queue, j.priority
         limit 1
