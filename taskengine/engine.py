@@ -2,7 +2,7 @@
 
     watchers            tell the peers that it lives: they end last, or peers would rescue
     └─ finishers        write and send what ends
-       └─ front         the HTTP server: reads are served until the workers are done
+       └─ server        the HTTP server: reads are served until the workers are done
           └─ starters   start jobs and tasks, and run them: they end first
 
 `actors/tree.py` has the table of actors.
@@ -53,18 +53,18 @@ class Engine:
     drain: trio.CancelScope  # of the starters; cancelling it hands back what they run
 
 
-Front = Callable[[Engine], AbstractAsyncContextManager[None]]
+HttpServer = Callable[[Engine], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def no_front(_: Engine) -> AsyncIterator[None]:
+async def no_server(_: Engine) -> AsyncIterator[None]:
     """An engine without an HTTP server."""
     yield
 
 
 @asynccontextmanager
 async def running_engine(
-    resources: Resources, options: InstanceOptions, front: Front = no_front
+    resources: Resources, options: InstanceOptions, server: HttpServer = no_server
 ) -> AsyncIterator[Engine]:
     """Run the actors for the length of the block; on leaving it, let them finish.
 
@@ -82,7 +82,7 @@ async def running_engine(
             _leaving(resources, state),
             ring(Ring.WATCHERS, 0.0),
             ring(Ring.FINISHERS, FINISHERS_GRACE),
-            front(engine),
+            server(engine),
             ring(Ring.STARTERS, options.drain, state.drain),
         ):
             yield engine

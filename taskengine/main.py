@@ -28,8 +28,8 @@ from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
-from taskengine.engine import Engine, Front, running_engine
-from taskengine.front import http_front, services_of
+from taskengine.engine import Engine, HttpServer, running_engine
+from taskengine.http_server import http_server_of, services_of
 from taskengine.jobs.submission import Reader
 from taskengine.local_environment import local_environment
 from taskengine.meters import Meters
@@ -102,17 +102,17 @@ async def open_and_run(
             )
             await wait_for_time(resources.keep_time, START_DEADLINE)
             services = partial(services_of, configuration, resources, library, shutdown, aside)
-            front = http_front(configuration, services, started, shutdown)
-            await run_until_told(resources, options_of(configuration, process), front, shutdown)
+            server = http_server_of(configuration, services, started, shutdown)
+            await run_until_told(resources, options_of(configuration, process), server, shutdown)
 
 
 async def run_until_told(
-    resources: Resources, options: InstanceOptions, front: Front, shutdown: Shutdown
+    resources: Resources, options: InstanceOptions, server: HttpServer, shutdown: Shutdown
 ) -> None:
     """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
     run are handed back at once."""
     async with trio.open_nursery() as nursery:
-        async with running_engine(resources, options, front) as engine:
+        async with running_engine(resources, options, server) as engine:
             shutdown.is_up = True
             nursery.start_soon(_hurry, shutdown, engine)
             try:

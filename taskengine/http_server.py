@@ -1,4 +1,4 @@
-"""The HTTP server in front of an engine: it starts after the actors that it needs, and ends before
+"""The HTTP server of an engine: it starts after the actors that it needs, and ends before
 them."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from taskengine.api.heavy import Heavy
 from taskengine.api.limits import RequestLimits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
-from taskengine.engine import Engine, Front
+from taskengine.engine import Engine, HttpServer
 from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import limited, listen, read_settings
@@ -28,16 +28,16 @@ from taskengine.workflows.library import CurrentLibrary
 logger = logging.getLogger(__name__)
 
 
-def http_front(
+def http_server_of(
     configuration: Configuration,
     services: Callable[[Engine], Services],
     started: Callable[[str], None],
     shutdown: Shutdown,
-) -> Front:
-    """The HTTP server as the engine's front; it stays until proxies have had notice."""
+) -> HttpServer:
+    """The HTTP server of an engine; it stays until proxies have had notice."""
 
     @asynccontextmanager
-    async def front(engine: Engine) -> AsyncIterator[None]:
+    async def serving(engine: Engine) -> AsyncIterator[None]:
         settings = read_settings(HOME / "hypercorn.toml")
         limits = limited(_limits(configuration), settings)
         listening, tls = listen(configuration.bind, settings)
@@ -52,7 +52,7 @@ def http_front(
                 engine.event_feed.close()
                 server.stop.set()
 
-    return front
+    return serving
 
 
 def _limits(configuration: Configuration) -> ConnectionLimits:
