@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test chaos search weight quick check bench lock clean
+.PHONY: help setup demo serve test players chaos search weight quick check bench lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,7 +31,8 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: check ## every check and every test (ARGS="-k name" picks some)
-	$(BIN)/pytest $(ARGS)
+	-@tests/players/install
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -39,11 +40,15 @@ chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --js
 weight: setup ## the heaviest work of a client beside another one's (ARGS="--small")
 	$(BIN)/python -m tests.weight $(ARGS)
 
-search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one)
+search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one), and requests
 	$(BIN)/python -m tests.search $(ARGS)
+	EXAMPLES=100 $(BIN)/pytest --quiet --numprocesses 2 --timeout 3600 tests/api/test_schemathesis.py
 
 QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \
   tests/contract/test_memory.py $(wildcard tests/test_*.py)
+
+players: ## install what the tests of players need: Chromium (as root), hls.js and others
+	tests/players/install
 
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet $(QUICK) $(ARGS)

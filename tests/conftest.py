@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +20,7 @@ from taskengine.embedded.postgres import embedded_postgres
 from taskengine.store.memory import MemoryStore
 from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.testing.times import NOON as NOON
 
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
@@ -35,13 +35,35 @@ settings.register_profile(
 )
 settings.load_profile("same")
 
-NOON = datetime(2031, 2, 1, 12, 0, tzinfo=UTC)
+TEMPLATE = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'te')}"
 _numbers = itertools.count(1)
+
+# Real processes and their deadlines: one test at a time, while the other process computes.
+PROCESSES = ("bench", "chaos", "e2e", "faults", "players", "search", "weight")
+ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests by file, so that what a file has made serves all of it. Pairs
+    of a world share what is known of it."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    folder, file = item.path.parent.name, item.path.stem
+    if folder in PROCESSES or file in ALONE:
+        return "processes"
+    if file == "test_pairs":
+        return f"{file}-{item.name.partition('[')[2].partition('-')[0]}"
+    return f"{folder}-{file}"
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An embedded server for the session, with a migrated database `template_te` in it."""
+    """An embedded server for the session, with a migrated database TEMPLATE in it."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         trio_asyncio.run(_make_template, url)
         yield url
@@ -52,7 +74,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def server_in(folder: Path) -> Iterator[str]:
-    """An embedded server, owned by a thread, with `template_te` in it."""
+    """An embedded server, owned by a thread, with TEMPLATE in it."""
     ready, done = threading.Event(), threading.Event()
     urls: list[str] = []
     thread = threading.Thread(target=trio.run, args=(_serve, folder, urls, ready, done))
@@ -76,8 +98,8 @@ async def _serve(
 
 
 async def _make_template(url: str) -> None:
-    await _execute(url, "drop database if exists template_te", "create database template_te")
-    await upgrade(other_database(url, "template_te"))
+    await _execute(url, f"drop database if exists {TEMPLATE}", f"create database {TEMPLATE}")
+    await upgrade(other_database(url, TEMPLATE))
 
 
 async def _execute(url: str, *statements: str) -> None:
@@ -100,10 +122,10 @@ def database_url(postgres_server: str) -> Iterator[str]:
 
 @contextmanager
 def fresh_database(postgres_server: str) -> Iterator[str]:
-    """A migrated database on a server that has `template_te`."""
+    """A migrated database on a server that has TEMPLATE."""
     name = f"te_{os.getpid()}_{next(_numbers)}"
     trio_asyncio.run(
-        _execute, postgres_server, f"create database {name} template template_te strategy file_copy"
+        _execute, postgres_server, f"create database {name} template {TEMPLATE} strategy file_copy"
     )
     # Settings of a role belong to a database: the template's do not come along.
     url = other_database(postgres_server, name)

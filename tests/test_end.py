@@ -60,7 +60,7 @@ async def run(monkeypatch, signals, shutdown, engine=stuck_engine):
 
 
 @pytest.mark.parametrize(("notice", "grace"), [(0.0, DRAIN), (DRAIN + 5, DRAIN + 5)])
-async def test_it_ends_15_s_after_the_drain_whatever_hangs(
+async def test_the_process_ends_15_s_after_the_drain_whatever_hangs(
     monkeypatch, autojump_clock, ended, notice, grace
 ):
     await run(monkeypatch, [100], Shutdown(notice))
@@ -68,7 +68,7 @@ async def test_it_ends_15_s_after_the_drain_whatever_hangs(
     assert OVERTIME == 15
 
 
-async def test_it_ends_15_s_after_an_order_to_hurry(monkeypatch, autojump_clock, ended):
+async def test_the_process_ends_15_s_after_an_order_to_hurry(monkeypatch, autojump_clock, ended):
     await run(monkeypatch, [100, 110], Shutdown())
     assert ended == [145, 125]
     assert trio.current_time() < 111

@@ -436,7 +436,7 @@ class TestTls:
         assert server.asked == ["receiver.example"]
         assert server.header(b"host") == b"receiver.example:%d" % server.port
 
-    async def test_that_of_another_name_is_refused(self, server, trusted):
+    async def test_a_certificate_of_another_name_is_refused(self, server, trusted):
         async with self.client(server) as client:
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
                 await client.get(f"https://other.example:{server.port}/")

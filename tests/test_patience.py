@@ -31,7 +31,9 @@ async def pauses():
     return [after - before for before, after in zip(away.tried, away.tried[1:], strict=False)]
 
 
-async def test_it_tries_again_within_a_second_for_as_long_as_it_takes(autojump_clock):
+async def test_a_patient_store_tries_again_each_second_for_as_long_as_it_takes(
+    autojump_clock,
+):
     assert LONGEST_PAUSE == 1.0
     waited = await pauses()
     assert max(waited) <= LONGEST_PAUSE

@@ -10,7 +10,7 @@ from taskengine.configuration import read_configuration
 from taskengine.main import keep_time, options_of, wait_for_time
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.clock import EngineClock
-from tests.actors.instance import instance
+from taskengine.testing.virtual import instance
 from tests.conftest import NOON
 
 
@@ -31,7 +31,7 @@ async def test_a_start_waits_for_a_database_that_went_away_again(autojump_clock)
     assert trio.current_time() == 7
 
 
-async def test_it_does_not_wait_for_ever(autojump_clock):
+async def test_the_start_does_not_wait_for_ever(autojump_clock):
     with pytest.raises(StoreUnavailable):
         await wait_for_time(time_that_comes(1000), patience=60)
     assert trio.current_time() == 61
@@ -88,7 +88,7 @@ async def test_a_database_that_is_always_slow_is_told_of(autojump_clock, caplog)
     assert trio.current_time() < 20
 
 
-async def test_it_is_told_again_with_each_heartbeat(memory_store, autojump_clock):
+async def test_a_slow_database_is_told_of_again_with_each_heartbeat(memory_store, autojump_clock):
     clock, ask = clock_of(Database(*[0.02] * 99))
     asked = []
 

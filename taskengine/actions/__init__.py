@@ -9,6 +9,13 @@ found by themselves; other packages add theirs through the entry-point group `ta
 """
 
 from taskengine.actions.context import Context
-from taskengine.actions.registry import Action, Actions, BrokenPlugin, action, find_actions
+from taskengine.actions.registry import (
+    Action,
+    Actions,
+    BrokenPlugin,
+    action,
+    action_of,
+    find_actions,
+)
 
-__all__ = ["Action", "Actions", "BrokenPlugin", "Context", "action", "find_actions"]
+__all__ = ["Action", "Actions", "BrokenPlugin", "Context", "action", "action_of", "find_actions"]

@@ -85,6 +85,7 @@ async def cut(
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
+        "markers": [marker.to_json() for marker in await work.markers()],
         "tracks": [track.to_json() for track in await work.placed(tracks)],
         "clear": generate_vod and plan.clear,
         "drm": list(plan.drm) if generate_vod else [],

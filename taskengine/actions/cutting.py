@@ -10,6 +10,7 @@ from typing import Final
 
 import trio
 
+from taskengine.actions.advertising import advertising
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
@@ -21,6 +22,7 @@ from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Span
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
+from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
 from taskengine.media.tracks import Track, TrackType, normal_language
 from taskengine.model import JsonObject, PermanentFailure
@@ -79,6 +81,14 @@ class Cut:
             await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
         inspector = Inspector(self.context, self.context.workspace, 0, False)
         return await inspector.aligned(made)
+
+    async def markers(self) -> list[Marker]:
+        """Of advertising, once the tracks are made."""
+        clips = list(zip(self._clips, self._shown, self._spans, strict=True))
+        found, problems = await advertising(clips)
+        for problem in problems:
+            await self.context.warn(problem)
+        return found
 
     async def placed(self, tracks: Sequence[Track]) -> list[Track]:
         """The tracks where later tasks find them."""

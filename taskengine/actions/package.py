@@ -8,6 +8,7 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
 from taskengine.actions.registry import action
 from taskengine.media.keys import AssetKeys, asset_name, keys_for
+from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
 from taskengine.media.sets import SetName, build_set
@@ -26,6 +27,7 @@ async def package_set(
     target: dict[str, str],
     drm: list[str] | None = None,
     trickplay: bool = False,
+    markers: list[JsonObject] | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}."""
@@ -43,6 +45,7 @@ async def package_set(
         drm=drm or [],
         keys=keys,
         trickplay=trickplay,
+        markers=[Marker.of_json(one) for one in markers or []],
     )
     await context.progress(0.8)
     staged = await stage(context, (made.folder / file for file in made.files))

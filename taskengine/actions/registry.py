@@ -60,6 +60,11 @@ class Action:
 Actions = Mapping[str, Action]
 
 
+def action_of(name: str, function: Callable[..., Awaitable[JsonObject | None]]) -> Action:
+    """A function as the action `name`: its keyword-only parameters are what a task may give it."""
+    return Action(name, function, _arguments(name, function))
+
+
 class BrokenPlugin(TaskEngineError):
     """An installed package offers actions that cannot be used; the message names it."""
 
@@ -98,7 +103,7 @@ def _actions_in(module: ModuleType) -> dict[str, Action]:
         # A module may hold objects that answer to any attribute, or fail at it.
         name = inspect.getattr_static(function, "__taskengine_action__", None)
         if isinstance(name, str) and function.__module__ == module.__name__:
-            found[name] = Action(name, function, _arguments(name, function))
+            found[name] = action_of(name, function)
     return found
 
 

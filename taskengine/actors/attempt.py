@@ -101,13 +101,15 @@ async def _prepare_and_run(attempt: Attempt, environment: AttemptEnvironment) ->
     report = environment.open_report(attempt.fence, hidden, limit)
     attempt = replace(attempt, documents=None)  # they may be large, and the task long
     try:
-        return await _Run(attempt, environment, workflow, template, inputs, limit, report).run()
+        return await _PreparedAttempt(
+            attempt, environment, workflow, template, inputs, limit, report
+        ).run()
     finally:
         report.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _PreparedAttempt:
     """An attempt whose inputs were read."""
 
     attempt: Attempt

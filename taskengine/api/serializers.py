@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from taskengine.api.responses import dumps
@@ -33,9 +35,21 @@ def _course(job: Job) -> JsonObject:
     }
 
 
-def job_details(details: JobDetails, parameters: bytes) -> bytes:
-    """The single job: the contract's keys, then what the engine knows besides. Its parameters are
-    JSON already, since they may be large."""
+@dataclass(slots=True)
+class TaskRows:
+    """The tasks of a job as JSON, written page by page: it may have thousands."""
+
+    rows: list[bytes] = field(default_factory=list)
+    done: float = 0.0  # each task counts as one at most
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        self.rows += [dumps(task_row(task)) for task in tasks]
+        self.done += sum(1.0 if t.state is TaskState.SKIPPED else t.progress for t in tasks)
+
+
+def job_details(details: JobDetails, parameters: bytes, tasks: TaskRows) -> bytes:
+    """The single job: the contract's keys, then what the engine knows besides. Its parameters and
+    tasks are JSON already, since they may be large."""
     job = details.job
     before = {
         "id": job.id,
@@ -45,24 +59,20 @@ def job_details(details: JobDetails, parameters: bytes) -> bytes:
         "position": job.position,
         "top_of_queue": job.top_of_queue,
     }
-    behind = {
+    course = {
         **_course(job),
         "semaphore_url": job.semaphore_url and masked_text(job.semaphore_url),
         "persist": job.persist,
-        "progress": job_progress(details),
-        "tasks": [task_row(task) for task in details.tasks],
+        "progress": percent(job.state, tasks.done, len(tasks.rows)),
+    }
+    behind = {
         "depends_on": list(details.depends_on),
         "rerun_of": details.rerun_of,
         "definition": job.digest,
     }
-    return b'%s,"parameters":%s,%s' % (dumps(before)[:-1], parameters, dumps(behind)[1:])
-
-
-def job_progress(details: JobDetails) -> int:
-    """0 to 100, each task counting alike."""
-    tasks = details.tasks
-    done = [1.0 if task.state is TaskState.SKIPPED else task.progress for task in tasks]
-    return percent(details.job.state, sum(done), len(done))
+    text = b'%s,"parameters":%s,%s,"tasks":[%s],%s'
+    parts = (dumps(before)[:-1], parameters, dumps(course)[1:-1])
+    return text % (*parts, b",".join(tasks.rows), dumps(behind)[1:])
 
 
 def task_row(task: Task) -> JsonObject:

@@ -25,14 +25,15 @@ class Assembler:
     async def put_together(self, segments: Sequence[Fetched], target: Path) -> list[int]:
         """The initialization and the segments as one file; the bytes of each part."""
         names = [segments[0].init_file, *(one.file for one in segments)]
-        paths = [await self._local(name) if name else None for name in names]
+        paths = [await self.local(name) if name else None for name in names]
         return await trio.to_thread.run_sync(_concatenate, paths, target)
 
     async def read(self, name: str) -> bytes:
         """A small file of the recording."""
-        return await trio.Path(await self._local(name)).read_bytes()
+        return await trio.Path(await self.local(name)).read_bytes()
 
-    async def _local(self, name: str) -> Path:
+    async def local(self, name: str) -> Path:
+        """Where a file of the recording can be read; it is not to be changed."""
         path = self.scratch / f"stored-{name.replace('/', '-')}"
         if not path.is_symlink() and not path.exists():
             await self.folder.fetch(name, path)

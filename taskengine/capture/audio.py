@@ -17,13 +17,15 @@ import trio
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Clock, Mapping, Statement, mapping
 from taskengine.capture.model import Fetched, Time
+from taskengine.capture.packed import LONGEST, WRAP, packed_time
 from taskengine.capture.packets import Format, formats, pictures
 from taskengine.capture.pieces import Span, stretches
-from taskengine.media.ffmpeg import ffmpeg, source
+from taskengine.media.ffmpeg import ffmpeg, ffmpeg_patiently, source
 from taskengine.media.tools import Bench
 
 SAMPLE: Final = 2  # bytes of a sample, signed, little-endian
 SAME_CLOCK: Final = Fraction(1, 4)  # seconds by which statements of one stream may differ
+INTERLEAVED: Final = Fraction(10)  # seconds that sound may lie beside its pictures in one file
 EVEN: Final = Fraction(1, 200)  # seconds by which sources of one clock may differ
 BITRATE: Final = 128_000  # bits a second, where the source does not say
 PIECE: Final = 1 << 20  # bytes
@@ -39,6 +41,7 @@ class Sound:
     end: Time
     mapping: Mapping
     is_even: bool  # one clock holds for all of it
+    shift: Time = Fraction(0)  # from the file's times to those that the mapping counts from
 
 
 @dataclass(slots=True)
@@ -116,39 +119,54 @@ class AudioCutter:
     async def _look(
         self, raw: Path, stretch: Sequence[Fetched], sizes: Sequence[int]
     ) -> Sound | None:
-        found = [one for one in await formats(self.bench, raw) if one.type == "audio"]
+        every = await formats(self.bench, raw)
+        found = [one for one in every if one.type == "audio"]
         if not found:
             return None
         packets = await pictures(self.bench, raw, found[0], sizes)
+        shift = await self._packed(raw, packets.pictures[0].media if packets.pictures else None)
         stated = [
-            Statement(media, one.start)
+            Statement(media + shift, one.start)
             for place, (one, media) in enumerate(zip(stretch, packets.starts, strict=True))
             if media is not None and (one.segment.stated or place == 0)
         ]
         if not stated:
             return None
         own = mapping(stated)
-        first, last = packets.pictures[0].media, packets.pictures[-1].media
-        used = self._shared(stretch[0].source, own, first) or own
+        first, last = (packets.pictures[place].media + shift for place in (0, -1))
+        is_muxed = any(one.type == "video" for one in every)
+        differing = INTERLEAVED if is_muxed else SAME_CLOCK
+        used, wrap = self._shared(stretch[0].source, own, first, differing)
         length = Fraction(1024, int(found[0].said.get("sample_rate") or 48_000))
         is_even = all(abs(step.by) < EVEN for step in own.jumps)
         return Sound(
             tuple(stretch),
             found[0],
-            used.time(first),
-            used.time(last) + length,
+            used.time(first + wrap),
+            used.time(last + wrap) + length,
             used,
             is_even,
+            shift + wrap,
         )
 
-    def _shared(self, place: int, own: Mapping, media: Time) -> Mapping | None:
-        """The pictures' mapping of the same source, if both have one clock."""
+    async def _packed(self, raw: Path, first: Time | None) -> Time:
+        """From the file's times to the stream's, where the frames have none by themselves."""
+        with await trio.to_thread.run_sync(raw.open, "rb") as file:
+            time = packed_time(await trio.to_thread.run_sync(file.read, LONGEST))
+        return Fraction(0) if time is None or first is None else time - first
+
+    def _shared(
+        self, place: int, own: Mapping, media: Time, differing: Time
+    ) -> tuple[Mapping, Time]:
+        """The pictures' mapping of the same source, if both have one clock, and how often that
+        began anew between the two; else its own."""
         at = own.time(media)
         for clock in self.clocks:
-            same = clock.source == place and clock.start - 1 <= at <= clock.end + 1
-            if same and abs(clock.mapping.time(media) - at) < SAME_CLOCK:
-                return clock.mapping
-        return None
+            if clock.source == place and clock.start - 1 <= at <= clock.end + 1:
+                for wrap in (Fraction(0), WRAP, -WRAP):
+                    if abs(clock.mapping.time(media + wrap) - at) < differing:
+                        return clock.mapping, wrap
+        return own, Fraction(0)
 
     async def _write(
         self,
@@ -162,7 +180,7 @@ class AudioCutter:
         channels: int,
     ) -> None:
         """Decode `[first, last)` and put it at its place among the samples."""
-        media = sound.mapping.media(first)
+        media = sound.mapping.media(first) - sound.shift
         start, number = round(media * rate), round((last - first) * rate)
         made = self._path("part")
         chosen = (  # a decoder drops what comes first of a file: silence stands for it
@@ -170,7 +188,7 @@ class AudioCutter:
             f"asetpts=PTS-{start},aresample=async=1:first_pts=0,"
             f"apad=whole_len={number},atrim=end_sample={number}"
         )
-        await ffmpeg(
+        await ffmpeg_patiently(
             self.bench,
             *source(raw, "-copyts"),
             *("-map", f"0:{sound.format.index}", "-vn", "-af", chosen, "-ac", str(channels)),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from taskengine.capture.filters import Matches, read_filter
-from taskengine.capture.model import SourceTrack, Time
+from taskengine.capture.model import SourceTrack, Time, TrackType
 from taskengine.capture.moments import Moment, read_moment
 from taskengine.model import PermanentFailure
 
@@ -65,6 +65,13 @@ class Range:
         """The tracks with segments of their own."""
         return {name: track for name, track in self.tracks.items() if not track.inside}
 
+    @property
+    def speaker(self) -> TrackType:
+        """The tracks whose manifests are heard of advertising: others repeat it, at the starts of
+        their own segments."""
+        types = {track.type for track in self.fetched.values()}
+        return "video" if "video" in types else "audio"
+
     def holder(self, name: str) -> str:
         """The track whose segments hold a track."""
         inside = self.tracks[name].inside
@@ -88,11 +95,14 @@ class Range:
 
 
 def named(tracks: Sequence[SourceTrack]) -> dict[str, SourceTrack]:
-    """Names for a clip's tracks: `video-1`, the best first; `audio-1`, …"""
+    """Names for a clip's tracks: `video-1`, the best first; `audio-1`, the source's default first,
+    which is that of the result; …"""
     found: dict[str, SourceTrack] = {}
     for kind in ("video", "audio", "text", "image"):
         own = [track for track in tracks if track.type == kind]
         if kind == "video":
             own.sort(key=lambda track: (-track.height, -track.bitrate))
+        else:
+            own.sort(key=lambda track: not track.is_default)
         found |= {f"{kind}-{number}": track for number, track in enumerate(own, 1)}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -66,5 +67,5 @@ class Fetcher:
 def _timed(body: bytes, time: int) -> bytes:
     try:
         return timed(body, time)
-    except ValueError as error:
+    except (ValueError, struct.error) as error:
         raise SourceAway(f"a fragment that cannot be read: {error}") from None

@@ -29,6 +29,7 @@ from taskengine.capture.model import (
     Window,
 )
 from taskengine.capture.moments import told
+from taskengine.capture.noting import Listener
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
 from taskengine.capture.streams import Stream, open_stream
@@ -61,15 +62,18 @@ class Following:
     _reasons: dict[int, str] = field(default_factory=dict)  # why a source is of no use
     _began: Time = Fraction(0)
     fetcher: Fetcher = field(init=False)
+    listener: Listener = field(init=False)
 
     def __post_init__(self) -> None:
         locks = Locks(self.web, f"clip {self.clip.place}")
+        self.listener = Listener(self.recording, f"clip {self.clip.place}", self.warn)
         self.fetcher = Fetcher(self.web, self.recording, self.scratch, locks)
 
     async def run(self) -> Range:
         """Until all was had that could be. Raises PermanentFailure with the reason."""
         self._began = self.now()
         await self.recording.load()
+        await self.listener.noted.load()
         await self._recall()
         async with trio.open_nursery() as nursery:
             for place in range(len(self.clip.sources)):
@@ -232,6 +236,8 @@ class Following:
             window = await stream.window(own)
             self.demands[name].offer(place, window, trio.current_time())
             self._pass_over(name, place)
+            if track.type == self.range.speaker:
+                await self.listener.hear(place, window)
             if not window.is_over:
                 refresh = min(window.refresh, refresh or window.refresh)
         return refresh

@@ -10,6 +10,8 @@ from typing import Literal
 Time = Fraction
 TrackType = Literal["video", "audio", "text", "image"]
 Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's bytes
+# Of a break: it begins; ends; goes on, nobody says since when. Or something else is said.
+SignalKind = Literal["out", "in", "on", "other"]
 Protection = Literal["AES-128", "SAMPLE-AES", "CENC"]  # the last: by what the file itself says
 
 
@@ -81,6 +83,19 @@ class SourceTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What a source says of advertising, in one tag, event or message. `id` is what it calls the
+    break; `section` is the message of SCTE 35, if there is one."""
+
+    kind: SignalKind
+    time: Time
+    duration: Time | None = None
+    id: str = ""
+    section: bytes = b""
+    is_rough: bool = False  # its time is only about right
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a source offers of one track at a moment."""
 
@@ -88,6 +103,8 @@ class Window:
     has_clock: bool
     is_over: bool = False  # no more will come
     refresh: float = 2.0  # seconds until there may be more
+    signals: tuple[Signal, ...] = ()
+    problems: tuple[str, ...] = ()  # signals that could not be read
 
     @property
     def start(self) -> Time | None:

@@ -45,16 +45,26 @@ class Recording:
 
     async def load(self) -> None:
         """Read what earlier attempts have listed."""
+        for page in await self.pages("index-"):
+            for said in json.loads(page):
+                self._note(_fetched(said))
+        self._pages = len(await self._names(f"index-{self.writer}-"))
+
+    async def pages(self, prefix: str) -> list[str]:
+        """The texts of all pages of one kind, in their order."""
+        texts = []
+        for name in await self._names(prefix):
+            page = self.scratch / "page-read"
+            await self.folder.fetch(name, page)
+            texts.append(await trio.Path(page).read_text("utf-8"))
+        return texts
+
+    async def _names(self, prefix: str) -> list[str]:
         try:
             names = [file.name for file in await self.folder.list()]
         except FileNotStored:
-            return
-        for name in sorted(one for one in names if one.startswith("index-")):
-            page = self.scratch / "page-read"
-            await self.folder.fetch(name, page)
-            for said in json.loads(await trio.Path(page).read_text("utf-8")):
-                self._note(_fetched(said))
-        self._pages = sum(name.startswith(f"index-{self.writer}-") for name in names)
+            return []
+        return sorted(name for name in names if name.startswith(prefix))
 
     async def read_note(self, name: str) -> str | None:
         """What an earlier attempt has noted under a name."""
@@ -66,7 +76,7 @@ class Recording:
         return await trio.Path(path).read_text("utf-8")
 
     async def write_note(self, name: str, text: str) -> None:
-        path = self.scratch / "note-written"
+        path = self.scratch / f"written-{name}"  # several may be written at once
         await trio.Path(path).write_text(text, "utf-8")
         await self.folder.put(path, name)
 

@@ -11,14 +11,14 @@ from typing import Final
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Statement, mapping
 from taskengine.capture.model import Fetched, Time
+from taskengine.capture.packed import WRAP
 from taskengine.capture.packets import Format, formats, pictures
 from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.splicing import Part, parts
-from taskengine.media.ffmpeg import ffmpeg, source
+from taskengine.media.ffmpeg import ffmpeg, ffmpeg_patiently, source
 from taskengine.media.probe import OutputWrong
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
-from taskengine.runtime.process import ProcessFailed
 
 SAME_RATE: Final = Fraction(1, 10_000)
 WHOLE: Final = 1 << 62  # bytes: more than any file has
@@ -122,13 +122,13 @@ class VideoCutter:
         scale = ("-video_track_timescale", str(model.time_base.denominator))
         picture = f"0:{one.format.index}"
         if part.is_copied:
-            arguments = ["-map", picture, "-c", "copy"]
-            await ffmpeg(self.bench, *source(raw), *arguments, *scale, f"file:{made}")
+            arguments = [*source(raw), "-map", picture, "-c", "copy", *scale]
         else:
-            arguments = ["-map", picture, "-an", "-vf", self._filter(one, part, model)]
+            shift = await self._shift(raw, one, part)
+            arguments = ["-map", picture, "-an", "-vf", self._filter(one, part, model, shift)]
             arguments += [*encoder(model), "-fps_mode", "passthrough"]
-            arguments = [*source(raw, "-copyts"), *arguments, *scale, f"file:{made}"]
-            await self._encode(arguments)
+            arguments = [*source(raw, "-copyts"), *arguments, *scale]
+        await ffmpeg_patiently(self.bench, *arguments, f"file:{made}")
         raw.unlink()
         await self._check(made, self._number(one, part, model))
         return made
@@ -138,19 +138,21 @@ class VideoCutter:
         whole = Piece(0, part.first, part.last, start, end + one.stretch.length)
         return one.number(whole, model)
 
-    async def _encode(self, arguments: Sequence[str]) -> None:
-        """The first pictures may refer to some that are not there, where groups of pictures are
-        open or begin with no IDR picture. The wanted ones come later, and are counted."""
-        try:
-            await ffmpeg(self.bench, *arguments)
-        except ProcessFailed:
-            await ffmpeg(self.bench, *arguments, careful=False)
+    async def _shift(self, raw: Path, one: Looked, part: Part) -> Time:
+        """From times of the stretch's file to those of a part's: where times of MPEG-TS begin
+        anew, readers go on counting, or count back, as the beginning of the file has it."""
+        if one.stretch.segments[part.begin].segment.form != "ts":
+            return Fraction(0)
+        [found] = [x for x in await formats(self.bench, raw) if x.index == one.format.index]
+        packets = await pictures(self.bench, raw, found, [0, WHOLE])
+        known = min(x.media for x in one.stretch.pictures if x.segment == part.begin)
+        return round((packets.pictures[0].media - known) / WRAP) * WRAP
 
-    def _filter(self, one: Looked, part: Part, model: Format) -> str:
+    def _filter(self, one: Looked, part: Part, model: Format, shift: Time) -> str:
         """The wanted pictures, by times half a picture before their own."""
         base, half = one.format.time_base, one.stretch.length / 2
-        low = (one.stretch.pictures[part.first].media - half) / base
-        high = (one.stretch.pictures[part.last - 1].media + half) / base
+        low = (one.stretch.pictures[part.first].media + shift - half) / base
+        high = (one.stretch.pictures[part.last - 1].media + shift + half) / base
         chosen = f"trim=start_pts={round(low)}:end_pts={round(high)},setpts=PTS-STARTPTS"
         if one.fits(model):
             return chosen

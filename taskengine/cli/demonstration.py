@@ -18,7 +18,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--data-dir", metavar="FOLDER", default="var", show_default=True, type=FOLDER,
               help="Servers, films and results are in its subfolder `demo`.")  # fmt: skip
 def demo(ends: bool, film: Path | None, data_dir: Path) -> None:
-    """Run real jobs on embedded servers: package a film, switch DRM on, play the results.
+    """Run real jobs on embedded servers: package a film, switch DRM on, capture a live stream.
 
     Exits with 0 if the jobs completed, their results play and all callbacks arrived.
     """

@@ -11,15 +11,19 @@ from taskengine.demo.engine import RunningEngine
 from taskengine.demo.film import Film
 from taskengine.demo.playback import Played
 from taskengine.demo.receiver import Receiver
+from taskengine.media.sample import BITS
 from taskengine.model import JsonObject
 
 FIRST_LINES = 10
 MAX_LINE = 140  # characters of a log line
 
 
-def print_start(console: Console, engine: RunningEngine, receiver: Receiver, film: Film) -> None:
+def print_start(
+    console: Console, engine: RunningEngine, receiver: Receiver, film: Film, live: str
+) -> None:
     console.print(f"Task Engine listens on {engine.url}", soft_wrap=True)
     console.print(f"  film       {film.path}, {film.duration:.1f} s", soft_wrap=True)
+    console.print(f"  live       {live}", soft_wrap=True)
     console.print(f"  callbacks  {' and '.join(receiver.urls)}", soft_wrap=True)
 
 
@@ -40,13 +44,27 @@ def print_played(
         console.print(f"  {mark} {track.name:<{width}}  {told}", soft_wrap=True)
 
 
+def print_pictures(console: Console, numbers: Sequence[int], wanted: int) -> None:
+    """Whether a capture has each picture once, by the numbers that they bear."""
+    if is_whole(numbers, wanted):
+        told = f"ok  pictures {numbers[0]} to {numbers[-1]}, each once"
+    else:
+        told = f"BAD {len(numbers)} pictures, {wanted} in a row expected"
+    console.print(f"  {told}", soft_wrap=True)
+
+
+def is_whole(numbers: Sequence[int], wanted: int) -> bool:
+    """So many, one after another; the code that bears them begins anew after 65,535."""
+    first = numbers[0] if numbers else 0
+    return list(numbers) == [(first + place) % (1 << BITS) for place in range(wanted)]
+
+
 def print_files(console: Console, folder: Path) -> None:
     print_heading(console, f"Files in {folder}")
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             size = _size(path.stat().st_size)
             console.print(f"  {size:>9}  {path.relative_to(folder)}", soft_wrap=True)
-    print_heading(console, "Callbacks")
 
 
 def print_callbacks(
@@ -76,12 +94,12 @@ def log_lines(log: Sequence[JsonObject]) -> list[str]:
 
 
 def print_end(
-    console: Console, engine: RunningEngine, jobs: Sequence[JsonObject], film: Path, *, stay: bool
+    console: Console, engine: RunningEngine, jobs: Sequence[JsonObject], site: str, *, stay: bool
 ) -> None:
-    print_heading(console, "Both jobs completed, the results play, all callbacks arrived.")
+    print_heading(console, "All jobs completed, the results play, all callbacks arrived.")
     if not stay:
         return
-    console.print(f"  {film}", soft_wrap=True)  # an MP4, for any player
+    console.print(f"  {site}  plays the results in a browser", soft_wrap=True)
     paths = [f"/{kind}/{job['id']}" for job in jobs for kind in ("jobs", "logs")]
     for path in ("/docs", "/dashboard", "/jobs", *paths):
         console.print(f"  {engine.url}{path}", soft_wrap=True)

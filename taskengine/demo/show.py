@@ -14,9 +14,11 @@ from rich.console import Console
 
 from taskengine.demo.engine import running_engine
 from taskengine.demo.film import place_film
-from taskengine.demo.place import Place
+from taskengine.demo.live import running_stream
+from taskengine.demo.place import DemoPlace
 from taskengine.demo.receiver import running_receiver
 from taskengine.demo.report import print_end, print_start
+from taskengine.demo.site import running_site
 from taskengine.demo.story import DemoFailed, Story
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
@@ -31,7 +33,7 @@ async def show(data: Path, film: Path | None, *, stay: bool) -> None:
     shown = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_at_a_signal, nursery.cancel_scope)
-        await _show(console, Place(data), film, stay=stay, shown=shown)
+        await _show(console, DemoPlace(data), film, stay=stay, shown=shown)
         nursery.cancel_scope.cancel()
     if not shown.is_set():
         raise DemoFailed("the demonstration was ended by a signal")
@@ -45,18 +47,24 @@ async def _end_at_a_signal(scope: trio.CancelScope) -> None:
 
 
 async def _show(
-    console: Console, place: Place, film: Path | None, *, stay: bool, shown: trio.Event
+    console: Console, place: DemoPlace, film: Path | None, *, stay: bool, shown: trio.Event
 ) -> None:
     asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:
         bench = Bench(partial(run_process, cwd=Path(scratch)), Path(scratch))
         placed = await place_film(bench, film, place, asset)
-        async with running_receiver() as receiver, running_engine(place) as engine:
-            print_start(console, engine, receiver, placed)
-            story = Story(console, bench, place, engine, receiver, asset, placed)
+        folder = Path(scratch) / "live"
+        folder.mkdir()
+        async with (
+            running_stream(folder) as live,
+            running_site(folder, place.output) as site,
+            running_receiver() as receiver,
+            running_engine(place) as engine,
+        ):
+            print_start(console, engine, receiver, placed, site.live)
+            story = Story(console, bench, place, engine, receiver, asset, placed, live, site)
             await story.tell()
             shown.set()
-            film_made = place.output / asset / f"{asset}.mp4"
-            print_end(console, engine, story.jobs, film_made, stay=stay)
+            print_end(console, engine, story.jobs, site.url, stay=stay)
             if stay:
                 await trio.sleep_forever()

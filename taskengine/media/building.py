@@ -12,6 +12,8 @@ import trio
 from taskengine.media.aes import encrypt_hls
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
+from taskengine.media.markers import Marker
+from taskengine.media.marking import mark
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import expect_duration
@@ -65,6 +67,7 @@ class Maker:
     keys: AssetKeys | None
     unlock: AssetKeys | None
     trickplay: bool
+    markers: Sequence[Marker] = ()
 
     @property
     def path(self) -> Path:
@@ -115,6 +118,9 @@ class Maker:
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
                 await expect_duration(self.bench, self.bench.folder / folder / file, track.end)
+        if self.markers:
+            made, playlists = self.bench.folder / folder, f"{self.stem(label)}_*.m3u8"
+            await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
 
     async def finish(self, label: str) -> None:
         """Give the manifests their names; the server manifest names the tracks of a label."""

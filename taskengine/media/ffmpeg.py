@@ -50,6 +50,18 @@ async def ffmpeg(
         await bench.run([*command, *PROGRESS, *arguments], on_line=on_line)
 
 
+async def ffmpeg_patiently(bench: Bench, *arguments: str) -> None:
+    """The same; what is damaged is taken as it is, and the caller looks at what came out.
+
+    Streams of MPEG-TS that are joined count as damaged, and so does the first group of pictures
+    where it refers to one that is not there.
+    """
+    try:
+        await ffmpeg(bench, *arguments)
+    except ProcessFailed:
+        await ffmpeg(bench, *arguments, careful=False)
+
+
 async def check_whole(bench: Bench, path: Path, label: str) -> None:
     """Read every packet of a file; a truncated one is refused by its label."""
     try:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import trio
+
 from taskengine.media.ffmpeg import QUIET
-from taskengine.media.tools import Run, Tools, bundled_tools
+from taskengine.media.tools import Bench, Run, Tools, bundled_tools
 
 RATE: Final = 25  # frames a second
+BITS: Final = 16  # of a frame's number
 
 
 async def make_film(
@@ -16,7 +19,7 @@ async def make_film(
 ) -> None:
     """An MP4 with H.264 and two AAC tracks, English and German, which differ in pitch."""
     width = height * 16 // 9 // 2 * 2
-    inputs = [_picture(width, height, seconds), _beep(1000, seconds), _beep(600, seconds)]
+    inputs = [picture(width, height, seconds), beep(1000, seconds), beep(600, seconds)]
     arguments = [part for graph in inputs for part in ("-f", "lavfi", "-i", graph)]
     await run(
         [
@@ -30,15 +33,42 @@ async def make_film(
     )
 
 
-def _picture(width: int, height: int, seconds: float) -> str:
-    """The frame number as a bar code of 16 blocks, the lowest bit on the left."""
-    bar, block = height // 15 // 2 * 2, width // 16
+async def numbers_of(bench: Bench, path: Path, height: int, *options: str) -> list[int]:
+    """The number of each picture of a sample of that height; `options` open it."""
+    found = bench.folder / "numbers.gray"
+    only_code = f"crop=iw:{_bar(height)}:0:0,scale={BITS}:1:flags=area"
+    await bench.run(
+        [
+            *(bench.tools.ffmpeg, *QUIET, *options, "-i", str(path), "-map", "0:v:0"),
+            *("-vf", only_code, "-fps_mode", "passthrough", "-pix_fmt", "gray"),
+            *("-f", "rawvideo", f"file:{found}"),
+        ]
+    )
+    raw = await trio.Path(found).read_bytes()
+    rows = (raw[place : place + BITS] for place in range(0, len(raw), BITS))
+    return [sum((level > 125) << bit for bit, level in enumerate(row)) for row in rows]
+
+
+def picture(width: int, height: int, seconds: float | None = None) -> str:
+    """The frame number as a bar code of 16 blocks, the lowest bit on the left; endless without
+    `seconds`."""
+    bar, block = _bar(height), width // BITS
     bit = f"mod(floor(N/pow(2,floor(X/{block}))),2)"
-    size = f"r={RATE}:d={seconds}"
+    size = f"r={RATE}{_lasting(seconds)}"
     code = f"color=s={width}x{bar}:{size},format=yuv420p,geq=lum='if({bit},235,16)':cb=128:cr=128"
     return f"testsrc2=s={width}x{height}:{size},format=yuv420p[a];{code}[b];[a][b]overlay"
 
 
-def _beep(pitch: int, seconds: float) -> str:
+def beep(pitch: int, seconds: float | None = None) -> str:
+    """40 ms of sound at each whole second; endless without `seconds`."""
     wave = f"0.6*sin(2*PI*{pitch}*t)*lt(mod(t\\,1)\\,0.04)"
-    return f"aevalsrc='{wave}|{wave}':s=48000:d={seconds}"
+    return f"aevalsrc='{wave}|{wave}':s=48000{_lasting(seconds)}"
+
+
+def _bar(height: int) -> int:
+    """Rows of the bar code."""
+    return height // 15 // 2 * 2
+
+
+def _lasting(seconds: float | None) -> str:
+    return "" if seconds is None else f":d={seconds}"

@@ -20,12 +20,14 @@ import trio
 from taskengine.media.building import Guid, MadeSet, Maker, SetName
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import AssetKeys, KeyStore, asset_name, keys_for
+from taskengine.media.markers import Marker
+from taskengine.media.marking import read_markers
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.probe import probe
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
-from taskengine.storage import Folder
+from taskengine.storage import FileNotStored, Folder
 
 __all__ = ["MadeSet", "SetName", "SetPlan", "build_set", "make_missing_set", "plan_sets"]
 
@@ -56,12 +58,15 @@ async def build_set(
     keys: AssetKeys | None = None,
     unlock: AssetKeys | None = None,
     trickplay: bool = False,
+    markers: Sequence[Marker] = (),
 ) -> MadeSet:
-    """Make a set from tracks whose files lie in the bench's folder.
+    """Make a set from tracks whose files lie in the bench's folder; markers are those of
+    advertising in it.
 
     A set with the tag `drm` needs `keys`; `unlock` decrypts tracks that are encrypted with them.
     """
-    maker = Maker(bench, tracks, name, guid, f"made-{name.tag}", keys, unlock, trickplay)
+    folder = f"made-{name.tag}"
+    maker = Maker(bench, tracks, name, guid, folder, keys, unlock, trickplay, markers)
     if name.tag == "nodrm":
         await maker.package("clear", hls=True, dash=True)
         await maker.finish("clear")
@@ -90,9 +95,12 @@ async def make_missing_set(
     if tag == "drm" and found is None:
         raise PermanentFailure(f"{manifest}: the keys of {folder.complete} are not stored")
     tracks = await _fetched(bench, folder, manifest)
+    markers = await _markers(bench, folder, name.content_id, manifest)
     wanted = await keys_for(keys, asset) if name.tag == "drm" else None
     unlock = found if tag == "drm" else None
-    return await build_set(bench, tracks, name, guid=guid, drm=drm, keys=wanted, unlock=unlock)
+    return await build_set(
+        bench, tracks, name, guid=guid, drm=drm, keys=wanted, unlock=unlock, markers=markers
+    )
 
 
 async def _other_server_manifest(folder: Folder, name: SetName) -> tuple[str, Tag]:
@@ -119,6 +127,18 @@ async def _fetched(bench: Bench, folder: Folder, manifest: str) -> list[Track]:
         await folder.fetch(track.file, bench.folder / local)
         tracks.append(replace(track, file=local, duration=await _duration(bench, local)))
     return tracks
+
+
+async def _markers(bench: Bench, folder: Folder, content_id: str, manifest: str) -> list[Marker]:
+    """Those that stand in the MPD beside a server manifest."""
+    said = parse_name(content_id, manifest)
+    assert said is not None
+    beside = SetName(content_id, said.tag, said.guid, said.epoch).of("mpd")
+    try:
+        await folder.fetch(beside, bench.folder / "source.mpd")
+    except FileNotStored:
+        return []
+    return read_markers(await trio.Path(bench.folder / "source.mpd").read_text("utf-8"))
 
 
 async def _duration(bench: Bench, local: str) -> float:

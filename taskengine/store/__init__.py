@@ -7,7 +7,8 @@ the database cannot be reached.
 `Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
 `postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
 `sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
-`tests/contract` holds both to the same promises. `ending.py` has the rules that both follow.
+`taskengine.testing.contract` holds both to the same promises. `ending.py` has the rules that both
+follow.
 """
 
 from __future__ import annotations

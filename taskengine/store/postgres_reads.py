@@ -33,6 +33,7 @@ from taskengine.store.transactions.rows import line_of, task_of, visible_from
 from taskengine.store.transactions.waiting import load_waiting_state
 
 LOG_PAGE = 1_000  # lines
+TASK_PAGE = 500  # of a job
 
 
 @dataclass(slots=True)
@@ -66,8 +67,13 @@ class Reads(Runner):
     async def outline(self, job_id: int) -> JobDetails | None:
         return await self._run(partial(load_outline, job_id=job_id))
 
-    async def tasks(self, job_id: int) -> Sequence[Task]:
-        return [task_of(row) for row in await self._fetch("tasks", job_id)]
+    async def tasks(self, job_id: int) -> AsyncIterator[Sequence[Task]]:
+        last = -1
+        while rows := await self._fetch("tasks", job_id, last, TASK_PAGE):
+            yield [task_of(row) for row in rows]
+            if len(rows) < TASK_PAGE:
+                return
+            last = rows[-1]["number"]
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
         rows = await self._fetch("document", job_id, name)

@@ -44,8 +44,9 @@ class StoreReads(Protocol):
         """The job without what may be large: its parameters, client scope and tasks are empty."""
         ...
 
-    async def tasks(self, job_id: int) -> Sequence[Task]:
-        """The tasks of a job, in order, without their results."""
+    def tasks(self, job_id: int) -> AsyncIterator[Sequence[Task]]:
+        """The tasks of a job, in order, without their results: page by page, since it may have
+        thousands."""
         ...
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:

@@ -16,10 +16,10 @@ from taskengine.media.tools import Bench
 from taskengine.model import BadInput, FenceMoved, PermanentFailure
 from taskengine.storage import FileNotStored
 from taskengine.storage.local import LocalStorage
+from taskengine.testing import actions as fakes
 from taskengine.workflows.library import read
 from taskengine.workflows.parameters import prepare
 from taskengine.workflows.templates import evaluate
-from tests.actions import fakes
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/drmswitch.yaml"
 ACTIONS = find_actions()

@@ -8,7 +8,7 @@ from taskengine.actions import find_actions
 from taskengine.actions.http import BODY_LIMIT, RequestFailed
 from taskengine.model import FenceMoved, PermanentFailure
 from taskengine.outbound import AddressRefused
-from tests.actions.fakes import fake_context
+from taskengine.testing.actions import fake_context
 
 REQUEST = find_actions()["http.request"]
 URL = "https://api.example/items?key=hidden"

@@ -7,7 +7,7 @@ from taskengine.actions import find_actions
 from taskengine.actions.process import OUTPUT_LIMIT
 from taskengine.model import PermanentFailure
 from taskengine.runtime.process import ProcessFailed
-from tests.actions.fakes import fake_context
+from taskengine.testing.actions import fake_context
 
 RUN = find_actions()["process.run"]
 COMMANDS = {"python": [sys.executable, "-c"], "echo": ["echo", "--"]}
@@ -27,7 +27,7 @@ async def test_arguments_may_be_left_out(context):
     assert await RUN(context, {"command": "echo"}) == {"output": "--\n"}
 
 
-async def test_it_runs_in_the_scratch_folder(context):
+async def test_a_command_runs_in_the_scratch_folder(context):
     values = {"command": "python", "arguments": ["import os; print(os.getcwd(), end='')"]}
     assert await RUN(context, values) == {"output": str(context.scratch.resolve())}
 

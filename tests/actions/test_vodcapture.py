@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from taskengine.actions import find_actions
 from taskengine.capture.moments import told
 from taskengine.model import BadInput, PermanentFailure, Severity
+from taskengine.testing.actions import fake_context
 from taskengine.workflows.library import read
 from taskengine.workflows.parameters import prepare
 from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import callback_extras
-from tests.actions.fakes import fake_context
 from tests.capture.film import beeps, numbers, packet_times
 from tests.capture.live import make_stream
 from tests.capture.origin import Answered, LiveOrigin

@@ -21,12 +21,12 @@ from taskengine.model import BadInput, FenceMoved, PermanentFailure, Severity
 from taskengine.runtime.process import run_process
 from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
+from taskengine.testing.actions import NOON, fake_context
 from taskengine.workflows.library import read
 from taskengine.workflows.parameters import prepare
 from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import callback_extras
-from tests.actions.fakes import NOON, fake_context
 from tests.media import players
 
 FILE = Path(__file__).parents[2] / "config/workflows/common/vodstream.yaml"

@@ -5,7 +5,7 @@ import trio
 
 from taskengine.model import TaskState
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, receiver, workflow
+from taskengine.testing.virtual import actions_with, instance, receiver, workflow
 from tests.actors.test_lanes import EVENTS, URL, events
 
 SLOWLY = 6.0  # seconds of an answer: a heartbeat comes in between, and hints ask for more

@@ -12,10 +12,10 @@ from taskengine.model import Fence, Outcome, PermanentFailure, Severity
 from taskengine.policy import MAX_RESCUES
 from taskengine.runtime.clock import virtual_clock
 from taskengine.store.ending import BUG_MET, LOST
+from taskengine.testing.contract.world import World
+from taskengine.testing.times import NOON
+from taskengine.testing.virtual import ACTIONS, actions_with, virtual_environment
 from taskengine.workflows.workflow import Workflow
-from tests.actors.instance import ACTIONS, actions_with, receiver, virtual_environment
-from tests.conftest import NOON
-from tests.contract.world import World
 
 OTHER = Fence(7, 7, 7)
 
@@ -70,9 +70,7 @@ def setting(memory_store, world):
         attempt = replace(attempt, task=replace(attempt.task, action=action))
         actions = actions_with(own=function) if function else ACTIONS
         state = InstanceState(world.instance)
-        nobody = receiver([])
-        given = virtual_environment(http=nobody, unverified=nobody)
-        fields = {"actions": actions, "of_actions": given, "state": state}
+        fields = {"actions": actions, "of_actions": virtual_environment(), "state": state}
         return Setting(memory_store, attempt, Lines(), **fields)
 
     return setting

@@ -9,7 +9,7 @@ from taskengine.actors.progress import WRITE_PAUSE
 from taskengine.actors.reporter import ROOM_DEADLINE, UNWRITTEN_LINES, UNWRITTEN_TEXT
 from taskengine.model import Progressed
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 AWAY = 50.0  # seconds
 
@@ -104,7 +104,7 @@ async def test_the_time_for_which_it_waits_for_the_database_is_not_its_own(
         assert "timed out" not in (task.error or "")
 
 
-async def test_its_own_time_counts_while_the_database_is_away(autojump_clock):
+async def test_the_own_time_of_an_action_counts_while_the_database_is_away(autojump_clock):
     store = Away()
     flow = workflow(("only", "core.sleep", {"with": {"seconds": 30}, "timeout": 20}))
     async with instance(store) as engine:

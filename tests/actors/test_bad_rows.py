@@ -15,7 +15,7 @@ from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.ending import TERSE
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, receiver, submission, workflow
+from taskengine.testing.virtual import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON
 
 BAD = "bad"

@@ -4,7 +4,7 @@ from taskengine.actors import batches
 from taskengine.actors.batches import split_by_weight
 from taskengine.model import Ended, Written
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 from tests.actors.test_pace import finished
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from taskengine.model import Client
-from tests.actors.instance import instance, receiver, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 
 URL = "https://a.test/hook"
 

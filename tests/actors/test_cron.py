@@ -23,8 +23,8 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.schedules import QUEUE_SCHEDULED_JOBS, SUBMIT_JOB, Schedule
 from taskengine.store import JobFilter
 from taskengine.store.memory import MemoryStore
+from taskengine.testing.virtual import instance, submission, workflow
 from taskengine.workflows.library import Library
-from tests.actors.instance import instance, submission, workflow
 from tests.conftest import NOON
 
 FLOW = workflow("only", name="nightly")

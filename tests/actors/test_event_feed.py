@@ -20,8 +20,8 @@ from taskengine.model import Client, Progressed
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.supervisor import supervise
 from taskengine.store.memory import MemoryStore
+from taskengine.testing.contract.world import PAIR, World, done, submission
 from tests.conftest import NOON
-from tests.contract.world import PAIR, World, done, submission
 
 ACME = Client("acme", "its key")
 

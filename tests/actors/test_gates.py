@@ -5,7 +5,7 @@ from itertools import pairwise
 import httpx
 import trio
 
-from tests.actors.instance import instance, receiver, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 
 
 async def test_64_gates_are_asked_at_once(memory_store, autojump_clock):

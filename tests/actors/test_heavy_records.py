@@ -5,7 +5,7 @@ import trio
 from taskengine.actors.recorder import LARGE_RECORD, MAX_FAILURES, UNTELLABLE
 from taskengine.model import Ended, HeldUp, JobState, TooHeavy, Written
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 from tests.actors.test_pace import finished
 
 

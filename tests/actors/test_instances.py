@@ -9,7 +9,7 @@ from taskengine.model import Fence, JobState, StoreUnavailable, TaskState
 from taskengine.runtime.process import PulseMissed
 from taskengine.runtime.pulse import Pulse
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, receiver, workflow
+from taskengine.testing.virtual import actions_with, instance, receiver, workflow
 from tests.conftest import NOON
 
 LONG = ("long", "core.sleep", {"with": {"seconds": 20}})

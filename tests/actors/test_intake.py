@@ -13,7 +13,7 @@ from taskengine.model import OutcomeUnknown, Severity, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import ActorGone, Mailbox
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import submission, workflow
+from taskengine.testing.virtual import submission, workflow
 from tests.conftest import NOON
 
 FLOW = workflow("only")
@@ -65,7 +65,7 @@ async def test_a_submission_whose_answer_was_lost_is_settled(autojump_clock):
     assert len((await store.inner.totals()).jobs) == 1
 
 
-async def test_it_is_settled_also_if_the_database_is_away_for_a_while(autojump_clock):
+async def test_a_lost_answer_is_settled_also_if_the_database_is_away_for_a_while(autojump_clock):
     store = Lossy(OutcomeUnknown("cut"), StoreUnavailable("refused"), StoreUnavailable("refused"))
     assert await answers(store, 5) == {0: 1}
     assert len(store.asked) == 4

@@ -9,7 +9,7 @@ import trio
 
 from taskengine.actors.courier import wished_pause
 from taskengine.policy import SYSTEM
-from tests.actors.instance import instance, receiver, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 from tests.conftest import NOON
 
 URL = "http://a.test/"

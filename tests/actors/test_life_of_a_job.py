@@ -13,7 +13,7 @@ from taskengine.policy import SYSTEM
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, receiver, submission, workflow
+from taskengine.testing.virtual import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON
 
 COMMON = "No client definitions. Using common definitions."

@@ -6,7 +6,7 @@ from taskengine.actors.reporter import LINE_BURST, LINE_RATE
 from taskengine.actors.tree import QUEUED_SUBMISSIONS
 from taskengine.store import keeping
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 LINES = 8_000
 

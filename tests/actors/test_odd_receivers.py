@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from taskengine.model import JobState
-from tests.actors.instance import instance, receiver, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 
 ODD = [
     RuntimeError("a bug"),

@@ -10,7 +10,7 @@ from taskengine.model import Ended, JobState
 from taskengine.policy import SYSTEM
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 SLOW = 10.0  # seconds
 

@@ -10,7 +10,7 @@ import trio
 from taskengine.actors.instance_state import Stopped
 from taskengine.model import TaskState
 from taskengine.policy import MAX_RESCUES
-from tests.actors.instance import actions_with, instance, submission, workflow
+from taskengine.testing.virtual import actions_with, instance, submission, workflow
 from tests.actors.poisons import OUTDATED, RAISED, WRONG, TwoFaced, raising, returning
 from tests.conftest import NOON
 
@@ -125,7 +125,7 @@ async def deaf(context):
 @pytest.mark.parametrize(
     ("why", "state"), [(Stopped.UNWANTED, "cancelled"), (Stopped.STALE, "working")]
 )
-async def test_its_cancellation_passes_whatever_it_makes_of_it(
+async def test_a_cancellation_passes_whatever_the_action_makes_of_it(
     memory_store, autojump_clock, caplog, action, why, state
 ):
     async with instance(memory_store, actions=actions_with(own=action)) as engine:

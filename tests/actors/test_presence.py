@@ -4,7 +4,7 @@ import trio
 
 from taskengine.model import JobState
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 
 async def test_a_database_that_says_nothing_kills_no_instance(

@@ -3,7 +3,7 @@
 import trio
 
 from taskengine.model import Ended
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 
 async def test_a_finished_task_does_not_run_again(memory_store, autojump_clock, monkeypatch):

@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 
 async def test_neither_a_rescue_nor_a_hand_back_uses_up_a_retry(memory_store, autojump_clock):

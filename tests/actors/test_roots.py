@@ -11,8 +11,8 @@ from taskengine.actions.environment import ActionEnvironment
 from taskengine.model import BadInput, Client
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
+from taskengine.testing.actions import fake_context
 from taskengine.workflows.scope import client_scope
-from tests.actions.fakes import fake_context
 
 OWN = {"roots": {"output_root": "/out/other"}}
 

@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from taskengine.model import JobState
+from taskengine.testing.virtual import ACTIONS, actions_with, instance, receiver, workflow
 from taskengine.workflows.checks import meaning_problems
-from tests.actors.instance import ACTIONS, actions_with, instance, receiver, workflow
 
 TOKEN = "t0ken-of-the-uploads"
 SECRETS = {"TOKEN": TOKEN}

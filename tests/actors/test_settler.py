@@ -11,8 +11,8 @@ from taskengine.model import JobState, TooHeavy
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
+from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
-from tests.contract.world import World, submission
 
 
 class Small(MemoryStore):

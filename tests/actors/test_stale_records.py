@@ -11,9 +11,9 @@ from taskengine.model import BadInput, TaskState
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.contract.world import PAIR, World, done
+from taskengine.testing.virtual import actions_with, instance, workflow
 from tests.conftest import NOON
-from tests.contract.world import PAIR, World, done
 
 LONG = 3000.0  # seconds of a lease: no heartbeat tells it first
 

@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 
 async def test_nothing_is_claimed_after_the_stop(memory_store, autojump_clock, monkeypatch):

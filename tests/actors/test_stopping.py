@@ -5,7 +5,7 @@ import trio
 
 from taskengine.messages import Topic
 from taskengine.model import JobState, TaskState
-from tests.actors.instance import actions_with, instance, receiver, workflow
+from taskengine.testing.virtual import actions_with, instance, receiver, workflow
 
 LONG = {"with": {"seconds": 100}}
 
@@ -118,7 +118,7 @@ async def test_a_job_waits_for_those_that_it_depends_on(memory_store, autojump_c
         assert await state(engine, second) is JobState.COMPLETED
 
 
-async def test_those_that_depend_on_a_failed_job_break_and_say_so(memory_store, autojump_clock):
+async def test_jobs_that_depend_on_a_failed_one_break_and_say_so(memory_store, autojump_clock):
     heard = []
     bad = workflow(("bad", "core.fail", {"retry": {"limit": 0}}))
     async with instance(memory_store, http=receiver(heard)) as engine:

@@ -4,7 +4,7 @@ import httpx
 import trio
 
 from taskengine.policy import SYSTEM
-from tests.actors.instance import instance, workflow
+from taskengine.testing.virtual import instance, workflow
 
 MANY = 300  # lanes, about ten times as many as are delivered at once
 

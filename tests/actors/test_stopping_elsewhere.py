@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from taskengine.model import JobState, TaskState
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 from tests.actors.test_stopping import change, state
 
 FAILS = ("bad", "core.fail", {"with": {"times": 1}, "retry": {"limit": 3, "delay": 30}})

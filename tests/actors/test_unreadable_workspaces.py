@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.actors.instance import NoStorage, instance
+from taskengine.testing.virtual import NoStorage, instance
 
 
 async def test_workspaces_that_cannot_be_read_end_no_engine(

@@ -5,7 +5,7 @@ import trio
 
 from taskengine.messages import Topic
 from taskengine.model import JobState, TaskState
-from tests.actors.instance import actions_with, instance, workflow
+from taskengine.testing.virtual import actions_with, instance, workflow
 
 FLOW = workflow(("only", "test.untidy"))
 
@@ -50,7 +50,7 @@ async def test_one_is_handed_back_once_at_the_end_of_a_drain(
     assert "failed while it was cancelled" in caplog.text
 
 
-async def test_its_broken_job_ends_and_its_worker_lives_on(
+async def test_the_broken_job_of_an_untidy_action_ends_and_the_worker_lives_on(
     memory_store, autojump_clock, monkeypatch, caplog
 ):
     ends = ends_of(memory_store, monkeypatch)

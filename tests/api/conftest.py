@@ -26,11 +26,11 @@ from taskengine.messages import Submit, Wake
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
+from taskengine.testing.contract.world import World
 from taskengine.workflows.library import Library
 from taskengine.workflows.workflow import Workflow
 from tests.api.changing import send
 from tests.api.described import BUILT_IN, check_answer
-from tests.contract.world import World
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"

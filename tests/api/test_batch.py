@@ -31,7 +31,7 @@ async def test_ids_come_in_order(api, body):
     assert (await api.job(ids[249])).job.content_id == "c249"
 
 
-async def test_they_may_stand_in_an_object(api, body):
+async def test_items_of_a_batch_may_stand_in_an_object(api, body):
     assert await accepted(api, {"jobs": [body()]}) == [{"id": "1", "result": "accepted"}]
     named = {"client": "demo-client", "jobs": [body()]}
     assert (await accepted(api, named, headers={"client": None}))[0]["id"] == "2"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskengine.model import Began
+from taskengine.testing.contract.world import World, at, delivery, done, refusal
 from taskengine.times import format_time
-from tests.contract.world import World, at, delivery, done, refusal
 
 URLS = ["http://one.test/hook", "http://two.test/hook"]
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from taskengine.model import Severity
+from taskengine.testing.contract.world import done
 from tests.api.changing import send, show, state
-from tests.contract.world import done
 
 LATER = "2030-02-01T08:30:00.000"
 

@@ -140,7 +140,7 @@ async def test_a_client_has_so_many_streams(api):
         assert answer.headers["Retry-After"] == "60"
 
 
-async def test_those_that_ask_at_once_are_no_more(api):
+async def test_streams_that_ask_at_once_are_no_more(api):
     statuses = []
 
     async def ask(streams):

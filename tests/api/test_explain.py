@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.world import failed
+from taskengine.testing.contract.world import failed
 
 LATER = "2030-02-01T08:30:00.000Z"
 

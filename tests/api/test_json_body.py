@@ -44,7 +44,7 @@ def test_what_is_walked_through_and_what_is_not_are_alike(body, escaped, depth):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
-def test_it_is_read_in_any_encoding_of_json(encoding):
+def test_a_document_is_read_in_any_encoding_of_json(encoding):
     assert parse('{"a": "é\\u0000"}'.encode(encoding)).value == {"a": "é\ufffd"}
 
 

@@ -30,7 +30,7 @@ def test_twice_the_rate_may_come_at_once(clock):
     assert taken(Buckets(10, clock), "a", 20) == [0] * 20
 
 
-def test_then_one_has_to_wait_for_a_token(clock):
+def test_whoever_has_used_up_the_burst_waits_for_a_token(clock):
     buckets = Buckets(10, clock)
     taken(buckets, "a", 20)
     assert buckets.take("a") == pytest.approx(0.1)

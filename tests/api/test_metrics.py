@@ -118,7 +118,7 @@ async def test_without_a_database_who_was_known_hears_what_needs_none(api, monke
     assert found[named("database_up")] == 0
 
 
-async def test_it_needs_credentials(api):
+async def test_metrics_need_credentials(api):
     assert (await api.request("GET", "/metrics")).status_code == 401
     assert (await api.get("/metrics", key="wrong")).status_code == 401
 

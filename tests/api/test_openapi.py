@@ -37,12 +37,12 @@ def test_document_and_app_have_the_same_routes(content):
     assert all(path.startswith("/ui") for _, path in pages)
 
 
-async def test_it_needs_no_credentials(api):
+async def test_the_document_needs_no_credentials(api):
     for path in ("/openapi.json", "/docs"):
         assert (await api.request("GET", path)).status_code == 200
 
 
-async def test_it_is_openapi_3_1(api, content):
+async def test_the_document_is_openapi_3_1(api, content):
     answer = await api.request("GET", "/openapi.json")
     served = await answer.get_json()
     assert answer.mimetype == "application/json"

@@ -7,11 +7,11 @@ from copy import deepcopy
 
 import pytest
 
+from taskengine.testing.contract.world import failed
 from taskengine.workflows.library import Library
 from taskengine.workflows.workflow import Workflow
 from tests.api.changing import send, show, state
 from tests.api.conftest import WORKFLOWS
-from tests.contract.world import failed
 
 
 async def test_a_rerun_is_a_new_job_with_the_same_parameters(api, body, rerun, world, now):

@@ -9,8 +9,8 @@ import pytest
 from taskengine.configuration import Configuration
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
+from taskengine.testing.contract.world import submission
 from tests.api.conftest import NOW
-from tests.contract.world import submission
 
 LISTS = ("started", "queued", "scheduled")  # of the dashboard
 

@@ -8,10 +8,10 @@ from tests.capture.origin import LiveTrack
 GOP = Fraction(1)  # seconds of a segment
 
 
-def make_stream(folder, seconds):
+def make_stream(folder, seconds, rate="25", gop=25):
     """Two renditions and sound, in segments of about a second; the tracks for an origin."""
-    make_pictures(folder / "v", seconds, gop=25)
-    make_pictures(folder / "w", seconds, gop=25, bitrate="200k")
+    make_pictures(folder / "v", seconds, rate=rate, gop=gop)
+    make_pictures(folder / "w", seconds, rate=rate, gop=gop, bitrate="200k")
     make_sound(folder / "a", seconds, length=1)
     tracks = []
     for name, rate in (("v", 500_000), ("w", 200_000)):

@@ -29,6 +29,7 @@ class LiveTrack:
     width: int = 0
     height: int = 0
     language: str = ""
+    suffix: str = "m4s"  # of its files
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,14 @@ class LiveOrigin:
             "#EXT-X-VERSION:6",
             f"#EXT-X-TARGETDURATION:{target}",
             f"#EXT-X-MEDIA-SEQUENCE:{offered.start}",
-            f'#EXT-X-MAP:URI="{track.name}/init.mp4"',
         ]
+        if track.suffix == "m4s":
+            lines.append(f'#EXT-X-MAP:URI="{track.name}/init.mp4"')
         for number in offered:
             start = self.began + self._starts[track.name][number - 1]
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_stamp(start)}")
             lines.append(f"#EXTINF:{float(track.durations[number - 1]):.6f},")
-            lines.append(f"{track.name}/{number}.m4s")
+            lines.append(f"{track.name}/{number}.{track.suffix}")
         if offered.stop > len(track.durations):
             lines.append("#EXT-X-ENDLIST")
         return "\n".join(lines) + "\n"

@@ -12,10 +12,10 @@ from taskengine.model import Began, JobState, Progressed, Written
 from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
 from taskengine.store.transactions import admit, record
+from taskengine.testing.contract.world import CHAIN, World, at, done, failed, submission
 from tests.chaos.audit import connection_to, query, watch
 from tests.chaos.place import Limits
 from tests.conftest import NOON
-from tests.contract.world import CHAIN, World, at, done, failed, submission
 
 LIMITS = {"": Limits(3, 1, 5), "acme": Limits(2)}
 VIOLATIONS = "select kind, task_id, what, process from audit.violations order by id"

@@ -137,5 +137,5 @@ def test_a_single_case_of_any_kind_fails_the_run_and_is_told(name):
     assert f"- {name}: job 7: so" in report(bad)
 
 
-def test_so_does_an_instance_that_ended_by_itself():
+def test_an_instance_that_ended_by_itself_fails_a_run():
     assert not findings(troubles=["a1 ended by itself with 1"]).holds

@@ -3,9 +3,9 @@
 import pytest
 import trio_asyncio
 
+from taskengine.testing.contract.world import World
 from tests.conftest import _execute as execute
 from tests.conftest import kept_database
-from tests.contract.world import World
 
 # The little that a test leaves is deleted, which takes a fraction of the time that truncating
 # takes, with its new files; it leaves the room taken, so that a table that has grown is truncated.

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
+from taskengine.testing.contract.world import World
 from tests.contract.planning import FORGET, database_url, planned, prepare, run
-from tests.contract.world import World
 
 __all__ = ["database_url", "planned"]  # fixtures
 

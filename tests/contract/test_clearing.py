@@ -7,9 +7,9 @@ from taskengine.model import JobState
 from taskengine.store import JobFilter
 from taskengine.store.transactions import cleaning, submit
 from taskengine.store.transactions.rows import SQL
+from taskengine.testing.contract.world import NOON, World, at, submission
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import at_once, worlds
-from tests.contract.world import NOON, World, at, submission
 
 __all__ = ["worlds"]  # a fixture
 

@@ -15,9 +15,19 @@ from taskengine.store import Dismissed
 from taskengine.store.postgres import open_postgres
 from taskengine.store.transactions.admit import admit
 from taskengine.store.transactions.rows import SQL
+from taskengine.testing.contract.world import (
+    DIAMOND,
+    ONE,
+    PAIR,
+    World,
+    at,
+    definition,
+    done,
+    failed,
+    submission,
+)
 from tests.conftest import NOON
 from tests.contract.recount import assert_counters_are_true, fetch
-from tests.contract.world import DIAMOND, ONE, PAIR, World, at, definition, done, failed, submission
 
 INSTANCES = 4
 

@@ -6,10 +6,10 @@ import pytest
 
 from taskengine.model import BadInput
 from taskengine.policy import SYSTEM
-from tests.contract.changing import BROKEN, PAUSED, QUEUED, change
+from taskengine.testing.contract.dependencies import child_of, rerun, state
+from taskengine.testing.contract.updates import BROKEN, PAUSED, QUEUED, change
+from taskengine.testing.contract.world import PAIR, done, failed, submission
 from tests.contract.test_concurrency import at_once, worlds  # noqa: F401 - a fixture
-from tests.contract.tying import child_of, rerun, state
-from tests.contract.world import PAIR, done, failed, submission
 
 ROUNDS = 25
 

@@ -13,10 +13,10 @@ from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed, connections
 from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
+from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.recount import fetch
 from tests.contract.silence import store
-from tests.contract.world import World, submission
 
 __all__ = ["store"]  # a fixture
 SLEEP = "select pg_sleep(30)"

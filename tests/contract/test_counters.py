@@ -1,10 +1,10 @@
 """Counters are rows of each instance, and fold when it is gone (rule 19)."""
 
 from taskengine.model import JobState
+from taskengine.testing.contract.world import submission
 from tests.conftest import NOON
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import worlds
-from tests.contract.world import submission
 
 __all__ = ["worlds"]  # a fixture
 WRITERS = "select distinct instance from {} order by instance"

@@ -41,7 +41,7 @@ async def test_a_server_that_says_nothing_is_not_connected_to_for_long(monkeypat
                     await anext(store.listen())
 
 
-async def test_nor_is_one_that_is_to_be_upgraded(monkeypatch):
+async def test_a_database_that_is_to_be_upgraded_is_not_waited_for_without_end(monkeypatch):
     monkeypatch.setattr(migrate, "CONNECT_TIMEOUT", LIMIT)
     async with trio_asyncio.open_loop():
         with silent_server() as url, trio.fail_after(MUCH), pytest.raises(StoreUnavailable):

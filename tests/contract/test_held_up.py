@@ -6,9 +6,9 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.store.transactions.rows import SQL
+from taskengine.testing.contract.world import ONE, submission
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import worlds
-from tests.contract.world import ONE, submission
 
 __all__ = ["worlds"]  # a fixture
 GATE = 4711  # of an advisory lock

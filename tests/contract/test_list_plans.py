@@ -8,10 +8,10 @@ import pytest
 from taskengine.model import JobState
 from taskengine.store import JobFilter
 from taskengine.store.transactions.listing import ORDERS, list_jobs
+from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.planning import database_url, planned, run
 from tests.contract.recount import fetch
-from tests.contract.world import World, submission
 
 __all__ = ["database_url", "planned"]  # fixtures
 

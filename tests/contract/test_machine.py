@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from taskengine.store import JobFilter
+from taskengine.testing.contract.world import at
 from tests.contract.machine.clients import Asking
 from tests.contract.machine.instances import Working
 from tests.contract.machine.outside import Calling
 from tests.contract.machine.recurring import Recurring
 from tests.contract.recount import assert_counters_are_true
-from tests.contract.world import at
 
 pytestmark = pytest.mark.timeout(600)  # to find the shortest failure takes up to five minutes
 RETENTION = 20  # seconds
@@ -78,5 +78,5 @@ async def test_a_store_in_memory_and_one_in_postgresql_answer_alike(postgres_sto
 
 
 @pytest.mark.parametrize("number", range(3))
-async def test_they_agree_on_what_recurs(postgres_store, number):
+async def test_both_stores_agree_on_what_recurs(postgres_store, number):
     await run(Recurring, postgres_store, number, stateful_step_count=50)

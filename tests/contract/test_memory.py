@@ -1,6 +1,6 @@
 import pytest
 
-from tests.contract.promises import StoreContract
+from taskengine.testing.contract import StoreContract
 
 
 class TestMemoryStore(StoreContract):

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from taskengine.store.queries import queries
+from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run
-from tests.contract.world import World
 
 __all__ = ["database_url", "planned"]  # fixtures
 
@@ -104,7 +104,8 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "add_lines": "jobs_pkey",
     "changes": "jobs_changed",
     "late_changes": "jobs_changed",
-    "progress_of": "tasks_job_id_number_key",
+    "progress_of": "tasks_held",
+    "progress_of_stopped": "tasks_job_id_number_key",
     "jobs_at_work": "tasks_held",
     "remove_lines": "logs_pkey",
     "count_removed": "jobs_pkey",

@@ -5,10 +5,10 @@ import pytest
 from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
 from taskengine.store.transactions.outbox import END, START, OutboxEvent, put_calls
+from taskengine.testing.contract import StoreContract
+from taskengine.testing.contract.world import ONE, World, again, at, submission
 from tests.conftest import NOON
-from tests.contract.promises import StoreContract
 from tests.contract.recount import assert_counters_are_true, fetch
-from tests.contract.world import ONE, World, again, at, submission
 
 
 class TestPostgresStore(StoreContract):
@@ -16,7 +16,7 @@ class TestPostgresStore(StoreContract):
     async def store(self, postgres_store, request):
         """Whatever a test did, the counters are those of a recount."""
         test = getattr(request.cls, request.node.originalname)
-        cleared = test.__module__ == "tests.contract.clearing"
+        cleared = test.__module__ == "taskengine.testing.contract.retention"
         yield postgres_store
         await assert_counters_are_true(postgres_store, cleared=cleared)
 

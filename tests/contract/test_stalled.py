@@ -3,9 +3,9 @@
 import pytest
 
 from taskengine.store.transactions import stalled
-from tests.contract.changing import BROKEN
+from taskengine.testing.contract.updates import BROKEN
+from taskengine.testing.contract.world import CHAIN, ONE, World, at, submission
 from tests.contract.recount import assert_counters_are_true, fetch
-from tests.contract.world import CHAIN, ONE, World, at, submission
 
 WAYS = {  # what was done to a started job: how it ends
     "update tasks set state = 0 where job_id = $1": "completed",
@@ -25,7 +25,7 @@ async def world(postgres_store):
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_it_ends_as_failed_and_tells_so(world, way):
+async def test_a_stalled_job_ends_as_failed_and_tells_so(world, way):
     job = await world.start(CHAIN, urls=[ONE])
     await fetch(world.store, way, job)
     recorded, _ = await world.store.sweep_jobs(0, at(60))

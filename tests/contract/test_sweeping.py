@@ -3,9 +3,9 @@
 import pytest
 
 from taskengine.store.transactions import sweeping
+from taskengine.testing.contract.dependencies import child_of, state
+from taskengine.testing.contract.world import CHAIN, ONE, World, at, submission
 from tests.contract.recount import fetch
-from tests.contract.tying import child_of, state
-from tests.contract.world import CHAIN, ONE, World, at, submission
 
 WAYS = {  # what was done to the parent: what becomes of its child
     "update jobs set state = 2, open_tasks = 0, band = null where id = $1": "queued",

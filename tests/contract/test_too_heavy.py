@@ -63,7 +63,7 @@ async def ask(pool, **options):
     "errors",
     [[TooSlow()], [Interrupted(), Interrupted()], [StoreUnavailable(), TooSlow()]],
 )
-async def test_it_is_too_heavy_where_the_database_answers_all_else(autojump_clock, errors):
+async def test_a_statement_is_too_heavy_where_the_database_answers_all_else(autojump_clock, errors):
     with pytest.raises(TooHeavy):
         await ask(Pool(True, errors), divisible=True)
 

@@ -9,8 +9,8 @@ import pytest
 from taskengine.model import BadInput, JobState
 from taskengine.store import GateAnswer, JobFilter
 from taskengine.store.memory import MemoryStore
+from taskengine.testing.contract.world import LINE, World, at, submission
 from tests.contract.test_twins import PLANS, Twins, run_twins
-from tests.contract.world import LINE, World, at, submission
 
 
 class ChangingTwins(Twins):

@@ -21,9 +21,7 @@ from taskengine.model import (
 from taskengine.policy import SYSTEM
 from taskengine.store import JobFilter
 from taskengine.store.memory import MemoryStore
-from tests.contract.alike import opened, plain
-from tests.contract.recount import assert_counters_are_true
-from tests.contract.world import (
+from taskengine.testing.contract.world import (
     ACTION,
     CHAIN,
     DIAMOND,
@@ -35,6 +33,8 @@ from tests.contract.world import (
     definition,
     submission,
 )
+from tests.contract.alike import opened, plain
+from tests.contract.recount import assert_counters_are_true
 
 PLANS = [SINGLE, CHAIN, PAIR, DIAMOND, definition([], [], [0], [1, 2], callback={"files": ["x"]})]
 STEPS = 150

@@ -7,9 +7,9 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.store import migrate
+from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.recount import fetch
-from tests.contract.world import World
 
 LATER = (9999, "9999_later.sql", "alter table jobs add column later integer")
 

@@ -11,7 +11,7 @@ from taskengine.actors.recorder import Recorder
 from taskengine.messages import Finish, Note
 from taskengine.model import Written
 from taskengine.runtime.mailbox import Mailbox
-from tests.contract.world import NOON, ONE, SINGLE, World, done
+from taskengine.testing.contract.world import NOON, ONE, SINGLE, World, done
 from tests.weight.batches import SMALL, check
 
 IN_TIME = 2.0  # seconds

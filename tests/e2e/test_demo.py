@@ -9,6 +9,7 @@ import trio
 
 from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
+from tests.capture.film import numbers
 from tests.e2e.running import TASKENGINE, environment, processes_of, taskengine, until
 
 
@@ -27,20 +28,23 @@ def test_the_demo_completes_and_ends(tmp_path, film):
     assert until(lambda: not processes_of(data))
 
     said = done.stdout
-    for line in ("Job 1: vodstream", "Job 2: drmswitch", "Played without DRM", "Log of job 1"):
+    lines = ("Job 1: vodstream", "Job 2: drmswitch", "Job 3: vodcapture", "Played without DRM")
+    for line in (*lines, "Played what was captured", "Log of job 1"):
         assert f"\n{line}\n" in said
     assert re.search(r"publish +completed", said)
     assert re.search(r"rename_manifests +completed", said)
     assert "BAD" not in said
-    assert (
-        said.count(", 17 with a valid signature") == said.count(", 7 with a valid signature") == 2
-    )
+    for number in (17, 7, 13):
+        assert said.count(f", {number} with a valid signature") == 2
     played, _, locked = said.partition("Played with DRM, without the key")
     assert len(re.findall(r"ok  .*_[av][12]\.(?:m3u8|mp4) +4\.0\d s", played)) == 6
     assert locked.count("does not play") == 3
-    assert said.endswith("Both jobs completed, the results play, all callbacks arrived.\n")
+    assert said.endswith("All jobs completed, the results play, all callbacks arrived.\n")
 
-    [folder] = (data / "demo" / "output").iterdir()
+    folder, captured = sorted((data / "demo" / "output").iterdir())
+    found = numbers(captured / f"{captured.name}.mp4")
+    assert found == list(range(found[0], found[0] + 200))
+    assert f"  ok  pictures {found[0]} to {found[-1]}, each once\n" in said
     kinds = {path.suffix for path in folder.iterdir()}
     assert {".ism", ".m3u8", ".mpd", ".mp4", ".jpg", ".vtt", ".json", ".nodrm"} <= kinds
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import socket
-import subprocess
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -20,16 +15,11 @@ from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
 from taskengine.workflows.library import load, read
 from tests.e2e.running import environment, processes_of, until
+from tests.support.terminals import Terminal, blocks, engine, free_port
 
 HERE = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OF_A_CHECKOUT = ("Makefile", "config", "hypercorn.toml", "pyproject.toml", "requirements.lock")
 HAVE_TESTS = "make demo"  # the block of the demonstration and of this suite
-
-
-def blocks(file: Path) -> list[tuple[str, str]]:
-    """The languages and texts of the code blocks of a page."""
-    return [match.groups() for match in BLOCK.finditer(file.read_text())]
 
 
 @pytest.fixture
@@ -46,65 +36,6 @@ def checkout(tmp_path):
     film.parent.mkdir(parents=True)
     trio.run(make_film, partial(run_process, cwd=folder), film, 2)
     return folder
-
-
-class Terminal:
-    """A shell that blocks are pasted into; it ends with the first command that fails."""
-
-    def __init__(self, folder, variables):
-        self.shell = subprocess.Popen(
-            ["bash"], cwd=folder, env=variables, stdin=-1, stdout=-1, stderr=-2, text=True
-        )
-        self.paste("set -euo pipefail")
-
-    def paste(self, block):
-        """What the block prints."""
-        print(block, "echo; echo '# pasted'", sep="\n", file=self.shell.stdin, flush=True)
-        told = []
-        for line in self.shell.stdout:
-            if line == "# pasted\n":
-                return "".join(told)
-            told.append(line)
-        raise AssertionError("".join([block, *told]))
-
-    def close(self):
-        self.shell.stdin.close()
-        self.shell.wait(10)
-        self.shell.stdout.close()
-
-
-@contextmanager
-def engine(command, folder, variables):
-    """`make serve` in the other terminal, until Ctrl-C."""
-    process = subprocess.Popen(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=variables,
-        stdout=-1,
-        stderr=-2,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        told = []
-        while not told or "listens on" not in told[-1]:
-            told.append(process.stdout.readline())
-            assert told[-1], "".join(told)
-        yield
-        os.killpg(process.pid, signal.SIGINT)
-        told.append(process.stdout.read())
-        assert "taskengine.main: stopped\n" in told[-1], "".join(told)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 @pytest.mark.timeout(300)

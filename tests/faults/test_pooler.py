@@ -9,7 +9,7 @@ import trio_asyncio
 from taskengine.store import Deaf
 from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
-from tests.contract.world import World
+from taskengine.testing.contract.world import World
 from tests.e2e.serving import ended_job, post_job, serving
 from tests.faults.load import check_counters, rows
 from tests.faults.pooler import Pooler

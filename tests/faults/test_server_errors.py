@@ -12,8 +12,8 @@ import trio_asyncio
 
 from taskengine.model import StoreUnavailable
 from taskengine.store.postgres import open_postgres
+from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
-from tests.contract.world import World, submission
 from tests.e2e.held import held, workflows_with_held
 from tests.e2e.serving import ended_job, lines_of, serving
 from tests.faults.load import LONGEST, WIRE, Load, check_counters, rows, until_ended

@@ -15,8 +15,8 @@ from taskengine.policy import SYSTEM
 from taskengine.schedules import Tick
 from taskengine.store import GateAnswer
 from taskengine.store.postgres import PostgresStore
-from tests.contract.scheduling import schedule
-from tests.contract.world import ACTION, ONE, at, submission
+from taskengine.testing.contract.schedules import schedule
+from taskengine.testing.contract.world import ACTION, ONE, at, submission
 from tests.interleaving.worlds import DEAD, FIRST, PROCESS, SECOND, Scene
 
 NOW = at(10)

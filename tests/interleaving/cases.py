@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from taskengine.store.postgres import PostgresStore
+from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.conftest import EMPTY
-from tests.contract.world import World
 from tests.interleaving.actions import Action
 from tests.interleaving.answers import broken_promises
 from tests.interleaving.invariants import violations

@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 
 from taskengine.policy import SYSTEM
-from tests.contract.world import at
+from taskengine.testing.contract.world import at
 from tests.interleaving.actions import (
     Action,
     activate,

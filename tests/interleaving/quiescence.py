@@ -10,7 +10,7 @@ from taskengine.model import Delivery, Ended, Fence, JobState, LaneResult, Outco
 from taskengine.policy import SYSTEM
 from taskengine.store import GateAnswer, JobFilter
 from taskengine.store.postgres import PostgresStore
-from tests.contract.world import ACTION, at
+from taskengine.testing.contract.world import ACTION, at
 from tests.interleaving.worlds import DEAD
 
 END = at(10_000)  # every lease, pause and time of a job has come

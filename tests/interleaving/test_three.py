@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import trio
 
+from taskengine.testing.contract.dependencies import child_of, state
+from taskengine.testing.contract.world import World, done, submission
 from tests.conftest import NOON
 from tests.contract.conftest import EMPTY
-from tests.contract.tying import child_of, state
-from tests.contract.world import World, done, submission
 from tests.interleaving.snapshots import run
 from tests.interleaving.stepping import Answer
 

@@ -13,11 +13,10 @@ from datetime import timedelta
 from taskengine.model import Attempt, Began, Lane
 from taskengine.policy import SYSTEM
 from taskengine.store import Gate
-from tests.conftest import NOON
-from tests.contract.changing import BROKEN, PAUSED, QUEUED, change
-from tests.contract.scheduling import schedule
-from tests.contract.tying import child_of, rerun
-from tests.contract.world import (
+from taskengine.testing.contract.dependencies import child_of, rerun
+from taskengine.testing.contract.schedules import schedule
+from taskengine.testing.contract.updates import BROKEN, PAUSED, QUEUED, change
+from taskengine.testing.contract.world import (
     ONE,
     PAIR,
     TWO,
@@ -27,6 +26,7 @@ from tests.contract.world import (
     done,
     submission,
 )
+from tests.conftest import NOON
 
 GATE = "http://gate.test"
 FIRST, SECOND, DEAD = 1, 2, 3

@@ -3,6 +3,7 @@
 import re
 import uuid
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -11,6 +12,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import FileKeyStore, asset_name, generate_keys, keys_for
+from taskengine.media.markers import Marker
+from taskengine.media.marking import read_markers
+from taskengine.media.scte35 import splice_insert
 from taskengine.media.sets import SetName, SetPlan, build_set, make_missing_set, plan_sets
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -191,7 +195,10 @@ async def test_the_missing_set_is_made_from_the_other(bench, tracks, tmp_path):
         for file in made.files:
             await folder.put(made.folder / file, file)
 
-    clear = await build_set(bench, [*tracks, await words(bench)], name("nodrm"), guid=guid)
+    markers = [Marker(1, Fraction(2), Fraction(1), splice_insert(1, Fraction(2), is_out=True))]
+    clear = await build_set(
+        bench, [*tracks, await words(bench)], name("nodrm"), guid=guid, markers=markers
+    )
     await publish(clear)
     made = await make_missing_set(
         bench, folder, name("drm"), guid=guid, drm=["fairplay", "cenc"], keys=store
@@ -201,6 +208,9 @@ async def test_the_missing_set_is_made_from_the_other(bench, tracks, tmp_path):
         if "_t1" not in playlist.name:
             joined = players.joined(players.ranges(playlist), tmp_path / "joined.mp4")
             assert players.decoded(joined, key=keys.key) == ALMOST
+
+    assert made.manifests[1].endswith(".mpd")
+    assert read_markers((made.folder / made.manifests[1]).read_text()) == markers
 
     await publish(made)
     for file in clear.files:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from taskengine.testing.contract.world import World
 from tests.api.conftest import KEY, Api, api, api_key, body, compiled_once, job_body, now
-from tests.contract.world import World
 
 __all__ = ["api", "api_key", "body", "compiled_once", "now"]
 

@@ -10,7 +10,7 @@ import trio
 
 from taskengine.messages import Topic
 from taskengine.model import JobState
-from tests.actors.instance import instance, receiver, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 
 URL = "http://a.test/hook"
 

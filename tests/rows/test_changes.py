@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.world import done
+from taskengine.testing.contract.world import done
 from tests.rows.documents import samples
 from tests.rows.shapes import assert_like
 

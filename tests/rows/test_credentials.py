@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from taskengine.cli.serving import MaskingFormatter
+from taskengine.testing.contract.world import failed
 from tests.api.conftest import job_body
-from tests.contract.world import failed
 from tests.rows.test_secrets import texts
 
 PASSWORD = "TopSecretPw1"
@@ -47,7 +47,7 @@ async def test_what_is_masked_is_stored_whole(client, world, now):
     assert told["semaphore_url"] == "http://user:********@a.test/hook?token=********&page=1"
 
 
-async def test_nor_in_the_log_of_callbacks(client, world, now):
+async def test_credentials_are_not_in_the_log_of_callbacks(client, world, now):
     _, answer = await client.send("POST", "/job", job_body(rest_endpoints=[URL]))
     await world.admit(now)
     [attempt] = await world.claim(now=now)
@@ -68,7 +68,7 @@ async def test_nor_in_the_log_of_callbacks(client, world, now):
         {"run_at": URL},
     ],
 )
-async def test_nor_in_the_answers_and_lines_of_updates(client, body):
+async def test_credentials_are_in_no_answer_and_no_line_of_updates(client, body):
     number = await client.submitted()
     _, answer = await client.send("PUT", f"/job/{number}", body)
     assert PASSWORD not in json.dumps(answer) + await texts(client, number)
@@ -77,14 +77,14 @@ async def test_nor_in_the_answers_and_lines_of_updates(client, body):
 @pytest.mark.parametrize(
     "header", ["x-session-id", "x-credential", "x-passwd", "x-jwt", "cookie", "x-my-token", "x-key"]
 )
-async def test_nor_in_the_headers_of_a_submission(client, header):
+async def test_credentials_are_in_no_shown_header_of_a_submission(client, header):
     _, answer = await client.send(
         "POST", "/job", job_body(), **{header.replace("-", "_"): PASSWORD, "referer": URL}
     )
     assert PASSWORD not in await texts(client, answer["id"])
 
 
-def test_nor_in_the_log_of_the_process():
+def test_credentials_are_not_in_the_log_of_the_process():
     try:
         httpx.Client().get(f"nothing://user:{PASSWORD}@a.test")
     except httpx.HTTPError as error:

@@ -17,7 +17,7 @@ from taskengine.model import JobState
 from taskengine.policy import SYSTEM
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
-from tests.actors.instance import instance, receiver, submission, workflow
+from taskengine.testing.virtual import instance, receiver, submission, workflow
 from tests.conftest import NOON
 
 FLOW = workflow("only")
@@ -180,7 +180,7 @@ async def test_a_capture_runs_when_its_last_clip_has_ended(client, job, expected
     assert await run_at(client, capture(*CLIPS, **job)) == expected
 
 
-async def test_it_stays_scheduled_until_then(client):
+async def test_a_capture_stays_scheduled_until_its_last_clip_has_ended(client):
     _, answer = await client.send("POST", "/job", capture(*CLIPS))
     assert await client.state(answer["id"]) == "scheduled"
     _, lines = await client.open(f"/logs/{answer['id']}")

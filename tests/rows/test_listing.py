@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from taskengine.model import JobState
+from taskengine.testing.contract.world import done, failed, submission
 from tests.api.conftest import NOW, job_body
-from tests.contract.world import done, failed, submission
 from tests.rows.documents import samples
 from tests.rows.shapes import assert_like
 

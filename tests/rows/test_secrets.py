@@ -8,11 +8,11 @@ import pytest
 import trio
 
 from taskengine.model import Began, JobState
-from tests.actors.instance import actions_with, instance, receiver, workflow
+from taskengine.testing.contract.world import failed
+from taskengine.testing.virtual import actions_with, instance, receiver, workflow
 from tests.api.conftest import KEY, job_body
 from tests.api.described import BUILT_IN
 from tests.api.test_events import reading
-from tests.contract.world import failed
 from tests.rows.conftest import Integrator
 
 SECRET = "5ec7e75ec7e75ec7e75ec7e75ec7e7ff"
@@ -48,14 +48,14 @@ async def test_a_secret_is_in_no_read_of_a_job(client, place):
 @pytest.mark.parametrize(
     "bad", [{"job": {"priority": 99}}, {"folder": None}, {"enable_drm": "perhaps"}]
 )
-async def test_nor_of_a_refused_one(client, bad):
+async def test_a_secret_is_in_no_read_of_a_refused_job(client, bad):
     status, answer = await client.send("POST", "/job", job_body(**SECRETS, **bad))
     assert status == 400
     assert SECRET not in answer["error"] + await texts(client, answer["id"])
 
 
 @pytest.mark.parametrize("value", [SECRET, [SECRET], {"x": SECRET}, [[SECRET]], 77777777777777])
-async def test_nor_in_the_error_of_one_that_cannot_be_used(client, api, value):
+async def test_a_secret_that_cannot_be_used_is_not_in_the_error(client, api, value):
     strict = Integrator(api.with_(library=lambda: BUILT_IN))
     parameters = {"content_id": "c", "source_folder": "f", **dict.fromkeys(NAMES[:4], value)}
     for flow in ("vodstream", "drmswitch"):
@@ -66,7 +66,7 @@ async def test_nor_in_the_error_of_one_that_cannot_be_used(client, api, value):
         assert "77777" not in told
 
 
-async def test_nor_in_the_error_of_a_number_that_no_database_holds(client):
+async def test_a_secret_number_that_no_database_holds_is_not_in_the_error(client):
     number = "12345678901234567890123456789012"
     raw = json.dumps(job_body(key_id="KEY")).replace('"KEY"', number).encode()
     status, answer = await client.send("POST", "/job", raw)
@@ -75,7 +75,7 @@ async def test_nor_in_the_error_of_a_number_that_no_database_holds(client):
     assert number not in answer["error"] + await texts(client, answer["id"])
 
 
-async def test_nor_in_the_answers_to_batches_and_repeated_submissions(client):
+async def test_a_secret_is_in_no_answer_to_batches_and_repeated_submissions(client):
     sent = job_body(token=SECRET, job={"priority": 0})
     for _ in range(2):
         headers = {"idempotency_key": "k"}
@@ -87,7 +87,7 @@ async def test_nor_in_the_answers_to_batches_and_repeated_submissions(client):
         assert SECRET not in await texts(client, one["id"])
 
 
-async def test_nor_in_events_and_in_the_log_of_callbacks(client, world, now, autojump_clock):
+async def test_a_secret_is_in_no_event_and_no_log_of_callbacks(client, world, now, autojump_clock):
     async with reading(client.api) as stream:
         sent = job_body(**SECRETS, rest_endpoints=["http://a.test/"])
         _, answer = await client.send("POST", "/job", sent)
@@ -102,7 +102,7 @@ async def test_nor_in_events_and_in_the_log_of_callbacks(client, world, now, aut
     assert SECRET not in json.dumps([told, callbacks]) + await texts(client, answer["id"])
 
 
-async def test_nor_in_the_lines_of_updates_and_reruns(client, world, now):
+async def test_a_secret_is_in_no_line_of_updates_and_reruns(client, world, now):
     number = await client.submitted()
     body = {"priority": 2, "content_key": SECRET, "token": SECRET, "api-key": KEY}
     assert (await client.send("PUT", f"/job/{number}", body))[0] == 200
@@ -119,7 +119,7 @@ async def test_the_clients_key_is_in_no_log(client):
     assert KEY not in await texts(client, answer["id"])
 
 
-async def test_nor_in_what_a_failing_task_tells_its_receivers(memory_store, autojump_clock):
+async def test_a_failing_task_tells_its_receivers_no_secret(memory_store, autojump_clock):
     heard = []
 
     async def leak(context, *, key: str):

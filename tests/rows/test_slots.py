@@ -12,9 +12,9 @@ from taskengine.messages import Topic
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM, Band, settings_of
 from taskengine.store.memory import MemoryStore
-from tests.actors.instance import instance, workflow
+from taskengine.testing.contract.world import World, at, done, submission
+from taskengine.testing.virtual import instance, workflow
 from tests.conftest import NOON
-from tests.contract.world import World, at, done, submission
 
 LENGTH = 10  # seconds that a job takes
 FLOW = workflow(("only", "core.sleep", {"with": {"seconds": LENGTH}}))

@@ -6,8 +6,8 @@ import pytest
 
 from taskengine.counters import QueueCount
 from taskengine.model import StoreUnavailable
+from taskengine.testing.contract.world import done
 from tests.api.conftest import job_body
-from tests.contract.world import done
 from tests.rows.documents import samples
 from tests.rows.shapes import assert_like
 

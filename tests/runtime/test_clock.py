@@ -41,7 +41,7 @@ def test_a_tenth_of_a_second_is_soon_enough():
     assert clock.sample(NOON, 99.91, 100.0)
 
 
-def test_it_goes_on_while_the_host_sleeps_and_when_its_time_is_set(monkeypatch):
+def test_the_clock_goes_on_while_the_host_sleeps_and_when_its_time_is_set(monkeypatch):
     """The clock that counts a sleep of the host, and that nobody can set (rule 24)."""
     readings = dict.fromkeys((time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC, time.CLOCK_REALTIME), 50.0)
     monkeypatch.setattr(time, "clock_gettime", readings.__getitem__)

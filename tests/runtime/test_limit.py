@@ -6,7 +6,7 @@ import trio
 from taskengine.runtime.limit import TimeLimit
 
 
-async def test_it_ends_its_block_in_time(autojump_clock):
+async def test_a_limit_ends_its_block_in_time(autojump_clock):
     with pytest.raises(trio.TooSlowError), TimeLimit(3).running():
         await trio.sleep(10)
     assert trio.current_time() == 3

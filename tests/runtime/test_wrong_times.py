@@ -107,7 +107,7 @@ def test_time_goes_on_whatever_is_answered(given_answers):
 
 
 @given(answers, st.sampled_from([HOURS, -HOURS, 3.0, -3.0]))
-def test_it_agrees_with_whoever_is_right_for_long_enough(given_answers, ahead):
+def test_the_clock_agrees_with_whoever_is_right_for_long_enough(given_answers, ahead):
     world = World()
     for pause, answer in given_answers:
         world.go(pause)
@@ -132,7 +132,7 @@ def test_no_single_answer_moves_it_by_more_than_a_jump(wrong):
 
 
 @given(answers)
-def test_it_goes_back_only_with_a_line_of_its_own(given_answers):
+def test_the_clock_goes_back_only_with_a_line_of_its_own(given_answers):
     world = World()
     steps = []
     logger = logging.getLogger("taskengine.runtime.clock")

@@ -15,7 +15,7 @@ from taskengine.actors.failures import AttemptFailed
 from taskengine.model import BadInput
 from taskengine.storage import Folder, StoredFile
 from taskengine.storage.local import LocalStorage
-from tests.actions.fakes import fake_context
+from taskengine.testing.actions import fake_context
 from tests.storage.test_local import written
 
 
@@ -134,7 +134,7 @@ async def test_a_name_that_is_no_utf8_is_told_of(root, tmp_path):
     assert str(caught.value).isascii()
 
 
-async def test_and_fails_a_listing_for_good(tmp_path):
+async def test_a_name_that_is_no_utf8_fails_a_listing_for_good(tmp_path):
     context, _ = fake_context(tmp_path)
     (tmp_path / "output/film").mkdir(parents=True)
     (Path(os.fsdecode(os.fsencode(tmp_path / "output/film") + b"/\xff"))).touch()

@@ -23,7 +23,7 @@ from taskengine.actors.retention import MAX_REMOVED
 from taskengine.messages import Finish, Submit
 from taskengine.model import Delivery, LaneResult, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
-from tests.contract.world import ACTION, LATER, NOON, World, at, definition, done
+from taskengine.testing.contract.world import ACTION, LATER, NOON, World, at, definition, done
 
 TEXT = "x" * 1_000_000
 WIDE = definition([], [], callback={"echo": "{{ custom_data }}", "all": "{{ tasks }}"})

@@ -85,6 +85,6 @@ def test_the_command_shows_none_either(tmp_path):
         assert "hunter2" not in told.output
 
 
-def test_nor_does_the_openapi_document(tmp_path):
+def test_the_openapi_document_shows_no_secret(tmp_path):
     flow = Workflow.from_content(content(tmp_path))
     assert "hunter2" not in json.dumps(workflow_schemas([flow]))

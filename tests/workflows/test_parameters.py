@@ -100,7 +100,7 @@ def test_input_is_read_leniently(name, given, value):
         ("width", "9" * 5000),
     ],
 )
-def test_it_is_not_guessed_at(name, given):
+def test_input_that_fits_no_type_is_not_guessed_at(name, given):
     assert refusal(**{name: given}).startswith(f"parameters.{name}: expected ")
 
 

@@ -84,7 +84,7 @@ def test_a_template_sees_the_tasks_that_it_may_look_up_and_no_others(template, s
     assert set(WORKFLOW.tasks_seen(template)) == seen
 
 
-def test_its_secrets_are_known():
+def test_the_secrets_of_a_workflow_are_known():
     assert "pin" in WORKFLOW.secrets
 
 

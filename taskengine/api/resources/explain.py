@@ -94,8 +94,8 @@ class Explain:
         return reply(explanation(waiting, self.services.now()))
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
-        tasks = await self.services.store.tasks(job_id)
-        failed = [task for task in tasks if task.state is TaskState.FAILED]
+        pages = self.services.store.tasks(job_id)
+        failed = [task async for page in pages for task in page if task.state is TaskState.FAILED]
         return [(task.name, task.error or "") for task in failed[:MAX_ERRORS]]
 
 

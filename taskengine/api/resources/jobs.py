@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from quart import Response, request
 
@@ -18,16 +17,14 @@ from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
 from taskengine.api.responses import json_reply, reply
 from taskengine.api.routes import Route, job_number, no_job
-from taskengine.api.serializers import job_details, job_row
+from taskengine.api.serializers import TaskRows, job_details, job_row
 from taskengine.api.services import Services
 from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobState
-from taskengine.runtime.threads import in_thread
 from taskengine.store import JobFilter
 from taskengine.workflows.schemas import secret_names
 
 MAX_ITEMS = 1000
-TASK_SIZE = 250  # bytes of one in an answer, about
 DEFAULT_ITEMS = 10
 MAX_KNOWN = 1000  # definitions whose secret names are remembered
 PAGES = """Where there are more jobs, the header `Link` names the next page (RFC 8288,
@@ -72,11 +69,12 @@ class Jobs:
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
         details = await find_job(self.services, job_number(job_id), only)
-        tasks = await self.services.store.tasks(details.job.id)
         secrets = await self._secrets_of(details.job.digest)
         parameters = await self._parameters(details.job.id, secrets)
-        shape = partial(job_details, replace(details, tasks=tasks), parameters)
-        return json_reply(await in_thread(shape, len(tasks) * TASK_SIZE))
+        tasks = TaskRows()
+        async for page in self.services.store.tasks(details.job.id):
+            tasks.add(page)
+        return json_reply(job_details(details, parameters, tasks))
 
     async def _parameters(self, number: int, secrets: frozenset[str]) -> bytes:
         """What was submitted, the secrets masked."""

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from taskengine.capture.model import (
     Encryption,
+    Signal,
     SourceRefused,
     SourceTrack,
     Time,
@@ -17,6 +18,8 @@ from taskengine.capture.model import (
     Window,
 )
 from taskengine.capture.moments import read_timestamp
+from taskengine.capture.signals import MAX_SIGNALS
+from taskengine.capture.sources.events import event_streams
 from taskengine.capture.sources.matching import nearest
 from taskengine.capture.sources.mpd_segments import Maker, PeriodTimes, Representation
 from taskengine.capture.sources.mpd_xml import (
@@ -48,6 +51,8 @@ class Mpd:
     has_clock: bool
     is_over: bool
     refresh: float
+    signals: tuple[Signal, ...] = ()
+    problems: tuple[str, ...] = ()  # signals that could not be read
 
     @property
     def tracks(self) -> tuple[SourceTrack, ...]:
@@ -64,7 +69,14 @@ class Mpd:
     def window(self, track: SourceTrack) -> Window:
         """Without what only an index tells."""
         segments = [segment for one in self.of(track) for segment in one.segments]
-        return Window(tuple(segments), self.has_clock, self.is_over, self.refresh)
+        return Window(
+            tuple(segments),
+            self.has_clock,
+            self.is_over,
+            self.refresh,
+            self.signals,
+            self.problems,
+        )
 
 
 @dataclass(slots=True)
@@ -75,6 +87,8 @@ class _Reader:
     zero: Time = Fraction(0)  # availabilityStartTime
     live: bool = False
     found: list[tuple[Representation, ...]] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    problems: dict[str, None] = field(default_factory=dict)
 
     def read(self) -> Mpd:
         root = self.root
@@ -93,6 +107,8 @@ class _Reader:
             has_clock,
             not self.live,
             min(max(refresh, SHORTEST_REFRESH), LONGEST_REFRESH),
+            tuple(self.signals[:MAX_SIGNALS]),
+            tuple(self.problems),
         )
 
     def _zero(self) -> Time:
@@ -127,6 +143,7 @@ class _Reader:
                 duration(self.root.get("timeShiftBufferDepth")),
             )
             self.found.append(tuple(self._representations(element, times)))
+            self.signals += event_streams(element, zero, self.problems.setdefault)
             start += _or(length, Fraction(0))
 
     def _representations(self, period: Element, times: PeriodTimes) -> Iterator[Representation]:

@@ -19,6 +19,8 @@ from taskengine.capture.model import (
     Time,
     Window,
 )
+from taskengine.capture.sources.hls_signals import TAGS as SIGNALS
+from taskengine.capture.sources.hls_signals import read_signals
 from taskengine.capture.sources.hls_tags import (
     Lines,
     Tag,
@@ -69,11 +71,14 @@ class _Reading:
     range: str = ""
     stated: Time | None = None
     is_gap: bool = False
+    signals: list[tuple[int, Tag]] = field(default_factory=list)  # with the place of a segment
     _following: tuple[str, int] = ("", 0)  # where a byte range without an offset begins
     _said_key: bool = False
 
     def take(self, tag: Tag) -> None:
-        if (handler := HANDLERS.get(tag.name)) is not None:
+        if tag.name in SIGNALS:
+            self.signals.append((len(self.items), tag))
+        elif (handler := HANDLERS.get(tag.name)) is not None:
             handler(self, tag.value)
 
     def take_target(self, value: str) -> None:
@@ -199,7 +204,11 @@ class MediaPlaylist:
         self._starts = {item.number: at for item, at in zip(items, starts, strict=True)}
         self._runs = runs
         refresh = min(max(float(reading.target) / 2, SHORTEST_REFRESH), LONGEST_REFRESH)
-        return Window(segments, self._has_clock, reading.is_over, refresh)
+        problems: dict[str, None] = {}
+        signals = read_signals(reading.signals, starts, problems.setdefault)
+        return Window(
+            segments, self._has_clock, reading.is_over, refresh, tuple(signals), tuple(problems)
+        )
 
     def _located(self, items: list[_Item]) -> list[Time]:
         """The start of each: stated, or the sum from the stated or known one before; those before

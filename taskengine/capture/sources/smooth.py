@@ -55,7 +55,7 @@ def read_smooth(text: str, url: str) -> Smooth:
             tracks.append(track)
             init = _init(stream, level, integer(stream.get("TimeScale"), scale))
             maker = partial(_segment, stream, level, url, scale, init, protected)
-            segments = tuple(maker(n, time, length) for n, (time, length) in enumerate(times))
+            segments = tuple(maker(time, length) for time, length in times)
             has_clock = bool(segments) and segments[-1].start > YEAR_2000
             refresh = float(segments[-1].duration) / 2 if segments else 2.0
             windows[track.id] = Window(segments, has_clock, not is_live, max(0.5, refresh))
@@ -107,15 +107,15 @@ def _segment(
     scale: int,
     init: bytes | None,
     protected: bool,
-    number: int,
     time: int,
     length: int,
 ) -> Segment:
+    """Its time is its number: a chunk has no other that outlives a reading."""
     scale = integer(stream.get("TimeScale"), scale)
     address = BITRATE.sub(level.get("Bitrate", "0"), stream.get("Url", ""))
     address = START.sub(str(time), address)
     return Segment(
-        number,
+        time,
         Fraction(time, scale),
         Fraction(length, scale),
         Resource(urljoin(url, address)),

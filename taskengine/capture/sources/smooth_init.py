@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taskengine.capture.model import SourceRefused
@@ -21,6 +22,11 @@ TIMES = (  # of this fragment, and of those to come
 )
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 MAIN_PROFILE = 2  # of AAC: low complexity
+OF_A_SAMPLE = (0x100, 0x200, 0x400, 0x800)  # flags of `trun`: what is said of each sample
+DELAYED = 0x800
+START = (
+    1 << 30
+)  # ticks that are added to all times: the first picture is decoded before it is shown
 VPS, SPS, PPS = 32, 33, 34  # NAL units of HEVC
 
 
@@ -62,7 +68,11 @@ def initialization(quality: Quality) -> bytes:
 
 
 def timed(fragment: bytes, time: int) -> bytes:
-    """A fragment with its decode time in it (`tfdt`), as track 1. Raises ValueError."""
+    """A fragment with its decode time in it (`tfdt`), as track 1. Raises ValueError.
+
+    The time that a manifest tells of a chunk is that at which its first sample is shown. It becomes
+    START ticks more, for each fragment alike.
+    """
     kinds = [(kind, start - 8, end) for kind, start, end in boxes(fragment)]
     [(start, end)] = [(start, end) for kind, start, end in kinds if kind == b"moof"]
     moof = b"".join(
@@ -75,16 +85,53 @@ def timed(fragment: bytes, time: int) -> bytes:
 
 
 def _traf(fragment: bytes, start: int, end: int, time: int) -> bytes:
+    inner = [(kind, first, fragment[first - 8 : last]) for kind, first, last in
+             boxes(fragment, start, end)]  # fmt: skip
+    runs = [_Run(own) for kind, _, own in inner if kind == b"trun"]
+    earliest = min((delay for run in runs for delay in run.delays()), default=0)
+    first_delay = next((delay for run in runs for delay in run.delays()), 0)
+    by = max(0, -earliest)  # readers take offsets below zero for a shift of all that follows
+    decoded = START + time - first_delay - by
     parts = []
-    for kind, first, last in boxes(fragment, start, end):
-        own = fragment[first - 8 : last]
+    for kind, first, own in inner:
         if kind == b"tfdt" or (kind == b"uuid" and fragment[first : first + 16] in TIMES):
             continue
         if kind == b"tfhd":
             own = own[:12] + struct.pack(">I", 1) + own[16:]
-            own += _full(b"tfdt", struct.pack(">Q", time), version=1)
-        parts.append(own)
+            own += _full(b"tfdt", struct.pack(">Q", decoded), version=1)
+        parts.append(_Run(own).delayed(by) if kind == b"trun" else own)
     return _box(b"traf", *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The box `trun` (ISO/IEC 14496-12, 8.8.8): how long after its decoding a sample is shown."""
+
+    box: bytes
+
+    def _places(self) -> range:
+        """Where the delay of each sample stands; none if samples have none. Raises ValueError."""
+        if len(self.box) < 16:
+            raise ValueError("its samples are cut")
+        flags, number = struct.unpack_from(">II", self.box, 8)
+        sizes = 4 * sum(bool(flags & one) for one in OF_A_SAMPLE)
+        head = 16 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
+        if head + sizes * number > len(self.box):
+            raise ValueError("its samples are cut")
+        at = head + 4 * sum(bool(flags & one) for one in OF_A_SAMPLE if one < DELAYED)
+        return range(at, at + sizes * number, sizes) if flags & DELAYED else range(0)
+
+    def delays(self) -> Iterator[int]:
+        layout = ">i" if self.box[8] else ">I"
+        return (struct.unpack_from(layout, self.box, place)[0] for place in self._places())
+
+    def delayed(self, by: int) -> bytes:
+        """Each sample is shown later."""
+        made, layout = bytearray(self.box), ">i" if self.box[8] else ">I"
+        for place in self._places() if by else ():
+            [delay] = struct.unpack_from(layout, made, place)
+            struct.pack_into(layout, made, place, delay + by)
+        return bytes(made)
 
 
 def _move_data(moof: bytearray, by: int) -> None:

@@ -131,9 +131,9 @@ class MemoryStore(Listing, MemorySchedules):
             return None
         return replace(details, submitted={}, parameters={}, client_scope={}, tasks=[])
 
-    async def tasks(self, job_id: int) -> Sequence[Task]:
-        details = await self.job(job_id)
-        return [replace(task, result=None) for task in details.tasks] if details else []
+    async def tasks(self, job_id: int) -> AsyncIterator[Sequence[Task]]:
+        if details := await self.job(job_id):
+            yield [replace(task, result=None) for task in details.tasks]
 
     async def document(self, job_id: int, name: DocumentName) -> JsonText | None:
         details = await self.job(job_id)

@@ -90,7 +90,7 @@ select case $2 when 'submitted' then submitted else parameters end::text as text
 from job_data where job_id = $1
 
 -- name: tasks
-select {task} from tasks where job_id = $1 order by number
+select {task} from tasks where job_id = $1 and number > $2 order by number limit $3
 
 -- name: tasks_by_job
 select {t.task}, r.result

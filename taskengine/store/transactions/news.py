@@ -7,12 +7,15 @@ those that were under way when it was made, and they are looked for again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from typing import Any
 
+from taskengine.model import FINAL_STATES, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, job_of
 from taskengine.store.values import Change, Mark, News, percent
+
+AT_ONCE = 20  # stopped jobs whose tasks, thousands perhaps, are read by one statement
 
 
 async def read_news(connection: Connection, after: Mark | None, limit: int) -> News:
@@ -33,7 +36,7 @@ async def read_news(connection: Connection, after: Mark | None, limit: int) -> N
 
 
 async def _with_progress(connection: Connection, rows: list[Any]) -> list[Change]:
-    done = await _done(connection, {row["id"] for row in rows})
+    done = await _done(connection, rows)
     return [
         Change(
             job_of(row), percent(job_of(row).state, *done.get(row["id"], (0.0, 0))), row["number"]
@@ -42,14 +45,20 @@ async def _with_progress(connection: Connection, rows: list[Any]) -> list[Change
     ]
 
 
-async def _done(
-    connection: Connection, job_ids: Collection[int]
-) -> Mapping[int, tuple[float, int]]:
-    rows = await connection.fetch(SQL["progress_of"], sorted(job_ids)) if job_ids else []
+async def _done(connection: Connection, jobs: Sequence[Any]) -> dict[int, tuple[float, int]]:
+    """How much of the tasks of jobs is done, and of how many; of completed ones it is all."""
+    is_stopped = {row["id"]: row["failed"] or row["state"] == JobState.BROKEN for row in jobs}
+    going = [
+        row["id"] for row in jobs if not is_stopped[row["id"]] and row["state"] not in FINAL_STATES
+    ]
+    stopped = sorted(job_id for job_id in is_stopped if is_stopped[job_id])
+    rows = await connection.fetch(SQL["progress_of"], going) if going else []
+    for start in range(0, len(stopped), AT_ONCE):
+        few = stopped[start : start + AT_ONCE]
+        rows += await connection.fetch(SQL["progress_of_stopped"], few)
     return {row["job_id"]: (row["done"], row["n"]) for row in rows}
 
 
 async def read_progress(connection: Connection) -> dict[int, tuple[float, int]]:
     """How much of the tasks of jobs at work is done, and of how many."""
-    rows = await connection.fetch(SQL["jobs_at_work"])
-    return dict(await _done(connection, [row["job_id"] for row in rows]))
+    return await _done(connection, await connection.fetch(SQL["jobs_at_work"]))

@@ -17,9 +17,9 @@ from taskengine.policy import SYSTEM
 from taskengine.store import Dismissed
 from taskengine.store.memory import MemoryStore
 from taskengine.store.postgres import PostgresStore
+from taskengine.testing.contract.world import World, at
 from tests.contract.conftest import EMPTY
 from tests.contract.recount import fetch
-from tests.contract.world import World, at
 
 NEXT_AFTER = "select setval(pg_get_serial_sequence('jobs', 'id'), $1)"
 

@@ -10,8 +10,16 @@ from hypothesis.stateful import Bundle, initialize, multiple, rule
 from taskengine.model import JobState, Submission
 from taskengine.policy import SYSTEM
 from taskengine.store import JobFilter
+from taskengine.testing.contract.world import (
+    CHAIN,
+    DIAMOND,
+    LINE,
+    PAIR,
+    SINGLE,
+    definition,
+    submission,
+)
 from tests.contract.machine.asking import Refused, Twins
-from tests.contract.world import CHAIN, DIAMOND, LINE, PAIR, SINGLE, definition, submission
 
 jobs = Bundle("jobs")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from taskengine.model import Began, Ended, Fence, Outcome, Progressed, Record, Severity, Written
+from taskengine.testing.contract.world import ACTION
 from tests.contract.alike import opened
 from tests.contract.machine.asking import Refused, Twins
-from tests.contract.world import ACTION
 
 HOSTS = st.integers(0, 2)  # with an instance each
 held = Bundle("held")  # attempts, perhaps of old

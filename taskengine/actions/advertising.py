@@ -1,0 +1,66 @@
+"""What sources signalled of advertising, as markers of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+import trio
+
+from taskengine.capture.breaks import breaks
+from taskengine.capture.clock import Clock, clock_of
+from taskengine.capture.marking import markers, numbered, places
+from taskengine.capture.model import Fetched, Signal
+from taskengine.capture.noting import Noted
+from taskengine.capture.pieces import Span
+from taskengine.capture.showing import RecordedClip, Shown
+from taskengine.capture.signals import MAX_SIGNALS, signal_of
+from taskengine.capture.sources.events import Emsg, messages
+from taskengine.media.markers import Marker
+
+Cut = tuple[RecordedClip, Shown, Sequence[Span]]
+FAR: Final = 3600  # seconds between a message and the segment that has it; more is a mistake
+
+
+async def advertising(clips: Sequence[Cut]) -> tuple[list[Marker], list[str]]:
+    """Of all clips, in the order of the result; and what could not be read."""
+    found: list[Marker] = []
+    problems: dict[str, None] = {}
+    at = Fraction(0)
+    for clip, shown, spans in clips:
+        noted = Noted(clip.recording)
+        await noted.load()
+        said = [*noted.signals, *await _in_segments(clip, shown.clocks, problems)]
+        best = next(iter(shown.renditions.values()))
+        known = await trio.to_thread.run_sync(breaks, said)
+        found += await trio.to_thread.run_sync(markers, places(best, spans, at), *known)
+        at += sum((span.length for span in spans), Fraction(0))
+    return numbered(found), list(problems)
+
+
+async def _in_segments(
+    clip: RecordedClip, clocks: Sequence[Clock], problems: dict[str, None]
+) -> list[Signal]:
+    """What messages inside the segments say, of all tracks: it may be any that has them."""
+    found: list[Signal] = []
+    for name, track in clip.range.fetched.items():
+        for one in clip.recording.of(name) if track.type in ("video", "audio") else ():
+            path = await clip.assembler.local(one.file)
+            for said in await trio.to_thread.run_sync(messages, path, problems.setdefault):
+                signal = _signal(said, one, clocks)
+                found += [signal] if signal is not None else []
+    return found[:MAX_SIGNALS]
+
+
+def _signal(said: Emsg, one: Fetched, clocks: Sequence[Clock]) -> Signal | None:
+    clock = clock_of(clocks, one.source, one.start)
+    if said.is_delta:
+        time = one.start + said.time
+    elif clock is not None:
+        time = clock.mapping.time(said.time)
+    else:
+        return None
+    if said.message is None or abs(time - one.start) > FAR:
+        return None
+    return signal_of(said.message, time, name=said.id, duration=said.duration)

@@ -1,0 +1,154 @@
+"""Breaks on the timeline of a result: at the picture that is shown then, for as long as it lasts.
+
+A break that began before a piece begins with it; one that goes on behind it ends with it. Parts
+of it that follow each other in the result are one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from taskengine.capture.breaks import Break, Remark
+from taskengine.capture.model import Time
+from taskengine.capture.pieces import Piece, Span, Stretch
+from taskengine.capture.showing import Rendition
+from taskengine.media.markers import Marker
+from taskengine.media.scte35 import read_message, splice_insert
+
+OWN: Final = Fraction(1, 1000)  # seconds by which a tag's time and its segment's differ at most
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A piece that is shown from `at` on, in seconds of the result, as long as `length`; `half` is
+    half of what a picture lasts."""
+
+    stretch: Stretch
+    piece: Piece
+    at: Time
+    length: Time
+    half: Time
+
+    def of(self, time: Time) -> Time | None:
+        """Of the picture that is shown at a time, the nearest one; None outside of the piece."""
+        found = self._picture(time)
+        if not self.piece.first <= found < self.piece.last:
+            return None
+        pictures = self.stretch.pictures
+        return self.at + pictures[found].media - pictures[self.piece.first].media
+
+    def is_before(self, time: Time) -> bool:
+        return self._picture(time) >= self.piece.last
+
+    def is_after(self, time: Time) -> bool:
+        """Also if its first picture is shown then."""
+        return self._picture(time) <= self.piece.first
+
+    def _picture(self, time: Time) -> int:
+        """The first one of the segment that begins then, else the nearest one; as many as there
+        are for times behind them all."""
+        stretch = self.stretch
+        number = bisect_left(stretch.segments, time - OWN, key=lambda one: one.start)
+        if number < len(stretch.segments) and stretch.segments[number].start < time + OWN:
+            return bisect_left(stretch.pictures, number, key=lambda one: one.segment)
+        return bisect_left(range(len(stretch.pictures)), time - self.half, key=stretch.time)
+
+
+def places(rendition: Rendition, spans: Sequence[Span], at: Time) -> list[Place]:
+    """Where the pieces of a clip's best rendition are in the result, from `at` on."""
+    found: list[Place] = []
+    halves: dict[int, Time] = {}
+    for piece, span in zip(rendition.pieces, spans, strict=True):
+        stretch = rendition.looked[piece.stretch].stretch
+        half = halves.setdefault(piece.stretch, stretch.length / 2)
+        found.append(Place(stretch, piece, at, span.length, half))
+        at += span.length
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Of a break, in seconds of the result."""
+
+    start: Time
+    end: Time
+    begins: bool  # with the beginning of the break
+    ends: bool
+
+
+def markers(
+    shown: Sequence[Place], found: Sequence[Break], remarks: Sequence[Remark]
+) -> list[Marker]:
+    """Of one clip, without ids; messages have their times in the result."""
+    made = [marker for one in found for marker in _of_break(shown, one)]
+    for remark in remarks:
+        times = (at for place in shown if (at := place.of(remark.time)) is not None)
+        if (at := next(times, None)) is not None:
+            made.append(Marker(0, at, other=_moved(remark.section, at)))
+    return made
+
+
+def numbered(made: Iterable[Marker]) -> list[Marker]:
+    """Those of all clips in the order of the result, with ids from 1."""
+    ordered = sorted(made, key=lambda one: one.start)
+    return [_complete(replace(one, id=number)) for number, one in enumerate(ordered, 1)]
+
+
+def _complete(one: Marker) -> Marker:
+    """A break always begins with a message, and ends with one where it is known to end."""
+    if one.other:
+        return one
+    out = one.out or splice_insert(one.id, one.start, one.duration, is_out=True)
+    return replace(one, out=out)
+
+
+def _of_break(shown: Sequence[Place], one: Break) -> Iterator[Marker]:
+    for part in _joined(_parts(shown, one)):
+        length = None if one.end is None else part.end - part.start
+        is_cut = not (part.begins and part.ends)
+        out = _moved(one.out, part.start, length if is_cut else None)
+        back = b""
+        if part.ends and one.is_ended:
+            back = _moved(one.back, part.end) or splice_insert(_event(one), part.end, is_out=False)
+        yield Marker(0, part.start, length, out, back)
+
+
+def _event(one: Break) -> int:
+    """What a break's own end speaks of."""
+    said = read_message(one.out).event_id if one.out else None
+    return said or 0
+
+
+def _parts(shown: Sequence[Place], one: Break) -> list[_Part]:
+    found: list[_Part] = []
+    for place in shown:
+        if place.is_before(one.start):
+            continue
+        if one.end is not None and place.is_after(one.end):
+            if found and found[-1].end == place.at:  # it ends with the piece before
+                found[-1] = replace(found[-1], ends=True)
+            break
+        begins = place.of(one.start)
+        ends = place.of(one.end) if one.end is not None else None
+        start = place.at if begins is None else begins
+        end = place.at + place.length if ends is None else ends
+        found.append(_Part(start, end, begins is not None, ends is not None))
+    return [part for part in found if part.start < part.end]
+
+
+def _joined(parts: Iterable[_Part]) -> list[_Part]:
+    found: list[_Part] = []
+    for part in parts:
+        if found and found[-1].end == part.start and not part.begins:
+            found[-1] = replace(found[-1], end=part.end, ends=part.ends)
+        else:
+            found.append(part)
+    return found
+
+
+def _moved(section: bytes, at: Time, length: Time | None = None) -> bytes:
+    return read_message(section).moved(at, length) if section else b""

@@ -1,0 +1,138 @@
+"""Markers in manifests: EXT-X-DATERANGE in playlists, an event stream in an MPD; and read again."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+from defusedxml.ElementTree import fromstring
+
+from taskengine.media.markers import Marker
+from taskengine.media.scte35 import CLOCK, read_message
+
+BEGAN: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the date of a result that has none
+DATE: Final = "#EXT-X-PROGRAM-DATE-TIME:"
+LENGTH: Final = re.compile(r"#EXTINF:(\d+(?:\.\d+)?)")
+PERIOD: Final = re.compile(r"<Period\b[^>]*[^/]>\n?")
+SCHEME: Final = "urn:scte:scte35:2014:xml+bin"
+DASH: Final = "{urn:mpeg:dash:schema:mpd:2011}"
+BINARY: Final = "{http://www.scte.org/schemas/35/2016}Binary"
+
+
+def mark_playlist(text: str, markers: Sequence[Marker], *, with_markers: bool = True) -> str:
+    """A media playlist with a date for its first segment, if it has none, and date ranges; all
+    playlists of a result get the date, those of captions and keyframes that alone."""
+    lines = text.splitlines()
+    lengths = [Fraction(found[1]) for line in lines if (found := LENGTH.match(line))]
+    ends = list(accumulate(lengths))
+    began, is_dated = _began(lines)
+    waiting = [*_tags(markers, began)] if with_markers else []
+    made: list[str] = []
+    number = 0
+    for line in lines:
+        if LENGTH.match(line):
+            if not is_dated:
+                made.append(f"{DATE}{_date(began)}")
+                is_dated = True
+            is_last, end = number + 1 == len(ends), ends[number]
+            made += [tag for at, tag in waiting if at < end or is_last]
+            waiting = [(at, tag) for at, tag in waiting if at >= end and not is_last]
+            number += 1
+        made.append(line)
+    return "\n".join(made) + "\n"
+
+
+def mark_mpd(text: str, markers: Sequence[Marker]) -> str:
+    """An MPD of one period with an event for each message."""
+    events = "".join(_event(*one) for marker in markers for one in _events(marker))
+    head = f'    <EventStream schemeIdUri="{SCHEME}" timescale="{CLOCK}">\n'
+    stream = f"{head}{events}    </EventStream>\n"
+    return PERIOD.sub(lambda found: found[0].rstrip("\n") + "\n" + stream, text, count=1)
+
+
+def read_markers(text: str) -> list[Marker]:
+    """What `mark_mpd` has written."""
+    found: dict[int, Marker] = {}
+    for event in fromstring(text.encode()).iter(f"{DASH}Event"):
+        number, is_back = divmod(int(event.get("id", 0)) - 1, 2)
+        section = base64.b64decode(event.findtext(f".//{BINARY}") or "")
+        time = Fraction(int(event.get("presentationTime", 0)), CLOCK)
+        length = event.get("duration")
+        if is_back and number in found:
+            found[number] = replace(found[number], back=section)
+            continue
+        is_out = length is not None or read_message(section).is_out
+        duration = Fraction(int(length), CLOCK) if length is not None else None
+        one = Marker(number + 1, time, duration)
+        found[number] = replace(one, out=section) if is_out else replace(one, other=section)
+    return [found[number] for number in sorted(found)]
+
+
+def mark(folder: Path, playlists: str, mpd: str, markers: Sequence[Marker]) -> None:
+    """The manifests of a packaged result: its playlists, by a pattern, and its MPD, if it has one.
+    Blocking."""
+    for path in sorted(folder.glob(playlists)):
+        text = path.read_text("utf-8")
+        is_media = "#EXT-X-I-FRAMES-ONLY" not in text and ".vtt" not in text
+        path.write_text(mark_playlist(text, markers, with_markers=is_media), "utf-8")
+    if mpd:
+        path = folder / mpd
+        path.write_text(mark_mpd(path.read_text("utf-8"), markers), "utf-8")
+
+
+def _events(marker: Marker) -> Iterator[tuple[int, Fraction, Fraction | None, bytes]]:
+    """An id, a time, a duration and a message; ids are odd but for the ends of breaks."""
+    yield 2 * marker.id - 1, marker.start, marker.duration, marker.out or marker.other
+    if marker.back and marker.end is not None:
+        yield 2 * marker.id, marker.end, None, marker.back
+
+
+def _event(number: int, time: Fraction, duration: Fraction | None, message: bytes) -> str:
+    length = "" if duration is None else f' duration="{round(duration * CLOCK)}"'
+    return (
+        f'      <Event presentationTime="{round(time * CLOCK)}"{length} id="{number}">'
+        f'<Signal xmlns="http://www.scte.org/schemas/35/2016"><Binary>'
+        f"{base64.b64encode(message).decode()}</Binary></Signal></Event>\n"
+    )
+
+
+def _tags(markers: Sequence[Marker], began: datetime) -> Iterator[tuple[Fraction, str]]:
+    """With the time at which each has to be known."""
+    for one in markers:
+        head = f'#EXT-X-DATERANGE:ID="scte35-{one.id}",START-DATE="{_date(began, one.start)}"'
+        if one.other:
+            yield one.start, f"{head},SCTE35-CMD={_hex(one.other)}"
+            continue
+        planned = "" if one.duration is None else f",PLANNED-DURATION={_seconds(one.duration)}"
+        yield one.start, f"{head}{planned},SCTE35-OUT={_hex(one.out)}"
+        if one.back and one.end is not None and one.duration is not None:
+            length = _seconds(one.duration)
+            yield one.end, f"{head},DURATION={length},SCTE35-IN={_hex(one.back)}"
+
+
+def _began(lines: Sequence[str]) -> tuple[datetime, bool]:
+    """The date of the first segment, and whether it stands there."""
+    for line in lines:
+        if line.startswith(DATE):
+            return datetime.fromisoformat(line.removeprefix(DATE).strip()), True
+    return BEGAN, False
+
+
+def _date(began: datetime, at: Fraction = Fraction(0)) -> str:
+    moment = began + timedelta(milliseconds=round(at * 1000))
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(length: Fraction) -> str:
+    return f"{float(length):.3f}"
+
+
+def _hex(message: bytes) -> str:
+    return f"0x{message.hex().upper()}"

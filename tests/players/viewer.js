@@ -1,0 +1,112 @@
+// What a viewer does with a result, and what is seen and heard of it.
+
+import { errors, players } from "/players.js";
+
+const video = document.getElementById("video");
+const WIDTH = 320, HEIGHT = 192, ROWS = 24, BITS = 16; // of pictures, and of their bar codes
+const FRAME = 1 / 25; // seconds
+const SPAN = 1; // seconds after the asked time, in which a slow machine shows its first picture
+const PATIENCE = 30_000; // milliseconds for what would never come
+const QUIET = -60; // dB; nothing is heard
+
+const canvas = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d", { willReadFrequently: true });
+
+// Wait until something is so; what did not come in time is told by its name.
+const until = (name, condition) => new Promise((ready, fail) => {
+  const end = performance.now() + PATIENCE;
+  const look = () => {
+    const found = condition();
+    if (found) ready(found);
+    else if (performance.now() > end) fail(new Error(`${name} never came`));
+    else setTimeout(look, 20);
+  };
+  look();
+});
+
+// The number in the bar code of the picture that is shown.
+const pictured = () => {
+  canvas.drawImage(video, 0, 0, WIDTH, HEIGHT);
+  const { data } = canvas.getImageData(0, ROWS / 4, WIDTH, 1);
+  const block = WIDTH / BITS;
+  return [...Array(BITS).keys()].reduce(
+    (sum, bit) => sum + (data[4 * (bit * block + block / 2)] > 125 ? 2 ** bit : 0), 0);
+};
+
+let analyser;
+const listen = () => {
+  const context = new AudioContext();
+  analyser = new AnalyserNode(context, { fftSize: 4096, smoothingTimeConstant: 0 });
+  context.createMediaElementSource(video).connect(analyser).connect(context.destination);
+};
+
+// The pitch that is heard, in hertz; 0: silence.
+const pitch = () => {
+  const levels = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(levels);
+  const loudest = levels.indexOf(Math.max(...levels));
+  return levels[loudest] < QUIET ? 0 : loudest * analyser.context.sampleRate / analyser.fftSize;
+};
+
+const captions = () => [...video.textTracks]
+  .filter((track) => track.mode === "showing")
+  .flatMap((track) => [...(track.activeCues ?? [])].map((cue) => cue.text));
+
+// Jump somewhere while it plays; gives the first picture seen there: its time and its number.
+const seek = async (asked) => {
+  let picture;
+  const look = () => video.requestVideoFrameCallback((_, { mediaTime }) => {
+    const isThere = mediaTime > asked - FRAME && mediaTime < asked + SPAN;
+    if (!isThere) return look(); // a picture of before
+    picture = { asked, time: mediaTime, number: pictured(), height: video.videoHeight };
+  });
+  video.currentTime = asked;
+  look();
+  await video.play();
+  await until(`the picture at ${asked}`, () => picture);
+  return picture;
+};
+
+// Take each language, and listen and read; gives pitches and captions by language.
+const sampleLanguages = async (player, { pitches, words }) => {
+  const heard = {}, read = {};
+  for (const [language, wanted] of Object.entries(words)) {
+    player.chooseText(language);
+    await until(`a caption of ${language}`, () => captions().some((text) => text.includes(wanted)));
+    read[language] = { time: video.currentTime, texts: captions() };
+  }
+  for (const [language, wanted] of Object.entries(pitches)) {
+    player.chooseAudio(language);
+    await until(`the sound of ${language}`, () => Math.abs(pitch() - wanted) < 20);
+    heard[language] = Math.round(pitch());
+  }
+  return { heard, read };
+};
+
+const playToTheEnd = async () => {
+  video.playbackRate = 2;
+  await until("the end", () => video.ended);
+  video.playbackRate = 1;
+  return video.currentTime;
+};
+
+window.watch = async ({ player: name, url, keys, seeks, ...expected }) => {
+  const player = players[name], seen = { errors, seeks: [], ends: [] };
+  try {
+    listen();
+    await player.load(url, keys, Object.keys(expected.words)[0]);
+    await video.play();
+    await until("the first pictures", () => video.currentTime > 0.2);
+    seen.tracks = { audio: player.audio(), text: player.text(), heights: player.heights() };
+    Object.assign(seen, await sampleLanguages(player, expected));
+    seen.ends.push(await playToTheEnd());
+    seen.frames = video.getVideoPlaybackQuality().totalVideoFrames;
+    for (const { time, height } of seeks) {
+      if (height && seen.tracks.heights.length) player.chooseHeight(height);
+      seen.seeks.push(await seek(time));
+    }
+    seen.ends.push(await playToTheEnd());
+  } catch (error) {
+    seen.failure = error.message ?? `${error.code}`;
+  }
+  return { ...seen, duration: video.duration };
+};
