@@ -16,8 +16,8 @@ from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.model import Json, JsonObject, Misconfigured, TaskEngineError
 
 ENDED: Final = frozenset({"completed", "broken"})  # states of a job that it does not leave
-LOOK: Final = 0.2  # seconds between looks at a job that is watched
-PATIENCE: Final = 60.0  # seconds for an engine that is away while a job is watched
+POLL_INTERVAL: Final = 0.2  # seconds between looks at a job that is watched
+AWAY_DEADLINE: Final = 60.0  # seconds for an engine that is away while a job is watched
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})  # never by a proxy
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -34,7 +34,7 @@ class Unavailable(TaskEngineError):
     """The engine cannot serve the request now (503)."""
 
 
-class Refused(TaskEngineError):
+class RequestRefused(TaskEngineError):
     """The engine answered with an error, which is the message."""
 
 
@@ -78,7 +78,7 @@ def _http(url: str, headers: list[tuple[bytes, bytes]]) -> httpx.AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class RestClient:
-    """Calls of the contract. All raise Unreachable, Unavailable and Refused."""
+    """Calls of the contract. All raise Unreachable, Unavailable and RequestRefused."""
 
     http: httpx.AsyncClient
 
@@ -136,7 +136,7 @@ class RestClient:
             show(job)
             if job["queue_state"] in ENDED:
                 return job
-            await trio.sleep(LOOK)
+            await trio.sleep(POLL_INTERVAL)
 
     async def _call(
         self, method: str, path: str, *, body: Json = None, query: Query | None = None
@@ -163,9 +163,9 @@ def is_over(job: JsonObject) -> bool:
 async def patiently(
     call: Callable[[], Awaitable[T]], away: Callable[[Exception], None] = lambda _: None
 ) -> T:
-    """Repeat a read while the engine is away, which is told once; after PATIENCE seconds its error
-    is raised."""
-    deadline, told = trio.current_time() + PATIENCE, False
+    """Repeat a read while the engine is away, which is told once; after AWAY_DEADLINE seconds its
+    error is raised."""
+    deadline, told = trio.current_time() + AWAY_DEADLINE, False
     while True:
         try:
             return await call()
@@ -188,6 +188,8 @@ def _content(response: httpx.Response) -> Json:
         return content
     told = content.get("error") if isinstance(content, dict) else None
     message = f"{told or response.reason_phrase or 'no answer of a Task Engine'}"
-    error = Unavailable if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else Refused
+    error = (
+        Unavailable if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else RequestRefused
+    )
     number = f"job {content['id']}: " if isinstance(content, dict) and "id" in content else ""
     raise error(f"{number}{message} ({response.status_code})")

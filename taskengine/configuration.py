@@ -267,12 +267,12 @@ def check_environment() -> None:
     sources.read(Configuration, [found._replace(values=unknown)], SECRET)
 
 
-def _environment() -> sources.Source:
+def _environment() -> sources.SettingSource:
     variables = {name: os.environ[name] for name in os.environ if not name.startswith(SECRETS)}
     return sources.of_environment(variables, Configuration, PREFIX, OTHER_VARIABLES)
 
 
-def _environment_secrets(before: Sequence[sources.Source]) -> sources.Source:
+def _environment_secrets(before: Sequence[sources.SettingSource]) -> sources.SettingSource:
     """TASKENGINE_SECRET_NAME is `secrets.NAME`, beside those that a file has."""
     given = [name for name in os.environ if name.startswith(SECRETS) and os.environ[name]]
     values: dict[sources.Path, Any] = {}
@@ -282,4 +282,4 @@ def _environment_secrets(before: Sequence[sources.Source]) -> sources.Source:
             of_file = source.values.get(("secrets",), {})
             found = {**of_file, **found} if isinstance(of_file, dict) else found
         values["secrets",] = found
-    return sources.Source(values, lambda path, below: SECRETS + "_".join(below))
+    return sources.SettingSource(values, lambda path, below: SECRETS + "_".join(below))

@@ -1,9 +1,11 @@
-"""The tree: which actors run, in which ring, and how they stop.
+"""The life of an engine: its actors run in three rings, of which the inner ones stop first.
 
-    watchers         presence, rescuer, pulse, mirror: they end last, or peers would rescue
-    └─ finishers     journal, intake, listener, cleaner, couriers, herald: what ends is written
-       └─ front      the HTTP server: reads are served until the workers are done
-          └─ starters   controller, scheduler, gatekeeper, ticker, claimers, workers: they end first
+    watchers            tell the peers that it lives: they end last, or peers would rescue
+    └─ finishers        write and send what ends
+       └─ server        the HTTP server: reads are served until the workers are done
+          └─ starters   start jobs and tasks, and run them: they end first
+
+`actors/tree.py` has the table of actors.
 
 A crash restarts one actor alone. One that crashes more often than BUDGET allows takes the engine
 down: the process exits with every cause, its peers rescue its tasks, and it is started anew.
@@ -17,17 +19,23 @@ from dataclasses import dataclass
 from functools import partial
 
 import trio
-from prometheus_client import Counter
 
-from taskengine.actors.herald import Herald
-from taskengine.actors.post import Post, close
-from taskengine.actors.roster import Roster
-from taskengine.actors.staff import Children, Parts, Plan, Staff
+from taskengine.actors.event_feed import EventFeed
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.mailboxes import Mailboxes
+from taskengine.actors.tree import (
+    Ring,
+    children_of,
+    close_ring,
+    make_actors,
+    open_mailboxes,
+)
+from taskengine.actors.wiring import InstanceOptions, Resources, Wiring
 from taskengine.counters import QueueCounts
 from taskengine.runtime.supervisor import Restarts, supervise
 
-LAST_WORDS = 5.0  # seconds for what is left to write and deliver once the workers are done
-FAREWELL = 2.0  # seconds to tell the peers; untold they hear it of the witness
+FINISHERS_GRACE = 5.0  # seconds for what is left to write and deliver once the workers are done
+LEAVING_GRACE = 2.0  # seconds to tell the peers; untold they hear it of the witness
 
 # At worst one restart in 12 s for ever, one log line each: bearable. Outages are waited out in
 # the store and spend nothing of it.
@@ -38,72 +46,69 @@ BUDGET = Restarts(limit=5, window=60.0, pause=0.1)
 class Engine:
     """What the rest of the program may know of the running actors."""
 
-    post: Post
-    roster: Roster
-    herald: Herald
+    mailboxes: Mailboxes
+    state: InstanceState
+    event_feed: EventFeed
     counts: Callable[[], QueueCounts]
     drain: trio.CancelScope  # of the starters; cancelling it hands back what they run
 
 
-Front = Callable[[Engine], AbstractAsyncContextManager[None]]
+HttpServer = Callable[[Engine], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def no_front(_: Engine) -> AsyncIterator[None]:
+async def no_server(_: Engine) -> AsyncIterator[None]:
     """An engine without an HTTP server."""
     yield
 
 
 @asynccontextmanager
 async def running_engine(
-    parts: Parts, plan: Plan, front: Front = no_front
+    resources: Resources, options: InstanceOptions, server: HttpServer = no_server
 ) -> AsyncIterator[Engine]:
     """Run the actors for the length of the block; on leaving it, let them finish.
 
-    Nothing new is claimed then; after `plan.drain` seconds whatever still runs is cancelled and
+    Nothing new is claimed then; after `options.drain` seconds whatever still runs is cancelled and
     handed back.
     """
-    given = (plan.name, parts.now(), plan.lease, plan.process)
-    roster = Roster(await parts.patient.join(*given), plan.lease)
-    with Post() as post:
-        staff = Staff(parts, plan, post, roster)
-        engine = Engine(post, roster, staff.herald, staff.counts, roster.drain)
-        ring = partial(_ring, parts.meters.restarts)
+    given = (options.name, resources.now(), options.lease, options.process)
+    state = InstanceState(await resources.patient.join(*given), options.lease)
+    with open_mailboxes() as mailboxes:
+        wiring = Wiring(resources, options, state, mailboxes)
+        make_actors(wiring)
+        engine = Engine(mailboxes, state, wiring.event_feed, wiring.counts, state.drain)
+        ring = partial(_ring, wiring)
         async with (
-            _leaving(parts, roster),
-            ring(staff.watchers(), lambda: None, 0.0),
-            ring(staff.finishers(), partial(close, post.of_finishers()), LAST_WORDS),
-            front(engine),
-            ring(staff.starters(), partial(close, post.of_starters()), plan.drain, roster.drain),
+            _leaving(resources, state),
+            ring(Ring.WATCHERS, 0.0),
+            ring(Ring.FINISHERS, FINISHERS_GRACE),
+            server(engine),
+            ring(Ring.STARTERS, options.drain, state.drain),
         ):
             yield engine
 
 
 @asynccontextmanager
 async def _ring(
-    restarts: Counter,
-    children: Children,
-    stop: Callable[[], None],
-    grace: float,
-    scope: trio.CancelScope | None = None,
+    wiring: Wiring, ring: Ring, grace: float, scope: trio.CancelScope | None = None
 ) -> AsyncIterator[None]:
-    """Run children for the length of the block, each supervised; then stop them, and after
-    `grace` seconds cancel those that are left."""
+    """Run the actors of a ring for the length of the block, each supervised; then close their
+    mailboxes, and after `grace` seconds cancel those that are left."""
     scope = scope or trio.CancelScope()
     with scope:
         async with trio.open_nursery() as nursery:
-            for name, child in children.items():
-                count = restarts.labels(name).inc
+            for name, child in children_of(ring, wiring).items():
+                count = wiring.resources.meters.restarts.labels(name).inc
                 nursery.start_soon(partial(supervise, child, BUDGET, name=name, restarted=count))
             try:
                 yield
             finally:
-                stop()
+                close_ring(ring, wiring.mailboxes)
                 scope.deadline = trio.current_time() + grace
 
 
 @asynccontextmanager
-async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
+async def _leaving(resources: Resources, state: InstanceState) -> AsyncIterator[None]:
     """Tell the peers at the end that this instance is gone, so that none has to rescue it. If it
     falls, what it still holds counts as rescued: one of these attempts may be the reason."""
     fallen = True
@@ -111,6 +116,6 @@ async def _leaving(parts: Parts, roster: Roster) -> AsyncIterator[None]:
         yield
         fallen = False
     finally:
-        with trio.move_on_after(FAREWELL, shield=True):
-            await parts.patient.leave(roster.instance, parts.now(), fallen=fallen)
-            parts.left()
+        with trio.move_on_after(LEAVING_GRACE, shield=True):
+            await resources.patient.leave(state.instance, resources.now(), fallen=fallen)
+            resources.left()

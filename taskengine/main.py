@@ -18,9 +18,9 @@ import trio
 import trio_asyncio
 
 from taskengine.actions import find_actions
-from taskengine.actors.facilities import Facilities
-from taskengine.actors.scratch import scratch_of_instance
-from taskengine.actors.staff import Parts, Plan
+from taskengine.actions.environment import ActionEnvironment
+from taskengine.actions.scratch import scratch_of_instance
+from taskengine.actors.wiring import InstanceOptions, Resources
 from taskengine.addresses import allowed
 from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
@@ -28,10 +28,10 @@ from taskengine.counters import Counters
 from taskengine.counters.redis import open_redis
 from taskengine.embedded.postgres import embedded_postgres, postgres_lock
 from taskengine.embedded.valkey import embedded_valkey
-from taskengine.engine import Engine, Front, running_engine
-from taskengine.front import http_front, services_of
+from taskengine.engine import Engine, HttpServer, running_engine
+from taskengine.http_server import http_server_of, services_of
 from taskengine.jobs.submission import Reader
-from taskengine.lending import facilities_of
+from taskengine.local_environment import local_environment
 from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
 from taskengine.outbound import open_outbound
@@ -52,10 +52,10 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 12
 SHORT_LEASE = 3.0  # seconds; below, beats and readings, a second apart, come too close to it
-PATIENCE = 60.0  # seconds to wait for the database at the start
-AGAIN = 1.0  # seconds before it is tried again
-SAMPLES = 10  # of the database's time that may be too slow at the start
-AGREED = 2  # answers in a row that the first time is taken from
+START_DEADLINE = 60.0  # seconds to wait for the database at the start
+RETRY_PAUSE = 1.0  # seconds before it is tried again
+MAX_CLOCK_SAMPLES = 10  # of the database's time that may be too slow at the start
+AGREEING_SAMPLES = 2  # answers in a row that the first time is taken from
 
 
 async def serve(configuration: Configuration, *, started: Callable[[str], None]) -> None:
@@ -96,26 +96,30 @@ async def open_and_run(
                 await store.patient.declare_dead(dead)
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
-            facilities = facilities_of(configuration, scratch.folder, http, unverified, pulse)
-            parts = parts_of(configuration, store, counters, library, facilities, meters, witness)
-            await wait_for_time(parts.keep_time, PATIENCE)
-            services = partial(services_of, configuration, parts, library, shutdown, aside)
-            front = http_front(configuration, services, started, shutdown)
-            await run_until_told(parts, plan_of(configuration, process), front, shutdown)
+            environment = local_environment(configuration, scratch.folder, http, unverified, pulse)
+            resources = resources_of(
+                configuration, store, counters, library, environment, meters, witness
+            )
+            await wait_for_time(resources.keep_time, START_DEADLINE)
+            services = partial(services_of, configuration, resources, library, shutdown, aside)
+            server = http_server_of(configuration, services, started, shutdown)
+            await run_until_told(resources, options_of(configuration, process), server, shutdown)
 
 
-async def run_until_told(parts: Parts, plan: Plan, front: Front, shutdown: Shutdown) -> None:
+async def run_until_told(
+    resources: Resources, options: InstanceOptions, server: HttpServer, shutdown: Shutdown
+) -> None:
     """Run an engine until a signal stops it. A second signal cuts the drain short: tasks that still
     run are handed back at once."""
     async with trio.open_nursery() as nursery:
-        async with running_engine(parts, plan, front) as engine:
+        async with running_engine(resources, options, server) as engine:
             shutdown.is_up = True
             nursery.start_soon(_hurry, shutdown, engine)
             try:
                 await shutdown.begun.wait()
-                _tell_stop(len(engine.roster.running), plan.drain)
+                _tell_stop(len(engine.state.running), options.drain)
             finally:  # an engine that crashed has threads too
-                watch_over_the_end(max(plan.drain, shutdown.notice) + OVERTIME)
+                watch_over_the_end(max(options.drain, shutdown.notice) + OVERTIME)
         nursery.cancel_scope.cancel()
     logger.info("stopped")
 
@@ -140,24 +144,24 @@ async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     watch_over_the_end(OVERTIME)
 
 
-def parts_of(
+def resources_of(
     configuration: Configuration,
     store: PostgresStore,
     counters: Counters | None,
     library: CurrentLibrary,
-    facilities: Facilities,
+    environment: ActionEnvironment,
     meters: Meters,
     witness: Witness,
-) -> Parts:
+) -> Resources:
     """What the actors work with; all on one clock, the database's."""
     clock, vital = EngineClock(), store.apart()
-    return Parts(
+    return Resources(
         store=store,
         patient=store.patient,
         vital=vital,
         counters=counters,
         actions=find_actions(),
-        facilities=facilities,
+        environment=environment,
         now=clock,
         keep_time=partial(keep_time, vital, clock),
         reader=lambda now: Reader(
@@ -171,7 +175,7 @@ def parts_of(
     )
 
 
-def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> Plan:
+def options_of(configuration: Configuration, process: uuid.UUID | None = None) -> InstanceOptions:
     """What the instance is to be; warns of a lease that promises too much."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
@@ -181,12 +185,14 @@ def plan_of(configuration: Configuration, process: uuid.UUID | None = None) -> P
             configuration.lease,
             SHORT_LEASE,
         )
-    return Plan(name, configuration.queues, configuration.drain, configuration.lease, process)
+    return InstanceOptions(
+        name, configuration.queues, configuration.drain, configuration.lease, process
+    )
 
 
 @asynccontextmanager
 async def open_store(
-    configuration: Configuration, patience: float = PATIENCE, meters: Meters | None = None
+    configuration: Configuration, patience: float = START_DEADLINE, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database that is configured, its schema up to date."""
     async with open_database(configuration) as url:
@@ -227,10 +233,10 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
     with each heartbeat."""
     deadline = trio.current_time() + patience
     tries = agreed = 0
-    while tries < SAMPLES:
+    while tries < MAX_CLOCK_SAMPLES:
         try:
             agreed = agreed + 1 if await keep_time() else 0
-            if agreed == AGREED:
+            if agreed == AGREEING_SAMPLES:
                 return
             if agreed:
                 continue
@@ -238,7 +244,7 @@ async def wait_for_time(keep_time: Callable[[], Awaitable[object]], patience: fl
         except StoreUnavailable:
             if trio.current_time() > deadline:
                 raise
-        await trio.sleep(AGAIN)
+        await trio.sleep(RETRY_PAUSE)
     logger.warning(
         "the database takes more than %g s to tell its time: this host's clock is used, until "
         "it answers sooner",

@@ -1,12 +1,30 @@
-"""Every message between actors. Mail is a hint or an order; the truth is in the store."""
+"""The messages between actors, but for attempts (model.py). Mail is a hint or an order; the truth
+is in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from taskengine.model import BadInput, Ended, Record, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import Ask
+
+
+class Topic(StrEnum):
+    """What may have changed. The table of actors says which of them a topic wakes."""
+
+    ADMISSION = "admission"  # jobs are queued, or slots are free
+    CASCADES = "cascades"  # a job ended that others wait for
+    WORK = "work"  # tasks are queued
+    CALLBACKS = "callbacks"  # the outbox has more
+    SCHEDULE = "schedule"  # a job waits for a time or a gate
+    SCHEDULES = "schedules"  # recurring work was added, removed or switched
+    CLEANING = "cleaning"  # a job ended: its workspace can go
+    STOP = "stop"  # running attempts are to end
+    RESCUE = "rescue"  # the time has come to look for what was lost
+    RETENTION = "retention"  # the time has come to remove old jobs
+    DEATH = "death"  # announced by the store itself, when an instance is declared dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +32,11 @@ class Wake:
     """There may be something to do: look."""
 
 
+IntakeAnswer = int | BadInput | StoreUnavailable
+
+
 @dataclass(frozen=True, slots=True)
-class Submit(Ask[int | BadInput | StoreUnavailable]):
+class Submit(Ask[IntakeAnswer]):
     """Record a submission; the answer is the job's id, once it is committed, or why not."""
 
     submission: Submission
@@ -36,7 +57,7 @@ class Finish(Ask[bool]):
     record: Ended
 
 
-Mail = Wake | Note | Finish  # what a journal is sent
+Mail = Wake | Note | Finish  # what a recorder is sent
 
 
 @dataclass(frozen=True, slots=True)

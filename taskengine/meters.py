@@ -21,35 +21,35 @@ class Meters:
         self.registry = CollectorRegistry()
         self.requests = self._histogram(
             "taskengine_http_request_duration_seconds",
-            "Time to the answer of requests, of streams to their beginning.",
+            "Time to answer a request; for streams, to their start.",
             SECONDS,
             ("method", "route", "status"),
         )
         self.store = self._histogram(
             "taskengine_store_duration_seconds",
-            "Time of transactions, with the wait for a connection.",
+            "Time of a transaction, including the wait for a connection.",
             SECONDS,
             ("operation",),
         )
         self.store_errors = self._counter(
             "taskengine_store_errors_total",
-            "Transactions that failed, and connections outside of them.",
+            "Failed transactions and lost connections.",
             ("operation",),
         )
         self.admissions = self._histogram(
-            "taskengine_admission_jobs", "Jobs started by an admission that started any.", NUMBERS
+            "taskengine_admission_jobs", "Jobs started by one admission, if any.", NUMBERS
         )
         self.claims = self._histogram(
-            "taskengine_claim_tasks", "Tasks taken by a claim that took any.", NUMBERS, ("queue",)
+            "taskengine_claim_tasks", "Tasks claimed at once, if any.", NUMBERS, ("queue",)
         )
         self.callbacks = self._counter(
-            "taskengine_callback_tries_total", "Tries to deliver callbacks.", ("result",)
+            "taskengine_callback_tries_total", "Callback delivery attempts.", ("result",)
         )
         self.refused = self._counter(
-            "taskengine_refused_keys_total", "Requests with a wrong key, or for no client.", ()
+            "taskengine_refused_keys_total", "Requests with a wrong key or an unknown client.", ()
         )
         self.restarts = self._counter(
-            "taskengine_actor_restarts_total", "Restarts of actors that crashed.", ("actor",)
+            "taskengine_actor_restarts_total", "Restarts of crashed actors.", ("actor",)
         )
 
     def _counter(self, name: str, about: str, labels: Sequence[str]) -> Counter:

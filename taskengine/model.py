@@ -35,6 +35,13 @@ class JobState(IntEnum):
         """As written in `queue_state`."""
         return self.name.lower()
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing moves a job out of it, but for a rerun."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = (JobState.COMPLETED, JobState.BROKEN)
 
 STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
@@ -142,7 +149,7 @@ class Submission:
     lines: Sequence[tuple[Severity, str, str]]  # severity, progname, message: its first log lines
     definition: Definition | None = None  # None: refused
     parameters: JsonObject | JsonText = field(default_factory=dict)  # with defaults filled in
-    facts: JsonObject = field(default_factory=dict)  # what templates see as `client`
+    client_scope: JsonObject = field(default_factory=dict)  # what templates see as `client`
     urls: Sequence[str] = ()
     events: Sequence[str] = ()  # that the URLs are told of; none: all
     priority: int = 5
@@ -209,7 +216,7 @@ class JobDetails:
     job: Job
     submitted: JsonObject
     parameters: JsonObject
-    facts: JsonObject
+    client_scope: JsonObject
     tasks: Sequence[Task]
     depends_on: Sequence[int] = ()
     rerun_of: int | None = None
@@ -246,7 +253,7 @@ class Attempt:
     task: Task
     job: Job
     documents: Documents | None
-    facts: JsonObject  # what templates see as `client`
+    client_scope: JsonObject  # what templates see as `client`
     options: JsonObject | None  # of the client; None: it was removed
     started_at: datetime  # of the task's first attempt
     lanes: int = 0  # URLs that hear of it
@@ -353,16 +360,22 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one try to deliver a callback; refused once its lane was claimed anew."""
+    """One try to deliver a callback, and its outcome."""
 
-    lane_id: int
-    claim: int
     callback_id: int
     at: datetime
     delivered: bool
     status: int | None = None
     error: str | None = None
     due_at: datetime | None = None  # of the next try; None after a failure: the lane is dead
+
+
+@dataclass(frozen=True, slots=True)
+class LaneResult:
+    """The deliveries of one lane, at least one, in order; refused once it was claimed anew."""
+
+    lane: LaneFence
+    deliveries: Sequence[Delivery]
 
 
 class CallbackState(StrEnum):

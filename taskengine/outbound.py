@@ -31,7 +31,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addre
 
 KEPT_ALIVE = 20  # idle connections
 IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 5
-# Threads that may wait for the name service, apart from those that serve files. Each errand waits
+# Threads that may wait for the name service, apart from those that serve files. Each call waits
 # in one until its deadline, and leaves it behind until the system's resolver gives up, after about
 # 30 s: enough for all couriers, gates and workers to meet silent names three times over.
 LOOKUPS = 500
@@ -65,7 +65,7 @@ async def open_outbound(
     transport = Transport(
         httpcore.AsyncConnectionPool(
             ssl_context=_certificates(verify),
-            max_connections=None,  # each kind of errand has its limit: none waits for another's
+            max_connections=None,  # each kind of call has its limit: none waits for another's
             max_keepalive_connections=KEPT_ALIVE,
             keepalive_expiry=IDLE,
             network_backend=backend,

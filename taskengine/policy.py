@@ -149,7 +149,8 @@ def band_of(priority: int, system: Settings, client: Settings) -> Band:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The head of a lane, as admission reads it."""
+    """The head of a group of queued jobs (client, `top_of_queue`, priority), as admission reads
+    it."""
 
     id: int
     client: str

@@ -57,6 +57,11 @@ class Schedule:
         return tick + length * ((now - tick) // length + 1)
 
 
+def origin_of(schedule: Schedule) -> dict[str, object]:
+    """How a schedule's job came, for the first line of its log."""
+    return {"path": f"SCHEDULE {schedule.name}", "remote_addr": "", "headers": {}}
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """A time at which a schedule is to run."""

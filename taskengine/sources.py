@@ -42,7 +42,7 @@ EXPECTED = {  # what pydantic calls a problem → what was expected
 }
 
 
-class Source(NamedTuple):
+class SettingSource(NamedTuple):
     """Settings by path, and what one of them is called there, with what is below it."""
 
     values: Mapping[Path, Any]
@@ -66,7 +66,7 @@ def _table(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def read(model: type[M], sources: Sequence[Source], secret: frozenset[str]) -> M:
+def read(model: type[M], sources: Sequence[SettingSource], secret: frozenset[str]) -> M:
     """What the sources say together; a later one wins. Raises Misconfigured with all problems, but
     never with the value of a secret."""
     known, nested = settings(model), dict[str, Any]()
@@ -89,11 +89,11 @@ def read(model: type[M], sources: Sequence[Source], secret: frozenset[str]) -> M
     return checked
 
 
-def _naming(source: Source, path: Path) -> Callable[[Path], str]:
+def _naming(source: SettingSource, path: Path) -> Callable[[Path], str]:
     return lambda below: source.called(path, below)
 
 
-def _unknown(source: Source, path: Path, known: Mapping[Path, object]) -> str:
+def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) -> str:
     here = source.called(path, ())
     if below := [one[-1] for one in known if len(one) > 1 and one[: len(path)] == path]:
         return f"{here}: expected a table, with {', '.join(below)}"
@@ -120,7 +120,7 @@ def _wrong(
 # The sources
 
 
-def of_file(file: File, model: type[BaseModel]) -> Source:
+def of_file(file: File, model: type[BaseModel]) -> SettingSource:
     """A TOML file. Raises Misconfigured if it is none."""
     tables = {name for name, field in model.model_fields.items() if _table(field)}
     values: dict[Path, Any] = {}
@@ -129,7 +129,7 @@ def of_file(file: File, model: type[BaseModel]) -> Source:
             values |= {(name, inner): one for inner, one in value.items()}
         else:
             values[name,] = value
-    return Source(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
+    return SettingSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
 
 
 def _toml(file: File) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _toml(file: File) -> dict[str, Any]:
 
 def of_environment(
     variables: Mapping[str, str], model: type[BaseModel], prefix: str, others: frozenset[str]
-) -> Source:
+) -> SettingSource:
     """The variables with a prefix, in any case of letters; an empty one is as good as none.
     `others` are those that are no settings."""
     names = {"_".join(path).upper(): path for path in settings(model)}
@@ -161,14 +161,16 @@ def of_environment(
             continue
         if value or name not in names:
             values[names.get(name, (name.lower(),))] = value
-    return Source(values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others)
+    return SettingSource(
+        values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others
+    )
 
 
-def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> Source:
+def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> SettingSource:
     """The options of a command, a setting of a table as `table_name`; None: not given."""
     names = {"_".join(path): path for path in settings(model)}
     given = {names.get(name, (name,)): one for name, one in options.items() if one is not None}
-    return Source(given, lambda path, below: _with(f"--{_dashed(path)}", below))
+    return SettingSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
 
 
 def _dashed(path: Path) -> str:

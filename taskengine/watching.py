@@ -24,7 +24,7 @@ UNTOLD = ("waiting", "queued")  # states that get no line
 def shown_jobs(console: Console) -> Iterator[Show]:
     """What to hand each new look at a job to."""
     if not console.is_terminal:
-        yield Lines(console).show
+        yield LogLines(console).show
         return
     with Progress(
         TextColumn(f"  {{task.description:<{WIDTH}}}", markup=False),
@@ -36,7 +36,7 @@ def shown_jobs(console: Console) -> Iterator[Show]:
 
 
 @dataclass(slots=True)
-class Lines:
+class LogLines:
     """A line for each state that a task is seen in."""
 
     console: Console

@@ -8,6 +8,7 @@ import pytest
 from click import Group
 
 from taskengine.actions import find_actions
+from taskengine.actors.tree import ACTORS
 from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
 from taskengine.workflows.library import load
 
@@ -27,6 +28,12 @@ FILE_LIMIT = 300
 FUNCTION_LIMIT = 40
 JUSTIFIED = {  # file: why it is longer
     "taskengine/model.py": "every noun and its docstring in one place",
+}
+SHARED_NAMES = {  # classes of the capture and of media that still share a name
+    "Maker",
+    "Stream",
+    "Stretch",
+    "_Reader",
 }
 CONTRACT = ROOT / "taskengine" / "testing" / "contract"  # tests, a class for each subject
 ASYNCIO = {
@@ -80,6 +87,37 @@ def test_asyncio_stays_in_its_adapters():
         if "transactions" not in file.parts and not path_of(file).startswith("taskengine/cli")
     }
     assert found <= ASYNCIO
+
+
+def test_no_class_name_stands_twice():
+    """But for the contract's classes of tests, each named for its subject."""
+    files: dict[str, list[str]] = {}
+    for file in SOURCES:
+        if CONTRACT in file.parents:
+            continue
+        for node in ast.walk(TREES[file]):
+            if isinstance(node, ast.ClassDef):
+                files.setdefault(node.name, []).append(path_of(file))
+    twice = {name for name, where in files.items() if len(where) > 1}
+    assert twice == SHARED_NAMES, [files.get(name) for name in twice ^ SHARED_NAMES]
+
+
+def glossary():
+    """The words of README's glossary and what they mean."""
+    table = README.split("## Glossary", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", table, re.MULTILINE)
+
+
+def test_each_word_of_the_glossary_means_one_thing():
+    words = [word for row, _ in glossary() for word in row.split(", ")]
+    assert len(words) == len(set(words))
+    assert len(words) > 20
+
+
+def test_the_glossary_has_every_actor():
+    told = " ".join(f"{words} {meaning}" for words, meaning in glossary())
+    names = {row.name.split("-")[0].replace("_", " ") for row in ACTORS if not row.copies}
+    assert [name for name in sorted(names) if name not in told] == []
 
 
 def test_no_query_asks_the_database_for_the_time():

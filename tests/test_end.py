@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from taskengine import main
-from taskengine.actors.roster import Roster
-from taskengine.actors.staff import Plan
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.wiring import InstanceOptions
 from taskengine.runtime.shutdown import OVERTIME, Shutdown
 
 DRAIN = 30.0
@@ -28,7 +28,7 @@ def ended(monkeypatch):
 async def stuck_engine(*_):
     """One that drains for longer than it may; only a hurry ends its drain."""
     drain = trio.CancelScope()
-    yield SimpleNamespace(drain=drain, roster=Roster())
+    yield SimpleNamespace(drain=drain, state=InstanceState())
     with drain:
         await trio.sleep(DRAIN + 100)
 
@@ -53,10 +53,10 @@ async def run(monkeypatch, signals, shutdown, engine=stuck_engine):
             shutdown.tell()
 
     monkeypatch.setattr(main, "running_engine", engine)
-    plan = Plan("stuck", {}, DRAIN, lease=10)
+    options = InstanceOptions("stuck", {}, DRAIN, lease=10)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tell)
-        await main.run_until_told(None, plan, None, shutdown)
+        await main.run_until_told(None, options, None, shutdown)
 
 
 @pytest.mark.parametrize(("notice", "grace"), [(0.0, DRAIN), (DRAIN + 5, DRAIN + 5)])

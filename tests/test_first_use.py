@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from taskengine.actions import find_actions
-from taskengine.actors.mirror import EVERY, Mirror
-from taskengine.actors.roster import Roster
+from taskengine.actors.counter_publisher import PUBLISH_INTERVAL, CounterPublisher
+from taskengine.actors.instance_state import InstanceState
 from taskengine.addresses import Allowed
 from taskengine.api_keys import hash_key
 from taskengine.cli.serving import check_address
@@ -89,8 +89,8 @@ class Comes:
 
 async def test_a_mirror_that_is_away_is_told_once_and_so_is_its_return(caplog, autojump_clock):
     caplog.set_level(logging.INFO)
-    mirror = Mirror(Comes(), Roster(1, 15.0), dict)
-    with trio.move_on_after(10 * EVERY):
+    mirror = CounterPublisher(Comes(), InstanceState(1, 15.0), dict)
+    with trio.move_on_after(10 * PUBLISH_INTERVAL):
         await mirror.run()
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "the mirror of the queue counters (redis_url) is away: Connection refused"),

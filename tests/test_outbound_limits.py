@@ -1,4 +1,4 @@
-"""Errands that hang hold up no others, on loopback: neither connections nor look-ups run short."""
+"""Calls that hang hold up no others, on loopback: neither connections nor look-ups run short."""
 
 import socket
 import threading

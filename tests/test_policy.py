@@ -110,7 +110,7 @@ def test_of_equals_the_best_are_chosen_in_order(queue, running, system, limits):
 
 @given(QUEUES, RUNNING, SYSTEMS, LIMITS)
 def test_a_client_gets_no_more_than_its_room(queue, running, system, limits):
-    """What admission reads of a client's lanes is bounded by its room, and nothing is missed."""
+    """What admission reads of a client's groups is bounded by its room, and nothing is missed."""
     room, own = rooms(running, system, limits)
     got = Counter((one.client, band) for one, band in choose(queue, running, system, limits))
     for client, band in product(CLIENTS, Band):

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from taskengine.configuration import read_configuration
-from taskengine.main import keep_time, plan_of, wait_for_time
+from taskengine.main import keep_time, options_of, wait_for_time
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.clock import EngineClock
 from taskengine.testing.virtual import instance
@@ -104,5 +104,5 @@ async def test_a_slow_database_is_told_of_again_with_each_heartbeat(memory_store
 
 @pytest.mark.parametrize(("lease", "warned"), [(2.9, True), (3, False)])
 def test_a_lease_that_is_too_short_is_warned_of(lease, warned, caplog):
-    assert plan_of(read_configuration(lease=lease)).lease == lease
+    assert options_of(read_configuration(lease=lease)).lease == lease
     assert ("a lease of 2.9 s is short" in caplog.text) is warned

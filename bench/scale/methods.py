@@ -11,7 +11,17 @@ from bench.scale.block import NOBODY
 from bench.scale.samples import Timings, timed
 from bench.serving import CLIENT
 from taskengine.actions import find_actions
-from taskengine.model import Attempt, Began, Definition, Delivery, Ended, Lane, Outcome, Submission
+from taskengine.model import (
+    Attempt,
+    Began,
+    Definition,
+    Delivery,
+    Ended,
+    Lane,
+    LaneResult,
+    Outcome,
+    Submission,
+)
 from taskengine.policy import SYSTEM
 from taskengine.store import Gate, GateAnswer
 from taskengine.store.postgres import PostgresStore
@@ -62,8 +72,8 @@ class Instance:
 
     async def deliver(self) -> None:
         lane, now = self.lanes.pop(), await self.now()
-        told = [Delivery(lane.id, lane.claim, one.id, now, True, 200) for one in lane.callbacks]
-        await self.store.deliver(self.id, told)
+        tries = [Delivery(one.id, now, True, 200) for one in lane.callbacks]
+        await self.store.deliver(self.id, [LaneResult(lane.fence, tries)])
 
     async def queue_due(self) -> None:
         number, _ = await self.store.queue_due(self.due.pop(0))

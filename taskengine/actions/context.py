@@ -13,7 +13,7 @@ from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.process import OnLine, run_process
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import Fence, Folder, clean_folder
+from taskengine.storage import FenceCheck, Folder, clean_folder
 
 NAMESPACE = uuid.UUID("5b6c1f0e-5a0e-4c0b-9f0d-2f6a4a1f7d11")  # of the GUIDs in file names
 
@@ -34,7 +34,7 @@ class Context:
     write: Callable[[Severity, str], Awaitable[None]]
     report: Callable[[float], Awaitable[None]]
     admit: Callable[[Folder], Awaitable[None]]  # raises BadInput for a folder of somebody else
-    confirm: Fence  # folders await it; call it before other things that the world can see
+    confirm: FenceCheck  # folders await it; call it before other things that the world can see
     keys: KeyStore  # content keys of assets
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run

@@ -1,24 +1,26 @@
 """The actors: supervised loops that wake each other by mail; the truth is in the store.
 
-In the order in which a job meets them:
+`tree` has the table of them. In the order in which a job meets them:
 
-intake                  records submissions
+intake                  batches submissions into one insert
 scheduler, gatekeeper   queue what waited for its time, or for the answer of a URL
 controller              starts queued jobs, as far as the slots reach
 claimer, worker         take tasks, and run their actions
-journal                 writes what the workers tell
+recorder                writes what the workers tell
+settler                 tells jobs that wait for others what became of these
 courier                 delivers callbacks
-cleaner                 removes the workspaces of jobs that have ended
+workspace_cleaner       removes the workspaces of jobs that have ended
 
 and for the instance:
 
-presence     its heartbeat, and the deaths of its peers
-listener     wake-ups from and to other instances
-ticker       recurring work
-herald       what changes, to the streams of /events
-mirror       the queue counters, to Valkey or Redis
+heartbeat, rescuer      show that it lives, and queue again what dead peers held
+notifier                wake-ups from and to other instances
+cron, retention         recurring work; the removal of old jobs
+sweeper                 jobs that a lost message left behind
+event_feed              what changes, to the streams of /events
+counter_publisher       the queue counters, to Valkey or Redis
 
-What they are made of: `staff` makes them, `post` has their mailboxes, `roster` says what runs here;
-`outreach` talks with many hosts at once; `batches` bounds what one transaction carries;
-`definitions`, `facilities`, `failures`, `reporter` and `scratch` serve the workers.
+`wiring` is what they are made from, `mailboxes` who is woken by what, `instance_state` what runs
+here. `per_host` calls many hosts at once; `batches` and `adaptive_limit` bound what one transaction
+carries. `attempt` is what a worker runs, from its inputs to its end.
 """

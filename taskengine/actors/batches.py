@@ -7,16 +7,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-HEAVIEST = 4 << 20  # characters of JSON and text in one transaction
-ROW = 400  # characters that take as long as a row of an index or two
+MAX_BATCH_WEIGHT = 4 << 20  # characters of JSON and text in one transaction
+ROW_WEIGHT = 400  # characters that take as long as a row of an index or two
 
 
-def parts(
+def split_by_weight(
     items: Sequence[T], weight: Callable[[T], int], heaviest: int | None = None
 ) -> Iterator[Sequence[T]]:
     """The items in their order, cut where a part would become too heavy; one that is too heavy by
     itself is a part of its own."""
-    limit = HEAVIEST if heaviest is None else heaviest
+    limit = MAX_BATCH_WEIGHT if heaviest is None else heaviest
     first, carried = 0, 0
     for place, item in enumerate(items):
         weighs = weight(item)

@@ -11,11 +11,11 @@ import trio
 from taskengine.model import Callback
 from taskengine.store import Store
 
-LARGE_AT_ONCE = 16  # deliveries with large bodies, of all couriers
+MAX_LARGE_BODIES = 16  # deliveries with large bodies, of all couriers
 
 
 @dataclass(slots=True)
-class _Body:
+class _LargeBody:
     users: int = 0
     text: bytes | None = None
     reading: trio.Lock = field(default_factory=trio.Lock)
@@ -27,9 +27,9 @@ class Bodies:
 
     store: Store  # a patient one
     _room: trio.CapacityLimiter = field(
-        default_factory=lambda: trio.CapacityLimiter(LARGE_AT_ONCE), init=False
+        default_factory=lambda: trio.CapacityLimiter(MAX_LARGE_BODIES), init=False
     )
-    _large: dict[int, _Body] = field(default_factory=dict, init=False)  # by event
+    _large: dict[int, _LargeBody] = field(default_factory=dict, init=False)  # by event
 
     @asynccontextmanager
     async def of(self, callback: Callback) -> AsyncIterator[bytes]:
@@ -38,7 +38,7 @@ class Bodies:
             yield callback.body
             return
         async with self._room:
-            body = self._large.setdefault(callback.event_id, _Body())
+            body = self._large.setdefault(callback.event_id, _LargeBody())
             body.users += 1
             try:
                 yield await self._read(callback.event_id, body)
@@ -47,7 +47,7 @@ class Bodies:
                 if not body.users:
                     del self._large[callback.event_id]
 
-    async def _read(self, event_id: int, body: _Body) -> bytes:
+    async def _read(self, event_id: int, body: _LargeBody) -> bytes:
         async with body.reading:
             if body.text is None:
                 body.text = await self.store.event_body(event_id)

@@ -8,49 +8,58 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.portions import Portion
-from taskengine.actors.roster import Roster
-from taskengine.messages import Wake
+from taskengine.actors.adaptive_limit import AdaptiveLimit
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.meters import Meters
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Admitted, Dismissed, Store
 
-LOOK = 5.0  # seconds between looks without a hint, jittered
-BATCH = 500  # jobs in one admission
-REST = 2.0  # times as long as it took: under load more slots are free then, for one admission
-LONGEST_REST = 0.05  # seconds
+POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
+MAX_BATCH = 500  # jobs in one admission
+# Times as long as it took: under load more slots are free then, for one admission.
+REST_FACTOR = 2.0
+MAX_REST = 0.05  # seconds
 
 
 @dataclass(slots=True)
 class Controller:
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     admitted: Callable[[], None]  # there are new tasks
     meters: Meters
-    _portion: Portion = field(default_factory=lambda: Portion("admission", BATCH), init=False)
+    _limit: AdaptiveLimit = field(
+        default_factory=lambda: AdaptiveLimit("admission", MAX_BATCH), init=False
+    )
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Controller:
+        resources, admitted = wiring.resources, wiring.announce(Topic.WORK)
+        return cls(resources.patient, wiring.state, resources.now, admitted, resources.meters)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
                 started = trio.current_time()
                 await self._admit()
-                await rest(started, REST, LONGEST_REST)
-                await mailbox.collect(jittered(LOOK))
+                await rest(started, REST_FACTOR, MAX_REST)
+                await mailbox.collect(jittered(POLL_INTERVAL))
 
     async def _admit(self) -> None:
         """One transaction after the other, as long as others may fit: workers hear of each."""
         more = True
         while more:
             try:
-                admitted = await self._portion.ask(self._admit_some)
+                admitted = await self._limit.ask(self._admit_some)
             except Dismissed:
-                return  # presence joins anew
+                return  # the heartbeat joins anew
             more = admitted.more
             if admitted.number:
                 self.meters.admissions.observe(admitted.number)
                 self.admitted()
 
     async def _admit_some(self, limit: int) -> Admitted:
-        return await self.store.admit(self.roster.instance, self.now(), limit)
+        return await self.store.admit(self.state.instance, self.now(), limit)

@@ -16,14 +16,24 @@ import httpx
 import trio
 
 from taskengine.actors.bodies import Bodies
-from taskengine.actors.outreach import Due, Outreach
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.per_host import Due, PerHostDispatcher
+from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
-from taskengine.model import Callback, Delivery, Lane, LaneFence, TaskEngineError, TooHeavy
+from taskengine.model import (
+    BadInput,
+    Callback,
+    Delivery,
+    Lane,
+    LaneFence,
+    LaneResult,
+    TaskEngineError,
+    TooHeavy,
+)
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -33,12 +43,12 @@ from taskengine.texts import clean_text, name_of, words_of
 
 logger = logging.getLogger(__name__)
 
-LOOK = 5.0  # seconds between looks without a hint, jittered
-AT_ONCE = 32  # lanes of one courier
-HASTE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
-TIMEOUT = 15.0  # seconds for a delivery, whatever the receiver does
+POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
+MAX_AT_ONCE = 32  # lanes of one courier
+STOPPING_GRACE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
+REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
-LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
+MAX_RETRY_AFTER = 86_400.0  # seconds that a receiver may ask for
 FAILURES = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -48,7 +58,7 @@ FAILURES = (
 )
 
 
-Served = tuple[Lane, list[Delivery]]
+Served = tuple[Lane, Sequence[Delivery]]
 
 
 @dataclass(slots=True)
@@ -56,24 +66,39 @@ class Courier:
     """Claims lanes, sends what waits in them, and records what became of it in batches."""
 
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     http: httpx.AsyncClient
     unverified: httpx.AsyncClient  # takes any TLS certificate
     bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
-    outreach: Outreach[Lane, Served] = field(init=False)
+    dispatcher: PerHostDispatcher[Lane, Served] = field(init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
     _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
 
+    @classmethod
+    def of(cls, wiring: Wiring) -> Courier:
+        resources = wiring.resources
+        return cls(
+            store=resources.patient,
+            state=wiring.state,
+            now=resources.now,
+            http=resources.environment.http,
+            unverified=resources.environment.unverified,
+            bodies=wiring.bodies,
+            meters=resources.meters,
+        )
+
     def __post_init__(self) -> None:
-        self.outreach = Outreach(AT_ONCE, LOOK, self.now, self._claim, self._serve, self._record)
+        self.dispatcher = PerHostDispatcher(
+            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record
+        )
 
     @property
     def busy(self) -> int:
-        return int(self.outreach.busy)
+        return int(self.dispatcher.busy)
 
     @property
     def _stopping(self) -> bool:
@@ -82,23 +107,23 @@ class Courier:
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         self._mailbox = mailbox
         try:
-            await self.outreach.run(mailbox)
+            await self.dispatcher.run(mailbox)
         finally:
             self._late.clear()
             self._forget(self._mine)
 
     async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
         await self._record_late()
-        instance, now = self.roster.instance, self.now()
+        instance, now = self.state.instance, self.now()
         try:
             lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
         except Dismissed:
-            return [], None  # presence joins anew
+            return [], None  # the heartbeat joins anew
         except TooHeavy as error:
             logger.warning("a claim of %d lanes is too heavy: %s", limit, error)
             return await self._claim(limit // 2, busy_hosts) if limit > 1 else ([], None)
         for lane in lanes:
-            self.roster.lanes[lane.fence] = trio.CancelScope()
+            self.state.lanes[lane.fence] = trio.CancelScope()
             self._mine.add(lane.fence)
         return lanes, next_due
 
@@ -106,33 +131,38 @@ class Courier:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
         try:
-            with self.roster.lanes[lane.fence]:
+            with self.state.lanes[lane.fence]:
                 await self._deliver_all(lane, deliveries)
         except Exception:  # of a clean-up, while the lane was given up
             logger.exception("lane %d was left unfinished", lane.id)
         return lane, deliveries
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
-        hasty_until = trio.current_time() + HASTE
+        hasty_until = trio.current_time() + STOPPING_GRACE
+        options = _options_of(lane)
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
-            await self.roster.surely_alive()
-            deliveries.append(await self._deliver(lane, callback))
+            await self.state.surely_alive()
+            deliveries.append(await self._deliver(lane, callback, options))
             delivered = deliveries[-1].delivered
             self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
             if not delivered:
                 break
 
-    async def _deliver(self, lane: Lane, callback: Callback) -> Delivery:
+    async def _deliver(
+        self, lane: Lane, callback: Callback, options: CallbackOptions | BadInput
+    ) -> Delivery:
         async with self.bodies.of(callback) as body:
-            return await self._try(lane, callback, body)
+            return await self._try(lane, callback, body, options)
 
-    async def _try(self, lane: Lane, callback: Callback, body: bytes) -> Delivery:
+    async def _try(
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+    ) -> Delivery:
         status, error, retry_after = None, None, None
         try:
-            with trio.fail_after(TIMEOUT):
-                response = await self._post(lane, callback, body)
+            with trio.fail_after(REQUEST_DEADLINE):
+                response = await self._post(lane, callback, body, options)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
                 await response.aclose()
@@ -143,18 +173,21 @@ class Courier:
             error = _told(bug)
         now = self.now()
         if status is not None and 200 <= status < 300:
-            return Delivery(lane.id, lane.claim, callback.id, now, delivered=True, status=status)
+            return Delivery(callback.id, now, delivered=True, status=status)
         due_at = self._next_try(lane.failures + 1, status, retry_after)
-        return Delivery(lane.id, lane.claim, callback.id, now, False, status, error, due_at)
+        return Delivery(callback.id, now, False, status, error, due_at)
 
-    async def _post(self, lane: Lane, callback: Callback, body: bytes) -> httpx.Response:
+    async def _post(
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+    ) -> httpx.Response:
+        if isinstance(options, BadInput):
+            raise options
         now = self.now()
-        wanted = CallbackOptions.of(lane.options)
         body = sent_at(body, now)
-        if wanted.body is not None:
-            body = await in_thread(partial(_rendered, wanted, callback.event, body), len(body))
-        headers = wanted.signed(callback.webhook_id, int(now.timestamp()), body)
-        http = self.http if wanted.verify else self.unverified
+        if options.body is not None:
+            body = await in_thread(partial(_rendered, options, callback.event, body), len(body))
+        headers = options.signed(callback.webhook_id, int(now.timestamp()), body)
+        http = self.http if options.verify else self.unverified
         request = http.build_request("POST", lane.url, content=body, headers=headers)
         return await http.send(request, stream=True)
 
@@ -187,14 +220,14 @@ class Courier:
                 self._late.remove(one)
 
     async def _write(self, served: Sequence[Served], **options: bool) -> None:
-        deliveries = [one for _, tries in served for one in tries]
-        await self.store.deliver(self.roster.instance, deliveries, **options)
+        results = [LaneResult(lane.fence, tries) for lane, tries in served if tries]
+        await self.store.deliver(self.state.instance, results, **options)
         self._forget({lane.fence for lane, _ in served})
 
     def _forget(self, lanes: Collection[LaneFence]) -> None:
         for lane in list(lanes):
             self._mine.discard(lane)
-            del self.roster.lanes[lane]
+            del self.state.lanes[lane]
 
 
 def _dice() -> random.Random:
@@ -202,14 +235,22 @@ def _dice() -> random.Random:
     return random.Random(random.random())
 
 
-def _rendered(wanted: CallbackOptions, event: str, body: bytes) -> bytes:
-    content = wanted.content(event, json.loads(body))
+def _options_of(lane: Lane) -> CallbackOptions | BadInput:
+    """Parsed once for a lane; wrong ones fail its deliveries."""
+    try:
+        return CallbackOptions.of(lane.options)
+    except BadInput as error:
+        return error
+
+
+def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
+    content = options.content(event, json.loads(body))
     return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _told(error: Exception) -> str:
     if isinstance(error, trio.TooSlowError):
-        return f"timed out: no answer in {TIMEOUT:g} s"
+        return f"timed out: no answer in {REQUEST_DEADLINE:g} s"
     words = words_of(error)
     told = f"{name_of(error)}: {words}" if words else name_of(error)
     return clean_text(masked_text(told)[:500])
@@ -225,4 +266,4 @@ def wished_pause(retry_after: str | None, now: datetime) -> timedelta:
         else:
             date = parsedate_to_datetime(text)
             seconds = (date.astimezone(UTC) - now).total_seconds()
-    return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT))
+    return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER))

@@ -8,7 +8,7 @@ from taskengine.model import Job, NotFound
 from taskengine.store import Store
 from taskengine.workflows.workflow import Workflow
 
-ROOM = 500  # workflows kept
+MAX_KEPT = 500  # workflows kept
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Definitions:
             content = await self.store.definition(digest)
             if content is None:
                 raise NotFound(f"the definition of job {job.id} is gone")
-            while len(self._known) >= ROOM:
+            while len(self._known) >= MAX_KEPT:
                 del self._known[next(iter(self._known))]
             self._known[digest] = Workflow.from_content(content)
         return self._known[digest]

@@ -16,8 +16,8 @@ from taskengine.runtime.process import CommandUnusable, ProcessFailed, PulseMiss
 from taskengine.texts import name_of, words_of
 from taskengine.workflows.templates import TemplateError
 
-MEMBERS = 1_000  # of a group of errors that are looked at
-TOLD = 3  # of them that are told
+MAX_MEMBERS = 1_000  # of a group of errors that are looked at
+MAX_SHOWN = 3  # of them that are told
 FINAL = (PermanentFailure, BadInput, TemplateError, CommandUnusable)
 OUTDATED = (FenceMoved, PulseMissed)
 
@@ -45,8 +45,8 @@ def describe(error: BaseException) -> str:
     shown = [*_leaves(error)]
     if not shown:
         return name_of(error)
-    told = "; ".join(_described(one) for one in shown[:TOLD])
-    more = len(shown) - TOLD
+    told = "; ".join(_described(one) for one in shown[:MAX_SHOWN])
+    more = len(shown) - MAX_SHOWN
     return f"{told}; and {more} more" if more > 0 else told
 
 
@@ -87,7 +87,7 @@ def _by_handler(error: BaseException) -> bool:
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors of a group, however deeply it is nested; any other is its own."""
     pending = [error]
-    for _ in range(MEMBERS):
+    for _ in range(MAX_MEMBERS):
         if not pending:
             return
         one = pending.pop()

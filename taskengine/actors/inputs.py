@@ -78,7 +78,7 @@ def _inputs(
     parameters, results = json.loads(documents.parameters), json.loads(documents.results)
     secrets = frozenset(secret_values(parameters, workflow.secrets))
     seen = workflow.tasks_seen([template.when, template.with_])
-    names = scope(parameters, results, job_scope(attempt.job), attempt.facts, seen)
+    names = scope(parameters, results, job_scope(attempt.job), attempt.client_scope, seen)
     try:
         if not template.wanted(names):
             return Inputs(secrets, condition=False)

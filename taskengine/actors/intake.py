@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.batches import HEAVIEST, ROW, parts
-from taskengine.messages import Submit
+from taskengine.actors.batches import MAX_BATCH_WEIGHT, ROW_WEIGHT, split_by_weight
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Submit, Topic
 from taskengine.model import (
     BadInput,
     Interrupted,
@@ -20,16 +21,16 @@ from taskengine.model import (
     TooSlow,
 )
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Delivery, Mailbox
+from taskengine.runtime.mailbox import Envelope, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-SETTLING = 4.0  # seconds for a batch: its clients are answered within 5
-ROWS = 500  # submissions in one insert
+BATCH_DEADLINE = 4.0  # seconds for a batch: its clients are answered within 5
+MAX_BATCH = 500  # submissions in one insert
 ROWS_OF_A_JOB = 5
-LIGHTEST = 64 << 10  # characters; no smaller batches are made
-AGAIN = 0.1  # seconds before a batch with an unknown outcome is repeated
+MIN_BATCH_WEIGHT = 64 << 10  # characters; no smaller batches are made
+RETRY_PAUSE = 0.1  # seconds before a batch with an unknown outcome is repeated
 
 
 @dataclass(slots=True)
@@ -39,30 +40,37 @@ class Intake:
     store: Store  # an impatient one: a client waits
     now: Now
     wake: Callable[[], None]  # there are new jobs
-    _heaviest: int = field(default=HEAVIEST, init=False)  # of one insert, as the database takes it
+    _heaviest: int = field(
+        default=MAX_BATCH_WEIGHT, init=False
+    )  # of one insert, as the database takes it
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Intake:
+        wake = wiring.announce(Topic.ADMISSION, Topic.SCHEDULE)
+        return cls(wiring.resources.store, wiring.resources.now, wake)
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
-            waiting: Sequence[Delivery[Submit]] = [first]
+            waiting: Sequence[Envelope[Submit]] = [first]
             try:
                 while waiting:
-                    waiting = [*waiting, *mailbox.waiting(limit=ROWS - len(waiting))]
+                    waiting = [*waiting, *mailbox.waiting(limit=MAX_BATCH - len(waiting))]
                     batch, rest = _next_batch(waiting, self._heaviest)
                     await self._record(batch)
                     waiting = rest
             finally:  # of a crash too: those in hand are told at once
-                for delivery in waiting:
-                    with delivery:
+                for envelope in waiting:
+                    with envelope:
                         pass
 
-    async def _record(self, batch: Sequence[Delivery[Submit]]) -> None:
+    async def _record(self, batch: Sequence[Envelope[Submit]]) -> None:
         """One insert for all; a batch that the database refuses is halved until only the guilty
         row fails (rule 17)."""
         batch = _awaited(batch)
         if not batch:
             return
         try:
-            with trio.fail_after(SETTLING):
+            with trio.fail_after(BATCH_DEADLINE):
                 ids = await self._submit([one.message.submission for one in batch])
         except BadInput as refusal:
             if len(batch) > 1:
@@ -75,14 +83,14 @@ class Intake:
             _answer(batch, [StoreUnavailable(str(outage) or "no answer in time")] * len(batch))
         else:
             _answer(batch, ids)
-            self._heaviest = min(2 * self._heaviest, HEAVIEST)
+            self._heaviest = min(2 * self._heaviest, MAX_BATCH_WEIGHT)
             self.wake()
 
-    def _lighten(self, batch: Sequence[Delivery[Submit]], outage: Exception) -> None:
+    def _lighten(self, batch: Sequence[Envelope[Submit]], outage: Exception) -> None:
         """The clients of a batch that was too heavy have no time left for a second try; when they
         come again, they are taken in smaller batches."""
         if len(batch) > 1 and isinstance(outage, TooSlow | Interrupted | trio.TooSlowError):
-            self._heaviest = max(sum(map(_weight, batch)) // 2, LIGHTEST)
+            self._heaviest = max(sum(map(_weight, batch)) // 2, MIN_BATCH_WEIGHT)
             logger.warning("%d submissions at once took too long: %s", len(batch), outage)
 
     async def _submit(self, submissions: Sequence[Submission]) -> Sequence[int]:
@@ -97,50 +105,50 @@ class Intake:
             except StoreUnavailable:
                 if not is_unknown:
                     raise
-            await trio.sleep(AGAIN)
+            await trio.sleep(RETRY_PAUSE)
 
 
 def _next_batch(
-    waiting: Sequence[Delivery[Submit]], heaviest: int
-) -> tuple[Sequence[Delivery[Submit]], Sequence[Delivery[Submit]]]:
+    waiting: Sequence[Envelope[Submit]], heaviest: int
+) -> tuple[Sequence[Envelope[Submit]], Sequence[Envelope[Submit]]]:
     """What one insert takes, and the rest. Where there is one, clients take turns, so that the
     large submissions of one hold up no other (rule 17)."""
     if sum(map(_weight, waiting)) <= heaviest:
         return waiting, []
     ordered = _in_turns(waiting)
-    batch = next(parts(ordered, _weight, heaviest))
+    batch = next(split_by_weight(ordered, _weight, heaviest))
     return batch, ordered[len(batch) :]
 
 
-def _in_turns(waiting: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
+def _in_turns(waiting: Sequence[Envelope[Submit]]) -> Sequence[Envelope[Submit]]:
     """The first of each client, then the second of each, and so on."""
     taken: Counter[str] = Counter()
     turns = []
-    for place, delivery in enumerate(waiting):
-        client = delivery.message.submission.client
+    for place, envelope in enumerate(waiting):
+        client = envelope.message.submission.client
         turns.append((taken[client], place))
         taken[client] += 1
     return [waiting[place] for _, place in sorted(turns)]
 
 
-def _weight(delivery: Delivery[Submit]) -> int:
+def _weight(envelope: Envelope[Submit]) -> int:
     """What its transaction writes. The first log line has the complete body, which is kept twice
     besides: as it came, and completed."""
-    one = delivery.message.submission
+    one = envelope.message.submission
     text = sum(len(message) for _, _, message in one.lines)
-    return 3 * text + ROW * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
+    return 3 * text + ROW_WEIGHT * (len(one.urls) + len(one.depends_on) + ROWS_OF_A_JOB)
 
 
-def _awaited(batch: Sequence[Delivery[Submit]]) -> Sequence[Delivery[Submit]]:
+def _awaited(batch: Sequence[Envelope[Submit]]) -> Sequence[Envelope[Submit]]:
     """Those whose clients still wait; the others were told of an outage and submit again."""
-    for delivery in batch:
-        if not delivery.awaited:
-            with delivery:
+    for envelope in batch:
+        if not envelope.awaited:
+            with envelope:
                 logger.info("a submission is not recorded: its client has gone")
-    return [delivery for delivery in batch if delivery.awaited]
+    return [envelope for envelope in batch if envelope.awaited]
 
 
-def _answer(batch: Sequence[Delivery[Submit]], answers: Sequence[int | Exception]) -> None:
-    for delivery, answer in zip(batch, answers, strict=True):
-        with delivery:
-            delivery.reply(answer)
+def _answer(batch: Sequence[Envelope[Submit]], answers: Sequence[int | Exception]) -> None:
+    for envelope, answer in zip(batch, answers, strict=True):
+        with envelope:
+            envelope.reply(answer)

@@ -1,5 +1,5 @@
 """How far attempts have come: a value of each, not mail. The newest is kept, and written when the
-journal and the database can; whoever reports it waits for neither."""
+recorder and the database can; whoever reports it waits for neither."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import trio
 
 from taskengine.model import Fence, Progressed
 
-PAUSE = 0.5  # seconds between two that are written of an attempt
+WRITE_PAUSE = 0.5  # seconds between two that are written of an attempt
 
 
 @dataclass(slots=True)
 class Progress:
-    """`wake` tells the journal that there is something again."""
+    """`wake` tells the recorder that there is something again."""
 
     wake: Callable[[], None] = lambda: None
     _newest: dict[Fence, float] = field(default_factory=dict, init=False)
@@ -42,7 +42,7 @@ class Progress:
         now = trio.current_time()
         self._due = {fence: when for fence, when in self._due.items() if when > now}
         due = [fence for fence in self._newest if fence not in self._due]
-        self._due |= dict.fromkeys(due, now + PAUSE)
+        self._due |= dict.fromkeys(due, now + WRITE_PAUSE)
         return [Progressed(fence, self._newest.pop(fence)) for fence in due]
 
     @property

@@ -1,9 +1,9 @@
 """What an attempt tells of itself: log lines without secrets, and how far it has come.
 
-An action that tells something is held up by neither the database nor the journal: lines wait in the
-journal's mailbox, as many as an attempt may have unwritten. Where these are too many, because the
-action writes too fast or the database is away, it waits a little, once; what it writes then is left
-out until there is room again, and a line says how much that was.
+An action that tells something is held up by neither the database nor the recorder: lines wait in
+the recorder's mailbox, as many as an attempt may have unwritten. Where these are too many, because
+the action writes too fast or the database is away, it waits a little, once; what it writes then is
+left out until there is room again, and a line says how much that was.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ LINE_RATE = 1_000.0  # lines per second that an attempt may write in the long ru
 LINE_BURST = 5_000.0  # lines that it may write at once
 UNWRITTEN_LINES = 1_000  # of an attempt that may wait to be written,
 UNWRITTEN_TEXT = 256 << 10  # and how many characters
-PATIENCE = 5.0  # seconds that an action waits for room, before lines are left out
+ROOM_DEADLINE = 5.0  # seconds that an action waits for room, before lines are left out
 
 
 @dataclass(slots=True)
 class Reporter:
-    """Writes in the order told, through the journal. `limit` is that of the attempt's time."""
+    """Writes in the order told, through the recorder. `limit` is that of the attempt's time."""
 
     fence: Fence
-    journal: Address[Mail]
+    recorder: Address[Mail]
     now: Now
     secrets: frozenset[str] = frozenset()  # values that no line may show
     progress: Progress = field(default_factory=Progress)
@@ -48,12 +48,12 @@ class Reporter:
 
     async def begin(self) -> None:
         """The action is about to run."""
-        await self.journal.tell(Note(Began(self.fence, self.now())))
+        await self.recorder.tell(Note(Began(self.fence, self.now())))
 
     async def tell(self, severity: Severity, message: str) -> None:
         """A line of the engine's own: there are few, and none is left out."""
         self._say_what_is_missing()
-        await self.journal.tell(Note(self._line(severity, self.clean(message))))
+        await self.recorder.tell(Note(self._line(severity, self.clean(message))))
 
     async def write(self, severity: Severity, message: str) -> None:
         """A line of the action. It waits where it writes too much: neither database nor siblings
@@ -67,7 +67,7 @@ class Reporter:
         length = len(line.message)
         self._lines += 1
         self._text += length
-        await self.journal.tell(Note(line, partial(self._settle, length)))
+        await self.recorder.tell(Note(line, partial(self._settle, length)))
 
     def _line(self, severity: Severity, text: str) -> Written:
         """Raises ValueError for what is no severity."""
@@ -79,7 +79,7 @@ class Reporter:
 
     async def _find_room(self) -> bool:
         if self._is_full and not self._left_out:
-            with self.limit.paused(), trio.move_on_after(PATIENCE):
+            with self.limit.paused(), trio.move_on_after(ROOM_DEADLINE):
                 while self._is_full:
                     await self._room.wait()
         return not self._is_full
@@ -95,7 +95,7 @@ class Reporter:
         if self._left_out:
             text = f"{self._left_out} lines were left out: those before waited to be written"
             self._left_out = 0
-            self.journal.hint(Note(self._line(Severity.WARN, text)))
+            self.recorder.hint(Note(self._line(Severity.WARN, text)))
 
     def close(self) -> None:
         """The attempt is over."""

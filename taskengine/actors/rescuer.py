@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Wake
 from taskengine.model import Recorded
 from taskengine.runtime.clock import Now
@@ -20,8 +21,8 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3600.0  # seconds; presence looks every second
-FRESH = 4.0  # seconds that a silence is believed; who was silent may beat again
+MAX_IDLE = 3600.0  # seconds; the heartbeat looks every second
+SILENCE_TRUST = 4.0  # seconds that a silence is believed; who was silent may beat again
 
 
 @dataclass(slots=True)
@@ -31,10 +32,15 @@ class Rescuer:
     spread: Callable[[Recorded], None]
     silent: dict[int, int] = field(default_factory=dict)  # peers that stood still, at which beat
 
+    @classmethod
+    def of(cls, wiring: Wiring) -> Rescuer:
+        resources, spread = wiring.resources, wiring.mailboxes.announce_records
+        return cls(resources.patient, resources.now, spread, wiring.silent)
+
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         """Until cancelled. A hint says that somebody is dead."""
         while True:
-            await mailbox.collect(PATIENCE)
+            await mailbox.collect(MAX_IDLE)
             await self._look()
 
     async def _look(self) -> None:
@@ -44,7 +50,7 @@ class Rescuer:
             if beat is None:
                 await self._rescue(peer, None)
             elif silent.get(peer) == beat:
-                with trio.move_on_after(FRESH):
+                with trio.move_on_after(SILENCE_TRUST):
                     await self._rescue(peer, beat)
 
     async def _rescue(self, peer: int, beat: int | None) -> None:

@@ -12,21 +12,21 @@ from taskengine.model import PermanentFailure
 from taskengine.runtime.threads import AT_ONCE, in_thread
 from taskengine.texts import compact, words_of
 
-LIMIT = 1 << 20  # characters of JSON
+MAX_RESULT = 1 << 20  # characters of JSON
 HOLDERS: tuple[Any, ...] = (str, dict, list, tuple)
-FEW = 500  # values that are looked at to see that a result is small
+MAX_LOOKED_AT = 500  # values that are looked at to see that a result is small
 
 
-async def told(result: object, secrets: Collection[str] = ()) -> str | None:
-    """A result as JSON, without these secrets; None where it says nothing. Raises PermanentFailure
-    for what is no JSON object, or too large, and whatever an object of a class of its own raises
+async def encode_result(result: object, secrets: Collection[str] = ()) -> str | None:
+    """A result as JSON, without these secrets; None if it is empty. Raises PermanentFailure if it
+    is not a JSON object or too large, and whatever an object of a class of its own raises
     when it is looked at: here, once, and never again."""
     if result is None:
         return None
     size = _guess(result)
-    text = "" if size > LIMIT else await in_thread(partial(_text, result, secrets), size)
-    if not issubclass(type(result), dict) or not 0 < len(text) <= LIMIT:
-        raise PermanentFailure(f"the action's result is no JSON object of {LIMIT} characters")
+    text = "" if size > MAX_RESULT else await in_thread(partial(_text, result, secrets), size)
+    if not issubclass(type(result), dict) or not 0 < len(text) <= MAX_RESULT:
+        raise PermanentFailure(f"the action's result is no JSON object of {MAX_RESULT} characters")
     return text if text != "{}" else None
 
 
@@ -45,7 +45,7 @@ def _guess(result: object) -> int:
     """Its size at least: exact where it is small, else more than all that is small. Objects with a
     class of their own are asked for nothing."""
     size, pending = 0, [result]
-    for _ in range(FEW):
+    for _ in range(MAX_LOOKED_AT):
         if not pending or size > AT_ONCE:
             return size
         item: Any = pending.pop()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import trio
 
-from taskengine.messages import Wake
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Topic, Wake
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
 
-LOOK = 15.0  # seconds between looks without a hint, jittered
+POLL_INTERVAL = 15.0  # seconds between looks without a hint, jittered
 
 
 @dataclass(slots=True)
@@ -21,7 +22,12 @@ class Scheduler:
     store: Store
     now: Now
     queued: Callable[[], None]  # there are newly queued jobs
-    look: float = LOOK
+    look: float = POLL_INTERVAL
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Scheduler:
+        queued = wiring.announce(Topic.ADMISSION)
+        return cls(wiring.resources.patient, wiring.resources.now, queued)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):

@@ -11,7 +11,7 @@ from taskengine.api.connections import close_after
 from taskengine.api.errors import App, on_error
 from taskengine.api.limits import limit
 from taskengine.api.openapi.document import with_document
-from taskengine.api.openapi.operation import Access
+from taskengine.api.openapi.operation import CallerAccess
 from taskengine.api.resources import (
     batch,
     callbacks,
@@ -85,7 +85,7 @@ def _limit(app: App, services: Services, routes: Sequence[Route]) -> None:
     public_reads = services.configuration.public_reads
     about = {_endpoint(route): route.about.access for route in routes if route.about}
     closed = {name for name, access in about.items() if access.closed(public_reads=public_reads)}
-    probes = {name for name, access in about.items() if access is Access.PROBE}
+    probes = {name for name, access in about.items() if access is CallerAccess.PROBE}
     limit(app, services.limits, closed, probes)
 
 
@@ -103,7 +103,7 @@ def _retire_connections(app: App, services: Services) -> None:
 def _is_strict(route: Route) -> bool:
     """Probes are answered whatever else is asked, and pages are seen by people."""
     about = route.about
-    return about is not None and about.access is not Access.PROBE and not about.lenient
+    return about is not None and about.access is not CallerAccess.PROBE and not about.lenient
 
 
 def _query(route: Route) -> list[str]:

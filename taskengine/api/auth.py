@@ -9,8 +9,8 @@ from quart import request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 
-from taskengine.api.documents import named
-from taskengine.api.origin import is_loopback, peer
+from taskengine.api.json_body import named
+from taskengine.api.request_log import is_loopback, peer
 from taskengine.api.routes import no_job
 from taskengine.api.services import Services
 from taskengine.api_keys import opens

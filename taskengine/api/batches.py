@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from taskengine.api.documents import MAX_DEPTH, decoded, named, no_json_number
+from taskengine.api.json_body import MAX_DEPTH, decoded, named, no_json_number
 from taskengine.api.sizes import MAX_BODY
 from taskengine.model import BadInput, Json
 
@@ -33,23 +33,23 @@ class TooLarge(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class SubmissionBatch:
     """The texts of submissions that came together; one that cannot be one is an error."""
 
     items: Sequence[bytes | BadInput]
     client: str = ""  # that stands beside them
 
 
-def split(raw: bytes) -> Batch:
+def split(raw: bytes) -> SubmissionBatch:
     """An array of submissions, or an object with one. Raises BadInput where it is neither."""
     text = _Text(decoded(raw))
-    batch = _object(text) if text.peek() == "{" else Batch(_items(text))
+    batch = _object(text) if text.peek() == "{" else SubmissionBatch(_items(text))
     if text.peek():
         raise text.unexpected()
     return batch
 
 
-def _object(text: _Text) -> Batch:
+def _object(text: _Text) -> SubmissionBatch:
     items: Sequence[bytes | BadInput] | None = None
     client = ""
     for name in text.names():
@@ -61,7 +61,7 @@ def _object(text: _Text) -> Batch:
             raise BadInput(f"the body: {name[:40]!r} is unknown; known are client, jobs")
     if items is None:
         raise BadInput(NEITHER)
-    return Batch(items, client)
+    return SubmissionBatch(items, client)
 
 
 def _items(text: _Text) -> Sequence[bytes | BadInput]:

@@ -19,7 +19,7 @@ EVENT_STREAM = "text/event-stream"
 LINGER = 1  # seconds that the rest of a body may take
 
 
-class Connection(TrioASGIHTTPConnection):
+class AsgiConnection(TrioASGIHTTPConnection):
     """A request with the limit of its path, whose body comes when it is wanted."""
 
     async def __call__(self, receive: Any, send: Any) -> None:
@@ -68,4 +68,4 @@ async def read_the_rest(request: Request, response: Response | WsgiResponse) -> 
 def close_after(request: Request, response: Response | WsgiResponse) -> None:
     """Have the client send its next request on another connection."""
     if request.http_version < "2":
-        response.headers["Connection"] = "close"
+        response.headers["AsgiConnection"] = "close"

@@ -10,9 +10,9 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from taskengine.api.connections import Connection, read_the_rest
+from taskengine.api.connections import AsgiConnection, read_the_rest
 from taskengine.api.heavy import Busy
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.sizes import max_body, told_size
 from taskengine.masking import masked_text
 from taskengine.meters import Meters
@@ -41,7 +41,7 @@ class App(QuartTrio):
     """Quart, but that a nursery's group of errors is answered as a whole, any query read, and any
     connection left in order."""
 
-    asgi_http_class = Connection
+    asgi_http_class = AsgiConnection
     meters = Meters()  # the engine's own take its place
 
     async def handle_request(self, request: Request) -> Any:

@@ -18,10 +18,10 @@ from taskengine.runtime.aside import Aside, at_once
 
 T = TypeVar("T")
 
-ROOM = 32 << 20  # bytes of large bodies that are in memory at once
-SHARE = ROOM // 2  # of them for one client
+MAX_BYTES = 32 << 20  # bytes of large bodies that are in memory at once
+SHARE = MAX_BYTES // 2  # of them for one client
 READERS = ""  # in a client's place: all who read jobs together have one turn
-PATIENCE = 30  # seconds to wait for room, and for a worker's answer
+REQUEST_DEADLINE = 30  # seconds to wait for room, and for a worker's answer
 
 
 class Busy(TaskEngineError):
@@ -53,7 +53,7 @@ class Heavy:
                     self._freed.notify_all()
 
     def _has_room(self, client: str, size: int) -> bool:
-        return self._taken.total() + size <= ROOM and self._taken[client] + size <= SHARE
+        return self._taken.total() + size <= MAX_BYTES and self._taken[client] + size <= SHARE
 
     async def run(self, client: str, function: Callable[..., T], *args: Any) -> T:
         """Call it aside, when it is the client's turn. Raises Busy, WorkerEnded, and what the
@@ -71,7 +71,7 @@ class Heavy:
 @contextmanager
 def _patience() -> Iterator[None]:
     try:
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(REQUEST_DEADLINE):
             yield
     except trio.TooSlowError:
         raise Busy from None

@@ -12,7 +12,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import TooManyRequests
 
 from taskengine.api.errors import answer
-from taskengine.api.origin import remote_address
+from taskengine.api.request_log import remote_address
 from taskengine.httpd.places import network_of
 
 BURST = 2.0  # seconds of the rate that may come at once
@@ -51,7 +51,7 @@ class Buckets:
             del self._full_at[oldest]
 
 
-class Limits:
+class RequestLimits:
     """Clients apart from addresses, so that a flood of the latter forgets none of the former."""
 
     def __init__(self, rate: float = 0, clock: Callable[[], float] = trio.current_time) -> None:
@@ -72,7 +72,9 @@ def _check(wait: float) -> None:
         raise TooManyRequests("too many requests", retry_after=ceil(wait))
 
 
-def limit(app: QuartTrio, limits: Limits, counted: Collection[str], free: Collection[str]) -> None:
+def limit(
+    app: QuartTrio, limits: RequestLimits, counted: Collection[str], free: Collection[str]
+) -> None:
     """Count what comes without credentials. The endpoints in `counted` ask for some, and then
     auth.caller() counts; what they refuse counts for the address. Nothing counts in `free`."""
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from taskengine.api.documents import digest_of, named, parse
+from taskengine.api.json_body import digest_of, named, parse
 from taskengine.jobs.submission import Reader, Received, refused_data
 from taskengine.model import Client, JsonObject, JsonText, Submission
 
@@ -33,7 +33,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BodyReading:
     reader: Reader
     origin: JsonObject
     caller: str

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from werkzeug.exceptions import HTTPException
 
 from taskengine.api.auth import owner_named
-from taskengine.api.documents import LIGHT, is_heavy
-from taskengine.api.origin import origin
+from taskengine.api.json_body import LIGHT, is_heavy
 from taskengine.api.query import Query
-from taskengine.api.reading import Foreign, Item, Reading
+from taskengine.api.reading import BodyReading, Foreign, Item
 from taskengine.api.reception import Sent
+from taskengine.api.request_log import origin
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, Submission
 from taskengine.runtime.aside import WorkerEnded
 
-Prepared = Submission | Exception  # what to record, or why there is nothing
+SubmissionOrError = Submission | Exception  # what to record, or why there is nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Readings:
     services: Services
     sent: Sent
 
-    async def read(self, items: Sequence[Item]) -> list[Prepared]:
+    async def read(self, items: Sequence[Item]) -> list[SubmissionOrError]:
         """What to record of each. Raises Busy."""
         own = self.sent.client
         known: dict[str, Client] = {own.name: own}
@@ -52,7 +52,7 @@ class Readings:
             return []
         caller = self.sent.client.name
         query = [*Query.of_request().values]
-        reading = Reading(self.services.reader(), origin(), caller, query, owners)
+        reading = BodyReading(self.services.reader(), origin(), caller, query, owners)
         weight = sum(len(item.raw) for item in items)
         if weight <= LIGHT and not any(is_heavy(item.raw) for item in items):
             return reading.read(items)
@@ -68,6 +68,6 @@ class Readings:
         ]
 
 
-def _known(one: Submission | Foreign | Exception) -> Prepared:
+def _known(one: Submission | Foreign | Exception) -> SubmissionOrError:
     assert not isinstance(one, Foreign)
     return one

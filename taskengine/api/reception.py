@@ -17,8 +17,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from taskengine.api.arrival import arriving
 from taskengine.api.auth import caller, given_key, header, unauthorized
-from taskengine.api.documents import Document, decoded, is_heavy, loaded, parse
 from taskengine.api.heavy import Heavy
+from taskengine.api.json_body import Document, decoded, is_heavy, loaded, parse
 from taskengine.api.services import Services
 from taskengine.api.sizes import SMALL_BODY, max_body
 from taskengine.model import BadInput, Client, JsonObject
@@ -27,7 +27,8 @@ from taskengine.texts import clean_text
 
 T = TypeVar("T")
 
-PATIENCE = 5  # seconds for credentials to be verified and for an answer, not counting the body
+# Seconds for credentials to be verified and for an answer, not counting the body.
+REQUEST_DEADLINE = 5
 NAMELESS: Final = "the header client is missing, and %s: send the client header"
 _TYPES = ("", "application/json", "text/json")  # no type at all is taken for JSON
 _looking = trio.CapacityLimiter(1)  # threads for the bodies of strangers
@@ -37,7 +38,7 @@ _looking = trio.CapacityLimiter(1)  # threads for the bodies of strangers
 class Patience:
     """How much longer the sender waits for the database."""
 
-    left: float = PATIENCE
+    left: float = REQUEST_DEADLINE
 
     @contextmanager
     def counted(self) -> Iterator[None]:

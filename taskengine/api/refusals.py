@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.api.origin import remote_address
+from taskengine.api.request_log import remote_address
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 60.0  # seconds between two lines about an address
+LOG_PAUSE = 60.0  # seconds between two lines about an address
 MAX_LINES = 20  # of all addresses in such a time
 MAX_ADDRESSES = 1000  # that are remembered
 
@@ -30,8 +30,8 @@ class Refusals:
         """The key that came with this name is not that client's."""
         address, now = remote_address(), self.clock()
         told_at, since = self._told.pop(address, (None, 0))
-        self._lines = [at for at in self._lines if now - at < PAUSE]
-        if (told_at is not None and now - told_at < PAUSE) or len(self._lines) >= MAX_LINES:
+        self._lines = [at for at in self._lines if now - at < LOG_PAUSE]
+        if (told_at is not None and now - told_at < LOG_PAUSE) or len(self._lines) >= MAX_LINES:
             self._told[address] = (now if told_at is None else told_at, since + 1)
         else:
             self._told[address] = (now, 0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from taskengine.actors.herald import Herald
+from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
 from taskengine.api.heavy import Heavy
-from taskengine.api.limits import Limits
+from taskengine.api.limits import RequestLimits
 from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
@@ -35,9 +35,9 @@ class Services:
     draining: Callable[[], bool]  # so long ago that no submission is taken any more
     changed: Callable[[], None]  # a client has changed a job: wakes whoever is concerned
     version: str
-    limits: Limits = field(default_factory=Limits)  # none of it: no limit
+    limits: RequestLimits = field(default_factory=RequestLimits)  # none of it: no limit
     heavy: Heavy = field(default_factory=Heavy)  # for tests: on the loop
-    herald: Herald | None = None  # None: there are no events
+    event_feed: EventFeed | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
     refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskengine.api.documents import named, parse
+from taskengine.api.json_body import named, parse
 from taskengine.api.reading import packed
 from taskengine.jobs.fields import GATE_NAMES, READERS, updates
 from taskengine.jobs.submission import Line, Reader, Received, api_line, repetitions

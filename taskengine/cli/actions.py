@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def actions() -> None:
-    """Actions: what the tasks of workflow files can call."""
+    """Actions that the tasks of workflow files can call."""
 
 
 @actions.command("list")
 @json_option
 def list_actions(as_json: bool) -> None:
-    """List all actions, those of installed packages too."""
+    """List all actions, including those of installed packages."""
     from taskengine.actions import find_actions
 
     found = [action for _, action in sorted(find_actions().items())]
@@ -38,7 +38,7 @@ def list_actions(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show an action: its arguments with their types and defaults, and what it says of itself."""
+    """Show an action: its arguments with their types and defaults, and its description."""
     from taskengine.actions import find_actions
     from taskengine.model import NotFound
     from taskengine.texts import like

@@ -30,15 +30,15 @@ class Benches(click.Group):
 @click.group(cls=Benches, invoke_without_command=True)
 @click.pass_context
 def bench(ctx: click.Context) -> None:
-    """Measure the engine on this machine; without a name, all there is to measure.
+    """Run benchmarks on this machine; without a name, all of them.
 
-    The measurements are part of a checkout, not of an installed package.
+    The benchmarks are part of a checkout, not of an installed package.
     """
     group = ctx.command
     assert isinstance(group, Benches)
     names = group.list_commands(ctx)
     if not names:
-        raise click.ClickException("there are no measurements here: they come with a checkout")
+        raise click.ClickException("no benchmarks found: they are part of a checkout")
     if ctx.invoked_subcommand is None:
         for name in names:
             command = group.get_command(ctx, name)

@@ -49,13 +49,13 @@ verbs = [_verb(*verb) for verb in VERBS]
 @click.command()
 @click.argument("job_id", metavar="ID", type=JOB_ID)
 @click.option("--definition", type=click.Choice(["original", "current"]), default="original",
-              show_default=True, help="The job's own, or that of the file by now.")  # fmt: skip
+              show_default=True, help="The definition of the new job.")  # fmt: skip
 @json_option
 @connection
 def rerun(job_id: int, definition: str, as_json: bool, **access: str) -> None:
     """Run a job again with the same parameters; prints the new job's id.
 
-    The original becomes broken. Said twice, it answers with the id already made.
+    The original becomes broken. A second rerun prints the id already made.
     """
     told = in_client(lambda rest: rest.rerun(job_id, definition), access)
     if as_json:

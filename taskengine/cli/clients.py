@@ -32,24 +32,24 @@ def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--grace", metavar="SECONDS", type=limit, default=GRACE, show_default=True, help=about
     )(command)
-    return click.option("--api-key", metavar="KEY", help=f"Its new key. {KEY_HELP}")(command)
+    return click.option("--api-key", metavar="KEY", help=f"The new key. {KEY_HELP}")(command)
 
 
 @click.group()
 def client() -> None:
-    """Clients: who may send jobs, and with which roots, storage and callback options."""
+    """Clients that may send jobs, with their roots, storage and callback options."""
 
 
 @client.command()
 @click.argument("name")
-@click.option("--api-key", metavar="KEY", help=f"Its key; else one is made up. {KEY_HELP}")
+@click.option("--api-key", metavar="KEY", help=f"The key; generated if not given. {KEY_HELP}")
 @click.option("--admin", is_flag=True, help="May act for others and write the system's settings.")
 @database_options
 def add(name: str, api_key: str | None, admin: bool, **database: str | None) -> None:
-    """Make a client and print its key, this once.
+    """Create a client and print its key; it is not shown again.
 
     The first client made is an admin, and works in the folders that are configured as roots. Each
-    later one gets roots of its own below them, in which the others have no part; `client list`
+    later one gets roots of its own below them, which other clients cannot use; `client list`
     shows them, `client set` changes them.
     """
     from taskengine.storage.roots import own_roots
@@ -85,7 +85,7 @@ async def make_client(store: Store, new: Client, roots: JsonObject) -> Client:
 @client.command("set")
 @click.argument("name")
 @click.argument("changes", metavar="[KEY=VALUE…]", nargs=-1)
-@click.option("--admin/--no-admin", default=None, help="Whether it may act for others.")
+@click.option("--admin/--no-admin", default=None, help="Whether the client may act for others.")
 @key_options
 @database_options
 def set_options(
@@ -99,12 +99,12 @@ def set_options(
     storage=TYPE             its default storage: local, S3, azure_blob
     callback.secret=TEXT     signs its callbacks (Standard Webhooks; whsec_… is base64)
     callback.headers.X=TEXT  a header of its callbacks
-    callback.events=LIST     those it wants to hear of, as in '["fail", "end"]'; else all
-    callback.body=TEMPLATE   what is sent instead, as in '{"id": "{{ body.job_id }}"}'
-    callback.verify=false    takes any TLS certificate of its receivers
+    callback.events=LIST     the events to send, as in '["fail", "end"]'; else all
+    callback.body=TEMPLATE   a template of the body to send, as in '{"id": "{{ body.job_id }}"}'
+    callback.verify=false    accepts any TLS certificate of the receivers
 
-    A value is JSON where it can be read so, else text; the first four are always text. `KEY=`
-    with nothing behind it removes the key. `taskengine client key` makes up an api-key.
+    A value is parsed as JSON if possible, else it is text; the first four are always text. `KEY=`
+    without a value removes the key. `taskengine client key` generates an api-key.
     """
     from taskengine.cli.options import changed, hidden
 
@@ -131,10 +131,10 @@ def set_options(
 @key_options
 @database_options
 def change_key(name: str, api_key: str | None, grace: float, **database: str | None) -> None:
-    """Give a client another key; one that is made up is printed, this once.
+    """Give a client a new key; a generated key is printed and not shown again.
 
-    The one before opens for a while, so that the client can change over; with `--grace 0` it is
-    worth nothing from now on.
+    The old key stays valid for a while, so that the client can change over; with `--grace 0`
+    it is invalid at once.
     """
     key = given_key(api_key) or new_key()
 
@@ -175,13 +175,13 @@ def list_clients(as_json: bool, **database: str | None) -> None:
 
 @client.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Also the last admin.")
+@click.option("--force", is_flag=True, help="Remove the client even if it is the last admin.")
 @database_options
 def remove(name: str, force: bool, **database: str | None) -> None:
-    """Remove a client with its schedules: its key is worth nothing from now on.
+    """Remove a client with its schedules: its key is invalid at once.
 
-    Its jobs stay, and those that wait or run go on; its settings hold for them, and go with the
-    last. For another key there is `taskengine client key`.
+    Its jobs stay, and those that wait or run go on, with its settings, which are removed after the
+    last. To change a key, use `taskengine client key`.
     """
 
     async def work(store: Store) -> list[str]:

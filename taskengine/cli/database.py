@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work: TypeAlias = "Callable[[PostgresStore], Awaitable[T]]"
 
-PATIENCE = 5.0  # seconds to wait for the database
+START_DEADLINE = 5.0  # seconds to wait for the database
 
 
 def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +61,7 @@ def _run(
     import trio
 
     async def main() -> T:
-        async with opened(configuration, PATIENCE) as store:
+        async with opened(configuration, START_DEADLINE) as store:
             return await work(store)
 
     return trio.run(main)
@@ -69,18 +69,18 @@ def _run(
 
 @click.group()
 def db() -> None:
-    """The database."""
+    """Manage the database."""
 
 
 @db.command()
 @database_options
 def upgrade(**database: str | None) -> None:
-    """Make the schema, or bring it up to date; safe while engines run."""
+    """Create the schema, or upgrade it; safe while engines run."""
     import trio
 
     from taskengine.administration import upgrade_database
 
-    applied = trio.run(upgrade_database, read(database), PATIENCE)
+    applied = trio.run(upgrade_database, read(database), START_DEADLINE)
     click.echo(_told(applied))
 
 

@@ -11,14 +11,16 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--exit", "ends", is_flag=True, help="End when it is shown, instead of staying up.")
-@click.option("--film", metavar="FILE", type=FILE, help="A film of yours; else one is made.")
+@click.option(
+    "--exit", "ends", is_flag=True, help="Exit when the demo is done, instead of staying up."
+)
+@click.option("--film", metavar="FILE", type=FILE, help="A film to use; generated if not given.")
 @click.option("--data-dir", metavar="FOLDER", default="var", show_default=True, type=FOLDER,
-              help="Servers, films and results go into its folder `demo`.")  # fmt: skip
+              help="Servers, films and results are in its subfolder `demo`.")  # fmt: skip
 def demo(ends: bool, film: Path | None, data_dir: Path) -> None:
     """Run real jobs on embedded servers: package a film, switch DRM on, capture a live stream.
 
-    Ends with 0 if the jobs completed, their results play and all callbacks arrived.
+    Exits with 0 if the jobs completed, their results play and all callbacks arrived.
     """
     import trio
 

@@ -19,7 +19,7 @@ STATES = [state.label for state in JobState]
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--watch", is_flag=True, help="Show how it comes along, until it has ended.")
+@click.option("--watch", is_flag=True, help="Show the progress until the job has ended.")
 @json_option
 @connection
 def submit(file: IO[bytes], watch: bool, as_json: bool, **access: str) -> None:
@@ -75,11 +75,11 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
 
 @click.command()
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="May be given repeatedly.")
-@click.option("--failed", is_flag=True, help="Failed ones alone.")
-@click.option("--of", metavar="CLIENT", help="Those of one client.")
-@click.option("--search", metavar="TEXT", help="An id, or the beginning of a content id.")
+@click.option("--failed", is_flag=True, help="Only failed jobs.")
+@click.option("--of", metavar="CLIENT", help="Only jobs of this client.")
+@click.option("--search", metavar="TEXT", help="A job id, or the beginning of a content id.")
 @click.option("--limit", default=10, show_default=True, type=Whole(1, MOST))
-@click.option("--all", "whole", is_flag=True, help="All of them, however many.")
+@click.option("--all", "whole", is_flag=True, help="All jobs, without a limit.")
 @json_option
 @connection
 def jobs(

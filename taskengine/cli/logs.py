@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("job_id", metavar="ID", type=JOB_ID)
-@click.option("--follow", is_flag=True, help="Go on until the job has ended.")
-@click.option("--all", "show_all", is_flag=True, help="Hidden lines too.")
+@click.option("--follow", is_flag=True, help="Continue until the job has ended.")
+@click.option("--all", "show_all", is_flag=True, help="Show hidden lines too.")
 @json_option
 @connection
 def logs(job_id: int, follow: bool, show_all: bool, as_json: bool, **access: str) -> None:
@@ -44,7 +44,7 @@ async def _follow(rest: RestClient, job_id: int, *, show_all: bool, as_json: boo
     after the end of the job and of its tasks."""
     import trio
 
-    from taskengine.client import LOOK, is_over, patiently
+    from taskengine.client import POLL_INTERVAL, is_over, patiently
 
     last, ended = 0, False
     while not ended:
@@ -54,7 +54,7 @@ async def _follow(rest: RestClient, job_id: int, *, show_all: bool, as_json: boo
             _print_line(line, as_json=as_json)
             last = line["id"]
         if not ended:
-            await trio.sleep(LOOK)
+            await trio.sleep(POLL_INTERVAL)
 
 
 def _print_line(line: JsonObject, *, as_json: bool) -> None:

@@ -41,11 +41,11 @@ def connection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which engine, and as whom."""
     for option in (
         click.option("--api-key", envvar="TASKENGINE_API_KEY", metavar="KEY", default="",
-                     help="Its key.", show_envvar=True),
+                     help="The key of the client.", show_envvar=True),
         click.option("--client", envvar="TASKENGINE_CLIENT", metavar="NAME", default="",
                      help="The client to call as.", show_envvar=True),
         click.option("--url", envvar="TASKENGINE_URL", metavar="URL", default=URL,
-                     help="The engine.", show_envvar=True, show_default=True),
+                     help="The URL of the engine.", show_envvar=True, show_default=True),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -38,7 +38,7 @@ def list_workflows(as_json: bool) -> None:
 
 @workflows.command()
 @click.argument("name")
-@click.option("--client", default="", metavar="NAME", help="As this client gets it.")
+@click.option("--client", default="", metavar="NAME", help="The workflow as this client sees it.")
 @json_option
 def show(name: str, client: str, as_json: bool) -> None:
     """Show a workflow: its parameters with their defaults, and its tasks."""
@@ -64,10 +64,10 @@ def show(name: str, client: str, as_json: bool) -> None:
 @click.argument("places", metavar="[FILE|FOLDER]…", nargs=-1, type=PLACE)
 @json_option
 def check(places: tuple[Path, ...], as_json: bool) -> None:
-    """Check workflow files: those configured, or single ones, or those of folders laid out like
-    config/workflows.
+    """Check workflow files: the configured ones, or the given files, or all files of folders laid
+    out like config/workflows.
 
-    Prints every problem with its file and line, and ends with 1 if there is one.
+    Prints every problem with its file and line, and exits with 1 if there is any.
     """
     from taskengine.workflows.library import WorkflowErrors
 

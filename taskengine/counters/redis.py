@@ -16,8 +16,8 @@ from taskengine.model import BadInput
 
 T = TypeVar("T")
 KEY = "taskengine:instance:"
-TIME_TO_LIVE = 5  # seconds; the mirror publishes every second
-PATIENCE = 2.0  # seconds for an answer
+TIME_TO_LIVE = 5  # seconds; they are published every second
+REQUEST_DEADLINE = 2.0  # seconds for an answer
 
 
 @asynccontextmanager
@@ -26,14 +26,17 @@ async def open_redis(url: str) -> AsyncIterator[RedisCounters]:
     is no URL of one."""
     try:
         client = redis.asyncio.Redis.from_url(
-            url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+            url,
+            decode_responses=True,
+            socket_timeout=REQUEST_DEADLINE,
+            socket_connect_timeout=REQUEST_DEADLINE,
         )
     except ValueError as error:
         raise BadInput(f"redis_url: {error}") from None
     try:
         yield RedisCounters(client)
     finally:
-        with trio.move_on_after(PATIENCE, shield=True):
+        with trio.move_on_after(REQUEST_DEADLINE, shield=True):
             await aio_as_trio(client.aclose)()
 
 
@@ -73,7 +76,7 @@ class RedisCounters:
             return await question()
 
         try:
-            with trio.fail_after(2 * PATIENCE):
+            with trio.fail_after(2 * REQUEST_DEADLINE):
                 answer: T = await aio_as_trio(ask)()
                 return answer
         except (OSError, RedisError, TimeoutError, trio.TooSlowError) as error:

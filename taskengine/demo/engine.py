@@ -14,7 +14,7 @@ import trio
 from taskengine.administration import store_alone
 from taskengine.api_keys import hash_key, new_key
 from taskengine.configuration import read_configuration
-from taskengine.demo.place import Place, settle
+from taskengine.demo.place import DemoPlace, settle
 from taskengine.embedded.locks import EXCLUSIVE, lock_now
 from taskengine.model import Client, TaskEngineError
 from taskengine.runtime.guard import GROUP
@@ -40,7 +40,7 @@ class RunningEngine:
 
 
 @asynccontextmanager
-async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
+async def running_engine(place: DemoPlace) -> AsyncIterator[RunningEngine]:
     """Run an engine for the length of the block, with a client made for it."""
     with lock_now(place.data / "demo.lock", EXCLUSIVE) as held:
         if not held:
@@ -51,7 +51,7 @@ async def running_engine(place: Place) -> AsyncIterator[RunningEngine]:
 
 
 @asynccontextmanager
-async def _serving(place: Place) -> AsyncIterator[RunningEngine]:
+async def _serving(place: DemoPlace) -> AsyncIterator[RunningEngine]:
     async with trio.open_nursery() as nursery:
         url = await nursery.start(_run, place)
         engine = RunningEngine(url, secret=new_key())
@@ -68,7 +68,7 @@ async def _make_client(engine: RunningEngine) -> None:
         await store.put_client(client)
 
 
-async def _run(place: Place, task_status: trio.TaskStatus[str]) -> None:
+async def _run(place: DemoPlace, task_status: trio.TaskStatus[str]) -> None:
     """Run the child under a guard, which ends it even if this process is killed; the embedded
     servers are beyond its reach, they stop when their last owner is gone."""
     command = [sys.executable, "-m", "taskengine", "serve"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from taskengine.demo.place import Place
+from taskengine.demo.place import DemoPlace
 from taskengine.media.probe import probe
 from taskengine.media.sample import make_film
 from taskengine.media.tools import Bench
@@ -24,7 +24,7 @@ class Film:
     duration: float  # seconds
 
 
-async def place_film(bench: Bench, given: Path | None, place: Place, asset: str) -> Film:
+async def place_film(bench: Bench, given: Path | None, place: DemoPlace, asset: str) -> Film:
     """Put a film into a folder of its own. Raises BadInput if what is given is none, and then makes
     no folder."""
     duration = float(SECONDS) if given is None else await _duration(bench, given)

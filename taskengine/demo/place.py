@@ -22,7 +22,7 @@ outbound_allow = ["127.0.0.0/8"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DemoPlace:
     """Where everything of the demonstration is."""
 
     data: Path
@@ -40,7 +40,7 @@ class Place:
         return self.data / "output"
 
 
-def settle(place: Place) -> None:
+def settle(place: DemoPlace) -> None:
     """Make the settings those of the demonstration, for this process and its children."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]

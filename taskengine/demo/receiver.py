@@ -20,7 +20,7 @@ IDLE = 120.0  # seconds for which a connection may be silent
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReceivedCallback:
     """A callback that arrived."""
 
     path: str
@@ -45,20 +45,22 @@ class Receiver:
     """Keeps every callback; one that is delivered again is known by its `webhook-id`."""
 
     port: int
-    calls: dict[tuple[str, str], Call] = field(default_factory=dict)  # by path and webhook-id
+    calls: dict[tuple[str, str], ReceivedCallback] = field(
+        default_factory=dict
+    )  # by path and webhook-id
     _changed: trio.Event = field(default_factory=trio.Event)
 
     @property
     def urls(self) -> list[str]:
         return [f"http://127.0.0.1:{self.port}{path}" for path in PATHS]
 
-    def of_job(self, job_id: int, path: str) -> list[Call]:
+    def of_job(self, job_id: int, path: str) -> list[ReceivedCallback]:
         """In the order of their arrival."""
         return [
             c for c in self.calls.values() if c.path == path and c.body["job_id"] == str(job_id)
         ]
 
-    def keep(self, call: Call) -> None:
+    def keep(self, call: ReceivedCallback) -> None:
         self.calls.setdefault((call.path, call.headers.get("webhook-id", "")), call)
         self._changed.set()
         self._changed = trio.Event()
@@ -99,7 +101,9 @@ async def _converse(stream: trio.SocketStream, receiver: Receiver) -> None:
         return
 
 
-async def _next_call(stream: trio.SocketStream, connection: h11.Connection) -> Call | None:
+async def _next_call(
+    stream: trio.SocketStream, connection: h11.Connection
+) -> ReceivedCallback | None:
     request: h11.Request | None = None
     body = bytearray()
     while True:
@@ -113,6 +117,6 @@ async def _next_call(stream: trio.SocketStream, connection: h11.Connection) -> C
                 body += data
             case h11.EndOfMessage() if request is not None:
                 headers = {name.decode(): value.decode() for name, value in request.headers}
-                return Call(request.target.decode(), headers, bytes(body))
+                return ReceivedCallback(request.target.decode(), headers, bytes(body))
             case _:  # the end of the connection
                 return None

@@ -15,7 +15,7 @@ from rich.console import Console
 from taskengine.demo.engine import running_engine
 from taskengine.demo.film import place_film
 from taskengine.demo.live import running_stream
-from taskengine.demo.place import Place
+from taskengine.demo.place import DemoPlace
 from taskengine.demo.receiver import running_receiver
 from taskengine.demo.report import print_end, print_start
 from taskengine.demo.site import running_site
@@ -33,7 +33,7 @@ async def show(data: Path, film: Path | None, *, stay: bool) -> None:
     shown = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_at_a_signal, nursery.cancel_scope)
-        await _show(console, Place(data), film, stay=stay, shown=shown)
+        await _show(console, DemoPlace(data), film, stay=stay, shown=shown)
         nursery.cancel_scope.cancel()
     if not shown.is_set():
         raise DemoFailed("the demonstration was ended by a signal")
@@ -47,7 +47,7 @@ async def _end_at_a_signal(scope: trio.CancelScope) -> None:
 
 
 async def _show(
-    console: Console, place: Place, film: Path | None, *, stay: bool, shown: trio.Event
+    console: Console, place: DemoPlace, film: Path | None, *, stay: bool, shown: trio.Event
 ) -> None:
     asset = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     with tempfile.TemporaryDirectory(prefix="taskengine-demo-") as scratch:

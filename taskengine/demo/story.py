@@ -10,12 +10,12 @@ from typing import Final
 import trio
 from rich.console import Console
 
-from taskengine.client import Refused, RestClient, open_client
+from taskengine.client import RequestRefused, RestClient, open_client
 from taskengine.demo import playback, report
 from taskengine.demo.engine import RunningEngine
 from taskengine.demo.film import Film
 from taskengine.demo.live import HEIGHT, LiveStream
-from taskengine.demo.place import Place
+from taskengine.demo.place import DemoPlace
 from taskengine.demo.receiver import PATHS, Receiver
 from taskengine.demo.site import Site
 from taskengine.media.sample import RATE, numbers_of
@@ -37,7 +37,7 @@ class DemoFailed(TaskEngineError):
 class Story:
     console: Console
     bench: Bench
-    place: Place
+    place: DemoPlace
     engine: RunningEngine
     receiver: Receiver
     asset: str  # content id, and the name of its folders
@@ -110,7 +110,7 @@ class Story:
         body = {"client": self.engine.client, "job": {"workflow": workflow}}
         try:
             job_id = await rest.submit({**body, "parameters": parameters})
-        except Refused as refusal:
+        except RequestRefused as refusal:
             raise DemoFailed(f"{workflow} was refused: {refusal}") from None
         report.print_heading(self.console, f"Job {job_id}: {workflow}")
         with shown_jobs(self.console) as show:

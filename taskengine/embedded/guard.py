@@ -25,7 +25,7 @@ POLL_SECONDS = 0.05
 RESTARTS = 5
 
 
-class Server(Protocol):
+class GuardedServer(Protocol):
     """What the guard needs to know of a server."""
 
     stops: Stops
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def guard(server: Server, folder: Path, port: int | None) -> None:
+def guard(server: GuardedServer, folder: Path, port: int | None) -> None:
     """Run the server, again when it dies, until the last owner is gone."""
     address = folder / "server.json"
     deaths = 0
@@ -75,7 +75,9 @@ def guard(server: Server, folder: Path, port: int | None) -> None:
         address.unlink(missing_ok=True)
 
 
-def start(server: Server, port: int | None, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+def start(
+    server: GuardedServer, port: int | None, log: Path
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start the server, on a free port unless it has one, and wait until it answers."""
     deadline = time.monotonic() + START_SECONDS
     while True:

@@ -44,7 +44,7 @@ class EmbeddedServerFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     """What a client needs to reach the server."""
 
     port: int
@@ -52,7 +52,7 @@ class Access:
 
 
 @asynccontextmanager
-async def served(kind: str, data_dir: Path, binary: Path) -> AsyncIterator[Access]:
+async def served(kind: str, data_dir: Path, binary: Path) -> AsyncIterator[ServerAccess]:
     """Own a share of the server in `data_dir/kind`; the guard stops it after the last owner."""
     folder = _make_folder(data_dir / kind)
     try:
@@ -97,7 +97,7 @@ async def _lock(path: Path, mode: int) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-async def _access(kind: str, folder: Path, binary: Path) -> Access:
+async def _access(kind: str, folder: Path, binary: Path) -> ServerAccess:
     """Find the running server or start one; only for the holders of both locks."""
     password = _password(folder)
     started = False
@@ -107,7 +107,7 @@ async def _access(kind: str, folder: Path, binary: Path) -> Access:
                 _start_guard(kind, folder, binary, await _former_port(folder))
                 started = True
             elif (port := _port(folder)) is not None:
-                return Access(port, password)
+                return ServerAccess(port, password)
             await trio.sleep(POLL_SECONDS)
     log = (folder / "server.log").read_text(errors="replace").splitlines()[-LOG_LINES:]
     raise EmbeddedServerFailed(

@@ -16,7 +16,7 @@ TOO_MANY = "too many connections"
 FAILED = "internal error"
 
 
-class Refused(Exception):
+class ConnectionRefused(Exception):
     """A request that the server does not pass on."""
 
     def __init__(self, status: int, told: str) -> None:
@@ -25,7 +25,7 @@ class Refused(Exception):
         self.told = told
 
 
-def refusal(error: h11.RemoteProtocolError, received: bytes) -> Refused:
+def refusal(error: h11.RemoteProtocolError, received: bytes) -> ConnectionRefused:
     """What to answer to what h11 does not understand; without the line, which may hold a key."""
     told = QUOTED.split(str(error), maxsplit=1)[0]
     status = error.error_status_hint
@@ -35,25 +35,25 @@ def refusal(error: h11.RemoteProtocolError, received: bytes) -> Refused:
             status, told = HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"
     elif told == "illegal request line":
         told += ": expected METHOD PATH HTTP/1.1, characters other than ASCII percent-encoded"
-    return Refused(status, told)
+    return ConnectionRefused(status, told)
 
 
 def check(request: h11.Request) -> None:
-    """Raises Refused for what h11 lets pass: RFC 9110, 9.1, and RFC 9112, 2.3 and 6.1."""
+    """Raises ConnectionRefused for what h11 lets pass: RFC 9110, 9.1, and RFC 9112, 2.3 and 6.1."""
     if not request.http_version.startswith(b"1."):
         version = request.http_version.decode()
-        raise Refused(505, f"HTTP/{version} is not served, HTTP/1.1 is")
+        raise ConnectionRefused(505, f"HTTP/{version} is not served, HTTP/1.1 is")
     if not request.method.isupper():
-        raise Refused(501, "no such method: methods are written in upper case")
+        raise ConnectionRefused(501, "no such method: methods are written in upper case")
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names:
         if b"content-length" in names:
-            raise Refused(400, "Content-Length and Transfer-Encoding exclude each other")
+            raise ConnectionRefused(400, "Content-Length and Transfer-Encoding exclude each other")
         if request.http_version == b"1.0":
-            raise Refused(400, "HTTP/1.0 has no Transfer-Encoding")
+            raise ConnectionRefused(400, "HTTP/1.0 has no Transfer-Encoding")
 
 
-def written(refused: Refused) -> bytes:
+def written(refused: ConnectionRefused) -> bytes:
     """An answer as bytes, after which the connection ends."""
     body = json.dumps({"error": refused.told}).encode()
     retry = "retry-after: 5\r\n" if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else ""

@@ -13,13 +13,13 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from taskengine.httpd.answers import TOO_LATE, TOO_MANY, Refused, written
+from taskengine.httpd.answers import TOO_LATE, TOO_MANY, ConnectionRefused, written
 from taskengine.httpd.places import Places, is_loopback, network_of
 from taskengine.httpd.protocol import Protocol
 from taskengine.httpd.wire import LEFT, Wire
 
 
-class Connection(TCPServer):
+class HttpConnection(TCPServer):
     """Its place goes to somebody else while it waits for a request, if it is needed there.
 
     `handle` returns when the requests in what came are answered, so end-of-file is handed on only
@@ -69,12 +69,12 @@ class Connection(TCPServer):
         with suppress(*LEFT):
             try:
                 await self._read_requests()
-            except Refused as refused:
+            except ConnectionRefused as refused:
                 await self.refuse(refused)
 
     async def _read_requests(self) -> None:
-        """Raises Refused, also for a head that takes longer than `head` seconds from its first
-        byte: hypercorn waits for as long as it likes."""
+        """Raises ConnectionRefused, also for a head that takes longer than `head` seconds from its
+        first byte: hypercorn waits for as long as it likes."""
         while not self._is_over:
             if not self._has_begun and self.http.parser.trailing_data[0]:
                 self._has_begun = True
@@ -82,7 +82,11 @@ class Connection(TCPServer):
                 self.places.begins(self)
             data = await self._received(self._deadline)
             if data is None and self._has_begun:
-                raise Refused(503, TOO_MANY) if self._is_dismissed else Refused(408, TOO_LATE)
+                raise (
+                    ConnectionRefused(503, TOO_MANY)
+                    if self._is_dismissed
+                    else ConnectionRefused(408, TOO_LATE)
+                )
             if data is not None:
                 await self.protocol.handle(RawData(data))
             if not data:
@@ -114,7 +118,7 @@ class Connection(TCPServer):
             if data:
                 await self.stream.send_all(data)
 
-    async def refuse(self, refused: Refused) -> None:
+    async def refuse(self, refused: ConnectionRefused) -> None:
         """Instead of an answer, if none has begun; it is the last of the connection."""
         if self.http.parser.our_state in {h11.IDLE, h11.SEND_RESPONSE} and not self._is_over:
             await self.protocol_send(RawData(written(refused)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """Seconds, but for the last ones."""
 
     head: float = 10.0  # for a request's head, a TLS handshake, a first byte

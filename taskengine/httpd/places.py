@@ -12,7 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 
 V6_NETWORK = 64  # bits; a subscriber has all addresses below them
 
@@ -28,7 +28,7 @@ class Guest(Protocol):
 class Places:
     """Who is connected. Guests without a network are counted in all alone."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self.closing = False  # whether each connection ends with its next answer
         self._total = limits.connections

@@ -16,11 +16,11 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.tcp_server import MAX_RECV
 
-from taskengine.httpd.answers import FAILED, NO_SNIFFING, Refused, check, refusal
+from taskengine.httpd.answers import FAILED, NO_SNIFFING, ConnectionRefused, check, refusal
 from taskengine.httpd.wire import LEFT
 
 if TYPE_CHECKING:
-    from taskengine.httpd.connection import Connection
+    from taskengine.httpd.connection import HttpConnection
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Parser(h11.Connection):
     they_are_waiting_for_100_continue = False  # hypercorn asks for bodies unasked
 
     def next_event(self) -> Any:
-        """Raises Refused."""
+        """Raises ConnectionRefused."""
         try:
             event = super().next_event()
         except h11.RemoteProtocolError as error:
@@ -50,7 +50,7 @@ class Protocol(H11Protocol):
 
     stream: Exchange | None
 
-    def __init__(self, link: Connection, known: ProtocolWrapper) -> None:
+    def __init__(self, link: HttpConnection, known: ProtocolWrapper) -> None:
         places = (known.client, known.server)
         state = (known.app, known.config, known.context, known.task_group, known.state)
         super().__init__(*state, known.ssl, *places, known.send)
@@ -101,7 +101,7 @@ class Exchange(HTTPStream):
         self._parser = http.parser
         self._start: Any = None  # of an answer; it goes out with the first of its body
         self._is_read = False  # the body
-        self._refusal = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
+        self._refusal = ConnectionRefused(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
 
     async def spawn_app(self, *_: object) -> Any:
         """As of a task group, but `run` runs it, and nothing is put into a queue."""
@@ -128,7 +128,7 @@ class Exchange(HTTPStream):
             await self._until_gone()
         except LEFT:
             await self._link.protocol_send(Closed())
-        except Refused as refused:
+        except ConnectionRefused as refused:
             self._refusal = refused
         return DISCONNECT
 

@@ -13,9 +13,9 @@ from typing import Any
 import trio
 from hypercorn.config import Config
 
-from taskengine.httpd.answers import TOO_MANY, Refused, written
-from taskengine.httpd.connection import Connection
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.answers import TOO_MANY, ConnectionRefused, written
+from taskengine.httpd.connection import HttpConnection
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.places import Places
 from taskengine.httpd.settings import hypercorn_configuration
 from taskengine.httpd.wire import LEFT, Wire
@@ -34,7 +34,7 @@ class Server:
     """An application on sockets that listen."""
 
     app: Any  # of ASGI
-    limits: Limits = field(default_factory=Limits)
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     tls: ssl.SSLContext | None = None
     stop: trio.Event = field(default_factory=trio.Event)
     places: Places = field(init=False)
@@ -95,7 +95,7 @@ class Server:
         wire: trio.abc.Stream = Wire(stream, self.limits)
         if self.tls:
             wire = trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
-        connection = Connection(self.app, self._config, self.places, wire, client)
+        connection = HttpConnection(self.app, self._config, self.places, wire, client)
         if not self.places.take(connection):
             self._tell("no place for another connection of %s", client)
             return await self._turn_away(stream)
@@ -111,7 +111,7 @@ class Server:
         self._turned_away += 1
         try:
             with trio.move_on_after(self.limits.linger), suppress(*LEFT):
-                await stream.send_all(written(Refused(503, TOO_MANY)))
+                await stream.send_all(written(ConnectionRefused(503, TOO_MANY)))
                 await stream.send_eof()
                 while await stream.receive_some():
                     pass

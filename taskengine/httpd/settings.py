@@ -12,7 +12,7 @@ from typing import Any
 
 from hypercorn.config import Config
 
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.model import BadInput
 
 SOCKETS = ("backlog", "certfile", "keyfile", "keyfile_password", "ca_certs", "ciphers")
@@ -41,12 +41,12 @@ def read_settings(file: Path) -> Mapping[str, Any]:
     return settings
 
 
-def limited(limits: Limits, settings: Mapping[str, Any]) -> Limits:
+def limited(limits: ConnectionLimits, settings: Mapping[str, Any]) -> ConnectionLimits:
     """With the limits that the file has."""
     return replace(limits, **{LIMITS[name]: settings[name] for name in LIMITS if name in settings})
 
 
-def hypercorn_configuration(limits: Limits) -> Config:
+def hypercorn_configuration(limits: ConnectionLimits) -> Config:
     """What hypercorn is told of the limits; the others are no settings of it."""
     settings = {
         "errorlog": None,

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import trio
 
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 
 LEFT = (trio.BrokenResourceError, trio.ClosedResourceError)  # what a client is then
 
@@ -18,7 +18,7 @@ class Wire(trio.abc.HalfCloseableStream):
     """A TCP stream. One write may go on for as long as the client reads, `stalled` seconds a time,
     `slowest` bytes a second. A write that was cancelled leaves the stream broken."""
 
-    def __init__(self, stream: trio.SocketStream, limits: Limits) -> None:
+    def __init__(self, stream: trio.SocketStream, limits: ConnectionLimits) -> None:
         self._stream = stream
         self.socket = stream.socket
         self._limits = limits

@@ -18,7 +18,6 @@ UPDATABLE = (
     "persist",
     "semaphore_url",
 )
-OVER = (JobState.COMPLETED, JobState.BROKEN)
 REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
 BROKEN = (
     "the job is broken: it was stopped, or run again already. Only one that completed, or has not "
@@ -51,7 +50,7 @@ def changed(job: Job, changes: Mapping[str, Any], *, waits: bool, now: datetime)
     """
     if not changes:
         raise BadInput(f"expected at least one of {', '.join(UPDATABLE)}")
-    if job.state in OVER:
+    if job.state.is_final:
         raise BadInput(f"the job is {job.state.label}: it cannot be changed any more")
     if job.state is JobState.STARTED and (late := TIMING & changes.keys()):
         raise BadInput(f"{min(late)}: the job has started already")

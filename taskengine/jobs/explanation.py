@@ -1,4 +1,4 @@
-"""Why a job does not run, in words and as data. Pure: the store tells the facts."""
+"""Why a job does not run, in words and as data. Pure: the store says what the job waits for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
 from taskengine.masking import masked_text
-from taskengine.model import Job, JobState, Json, JsonObject
+from taskengine.model import FINAL_STATES, Job, JobState, Json, JsonObject
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
 
@@ -50,7 +49,7 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class WaitingState:
     """What the store knows of a job's waiting, seen at one moment."""
 
     job: Job
@@ -69,48 +68,50 @@ class Facts:
     errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
 
 
-def explanation(facts: Facts, now: datetime) -> JsonObject:
+def explanation(waiting: WaitingState, now: datetime) -> JsonObject:
     """All that keeps a job from running now."""
-    queued = facts.job.state is JobState.QUEUED
+    queued = waiting.job.state is JobState.QUEUED
     return {
-        "id": facts.job.id,
-        "queue_state": facts.job.state.label,
-        "reasons": list(_reasons(facts, now)),
-        "rank": _rank(facts.ahead) if queued else None,
-        "slots": {"system": _slots(facts.system), "client": _slots(facts.client)},
+        "id": waiting.job.id,
+        "queue_state": waiting.job.state.label,
+        "reasons": list(_reasons(waiting, now)),
+        "rank": _rank(waiting.ahead) if queued else None,
+        "slots": {"system": _slots(waiting.system), "client": _slots(waiting.client)},
     }
 
 
-def _reasons(facts: Facts, now: datetime) -> Iterator[JsonObject]:
-    match facts.job.state:
+def _reasons(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
+    match waiting.job.state:
         case JobState.QUEUED:
-            yield from _queued(facts)
+            yield from _queued(waiting)
         case JobState.SCHEDULED:
-            yield from _scheduled(facts, now)
+            yield from _scheduled(waiting, now)
         case JobState.PENDING:
-            yield from _pending(facts)
+            yield from _pending(waiting)
         case JobState.STARTED:
-            told = f"It runs: of {_count(facts.open_tasks, 'open task')} {facts.working} at work."
-            yield _reason("running", told, working=facts.working, open_tasks=facts.open_tasks)
-            for task, action, queue in facts.unserved:
+            told = (
+                f"It runs: of {_count(waiting.open_tasks, 'open task')} {waiting.working} at work."
+            )
+            yield _reason("running", told, working=waiting.working, open_tasks=waiting.open_tasks)
+            for task, action, queue in waiting.unserved:
                 told = f"Task {task} waits for an instance that has the action {action}"
                 told = f"{told} and serves the queue {queue}: none does."
                 yield _reason("action", told, task=task, action=action, queue=queue)
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
-    if facts.job.state in OVER:
-        yield _reason("over", _over(facts))
-    if facts.working and facts.job.state in (*OVER, JobState.PAUSED):
-        told = f"{_count(facts.working, 'task')} of it still at work; no other starts."
-        yield _reason("stopping", told, working=facts.working)
+    if waiting.job.state.is_final:
+        yield _reason("over", _over(waiting))
+    if waiting.working and waiting.job.state in (*FINAL_STATES, JobState.PAUSED):
+        told = f"{_count(waiting.working, 'task')} of it still at work; no other starts."
+        yield _reason("stopping", told, working=waiting.working)
 
 
-def _over(facts: Facts) -> str:
-    job = facts.job
+def _over(waiting: WaitingState) -> str:
+    job = waiting.job
     if job.digest is None:
         return "It was refused; the ERROR line of its log says why. Mend the body and submit that."
     again = "POST /jobs/<id>/rerun runs it again, with definition=current by the file in force"
-    failed = "; ".join(f"{name!r} failed: {error}" for name, error in facts.errors)
+    failed = "; ".join(f"{name!r} failed: {error}" for name, error in waiting.errors)
     if job.state is JobState.COMPLETED and job.failed:
         return f"It failed{f': {failed}' if failed else ''}. {again}."
     if job.state is JobState.BROKEN:
@@ -118,9 +119,9 @@ def _over(facts: Facts) -> str:
     return "It is completed."
 
 
-def _queued(facts: Facts) -> Iterator[JsonObject]:
-    job = facts.job
-    system, client = facts.system, facts.client
+def _queued(waiting: WaitingState) -> Iterator[JsonObject]:
+    job = waiting.job
+    system, client = waiting.system, waiting.client
     band = band_of(job.priority, system.settings, client.settings)
     reasons = []
     levels = (("system", "the system", system), ("client", f"client {job.client}", client))
@@ -129,10 +130,10 @@ def _queued(facts: Facts) -> Iterator[JsonObject]:
             limit = min(system.settings.priority_threshold, client.settings.priority_threshold)
             told = _taken(whose, slots, limit)
             reasons.append(_reason("slots", told, level=level, **_slots(slots)))
-    if facts.ahead:
-        number = f"{RANKED:,} or more" if facts.ahead >= RANKED else str(facts.ahead)
-        told = f"{number} queued {'job goes' if facts.ahead == 1 else 'jobs go'} before it."
-        reasons.append(_reason("rank", told, rank=_rank(facts.ahead)))
+    if waiting.ahead:
+        number = f"{RANKED:,} or more" if waiting.ahead >= RANKED else str(waiting.ahead)
+        told = f"{number} queued {'job goes' if waiting.ahead == 1 else 'jobs go'} before it."
+        reasons.append(_reason("rank", told, rank=_rank(waiting.ahead)))
     yield from reasons or [_reason("next", "Nothing: it is started within moments.")]
 
 
@@ -148,16 +149,16 @@ def _taken(whose: str, slots: Slots, threshold: int) -> str:
     )
 
 
-def _scheduled(facts: Facts, now: datetime) -> Iterator[JsonObject]:
-    job, waits = facts.job, False
+def _scheduled(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
+    job, waits = waiting.job, False
     if job.run_at > now:
         waits = True
         at = format_time(job.run_at)
         yield _reason("run_at", f"It is to run at {at}.", run_at=at)
     if job.semaphore_url is not None and not job.gate_open:
         waits = True
-        yield _gate(facts)
-    if not facts.queues_due:
+        yield _gate(waiting)
+    if not waiting.queues_due:
         waits = True
         told = "The schedule queue_scheduled_jobs is switched off: no job is queued when it is due."
         yield _reason("queue_scheduled_jobs", told)
@@ -165,32 +166,34 @@ def _scheduled(facts: Facts, now: datetime) -> Iterator[JsonObject]:
         yield _reason("next", "Nothing: it is queued within moments.")
 
 
-def _gate(facts: Facts) -> JsonObject:
-    answer = facts.gate_answer
+def _gate(waiting: WaitingState) -> JsonObject:
+    answer = waiting.gate_answer
     said = "has not been asked yet" if answer is None else f"answered {answer!r}"
-    due = facts.gate_due_at
+    due = waiting.gate_due_at
     return _reason(
         "gate",
         f"Its gate is not open: it {said}.",
-        semaphore_url=masked_text(facts.job.semaphore_url or ""),
+        semaphore_url=masked_text(waiting.job.semaphore_url or ""),
         answer=answer,
         ask_at=due and format_time(due),
     )
 
 
-def _pending(facts: Facts) -> Iterator[JsonObject]:
-    for parent in facts.told:
+def _pending(waiting: WaitingState) -> Iterator[JsonObject]:
+    for parent in waiting.told:
         told = f"Job {parent}, for which it waits, is over: the job is told so within moments."
         yield _reason("depends_on", told, jobs=[parent])
-    if waited := [one for one in facts.parents if one not in facts.told]:
+    if waited := [one for one in waiting.parents if one not in waiting.told]:
         names = ", ".join(map(str, waited))
         noun = "job" if len(waited) == 1 else "jobs"
         told = f"It waits for the completion of {noun} {names}."
         yield _reason("depends_on", told, jobs=waited)
-    if facts.original is not None:
-        told = f"It runs job {facts.original} again, and tasks of that one are still being stopped."
-        yield _reason("waits_for_original", told, job=facts.original)
-    if not facts.parents and facts.original is None:
+    if waiting.original is not None:
+        told = (
+            f"It runs job {waiting.original} again, and tasks of that one are still being stopped."
+        )
+        yield _reason("waits_for_original", told, job=waiting.original)
+    if not waiting.parents and waiting.original is None:
         yield _reason("next", "Nothing: it goes on within moments.")
 
 

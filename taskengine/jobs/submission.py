@@ -21,7 +21,7 @@ from taskengine.policy import latest_clip_end
 from taskengine.texts import like
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
-from taskengine.workflows.parameters import Prepared, complete, prepare
+from taskengine.workflows.parameters import PreparedParameters, complete, prepare
 from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import MAX_TASKS, Workflow
@@ -85,11 +85,11 @@ class Reader:
         job, given = Fields(_part(body, "job"), "job."), _parameters(body)
         wrong = job.problems()
         priority = 5 if wrong else job.priority()
-        facts = client_scope(owner, self.storage)
+        seen = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
         try:
-            prepared = prepare(workflow.parameters, given, {"client": facts, "job": about})
+            prepared = prepare(workflow.parameters, given, {"client": seen, "job": about})
         except BadInput as error:
             raise BadInput("; ".join([*wrong, str(error)])) from None
         if wrong:
@@ -108,7 +108,7 @@ class Reader:
             ],
             definition=workflow.definition,
             parameters=prepared.values,
-            facts=facts,
+            client_scope=seen,
             urls=urls,
             events=CallbackOptions.of(owner.options).events,
             priority=priority,
@@ -198,6 +198,7 @@ def refused_data(submission: Submission, reason: str) -> Submission:
         {},
         lines,
         refusal=reason,
+        request_id=submission.request_id,
         idempotency_key=submission.idempotency_key,
         body_digest=submission.body_digest,
     )
@@ -228,7 +229,7 @@ def repetitions(names: Sequence[str]) -> list[Line]:
 
 
 def _unknown(
-    received: Received, job: Fields, prepared: Prepared, workflow: Workflow
+    received: Received, job: Fields, prepared: PreparedParameters, workflow: Workflow
 ) -> Iterator[Line]:
     """What is misspelt, or stands twice, says nothing: a client would look for it in vain."""
     yield from repetitions(received.repeated)

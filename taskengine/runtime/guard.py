@@ -51,7 +51,7 @@ class Orphaned(Exception):
     """The engine is gone."""
 
 
-class Lifeline:
+class GuardLifeline:
     """The reading end of the engine's pipe."""
 
     def __init__(self, descriptor: int, patience: float) -> None:
@@ -96,7 +96,7 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # orders come through the lifeline alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prctl(SET_CHILD_SUBREAPER, int(reach == TREE))
-    lifeline = Lifeline(descriptor, patience)
+    lifeline = GuardLifeline(descriptor, patience)
     guard = os.getpid()
     child = os.fork()
     if child == 0:

@@ -23,8 +23,8 @@ class Ask(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Generic[M]):
-    """A message as it lies in a mailbox.
+class Envelope(Generic[M]):
+    """A message in a mailbox, with the reply slot of its asker.
 
     Use it as a context manager: leaving the block closes the reply slot, so that an asker learns
     of a crash at once instead of waiting out its deadline.
@@ -55,27 +55,27 @@ class Delivery(Generic[M]):
 class Address(Generic[M]):
     """The sending end: all that one actor knows of another."""
 
-    def __init__(self, send: trio.MemorySendChannel[Delivery[M]]) -> None:
+    def __init__(self, send: trio.MemorySendChannel[Envelope[M]]) -> None:
         self._send = send
 
     async def tell(self, message: M) -> None:
         """Queue a message, waiting while the mailbox is full."""
         try:
-            await self._send.send(Delivery(message))
+            await self._send.send(Envelope(message))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise ActorGone from None
 
     def hint(self, message: M) -> None:
         """Queue a message unless the mailbox is full or closed: for mail that may be lost."""
         with suppress(trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
-            self._send.send_nowait(Delivery(message))
+            self._send.send_nowait(Envelope(message))
 
     async def ask(self, message: Ask[R]) -> R:
         """Send a message and wait for its answer; callers bound it with trio.fail_after()."""
         slot, answer = trio.open_memory_channel[R](1)
         with answer:
             try:
-                await self._send.send(Delivery(message, slot))  # type: ignore[arg-type]
+                await self._send.send(Envelope(message, slot))  # type: ignore[arg-type]
                 return await answer.receive()
             except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
                 raise ActorGone from None
@@ -85,7 +85,7 @@ class Address(Generic[M]):
         slots = [trio.open_memory_channel[R](1) for _ in messages]
         try:
             for message, (slot, _) in zip(messages, slots, strict=True):
-                await self._send.send(Delivery(message, slot))  # type: ignore[arg-type]
+                await self._send.send(Envelope(message, slot))  # type: ignore[arg-type]
             return [await answer.receive() for _, answer in slots]
         except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
             raise ActorGone from None
@@ -105,13 +105,13 @@ class Mailbox(Generic[M]):
     """
 
     def __init__(self, size: float) -> None:
-        send, self._receive = trio.open_memory_channel[Delivery[M]](size)
+        send, self._receive = trio.open_memory_channel[Envelope[M]](size)
         self.address: Address[M] = Address(send)
 
     def __len__(self) -> int:
         return self._receive.statistics().current_buffer_used
 
-    def __aiter__(self) -> AsyncIterator[Delivery[M]]:
+    def __aiter__(self) -> AsyncIterator[Envelope[M]]:
         return self._receive.__aiter__()
 
     @property
@@ -124,19 +124,19 @@ class Mailbox(Generic[M]):
         """True once the address is closed: what is queued is all there will be."""
         return self._receive.statistics().open_send_channels == 0
 
-    async def collect(self, patience: float, limit: int = 500) -> list[Delivery[M]]:
+    async def collect(self, patience: float, limit: int = 500) -> list[Envelope[M]]:
         """All that waits, up to a limit; after `patience` seconds without mail an empty list.
 
         Raises trio.EndOfChannel when the address is closed and all its mail was collected.
         """
-        batch: list[Delivery[M]] = []
+        batch: list[Envelope[M]] = []
         with trio.move_on_after(patience):
             batch.append(await self._receive.receive())
         return batch + self.waiting(limit - 1) if batch else batch
 
-    def waiting(self, limit: int) -> list[Delivery[M]]:
+    def waiting(self, limit: int) -> list[Envelope[M]]:
         """What waits now, up to a limit; the caller owes each of them its `with` block."""
-        batch: list[Delivery[M]] = []
+        batch: list[Envelope[M]] = []
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while len(batch) < limit:
                 batch.append(self._receive.receive_nowait())

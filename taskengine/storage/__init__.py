@@ -11,8 +11,8 @@ import trio
 
 from taskengine.model import BadInput, NotFound
 
-Fence = Callable[[], Awaitable[None]]  # raises FenceMoved if the writer's attempt is over
-unfenced: Fence = trio.lowlevel.checkpoint
+FenceCheck = Callable[[], Awaitable[None]]  # raises FenceMoved if the writer's attempt is over
+unfenced: FenceCheck = trio.lowlevel.checkpoint
 
 
 class FileNotStored(NotFound):
@@ -49,11 +49,11 @@ class Storage(Protocol):
         """Make the file appear at a local path, without a copy where that can be."""
         ...
 
-    async def put(self, source: Path, key: str, fence: Fence = unfenced) -> None:
+    async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Store a local file. The source may be moved away."""
         ...
 
-    async def move(self, source: str, target: str, fence: Fence = unfenced) -> None: ...
+    async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None: ...
 
     async def delete(self, key: str) -> None:
         """Remove a file; raises FileNotStored if there is none."""
@@ -75,7 +75,7 @@ class Folder:
     storage: Storage
     root: str
     path: str
-    fence: Fence = unfenced
+    fence: FenceCheck = unfenced
 
     @property
     def complete(self) -> str:

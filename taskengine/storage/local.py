@@ -21,7 +21,7 @@ from typing import BinaryIO
 import trio
 
 from taskengine.model import BadInput
-from taskengine.storage import Fence, FileNotStored, StoredFile, unfenced
+from taskengine.storage import FenceCheck, FileNotStored, StoredFile, unfenced
 from taskengine.storage.pinned import Area, real
 
 TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
@@ -56,11 +56,11 @@ class LocalStorage:
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
 
-    async def put(self, source: Path, key: str, fence: Fence = unfenced) -> None:
+    async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
         await trio.to_thread.run_sync(self._put, source, key, fence)
 
-    async def move(self, source: str, target: str, fence: Fence = unfenced) -> None:
+    async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
         """Rename; "source gone, target there" is done. Raises FileNotStored if both are missing."""
         await trio.to_thread.run_sync(self._move, source, target, fence)
 
@@ -113,14 +113,14 @@ class LocalStorage:
         except FileNotFoundError:
             raise FileNotStored(f"{key}: no such file") from None
 
-    def _put(self, source: Path, key: str, fence: Fence) -> None:
+    def _put(self, source: Path, key: str, fence: FenceCheck) -> None:
         target, state = self._locate(key), source.lstat()
         if S_ISLNK(state.st_mode) or state.st_nlink > 1:  # moved, the storage would hold the link
             self._copy(source, target, fence)
         else:
             self._rename(source, target, fence)
 
-    def _move(self, source: str, target: str, fence: Fence) -> None:
+    def _move(self, source: str, target: str, fence: FenceCheck) -> None:
         there = self._locate(target)
         try:
             with self._area.pinned(self._file(source)) as place:
@@ -156,7 +156,7 @@ class LocalStorage:
                     place.rmdir()
                 folder = folder.parent
 
-    def _rename(self, source: Path, target: Path, fence: Fence) -> None:
+    def _rename(self, source: Path, target: Path, fence: FenceCheck) -> None:
         """Put a file in the place of another, across file systems too."""
         try:
             _sync(source)
@@ -167,7 +167,7 @@ class LocalStorage:
             self._copy(source, target, fence)
             source.unlink()
 
-    def _copy(self, source: Path, target: Path, fence: Fence) -> None:
+    def _copy(self, source: Path, target: Path, fence: FenceCheck) -> None:
         """Copy a file so that its name shows all of it or nothing."""
         self._area.make(target.parent)
         with self._area.pinned(target) as place:
@@ -180,7 +180,7 @@ class LocalStorage:
                 _sync(part)
                 self._replace(part, target, fence)
 
-    def _replace(self, source: Path, target: Path, fence: Fence) -> None:
+    def _replace(self, source: Path, target: Path, fence: FenceCheck) -> None:
         _pass(fence)
         for last in (False, False, True):
             try:
@@ -244,7 +244,7 @@ def _remove_leftovers(folder: Path) -> None:
             part.unlink()
 
 
-def _pass(fence: Fence) -> None:
+def _pass(fence: FenceCheck) -> None:
     """Ask until the answer is fresh: the process may have been stopped while it was on its way."""
     for _ in range(PASSES):
         asked = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -20,19 +20,18 @@ from typing import Protocol
 
 from taskengine.model import (
     Client,
-    Delivery,
     Fence,
     Lane,
     LaneFence,
+    LaneResult,
     Record,
     Recorded,
     Submission,
 )
-from taskengine.store.reading import Reading
+from taskengine.store.reading import StoreReads
 from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
-    DEATH,
     Admitted,
     Beat,
     Changed,
@@ -56,7 +55,6 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
-    "DEATH",
     "Admitted",
     "Beat",
     "Changed",
@@ -80,8 +78,8 @@ __all__ = [
 ]
 
 
-class Store(Reading, Upkeep, Protocol):
-    # Instances: presence and fences
+class Store(StoreReads, Upkeep, Protocol):
+    # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
     ) -> int:
@@ -111,8 +109,8 @@ class Store(Reading, Upkeep, Protocol):
         ...
 
     async def declare_dead(self, process: uuid.UUID) -> None:
-        """Say that a process was seen to end, and tell the peers of it (DEATH): whatever instance
-        it was is dead, and never beats again."""
+        """Say that a process was seen to end, and tell the peers of it (Topic.DEATH): whatever
+        instance it was is dead, and never beats again."""
         ...
 
     async def rescue(self, instance: int, beat: int | None, now: datetime) -> Recorded | None:
@@ -239,9 +237,9 @@ class Store(Reading, Upkeep, Protocol):
         ...
 
     async def deliver(
-        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+        self, instance: int, results: Sequence[LaneResult], *, wait: bool = True
     ) -> None:
-        """Write what became of deliveries and let go of their lanes; those of an outdated claim
+        """Write the results of lanes, one each, and let go of these; those of an outdated claim
         are refused. `wait` and what a patient store raises are as with record()."""
         ...
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,16 +22,23 @@ from taskengine.model import (
     BadInput,
     Blocked,
     Interrupted,
-    Misconfigured,
     NotFound,
     OutcomeUnknown,
     StoreUnavailable,
     TooSlow,
 )
-from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
-from taskengine.store.scarcity import AGAIN, PATIENCE, NoConnection, Scarcity
-from taskengine.store.troubles import AWAY, COLLIDED, CUT, LOCKED_OUT, REFUSED, Cut, Outages
+from taskengine.store.scarcity import CONNECTION_DEADLINE, RETRY_PAUSE, NoConnection, Scarcity
+from taskengine.store.troubles import (
+    AWAY_ERRORS,
+    COLLIDED,
+    CUT,
+    LOCKED_OUT,
+    REFUSED,
+    Outages,
+    TransactionCut,
+    connected,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +90,7 @@ class Pool:
         """
         waits = collisions = 0
         async with self._places:
-            patience = trio.current_time() + PATIENCE
+            patience = trio.current_time() + CONNECTION_DEADLINE
             while collisions < COLLISIONS:
                 try:
                     return await self._attempt(transaction, single)
@@ -113,9 +119,9 @@ class Pool:
             raise BadInput(f"the database refuses the data: {error}") from error
         except asyncpg.QueryCanceledError as error:
             raise TooSlow(str(error)) from error
-        except Cut as cut:
+        except TransactionCut as cut:
             raise Interrupted(f"{type(cut.error).__name__}: {cut.error}") from cut.error
-        except (*AWAY, *LOCKED_OUT) as error:
+        except (*AWAY_ERRORS, *LOCKED_OUT) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
@@ -133,7 +139,7 @@ class Pool:
             if given_up and time.monotonic() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
             if isinstance(error, CUT):
-                raise Cut(error) from error
+                raise TransactionCut(error) from error
             raise
         self._keep(connection)
         return result
@@ -147,11 +153,11 @@ class Pool:
     async def _ask(self) -> bool:
         try:
             connection = await self._connect()
-        except (*AWAY, *LOCKED_OUT):
+        except (*AWAY_ERRORS, *LOCKED_OUT):
             return False
         try:
             return bool(await connection.fetchval("select true"))
-        except AWAY:
+        except AWAY_ERRORS:
             return False
         finally:
             connection.terminate()
@@ -184,7 +190,7 @@ class Pool:
 
     def give_up_one(self) -> None:
         """Leave a connection to somebody who needs it more, and do not ask for another at once."""
-        self._scarcity.hold_back(2 * AGAIN)
+        self._scarcity.hold_back(2 * RETRY_PAUSE)
         if self._idle:
             self._idle.pop(0).terminate()
         else:
@@ -242,18 +248,6 @@ class Pool:
             self._idle.pop().terminate()
 
 
-async def connected(url: str, **options: Any) -> Connection:
-    """A connection to the server, in errors that say where it is and show no password."""
-    try:
-        return await asyncpg.connect(url, **options)
-    except asyncpg.ClientConfigurationError as error:
-        raise Misconfigured(f"database_url: {error}") from None
-    except ValueError:  # it would be shown in part
-        raise Misconfigured("database_url: the driver cannot read it") from None
-    except socket.gaierror as error:
-        raise ConnectionError(f"unknown host {hosts_of(url)}: {error.strerror}") from None
-
-
 async def _run(connection: Connection, transaction: Transaction[T], single: bool) -> T:
     if single:
         return await transaction(connection)
@@ -261,7 +255,7 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
     result = await transaction(connection)
     try:
         await connection.execute("commit")
-    except AWAY as error:
+    except AWAY_ERRORS as error:
         raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
     return result
 
@@ -293,7 +287,7 @@ async def _tolerate_callbacks(failed: Callable[[], None]) -> None:
     def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         failed()
         error = context.get("exception")  # a connection that was dropped has last words too
-        level = logging.DEBUG if isinstance(error, AWAY) else logging.ERROR
+        level = logging.DEBUG if isinstance(error, AWAY_ERRORS) else logging.ERROR
         logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
 
     asyncio.get_running_loop().set_exception_handler(log)

@@ -10,7 +10,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from taskengine.callbacks.bodies import render_extras
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Ended,
@@ -59,7 +58,7 @@ class Fate(Enum):
 def fate_of(state: JobState, *, failed: bool, run_again: bool) -> Fate:
     """Of a job that is there and was not handed on. Running again what has ended changes nothing
     for those that waited for it: a satisfied edge stays satisfied."""
-    if state not in OVER:
+    if not state.is_final:
         return Fate.UNKNOWN
     done = state is JobState.COMPLETED or run_again
     return Fate.COMPLETED if done and not failed else Fate.LOST
@@ -109,12 +108,12 @@ def extras_of(
     callback: JsonObject,
     parameters: JsonObject,
     results: Mapping[str, JsonObject],
-    facts: JsonObject,
+    client_scope: JsonObject,
 ) -> Extras:
     """What a workflow adds to the callback of a job, with what of it is left out. It never raises,
     so that no job's template holds up another's end."""
     try:
-        return render_extras(callback, scope(parameters, results, job_scope(job), facts))
+        return render_extras(callback, scope(parameters, results, job_scope(job), client_scope))
     except Exception as error:  # of a definition that another version may have written
         told = f"{name_of(error)}: {words_of(error)}"
         logger.error("the callback of job %d lacks its extras: %s", job.id, told)

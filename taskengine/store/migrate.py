@@ -12,9 +12,9 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import StoreUnavailable
-from taskengine.store.connections import Connection, connected, is_pooled
+from taskengine.store.connections import Connection, is_pooled
 from taskengine.store.queries import migrations
-from taskengine.store.troubles import AWAY
+from taskengine.store.troubles import AWAY_ERRORS, connected
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ LOCK = 0x7461736B656E67  # of the advisory lock
 CONNECT_TIMEOUT = 5.0  # seconds
 TRIES = 600  # tenths of a second
 TELL = 10.0  # seconds between two lines about an outage at the start
-AGAIN = 1.0  # seconds before it is tried again
+RETRY_PAUSE = 1.0  # seconds before it is tried again
 NUMBERS = "select number from migrations"
 
 # On the role and database, so that they hold behind a pooler too. The planner's: fresh tables
@@ -58,7 +58,7 @@ async def missing(url: str) -> list[str]:
 async def _done(work: Callable[[str], Awaitable[list[str]]], url: str) -> list[str]:
     try:
         return await aio_as_trio(work)(url)  # type: ignore[no-any-return]
-    except AWAY as error:
+    except AWAY_ERRORS as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
 
@@ -77,7 +77,7 @@ async def wait_for(
             if waited >= told + TELL:
                 logger.warning("waiting for the database, up to %g s: %s", patience, outage)
                 told = waited
-        await trio.sleep(AGAIN)
+        await trio.sleep(RETRY_PAUSE)
 
 
 async def wait_and_upgrade(url: str, patience: float) -> list[str]:

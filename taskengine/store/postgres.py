@@ -13,11 +13,11 @@ from functools import partial
 from taskengine.meters import Meters
 from taskengine.model import (
     Client,
-    Delivery,
     Fence,
     JsonObject,
     Lane,
     LaneFence,
+    LaneResult,
     Record,
     Recorded,
     Submission,
@@ -266,9 +266,9 @@ class PostgresStore(Reads):
         await self._fetch("release_some_lanes", instance, now, *columns(sorted(lanes), 2))
 
     async def deliver(
-        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+        self, instance: int, results: Sequence[LaneResult], *, wait: bool = True
     ) -> None:
-        await self._do(outbox.deliver, instance, deliveries, wait, divisible=True)
+        await self._do(outbox.deliver, instance, results, wait, divisible=True)
 
     async def replay(self, callback_id: int, now: datetime) -> None:
         await self._run(partial(outbox.replay, callback_id=callback_id, now=now))
@@ -282,7 +282,7 @@ class PostgresStore(Reads):
         return listen(self.pool, lambda: self.writer)
 
 
-async def _prepared(batch: Sequence[Submission]) -> list[submit.Prepared]:
+async def _prepared(batch: Sequence[Submission]) -> list[submit.PreparedSubmission]:
     """Submissions as their transaction writes them; bodies are among their lines."""
     size = sum(len(text) for one in batch for _, _, text in one.lines)
     return await in_thread(partial(submit.prepare, batch), size)

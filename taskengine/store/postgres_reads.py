@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from taskengine.jobs.explanation import Facts
+from taskengine.jobs.explanation import WaitingState
 from taskengine.model import (
     CallbackEntry,
     Documents,
@@ -30,7 +30,7 @@ from taskengine.store.transactions.claim import documents_of
 from taskengine.store.transactions.details import load_details, load_outline
 from taskengine.store.transactions.listing import first_in_queue, list_jobs
 from taskengine.store.transactions.rows import line_of, task_of, visible_from
-from taskengine.store.transactions.waiting import load_facts
+from taskengine.store.transactions.waiting import load_waiting_state
 
 LOG_PAGE = 1_000  # lines
 TASK_PAGE = 500  # of a job
@@ -38,7 +38,7 @@ TASK_PAGE = 500  # of a job
 
 @dataclass(slots=True)
 class Reads(Runner):
-    """See taskengine.store.reading.Reading."""
+    """See taskengine.store.reading.StoreReads."""
 
     async def definition(self, digest: str) -> JsonObject | None:
         rows = await self._fetch("definition", digest)
@@ -79,8 +79,8 @@ class Reads(Runner):
         rows = await self._fetch("document", job_id, name)
         return JsonText(rows[0]["text"]) if rows else None
 
-    async def facts(self, job_id: int) -> Facts | None:
-        return await self._run(partial(load_facts, job_id=job_id))
+    async def waiting_state(self, job_id: int) -> WaitingState | None:
+        return await self._run(partial(load_waiting_state, job_id=job_id))
 
     async def jobs(self, wanted: JobFilter) -> Page:
         return await self._run(partial(list_jobs, wanted=wanted))

@@ -14,8 +14,7 @@ from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import Job, JobState, Task, TaskState
+from taskengine.model import FINAL_STATES, Job, JobState, Task, TaskState
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MACRO = re.compile(r"\{(?:(\w)\.)?(job|task)(?:\.(\w+))?\}")
@@ -24,7 +23,7 @@ TASK = tuple(field.name for field in fields(Task) if field.name != "result")  # 
 _COLUMNS = {"job": JOB, "task": TASK}
 _STATES: Mapping[str, Mapping[str, str]] = {
     "job": {state.label: str(int(state)) for state in JobState}
-    | {"over": ", ".join(str(int(state)) for state in OVER)},
+    | {"over": ", ".join(str(int(state)) for state in FINAL_STATES)},
     "task": {state.label: str(int(state)) for state in TaskState},
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
-from taskengine.jobs.explanation import Facts
+from taskengine.jobs.explanation import WaitingState
 from taskengine.model import (
     CallbackEntry,
     Documents,
@@ -22,7 +22,7 @@ DocumentName = Literal["submitted", "parameters"]
 CALLBACKS = 1_000  # of a page of the delivery log
 
 
-class Reading(Protocol):
+class StoreReads(Protocol):
     """The part of taskengine.store.Store that changes nothing."""
 
     async def definition(self, digest: str) -> JsonObject | None:
@@ -41,7 +41,7 @@ class Reading(Protocol):
         ...
 
     async def outline(self, job_id: int) -> JobDetails | None:
-        """The job without what may be large: its parameters, facts and tasks are empty."""
+        """The job without what may be large: its parameters, client scope and tasks are empty."""
         ...
 
     def tasks(self, job_id: int) -> AsyncIterator[Sequence[Task]]:
@@ -53,7 +53,7 @@ class Reading(Protocol):
         """A document of a job as its text; None if there is no such job."""
         ...
 
-    async def facts(self, job_id: int) -> Facts | None:
+    async def waiting_state(self, job_id: int) -> WaitingState | None:
         """What a job waits for."""
         ...
 

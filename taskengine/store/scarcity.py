@@ -16,8 +16,8 @@ from taskengine.model import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3.5  # seconds that a transaction waits; less than who cannot wait is let wait
-AGAIN = 0.5  # seconds until the server is asked again
+CONNECTION_DEADLINE = 3.5  # seconds that a transaction waits; less than who cannot wait is let wait
+RETRY_PAUSE = 0.5  # seconds until the server is asked again
 LULL = 60.0  # seconds between two lines about it
 
 
@@ -42,7 +42,7 @@ class Scarcity:
     def met(self, refusal: Exception) -> NoConnection:
         """The server refused a connection; what to raise."""
         self._words = f"{type(refusal).__name__}: {refusal}"
-        self.hold_back(AGAIN)
+        self.hold_back(RETRY_PAUSE)
         if self._is_time("met"):
             logger.warning(
                 "the database gives no more connections, so that transactions wait for those that "
@@ -60,9 +60,11 @@ class Scarcity:
         StoreUnavailable if there is no more time for that."""
         if trio.current_time() >= until:
             if self._is_time("given up"):
-                logger.error("no connection came free in %g s: %s", PATIENCE, self._words)
+                logger.error(
+                    "no connection came free in %g s: %s", CONNECTION_DEADLINE, self._words
+                )
             raise StoreUnavailable(self._words)
-        with trio.move_on_at(min(until, self._refused_until + AGAIN * random.random())):
+        with trio.move_on_at(min(until, self._refused_until + RETRY_PAUSE * random.random())):
             await self._free.park()
 
     def came_back(self) -> None:

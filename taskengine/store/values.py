@@ -21,7 +21,6 @@ from taskengine.texts import compact
 
 MAX_INSPECTED = 20_000
 BEFORE = ("id", "created_at")  # orders in which a job's id is its place
-DEATH = "death"  # announced by the store itself, when an instance is declared dead
 OldJob = tuple[datetime, int]  # a place in the order of ends: when it ended, and its id
 Lines = Sequence[tuple[Severity, str, str]]  # severity, progname, message
 

@@ -19,12 +19,12 @@ from trio_asyncio import aio_as_trio
 from taskengine.model import StoreUnavailable
 from taskengine.store import Deaf
 from taskengine.store.connections import Connection, Pool
-from taskengine.store.troubles import AWAY, LOCKED_OUT
+from taskengine.store.troubles import AWAY_ERRORS, LOCKED_OUT
 
 CHANNEL = "taskengine"
 PROBE = 3.0  # seconds of silence after which the listening connection is tried
 ECHO = 2.0  # seconds in which the trial has to arrive
-PAUSE = 0.02  # seconds in which what is heard is heard once
+WAKE_PAUSE = 0.02  # seconds in which what is heard is heard once
 
 
 async def announce(connection: Connection, topics: Collection[str], origin: object) -> None:
@@ -48,7 +48,7 @@ async def listen(pool: Pool, own: Callable[[], int]) -> AsyncIterator[str]:
                 await _try(pool, ears, StoreUnavailable)
             for topic in ears.heard():
                 yield topic
-            await trio.sleep(PAUSE)
+            await trio.sleep(WAKE_PAUSE)
     finally:
         connection.terminate()
 
@@ -91,7 +91,7 @@ async def _try(pool: Pool, ears: _Ears, lost: type[StoreUnavailable]) -> None:
 async def _ask(question: Callable[..., Any], *arguments: object) -> Any:
     try:
         return await aio_as_trio(question)(*arguments)
-    except (*AWAY, *LOCKED_OUT) as error:
+    except (*AWAY_ERRORS, *LOCKED_OUT) as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
     except asyncpg.PostgresError as error:
         raise Deaf(f"{type(error).__name__}: {error}") from error

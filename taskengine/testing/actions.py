@@ -94,4 +94,4 @@ def _attempt(name: str, number: int, attempt: int, job_id: int, at: datetime) ->
     job = Job(job_id, "acme", "vodstream", state, False, 5, 1, False, at, at, at)
     task_id = 10 * job_id + number
     task = Task(task_id, job_id, number, name, "action", "work", working, attempt)
-    return Attempt(task, job, documents=None, facts={}, options={}, started_at=at)
+    return Attempt(task, job, documents=None, client_scope={}, options={}, started_at=at)

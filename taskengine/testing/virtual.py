@@ -14,8 +14,8 @@ import httpx
 import trio
 
 from taskengine.actions import Action, Actions, action_of, find_actions
-from taskengine.actors.facilities import Facilities
-from taskengine.actors.staff import Parts, Plan
+from taskengine.actions.environment import ActionEnvironment
+from taskengine.actors.wiring import InstanceOptions, Resources
 from taskengine.counters.memory import MemoryCounters
 from taskengine.engine import Engine, running_engine
 from taskengine.jobs.submission import Reader
@@ -45,7 +45,7 @@ class NoStorage:
         await trio.lowlevel.checkpoint()
 
 
-class VirtualFacilities(Facilities):
+class VirtualEnvironment(ActionEnvironment):
     """Scratch folders without a file system: no thread may run on a virtual clock."""
 
     @asynccontextmanager
@@ -97,7 +97,7 @@ def submission(flow: Workflow, parameters: JsonObject | None = None, **more: Any
         parameters=parameters or {},
         lines=[(Severity.INFO, "api", "submitted")],
         definition=flow.definition,
-        facts={"name": "acme", "storage": "local"},
+        client_scope={"name": "acme", "storage": "local"},
         **more,
     )
 
@@ -113,7 +113,7 @@ class Instance:
     ) -> int:
         """The id of a new job; `more` are fields of its Submission."""
         message = Submit(submission(flow, parameters, **more))
-        answer = await self.engine.post.intake.address.ask(message)
+        answer = await self.engine.mailboxes.intake.address.ask(message)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -129,13 +129,14 @@ class Instance:
         return [(line.progname, line.message) async for page in pages for line in page]
 
 
-def _nothing_real(
-    http: httpx.AsyncClient | None,
-    unverified: httpx.AsyncClient | None,
-    secrets: Mapping[str, str] | None,
-) -> Facilities:
+def virtual_environment(
+    http: httpx.AsyncClient | None = None,
+    unverified: httpx.AsyncClient | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> ActionEnvironment:
+    """An environment of actions with nothing real in it."""
     nowhere = cast("Storage", NoStorage())
-    return VirtualFacilities(
+    return VirtualEnvironment(
         scratch=Path("/nowhere"),
         storages={"local": nowhere},
         roots={"local": {}},
@@ -172,18 +173,18 @@ async def instance(
     """
     now = virtual_clock(NOON)
     library = Library({(None, flow.name): flow for flow in flows})
-    parts = Parts(
+    resources = Resources(
         store=store,
         patient=patient or store,
         counters=MemoryCounters(),
         actions=actions or ACTIONS,
-        facilities=_nothing_real(http, unverified, secrets),
+        environment=virtual_environment(http, unverified, secrets),
         now=now,
         reader=partial(Reader, library, "local"),
         vital=vital,
         keep_time=keep_time,
     )
     random.seed(7)
-    plan = Plan("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
-    async with running_engine(parts, plan) as engine:
+    options = InstanceOptions("test", {"work": 2, "callback": 1, **queues}, drain, lease, process)
+    async with running_engine(resources, options) as engine:
         yield Instance(engine, store, now)

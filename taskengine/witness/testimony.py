@@ -27,8 +27,8 @@ import time
 
 UNTOLD, LIVES = 1, 3  # exit codes: the database stayed away; the engine lives without its pipe
 REAPING = 5.0  # seconds between the end of a process's pipe and its own
-LOOK = 0.01  # seconds between two looks whether it has ended
-TIMEOUT = 5.0  # seconds for each try
+POLL_INTERVAL = 0.01  # seconds between two looks whether it has ended
+REQUEST_DEADLINE = 5.0  # seconds for each try
 PAUSES = (0.05, 0.1, 0.2, 0.5)  # seconds between tries; the last one again and again
 
 
@@ -60,7 +60,7 @@ def has_ended(engine: int) -> bool:
     """Whether the parent is gone; the kernel closes the pipes of a process shortly before."""
     deadline = time.monotonic() + REAPING
     while os.getppid() == engine and time.monotonic() < deadline:
-        time.sleep(LOOK)
+        time.sleep(POLL_INTERVAL)
     return os.getppid() != engine
 
 
@@ -83,11 +83,11 @@ async def tell(url: str, statement: str) -> None:
     import asyncpg
 
     name = {"application_name": "taskengine"}
-    connection = await asyncpg.connect(url, timeout=TIMEOUT, server_settings=name)
+    connection = await asyncpg.connect(url, timeout=REQUEST_DEADLINE, server_settings=name)
     try:
         # Without arguments it leaves nothing in the session, which may be a pooler's.
         [answer], _ = await asyncio.wait(
-            [asyncio.ensure_future(connection.execute(statement))], timeout=TIMEOUT
+            [asyncio.ensure_future(connection.execute(statement))], timeout=REQUEST_DEADLINE
         )
         answer.result()
     finally:

@@ -16,10 +16,10 @@ import trio
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 120.0  # seconds that a witness tries to reach a database that is away
+START_DEADLINE = 120.0  # seconds that a witness tries to reach a database that is away
 EMBEDDED_PATIENCE = 15.0  # seconds; without an owner it does not come back
 FAREWELL = 2.0  # seconds for a witness to end that was sent away
-PAUSE = 0.5  # seconds before another one is started
+RESTART_PAUSE = 0.5  # seconds before another one is started
 LONGEST_PAUSE = 30.0
 LIFE = 60.0  # seconds that one has to live, or the next is started later
 PROGRAM = Path(__file__).with_name("testimony.py")
@@ -47,7 +47,7 @@ class Witness:
 
     async def keep(self) -> None:
         """Have a witness until it is sent away. Without one peers wait for a lease."""
-        pause = PAUSE
+        pause = RESTART_PAUSE
         while self._needed:
             since = trio.current_time()
             try:
@@ -56,7 +56,9 @@ class Witness:
                 logger.warning("the engine's witness cannot be started: %s", error)
             if self._needed:
                 pause = (
-                    PAUSE if trio.current_time() > since + LIFE else min(2 * pause, LONGEST_PAUSE)
+                    RESTART_PAUSE
+                    if trio.current_time() > since + LIFE
+                    else min(2 * pause, LONGEST_PAUSE)
                 )
                 logger.warning("there is no witness of the engine, one is started in %g s", pause)
                 await trio.sleep(pause)
@@ -88,7 +90,7 @@ async def witnessed(database_url: str, testimony: str, lock: Path | None) -> Asy
     told = {
         "database_url": database_url,
         "statement": testimony,
-        "patience": PATIENCE if lock is None else EMBEDDED_PATIENCE,
+        "patience": START_DEADLINE if lock is None else EMBEDDED_PATIENCE,
         "lock": None if lock is None else str(lock),
         "path": [folder for folder in sys.path if folder],
     }

@@ -51,14 +51,14 @@ FORMATS = FormatChecker(formats=())
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedParameters:
     """The parameters of a job. The undeclared ones are among the values, as they came."""
 
     values: JsonObject
     undeclared: tuple[str, ...]
 
 
-def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
+def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> PreparedParameters:
     """Coerce, complete and validate. `scope` is what defaults see besides: `client`, `job`.
 
     Raises BadInput naming the place of each problem and what was expected there.
@@ -72,7 +72,7 @@ def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepa
         raise BadInput(f"parameters: the workflow's schema cannot be applied: {why}") from error
 
 
-def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepared:
+def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> PreparedParameters:
     if not isinstance(given, dict):
         raise BadInput(f"parameters: expected an object, got {shown(given)}")
     schema = complete(schema)
@@ -82,7 +82,9 @@ def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Pre
     _validate(schema, values, coerced)
     for name, error in work.failures:  # only now: that another one is missing is a better reason
         raise BadInput(f"parameters.{name}: no default can be made for it: {error}")
-    return Prepared(values, tuple(name for name in values if name not in schema["properties"]))
+    return PreparedParameters(
+        values, tuple(name for name in values if name not in schema["properties"])
+    )
 
 
 def complete(schema: JsonObject) -> JsonObject:

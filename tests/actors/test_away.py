@@ -5,8 +5,8 @@ import math
 import pytest
 import trio
 
-from taskengine.actors.progress import PAUSE
-from taskengine.actors.reporter import PATIENCE, UNWRITTEN_LINES, UNWRITTEN_TEXT
+from taskengine.actors.progress import WRITE_PAUSE
+from taskengine.actors.reporter import ROOM_DEADLINE, UNWRITTEN_LINES, UNWRITTEN_TEXT
 from taskengine.model import Progressed
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, workflow
@@ -135,7 +135,7 @@ async def test_a_report_waits_for_nobody_and_the_newest_one_is_written(autojump_
         at_first = [fraction for _, fraction in store.progress]
         store.leave_for(AWAY)
         gone_at = trio.current_time()
-        await trio.sleep(AWAY + PAUSE)
+        await trio.sleep(AWAY + WRITE_PAUSE)
         [task] = (await engine.job(job_id)).tasks
         assert task.progress == 0.5
     assert max(took) == 0
@@ -150,7 +150,7 @@ async def test_the_last_report_is_written_though_no_other_follows(autojump_clock
 
     async def reporting(context):
         await context.progress(0.1)
-        await trio.sleep(PAUSE / 5)
+        await trio.sleep(WRITE_PAUSE / 5)
         await context.progress(0.9)
         await trio.sleep(10)
         return {}
@@ -160,7 +160,7 @@ async def test_the_last_report_is_written_though_no_other_follows(autojump_clock
         await trio.sleep(5)
         assert (await engine.job(job_id)).tasks[0].progress == 0.9
     first, second = [when for when, _ in store.progress]
-    assert second - first >= PAUSE
+    assert second - first >= WRITE_PAUSE
 
 
 @pytest.mark.parametrize(
@@ -186,13 +186,13 @@ async def test_lines_that_find_no_room_are_told_of_by_one(autojump_clock, length
         await trio.sleep(1)
         store.leave_for(AWAY)
         await trio.sleep(AWAY - 1)
-        journal = engine.engine.post.journal
-        assert len(journal) <= UNWRITTEN_LINES + 5
+        recorder = engine.engine.mailboxes.recorder
+        assert len(recorder) <= UNWRITTEN_LINES + 5
         await trio.sleep(100)
         [task] = (await engine.job(job_id)).tasks
         lines = [text for name, text in await engine.lines(job_id) if name == "worker"]
     assert task.state.label == "completed"
-    assert [seconds for seconds in blocked if seconds] == [PATIENCE]
+    assert [seconds for seconds in blocked if seconds] == [ROOM_DEADLINE]
     kept = [text for text in lines if text.endswith("xx")]
     assert len(kept) == fitting
     assert [int(text.split()[0]) for text in kept] == list(range(len(kept)))

@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from taskengine.actors.intake import ROWS, Intake
-from taskengine.actors.journal import UNSTORABLE
+from taskengine.actors.intake import MAX_BATCH, Intake
+from taskengine.actors.recorder import UNSTORABLE
 from taskengine.messages import Submit
 from taskengine.model import BadInput, Ended, JobState, Severity, Written
 from taskengine.runtime.clock import virtual_clock
@@ -81,7 +81,7 @@ async def test_an_insert_takes_500_submissions(autojump_clock):
     store = Picky()
     told = await submit_at_once(store, *[submission(FLOW) for _ in range(600)])
     assert len(set(told)) == 600
-    assert max(store.sizes) == ROWS == 500
+    assert max(store.sizes) == MAX_BATCH == 500
 
 
 async def spoiling(context, *, line: str, file: str, error: str):

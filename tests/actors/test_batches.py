@@ -1,7 +1,7 @@
 """Batches are bounded by what they weigh too (rule 17)."""
 
 from taskengine.actors import batches
-from taskengine.actors.batches import parts
+from taskengine.actors.batches import split_by_weight
 from taskengine.model import Ended, Written
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, workflow
@@ -9,10 +9,10 @@ from tests.actors.test_pace import finished
 
 
 def test_parts_keep_the_order_and_none_is_too_heavy(monkeypatch):
-    monkeypatch.setattr(batches, "HEAVIEST", 10)
-    cut = [list(part) for part in parts([4, 4, 4, 25, 1, 9, 1], lambda weight: weight)]
+    monkeypatch.setattr(batches, "MAX_BATCH_WEIGHT", 10)
+    cut = [list(part) for part in split_by_weight([4, 4, 4, 25, 1, 9, 1], lambda weight: weight)]
     assert cut == [[4, 4], [4], [25], [1, 9], [1]]
-    assert list(parts([], lambda weight: weight)) == []
+    assert list(split_by_weight([], lambda weight: weight)) == []
 
 
 class Weighing(MemoryStore):
@@ -30,7 +30,7 @@ class Weighing(MemoryStore):
 
 
 async def test_heavy_results_and_lines_are_written_in_parts(autojump_clock, monkeypatch):
-    monkeypatch.setattr(batches, "HEAVIEST", 1_000)
+    monkeypatch.setattr(batches, "MAX_BATCH_WEIGHT", 1_000)
     store = Weighing()
 
     async def heavy(context):

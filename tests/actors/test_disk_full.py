@@ -39,7 +39,7 @@ async def test_a_scratch_folder_that_cannot_be_made_fails_the_attempt_alone(
 
     async with instance(memory_store) as engine:
         with monkeypatch.context() as patch:
-            patch.setattr("taskengine.testing.virtual.VirtualFacilities.scratch_for", full)
+            patch.setattr("taskengine.testing.virtual.VirtualEnvironment.scratch_for", full)
             first = await engine.submit(workflow("only"))
             await trio.sleep(2)
         second = await engine.submit(workflow("only"))

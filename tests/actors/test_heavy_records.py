@@ -1,8 +1,8 @@
-"""What the journal sets aside: heavy records and those that meet a lock, by virtual times."""
+"""What the recorder sets aside: heavy records and those that meet a lock, by virtual times."""
 
 import trio
 
-from taskengine.actors.journal import LARGE, TOO_OFTEN, UNTELLABLE
+from taskengine.actors.recorder import LARGE_RECORD, MAX_FAILURES, UNTELLABLE
 from taskengine.model import Ended, HeldUp, JobState, TooHeavy, Written
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, workflow
@@ -74,7 +74,7 @@ async def test_an_end_that_alone_is_too_heavy_says_less_and_holds_up_nobody(auto
     assert details[1].tasks[0].error == UNTELLABLE
     [end] = [one for one in store.taken if isinstance(one, Ended) and one.fence.job_id == 2]
     assert end.terse
-    assert len(store.waited) >= 2 * TOO_OFTEN
+    assert len(store.waited) >= 2 * MAX_FAILURES
 
 
 async def test_nothing_is_given_up_while_the_database_takes_nothing(autojump_clock):
@@ -117,7 +117,7 @@ async def test_a_large_end_is_written_by_itself_and_behind_its_lines(autojump_cl
 
     async def large(context):
         await context.info("at work")
-        return {"text": "x" * (LARGE + 1)}
+        return {"text": "x" * (LARGE_RECORD + 1)}
 
     store.record = note
     async with instance(store, actions=actions_with(large=large), work=4) as engine:

@@ -197,13 +197,13 @@ async def test_an_instance_declared_dead_drops_its_work_and_joins_anew(
     async with instance(memory_store, actions=actions_with(note=note)) as engine:
         job_id = await engine.submit(workflow(("only", "test.note")))
         await trio.sleep(7)
-        old = engine.engine.roster.instance
+        old = engine.engine.state.instance
         [beat] = (await memory_store.beats()).values()
         await memory_store.rescue(old, beat, engine.now())
         fate = "attempt 1 is lost: instance 1 (test) did not answer for 15 s"
         assert ("controller", f"{fate}; the task is queued again") in await engine.lines(job_id)
         await trio.sleep(20)
-        assert engine.engine.roster.instance != old
+        assert engine.engine.state.instance != old
         await trio.sleep(60)
         [task] = (await engine.job(job_id)).tasks
     assert [attempt for attempt, _ in ran] == [1, 2]
@@ -214,7 +214,7 @@ async def test_a_claim_that_nobody_runs_is_handed_back(memory_store, autojump_cl
     async with instance(memory_store, work=0) as engine:
         job_id = await engine.submit(workflow("only"))
         await trio.sleep(1)
-        mine = engine.engine.roster.instance
+        mine = engine.engine.state.instance
         await memory_store.claim(mine, "work", ["core.noop"], 1, uuid.uuid4(), engine.now())
         await trio.sleep(11)
         [task] = (await engine.job(job_id)).tasks
@@ -289,7 +289,7 @@ async def test_a_stale_attempt_may_not_publish(memory_store, autojump_clock):
         job_id = await engine.submit(workflow(("only", "test.publish")))
         await trio.sleep(9.5)
         [beat] = (await memory_store.beats()).values()
-        await memory_store.rescue(engine.engine.roster.instance, beat, engine.now())
+        await memory_store.rescue(engine.engine.state.instance, beat, engine.now())
         await trio.sleep(60)
         [task] = (await engine.job(job_id)).tasks
     assert published == [2]
@@ -328,7 +328,7 @@ async def test_a_dismissed_instance_has_its_children_killed_at_once(
         await engine.submit(workflow(LONG))
         await trio.sleep(7)
         [beat] = (await memory_store.beats()).values()
-        await memory_store.rescue(engine.engine.roster.instance, beat, engine.now())
+        await memory_store.rescue(engine.engine.state.instance, beat, engine.now())
         assert cuts == []
         await trio.sleep(5)
     assert len(cuts) == 1

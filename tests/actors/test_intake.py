@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from taskengine.actors.batches import HEAVIEST
-from taskengine.actors.intake import ROWS, SETTLING, Intake
+from taskengine.actors.batches import MAX_BATCH_WEIGHT
+from taskengine.actors.intake import BATCH_DEADLINE, MAX_BATCH, Intake
 from taskengine.messages import Submit
 from taskengine.model import OutcomeUnknown, Severity, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
@@ -83,7 +83,7 @@ async def test_a_batch_is_answered_in_time_whatever_happens(autojump_clock, sayi
     store = Lossy(*[saying] * 100)
     told = await answers(store, 5)
     assert isinstance(told[0], StoreUnavailable)
-    assert trio.current_time() == pytest.approx(SETTLING + 0.01, abs=0.02)
+    assert trio.current_time() == pytest.approx(BATCH_DEADLINE + 0.01, abs=0.02)
 
 
 async def test_a_submission_that_nobody_waits_for_any_more_is_not_recorded(autojump_clock):
@@ -114,13 +114,13 @@ async def batches(*submissions):
 
 def large(client, part):
     """A submission of so large a part of what an insert takes."""
-    lines = [(Severity.INFO, "api", "x" * int(HEAVIEST * part / 3))]  # it is kept thrice
+    lines = [(Severity.INFO, "api", "x" * int(MAX_BATCH_WEIGHT * part / 3))]  # it is kept thrice
     return replace(submission(FLOW), client=client, lines=lines)
 
 
 async def test_an_insert_takes_so_many_rows(autojump_clock):
-    told = await batches(*[submission(FLOW)] * (ROWS + 1))
-    assert [len(clients) for clients in told] == [ROWS, 1]
+    told = await batches(*[submission(FLOW)] * (MAX_BATCH + 1))
+    assert [len(clients) for clients in told] == [MAX_BATCH, 1]
 
 
 async def test_an_insert_takes_so_many_characters_and_clients_take_turns(autojump_clock):
@@ -165,7 +165,7 @@ async def test_ids_of_a_clients_submissions_grow_in_its_order(autojump_clock):
         messages = [Submit(large(client, size)) for size in sizes]
         ids[client] = await mailbox.address.ask_all(messages)
 
-    with Mailbox(ROWS) as mailbox:
+    with Mailbox(MAX_BATCH) as mailbox:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Intake(store, virtual_clock(NOON), lambda: None).run, mailbox)
             async with trio.open_nursery() as clients:

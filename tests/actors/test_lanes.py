@@ -25,7 +25,7 @@ async def test_a_claim_whose_answer_was_lost_is_handed_back(memory_store, autoju
     async with instance(memory_store, http=receiver(heard), callback=0) as engine:
         await engine.submit(workflow("only"), urls=(URL,))
         await trio.sleep(1)
-        mine = engine.engine.roster.instance
+        mine = engine.engine.state.instance
         [lane], _ = await memory_store.claim_lanes(mine, 9, (), engine.now())
         await trio.sleep(11)
         [again], _ = await memory_store.claim_lanes(mine, 9, (), engine.now())
@@ -63,10 +63,10 @@ async def test_a_courier_that_was_stopped_sends_nothing_before_its_next_beat(
     async def answer(request):
         heard.append((round(trio.current_time(), 3), request))
         if len(heard) == 1:  # as long as the instance is stopped
-            roster = engine.engine.roster
-            roster.seen_alive(trio.current_time() - roster.lease)
+            state = engine.engine.state
+            state.seen_alive(trio.current_time() - state.lease)
             [beat] = (await memory_store.beats()).values()
-            await memory_store.rescue(roster.instance, beat, engine.now())
+            await memory_store.rescue(state.instance, beat, engine.now())
         return httpx.Response(200)
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))

@@ -134,7 +134,7 @@ async def test_replay_sends_what_a_dead_lane_missed_in_order(memory_store, autoj
         log = await memory_store.callbacks(job_id)
         assert [entry.state for entry in log] == ["dead"] * 5
         await memory_store.replay(log[3].id, engine.now())
-        engine.engine.post.stir()
+        engine.engine.mailboxes.announce_change()
         await trio.sleep(0.5)
         log = await memory_store.callbacks(job_id)
         assert [entry.state for entry in log] == ["delivered"] * 5

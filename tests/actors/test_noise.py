@@ -2,8 +2,8 @@
 
 import trio
 
-from taskengine.actors.post import ROOM
 from taskengine.actors.reporter import LINE_BURST, LINE_RATE
+from taskengine.actors.tree import QUEUED_SUBMISSIONS
 from taskengine.store import keeping
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, workflow
@@ -58,7 +58,7 @@ async def test_a_noisy_task_holds_up_nobody_and_fills_nothing(autojump_clock, mo
         assert ended >= (LINES - LINE_BURST) / LINE_RATE  # at the pace of the long run
         lines = await one.lines(noisy)
         assert len(lines) <= 2_010
-        [notice] = [text for name, text in lines if name == "journal"]
+        [notice] = [text for name, text in lines if name == "recorder"]
         assert notice.endswith("older lines were removed: a log keeps 2000")
         assert ("worker", f"line {LINES - 1}") in lines
-    assert max(store.batches) <= ROOM
+    assert max(store.batches) <= QUEUED_SUBMISSIONS

@@ -85,7 +85,7 @@ async def test_a_delivery_that_is_untidy_when_it_is_cancelled_crashes_nobody(
     async with instance(memory_store, http=http) as engine:
         await engine.submit(workflow("only"), urls=("http://a.test/",))
         await trio.sleep(1)
-        engine.engine.roster.disown()
+        engine.engine.state.disown()
         await trio.sleep(60)
         log = await memory_store.callbacks(1)
     assert [one.state for one in log] == ["delivered"] * 3

@@ -1,10 +1,10 @@
-"""Who waits for whom under load: workers, journal and controller, by virtual times."""
+"""Who waits for whom under load: workers, recorder and controller, by virtual times."""
 
 import math
 
 import trio
 
-from taskengine.actors.cleaner import Cleaner
+from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.messages import Wake
 from taskengine.model import Ended, JobState
 from taskengine.policy import SYSTEM
@@ -29,7 +29,7 @@ class SlowJournal(MemoryStore):
         await trio.sleep(SLOW)
         if self.batches[-1] and self.crashes:
             self.crashes -= 1
-            raise RuntimeError("a bug of the journal's")
+            raise RuntimeError("a bug of the recorder's")
         return await super().record(instance, records, now, **options)
 
 
@@ -54,7 +54,7 @@ async def test_a_worker_goes_on_while_its_ends_are_written(autojump_clock):
         await finished(engine, jobs)
         assert started[-1] - started[0] < SLOW, "it waited for none of the ends before"
         assert max(store.batches) >= 9, "which were written at once"
-        assert not engine.engine.roster.running
+        assert not engine.engine.state.running
 
 
 async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
@@ -63,7 +63,7 @@ async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
     listed = []
 
     async def quick(context):
-        listed.append(len(engine.engine.roster.running))
+        listed.append(len(engine.engine.state.running))
         return {}
 
     async with instance(store, actions=actions_with(quick=quick), work=1) as engine:
@@ -73,7 +73,7 @@ async def test_ends_that_wait_to_be_written_are_bounded(autojump_clock):
         assert max(listed) == 16
 
 
-async def test_an_end_is_told_again_to_a_journal_that_crashed_with_it(autojump_clock):
+async def test_an_end_is_told_again_to_a_recorder_that_crashed_with_it(autojump_clock):
     store = SlowJournal()
     store.crashes = 2
     runs = []
@@ -138,7 +138,7 @@ async def test_a_burst_of_ends_does_not_make_a_look_at_the_workspaces_each(autoj
     storage = SlowStorage()
     async with trio.open_nursery() as nursery:
         with Mailbox[Wake](1) as mailbox:
-            nursery.start_soon(Cleaner(MemoryStore(), storage).run, mailbox)
+            nursery.start_soon(WorkspaceCleaner(MemoryStore(), storage).run, mailbox)
             for _ in range(1000):
                 await trio.sleep(0.01)
                 mailbox.address.hint(Wake())

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from taskengine.actors import results
-from taskengine.actors.roster import Stopped
+from taskengine.actors.instance_state import Stopped
 from taskengine.model import TaskState
 from taskengine.policy import MAX_RESCUES
 from taskengine.testing.virtual import actions_with, instance, submission, workflow
@@ -110,7 +110,7 @@ async def test_an_error_of_the_worker_itself_is_counted(
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("taskengine.actors.worker.retry_at", broken)
+    monkeypatch.setattr("taskengine.actors.attempt.retry_at", broken)
     action = raising(RAISED["SystemExit: 3"])
     details, _ = await fate_of(memory_store, action, caplog, retry={"limit": 1})
     [task] = details.tasks
@@ -143,11 +143,11 @@ async def test_a_cancellation_passes_whatever_the_action_makes_of_it(
     async with instance(memory_store, actions=actions_with(own=action)) as engine:
         job_id = await engine.submit(workflow(("only", "test.own")))
         await trio.sleep(1)
-        engine.engine.roster.stop(list(engine.engine.roster.running), why)
+        engine.engine.state.stop(list(engine.engine.state.running), why)
         await trio.sleep(1)
         [task] = (await engine.job(job_id)).tasks
         assert task.state.label == ("queued" if why is None else state)
-        assert not engine.engine.roster.running
+        assert not engine.engine.state.running
     assert "crashed" not in caplog.text
     assert ("SystemExit: 1" in caplog.text) is (action is stubborn)
     assert "Traceback" not in caplog.text
@@ -175,7 +175,7 @@ async def test_who_stops_a_child_by_a_break_leaves_no_line(memory_store, autojum
     async with instance(memory_store, actions=actions_with(waits=waits)) as engine:
         await engine.submit(workflow(("only", "test.waits")))
         await trio.sleep(1)
-        engine.engine.roster.stop(list(engine.engine.roster.running), Stopped.UNWANTED)
+        engine.engine.state.stop(list(engine.engine.state.running), Stopped.UNWANTED)
         await trio.sleep(1)
     assert caplog.records == []
 
@@ -210,9 +210,9 @@ async def test_who_was_lost_with_a_killer_does_not_fail_with_it(memory_store, au
 
     async def deadly(context):
         """Its host dies: peers declare the instance dead."""
-        store, roster = memory_store, engine.engine.roster
-        deaths.append([one.task_id for one in roster.running])
-        await store.rescue(roster.instance, (await store.beats())[roster.instance], engine.now())
+        store, state = memory_store, engine.engine.state
+        deaths.append([one.task_id for one in state.running])
+        await store.rescue(state.instance, (await store.beats())[state.instance], engine.now())
         await trio.sleep_forever()
 
     actions = actions_with(deadly=deadly)

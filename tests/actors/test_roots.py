@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.actors.facilities import Facilities
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.model import BadInput, Client
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
@@ -19,9 +19,9 @@ OWN = {"roots": {"output_root": "/out/other"}}
 
 @pytest.fixture
 def lead(tmp_path):
-    """Where `output_root` leads, by an attempt's options and facts."""
+    """Where `output_root` leads, by an attempt's options and client scope."""
     local = LocalStorage([tmp_path])
-    lent = Facilities(
+    lent = ActionEnvironment(
         scratch=Path(),
         storages={"local": local},
         roots={"local": {"output_root": "/out"}},
@@ -31,7 +31,9 @@ def lead(tmp_path):
         unverified=None,
     )
     attempt = fake_context(tmp_path)[0].attempt
-    return lambda options, facts: lent.roots_of(replace(attempt, options=options, facts=facts))
+    return lambda options, client_scope: lent.roots_of(
+        replace(attempt, options=options, client_scope=client_scope)
+    )
 
 
 def test_a_clients_own_roots_go_before_the_common_ones(lead):
@@ -47,8 +49,8 @@ def test_roots_that_were_changed_hold_for_jobs_that_are_there(lead):
 
 def test_a_removed_clients_jobs_keep_its_roots(lead):
     """On the common ones they would reach everybody's files."""
-    facts = client_scope(Client("other", "hash", options=OWN), "local")
-    assert lead(None, facts)("local", "output_root").root == "/out/other"
+    scope = client_scope(Client("other", "hash", options=OWN), "local")
+    assert lead(None, scope)("local", "output_root").root == "/out/other"
     assert (
         lead(None, client_scope(Client("acme", "h"), "S3"))("local", "output_root").root == "/out"
     )

@@ -3,8 +3,8 @@
 import pytest
 import trio
 
-from taskengine.actors import portions
-from taskengine.actors.portions import Portion
+from taskengine.actors import adaptive_limit
+from taskengine.actors.adaptive_limit import AdaptiveLimit
 from taskengine.actors.settler import Settler
 from taskengine.messages import Wake
 from taskengine.model import JobState, TooHeavy
@@ -48,7 +48,7 @@ async def test_what_is_too_heavy_is_halved_and_comes_to_its_end(autojump_clock, 
 
 
 async def test_a_portion_grows_again_and_one_alone_is_tried_again(autojump_clock, caplog):
-    portion, asked = Portion("work", 8), []
+    limit, asked = AdaptiveLimit("work", 8), []
     heavy = 4
 
     async def ask(number):
@@ -59,8 +59,8 @@ async def test_a_portion_grows_again_and_one_alone_is_tried_again(autojump_clock
         return number
 
     started = trio.current_time()
-    assert await portion.ask(ask) == 1
-    assert trio.current_time() - started == pytest.approx(portions.PAUSE)
+    assert await limit.ask(ask) == 1
+    assert trio.current_time() - started == pytest.approx(adaptive_limit.RETRY_PAUSE)
     assert "work: too heavy for the database, tried again: much" in caplog.text
-    assert [await portion.ask(ask) for _ in range(4)] == [2, 4, 8, 8]
+    assert [await limit.ask(ask) for _ in range(4)] == [2, 4, 8, 8]
     assert asked == [8, 4, 2, 1, 1, 2, 4, 8, 8]

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import trio
 
-from taskengine.actors.journal import Journal
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.recorder import Recorder
 from taskengine.messages import Finish, Note
 from taskengine.model import BadInput, TaskState
 from taskengine.runtime.clock import virtual_clock
@@ -56,7 +56,9 @@ async def test_who_is_stale_is_told_so_also_when_a_batch_is_halved(autojump_cloc
     await world.start(PAIR)
     ends = [done(attempt) for attempt in await world.claim()]
     ends[1] = replace(ends[1], fence=replace(ends[1].fence, attempt=7))
-    journal = Journal(store, Roster(world.instance), virtual_clock(NOON), lambda recorded: None)
+    recorder = Recorder(
+        store, InstanceState(world.instance), virtual_clock(NOON), lambda recorded: None
+    )
     counted = {}
 
     async def ask(place, address):
@@ -67,7 +69,7 @@ async def test_who_is_stale_is_told_so_also_when_a_batch_is_halved(autojump_cloc
             for place in range(2):
                 nursery.start_soon(ask, place, mailbox.address)
                 await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(journal.run, mailbox)
+            nursery.start_soon(recorder.run, mailbox)
             while len(counted) < 2:
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()

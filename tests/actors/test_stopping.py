@@ -3,7 +3,7 @@
 import httpx
 import trio
 
-from taskengine.actors.post import ADMISSION, SCHEDULE, STOP, WORK
+from taskengine.messages import Topic
 from taskengine.model import JobState, TaskState
 from taskengine.testing.virtual import actions_with, instance, receiver, workflow
 
@@ -12,7 +12,7 @@ LONG = {"with": {"seconds": 100}}
 
 async def change(engine, job_id, **changes):
     changed = await engine.store.change(job_id, changes, [], engine.now())
-    engine.engine.post.tell_all(ADMISSION, SCHEDULE, WORK, STOP)
+    engine.engine.mailboxes.announce(Topic.ADMISSION, Topic.SCHEDULE, Topic.WORK, Topic.STOP)
     return changed.job.state
 
 
@@ -96,7 +96,7 @@ async def test_a_rerun_waits_until_the_original_has_stopped(memory_store, autoju
         await trio.sleep(6)
         new = await memory_store.rerun(original, [], engine.now())
         assert await memory_store.rerun(original, [], engine.now()) == new
-        engine.engine.post.tell_all(ADMISSION, STOP)
+        engine.engine.mailboxes.announce(Topic.ADMISSION, Topic.STOP)
         await trio.sleep(10)
         assert await state(engine, original) is JobState.BROKEN
         assert await state(engine, new) is JobState.STARTED

@@ -90,10 +90,10 @@ async def test_a_job_that_waits_for_a_retry_is_stopped(memory_store, autojump_cl
         await change(asked, job_id, queue_state=JobState.BROKEN)
         await trio.sleep(100)
         tasks = (await asked.job(job_id)).tasks
-        facts = await memory_store.facts(job_id)
+        waiting = await memory_store.waiting_state(job_id)
     assert [task.state for task in tasks] == [TaskState.CANCELLED] * 2
     assert tasks[0].attempt == 1
-    assert facts is not None
+    assert waiting is not None
 
 
 async def test_a_job_that_is_paused_while_it_waits_for_a_retry_goes_on_with_it(

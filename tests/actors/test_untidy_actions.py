@@ -3,7 +3,7 @@ cancellation. By virtual times."""
 
 import trio
 
-from taskengine.actors.post import STOP
+from taskengine.messages import Topic
 from taskengine.model import JobState, TaskState
 from taskengine.testing.virtual import actions_with, instance, workflow
 
@@ -59,7 +59,7 @@ async def test_the_broken_job_of_an_untidy_action_ends_and_the_worker_lives_on(
             job_id = await engine.submit(FLOW)
             await trio.sleep(1)
             await memory_store.change(job_id, {"queue_state": JobState.BROKEN}, [], engine.now())
-            engine.engine.post.tell_all(STOP)
+            engine.engine.mailboxes.announce(Topic.STOP)
             await trio.sleep(2)
             [task] = (await memory_store.job(job_id)).tasks
             assert task.state is TaskState.CANCELLED
@@ -74,7 +74,7 @@ async def test_one_whose_instance_was_dismissed_is_recorded_by_nobody(
     async with instance(memory_store, actions=ACTIONS, work=1) as engine:
         await engine.submit(FLOW)
         await trio.sleep(1)
-        engine.engine.roster.disown()
+        engine.engine.state.disown()
         await trio.sleep(1)
         assert ends == []
         engine.engine.drain.cancel()

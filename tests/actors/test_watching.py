@@ -8,9 +8,9 @@ from functools import partial
 
 import trio
 
-from taskengine.actors.presence import Presence
+from taskengine.actors.heartbeat import Heartbeat
+from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.rescuer import Rescuer
-from taskengine.actors.roster import Roster
 from taskengine.messages import Wake
 from taskengine.model import Recorded, StoreUnavailable
 from taskengine.runtime.clock import virtual_clock
@@ -58,7 +58,7 @@ class Beats:
 async def watched():
     """From second 0 on."""
     store = Beats()
-    roster = Roster(MINE, 15.0)
+    state = InstanceState(MINE, 15.0)
     with Mailbox[Wake](1) as mailbox, Mailbox[Wake](1) as rescues:
         rescuer = Rescuer(store, virtual_clock(NOON), spread=lambda recorded: None)
 
@@ -66,10 +66,10 @@ async def watched():
             rescuer.silent[peer] = beat
             rescues.address.hint(Wake())
 
-        presence = Presence(
+        heartbeat = Heartbeat(
             store=store,
-            roster=roster,
-            journal=mailbox.address,
+            state=state,
+            recorder=mailbox.address,
             now=virtual_clock(NOON),
             name="first",
             lease=15.0,
@@ -79,7 +79,7 @@ async def watched():
             cut=lambda: None,
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(presence.run, mailbox)
+            nursery.start_soon(heartbeat.run, mailbox)
             nursery.start_soon(rescuer.run, rescues)
             store.rescues = rescues
             yield store

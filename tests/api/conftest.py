@@ -6,14 +6,14 @@ import json
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from queue import Queue
 
 import pytest
 import trio
 from werkzeug.routing import Rule
 
-from taskengine.actors.herald import Herald
+from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
@@ -22,7 +22,7 @@ from taskengine.configuration import Configuration
 from taskengine.counters.memory import MemoryCounters
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import listen
-from taskengine.messages import Submit
+from taskengine.messages import Submit, Wake
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.memory import MemoryStore
@@ -188,7 +188,8 @@ async def open_api(nursery):
         options = {"storage": "azure_blob"} if name == "other" else {}
         await store.put_client(Client(name, hash_key(KEY), admin, options))
     mailbox = Mailbox[Submit](100)
-    herald = Herald(store, Mailbox(1))
+    wakes = Mailbox[Wake](1)
+    event_feed = EventFeed(store, partial(wakes.address.hint, Wake()))
     services = Services(
         configuration=Configuration(),
         store=store,
@@ -200,9 +201,9 @@ async def open_api(nursery):
         draining=lambda: False,
         changed=lambda: None,
         version="1.169.3",
-        herald=herald,
+        event_feed=event_feed,
     )
-    nursery.start_soon(herald.run)
+    nursery.start_soon(event_feed.run, wakes)
     nursery.start_soon(Intake(store, lambda: NOW, lambda: None).run, mailbox)
     return Api(services, store)
 

@@ -150,7 +150,7 @@ async def test_an_intake_that_is_gone_fails_what_it_had(api, body):
 
 
 async def test_what_is_not_answered_in_time_is_told_so(api, body, monkeypatch):
-    monkeypatch.setattr("taskengine.api.resources.batch.PATIENCE", 0.05)
+    monkeypatch.setattr("taskengine.api.resources.batch.REQUEST_DEADLINE", 0.05)
     with Mailbox(10) as mailbox:
         answers = await accepted(api.with_(intake=mailbox.address), [body()])
     assert answers == [{"error": "the database is not available", "status": 503}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskengine.api.limits import Limits
+from taskengine.api.limits import RequestLimits
 from tests.api.conftest import job_body
 
 PATHS = {
@@ -53,7 +53,7 @@ async def test_another_content_type_is_a_415(client, method, path):
 
 
 async def test_too_many_requests_are_a_429_with_retry_after(client, autojump_clock):
-    api = client.api.with_(limits=Limits(1))
+    api = client.api.with_(limits=RequestLimits(1))
     answers = [await api.post("/job", job_body()) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].mimetype == "application/json"

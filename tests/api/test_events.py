@@ -7,7 +7,7 @@ import pytest
 import trio
 from quart.testing.connections import HTTPDisconnectError
 
-from taskengine.actors.herald import MAX_OWN
+from taskengine.actors.event_feed import MAX_CLIENT_STREAMS
 from taskengine.api.app import create_app
 from taskengine.api.resources.events import HEARTBEAT
 from taskengine.configuration import Configuration
@@ -113,7 +113,7 @@ async def test_silence_is_broken_by_signs_of_life(api, autojump_clock):
 
 async def test_streams_end_when_the_engine_stops(api):
     async with reading(api) as stream:
-        api.services.herald.close()
+        api.services.event_feed.close()
         with pytest.raises((HTTPDisconnectError, trio.EndOfChannel)):
             await stream.part()
     assert (await api.get("/events")).status_code == 503
@@ -133,7 +133,7 @@ async def test_what_cannot_be_served_is_refused(api, path, headers, status):
 
 async def test_a_client_has_so_many_streams(api):
     async with AsyncExitStack() as stack:
-        for _ in range(MAX_OWN):
+        for _ in range(MAX_CLIENT_STREAMS):
             await stack.enter_async_context(reading(api))
         answer = await api.get("/events")
         assert answer.status_code == 429
@@ -151,11 +151,11 @@ async def test_streams_that_ask_at_once_are_no_more(api):
 
     async with trio.open_nursery() as nursery:
         end = trio.Event()
-        for _ in range(MAX_OWN * 3):
+        for _ in range(MAX_CLIENT_STREAMS * 3):
             nursery.start_soon(ask, end)
-        while len(statuses) < MAX_OWN * 3:
+        while len(statuses) < MAX_CLIENT_STREAMS * 3:
             await trio.sleep(0.01)
-        assert api.services.herald.streams == MAX_OWN
+        assert api.services.event_feed.streams == MAX_CLIENT_STREAMS
         end.set()
-    assert sorted(statuses) == [200] * MAX_OWN + [429] * MAX_OWN * 2
-    assert api.services.herald.streams == 0
+    assert sorted(statuses) == [200] * MAX_CLIENT_STREAMS + [429] * MAX_CLIENT_STREAMS * 2
+    assert api.services.event_feed.streams == 0

@@ -122,7 +122,7 @@ async def test_switched_off_no_job_comes_due_and_switched_on_again_it_does(
             states = {(await engine.job(number)).job.state for number in (timed, gated)}
             assert states == {JobState.SCHEDULED}
             await memory_store.activate("queue_scheduled_jobs", None, active, engine.now())
-            engine.engine.post.reschedule()
+            engine.engine.mailboxes.announce_reschedule()
         await trio.sleep(1)
         jobs = [(await engine.job(number)).job for number in (timed, gated)]
     assert {job.state for job in jobs} == {JobState.COMPLETED}

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from taskengine.api import heavy
-from taskengine.api.heavy import PATIENCE, ROOM, SHARE, Busy, Heavy
+from taskengine.api.heavy import MAX_BYTES, REQUEST_DEADLINE, SHARE, Busy, Heavy
 
 TAKES = 5  # seconds of one call
 
@@ -25,7 +25,7 @@ async def test_there_is_so_much_room(autojump_clock):
             nursery.start_soon(hold, client, size)
             await trio.testing.wait_all_tasks_blocked()
     assert sorted(order) == [("a", 0), ("a", 10), ("b", 0), ("c", 10)]
-    async with room.room("a", SHARE), room.room("b", ROOM - SHARE):
+    async with room.room("a", SHARE), room.room("b", MAX_BYTES - SHARE):
         with pytest.raises(Busy):
             await hold("c", 1)
     await hold("c", SHARE, 0)
@@ -71,7 +71,7 @@ async def test_who_waits_too_long_is_told_so(autojump_clock):
                     await shared.run("a", str)
 
             nursery.start_soon(ask)
-    assert trio.current_time() - start == PATIENCE
+    assert trio.current_time() - start == REQUEST_DEADLINE
     assert shared._turns == {}
 
 
@@ -85,4 +85,4 @@ async def test_the_answer_to_who_waits_too_long_is_a_503(api, body, autojump_clo
     assert "large documents" in (await answer.get_json())["error"]
     batch = [body(), body(custom_data="x" * 900_000)]
     assert (await busy.post("/jobs/batch", batch)).status_code == 503
-    assert heavy.PATIENCE == PATIENCE
+    assert heavy.REQUEST_DEADLINE == REQUEST_DEADLINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from taskengine.api.limits import MAX_BUCKETS, Buckets, Limits
+from taskengine.api.limits import MAX_BUCKETS, Buckets, RequestLimits
 from taskengine.configuration import Configuration
 
 
@@ -77,7 +77,7 @@ def test_a_flood_of_names_is_bounded(clock):
 
 def limited(api, rate, **settings):
     configuration = Configuration(requests_per_second=rate, **settings)
-    return api.with_(configuration=configuration, limits=Limits(rate))
+    return api.with_(configuration=configuration, limits=RequestLimits(rate))
 
 
 async def statuses(api, times, path="/schedules", **options):

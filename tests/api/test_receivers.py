@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 
-from taskengine.actors.post import STOP
+from taskengine.messages import Topic
 from taskengine.model import JobState
 from taskengine.testing.virtual import instance, receiver, workflow
 
@@ -128,7 +128,7 @@ async def test_a_job_broken_after_its_admission_says_so_to_its_receivers(
         await trio.sleep(5)
         asked = {"queue_state": JobState.BROKEN}
         await memory_store.change(number, asked, [], engine.now())
-        engine.engine.post.tell_all(STOP)
+        engine.engine.mailboxes.announce(Topic.STOP)
         await trio.sleep(60)
     told = bodies(heard)
     assert (told[-1]["status"], bool(told[-1]["message"])) == ("failed", True)

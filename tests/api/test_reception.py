@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from taskengine.api import reception
-from taskengine.api.documents import parse
+from taskengine.api.json_body import parse
 from taskengine.api.reception import NAMELESS
 from taskengine.api.sizes import SMALL_BODY
 from tests.api.conftest import KEY

@@ -29,7 +29,7 @@ def told():
 
 @pytest.fixture
 def api(api, api_key, told):
-    """Notes when the ticker is woken."""
+    """Notes when cron is woken."""
     noted = api.with_(rescheduled=lambda: told.append(True))
     noted.key = api_key
     return noted

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from taskengine.actors.post import ADMISSION
+from taskengine.messages import Topic
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM, Band, settings_of
 from taskengine.store.memory import MemoryStore
@@ -32,7 +32,7 @@ class Slots:
     async def set_(self, scope, **values):
         for name, value in values.items():
             await self.store.put_setting(scope, name, str(value))
-        self.engine.engine.post.tell_all(ADMISSION)
+        self.engine.engine.mailboxes.announce(Topic.ADMISSION)
         await trio.sleep(0.01)
 
     async def started(self):

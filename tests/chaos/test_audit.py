@@ -135,7 +135,7 @@ async def test_a_job_that_is_admitted_again_is_seen(worlds, database_url):
 @pytest.fixture
 def unfenced(monkeypatch):
     """An engine that takes every record for one of the current attempt."""
-    take = record.Batch.take
+    take = record.RecordBatch.take
 
     def take_anything(self, one):
         task_id = one.fence.task_id
@@ -143,7 +143,7 @@ def unfenced(monkeypatch):
         self.tasks[task_id] = replace(self.tasks[task_id], attempt=one.fence.attempt)
         return take(self, one)
 
-    monkeypatch.setattr(record.Batch, "take", take_anything)
+    monkeypatch.setattr(record.RecordBatch, "take", take_anything)
 
 
 async def taken_over(first, second):

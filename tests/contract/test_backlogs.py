@@ -85,10 +85,10 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
     "due retries": (tasks(is_retry="true"), at_most(CHANGING, CLAIM)),
     "tasks of others": (tasks(action="'not.here'"), at_most(100, CLAIM)),
     "retries of others": (tasks(action="'not.here'", is_retry="true"), at_most(100, CLAIM)),
-    "jobs": (jobs(), at_most(2_500, ("lane_heads", ROOM)) + at_most(20, ("lane_heads", FULL))),
+    "jobs": (jobs(), at_most(2_500, ("group_heads", ROOM)) + at_most(20, ("group_heads", FULL))),
     "jobs of many clients": (
         jobs(client="'c' || n % 5000"),
-        at_most(80_000, ("lane_heads", ROOM)),
+        at_most(80_000, ("group_heads", ROOM)),
     ),
     "lanes of a busy host": (lanes(), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes of a free host": (lanes(host="'two.test'"), at_most(1_500, CLAIM_LANES, NEXT_LANE)),

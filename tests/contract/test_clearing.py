@@ -89,7 +89,7 @@ async def cleared(store):
 
 
 async def test_a_step_has_no_more_rows_than_a_short_transaction_takes(postgres_store, monkeypatch):
-    monkeypatch.setattr(cleaning, "HEAVIEST", 20)
+    monkeypatch.setattr(cleaning, "MAX_ROWS", 20)
     world = await World(postgres_store).settle()
     for number in (3, 3, 3, 3, 25, 0, 2):
         lines = submission(None, lines=[(1, "api", "line")] * number)
@@ -100,7 +100,7 @@ async def test_a_step_has_no_more_rows_than_a_short_transaction_takes(postgres_s
 
 
 async def test_a_long_text_counts_as_many_rows(postgres_store, monkeypatch):
-    monkeypatch.setattr(cleaning, "HEAVIEST", 20)
+    monkeypatch.setattr(cleaning, "MAX_ROWS", 20)
     world = await World(postgres_store).settle()
     for _ in range(3):
         await world.submit(submission(None, submitted={"custom_data": "x" * 30_000}))
@@ -108,7 +108,7 @@ async def test_a_long_text_counts_as_many_rows(postgres_store, monkeypatch):
 
 
 async def test_a_job_with_many_callbacks_goes_in_steps(postgres_store, monkeypatch):
-    monkeypatch.setattr(cleaning, "HEAVIEST", 40)
+    monkeypatch.setattr(cleaning, "MAX_ROWS", 40)
     world = await World(postgres_store).settle()
     for number in (1, 1, 20, 1):
         urls = [f"http://{place}.test" for place in range(number)]

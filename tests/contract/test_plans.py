@@ -40,7 +40,7 @@ select id, 0, 1, 'api', 'x', created_at from jobs;
 """
 LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
-    "lane_heads": "jobs_queued",
+    "group_heads": "jobs_queued",
     "first_queued": "jobs_ranked",
     "all_bounds": "settings_bounds",
     "bounds_of": "settings_bounds|settings_pkey",

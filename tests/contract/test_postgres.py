@@ -4,7 +4,7 @@ import pytest
 
 from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
-from taskengine.store.transactions.outbox import END, START, Call, put_calls
+from taskengine.store.transactions.outbox import END, START, OutboxEvent, put_calls
 from taskengine.testing.contract import StoreContract
 from taskengine.testing.contract.world import ONE, World, again, at, submission
 from tests.conftest import NOON
@@ -30,7 +30,7 @@ async def test_the_schema_keeps_an_event_from_being_told_twice(postgres_store):
     """Rule 22, whatever the program does."""
     world = await World(postgres_store).settle()
     job_id = await world.start(urls=[ONE])
-    told = [Call(job_id, 7, "a", event, NOON, "{}") for event in (START, START, END)]
+    told = [OutboxEvent(job_id, 7, "a", event, NOON, "{}") for event in (START, START, END)]
     await postgres_store.pool.run(partial(put_calls, calls=told))
     await postgres_store.pool.run(partial(put_calls, calls=told[:1]))
     [lane] = await world.lanes()

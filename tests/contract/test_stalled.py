@@ -59,7 +59,7 @@ async def test_a_definition_that_is_gone_holds_up_no_other_job(world):
 
 
 async def test_the_sweep_goes_on_where_it_came_to(world, monkeypatch):
-    monkeypatch.setattr(stalled, "PAGE", 2)
+    monkeypatch.setattr(stalled, "PAGE_SIZE", 2)
     jobs = [await world.start(CHAIN) for _ in range(3)]
     await fetch(world.store, "update tasks set state = 0")
     first, after = await world.store.sweep_jobs(0, at(60))

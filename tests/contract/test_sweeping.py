@@ -37,7 +37,7 @@ async def test_who_waits_for_a_job_that_is_over_waits_no_longer(world, way):
 
 
 async def test_the_sweep_goes_on_where_it_came_to(world, monkeypatch):
-    monkeypatch.setattr(sweeping, "PAGE", 2)
+    monkeypatch.setattr(sweeping, "PAGE_SIZE", 2)
     parents = await world.submit(*[submission() for _ in range(3)])
     children = [await child_of(world, parent) for parent in parents]
     await fetch(world.store, "update jobs set state = 2 where id = any($1::bigint[])", parents)

@@ -12,6 +12,7 @@ from taskengine.model import (
     Delivery,
     Ended,
     JobState,
+    LaneResult,
     Outcome,
     Progressed,
     Severity,
@@ -199,13 +200,10 @@ class Twins:
         last = self.random.choice([True, True, False])
         due_at = self.random.choice([at(self.clock + 5)] * 4 + [None])
         for world, lane in zip(self.worlds, lanes, strict=True):
-            tries = [
-                Delivery(lane.id, lane.claim, one.id, self.now, True, 200)
-                for one in lane.callbacks[:number]
-            ]
+            tries = [Delivery(one.id, self.now, True, 200) for one in lane.callbacks[:number]]
             if not last:
                 tries[-1] = replace(tries[-1], delivered=False, status=500, due_at=due_at)
-            await world.store.deliver(instance, tries)
+            await world.store.deliver(instance, [LaneResult(lane.fence, tries)])
 
     async def look(self):
         one = self.random

@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio_asyncio
 
-from taskengine.actors.journal import Journal
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.recorder import Recorder
 from taskengine.messages import Finish, Note
 from taskengine.model import Written
 from taskengine.runtime.mailbox import Mailbox
@@ -37,7 +37,7 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
     world = await World(postgres_store.patient).settle()
     ids = [await world.start(SINGLE, urls=[ONE]) for _ in range(5)]
     attempts = await world.claim()
-    roster, over = Roster(world.instance), {}
+    state, over = InstanceState(world.instance), {}
     locked, release = trio.Event(), trio.Event()
 
     async def hold(connection):
@@ -47,18 +47,18 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
         await trio_asyncio.trio_as_aio(release.wait)()
 
     async def end(attempt):
-        with roster.entry(attempt.fence, attempt.lanes, attempt.size):
+        with state.entry(attempt.fence, attempt.lanes, attempt.size):
             await mailbox.address.tell(Note(Written(attempt.fence, NOON, "before the end")))
             assert await mailbox.address.ask(Finish(done(attempt)))
         over[attempt.job.id] = trio.current_time()
 
-    journal = Journal(postgres_store.patient, roster, lambda: NOON, lambda recorded: None)
+    recorder = Recorder(postgres_store.patient, state, lambda: NOON, lambda recorded: None)
     with Mailbox(50) as mailbox:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(postgres_store.pool.run, hold)
             await locked.wait()
             started = trio.current_time()
-            nursery.start_soon(journal.run, mailbox)
+            nursery.start_soon(recorder.run, mailbox)
             for attempt in attempts:
                 nursery.start_soon(end, attempt)
             with trio.fail_after(10):

@@ -195,7 +195,7 @@ def test_workflow_files_are_checked_by_themselves_and_by_folder(tmp_path):
 
 
 def test_a_database_that_is_away_is_told(monkeypatch):
-    monkeypatch.setattr(database, "PATIENCE", 0.0)
+    monkeypatch.setattr(database, "START_DEADLINE", 0.0)
     away = "postgresql://127.0.0.1:1/x"
     result = CliRunner().invoke(main, ["client", "list", "--database-url", away])
     assert result.exit_code == 1

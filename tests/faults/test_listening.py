@@ -8,12 +8,12 @@ import pytest
 import trio
 import trio_asyncio
 
-from taskengine.actors.listener import Listener
+from taskengine.actors.notifier import Notifier
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Deaf
 from taskengine.store.postgres import open_postgres
-from taskengine.store.wakeups import PAUSE
+from taskengine.store.wakeups import WAKE_PAUSE
 from tests.faults.proxy import Refusal
 
 SOON = 30.0  # seconds: silence, a trial, a pause, a connection, and a machine that is busy
@@ -36,7 +36,7 @@ async def test_a_half_open_connection_is_found_and_replaced(proxy, direct_url):
         trio.open_nursery() as nursery,
     ):
         with Mailbox(1) as mailbox:
-            nursery.start_soon(partial(Listener(store, heard.append).run, mailbox))
+            nursery.start_soon(partial(Notifier(store, heard.append).run, mailbox))
             await peer.join("peer", await peer.time())
             await announced(peer, "work", lambda: "work" in heard)
             proxy.hang()  # what is connected stays silent for ever
@@ -52,7 +52,7 @@ async def test_a_storm_of_announcements_is_heard_as_a_few(proxy, direct_url):
         async with trio.open_nursery() as nursery, open_postgres(direct_url) as peer:
             await peer.join("peer", await peer.time())
             with Mailbox(1) as mailbox:
-                nursery.start_soon(partial(Listener(store, heard.append).run, mailbox))
+                nursery.start_soon(partial(Notifier(store, heard.append).run, mailbox))
                 await announced(peer, "admission", lambda: heard)
                 heard.clear()
 
@@ -67,7 +67,7 @@ async def test_a_storm_of_announcements_is_heard_as_a_few(proxy, direct_url):
                 await announced(peer, "stop", lambda: "stop" in heard)
                 took = trio.current_time() - began
                 nursery.cancel_scope.cancel()
-    assert 1 <= heard.count("work") <= took / PAUSE + 1
+    assert 1 <= heard.count("work") <= took / WAKE_PAUSE + 1
 
 
 async def test_a_refused_listener_is_no_crash(proxy, direct_url):

@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import memory_stream_pair
 
-from taskengine.httpd.connection import Connection
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.connection import HttpConnection
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.places import Places
 from taskengine.httpd.serving import Server
 from taskengine.httpd.settings import hypercorn_configuration
@@ -100,12 +100,12 @@ def open_talk(nursery, app):
     """Connect to the application; with the limits of the test."""
 
     async def open_talk(places=None, client="192.0.2.1", **limits):
-        places = Places(Limits(**limits)) if places is None else places
+        places = Places(ConnectionLimits(**limits)) if places is None else places
         near, far = memory_stream_pair()
         talk = Talk(near, trio.Event())
         far.socket = Socket(client)
         config = hypercorn_configuration(places.limits)
-        connection = Connection(app, config, places, far, client)
+        connection = HttpConnection(app, config, places, far, client)
 
         async def serve():
             if places.take(connection):
@@ -127,7 +127,7 @@ def open_server(nursery, app):
 
     async def open_server(**limits):
         listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        server = Server(app, Limits(**limits))
+        server = Server(app, ConnectionLimits(**limits))
         await nursery.start(server.serve, [listening])
         return listening.getsockname(), server
 

@@ -9,7 +9,7 @@ import struct
 import pytest
 import trio
 
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server
 from tests.httpd.conftest import LARGE
 
@@ -220,7 +220,7 @@ async def test_a_stop_answers_what_has_just_arrived(open_server, app):
 
 async def test_a_stop_waits_for_nobody_who_does_not_read(app):
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(app, Limits(grace=0.1))
+    server = Server(app, ConnectionLimits(grace=0.1))
     client = trio.socket.socket()
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [listening])
@@ -229,14 +229,14 @@ async def test_a_stop_waits_for_nobody_who_does_not_read(app):
         await until(lambda: app.asked)
         start = trio.current_time()
         server.stop.set()
-    assert trio.current_time() - start < Limits().stalled / 2
+    assert trio.current_time() - start < ConnectionLimits().stalled / 2
     client.close()
 
 
 async def test_a_handshake_has_its_time(app, nursery):
     listening = socket.create_server(("127.0.0.1", 0))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server = Server(app, Limits(head=0.2), tls)
+    server = Server(app, ConnectionLimits(head=0.2), tls)
     await nursery.start(server.serve, [listening])
     for sent in (b"", b"\x16\x03\x01", ASK % b"plain"):
         async with await trio.open_tcp_stream(*listening.getsockname()) as client:

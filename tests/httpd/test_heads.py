@@ -5,7 +5,7 @@ import json
 import pytest
 import trio
 
-from taskengine.httpd.limits import Limits
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.places import Places
 
 ASK = "GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -87,7 +87,7 @@ async def test_pipelined_requests_are_answered_in_order(open_talk, app, autojump
 
 
 async def test_the_one_that_waited_longest_leaves_its_place(open_talk, autojump_clock):
-    places = Places(Limits(connections=3))
+    places = Places(ConnectionLimits(connections=3))
     begun = await open_talk(places, "127.0.0.1")
     await begun.send("GET / HTT")
     unused, used = [await open_talk(places, "127.0.0.1") for _ in range(2)]
@@ -112,7 +112,7 @@ async def test_the_one_that_waited_longest_leaves_its_place(open_talk, autojump_
 
 
 async def test_an_address_has_no_more_than_its_share(open_talk, autojump_clock):
-    places = Places(Limits(connections=100, connections_per_address=2))
+    places = Places(ConnectionLimits(connections=100, connections_per_address=2))
     busy = [await open_talk(places, f"2001:db8::{number}") for number in (1, 2)]
     for talk in busy:
         await talk.send(ASK % "sleep/100")
@@ -134,7 +134,7 @@ async def test_an_address_has_no_more_than_its_share(open_talk, autojump_clock):
 
 
 async def test_few_places_are_never_all_for_one_address(open_talk, autojump_clock):
-    places = Places(Limits(connections=5, connections_per_address=500))
+    places = Places(ConnectionLimits(connections=5, connections_per_address=500))
     for _ in range(3):
         await (await open_talk(places)).send(ASK % "sleep/100")
         await trio.testing.wait_all_tasks_blocked()

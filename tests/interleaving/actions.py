@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from taskengine.model import Began, Delivery, Ended, JobState, Outcome, Written
+from taskengine.model import Began, Delivery, Ended, JobState, LaneResult, Outcome, Written
 from taskengine.policy import SYSTEM
 from taskengine.schedules import Tick
 from taskengine.store import GateAnswer
@@ -273,14 +273,19 @@ def lanes(instance: int) -> Action:
 
 def deliver(name: str, delivered: bool, due_at: Any = None) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
-        tries = [
-            Delivery(
-                lane.id, lane.claim, one.id, NOW, delivered, 200 if delivered else 500, None, due_at
+        status, number = (200, None) if delivered else (500, 1)
+        results = [
+            LaneResult(
+                lane.fence,
+                [
+                    Delivery(one.id, NOW, delivered, status, None, due_at)
+                    for one in lane.callbacks[:number]
+                ],
             )
             for lane in scene.lanes
-            for one in lane.callbacks[: None if delivered else 1]
+            if lane.callbacks
         ]
-        return await store.deliver(DEAD, tries)
+        return await store.deliver(DEAD, results)
 
     return Action(f"deliver-{name}", act)
 

@@ -6,11 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from taskengine.model import JobState, TaskState
+from taskengine.model import FINAL_STATES, JobState, TaskState
 from taskengine.policy import SYSTEM, Settings, settings_of
 from tests.interleaving.snapshots import State
 
-OVER = (JobState.COMPLETED, JobState.BROKEN)
 GONE_ON = (TaskState.COMPLETED, TaskState.SKIPPED)  # what needs it goes on
 FINAL = (*GONE_ON, TaskState.FAILED, TaskState.CANCELLED)
 
@@ -96,7 +95,7 @@ def _task(task: Row, job: Row, siblings: dict[int, Row], instances: set[int]) ->
         yield f"{name} is {state.label}, held by {task['holder']}"
     if task["holder"] is not None and task["holder"] not in instances:
         yield f"{name} is held by {task['holder']}, which is gone"
-    if job["state"] in OVER and state in (TaskState.WAITING, TaskState.QUEUED):
+    if job["state"] in FINAL_STATES and state in (TaskState.WAITING, TaskState.QUEUED):
         yield f"{name} is {state.label}, though its job is over"
     if state is TaskState.QUEUED and job["state"] != JobState.STARTED:
         yield f"{name} is queued, though its job is {JobState(job['state']).label}"
@@ -113,7 +112,7 @@ def _edges(state: State) -> Iterator[str]:
     jobs = {row["id"]: row for row in state["jobs"]}
     waits = Counter(edge["child"] for edge in state["edges"] if edge["open"])
     for job in state["jobs"]:
-        if job["state"] not in OVER and job["open_edges"] != waits[job["id"]]:
+        if job["state"] not in FINAL_STATES and job["open_edges"] != waits[job["id"]]:
             yield f"job {job['id']} counts {job['open_edges']} edges of {waits[job['id']]}"
         if job["state"] == JobState.PENDING and not waits[job["id"]]:
             yield f"job {job['id']} is pending for nothing"
@@ -126,15 +125,15 @@ def _waits(state: State, jobs: dict[int, Row]) -> Iterator[str]:
     """Nobody waits for what is over, but those that are about to be told."""
     told = {row["parent"] for row in state["cascades"]}
     for parent in told & jobs.keys():
-        if jobs[parent]["state"] not in OVER:
+        if jobs[parent]["state"] not in FINAL_STATES:
             yield f"those that wait for job {parent} are told of its end, and it goes on"
     for edge in state["edges"]:
         parent, child = jobs.get(edge["parent"]), jobs.get(edge["child"])
-        if not edge["open"] or child is None or child["state"] in OVER:
+        if not edge["open"] or child is None or child["state"] in FINAL_STATES:
             continue
         name = f"job {edge['child']} waits for job {edge['parent']}"
         if edge["kind"] == "completes":
-            over = parent is None or parent["state"] in OVER
+            over = parent is None or parent["state"] in FINAL_STATES
             if over and edge["parent"] not in told:
                 yield f"{name}, which is over or gone"
         elif parent is None:
@@ -184,7 +183,7 @@ def _ends(state: State) -> Iterator[str]:
             yield f"lane {lane['id']} of job {lane['job_id']}, which is gone"
         elif job["state"] == JobState.COMPLETED and ends[lane["id"]] != 1:
             yield f"job {job['id']} is completed and told so {ends[lane['id']]} times"
-        elif job["state"] not in OVER and ends[lane["id"]]:
+        elif job["state"] not in FINAL_STATES and ends[lane["id"]]:
             yield f"job {job['id']} told of its end and is {JobState(job['state']).label}"
 
 

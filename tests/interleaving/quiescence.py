@@ -6,7 +6,7 @@ import json
 import uuid
 from datetime import timedelta
 
-from taskengine.model import Delivery, Ended, Fence, JobState, Outcome, Record, Written
+from taskengine.model import Delivery, Ended, Fence, JobState, LaneResult, Outcome, Record, Written
 from taskengine.policy import SYSTEM
 from taskengine.store import GateAnswer, JobFilter
 from taskengine.store.postgres import PostgresStore
@@ -76,14 +76,14 @@ async def _deliver(store: PostgresStore, worker: int) -> None:
         lanes, _ = await store.claim_lanes(worker, 64, [], END)
         if not lanes:
             return
-        tries = [
-            Delivery(lane.id, lane.claim, one.id, END, True, 200)
+        results = [
+            LaneResult(lane.fence, [Delivery(one.id, END, True, 200) for one in lane.callbacks])
             for lane in lanes
-            for one in lane.callbacks
+            if lane.callbacks
         ]
-        if not tries:
+        if not results:
             return  # a lane that is due with nothing in it: told of by the invariants
-        await store.deliver(worker, tries)
+        await store.deliver(worker, results)
 
 
 def undelivered(state: dict[str, list[dict[str, object]]]) -> list[str]:

@@ -7,16 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.jobs.changes import OVER, UPDATABLE, asked_anew, changed, placed
+from taskengine.jobs.changes import UPDATABLE, asked_anew, changed, placed
 from taskengine.jobs.fields import READERS
-from taskengine.model import BadInput, Job, JobState
+from taskengine.model import FINAL_STATES, BadInput, Job, JobState
 from tests.conftest import NOON
 
 LATER = NOON + timedelta(hours=1)
 GATE = "http://gate.test"
 PENDING, SCHEDULED, QUEUED = JobState.PENDING, JobState.SCHEDULED, JobState.QUEUED
 STARTED, PAUSED, BROKEN = JobState.STARTED, JobState.PAUSED, JobState.BROKEN
-LIVE = [state for state in JobState if state not in OVER]
+LIVE = [state for state in JobState if not state.is_final]
 
 
 def job(state, **fields):
@@ -81,7 +81,7 @@ def test_every_field_in_every_state(before, name):
         assert after == replace(job(reached), **{name: VALUES[name]})
 
 
-@pytest.mark.parametrize("over", OVER)
+@pytest.mark.parametrize("over", FINAL_STATES)
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_over_is_final(over, name):
     with pytest.raises(BadInput, match=f"the job is {over.label}"):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.jobs.explanation import BEYOND, RANKED, REASONS, Facts, Slots, explanation
+from taskengine.jobs.explanation import BEYOND, RANKED, REASONS, Slots, WaitingState, explanation
 from taskengine.model import Job, JobState
 from taskengine.policy import UNBOUND, Settings
 from tests.conftest import NOON
@@ -16,11 +16,11 @@ SOON = NOON + timedelta(hours=1)
 SOON_TEXT = "2031-02-01T13:00:00.000Z"
 JOB = Job(7, "acme", "demo", JobState.QUEUED, False, 6, 1, False, NOON, NOON, NOON, digest="d")
 GATED = replace(JOB, state=JobState.SCHEDULED, semaphore_url="http://gate.test")
-FREE = Facts(JOB, Slots(Settings(max_jobs=4)), Slots(UNBOUND))
+FREE = WaitingState(JOB, Slots(Settings(max_jobs=4)), Slots(UNBOUND))
 
 
 def seen(state=None, **changes):
-    """Facts of a job in a state."""
+    """What a job in a state waits for."""
     job = changes.pop("job", JOB if state is None else replace(JOB, state=state))
     return replace(FREE, job=job, **changes)
 
@@ -152,11 +152,11 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(("facts", "told"), TABLE.values(), ids=TABLE)
-def test_each_reason_is_told_in_plain_words(facts, told):
-    answer = explanation(facts, NOON)
+@pytest.mark.parametrize(("waiting", "told"), TABLE.values(), ids=TABLE)
+def test_each_reason_is_told_in_plain_words(waiting, told):
+    answer = explanation(waiting, NOON)
     assert {one["reason"]: one["message"] for one in answer["reasons"]} == told
-    assert (answer["id"], answer["queue_state"]) == (7, facts.job.state.label)
+    assert (answer["id"], answer["queue_state"]) == (7, waiting.job.state.label)
     assert told.keys() <= set(REASONS)
 
 
@@ -165,8 +165,8 @@ def test_every_reason_is_in_the_table():
 
 
 def test_reasons_carry_the_figures_of_both_levels():
-    facts = seen(system=full(1, 1, priority_slots=9), ahead=2)
-    answer = explanation(facts, NOON)
+    waiting = seen(system=full(1, 1, priority_slots=9), ahead=2)
+    answer = explanation(waiting, NOON)
     system = {"max_jobs": 2, "running": 2, "low": 1, "high": 1, "reserved": 2}
     free = {"max_jobs": None, "running": 0, "low": 0, "high": 0, "reserved": 0}
     assert answer["slots"] == {"system": system, "client": free}
@@ -183,7 +183,7 @@ def test_a_rank_is_exact_up_to_a_thousand():
 
 
 def test_a_closed_gate_tells_its_answer_and_its_next_question():
-    facts = seen(job=GATED, gate_answer="503", gate_due_at=SOON)
-    [gate] = explanation(facts, NOON)["reasons"]
+    waiting = seen(job=GATED, gate_answer="503", gate_due_at=SOON)
+    [gate] = explanation(waiting, NOON)["reasons"]
     assert gate["semaphore_url"] == "http://gate.test"
     assert (gate["answer"], gate["ask_at"]) == ("503", SOON_TEXT)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import trio
 
-from taskengine.runtime.guard import CUT, STAMP, Lifeline, Orphaned, Silence
+from taskengine.runtime.guard import CUT, STAMP, GuardLifeline, Orphaned, Silence
 from taskengine.runtime.process import PulseMissed, run_process
 from taskengine.runtime.pulse import Pulse
 from tests.side_by_side import side_by_side
@@ -156,7 +156,7 @@ def pipe():
 
 def test_a_guard_that_was_held_up_takes_regular_pulses_for_what_they_are(pipe):
     reading, writing = pipe
-    lifeline = Lifeline(reading, 10)
+    lifeline = GuardLifeline(reading, 10)
     lifeline.last -= 100  # that long ago it looked
     for stamp in range(13):
         os.write(writing, STAMP.pack(lifeline.last + 8 * stamp))
@@ -169,7 +169,7 @@ def test_a_guard_that_was_held_up_takes_regular_pulses_for_what_they_are(pipe):
 @pytest.mark.parametrize("later", [11, CUT])
 def test_a_gap_between_pulses_counts_even_if_both_have_come(pipe, later):
     reading, writing = pipe
-    lifeline = Lifeline(reading, 10)
+    lifeline = GuardLifeline(reading, 10)
     lifeline.last -= 11
     os.write(writing, STAMP.pack(CUT if later == CUT else lifeline.last + later))
     with pytest.raises(Silence):

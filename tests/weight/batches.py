@@ -15,13 +15,13 @@ from typing import Any
 
 import trio
 
-from taskengine.actors.bodies import LARGE_AT_ONCE, Bodies
-from taskengine.actors.intake import ROWS, Intake
-from taskengine.actors.journal import Journal
-from taskengine.actors.roster import Roster
-from taskengine.actors.ticker import BATCH
+from taskengine.actors.bodies import MAX_LARGE_BODIES, Bodies
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.intake import MAX_BATCH, Intake
+from taskengine.actors.recorder import Recorder
+from taskengine.actors.retention import MAX_REMOVED
 from taskengine.messages import Finish, Submit
-from taskengine.model import Delivery, Severity, Submission
+from taskengine.model import Delivery, LaneResult, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.testing.contract.world import ACTION, LATER, NOON, World, at, definition, done
 
@@ -34,7 +34,7 @@ class Sizes:
     """How many there are of each in a batch."""
 
     documents: int = 50  # jobs with documents of 1 MB
-    wide: int = ROWS  # jobs with `urls` URLs
+    wide: int = MAX_BATCH  # jobs with `urls` URLs
     urls: int = 100
     results: int = 20  # of 1 MB
     lists: int = 200_000  # 1 MB of them is slow to parse
@@ -118,18 +118,18 @@ async def take_in(store: Any, batch: Sequence[Submission]) -> list[Any]:
 
 
 async def finish(store: Any, instance: int, attempts: Sequence[Any], result: str) -> None:
-    """All at once, through the journal."""
-    roster = Roster(instance)
+    """All at once, through the recorder."""
+    state = InstanceState(instance)
 
     async def end(attempt: Any) -> None:
-        with roster.entry(attempt.fence, attempt.lanes, attempt.size):
+        with state.entry(attempt.fence, attempt.lanes, attempt.size):
             ended = replace(done(attempt), result=result)
             assert await mailbox.address.ask(Finish(ended))
 
     with Mailbox[Any](len(attempts)) as mailbox:
         async with trio.open_nursery() as actors:
-            journal = Journal(store, roster, lambda: NOON, lambda recorded: None)
-            actors.start_soon(journal.run, mailbox)
+            recorder = Recorder(store, state, lambda: NOON, lambda recorded: None)
+            actors.start_soon(recorder.run, mailbox)
             async with trio.open_nursery() as workers:
                 for attempt in attempts:
                     workers.start_soon(end, attempt)
@@ -146,16 +146,16 @@ async def deliver(store: Any, instance: int, limit: int = 32) -> int:
     lanes, _ = await store.claim_lanes(instance, limit, (), LATER)
     bodies = Bodies(store)
     async with trio.open_nursery() as nursery:
-        for lane in lanes[:LARGE_AT_ONCE]:
+        for lane in lanes[:MAX_LARGE_BODIES]:
             nursery.start_soon(_hold, bodies, lane.callbacks[-1])
-    deliveries = [
-        Delivery(lane.id, lane.claim, one.id, LATER, True, 204)
+    results = [
+        LaneResult(lane.fence, [Delivery(one.id, LATER, True, 204) for one in lane.callbacks])
         for lane in lanes
-        for one in lane.callbacks
+        if lane.callbacks
     ]
-    if deliveries:
-        await store.deliver(instance, deliveries)
-    return len(deliveries)
+    if results:
+        await store.deliver(instance, results)
+    return sum(len(one.deliveries) for one in results)
 
 
 async def _hold(bodies: Bodies, callback: Any) -> None:
@@ -217,7 +217,7 @@ async def _all_sent(connection: Any) -> None:
 
 
 async def clear(store: Any, after: Any) -> Any:
-    return await store.clear_old_jobs(at(10_000), BATCH, after)
+    return await store.clear_old_jobs(at(10_000), MAX_REMOVED, after)
 
 
 async def main() -> None:

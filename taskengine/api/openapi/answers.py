@@ -1,4 +1,4 @@
-"""The schemas of what shapes.py writes."""
+"""The schemas of what serializers.py writes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LENIENT_FLAG: JsonObject = {
 }
 LENIENT_TIME: JsonObject = {
     "anyOf": [{"type": "string", "format": "date-time"}, {"enum": ["", None]}],
-    "description": "ISO 8601; without a zone it is UTC.",
+    "description": "ISO 8601; UTC if no zone is given.",
     "examples": ["2031-02-01T08:30:00.000"],
 }
 GATE: JsonObject = {
@@ -53,7 +53,7 @@ PLANNING: JsonObject = {  # what an update may change as well
         "description": "The order among jobs of equal priority.",
     },
     "top_of_queue": LENIENT_FLAG,
-    "persist": {**LENIENT_FLAG, "description": "Not removed by the clean-up."},
+    "persist": {**LENIENT_FLAG, "description": "The clean-up does not remove the job."},
     "run_at": LENIENT_TIME,
     "semaphore_url": GATE,
     "sempahore_url": {**GATE, "deprecated": True},
@@ -72,7 +72,7 @@ DEPENDS_ON: JsonObject = {
         },
         {"enum": ["", None]},
     ],
-    "description": "Jobs of the client that have to complete before this one is queued.",
+    "description": "Ids of jobs of the client that must complete before this job is queued.",
     "examples": [["123"]],
 }
 ASKED_STATE: JsonObject = {
@@ -88,7 +88,7 @@ UPDATE: JsonObject = {
     "title": "Update",
     "type": "object",
     "properties": {
-        "client": {**TEXT, "description": "The client, where no header names it."},
+        "client": {**TEXT, "description": "The client, if no header names it."},
         "queue_state": ASKED_STATE,
         **PLANNING,
     },
@@ -99,7 +99,7 @@ SUBMISSION: JsonObject = {
     "type": "object",
     "required": ["job", "parameters"],
     "properties": {
-        "client": {**TEXT, "description": "The client, where no header names it."},
+        "client": {**TEXT, "description": "The client, if no header names it."},
         "job": {
             "type": "object",
             "properties": {
@@ -108,7 +108,7 @@ SUBMISSION: JsonObject = {
                 "depends_on": DEPENDS_ON,
             },
         },
-        "parameters": {"type": "object", "description": "Those of the workflow."},
+        "parameters": {"type": "object", "description": "The parameters of the workflow."},
     },
     **ANY_WORKFLOW,
 }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.api.openapi.operation import ANY_OBJECT, Access, Answer, Operation
+from taskengine.api.openapi.operation import ANY_OBJECT, CallerAccess, Operation, ResponseSpec
 from taskengine.api.openapi.workflows import workflow_schemas
 from taskengine.api.openapi.writer import Writer, names_in
-from taskengine.api.replies import dumps
+from taskengine.api.responses import dumps
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject
@@ -31,8 +31,8 @@ SCHEMES: JsonObject = {
 READ = Operation(
     summary="This document",
     tag="about",
-    answer=Answer("OpenAPI 3.1, with the workflows that every client may use.", ANY_OBJECT),
-    access=Access.OPEN,
+    answer=ResponseSpec("OpenAPI 3.1, with the workflows that every client may use.", ANY_OBJECT),
+    access=CallerAccess.OPEN,
     store=False,
 )
 

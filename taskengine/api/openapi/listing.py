@@ -41,16 +41,20 @@ def _listed(pattern: str) -> JsonObject:
 
 LISTED = (
     Parameter("items", "The most jobs to return; more than 1,000 count as 1,000.", ITEMS),
-    Parameter("limit", "The same as items.", ITEMS),
-    Parameter("order_by", "A key of the rows: id; with from or to, created_at.", ORDER),
-    Parameter("asc", "1: in ascending order.", FLAG_TEXT),
-    Parameter("state", f"Numbers or names, with commas between them: {STATES}.", _listed(STATE)),
+    Parameter("limit", "Alias of `items`.", ITEMS),
+    Parameter(
+        "order_by", "The key to sort by. Default: `id`; with `from` or `to`, `created_at`.", ORDER
+    ),
+    Parameter("asc", "1: ascending order.", FLAG_TEXT),
+    Parameter("state", f"Numbers or names, separated by commas: {STATES}.", _listed(STATE)),
     Parameter("from", "Created at or after this time or date.", MOMENT),
     Parameter("to", "Created at or before this time or date.", MOMENT),
     Parameter("failed", "1: only jobs that completed and failed.", FLAG_TEXT),
-    Parameter("search", "A job id, or a content id or how it begins.", TEXT),
-    Parameter("job_ids", "Job ids with commas between them.", _listed("[0-9]{1,18}")),
+    Parameter("search", "A job id, or a content id or its beginning.", TEXT),
+    Parameter("job_ids", "Job ids, separated by commas.", _listed("[0-9]{1,18}")),
     Parameter("client", "Only this client's jobs.", TEXT),
-    Parameter("before", "Only jobs before this one, in the orders of id and created_at.", PLACE),
-    Parameter("cursor", "Where to go on: that of a Link header, with the same order.", TEXT),
+    Parameter("before", "Only jobs before this id, when sorted by `id` or `created_at`.", PLACE),
+    Parameter(
+        "cursor", "Where to continue: the cursor of a `Link` header, with the same order.", TEXT
+    ),
 )

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from taskengine.model import Json, JsonObject
 
 
-class Access(Enum):
+class CallerAccess(Enum):
     """Who may call. PROBE is for everybody and without the limit of requests."""
 
     KEY = auto()
@@ -19,7 +19,7 @@ class Access(Enum):
 
     def closed(self, *, public_reads: bool) -> bool:
         """Whether credentials are asked for."""
-        return self is Access.KEY or (self is Access.PUBLIC_READ and not public_reads)
+        return self is CallerAccess.KEY or (self is CallerAccess.PUBLIC_READ and not public_reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseSpec:
     description: str
     schema: JsonObject
     media: str = "application/json"
@@ -49,12 +49,12 @@ class Operation:
 
     summary: str
     tag: str
-    answer: Answer | JsonObject  # the 200; a schema alone is that of JSON
-    access: Access = Access.KEY
+    answer: ResponseSpec | JsonObject  # the 200; a schema alone is that of JSON
+    access: CallerAccess = CallerAccess.KEY
     description: str = ""
     parameters: Sequence[Parameter] = ()
     body: JsonObject | None = None  # the schema; one with a title becomes a component
-    errors: Mapping[int, str | Answer] = field(default_factory=dict)
+    errors: Mapping[int, str | ResponseSpec] = field(default_factory=dict)
     store: bool = True  # 503 while the database is away
     lenient: bool = False  # clients of the contract: unknown names are told, not refused
 
@@ -101,12 +101,12 @@ def record(title: str | None = None, optional: Sequence[str] = (), /, **keys: Js
 
 
 ERROR = record("Error", error=TEXT)
-REFUSED = Answer(
-    "Refused. `id` is that of the record kept of it, where one was kept.",
+REFUSED = ResponseSpec(
+    "Refused. `id` is the id of the refused job, if one was recorded.",
     record("Refused", ("id",), id=NUMBER_AS_TEXT, error=TEXT),
 )
-CONFLICT = Answer(
-    "The client has used the key for another body. `id` is the job made of that.",
+CONFLICT = ResponseSpec(
+    "The client has used the key for another body. `id` is the id of that job.",
     record("Conflict", id=NUMBER_AS_TEXT, error=TEXT),
 )
 ACCEPTED = record("Accepted", id=NUMBER_AS_TEXT, result={"const": "accepted"})

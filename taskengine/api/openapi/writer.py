@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from taskengine.api.openapi.operation import COUNT, ERROR, TEXT, Access, Answer, Operation
+from taskengine.api.openapi.operation import (
+    COUNT,
+    ERROR,
+    TEXT,
+    CallerAccess,
+    Operation,
+    ResponseSpec,
+)
 from taskengine.api.openapi.operation import Parameter as Given
 from taskengine.model import Json, JsonObject
 
@@ -49,25 +56,25 @@ class Writer:
         # A body may name the client in the header's place.
         return [{"client": [], **key}, *([key] if about.body is not None else [])]
 
-    def _implied(self, about: Operation) -> dict[int, Answer]:
-        words: dict[int, str] = {500: "What nobody foresaw."}
+    def _implied(self, about: Operation) -> dict[int, ResponseSpec]:
+        words: dict[int, str] = {500: "Unexpected error."}
         if about.body is not None:
-            words |= {413: "The body is too large.", 415: "The body is not said to be JSON."}
+            words |= {413: "The body is too large.", 415: "The Content-Type is not JSON."}
         if self._closed(about):
             words[401] = "Credentials are missing or wrong."
-            if about.body is not None or about.access is Access.PUBLIC_READ:
+            if about.body is not None or about.access is CallerAccess.PUBLIC_READ:
                 words[403] = "It belongs to another client."
-        elif about.access is Access.PUBLIC_READ:
+        elif about.access is CallerAccess.PUBLIC_READ:
             words[401] = "The credentials that came with a strange name of the engine are wrong."
             words[421] = "Without credentials: the setting `hosts` does not list this name."
-        if about.body is None and about.access is not Access.PROBE:
+        if about.body is None and about.access is not CallerAccess.PROBE:
             words[400] = "There is no such query parameter."
-        answers = {status: Answer(text, ERROR) for status, text in words.items()}
-        if about.access is not Access.PROBE:
-            answers[429] = Answer("Too many requests.", ERROR, headers=RETRY)
+        answers = {status: ResponseSpec(text, ERROR) for status, text in words.items()}
+        if about.access is not CallerAccess.PROBE:
+            answers[429] = ResponseSpec("Too many requests.", ERROR, headers=RETRY)
         if about.store:
-            answers[503] = Answer(
-                "The database is away, or the engine stops.", ERROR, headers=RETRY
+            answers[503] = ResponseSpec(
+                "The database is not available, or the engine is stopping.", ERROR, headers=RETRY
             )
         return answers
 
@@ -80,7 +87,7 @@ class Writer:
             "schema": self._named(given.schema),
         }
 
-    def _answer(self, answer: Answer) -> JsonObject:
+    def _answer(self, answer: ResponseSpec) -> JsonObject:
         schema = self._named(answer.schema)
         content = {media: {"schema": schema} for media in (answer.media, *answer.other_media)}
         headers: JsonObject = {
@@ -108,10 +115,14 @@ class Writer:
         return {"$ref": COMPONENTS + title}
 
 
-def _said(about: Operation) -> dict[int, Answer]:
-    ok = about.answer if isinstance(about.answer, Answer) else Answer("Done.", about.answer)
+def _said(about: Operation) -> dict[int, ResponseSpec]:
+    ok = (
+        about.answer
+        if isinstance(about.answer, ResponseSpec)
+        else ResponseSpec("Done.", about.answer)
+    )
     errors = {
-        status: said if isinstance(said, Answer) else Answer(said, ERROR)
+        status: said if isinstance(said, ResponseSpec) else ResponseSpec(said, ERROR)
         for status, said in about.errors.items()
     }
     return {200: ok, **errors}

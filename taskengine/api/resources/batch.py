@@ -21,31 +21,31 @@ from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
     TEXT,
     WHOLE,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
 from taskengine.api.reading import Item
-from taskengine.api.readings import Prepared
+from taskengine.api.readings import SubmissionOrError
 from taskengine.api.reception import Patience, Sent, received
-from taskengine.api.replies import reply
-from taskengine.api.resources.submissions import IntakeAnswer, Submissions, Verdict
+from taskengine.api.resources.submissions import Submissions, Verdict
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.sizes import BATCH_PATH
-from taskengine.messages import Submit
+from taskengine.jobs.submitting import Submitted, submit_many
 from taskengine.model import BadInput, Json, JsonObject, StoreUnavailable, Submission
 from taskengine.runtime.mailbox import ActorGone
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 30  # seconds in which a batch is answered, whatever happens
-TOGETHER = 100  # submissions that wait for the intake at once
-HEAVIEST = 2 << 20  # bytes of them, but for one by itself
+REQUEST_DEADLINE = 30  # seconds in which a batch is answered, whatever happens
+MAX_TOGETHER = 100  # submissions that wait for the intake at once
+MAX_PART_BYTES = 2 << 20  # bytes of them, but for one by itself
 LONGEST_KEY = MAX_KEY - len("/9999")
-AWAY = Verdict(503, {"error": "the database is not available"})
+UNAVAILABLE = Verdict(503, {"error": "the database is not available"})
 BUSY = Verdict(503, {"error": TOO_BUSY})
 JOBS: JsonObject = {"type": "array", "maxItems": MAX_BATCH, "items": SUBMISSION}
 BATCH: JsonObject = {
@@ -57,7 +57,7 @@ BATCH: JsonObject = {
             "required": ["jobs"],
             "additionalProperties": False,
             "properties": {
-                "client": {**TEXT, "description": "The client, where no header names it."},
+                "client": {**TEXT, "description": "The client, if no header names it."},
                 "jobs": JOBS,
             },
         },
@@ -67,21 +67,21 @@ FAILED = record("NotAccepted", ("id",), id=NUMBER_AS_TEXT, error=TEXT, status=WH
 SUBMIT = Operation(
     summary=f"Submit up to {MAX_BATCH} jobs",
     tag="jobs",
-    answer=Answer(
-        "An answer to each submission, in their order. `error` and `status` are what it would "
-        "have been answered by itself.",
+    answer=ResponseSpec(
+        "An answer to each submission, in their order. `error` and `status` are those of "
+        "a single submission.",
         list_of({"anyOf": [ACCEPTED, FAILED]}),
     ),
     parameters=[
         Parameter(
             HEADER.name,
-            "The submission at each place, from 0, has the key `<key>/<place>`.",
+            "The submission at each position, counted from 0, has the key `<key>/<position>`.",
             {**HEADER.schema, "maxLength": LONGEST_KEY},
             HEADER.place,
         )
     ],
     body=BATCH,
-    errors={400: "The body is no batch, or the key is none; nothing is recorded."},
+    errors={400: "The body is not a batch, or the key is invalid; nothing is recorded."},
 )
 
 
@@ -106,16 +106,15 @@ class Batches:
         self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey
     ) -> Sequence[Verdict]:
         verdicts: list[Verdict] = []
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(REQUEST_DEADLINE):
             for start, part in _parts(items):
                 verdicts += await self._some(sent, part, start, key)
-        return [*verdicts, *[AWAY] * (len(items) - len(verdicts))]
+        return [*verdicts, *[UNAVAILABLE] * (len(items) - len(verdicts))]
 
     async def _some(
         self, sent: Sent, items: Sequence[bytes | BadInput], start: int, key: GivenKey
     ) -> Sequence[Verdict]:
         """Submit some of them, in order."""
-        submissions = Submissions(self.services)
         answers: dict[int, Verdict] = {}
         given: dict[int, Item] = {}
         for place, item in enumerate(items):
@@ -129,27 +128,25 @@ class Batches:
                 wanted[place] = one
             else:
                 answers[place] = _failed(one)
-        try:
-            recorded = await self._record([*wanted.values()])
-        except ActorGone as error:
-            answers |= dict.fromkeys(wanted, _failed(error))
-            recorded, wanted = [], {}
-        for (place, submission), job_id in zip(wanted.items(), recorded, strict=True):
-            try:
-                answers[place] = await submissions.conclude(submission, job_id)
-            except Exception as error:
-                answers[place] = _failed(error)
+        results = await submit_many(self.services.intake, [*wanted.values()])
+        for place, result in zip(wanted, results, strict=True):
+            answers[place] = await self._answer(result)
         return [answers[place] for place in sorted(answers)]
 
-    async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+    async def _answer(self, result: Submitted | Exception) -> Verdict:
+        if isinstance(result, Exception):
+            return _failed(result)
+        try:
+            return await Submissions(self.services).verdict(result)
+        except Exception as error:
+            return _failed(error)
+
+    async def _prepared(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         own = replace(sent, patience=Patience())  # of each part: the whole has its own
         try:
             return await Submissions(self.services).prepare(own, items)
         except (StoreUnavailable, Busy, trio.TooSlowError) as error:
             return [error] * len(items)
-
-    async def _record(self, submissions: Sequence[Submission]) -> Sequence[IntakeAnswer]:
-        return await self.services.intake.ask_all([Submit(one) for one in submissions])
 
 
 def _parts(
@@ -159,7 +156,7 @@ def _parts(
     start = weight = 0
     for place, item in enumerate(items):
         weighs = len(item) if isinstance(item, bytes) else 0
-        if place > start and (place - start >= TOGETHER or weight + weighs > HEAVIEST):
+        if place > start and (place - start >= MAX_TOGETHER or weight + weighs > MAX_PART_BYTES):
             yield start, items[start:place]
             start, weight = place, 0
         weight += weighs
@@ -179,7 +176,7 @@ def _failed(error: Exception) -> Verdict:
         case Busy():
             return BUSY
         case StoreUnavailable() | ActorGone() | trio.TooSlowError():
-            return AWAY
+            return UNAVAILABLE
     logger.error("a submission of a batch failed", exc_info=error)
     return Verdict(500, {"error": "internal error"})
 

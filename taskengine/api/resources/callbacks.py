@@ -15,14 +15,14 @@ from taskengine.api.openapi.operation import (
     TEXT,
     TIME,
     WHOLE,
-    Answer,
     Operation,
+    ResponseSpec,
     list_of,
     nullable,
     one_of,
     record,
 )
-from taskengine.api.replies import array_reply, reply
+from taskengine.api.responses import array_reply, reply
 from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
@@ -30,7 +30,7 @@ from taskengine.masking import masked_text
 from taskengine.model import CallbackEntry, CallbackState, JsonObject
 from taskengine.times import format_time
 
-OTHERS = "It belongs to another client."
+OTHERS = "The job belongs to another client."
 ENTRY = record(
     "Callback",
     id=WHOLE,
@@ -49,21 +49,21 @@ ENTRY = record(
     next_try_at=nullable(TIME),
 )
 LOG = Operation(
-    summary="What became of a job's callbacks",
+    summary="The callbacks of a job and their deliveries",
     tag="callbacks",
-    description="By URL, in the order of delivery. `status` and `error` are of the last try.",
-    answer=Answer("The callbacks.", list_of(ENTRY)),
-    errors={400: "The id is no number.", 403: OTHERS, 404: "There is no such job."},
+    description="By URL, in the order of delivery. `status` and `error` are those of the last try.",
+    answer=ResponseSpec("The callbacks.", list_of(ENTRY)),
+    errors={400: "The id is not a number.", 403: OTHERS, 404: "There is no such job."},
 )
 REPLAY = Operation(
-    summary="Send a callback now or once more",
+    summary="Send a callback now, or again",
     tag="callbacks",
     description=(
-        "Callbacks of a job to a URL stay in order: where earlier ones wait, they go first, and"
-        " later ones that wait follow. `webhook-id` is the same as before."
+        "Callbacks of a job to a URL stay in order: earlier ones that wait are sent first,"
+        " later ones follow. `webhook-id` does not change."
     ),
-    answer=Answer("Accepted: `id` is that of the callback.", ACCEPTED),
-    errors={400: "The id is no number.", 403: OTHERS, 404: "There is no such callback."},
+    answer=ResponseSpec("Accepted: `id` is the id of the callback.", ACCEPTED),
+    errors={400: "The id is not a number.", 403: OTHERS, 404: "There is no such callback."},
 )
 
 

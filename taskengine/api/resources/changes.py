@@ -11,23 +11,23 @@ from typing import Any
 from quart import Response
 
 from taskengine.api.auth import find_job, owner_named, reach
-from taskengine.api.documents import is_heavy, named
 from taskengine.api.errors import Draining
 from taskengine.api.heavy import READERS as READING
+from taskengine.api.json_body import is_heavy, named
 from taskengine.api.openapi.bodies import UPDATE
 from taskengine.api.openapi.operation import (
     NUMBER_AS_TEXT,
     TEXT,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
-from taskengine.api.origin import origin
 from taskengine.api.query import Query
 from taskengine.api.reception import Sent, received
-from taskengine.api.replies import reply
+from taskengine.api.request_log import origin
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
@@ -48,7 +48,7 @@ CHANGE = Operation(
     lenient=True,
     body=UPDATE,
     errors={
-        400: Answer(
+        400: ResponseSpec(
             "The state of the job does not allow it, or the body cannot be read.",
             record("NotUpdated", ("id",), id=TEXT, error=TEXT),
         ),
@@ -58,11 +58,11 @@ CHANGE = Operation(
 RERUN = Operation(
     summary="Run a job again with the same parameters",
     tag="jobs",
-    description="The original becomes broken. A second rerun answers with the id already made. It "
-    "has the definition of the original, whatever has become of the workflow's file; with "
-    "`definition=current`, in the query or the body, the one that is in force.",
-    answer=Answer(
-        "Accepted: `id` is that of the new job.",
+    description="The original becomes broken. A second rerun answers with the id already made. The "
+    "new job has the definition of the original, even if the workflow's file has changed; with "
+    "`definition=current`, in the query or the body, the current definition.",
+    answer=ResponseSpec(
+        "Accepted: `id` is the id of the new job.",
         record(
             "Rerun",
             ("warnings",),
@@ -72,10 +72,10 @@ RERUN = Operation(
         ),
     ),
     lenient=True,
-    parameters=[Parameter(DEFINITION, "Which one the new job has.", {"enum": [*DEFINITIONS]})],
+    parameters=[Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})],
     errors={
         400: "The job was refused or is broken, or the workflow in force refuses its parameters.",
-        403: "It belongs to another client.",
+        403: "The job belongs to another client.",
         404: NO_JOB,
         413: "The body is too large.",
     },

@@ -12,7 +12,7 @@ from taskengine.api.openapi.answers import JOB_ROW
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,
-    Access,
+    CallerAccess,
     Operation,
     Parameter,
     list_of,
@@ -20,17 +20,17 @@ from taskengine.api.openapi.operation import (
     record,
 )
 from taskengine.api.query import Query
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
+from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import job_row
 from taskengine.model import Job, JobState
 from taskengine.policy import SYSTEM, own_settings, settings_of
 from taskengine.store import JobFilter
 
 MAX_ROWS = 1000  # of each list
 DASHBOARD = Operation(
-    summary="What runs and what waits",
+    summary="Running and waiting jobs",
     tag="status",
     answer=record(
         "Dashboard",
@@ -41,10 +41,10 @@ DASHBOARD = Operation(
         scheduled=list_of(JOB_ROW),
         version=TEXT,
     ),
-    access=Access.PUBLIC_READ,
+    access=CallerAccess.PUBLIC_READ,
     parameters=[
-        Parameter("client", "Only this client's jobs, while reads are public.", TEXT, "header"),
-        Parameter("client", "Only this client's jobs, whoever asks.", TEXT),
+        Parameter("client", "Only this client's jobs, if reads are public.", TEXT, "header"),
+        Parameter("client", "Only this client's jobs, for any caller.", TEXT),
     ],
 )
 

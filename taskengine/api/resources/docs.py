@@ -8,7 +8,7 @@ from pathlib import Path
 
 from quart import Response
 
-from taskengine.api.openapi.operation import TEXT, Access, Answer, Operation
+from taskengine.api.openapi.operation import TEXT, CallerAccess, Operation, ResponseSpec
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 
@@ -36,7 +36,7 @@ def routes(services: Services) -> Sequence[Route]:
     for path, (name, media, summary) in FILES.items():
         charset = f"{media}; charset=utf-8"
         about = Operation(
-            summary, "about", Answer("The file.", TEXT, media), Access.OPEN, store=False
+            summary, "about", ResponseSpec("The file.", TEXT, media), CallerAccess.OPEN, store=False
         )
         content = (FOLDER / name).read_bytes()
         made.append(Route("GET", path, partial(_file, content, charset), about))

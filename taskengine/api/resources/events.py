@@ -10,19 +10,19 @@ import trio
 from quart import Response, request
 from werkzeug.exceptions import TooManyRequests
 
-from taskengine.actors.herald import PAGE, Herald, Stream, TooManyStreams
+from taskengine.actors.event_feed import PAGE_SIZE, EventFeed, EventStream, TooManyStreams
 from taskengine.api.arrival import ends_of
 from taskengine.api.auth import caller, check_owner, header, reach
 from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
-from taskengine.api.openapi.operation import TEXT, Answer, Operation, Parameter
+from taskengine.api.openapi.operation import TEXT, Operation, Parameter, ResponseSpec
 from taskengine.api.query import Query, whole
-from taskengine.api.replies import dumps
 from taskengine.api.resources.jobs import MAX_ITEMS
+from taskengine.api.responses import dumps
 from taskengine.api.routes import Route
+from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import job_row
 from taskengine.model import BadInput, StoreUnavailable
 from taskengine.store import Mark
 from taskengine.store.values import Change
@@ -32,20 +32,25 @@ RETRY = 2_000  # milliseconds after which a reader connects anew
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx: do not collect it
 LAST_EVENT_ID = "Last-Event-ID"
 EVENTS = Operation(
-    summary="What changes, as it changes",
+    summary="Changes of jobs, as they happen",
     tag="jobs",
     description=(
         "Server-sent events named `job`, each with a row of GET /jobs and its `progress`. The last "
         "state of each job is told at least once; states in between may be merged into it."
     ),
-    answer=Answer("The events, until one side closes.", TEXT, EVENT_STREAM),
+    answer=ResponseSpec("The events, until one side closes.", TEXT, EVENT_STREAM),
     parameters=[
         *(one for one in LISTED if one.name in ("client", "job_ids")),
-        Parameter(LAST_EVENT_ID, "The id of the last event: what came after it.", TEXT, "header"),
+        Parameter(
+            LAST_EVENT_ID,
+            "The id of the last event received: the stream continues after it.",
+            TEXT,
+            "header",
+        ),
     ],
     errors={
-        400: "A parameter cannot be read.",
-        403: "The jobs are another client's.",
+        400: "A parameter is invalid.",
+        403: "The jobs belong to another client.",
     },
 )
 
@@ -55,34 +60,34 @@ class Events:
     services: Services
 
     async def events(self) -> Response:
-        herald = self.services.herald
+        event_feed = self.services.event_feed
         client = await caller(self.services)
         own = None if self.services.configuration.public_reads else reach(client)
         wanted = _filter(Query.of_request(), own)
         mark = _mark(header(LAST_EVENT_ID))
-        if herald is None or herald.closed:
+        if event_feed is None or event_feed.closed:
             raise Draining
         try:  # counted now, and as long as the request: others may ask while this one waits
-            stream = ends_of(request).enter_context(herald.stream(client, wanted))
+            stream = ends_of(request).enter_context(event_feed.stream(client, wanted))
         except TooManyStreams:
             raise TooManyRequests("too many streams of events", retry_after=60) from None
         mark = mark or (await self.services.store.news(None, 0)).mark
-        told = self._told(herald, stream, mark)
+        told = self._told(event_feed, stream, mark)
         body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
         response = Response(body, headers=HEADERS, content_type=EVENT_STREAM)
         response.timeout = None
         return response
 
     async def _told(
-        self, herald: Herald, stream: Stream, mark: Mark
+        self, event_feed: EventFeed, stream: EventStream, mark: Mark
     ) -> AsyncGenerator[bytes, None]:
         """First what has changed since the mark, then what changes, each once."""
         yield f"retry: {RETRY}\n\n".encode()
-        await herald.reading()
+        await event_feed.reading()
         more = True
         while more:
             try:
-                news = await self.services.store.news(mark, PAGE)
+                news = await self.services.store.news(mark, PAGE_SIZE)
             except StoreUnavailable:
                 return  # it connects anew, with the id of the last event
             mark, more = news.mark, news.more
@@ -92,8 +97,8 @@ class Events:
                 yield text
 
 
-async def _live(stream: Stream, start: Mark) -> AsyncGenerator[bytes, None]:
-    """What the herald tells behind a mark, and signs of life."""
+async def _live(stream: EventStream, start: Mark) -> AsyncGenerator[bytes, None]:
+    """What the event feed tells behind a mark, and signs of life."""
     mark = start
     while True:
         batch = None

@@ -13,15 +13,15 @@ from taskengine.api.openapi.operation import (
     TEXT,
     TIME,
     WHOLE,
-    Access,
-    Answer,
+    CallerAccess,
     Operation,
+    ResponseSpec,
     list_of,
     nullable,
     one_of,
     record,
 )
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.jobs.explanation import BEYOND, REASONS, explanation
@@ -59,10 +59,10 @@ EXPLAIN = Operation(
     summary="Why a job does not run",
     tag="jobs",
     description=(
-        "All that stands in the way now, in words and as figures. `rank` is the place of a queued"
-        " job among those of all clients. A level without `max_jobs` bounds nothing."
+        "All current reasons, in words and as figures. `rank` is the position of a queued"
+        " job among those of all clients. A level without `max_jobs` has no limit."
     ),
-    answer=Answer(
+    answer=ResponseSpec(
         "The reasons.",
         record(
             "Explanation",
@@ -73,8 +73,8 @@ EXPLAIN = Operation(
             slots=record(system=LEVEL, client=LEVEL),
         ),
     ),
-    access=Access.PUBLIC_READ,
-    errors={400: "The id is no number.", 404: "There is no such job."},
+    access=CallerAccess.PUBLIC_READ,
+    errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 
 
@@ -85,13 +85,13 @@ class Explain:
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
         number = job_number(job_id)
-        facts = await self.services.store.facts(number)
-        if facts is None:
+        waiting = await self.services.store.waiting_state(number)
+        if waiting is None:
             raise no_job(job_id)
-        check_owner(only, facts.job.client)
-        if facts.job.failed and facts.job.state is JobState.COMPLETED:
-            facts = replace(facts, errors=await self._errors(number))
-        return reply(explanation(facts, self.services.now()))
+        check_owner(only, waiting.job.client)
+        if waiting.job.failed and waiting.job.state is JobState.COMPLETED:
+            waiting = replace(waiting, errors=await self._errors(number))
+        return reply(explanation(waiting, self.services.now()))
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
         pages = self.services.store.tasks(job_id)

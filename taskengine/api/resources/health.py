@@ -10,7 +10,7 @@ from quart import Response
 
 from taskengine.api.auth import caller
 from taskengine.api.openapi.operation import COUNT, TEXT, Operation, one_of, record
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable, QueueCount
@@ -19,13 +19,13 @@ from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Totals
 
 QUEUES = ("windows_capture", "scheduler", "work", "controller", "callback")
-PATIENCE = 5  # seconds for all
-MIRROR_PATIENCE = 1  # seconds for the mirror
+REQUEST_DEADLINE = 5  # seconds for all
+MIRROR_DEADLINE = 1  # seconds for the mirror
 JOB_COUNTS = ("completed", "failed", "pending", "broken", "queued", "started", "scheduled")
 SETTINGS = ("max_jobs", "priority_slots")
 QUEUE = record("Queue", workers=COUNT, working=COUNT, pending=COUNT)
 HEALTH = Operation(
-    summary="The parts of the engine, and figures over all instances",
+    summary="State of the engine, with figures of all instances",
     tag="status",
     answer=record(
         "Health",
@@ -35,7 +35,7 @@ HEALTH = Operation(
         tasks=record(failed=COUNT, pending=COUNT, processed=COUNT),
         jobs=record(**dict.fromkeys((*JOB_COUNTS, *SETTINGS), COUNT)),
     ),
-    errors={500: "The database is away."},
+    errors={500: "The database is not available."},
     store=False,
 )
 
@@ -46,7 +46,7 @@ class Health:
 
     async def health(self) -> Response:
         try:
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(REQUEST_DEADLINE):
                 await caller(self.services)
                 return reply(await self._figures())
         except (StoreUnavailable, trio.TooSlowError):
@@ -80,7 +80,7 @@ class Health:
         if self.services.counters is None:
             return "disabled", known
         try:
-            with trio.fail_after(MIRROR_PATIENCE):
+            with trio.fail_after(MIRROR_DEADLINE):
                 return "OK", await self.services.counters.total()
         except (CountersUnavailable, trio.TooSlowError):
             return "unavailable", known

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from quart import Response, request
 
 from taskengine.api.auth import check_owner, find_job, only_client
-from taskengine.api.documents import is_heavy, masked_document
 from taskengine.api.heavy import READERS
+from taskengine.api.json_body import is_heavy, masked_document
 from taskengine.api.openapi.answers import JOB, JOB_ROW
 from taskengine.api.openapi.listing import LISTED, ORDERS
-from taskengine.api.openapi.operation import Access, Answer, Operation, list_of
+from taskengine.api.openapi.operation import CallerAccess, Operation, ResponseSpec, list_of
 from taskengine.api.paging import next_page, placed
 from taskengine.api.query import Query, whole
-from taskengine.api.replies import json_reply, reply
+from taskengine.api.responses import json_reply, reply
 from taskengine.api.routes import Route, job_number, no_job
+from taskengine.api.serializers import TaskRows, job_details, job_row
 from taskengine.api.services import Services
-from taskengine.api.shapes import TaskRows, job_details, job_row
 from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobState
 from taskengine.store import JobFilter
@@ -35,17 +35,17 @@ LIST = Operation(
     summary="Jobs, the latest first unless asked otherwise",
     tag="jobs",
     description=PAGES,
-    answer=Answer("The jobs.", list_of(JOB_ROW), optional=["Link"]),
-    access=Access.PUBLIC_READ,
+    answer=ResponseSpec("The jobs.", list_of(JOB_ROW), optional=["Link"]),
+    access=CallerAccess.PUBLIC_READ,
     parameters=LISTED,
-    errors={400: "A parameter cannot be read."},
+    errors={400: "A parameter is invalid."},
 )
 ONE = Operation(
     summary="A job with its parameters and tasks",
     tag="jobs",
-    answer=Answer("The job; secrets are masked.", JOB),
-    access=Access.PUBLIC_READ,
-    errors={400: "The id is no number.", 404: "There is no such job."},
+    answer=ResponseSpec("The job; secrets are masked.", JOB),
+    access=CallerAccess.PUBLIC_READ,
+    errors={400: "The id is not a number.", 404: "There is no such job."},
 )
 STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in JobState}
 

@@ -10,25 +10,31 @@ from quart import Response
 from taskengine.api.auth import find_job, only_client
 from taskengine.api.openapi.answers import LOG_LINE
 from taskengine.api.openapi.listing import FLAG_TEXT
-from taskengine.api.openapi.operation import Access, Answer, Operation, Parameter, list_of
+from taskengine.api.openapi.operation import (
+    CallerAccess,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    list_of,
+)
 from taskengine.api.query import Query
-from taskengine.api.replies import array_reply
+from taskengine.api.responses import array_reply
 from taskengine.api.routes import Route, job_number
+from taskengine.api.serializers import log_entry
 from taskengine.api.services import Services
-from taskengine.api.shapes import log_entry
 from taskengine.model import JsonObject
 
 LINE_ID: JsonObject = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0}
 LOG = Operation(
     summary="The log of a job",
     tag="jobs",
-    answer=Answer("The lines, the earliest first.", list_of(LOG_LINE)),
-    access=Access.PUBLIC_READ,
+    answer=ResponseSpec("The lines, the earliest first.", list_of(LOG_LINE)),
+    access=CallerAccess.PUBLIC_READ,
     parameters=[
-        Parameter("show_all", "1: also lines that are not visible.", FLAG_TEXT),
-        Parameter("after", "Only what stands behind the line with this id.", LINE_ID),
+        Parameter("show_all", "1: hidden lines too.", FLAG_TEXT),
+        Parameter("after", "Only lines after the line with this id.", LINE_ID),
     ],
-    errors={400: "The id, or `after`, is no number.", 404: "There is no such job."},
+    errors={400: "The id, or `after`, is not a number.", 404: "There is no such job."},
 )
 
 

@@ -19,21 +19,24 @@ from prometheus_client.registry import Collector
 from quart import Response
 
 from taskengine.api.auth import caller, given_key, header
-from taskengine.api.openapi.operation import TEXT, Answer, Operation
+from taskengine.api.openapi.operation import TEXT, Operation, ResponseSpec
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable
 from taskengine.model import StoreUnavailable
 from taskengine.store import Totals
 
-PATIENCE = 2  # seconds for the database, and for the mirror
+REQUEST_DEADLINE = 2  # seconds for the database, and for the mirror
 MAX_KNOWN = 100  # callers that are remembered
 MEDIA, OPEN_MEDIA = "text/plain", "application/openmetrics-text"
 METRICS = Operation(
     summary="Figures for Prometheus",
     tag="status",
-    description="While the database is away, who has asked before is told what needs no database.",
-    answer=Answer("In the format that the client accepts.", TEXT, MEDIA, other_media=[OPEN_MEDIA]),
+    description="While the database is not available, callers that were authenticated before get "
+    "the figures of this instance.",
+    answer=ResponseSpec(
+        "Metrics in the format that the client accepts.", TEXT, MEDIA, other_media=[OPEN_MEDIA]
+    ),
 )
 
 
@@ -67,13 +70,13 @@ class Metrics:
         totalled = None
         asks = hashlib.sha256(f"{header('client')}\0{given_key()}".encode()).hexdigest()
         try:
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(REQUEST_DEADLINE):
                 await caller(self.services)
                 self._remember(asks)
                 totalled = await self._totalled()
         except (StoreUnavailable, trio.TooSlowError):
             if asks not in self._known:
-                raise StoreUnavailable("nobody can be known") from None
+                raise StoreUnavailable("the caller cannot be authenticated") from None
         read = [*self._own(), await self._mirror(), *_of_all(totalled)]
         encode, content_type = _encoder(header("accept"))
         figures = Figures(read, self.services.meters.registry)
@@ -95,17 +98,17 @@ class Metrics:
         up = 0
         if self.services.counters is not None:
             try:
-                with trio.fail_after(PATIENCE):
+                with trio.fail_after(REQUEST_DEADLINE):
                     await self.services.counters.total()
                 up = 1
             except (CountersUnavailable, trio.TooSlowError):
                 pass
-        about = "Whether the mirror answers; 0 without one."
+        about = "Whether Valkey or Redis answers; 0 if there is none."
         return GaugeMetricFamily("taskengine_mirror_up", about, up)
 
     def _own(self) -> Iterator[Metric]:
         version = {"version": self.services.version}
-        yield InfoMetricFamily("taskengine", "What runs here.", version)
+        yield InfoMetricFamily("taskengine", "The version of the engine.", version)
         counts = self.services.counts()
         yield _by_queue(
             "taskengine_queue_workers",
@@ -114,11 +117,13 @@ class Metrics:
         )
         yield _by_queue(
             "taskengine_queue_working",
-            "Workers of this instance that are at work.",
+            "Busy workers of this instance.",
             {queue: count.working for queue, count in counts.items()},
         )
-        streams = self.services.herald.streams if self.services.herald else 0
-        yield GaugeMetricFamily("taskengine_event_streams", "Readers of /events.", streams)
+        streams = self.services.event_feed.streams if self.services.event_feed else 0
+        yield GaugeMetricFamily(
+            "taskengine_event_streams", "Open streams of /events on this instance.", streams
+        )
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
@@ -137,20 +142,24 @@ def _of_all(known: Totalled | None) -> Iterator[Metric]:
         return
     totals = known.totals
     yield _jobs(totals)
-    yield _by_queue("taskengine_queue_pending", "Tasks that wait.", totals.queued)
+    yield _by_queue("taskengine_queue_pending", "Tasks waiting for a worker.", totals.queued)
     for name, about, number in (
         ("taskengine_tasks_processed_total", "Tasks that ended.", totals.tasks_processed),
-        ("taskengine_tasks_failed_total", "Tasks that failed for good.", totals.tasks_failed),
+        (
+            "taskengine_tasks_failed_total",
+            "Tasks that failed without a further retry.",
+            totals.tasks_failed,
+        ),
     ):
         yield CounterMetricFamily(name, about, number)
-    about = "Callbacks not delivered, counted up to 100,000."
+    about = "Callbacks waiting to be delivered, counted up to 100,000."
     yield GaugeMetricFamily("taskengine_callbacks_waiting", about, known.callbacks)
-    about = "Instances that are alive."
+    about = "Live instances."
     yield GaugeMetricFamily("taskengine_instances", about, known.instances)
 
 
 def _jobs(totals: Totals) -> Metric:
-    jobs = GaugeMetricFamily("taskengine_jobs", "Jobs that there are.", labels=["state", "failed"])
+    jobs = GaugeMetricFamily("taskengine_jobs", "Jobs by state.", labels=["state", "failed"])
     for (state, failed), number in sorted(totals.jobs.items()):
         jobs.add_metric([state.label, str(failed).lower()], number)
     return jobs

@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from quart import Response
 from werkzeug.exceptions import Forbidden
 
-from taskengine.actors.ticker import origin_of
 from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.bodies import LENIENT_FLAG, SUBMISSION
 from taskengine.api.openapi.operation import (
     COUNT,
     TEXT,
-    Answer,
     Operation,
     Parameter,
+    ResponseSpec,
     list_of,
     record,
 )
 from taskengine.api.reception import received
-from taskengine.api.recurring import (
+from taskengine.api.responses import reply
+from taskengine.api.routes import Route
+from taskengine.api.schedule_body import (
     MAX_DESCRIPTION,
     NAME,
     ONCE,
@@ -30,13 +31,11 @@ from taskengine.api.recurring import (
     schedule_entry,
     switched,
 )
-from taskengine.api.replies import reply
-from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.unread import refuse_unknown, unread, with_warnings
 from taskengine.jobs.submission import Received
 from taskengine.model import BadInput, Client, JsonObject, NotFound, Severity
-from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule
+from taskengine.schedules import BUILT_IN, MAX_CRON, MAX_EVERY, SAFETY, Schedule, origin_of
 
 SECONDS = {"type": "integer", "minimum": 1, "maximum": MAX_EVERY}
 FIRST_IN = record(first_in={**SECONDS, "minimum": 0})
@@ -45,7 +44,7 @@ EVERY: JsonObject = {
     "prefixItems": [SECONDS, record(first_in=COUNT)],
     "minItems": 2,
     "maxItems": 2,
-    "description": "Seconds; and after how many it runs for the first time.",
+    "description": "The interval in seconds; `first_in` is the time to the first run.",
 }
 CRON: JsonObject = {
     "type": "string",
@@ -78,7 +77,7 @@ NAMES = record(
     warnings=list_of(TEXT),
 )
 SWITCHABLE = [one.name for one in BUILT_IN if one.name not in SAFETY]
-OWN = {**TEXT, "pattern": NAME, "description": "One that POST /schedules made."}
+OWN = {**TEXT, "pattern": NAME, "description": "A schedule made by POST /schedules."}
 GIVEN_FLAG: JsonObject = {
     "anyOf": [
         {"type": "boolean"},
@@ -98,23 +97,23 @@ JOB: JsonObject = {  # without what is of one time alone
 ACTIVE = Operation(
     summary="The schedules that are switched on",
     tag="settings",
-    description="The engine's and the client's own; an admin's are all, and those of a name that "
-    "several clients have taken are `<client>/<name>`.",
+    description="The schedules of the engine and of the client; admins see all. If several "
+    "clients use a name, it is shown as `<client>/<name>`.",
     answer=SHOWN,
 )
 SWITCH = Operation(
     summary="Switch a schedule on or off",
     tag="settings",
-    description="A client's own; an admin's are all. Without `queue_scheduled_jobs` no job with a "
-    "`run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
+    description="Clients switch their own schedules, admins all. Without `queue_scheduled_jobs` "
+    "no job with a `run_at` or a gate is queued. `rescue_lost_tasks` cannot be switched off.",
     lenient=True,
-    answer=Answer("The names of the schedules that are on.", NAMES),
+    answer=ResponseSpec("The names of the schedules that are on.", NAMES),
     body={
         "title": "Switch",
         "type": "object",
         "required": ["schedule", "active"],
         "properties": {
-            "client": {**TEXT, "description": "The client, where no header names it."},
+            "client": {**TEXT, "description": "The client, if no header names it."},
             "schedule": {"anyOf": [{"enum": SWITCHABLE}, OWN]},
             "active": GIVEN_FLAG,
         },
@@ -122,9 +121,9 @@ SWITCH = Operation(
     errors={400: "There is no such schedule, or it cannot be switched off."},
 )
 ADD = Operation(
-    summary="Submit a job again and again",
+    summary="Submit a job on a schedule",
     tag="settings",
-    description="A schedule of the same name and client is replaced.",
+    description="Replaces a schedule of the same name and client.",
     answer=SHOWN,
     body={
         **SUBMISSION,
@@ -142,16 +141,16 @@ ADD = Operation(
             "active": LENIENT_FLAG,
         },
     },
-    errors={400: "The job would be refused, or the name or the times cannot be used."},
+    errors={400: "The job would be refused, or the name or the times are invalid."},
 )
 ADD_KEYS = frozenset(ADD.body["properties"]) if ADD.body else frozenset()
 REMOVE = Operation(
     summary="Remove a schedule",
     tag="settings",
-    answer=Answer("The names of the schedules that are on.", NAMES),
-    parameters=[Parameter("name", "The schedule's.", TEXT, "path")],
+    answer=ResponseSpec("The names of the schedules that are on.", NAMES),
+    parameters=[Parameter("name", "The name of the schedule.", TEXT, "path")],
     errors={
-        400: "It is the engine's own, or several clients have one of this name.",
+        400: "The schedule is the engine's own, or several clients have one of this name.",
         404: "There is no such schedule.",
     },
 )

@@ -11,7 +11,7 @@ from quart import Response
 from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.operation import TEXT, Operation, list_of, record
 from taskengine.api.reception import received
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
@@ -30,16 +30,16 @@ READ = Operation(
         settings={
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "null"]},
-            "description": "Numbers of the known ones, null where a client's does not bound; "
-            "texts of the others.",
+            "description": "Known settings are numbers, or null if a client has no limit; "
+            "others are texts.",
         },
     ),
 )
 WRITE = Operation(
-    summary="Make or change a setting",
+    summary="Create or change a setting",
     tag="settings",
     lenient=True,
-    description="An admin's are the system's, any other client's its own.",
+    description="Admins change the settings of the system, other clients their own.",
     answer=record(
         "SettingWritten",
         ("warnings",),
@@ -52,12 +52,12 @@ WRITE = Operation(
         "type": "object",
         "required": ["name", "setting"],
         "properties": {
-            "client": {**TEXT, "description": "An admin writes that client's."},
+            "client": {**TEXT, "description": "The client whose setting an admin changes."},
             "name": {**TEXT, "pattern": r"\S", "maxLength": MAX_NAME, "examples": ["max_jobs"]},
             "setting": {"type": ["string", "number", "boolean"], "maxLength": MAX_VALUE},
         },
     },
-    errors={400: "The body, the name or the value cannot be used."},
+    errors={400: "The body, the name or the value is invalid."},
 )
 
 

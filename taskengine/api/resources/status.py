@@ -9,25 +9,25 @@ import trio
 from quart import Response
 
 from taskengine.api.errors import RETRY_AFTER, Draining
-from taskengine.api.openapi.operation import Access, Operation, record
-from taskengine.api.replies import reply
+from taskengine.api.openapi.operation import CallerAccess, Operation, record
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.policy import SYSTEM
 
-PATIENCE = 2  # seconds
+REQUEST_DEADLINE = 2  # seconds
 ALIVE = Operation(
-    summary="Whether the engine is there",
+    summary="Whether the engine runs",
     tag="status",
     answer=record("Alive", result={"const": "alive"}),
-    access=Access.PROBE,
+    access=CallerAccess.PROBE,
     store=False,
 )
 READY = Operation(
     summary="Whether the engine takes submissions",
     tag="status",
     answer=record("Ready", result={"const": "ready"}),
-    access=Access.PROBE,
+    access=CallerAccess.PROBE,
 )
 
 
@@ -42,7 +42,7 @@ class Status:
         """503 while the instance stops, or the database does not answer."""
         if self.services.leaving():
             raise Draining
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(REQUEST_DEADLINE):
             await self.services.store.settings(SYSTEM)
             return reply({"result": "ready"})
         return reply({"error": "the database does not answer"}, 503, RETRY_AFTER)

@@ -10,35 +10,31 @@ from quart import Response
 from taskengine.api.errors import NO_JOB, Draining
 from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
-from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Answer, Operation
+from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Operation, ResponseSpec
 from taskengine.api.reading import Item
-from taskengine.api.readings import Prepared, Readings
+from taskengine.api.readings import Readings, SubmissionOrError
 from taskengine.api.reception import Sent, received
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.jobs.submission import refused_data
-from taskengine.messages import Submit
-from taskengine.model import BadInput, JsonObject, StoreUnavailable, Submission
+from taskengine.jobs.submitting import Submitted, submit_one
+from taskengine.model import JsonObject, Submission
 from taskengine.store import JobFilter
 
 USED = "Idempotency-Key: the client has used it for another body"
 SUBMIT = Operation(
     summary="Submit a job",
     tag="jobs",
-    answer=Answer("Accepted: the job is committed.", ACCEPTED),
+    answer=ResponseSpec("Accepted: the job is committed.", ACCEPTED),
     lenient=True,
     parameters=[HEADER],
     body=SUBMISSION,
     errors={
         400: REFUSED,
         422: CONFLICT,
-        500: Answer("What nobody foresaw, as plain text.", {"const": NO_JOB}, "text/plain"),
+        500: ResponseSpec("Unexpected error, as plain text.", {"const": NO_JOB}, "text/plain"),
     },
 )
-
-
-IntakeAnswer = int | BadInput | StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +58,10 @@ class Submissions:
             if isinstance(one, Exception):
                 raise one
             with sent.patience.counted():
-                verdict = await self.conclude(one, await self._record(one))
+                verdict = await self.verdict(await submit_one(self.services.intake, one))
         return reply(verdict.content, verdict.status)
 
-    async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[Prepared]:
+    async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         """What to record of each; for one of which there is no record the error."""
         readings = Readings(self.services, sent)
         found = await readings.read(items)
@@ -79,17 +75,10 @@ class Submissions:
             found[place] = one
         return found
 
-    async def conclude(self, submission: Submission, job_id: IntakeAnswer) -> Verdict:
-        """The answer to what the intake said."""
-        if isinstance(job_id, BadInput):  # the database refuses its data: recorded without them
-            submission = refused_data(submission, str(job_id))
-            job_id = await self._record(submission)
-        if isinstance(job_id, Exception):
-            raise type(job_id)(*job_id.args)  # the error is shared with the others of its batch
-        return await self._verdict(job_id, submission)
-
-    async def _verdict(self, job_id: int, submission: Submission) -> Verdict:
-        """With a key the job may be that of an earlier submission, which is answered as it was."""
+    async def verdict(self, submitted: Submitted) -> Verdict:
+        """The answer to a recorded submission. With a key the job may be that of an earlier one,
+        which is answered as it was."""
+        job_id, submission = submitted
         refusal = submission.refusal
         if submission.idempotency_key is not None:
             earlier = await kept(self.services.store, job_id, submission)
@@ -109,9 +98,6 @@ class Submissions:
         known = {job.id for job in await self.services.store.jobs(own)}
         lost = next((parent for parent in ids if parent not in known), None)
         return None if lost is None else f"job.depends_on: the client has no job {lost}"
-
-    async def _record(self, submission: Submission) -> IntakeAnswer:
-        return await self.services.intake.ask(Submit(submission))
 
 
 def routes(services: Services) -> Sequence[Route]:

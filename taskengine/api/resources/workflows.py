@@ -11,13 +11,13 @@ from taskengine.api.auth import caller
 from taskengine.api.openapi.operation import (
     ANY_OBJECT,
     TEXT,
-    Answer,
     Operation,
+    ResponseSpec,
     list_of,
     nullable,
     record,
 )
-from taskengine.api.replies import reply
+from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.model import JsonObject, NotFound
@@ -38,7 +38,7 @@ LIST = Operation(
 ONE = Operation(
     summary="A workflow and its definition",
     tag="workflows",
-    answer=Answer(
+    answer=ResponseSpec(
         "The workflow; secrets are masked.",
         record("Workflow", **ROW, digest=TEXT, definition=ANY_OBJECT),
     ),

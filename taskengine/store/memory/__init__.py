@@ -29,13 +29,13 @@ from taskengine.model import (
 from taskengine.policy import check_number_of_settings, initial_state
 from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
-from taskengine.store.memory.rows import JobRow, check_data
-from taskengine.store.memory.schedules import Schedules
+from taskengine.store.memory.rows import StoredJob, check_data
+from taskengine.store.memory.schedules import MemorySchedules
 from taskengine.store.reading import DocumentName
 from taskengine.store.values import Change, percent
 
 
-class MemoryStore(Listing, Schedules):
+class MemoryStore(Listing, MemorySchedules):
     """See taskengine.store.Store."""
 
     # Clients and settings
@@ -107,7 +107,7 @@ class MemoryStore(Listing, Schedules):
             persist=one.persist,
             digest=one.definition.digest if one.definition else None,
         )
-        self._jobs[job.id] = JobRow(job, one, one.definition)
+        self._jobs[job.id] = StoredJob(job, one, one.definition)
         self._requests[one.request_id] = job.id
         if one.idempotency_key:
             self._keys[one.client, one.idempotency_key] = job.id
@@ -129,7 +129,7 @@ class MemoryStore(Listing, Schedules):
         details = await self.job(job_id)
         if details is None:
             return None
-        return replace(details, submitted={}, parameters={}, facts={}, tasks=[])
+        return replace(details, submitted={}, parameters={}, client_scope={}, tasks=[])
 
     async def tasks(self, job_id: int) -> AsyncIterator[Sequence[Task]]:
         if details := await self.job(job_id):

@@ -92,7 +92,7 @@ class Attempts(Endings):
         one = job.submission
         size = sum(
             len(compact(part).encode())
-            for part in (job.submitted, opened(one.parameters), one.facts)
+            for part in (job.submitted, opened(one.parameters), one.client_scope)
         )
         comes_along = size <= CARRIED and len(documents.results) <= CARRIED
         assert row.claimed_at is not None
@@ -100,7 +100,7 @@ class Attempts(Endings):
             row.task,
             job.job,
             documents if comes_along else None,
-            one.facts,
+            one.client_scope,
             self._options(row.task.job_id),
             row.claimed_at,
             len(dict.fromkeys(one.urls)),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
 from taskengine.model import (
     BadInput,
     Job,
@@ -22,11 +22,11 @@ from taskengine.model import (
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
-from taskengine.store.memory.rows import ENDS, Edge, JobRow
+from taskengine.store.memory.rows import ENDS, Edge, StoredJob
 from taskengine.store.memory.work import Work
 
 
-class Changes(Work):
+class MemoryChanges(Work):
     """What clients do to jobs that they have submitted, and what gates say to them."""
 
     async def change(
@@ -62,15 +62,15 @@ class Changes(Work):
             raise BadInput(BROKEN)
         before = row.job.state
         row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
-        if before not in OVER:
+        if not before.is_final:
             self._stop(row, now)
         new = self._copy(row, anew, now)
-        row.rerun_as, row.handed_on = new.job.id, before not in OVER
+        row.rerun_as, row.handed_on = new.job.id, not before.is_final
         self._queue_cascades([job_id])  # its edges go to the new one
         self._tell(new.job.id, lines, now)
         return new.job.id
 
-    def _known(self, job_id: int) -> JobRow:
+    def _known(self, job_id: int) -> StoredJob:
         if job_id not in self._jobs:
             raise NotFound(f"there is no job {job_id}")
         return self._jobs[job_id]
@@ -80,7 +80,7 @@ class Changes(Work):
             self._log(LogLine(job_id, progname, message, now, severity=severity))
         self._keep_short(job_id, now)
 
-    def _stop(self, row: JobRow, now: datetime) -> None:
+    def _stop(self, row: StoredJob, now: datetime) -> None:
         """Cancel what has not started; what works keeps the slot until it has ended."""
         tasks = self._tasks_of(row.job.id)
         for task in tasks:
@@ -95,14 +95,14 @@ class Changes(Work):
         if tasks:
             self._call_end(row, last, STOPPED, now)
 
-    def _hold(self, row: JobRow) -> None:
+    def _hold(self, row: StoredJob) -> None:
         """A task that waits for nothing is held: it is queued when its job is admitted again."""
         row.band = None
         for task in self._tasks_of(row.job.id):
             if task.task.state is TaskState.QUEUED:
                 task.task = replace(task.task, state=TaskState.WAITING)
 
-    def _copy(self, row: JobRow, anew: Submission | None, now: datetime) -> JobRow:
+    def _copy(self, row: StoredJob, anew: Submission | None, now: datetime) -> StoredJob:
         """The same job with the original's edges; it waits for the end of the original's tasks."""
         submission = anew or row.submission
         definition = submission.definition if anew else row.definition
@@ -125,7 +125,7 @@ class Changes(Work):
             persist=row.job.persist,
             digest=definition.digest if definition else None,
         )
-        new = JobRow(job, submission, definition, rerun_of=row.job.id)
+        new = StoredJob(job, submission, definition, rerun_of=row.job.id)
         self._jobs[job.id] = new
         self._put_lanes(job.id, submission)
         for edge in [one for one in self._edges if one.child == row.job.id]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import JobState, LogLine, TaskState
 from taskengine.store.ending import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
-from taskengine.store.memory.rows import JobRow, opened
+from taskengine.store.memory.rows import StoredJob, opened
 
 
 class Endings(Edges):
@@ -30,7 +29,7 @@ class Endings(Edges):
         if row.open_tasks > 0:
             return []
         row.band = None
-        if row.job.state in OVER:
+        if row.job.state.is_final:
             return [row.job.id]
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         first = self._first_failure(row.job.id)
@@ -49,7 +48,7 @@ class Endings(Edges):
         failed = (task for task in tasks if task.state is TaskState.FAILED)
         return next(((task.name, task.error) for task in failed), None)
 
-    def _extras(self, row: JobRow) -> Extras:
+    def _extras(self, row: StoredJob) -> Extras:
         """What the job's workflow adds to its callback."""
         callback = (row.content or {}).get("callback", {})
         if not callback:
@@ -57,4 +56,4 @@ class Endings(Edges):
         tasks = [task.task for task in self._tasks_of(row.job.id)]
         results = {task.name: task.result or {} for task in tasks}
         one = row.submission
-        return extras_of(row.job, callback, opened(one.parameters), results, one.facts)
+        return extras_of(row.job, callback, opened(one.parameters), results, one.client_scope)

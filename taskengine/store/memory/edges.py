@@ -8,12 +8,12 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.changes import OVER, placed
+from taskengine.jobs.changes import placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store import Settled
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
 from taskengine.store.memory.outbox import Outbox
-from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, JobRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, StoredJob
 
 
 class Edges(Outbox):
@@ -26,7 +26,7 @@ class Edges(Outbox):
             if edge.open and parent in (None, edge.parent) and child in (None, edge.child)
         ]
 
-    def _tie(self, row: JobRow, parents: Sequence[int], now: datetime) -> None:
+    def _tie(self, row: StoredJob, parents: Sequence[int], now: datetime) -> None:
         """A parent that failed or is gone breaks the child at once; one that was run again is its
         last run."""
         lost = None
@@ -34,7 +34,7 @@ class Edges(Outbox):
             known = self._jobs.get(parent)
             if known is None or known.job.failed or known.job.state is JobState.BROKEN:
                 lost = parent if lost is None else lost
-            done = known is None or known.job.state in OVER
+            done = known is None or known.job.state.is_final
             self._edges.append(Edge(parent, row.job.id, COMPLETES, not done))
         self._place(row, now)
         if lost is not None:
@@ -46,7 +46,7 @@ class Edges(Outbox):
             last = self._jobs.get(last.rerun_as)
         return job_id if last is None else last.job.id
 
-    def _place(self, row: JobRow, now: datetime) -> None:
+    def _place(self, row: StoredJob, now: datetime) -> None:
         waits = bool(self._open_edges(child=row.job.id))
         row.job = replace(row.job, state=placed(row.job, waits=waits, now=now))
 
@@ -119,7 +119,7 @@ class Edges(Outbox):
     def _close(self, edge: Edge, now: datetime) -> None:
         edge.open = False
         child = self._jobs[edge.child]
-        if child.job.state not in OVER:
+        if not child.job.state.is_final:
             child.job = replace(child.job, updated_at=now)
         if child.job.state is JobState.PENDING:
             self._place(child, now)
@@ -134,10 +134,10 @@ class Edges(Outbox):
     def _break_child(self, edge: Edge, now: datetime) -> None:
         edge.open = False
         row = self._jobs[edge.child]
-        if row.job.state not in OVER:
+        if not row.job.state.is_final:
             self._break_for(row, edge.parent, now)
 
-    def _break_for(self, row: JobRow, parent: int, now: datetime) -> None:
+    def _break_for(self, row: StoredJob, parent: int, now: datetime) -> None:
         row.job = replace(row.job, state=JobState.BROKEN, failed=True, updated_at=now)
         failure = lost(parent)
         told = f"job has failed: {failure}"

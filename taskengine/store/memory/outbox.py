@@ -18,7 +18,6 @@ from taskengine.callbacks.bodies import (
     task_body,
     webhook_id,
 )
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     Callback,
     CallbackEntry,
@@ -26,13 +25,14 @@ from taskengine.model import (
     Delivery,
     Lane,
     LaneFence,
+    LaneResult,
     LogLine,
     NotFound,
     Submission,
     Task,
 )
 from taskengine.store.ending import CARRIED_BODY, PER_HOST, definitions_line, host_of
-from taskengine.store.memory.rows import CallbackRow, JobRow, LaneRow, Rows
+from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows, StoredJob
 from taskengine.store.reading import CALLBACKS
 from taskengine.texts import compact
 
@@ -49,14 +49,14 @@ class Outbox(Rows):
 
     def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
         job = self._jobs[task.job_id].job
-        if job.state in OVER:
+        if job.state.is_final:
             return  # its last words are said
         body = task_body(job, task.id, task.name, event, message)
         self._call(job.id, task.id, task.name, event, body, at)
 
     def _call_end(
         self,
-        row: JobRow,
+        row: StoredJob,
         task_id: int,
         failure: str | None,
         at: datetime,
@@ -124,21 +124,19 @@ class Outbox(Rows):
                 lane.let_go(now)
 
     async def deliver(
-        self, instance: int, deliveries: Sequence[Delivery], *, wait: bool = True
+        self, instance: int, results: Sequence[LaneResult], *, wait: bool = True
     ) -> None:
         await trio.lowlevel.checkpoint()
-        touched = {}
-        for delivery in deliveries:
-            lane = self._lanes.get(delivery.lane_id)  # none: its job was cleared meanwhile
-            if lane and lane.holder == instance and lane.claims == delivery.claim:
-                touched[lane.id] = lane
-                self._settle(lane, delivery)
-        for lane in touched.values():
-            if lane.replayed:
-                lane.dead, lane.failures = False, 0
-                last = max(one.at for one in deliveries)
-                lane.due_at = last if lane.waiting else None
-            lane.holder, lane.replayed = None, False
+        last = max((one.at for result in results for one in result.deliveries), default=None)
+        for result in results:
+            lane = self._lanes.get(result.lane[0])  # none: its job was cleared meanwhile
+            if lane and lane.holder == instance and (lane.id, lane.claims) == result.lane:
+                for delivery in result.deliveries:
+                    self._settle(lane, delivery)
+                if lane.replayed:
+                    lane.dead, lane.failures = False, 0
+                    lane.due_at = last if lane.waiting else None
+                lane.holder, lane.replayed = None, False
 
     def _settle(self, lane: LaneRow, delivery: Delivery) -> None:
         row = next((one for one in lane.waiting if one.callback.id == delivery.callback_id), None)

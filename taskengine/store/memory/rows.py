@@ -12,7 +12,6 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
     BadInput,
     Callback,
@@ -38,7 +37,7 @@ COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 
 
 @dataclass(slots=True)
-class JobRow:
+class StoredJob:
     job: Job
     submission: Submission
     definition: Definition | None
@@ -60,12 +59,12 @@ class JobRow:
     @property
     def wanted(self) -> bool:
         """Whether its tasks are to go on: it is not over, and no task has failed for good."""
-        return self.job.state not in OVER and not self.job.failed
+        return not self.job.state.is_final and not self.job.failed
 
     @property
     def over(self) -> bool:
         """Whether it has ended and none of its tasks is still being stopped."""
-        return self.job.state in OVER and self.open_tasks == 0
+        return self.job.state.is_final and self.open_tasks == 0
 
     @property
     def content(self) -> JsonObject | None:
@@ -174,7 +173,7 @@ class Rows:
         self._clients: dict[str, Client] = {}
         self._settings: dict[str, dict[str, str]] = {}
         self._definitions: dict[str, Definition] = {}
-        self._jobs: dict[int, JobRow] = {}
+        self._jobs: dict[int, StoredJob] = {}
         self._requests: dict[uuid.UUID, int] = {}
         self._keys: dict[tuple[str, str], int] = {}  # client, idempotency key
         self._tasks: dict[int, TaskRow] = {}
@@ -244,7 +243,7 @@ class Rows:
             row.job,
             row.submitted,
             opened(one.parameters),
-            one.facts,
+            one.client_scope,
             tasks,
             depends_on=sorted(edge.parent for edge in edges),
             rerun_of=row.rerun_of,
@@ -263,7 +262,7 @@ def check_data(one: Submission) -> None:
     lines = [text for _, *texts in one.lines for text in texts]
     names = [one.client, one.workflow, one.content_id, one.semaphore_url, one.idempotency_key]
     texts = "".join(text for text in [*names, *one.urls, *lines] if text)
-    documents = [opened(one.submitted), opened(one.parameters), one.facts]
+    documents = [opened(one.submitted), opened(one.parameters), one.client_scope]
     try:
         (texts + json.dumps(documents, ensure_ascii=False, allow_nan=False)).encode()
     except (ValueError, RecursionError) as error:

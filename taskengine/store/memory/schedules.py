@@ -9,17 +9,16 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import JsonObject, NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store import Cleared, OldJob
 from taskengine.store.ending import MAX_CHILDREN
-from taskengine.store.memory.changes import Changes
+from taskengine.store.memory.changes import MemoryChanges
 from taskengine.store.memory.rows import ScheduleRow
 
 
-class Schedules(Changes):
+class MemorySchedules(MemoryChanges):
     """Schedules, their ticks, and the jobs that nobody needs any more."""
 
     async def schedules(self) -> Sequence[Schedule]:
@@ -128,7 +127,7 @@ class Schedules(Changes):
     def _needed(self, parent: int) -> bool:
         children = [edge.child for edge in self._edges if edge.parent == parent]
         many = len(children) > MAX_CHILDREN
-        return many or any(self._jobs[child].job.state not in OVER for child in children)
+        return many or any(not self._jobs[child].job.state.is_final for child in children)
 
     def _clear(self, ids: set[int]) -> None:
         def kept(job_id: int) -> bool:

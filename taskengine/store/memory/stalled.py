@@ -11,7 +11,7 @@ import trio
 from taskengine.model import Ended, JobState, Outcome, Recorded, TaskState
 from taskengine.store.ending import STALLED
 from taskengine.store.memory.attempts import Attempts
-from taskengine.store.memory.rows import JobRow, TaskRow
+from taskengine.store.memory.rows import StoredJob, TaskRow
 
 AT_WORK = (TaskState.QUEUED, TaskState.WORKING)
 
@@ -31,7 +31,7 @@ class Stalled(Attempts):
         waited = self._settle_edges(ended, now)
         return Recorded(ended_jobs=tuple(ended), called=bool(ended), waited=waited), None
 
-    def _end_stalled(self, row: JobRow, tasks: Sequence[TaskRow], now: datetime) -> list[int]:
+    def _end_stalled(self, row: StoredJob, tasks: Sequence[TaskRow], now: datetime) -> list[int]:
         left = [one for one in tasks if one.task.state is TaskState.WAITING]
         row.open_tasks = len(left)
         if left and row.wanted:

@@ -10,7 +10,8 @@ from datetime import datetime
 
 import trio
 
-from taskengine.jobs.explanation import RANKED, Facts, Slots
+from taskengine.jobs.explanation import RANKED, Slots, WaitingState
+from taskengine.messages import Topic
 from taskengine.model import Ended, Fence, JobState, Outcome, Recorded, Task, TaskState
 from taskengine.policy import (
     SYSTEM,
@@ -21,9 +22,9 @@ from taskengine.policy import (
     few_enough,
     settings_of,
 )
-from taskengine.store import DEATH, Admitted, Beat, Dismissed
+from taskengine.store import Admitted, Beat, Dismissed
 from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
-from taskengine.store.memory.rows import COMPLETES, ENDS, JobRow, Peer, TaskRow
+from taskengine.store.memory.rows import COMPLETES, ENDS, Peer, StoredJob, TaskRow
 from taskengine.store.memory.stalled import Stalled
 
 
@@ -121,7 +122,7 @@ class Work(Stalled):
         for peer in dead:
             peer.dead = True
         if dead:
-            self._announce([DEATH])
+            self._announce([Topic.DEATH])
 
     def _held(self, instance: int) -> list[TaskRow]:
         return [row for row in self._tasks.values() if row.holder == instance]
@@ -180,7 +181,7 @@ class Work(Stalled):
             (row.job.client, row.band) for row in self._jobs.values() if row.band is not None
         )
 
-    async def facts(self, job_id: int) -> Facts | None:
+    async def waiting_state(self, job_id: int) -> WaitingState | None:
         await trio.lowlevel.checkpoint()
         row = self._jobs.get(job_id)
         if row is None:
@@ -190,7 +191,7 @@ class Work(Stalled):
         own = ranks.get(job_id)
         ahead = 0 if own is None else sum(rank < own for rank in ranks.values())
         tasks = self._tasks_of(job_id)
-        return Facts(
+        return WaitingState(
             row.job,
             self._slots(SYSTEM),
             self._slots(row.job.client),
@@ -217,7 +218,7 @@ class Work(Stalled):
             running[band] += number if scope in (SYSTEM, client) else 0
         return Slots(settings, running[Band.LOW], running[Band.HIGH])
 
-    def _start(self, row: JobRow, band: Band, now: datetime) -> None:
+    def _start(self, row: StoredJob, band: Band, now: datetime) -> None:
         assert row.definition is not None
         row.job = replace(row.job, state=JobState.STARTED, updated_at=now)
         row.band = band
@@ -239,7 +240,7 @@ class Work(Stalled):
             needs = tuple(sorted(set(planned.needs)))  # each is met once
             self._tasks[task.id] = TaskRow(task, len(needs), needs, now)
 
-    def _let_go(self, row: JobRow, now: datetime) -> None:
+    def _let_go(self, row: StoredJob, now: datetime) -> None:
         for task in self._tasks_of(row.job.id):
             if task.task.state is TaskState.WAITING and task.waits_for == 0:
                 task.task = replace(task.task, state=TaskState.QUEUED)

@@ -76,7 +76,7 @@ select id, lease from instances
 -- name: lock_instance
 select beat, dead, name, lease from instances where id = $1 for update
 
--- name: lock_presence
+-- name: lock_instance_row
 -- Instances come before tasks and lanes in the order of locks.
 select 1 from instances where id = $1 for key share
 

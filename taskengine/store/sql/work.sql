@@ -1,8 +1,8 @@
--- name: lane_heads
--- The $3 best jobs for which there is room. The index is walked from lane to lane (client,
+-- name: group_heads
+-- The $3 best jobs for which there is room. The index is walked from group to group (client,
 -- top_of_queue, priority), past all that waits in one, and past clients without room. A job among
--- the best is in a lane whose head is among the best heads, so no more of them are read.
-with recursive lanes as (
+-- the best is in a group whose head is among the best heads, so no more of them are read.
+with recursive queued_groups as (
     (select j.client, j.top_of_queue as top, j.priority,
             coalesce($2::jsonb -> j.client, $1::jsonb) as room
      from jobs j
@@ -12,13 +12,13 @@ with recursive lanes as (
     union all
     select next.client, next.top_of_queue, next.priority,
            coalesce($2::jsonb -> next.client, $1::jsonb)
-    from lanes l
+    from queued_groups g
     cross join lateral (
         select j.client, j.top_of_queue, j.priority
         from jobs j
         where j.state = {job.queued} and (j.client, j.top_of_queue, j.priority) > (
-            l.client, l.top or (l.room ->> 1)::integer = 0,
-            case when (l.room ->> 1)::integer = 0 then 32767::smallint else l.priority end
+            g.client, g.top or (g.room ->> 1)::integer = 0,
+            case when (g.room ->> 1)::integer = 0 then 32767::smallint else g.priority end
         )
         order by j.client, j.top_of_queue, j.priority
         limit 1
@@ -26,7 +26,7 @@ with recursive lanes as (
 ), roomy as materialized (
     select client, top, priority,
            (room ->> (priority <= (room ->> 2)::integer)::integer)::integer as room
-    from lanes
+    from queued_groups
 ), best as materialized (
     select r.client, r.top, r.priority, r.room,
            row_number() over (order by not r.top, r.priority, h.position, h.created_at, h.id) as n

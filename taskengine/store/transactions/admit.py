@@ -63,7 +63,7 @@ async def _choose(connection: Connection, heads: list[Candidate]) -> list[tuple[
 
 async def _heads(connection: Connection, limit: int) -> list[Candidate]:
     """The best queued jobs of clients that have room for them. Mostly they are among the first of
-    all; where these belong to clients that are full, the lanes are read (rule 10)."""
+    all; where these belong to clients that are full, the groups are read (rule 10)."""
     system, _ = await limits(connection, [SYSTEM])
     running = await running_jobs(connection)
     room, _ = rooms(running, system, {})
@@ -77,7 +77,7 @@ async def _heads(connection: Connection, limit: int) -> list[Candidate]:
         return [one for one, _ in fits[:limit]]
     _, everybody = await limits(connection)
     _, own = rooms(running, system, everybody)
-    rows = await connection.fetch(SQL["lane_heads"], json.dumps(room), json.dumps(own), limit)
+    rows = await connection.fetch(SQL["group_heads"], json.dumps(room), json.dumps(own), limit)
     return [_candidate(row) for row in rows]
 
 

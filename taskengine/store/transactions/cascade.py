@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import JobState, Severity
+from taskengine.model import FINAL_STATES, JobState, Severity
 from taskengine.store import Settled
 from taskengine.store.connections import Connection
 from taskengine.store.ending import PARENTS, Fate, fate_of, lost
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import let_go, queue_cascades
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.outbox import Call, end_call, put_calls
+from taskengine.store.transactions.outbox import OutboxEvent, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, Row, columns
 
 MAX_CALLS = 5_000  # callbacks that one step writes, or a job's own if it has more
@@ -57,7 +56,7 @@ async def cascade(connection: Connection, now: datetime, limit: int, writer: int
     parents = [row["parent"] for row in claimed]
     family = await _lock(connection, parents, limit)
     tally = Tally()
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     # Handed on first: who is broken then may be the one that was handed to.
     handed = await _hand_on(connection, family, tally)
     lines, broken = await _break(connection, family.edges[Fate.LOST], family, now, calls, tally)
@@ -91,7 +90,7 @@ async def _break(
     edges: Collection[Pair],
     family: Family,
     now: datetime,
-    calls: list[Call],
+    calls: list[OutboxEvent],
     tally: Tally,
 ) -> tuple[list[Line], list[Pair]]:
     """Break the children of jobs that did not complete, as many as one transaction may tell of;
@@ -99,7 +98,9 @@ async def _break(
     because: dict[int, int] = {}
     for parent, child in edges:
         because.setdefault(child, parent)
-    wanted = [family.jobs[one] for one in sorted(because) if family.jobs[one]["state"] not in OVER]
+    wanted = [
+        family.jobs[one] for one in sorted(because) if family.jobs[one]["state"] not in FINAL_STATES
+    ]
     few = await _few_enough(connection, wanted)
     later = {job["id"] for job in wanted[len(few) :]}
     for job in few:
@@ -141,7 +142,7 @@ async def break_jobs(
     jobs: Mapping[int, Child],
     because: Mapping[int, int],
     now: datetime,
-    calls: list[Call],
+    calls: list[OutboxEvent],
     tally: Tally,
 ) -> list[Line]:
     """Break jobs that never started, each for the parent that did not complete, and note who waits

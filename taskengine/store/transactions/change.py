@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.jobs.changes import BROKEN, OVER, REFUSED, asked_anew, changed
+from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
 from taskengine.model import BadInput, Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
@@ -16,9 +16,9 @@ from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import ENDS, queue_cascades
 from taskengine.store.transactions.lines import add_lines
-from taskengine.store.transactions.outbox import Call, end_call, put_calls
+from taskengine.store.transactions.outbox import OutboxEvent, end_call, put_calls
 from taskengine.store.transactions.rows import SQL, Line, columns, job_of
-from taskengine.store.transactions.submit import Prepared, put_data, put_definitions
+from taskengine.store.transactions.submit import PreparedSubmission, put_data, put_definitions
 
 
 async def change(
@@ -34,7 +34,7 @@ async def change(
     before = job_of(row)
     after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
     tally = Tally()
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     written = _lines(job_id, lines, now)
     await _write(connection, after)
     if asked_anew(before, after):
@@ -61,7 +61,7 @@ async def rerun(
     lines: Lines,
     now: datetime,
     writer: int,
-    anew: Prepared | None,
+    anew: PreparedSubmission | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
     await _lock_with_parents(connection, job_id)
@@ -75,13 +75,13 @@ async def rerun(
     if job.state is JobState.BROKEN:
         raise BadInput(BROKEN)
     tally = Tally()
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     written: list[Line] = []
     after = replace(job, state=JobState.BROKEN)
     tally.jobs[job.client, int(job.state), job.failed] -= 1
     tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
     open_tasks = 0
-    if job.state not in OVER:
+    if not job.state.is_final:
         written += await _stop(connection, row, after, now, calls, tally)
         [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
         open_tasks = left["open_tasks"]
@@ -130,7 +130,12 @@ async def _write(connection: Connection, job: Job) -> None:
 
 
 async def _stop(
-    connection: Connection, row: Any, job: Job, now: datetime, calls: list[Call], tally: Tally
+    connection: Connection,
+    row: Any,
+    job: Job,
+    now: datetime,
+    calls: list[OutboxEvent],
+    tally: Tally,
 ) -> list[Line]:
     """Cancel what has not started; what works keeps the slot until its holder reports its end.
 
@@ -159,7 +164,9 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool)
     return new
 
 
-async def _put_data(connection: Connection, job_id: int, new: int, anew: Prepared | None) -> None:
+async def _put_data(
+    connection: Connection, job_id: int, new: int, anew: PreparedSubmission | None
+) -> None:
     """The original's parameters and URLs; or another definition, with what it makes of them."""
     if anew is None:
         await connection.execute(SQL["copy_job_data"], job_id, new)
@@ -187,7 +194,7 @@ def _lines(job_id: int, lines: Lines, now: datetime) -> list[Line]:
 async def _finish(
     connection: Connection,
     lines: list[Line],
-    calls: list[Call],
+    calls: list[OutboxEvent],
     tally: Tally,
     writer: int,
     now: datetime,

@@ -53,7 +53,7 @@ def _attempt(row: Row) -> Attempt:
         task=task,
         job=job_of(row),
         documents=documents_of(row) if row["results"] else None,
-        facts=json.loads(row["facts"]),
+        client_scope=json.loads(row["facts"]),
         options=json.loads(row["options"]) if row["options"] else None,
         started_at=row["claimed_at"],
         lanes=row["lanes"],

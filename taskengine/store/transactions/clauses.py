@@ -25,7 +25,7 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatementArguments:
     """The arguments of a statement that is being written."""
 
     values: list[Any] = field(default_factory=list)

@@ -11,8 +11,8 @@ from taskengine.store.transactions.clients import forget_removed
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL
 
-HEAVIEST = 50_000  # rows in one transaction, those included in which long texts are kept apart
-TOGETHER = 10  # jobs that are weighed at once
+MAX_ROWS = 50_000  # rows in one transaction, those included in which long texts are kept apart
+MAX_TOGETHER = 10  # jobs that are weighed at once
 FIRST: OldJob = (datetime.min.replace(tzinfo=UTC), 0)
 MANY = ("callbacks", "events", "logs", "results")
 PARTS = ("tasks", "callbacks", "events", "lanes", "results", "job_data", "logs", "edges", "jobs")
@@ -28,7 +28,7 @@ async def clear_old_jobs(
     still_old = await connection.fetch(SQL["still_old"], locked, MAX_CHILDREN)
     rows = {row["id"]: row for row in still_old}
     ids, weight = await _few_enough(connection, sorted(rows))
-    if weight > HEAVIEST:
+    if weight > MAX_ROWS:
         await _shrink(connection, ids)
         return Cleared(0, after or FIRST)
     for part in PARTS if ids else ():
@@ -59,10 +59,10 @@ async def _few_enough(connection: Connection, ids: list[int]) -> tuple[list[int]
     heavy; and what they weigh."""
     few: list[int] = []
     total = 0
-    for start in range(0, len(ids), TOGETHER):
-        group = ids[start : start + TOGETHER]
-        for row in await connection.fetch(SQL["weigh_jobs"], group, HEAVIEST):
-            if few and total + row["n"] > HEAVIEST:
+    for start in range(0, len(ids), MAX_TOGETHER):
+        group = ids[start : start + MAX_TOGETHER]
+        for row in await connection.fetch(SQL["weigh_jobs"], group, MAX_ROWS):
+            if few and total + row["n"] > MAX_ROWS:
                 return few, total
             few.append(row["job_id"])
             total += row["n"]
@@ -72,4 +72,4 @@ async def _few_enough(connection: Connection, ids: list[int]) -> tuple[list[int]
 async def _shrink(connection: Connection, ids: list[int]) -> None:
     """Remove some of what a job has most of: the next steps remove more, and at last the job."""
     for part in MANY:
-        await connection.execute(SQL[f"clear_some_{part}"], ids, HEAVIEST // len(MANY))
+        await connection.execute(SQL[f"clear_some_{part}"], ids, MAX_ROWS // len(MANY))

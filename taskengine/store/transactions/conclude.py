@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import Ended, JobState
+from taskengine.model import FINAL_STATES, Ended, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.ending import NO_EXTRAS, STALLED, Extras, failure_of, last_words
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.extras import render
-from taskengine.store.transactions.outbox import Call, end_call
+from taskengine.store.transactions.outbox import OutboxEvent, end_call
 from taskengine.store.transactions.rows import SQL, JobRow, Line
 
 
@@ -20,7 +19,7 @@ async def conclude_jobs(
     connection: Connection,
     ending: Sequence[JobRow],
     last: Mapping[int, Ended],
-    calls: list[Call],
+    calls: list[OutboxEvent],
     now: datetime,
     tally: Tally,
 ) -> list[Line]:
@@ -28,7 +27,9 @@ async def conclude_jobs(
     `calls` and gives the jobs' last lines."""
     if not ending:
         return []
-    unsaid = [job for job in ending if job.state not in OVER]  # the others were stopped, and told
+    unsaid = [
+        job for job in ending if job.state not in FINAL_STATES
+    ]  # the others were stopped, and told
     failures = await _failures(connection, [job for job in unsaid if job.failed], last)
     called = [job.id for job in unsaid if job.has_lanes and not last[job.id].terse]
     extras = await render(connection, called)
@@ -57,7 +58,7 @@ async def _failures(
 
 
 def _say(
-    job: JobRow, failure: str | None, extras: Extras, last: Ended, calls: list[Call]
+    job: JobRow, failure: str | None, extras: Extras, last: Ended, calls: list[OutboxEvent]
 ) -> list[Line]:
     """A job's last words, under its last task's id."""
     task_id = last.fence.task_id

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import JobState
+from taskengine.model import FINAL_STATES, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.rows import SQL, Row, columns
@@ -62,7 +61,7 @@ async def tie(connection: Connection, wanted: Mapping[int, Collection[int]]) -> 
             row = states.get(parent)
             if row is None or row["failed"] or row["state"] == JobState.BROKEN:
                 lost.setdefault(child, parent)
-            done = row is None or row["state"] in OVER
+            done = row is None or row["state"] in FINAL_STATES
             edges.append((parent, child, COMPLETES, not done))
     await connection.execute(SQL["add_edges"], *columns(edges, 4))
     await connection.execute(SQL["count_edges"], sorted(wanted))

@@ -9,9 +9,9 @@ from taskengine.model import Job, JobState
 from taskengine.store import Cursor, JobFilter, Page
 from taskengine.store.connections import Connection
 from taskengine.store.queries import JOB
-from taskengine.store.transactions.clauses import Clause, Statement, all_of, shown
+from taskengine.store.transactions.clauses import Clause, StatementArguments, all_of, shown
 from taskengine.store.transactions.rows import SQL, Row, job_of
-from taskengine.store.transactions.sources import ID, Source, Sources, few, in_order, with_ids
+from taskengine.store.transactions.sources import ID, ListSource, Sources, few, in_order, with_ids
 
 COLUMNS = ", ".join(JOB)
 ORDERS = {  # the ten keys of a list row: columns with their types; none of them is ever null
@@ -26,7 +26,7 @@ ORDERS = {  # the ten keys of a list row: columns with their types; none of them
     "failed": "boolean",
     "run_at": "timestamptz",
 }
-SOON = 20  # the part of what a list may inspect that is inspected first
+FIRST_PART = 20  # the part of what a list may inspect that is inspected first
 
 
 async def list_jobs(connection: Connection, wanted: JobFilter) -> Page:
@@ -47,7 +47,7 @@ async def _look(connection: Connection, wanted: JobFilter) -> Page:
     """A search is for something rare. Else most pages are full soon; where one is not, a filter
     that leaves few jobs finds them all."""
     sources = in_order(wanted)
-    soon = replace(wanted, inspected=max(1, wanted.inspected // SOON))
+    soon = replace(wanted, inspected=max(1, wanted.inspected // FIRST_PART))
     if wanted.search is not None and (found := await few(connection, soon)):
         return await _read(connection, wanted, found)
     page = await _read(connection, soon, sources)
@@ -70,7 +70,7 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Sources) -> P
     bounds = await _bounds(connection, wanted)
     if not chosen.parts or bounds is None:
         return Page()
-    statement, order, inspected = Statement(), _order(wanted), wanted.inspected
+    statement, order, inspected = StatementArguments(), _order(wanted), wanted.inspected
     parts = [_part(statement, wanted, one, bounds, whole=chosen.few) for one in chosen.parts]
     text = f"""
         select {COLUMNS}, place, fits from (
@@ -86,7 +86,12 @@ async def _read(connection: Connection, wanted: JobFilter, chosen: Sources) -> P
 
 
 def _part(
-    statement: Statement, wanted: JobFilter, source: Source, bounds: Clause, *, whole: bool
+    statement: StatementArguments,
+    wanted: JobFilter,
+    source: ListSource,
+    bounds: Clause,
+    *,
+    whole: bool,
 ) -> str:
     """Of few jobs those that the source's index has (OFFSET keeps the planner from any other), else
     those that come next in the order asked."""

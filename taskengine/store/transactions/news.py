@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import JobState
+from taskengine.model import FINAL_STATES, JobState
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.rows import SQL, job_of
 from taskengine.store.values import Change, Mark, News, percent
@@ -49,7 +48,9 @@ async def _with_progress(connection: Connection, rows: list[Any]) -> list[Change
 async def _done(connection: Connection, jobs: Sequence[Any]) -> dict[int, tuple[float, int]]:
     """How much of the tasks of jobs is done, and of how many; of completed ones it is all."""
     is_stopped = {row["id"]: row["failed"] or row["state"] == JobState.BROKEN for row in jobs}
-    going = [row["id"] for row in jobs if not is_stopped[row["id"]] and row["state"] not in OVER]
+    going = [
+        row["id"] for row in jobs if not is_stopped[row["id"]] and row["state"] not in FINAL_STATES
+    ]
     stopped = sorted(job_id for job_id in is_stopped if is_stopped[job_id])
     rows = await connection.fetch(SQL["progress_of"], going) if going else []
     for start in range(0, len(stopped), AT_ONCE):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from taskengine.callbacks.bodies import (
@@ -26,6 +27,7 @@ from taskengine.model import (
     CallbackState,
     Delivery,
     Lane,
+    LaneResult,
     NotFound,
     Severity,
 )
@@ -45,7 +47,7 @@ __all__ = [
     "END",
     "FAIL",
     "START",
-    "Call",
+    "OutboxEvent",
     "claim_lanes",
     "deliver",
     "end_call",
@@ -57,7 +59,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OutboxEvent:
     """An event that the job's URLs are to hear of. The job's custom data stands in its body between
     what is `before` and what is `behind`, where there is such a thing."""
 
@@ -72,9 +74,11 @@ class Call:
 
 def task_call(
     job: Named, task_id: int, name: str, event: str, at: datetime, message: str = ""
-) -> Call:
+) -> OutboxEvent:
     """What became of a task."""
-    return Call(job.id, task_id, name, event, at, task_body(job, task_id, name, event, message))
+    return OutboxEvent(
+        job.id, task_id, name, event, at, task_body(job, task_id, name, event, message)
+    )
 
 
 def end_call(
@@ -85,13 +89,13 @@ def end_call(
     extras: Mapping[str, str] = NO_EXTRAS,
     *,
     terse: bool = False,
-) -> Call:
+) -> OutboxEvent:
     """The end of a job; a terse one leaves out the job's custom data."""
     before, behind = job_body(job, failure, {"custom_data": "null"} if terse else extras)
-    return Call(job.id, task_id, None, END, at, before, behind)
+    return OutboxEvent(job.id, task_id, None, END, at, before, behind)
 
 
-async def put_calls(connection: Connection, calls: Sequence[Call]) -> None:
+async def put_calls(connection: Connection, calls: Sequence[OutboxEvent]) -> None:
     """Write the callbacks of events in their order, numbered under the locks of job and lane."""
     if not calls:
         return
@@ -107,7 +111,7 @@ async def claim_lanes(
     connection: Connection, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
 ) -> tuple[list[Lane], datetime | None]:
     """See Store.claim_lanes."""
-    if not await connection.fetchval(SQL["lock_presence"], instance):
+    if not await connection.fetchval(SQL["lock_instance_row"], instance):
         raise Dismissed(instance)
     given = (instance, limit, list(busy_hosts), now, PER_HOST)
     await connection.execute(SQL["plan_by_indexes"])
@@ -154,37 +158,39 @@ def _callback(row: Any) -> Callback:
 
 
 async def deliver(
-    connection: Connection, instance: int, deliveries: Sequence[Delivery], wait: bool = True
+    connection: Connection, instance: int, results: Sequence[LaneResult], wait: bool = True
 ) -> None:
     """See Store.deliver. Each event has one line, by the job's first URL, at its first try; as
     all lines it is written under the lock of the job."""
     if not wait:
         await connection.execute(SQL["wait_for_no_lock"])
-    claims = sorted({(one.lane_id, one.claim) for one in deliveries})
-    tried_ids = [one.callback_id for one in deliveries]
+    claims = sorted(result.lane for result in results)
+    tried_ids = [one.callback_id for result in results for one in result.deliveries]
     await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
     held = await connection.fetch(SQL["lock_lanes"], *columns(claims, 2), instance)
     lanes = {row["id"]: row for row in held}
-    mine = [one for one in deliveries if one.lane_id in lanes]
+    mine = [(lanes[one.lane[0]], one.deliveries) for one in results if one.lane[0] in lanes]
     if not mine:
         return
-    tried = [(one.callback_id, one.delivered, one.status, one.error, one.at) for one in mine]
+    tried = [
+        (one.callback_id, one.delivered, one.status, one.error, one.at)
+        for _, deliveries in mine
+        for one in deliveries
+    ]
     first = {
         row["id"]: row["task_id"]
         for row in await connection.fetch(SQL["deliver"], *columns(tried, 5))
         if row["attempts"] == 1 and lanes[row["lane_id"]]["ordinal"] == 0
     }
     lines = [
-        _line(lanes[one.lane_id], first[one.callback_id], one.at)
-        for one in mine
+        _line(lane, first[one.callback_id], one.at)
+        for lane, deliveries in mine
+        for one in deliveries
         if one.callback_id in first
     ]
     await put_lines(connection, lines)
-    tries: dict[int, list[Delivery]] = defaultdict(list)
-    for one in mine:
-        tries[one.lane_id].append(one)
-    let_go = [_let_go(lanes[lane_id], tried) for lane_id, tried in sorted(tries.items())]
-    now = max(one.at for one in mine)
+    let_go = sorted((_let_go(lane, deliveries) for lane, deliveries in mine), key=itemgetter(0))
+    now = max(one.at for _, deliveries in mine for one in deliveries)
     await connection.execute(SQL["let_go_lanes"], *columns(let_go, 4), now)
 
 
@@ -193,12 +199,12 @@ def _line(lane: Any, task_id: int, at: datetime) -> Line:
     return Line(lane["job_id"], task_id, int(Severity.INFO), "callback", message, at)
 
 
-def _let_go(lane: Any, tries: Sequence[Delivery]) -> tuple[Any, ...]:
+def _let_go(lane: Any, deliveries: Sequence[Delivery]) -> tuple[Any, ...]:
     """A lane after its tries: failures count from the last success."""
     failures = lane["failures"]
-    for one in tries:
+    for one in deliveries:
         failures = 0 if one.delivered else failures + 1
-    last = tries[-1]
+    last = deliveries[-1]
     if last.delivered:
         return (lane["id"], 0, False, None)
     return (lane["id"], failures, last.due_at is None, last.due_at)

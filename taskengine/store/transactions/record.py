@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
+    FINAL_STATES,
     Began,
     Ended,
     Fence,
@@ -39,7 +39,7 @@ from taskengine.store.transactions.outbox import (
     COMPLETE,
     FAIL,
     START,
-    Call,
+    OutboxEvent,
     put_calls,
     task_call,
 )
@@ -71,12 +71,12 @@ async def _is_repeated(connection: Connection, instance: int, batch_id: uuid.UUI
     return bool(await connection.fetchval(SQL["is_marked"], instance, batch_id))
 
 
-async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: int) -> Batch:
+async def lock_batch(connection: Connection, fences: Iterable[Fence], instance: int) -> RecordBatch:
     """Lock jobs by id, then tasks by id; what is decided from them is read after the locks."""
     fences = list(fences)
     jobs = await connection.fetch(SQL["lock_jobs"], sorted({one.job_id for one in fences}))
     tasks = await connection.fetch(SQL["lock_tasks"], sorted({one.task_id for one in fences}))
-    return Batch(
+    return RecordBatch(
         instance,
         {row["id"]: locked_job(row) for row in jobs},
         {row["id"]: task_of(row) for row in tasks},
@@ -107,7 +107,7 @@ class EndedTask(NamedTuple):
 
 
 @dataclass(slots=True)
-class Batch:
+class RecordBatch:
     """What a batch of records changes."""
 
     instance: int
@@ -115,7 +115,7 @@ class Batch:
     tasks: dict[int, Task]
     held: set[int]  # the tasks that the instance holds, until their end is taken
     lines: list[Line] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: list[OutboxEvent] = field(default_factory=list)
     begun: dict[int, datetime] = field(default_factory=dict)
     progress: dict[int, float] = field(default_factory=dict)
     requeued: list[RequeuedTask] = field(default_factory=list)
@@ -210,7 +210,7 @@ class Batch:
         self.tasks[task.id] = replace(task, state=state)
 
     def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
-        if job.has_lanes and job.state not in OVER:
+        if job.has_lanes and job.state not in FINAL_STATES:
             self.calls.append(task_call(job, task.id, task.name, event, at, message))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:

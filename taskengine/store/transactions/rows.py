@@ -9,8 +9,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from taskengine.jobs.changes import OVER
 from taskengine.model import (
+    FINAL_STATES,
     BadInput,
     Client,
     Job,
@@ -66,7 +66,7 @@ class JobRow:
     @property
     def wanted(self) -> bool:
         """Whether its tasks are to go on: it is not over, and no task has failed for good."""
-        return self.state not in OVER and not self.failed
+        return self.state not in FINAL_STATES and not self.failed
 
 
 def locked_job(row: Row) -> JobRow:

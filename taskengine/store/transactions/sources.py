@@ -13,7 +13,7 @@ from taskengine.model import JobState
 from taskengine.store import JobFilter
 from taskengine.store.connections import Connection
 from taskengine.store.queries import expanded
-from taskengine.store.transactions.clauses import Clause, Statement, filters, of_ids
+from taskengine.store.transactions.clauses import Clause, StatementArguments, filters, of_ids
 
 # As the indexes have it: the planner has to see which one serves.
 ID = "id + 0"
@@ -26,7 +26,7 @@ WITH_CONTENT = OTHERS & Clause("content_id is not null")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ListSource:
     """`order` is that of its index; it keeps the planner to it."""
 
     clause: Clause
@@ -37,22 +37,22 @@ class Source:
 class Sources:
     """What to read: sources in the order asked, or `few` jobs that are put in order then."""
 
-    parts: Sequence[Source]
+    parts: Sequence[ListSource]
     few: bool = False
 
 
 def with_ids(job_ids: Sequence[int]) -> Sources:
-    return Sources([Source(of_ids(job_ids), "id")], few=True)
+    return Sources([ListSource(of_ids(job_ids), "id")], few=True)
 
 
 def in_order(wanted: JobFilter) -> Sources:
     """What indexes give in the order asked."""
-    return Sources([*map(Source, _walk(wanted)), *_started(wanted)])
+    return Sources([*map(ListSource, _walk(wanted)), *_started(wanted)])
 
 
-def _started(wanted: JobFilter) -> list[Source]:
+def _started(wanted: JobFilter) -> list[ListSource]:
     may_be = wanted.failed is None and (not wanted.states or JobState.STARTED in wanted.states)
-    return [Source(STARTED)] if may_be else []
+    return [ListSource(STARTED)] if may_be else []
 
 
 def _walk(wanted: JobFilter) -> list[Clause]:
@@ -84,7 +84,7 @@ def _in_state(state: JobState) -> Clause:
 
 async def few(connection: Connection, wanted: JobFilter) -> Sources | None:
     """What the filter leaves that leaves the fewest jobs, if a list may inspect so many."""
-    found: tuple[int, Sequence[Source]] | None = None
+    found: tuple[int, Sequence[ListSource]] | None = None
     for sources in _selective(wanted):
         count = await _count(connection, sources, wanted.inspected + 1)
         if count <= wanted.inspected and (found is None or count < found[0]):
@@ -92,24 +92,24 @@ async def few(connection: Connection, wanted: JobFilter) -> Sources | None:
     return None if found is None else Sources([*found[1], *_started(wanted)], few=True)
 
 
-def _selective(wanted: JobFilter) -> Iterator[list[Source]]:
+def _selective(wanted: JobFilter) -> Iterator[list[ListSource]]:
     """The sources of jobs that are not started, for each filter by itself, whatever the order."""
     given = filters(wanted)
     if "client" in given:
-        yield [Source(OTHERS & given["client"])]
+        yield [ListSource(OTHERS & given["client"])]
     if _others(wanted):
-        yield [Source(_in_state(state)) for state in _others(wanted)]
+        yield [ListSource(_in_state(state)) for state in _others(wanted)]
     if wanted.failed:
-        yield [Source(FAILED)]
+        yield [ListSource(FAILED)]
     if "created" in given:
-        yield [Source(OTHERS & given["created"], "created_at")]
+        yield [ListSource(OTHERS & given["created"], "created_at")]
     if "content" in given:
-        yield [Source(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
+        yield [ListSource(WITH_CONTENT & given["content"], "lower(content_id) using ~<~")]
 
 
-async def _count(connection: Connection, sources: Sequence[Source], enough: int) -> int:
+async def _count(connection: Connection, sources: Sequence[ListSource], enough: int) -> int:
     """How many jobs are in these sources, counted up to `enough` in each."""
-    statement = Statement()
+    statement = StatementArguments()
     parts = [
         f"(select from jobs where {statement.write(source.clause)} order by {source.order}"
         f" limit {enough})"

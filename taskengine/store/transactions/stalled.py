@@ -10,28 +10,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
-from taskengine.model import Ended, Fence, Outcome, Recorded
+from taskengine.model import FINAL_STATES, Ended, Fence, Outcome, Recorded
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STALLED
 from taskengine.store.transactions.conclude import conclude_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.outbox import Call, put_calls
+from taskengine.store.transactions.outbox import OutboxEvent, put_calls
 from taskengine.store.transactions.record import lock_batch
 from taskengine.store.transactions.rows import SQL, Row, columns, locked_job
 
-PAGE = 100  # jobs that are looked at in one transaction, each with all its tasks
+PAGE_SIZE = 100  # jobs that are looked at in one transaction, each with all its tasks
 
 
 async def sweep_jobs(
     connection: Connection, after: int, now: datetime, writer: int
 ) -> tuple[Recorded, int | None]:
     """See Store.sweep_jobs."""
-    page = await connection.fetch(SQL["started_jobs"], after, PAGE)
+    page = await connection.fetch(SQL["started_jobs"], after, PAGE_SIZE)
     suspects = [row["id"] for row in page if row["stalled"]]
     ended = await _end(connection, suspects, now, writer) if suspects else Recorded()
-    return ended, page[-1]["id"] if len(page) == PAGE else None
+    return ended, page[-1]["id"] if len(page) == PAGE_SIZE else None
 
 
 async def _end(
@@ -58,7 +57,7 @@ async def _end(
 
 
 def _is_wanted(job: Row) -> bool:
-    return job["state"] not in OVER and not job["failed"]
+    return job["state"] not in FINAL_STATES and not job["failed"]
 
 
 async def _fail_tasks(
@@ -88,7 +87,7 @@ async def _end_jobs(
         return Recorded()
     ids = [row["id"] for row in stalled]
     tally = Tally()
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     jobs = [locked_job(row) for row in await connection.fetch(SQL["lock_jobs"], ids)]
     last = {
         row["id"]: Ended(Fence(row["id"], row["last"] or 0, 0), now, Outcome.FAILED, error=STALLED)

@@ -16,12 +16,12 @@ from taskengine.store.transactions.cascade import Child, break_jobs
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import tie
 from taskengine.store.transactions.lines import put_lines
-from taskengine.store.transactions.outbox import Call, put_calls
+from taskengine.store.transactions.outbox import OutboxEvent, put_calls
 from taskengine.store.transactions.rows import SQL, columns, dumped, first_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedSubmission:
     """A submission with what is written of it, as far as it is known before its transaction."""
 
     one: Submission
@@ -29,11 +29,13 @@ class Prepared:
     lanes: Sequence[tuple[int, str, str, str]]  # ordinal, URL, host, events
 
 
-def prepare(batch: Sequence[Submission]) -> list[Prepared]:
+def prepare(batch: Sequence[Submission]) -> list[PreparedSubmission]:
     """Raises BadInput for what JSON cannot say."""
     return [
-        Prepared(
-            one, (dumped(one.submitted), dumped(one.parameters), dumped(one.facts)), _lanes(one)
+        PreparedSubmission(
+            one,
+            (dumped(one.submitted), dumped(one.parameters), dumped(one.client_scope)),
+            _lanes(one),
         )
         for one in batch
     ]
@@ -46,11 +48,11 @@ def _lanes(one: Submission) -> list[tuple[int, str, str, str]]:
 
 
 async def submit(
-    connection: Connection, batch: Sequence[Prepared], now: datetime, writer: int
+    connection: Connection, batch: Sequence[PreparedSubmission], now: datetime, writer: int
 ) -> list[int]:
     """See Store.submit. What was recorded before, its answer lost, keeps its id."""
     await put_definitions(connection, [one.one for one in batch])
-    new: dict[uuid.UUID, Prepared] = {}
+    new: dict[uuid.UUID, PreparedSubmission] = {}
     for one in batch:
         new.setdefault(one.one.request_id, one)  # the first of repeated ones
     ids = await _put_new(connection, new, now, writer)
@@ -64,7 +66,7 @@ async def submit(
 
 
 async def _put_new(
-    connection: Connection, new: Mapping[uuid.UUID, Prepared], now: datetime, writer: int
+    connection: Connection, new: Mapping[uuid.UUID, PreparedSubmission], now: datetime, writer: int
 ) -> dict[uuid.UUID, int]:
     """Insert those that nobody knows, with all that belongs to them; their ids."""
     rows = await connection.fetch(
@@ -74,7 +76,7 @@ async def _put_new(
     await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
     jobs = {ids[key]: new[key].one for key in ids}
     states = {job_id: _state(one, now) for job_id, one in jobs.items()}
-    calls: list[Call] = []
+    calls: list[OutboxEvent] = []
     tally = Tally()
     states |= await _tie(connection, jobs, now, calls, tally)
     await put_calls(connection, calls)
@@ -103,7 +105,7 @@ async def _tie(
     connection: Connection,
     jobs: Mapping[int, Submission],
     now: datetime,
-    calls: list[Call],
+    calls: list[OutboxEvent],
     tally: Tally,
 ) -> dict[int, JobState]:
     """Tie jobs to those they depend on; gives the states of those that do."""
@@ -185,14 +187,14 @@ def _plan(definition: Definition) -> list[dict[str, Any]]:
 
 
 async def _put_rest(
-    connection: Connection, jobs: Sequence[tuple[int, Prepared]], now: datetime
+    connection: Connection, jobs: Sequence[tuple[int, PreparedSubmission]], now: datetime
 ) -> None:
     lines = [line for job_id, one in jobs for line in first_lines(job_id, one.one, now)]
     await put_lines(connection, lines)
     await put_data(connection, jobs)
 
 
-async def put_data(connection: Connection, jobs: Sequence[tuple[int, Prepared]]) -> None:
+async def put_data(connection: Connection, jobs: Sequence[tuple[int, PreparedSubmission]]) -> None:
     """What jobs have besides their row: parameters, and lanes for their URLs."""
     data = [(job_id, *one.documents) for job_id, one in jobs]
     lanes = [(job_id, *lane) for job_id, one in jobs for lane in one.lanes]

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskengine.jobs.changes import OVER
+from taskengine.model import FINAL_STATES
 from taskengine.store.connections import Connection
 from taskengine.store.transactions.counting import Tally
 from taskengine.store.transactions.edges import settle_edges
 from taskengine.store.transactions.rows import SQL
 
-PAGE = 1_000  # parents that are looked at in one transaction
+PAGE_SIZE = 1_000  # parents that are looked at in one transaction
 
 
 async def sweep_edges(
     connection: Connection, after: int, now: datetime, writer: int
 ) -> tuple[int, int | None]:
     """See Store.sweep_edges."""
-    page = await connection.fetch(SQL["parents_waited_for"], after, PAGE)
+    page = await connection.fetch(SQL["parents_waited_for"], after, PAGE_SIZE)
     suspects = [row["parent"] for row in page if row["suspect"]]
     tally = Tally()
     if suspects:
@@ -30,8 +30,9 @@ async def sweep_edges(
         over = [
             one
             for one in suspects
-            if one not in rows or (rows[one]["state"] in OVER and not rows[one]["open_tasks"])
+            if one not in rows
+            or (rows[one]["state"] in FINAL_STATES and not rows[one]["open_tasks"])
         ]
         await settle_edges(connection, over, now, tally)
         await tally.write(connection, writer)
-    return tally.cascades, page[-1]["parent"] if len(page) == PAGE else None
+    return tally.cascades, page[-1]["parent"] if len(page) == PAGE_SIZE else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from taskengine.jobs.explanation import RANKED, Facts, Slots
+from taskengine.jobs.explanation import RANKED, Slots, WaitingState
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM, UNBOUND, Band
 from taskengine.store.connections import Connection
@@ -13,8 +13,8 @@ from taskengine.store.transactions.edges import COMPLETES, ENDS
 from taskengine.store.transactions.rows import SQL, job_of
 
 
-async def load_facts(connection: Connection, job_id: int) -> Facts | None:
-    """See Store.facts. It locks nothing."""
+async def load_waiting_state(connection: Connection, job_id: int) -> WaitingState | None:
+    """See Store.waiting_state. It locks nothing."""
     await connection.execute(SQL["one_snapshot"])
     row = await connection.fetchrow(SQL["waiting_job"], job_id)
     if row is None:
@@ -34,7 +34,7 @@ async def load_facts(connection: Connection, job_id: int) -> Facts | None:
         place = (job.top_of_queue, job.priority, job.position, job.created_at, job.id)
         ahead = await connection.fetchval(SQL["jobs_ahead"], *place, RANKED)
     own = {band: running[job.client, band] for band in Band}
-    return Facts(
+    return WaitingState(
         job,
         system=Slots(system, total[Band.LOW], total[Band.HIGH]),
         client=Slots(clients.get(job.client, UNBOUND), own[Band.LOW], own[Band.HIGH]),

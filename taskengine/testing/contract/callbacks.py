@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from taskengine.model import Began
+from taskengine.model import Began, LaneResult
 from taskengine.store.ending import TERSE
 from taskengine.testing.contract.world import (
     CHAIN,
@@ -203,8 +203,10 @@ class Callbacks:
                 world.instance, [refusal(lane, at(failures), at(failures + 1))]
             )
         [lane] = await world.lanes(at(3))
-        second = replace(refusal(lane, at(4), at(9)), callback_id=lane.callbacks[1].id)
-        await world.store.deliver(world.instance, [delivery(lane, 0, at(3)), second])
+        [first] = delivery(lane, 0, at(3)).deliveries
+        [second] = refusal(lane, at(4), at(9)).deliveries
+        second = replace(second, callback_id=lane.callbacks[1].id)
+        await world.store.deliver(world.instance, [LaneResult(lane.fence, [first, second])])
         [lane] = await world.lanes(at(9))
         assert (lane.failures, len(lane.callbacks)) == (1, 2)
 

@@ -120,12 +120,12 @@ class Claims:
             await world.record(again(attempt, at(10 * number)))
 
     async def test_an_attempt_has_all_that_it_needs(self, world):
-        job_id = await world.start(CHAIN, parameters={"n": 1}, facts={"name": "acme"})
+        job_id = await world.start(CHAIN, parameters={"n": 1}, client_scope={"name": "acme"})
         await world.record(done((await world.claim())[0], files=["x"]))
         [attempt] = await world.claim()
         assert attempt.job == (await world.job(job_id)).job
         assert json.loads(attempt.documents.parameters) == {"n": 1}
-        assert attempt.facts == {"name": "acme"}
+        assert attempt.client_scope == {"name": "acme"}
         assert json.loads(attempt.documents.results) == {"a": {"files": ["x"]}}
         assert attempt.options == {"of": "acme"}
         assert attempt.task.name == "b"

@@ -102,7 +102,7 @@ class Clients:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(listen)
-                while len(heard) < 2:  # the listener may not be there yet
+                while len(heard) < 2:  # the notifier may not be there yet
                     await world.store.announce(["work"])
                     await trio.sleep(0.02)
         assert set(heard) == {"work"}

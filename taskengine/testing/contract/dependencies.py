@@ -204,7 +204,11 @@ class Dependencies:
             "persist": True,
             "content_id": "c-7",
         }
-        given = {"submitted": {"x": 1}, "parameters": {"x": 1, "y": 2}, "facts": {"name": "acme"}}
+        given = {
+            "submitted": {"x": 1},
+            "parameters": {"x": 1, "y": 2},
+            "client_scope": {"name": "acme"},
+        }
         old = await world.start(CHAIN, urls=[ONE, TWO], **fields, **given)
         await world.perform(old)
         new = await rerun(world, old, at(50), [LINE])

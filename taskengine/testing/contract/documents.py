@@ -125,7 +125,7 @@ class Documents:
         }
         plan = definition([], [0], callback=templates)
         given = {"a": "x" * size, "b": {"c": 7}, "unused": LARGE}
-        await world.start(plan, urls=[ONE], parameters=given, facts={"name": "acme"})
+        await world.start(plan, urls=[ONE], parameters=given, client_scope={"name": "acme"})
         for result in ({"file": "f"}, {}):
             [attempt] = await world.claim()
             await world.record(done(attempt, **result))

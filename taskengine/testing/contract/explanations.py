@@ -1,4 +1,4 @@
-"""Promises of the facts that explain why a job does not run."""
+"""Promises of what explains why a job does not run."""
 
 from datetime import timedelta
 
@@ -34,21 +34,21 @@ class Explanations:
             {"priority": 5},
         ]
         ids = await world.submit(*(submission(**one) for one in given))
-        ranks = [(await world.store.facts(job_id)).ahead for job_id in ids]
+        ranks = [(await world.store.waiting_state(job_id)).ahead for job_id in ids]
         assert ranks == [3, 4, 1, 0, 2, 6, 5]
         [late] = await world.submit(submission(priority=5), now=at(-9))
-        assert (await world.store.facts(late)).ahead == 3
+        assert (await world.store.waiting_state(late)).ahead == 3
 
     async def test_a_rank_is_counted_to_its_bound(self, world):
         await world.setting(SYSTEM, max_jobs=0)
         for client in ("acme", "beta"):
             batch = [submission(client=client) for _ in range(501)]
             ids = await world.submit(*batch)
-        assert (await world.store.facts(ids[-3])).ahead == 999
-        assert (await world.store.facts(ids[-2])).ahead == 1000
-        assert (await world.store.facts(ids[-1])).ahead == 1000
+        assert (await world.store.waiting_state(ids[-3])).ahead == 999
+        assert (await world.store.waiting_state(ids[-2])).ahead == 1000
+        assert (await world.store.waiting_state(ids[-1])).ahead == 1000
         [first] = await world.submit(submission(top_of_queue=True))
-        assert (await world.store.facts(first)).ahead == 0
+        assert (await world.store.waiting_state(first)).ahead == 0
 
     async def test_slots_are_those_of_both_levels(self, world):
         await world.setting(SYSTEM, max_jobs=3, priority_slots=1)
@@ -56,73 +56,81 @@ class Explanations:
         await world.submit(submission(priority=9), submission(priority=1))
         await world.submit(submission(client="beta"), submission(priority=9))
         assert await world.admit() == 3
-        facts = await world.store.facts(4)
-        assert (facts.system.low, facts.system.high, facts.system.settings.max_jobs) == (1, 2, 3)
-        assert (facts.client.low, facts.client.high, facts.client.settings.max_jobs) == (1, 1, 2)
-        assert facts.system.settings.priority_slots == 1
-        beta = await world.store.facts(3)
+        waiting = await world.store.waiting_state(4)
+        assert (waiting.system.low, waiting.system.high, waiting.system.settings.max_jobs) == (
+            1,
+            2,
+            3,
+        )
+        assert (waiting.client.low, waiting.client.high, waiting.client.settings.max_jobs) == (
+            1,
+            1,
+            2,
+        )
+        assert waiting.system.settings.priority_slots == 1
+        beta = await world.store.waiting_state(3)
         assert (beta.client.low, beta.client.high, beta.client.settings.max_jobs) == (0, 1, None)
 
     async def test_tasks_at_work_and_open_ones(self, world):
         job_id = await world.start(PAIR)
         await world.claim(1)
-        facts = await world.store.facts(job_id)
-        assert (facts.job.state, facts.working, facts.open_tasks) == (JobState.STARTED, 1, 2)
-        assert facts.job == (await world.job(job_id)).job
+        waiting = await world.store.waiting_state(job_id)
+        assert (waiting.job.state, waiting.working, waiting.open_tasks) == (JobState.STARTED, 1, 2)
+        assert waiting.job == (await world.job(job_id)).job
 
     async def test_parents_that_have_not_completed(self, world):
         ids = await world.submit(submission(), submission())
         [child] = await world.submit(submission(depends_on=ids[::-1]))
-        assert list((await world.store.facts(child)).parents) == ids
+        assert list((await world.store.waiting_state(child)).parents) == ids
         await world.admit()
         [attempt] = await world.claim(1)
         await world.record(done(attempt))
-        assert list((await world.store.facts(child)).parents) == ids[1:]
-        assert (await world.store.facts(child)).original is None
+        assert list((await world.store.waiting_state(child)).parents) == ids[1:]
+        assert (await world.store.waiting_state(child)).original is None
 
     async def test_a_rerun_waits_for_its_original(self, world):
         job_id = await world.start(CHAIN)
         await world.claim(1)
         new = await world.store.rerun(job_id, [], NOON)
-        facts = await world.store.facts(new)
-        assert (facts.job.state, facts.original, list(facts.parents)) == (
+        waiting = await world.store.waiting_state(new)
+        assert (waiting.job.state, waiting.original, list(waiting.parents)) == (
             JobState.PENDING,
             job_id,
             [],
         )
 
-    async def test_the_facts_tell_what_a_gate_said_last(self, world):
+    async def test_the_waiting_state_has_the_last_answer_of_a_gate(self, world):
         [job_id] = await world.submit(submission(semaphore_url="http://gate.test"))
-        facts = await world.store.facts(job_id)
-        assert (facts.gate_answer, facts.gate_due_at) == (None, None)
+        waiting = await world.store.waiting_state(job_id)
+        assert (waiting.gate_answer, waiting.gate_due_at) == (None, None)
         [gate], _ = await world.store.claim_gates(9, (), NOON, timedelta(seconds=30))
         await world.store.answer_gates([GateAnswer(gate, "503", NOON, at(60))])
-        facts = await world.store.facts(job_id)
-        assert (facts.gate_answer, facts.gate_due_at) == ("503", at(60))
+        waiting = await world.store.waiting_state(job_id)
+        assert (waiting.gate_answer, waiting.gate_due_at) == ("503", at(60))
 
     async def test_whether_jobs_are_queued_when_they_are_due(self, world):
         [job_id] = await world.submit(submission(run_at=at(9)))
-        assert (await world.store.facts(job_id)).queues_due
+        assert (await world.store.waiting_state(job_id)).queues_due
         await world.store.activate("queue_scheduled_jobs", None, False, NOON)
-        assert not (await world.store.facts(job_id)).queues_due
+        assert not (await world.store.waiting_state(job_id)).queues_due
 
     @pytest.mark.parametrize("plan", [None, PAIR])
     async def test_whatever_is_there_can_be_explained(self, world, plan):
         [job_id] = await world.submit(submission(plan))
-        assert explanation(await world.store.facts(job_id), NOON)["reasons"]
+        assert explanation(await world.store.waiting_state(job_id), NOON)["reasons"]
 
     async def test_there_is_no_such_job(self, world):
-        assert await world.store.facts(404) is None
+        assert await world.store.waiting_state(404) is None
 
     async def test_a_task_that_no_instance_runs_is_named(self, world):
         other = definition([], action="eng.raise")
         captured = definition([], queue="windows_capture")
         jobs = [await world.start(plan) for plan in (SINGLE, other, captured)]
-        found = [(await world.store.facts(job)).unserved for job in jobs]
+        found = [(await world.store.waiting_state(job)).unserved for job in jobs]
         assert found == [[], [("a", "eng.raise", "work")], [("a", ACTION, "windows_capture")]]
         pairs = [("windows_capture", ACTION), ("work", "eng.raise")]
         assert await world.store.unserved() == pairs
-        told = explanation(await world.store.facts(jobs[1]), NOON)["reasons"][1]
+        told = explanation(await world.store.waiting_state(jobs[1]), NOON)["reasons"][1]
         assert told["reason"] == "action"
         expected = "Task a waits for an instance that has the action eng.raise"
         assert told["message"].startswith(expected)
@@ -138,8 +146,8 @@ class Explanations:
         one, other = await world.start(), await world.start()
         [child] = await world.submit(submission(depends_on=[one, other]))
         await world.store.change(one, {"queue_state": JobState.BROKEN}, [], NOON)
-        facts = await world.store.facts(child)
-        assert (list(facts.parents), list(facts.told)) == ([one, other], [one])
-        reasons = explanation(facts, NOON)["reasons"]
+        waiting = await world.store.waiting_state(child)
+        assert (list(waiting.parents), list(waiting.told)) == ([one, other], [one])
+        reasons = explanation(waiting, NOON)["reasons"]
         assert [reason["jobs"] for reason in reasons] == [[one], [other]]
         assert "is over" in reasons[0]["message"]

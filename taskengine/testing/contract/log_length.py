@@ -24,7 +24,7 @@ class LogLength:
     @pytest.fixture
     def short_logs(self, monkeypatch):
         monkeypatch.setattr(keeping, "KEPT", LIMIT)
-        monkeypatch.setattr(keeping, "ROOM", ROOM)
+        monkeypatch.setattr(keeping, "REMOVED_AT_ONCE", ROOM)
 
     async def test_the_oldest_lines_of_a_long_log_go(self, world, short_logs):
         job_id = await world.start()
@@ -33,7 +33,7 @@ class LogLength:
         assert len(await world.lines(job_id)) == LIMIT
         await write(world, attempt, range(20, 21))
         lines = await world.lines(job_id)
-        assert lines[0] == ("journal", 0, "6 older lines were removed: a log keeps 20")
+        assert lines[0] == ("recorder", 0, "6 older lines were removed: a log keeps 20")
         assert texts(lines[1:]) == [f"line {number}" for number in range(6, 21)]
 
     async def test_the_notice_tells_of_all_that_were_ever_removed(self, world, short_logs):

@@ -5,9 +5,10 @@ import uuid
 import pytest
 import trio
 
+from taskengine.messages import Topic
 from taskengine.model import Written
 from taskengine.policy import MAX_RESCUES
-from taskengine.store import DEATH, Dismissed
+from taskengine.store import Dismissed
 from taskengine.testing.contract.updates import BROKEN, PAUSED, change
 from taskengine.testing.contract.world import ONE, PAIR, World, at, done, failed, lost, released
 from taskengine.testing.times import NOON
@@ -133,7 +134,7 @@ class Rescues:
                     await world.store.declare_dead(process)
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
-        assert heard == {DEATH}
+        assert heard == {Topic.DEATH}
 
     async def test_a_paused_job_hears_that_its_task_waits(self, world):
         job_id = await world.start(PAIR)

@@ -49,12 +49,12 @@ class Submissions:
 
     async def test_what_was_given_is_kept_as_it_is(self, world):
         given = {"z": 1, "a": {"ü": [None, True, 1.5]}}
-        one = submission(submitted=given, parameters={"b": given}, facts={"name": "acme"})
+        one = submission(submitted=given, parameters={"b": given}, client_scope={"name": "acme"})
         [job_id] = await world.submit(one)
         details = await world.job(job_id)
         assert (details.submitted, details.parameters) == (given, {"b": given})
         assert list(details.submitted) == ["z", "a"]
-        assert details.facts == {"name": "acme"}
+        assert details.client_scope == {"name": "acme"}
         assert details.tasks == []
 
     async def test_documents_may_come_as_texts_and_be_had_as_texts(self, world):
@@ -78,7 +78,7 @@ class Submissions:
         child = await world.start(submitted={"a": 1}, parameters={"a": 1}, depends_on=[parent])
         for job_id in (parent, child):
             details = await world.job(job_id)
-            bare = replace(details, submitted={}, parameters={}, facts={}, tasks=[])
+            bare = replace(details, submitted={}, parameters={}, client_scope={}, tasks=[])
             assert await world.store.outline(job_id) == bare
             tasks = [replace(task, result=None) for task in details.tasks]
             found = [one async for page in world.store.tasks(job_id) for one in page]

@@ -12,12 +12,14 @@ from typing import Any
 from taskengine.model import (
     Attempt,
     Began,
+    Callback,
     Client,
     Definition,
     Delivery,
     Ended,
     JobDetails,
     Lane,
+    LaneResult,
     Outcome,
     Recorded,
     Severity,
@@ -158,11 +160,7 @@ class World:
         """All that waits in the lanes, with success."""
         await self.store.deliver(
             self.instance,
-            [
-                delivery(lane, number, now)
-                for lane in lanes
-                for number in range(len(lane.callbacks))
-            ],
+            [delivered(lane, lane.callbacks, now) for lane in lanes if lane.callbacks],
         )
 
     async def events(self, now: datetime = LATER) -> dict[str, list[str]]:
@@ -197,14 +195,19 @@ def lost(attempt: Attempt, error: str | None = None) -> Ended:
     return Ended(attempt.fence, NOON, Outcome.LOST, error=error)
 
 
-def delivery(lane: Lane, number: int, when: datetime) -> Delivery:
-    return Delivery(
-        lane.id, lane.claim, lane.callbacks[number].id, when, delivered=True, status=204
-    )
+def delivery(lane: Lane, number: int, when: datetime) -> LaneResult:
+    return delivered(lane, lane.callbacks[number : number + 1], when)
 
 
-def refusal(lane: Lane, when: datetime, due_at: datetime | None) -> Delivery:
-    return Delivery(lane.id, lane.claim, lane.callbacks[0].id, when, False, 500, "no", due_at)
+def delivered(lane: Lane, callbacks: Sequence[Callback], when: datetime) -> LaneResult:
+    """All of these callbacks, with success."""
+    tries = [Delivery(one.id, when, delivered=True, status=204) for one in callbacks]
+    return LaneResult(lane.fence, tries)
+
+
+def refusal(lane: Lane, when: datetime, due_at: datetime | None) -> LaneResult:
+    tried = Delivery(lane.callbacks[0].id, when, False, 500, "no", due_at)
+    return LaneResult(lane.fence, [tried])
 
 
 LINE = (Severity.INFO, "api", "received")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, rule
 
-from taskengine.model import Delivery, Lane
+from taskengine.model import Delivery, Lane, LaneResult
 from taskengine.store import GateAnswer
 from tests.contract.alike import plain
 from tests.contract.machine.asking import Twins
@@ -63,13 +63,10 @@ class Calling(Twins):
     def _deliver(self, lane: Claimed, number: int, **last) -> None:
         tries = []
         for one in lane.twins:
-            given = (lane.instance, [self._try(one, told) for told in one.callbacks[:number]])
-            given[1][-1] = replace(given[1][-1], **last)
-            tries.append(given)
+            deliveries = [Delivery(told.id, self.now, True, 200) for told in one.callbacks[:number]]
+            deliveries[-1] = replace(deliveries[-1], **last)
+            tries.append((lane.instance, [LaneResult(one.fence, deliveries)]))
         self.each("deliver", *tries)
-
-    def _try(self, lane: Lane, callback) -> Delivery:
-        return Delivery(lane.id, lane.claim, callback.id, self.now, True, 200)
 
     @rule(lane=lanes)
     def release_lane(self, lane):

@@ -1,4 +1,4 @@
-"""What an instance lends to its actions, chosen and put together for this machine."""
+"""The environment of actions on this machine: its storages, folders and keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from taskengine.actors.facilities import Facilities
+from taskengine.actions.environment import ActionEnvironment
 from taskengine.configuration import Configuration
 from taskengine.media.keys import FileKeyStore
 from taskengine.runtime.folders import make_private
@@ -15,13 +15,13 @@ from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 
 
-def facilities_of(
+def local_environment(
     configuration: Configuration,
     scratch: Path,
     http: httpx.AsyncClient,
     unverified: httpx.AsyncClient,
     pulse: Pulse,
-) -> Facilities:
+) -> ActionEnvironment:
     """Storages, their roots, workspaces and keys, on this machine's file system."""
     data = configuration.data_dir.absolute()
     roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
@@ -29,7 +29,7 @@ def facilities_of(
     for folder in (*map(Path, roots.values()), workspaces):
         make_private(folder)
     local = LocalStorage([*roots.values(), workspaces])
-    return Facilities(
+    return ActionEnvironment(
         scratch=scratch,
         storages={"local": local},
         roots={"local": roots},

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import trio
 
-from taskengine.actors.listener import Listener
-from taskengine.actors.post import Post, close
+from taskengine.actors.notifier import Notifier
+from taskengine.actors.tree import Ring, close_ring, open_mailboxes
 from taskengine.messages import Announce
 from taskengine.runtime.mailbox import Mailbox
 
@@ -29,7 +29,7 @@ async def test_announcements_leave_at_most_every_20_ms(autojump_clock):
     store = Announced()
     with Mailbox[Announce](64) as mailbox:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Listener(store, print).run, mailbox)
+            nursery.start_soon(Notifier(store, print).run, mailbox)
             for _ in range(100):  # in a second
                 mailbox.address.hint(Announce("work"))
                 mailbox.address.hint(Announce("schedule"))
@@ -43,9 +43,9 @@ async def test_announcements_leave_at_most_every_20_ms(autojump_clock):
 
 def test_what_others_say_cannot_fail_whoever_hears_it():
     """Newer instances may know more topics; at the end nobody listens any more (rule 23)."""
-    with Post() as post:
+    with open_mailboxes() as mailboxes:
         for topic in ("work", "of-the-future", "", "\ud800") * 100:
-            post.hear(topic)
-        close(post.of_starters())
-        post.hear("work")
-    post.hear("work")
+            mailboxes.wake(topic)
+        close_ring(Ring.STARTERS, mailboxes)
+        mailboxes.wake("work")
+    mailboxes.wake("work")

@@ -1,4 +1,4 @@
-"""Listener: what other instances announce, and what this one announces to them.
+"""Notifier: what other instances announce, and what this one announces to them.
 
 Announcements leave after their commits, together, at most every 20 ms (rule 20).
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Announce
 from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
@@ -19,16 +20,20 @@ from taskengine.store import Deaf, Store
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 0.02  # seconds between two announcements
-AGAIN = 2.0  # seconds before listening again
-DEAF = 300.0  # seconds, where nothing arrives: actors look by themselves meanwhile
-PATIENCE = 3600.0
+ANNOUNCE_PAUSE = 0.02  # seconds between two announcements
+RETRY_PAUSE = 2.0  # seconds before listening again
+DEAF_PAUSE = 300.0  # seconds, where nothing arrives: actors look by themselves meanwhile
+MAX_IDLE = 3600.0
 
 
 @dataclass(slots=True)
-class Listener:
+class Notifier:
     store: Store  # an impatient one
     hear: Callable[[str], None]
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Notifier:
+        return cls(wiring.resources.store, wiring.mailboxes.wake)
 
     async def run(self, mailbox: Mailbox[Announce]) -> None:
         async with trio.open_nursery() as nursery:
@@ -36,7 +41,7 @@ class Listener:
             with suppress(trio.EndOfChannel):
                 while True:
                     await self._announce(await _topics(mailbox))
-                    await trio.sleep(PAUSE)
+                    await trio.sleep(ANNOUNCE_PAUSE)
             nursery.cancel_scope.cancel()
 
     async def _announce(self, topics: set[str]) -> None:
@@ -60,15 +65,15 @@ class Listener:
                 "when actors look by themselves, every few seconds",
                 deafness,
             )
-            return DEAF
+            return DEAF_PAUSE
         except StoreUnavailable as outage:
-            logger.info("listening again in %g s: %s", AGAIN, outage)
-        return AGAIN
+            logger.info("listening again in %g s: %s", RETRY_PAUSE, outage)
+        return RETRY_PAUSE
 
 
 async def _topics(mailbox: Mailbox[Announce]) -> set[str]:
     topics = set()
-    for delivery in await mailbox.collect(PATIENCE):
-        with delivery as announcement:
+    for envelope in await mailbox.collect(MAX_IDLE):
+        with envelope as announcement:
             topics.add(announcement.topic)
     return topics

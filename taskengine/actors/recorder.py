@@ -1,11 +1,11 @@
-"""Journal: the one writer of an instance. Lines and ends leave in the order told, and with them the
-newest progress of attempts.
+"""Recorder: the one writer of an instance. Lines and ends leave in the order told, and with them
+the newest progress of attempts.
 
 All that waits becomes one transaction (rule 18), cut by what it weighs (rule 29). No job holds up
 the others: a batch that the database refuses for its data is halved until only the guilty record is
 left out (rule 17); jobs with large documents, and those of a batch that was too heavy or met a lock
 of somebody else, are set aside, and written one by one between the batches of all others
-(`piles.py`).
+(`deferred.py`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from taskengine.actors.batches import HEAVIEST, ROW, parts
-from taskengine.actors.piles import Pile, Piles, Told
+from taskengine.actors.batches import MAX_BATCH_WEIGHT, ROW_WEIGHT, split_by_weight
+from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMail
+from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
-from taskengine.actors.roster import Roster, Stopped
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail, Note
 from taskengine.model import (
     BadInput,
@@ -35,82 +36,87 @@ from taskengine.model import (
     Written,
 )
 from taskengine.runtime.clock import Now
-from taskengine.runtime.mailbox import Delivery, Mailbox
+from taskengine.runtime.mailbox import Envelope, Mailbox
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # records
-LARGE = 512 << 10  # characters from which on a record is written by itself
-CALLBACK = 2 * ROW  # for each URL, and each event
-TOO_OFTEN = 3  # times that one record alone is too heavy until an end that says less is written
+MAX_BATCH = 500  # records
+LARGE_RECORD = 512 << 10  # characters from which on a record is written by itself
+CALLBACK_WEIGHT = 2 * ROW_WEIGHT  # for each URL, and each event
+MAX_FAILURES = 3  # times that one record alone is too heavy until an end that says less is written
 UNSTORABLE = "what the action returned cannot be stored"
 UNTELLABLE = "its end is too heavy to be written"
 
 
 @dataclass(slots=True)
-class Journal:
+class Recorder:
     store: Store
-    roster: Roster
+    state: InstanceState
     now: Now
     spread: Callable[[Recorded], None]
     progress: Progress = field(default_factory=Progress)
-    _piles: Piles = field(default_factory=Piles, init=False)
+    _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> Recorder:
+        resources, spread = wiring.resources, wiring.mailboxes.announce_records
+        return cls(resources.patient, wiring.state, resources.now, spread, wiring.progress)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
-        self._piles = Piles()
-        with self._piles, suppress(trio.EndOfChannel):
+        self._deferred = DeferredByJob()
+        with self._deferred, suppress(trio.EndOfChannel):
             while True:
                 batch = await self._collect(mailbox)
-                for part in parts(batch, self._share):
+                for part in split_by_weight(batch, self._share):
                     await self._write(part)
-                if pile := self._piles.next_due():
-                    await self._write_pile(pile)
+                if deferred := self._deferred.next_due():
+                    await self._write_deferred(deferred)
 
-    async def _collect(self, mailbox: Mailbox[Mail]) -> Sequence[Told]:
-        """What waits, as soon as there is some or a pile is due, and the progress that is."""
-        pause = self._piles.pause
-        if mailbox.closing and not len(mailbox) and self._piles:
+    async def _collect(self, mailbox: Mailbox[Mail]) -> Sequence[RecordMail]:
+        """New mail, as soon as there is some or deferred records are due, and due progress."""
+        pause = self._deferred.pause
+        if mailbox.closing and not len(mailbox) and self._deferred:
             await trio.sleep(pause)
             return []
-        batch: Sequence[Delivery[Mail]] = []
+        batch: Sequence[Envelope[Mail]] = []
         if pause := min(pause, self.progress.patience):
-            batch = await mailbox.collect(pause, BATCH)
-        told = self._piles.open(batch or mailbox.waiting(BATCH))
+            batch = await mailbox.collect(pause, MAX_BATCH)
+        told = self._deferred.open(batch or mailbox.waiting(MAX_BATCH))
         return [*self._progress(), *told]
 
-    def _progress(self) -> Iterator[Told]:
-        """What is due of it. Where a job's records wait, it waits too: no pile grows by it."""
+    def _progress(self) -> Iterator[RecordMail]:
+        """Due progress. Where a job's records wait, it waits too: deferred records do not grow."""
         for one in self.progress.take_due():
-            if one.fence.job_id in self._piles:
+            if one.fence.job_id in self._deferred:
                 self.progress.keep(one)
             else:
-                yield Delivery(Note(one))
+                yield Envelope(Note(one))
 
-    def _share(self, mail: Told) -> int:
+    def _share(self, mail: RecordMail) -> int:
         """What it takes of a part; a large record is a part of its own."""
         weight = self._weight(mail.message.record)
-        return HEAVIEST + 1 if weight > LARGE else weight
+        return MAX_BATCH_WEIGHT + 1 if weight > LARGE_RECORD else weight
 
     def _weight(self, record: Record) -> int:
         """What its transaction writes, at most: an attempt's end may be its job's."""
-        running = self.roster.running.get(record.fence)
+        running = self.state.running.get(record.fence)
         lanes, size = (running.lanes, running.size) if running else (0, 0)
         match record:
             case Written():
                 return len(record.message)
             case Began():
-                return lanes * CALLBACK
+                return lanes * CALLBACK_WEIGHT
             case Ended():
-                told = size + 2 * lanes * CALLBACK if lanes else 0
+                told = size + 2 * lanes * CALLBACK_WEIGHT if lanes else 0
                 return told + len(record.result or "")
         return 0
 
-    async def _write(self, mail: Sequence[Told]) -> None:
-        """Write a part of a batch, but for mail that has to wait behind a pile; of what is refused,
-        one half after the other."""
-        is_large = self._weight(mail[0].message.record) > LARGE
-        mail = [one for one in mail if not self._piles.take(one, _job(one), start=is_large)]
+    async def _write(self, mail: Sequence[RecordMail]) -> None:
+        """Write a part of a batch, but for mail that waits behind deferred records of its job; if
+        it is refused, one half after the other."""
+        is_large = self._weight(mail[0].message.record) > LARGE_RECORD
+        mail = [one for one in mail if not self._deferred.take(one, _job(one), start=is_large)]
         if not mail:
             return
         try:
@@ -118,88 +124,88 @@ class Journal:
         except TooHeavy as error:
             logger.warning("a batch of %d records is split: %s", len(mail), error)
             for one in mail:
-                self._piles.take(one, _job(one), start=True)
+                self._deferred.take(one, _job(one), start=True)
         except BadInput as refusal:
             await self._halve(mail, refusal)
         else:
             self._answer(mail, recorded)
 
-    async def _halve(self, mail: Sequence[Told], refusal: BadInput) -> None:
+    async def _halve(self, mail: Sequence[RecordMail], refusal: BadInput) -> None:
         middle = len(mail) // 2
         if middle:
             await self._write(mail[:middle])
             await self._write(mail[middle:])
             return
         [guilty] = mail
-        self._piles.take(guilty, _job(guilty), start=True)  # alone on it
-        self._replace_first(self._piles[_job(guilty)], refusal, _storable)
+        self._deferred.take(guilty, _job(guilty), start=True)  # alone on it
+        self._replace_first(self._deferred[_job(guilty)], refusal, _storable)
 
-    async def _record(self, mail: Sequence[Told], **options: bool) -> Recorded:
+    async def _record(self, mail: Sequence[RecordMail], **options: bool) -> Recorded:
         records = [one.message.record for one in mail]
-        return await self.store.record(self.roster.instance, records, self.now(), **options)
+        return await self.store.record(self.state.instance, records, self.now(), **options)
 
-    def _answer(self, mail: Sequence[Told], recorded: Recorded) -> None:
+    def _answer(self, mail: Sequence[RecordMail], recorded: Recorded) -> None:
         self.spread(recorded)
-        self.roster.stop(recorded.stale, Stopped.STALE)
+        self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
-            self._piles.close(one, one.message.record.fence not in recorded.stale)
+            self._deferred.close(one, one.message.record.fence not in recorded.stale)
 
-    # What is set aside
+    # Deferred records
 
-    async def _write_pile(self, pile: Pile) -> None:
+    async def _write_deferred(self, deferred: DeferredRecords) -> None:
         """Write the next records of one job. Nobody is waited for: others come first."""
-        mail = pile.mail[: pile.limit]
+        mail = deferred.mail[: deferred.limit]
         try:
             recorded = await self._record(mail, wait=False)
         except HeldUp as lock:
-            if pile.put_off():
-                logger.warning("records of job %d wait for a lock: %s", pile.job_id, lock)
+            if deferred.put_off():
+                logger.warning("records of job %d wait for a lock: %s", deferred.job_id, lock)
         except TooHeavy as error:
-            await self._lighten(pile, error)
+            await self._lighten(deferred, error)
         except BadInput as refusal:
-            if not pile.shorten():
-                self._replace_first(pile, refusal, _storable)
+            if not deferred.shorten():
+                self._replace_first(deferred, refusal, _storable)
         else:
-            self._piles.release(pile, len(mail))
+            self._deferred.release(deferred, len(mail))
             self._answer(mail, recorded)
 
-    async def _lighten(self, pile: Pile, error: TooHeavy) -> None:
+    async def _lighten(self, deferred: DeferredRecords, error: TooHeavy) -> None:
         """Fewer records the next time; one alone is written with less to say, where it is certain
         that the database takes all else."""
-        if pile.shorten():
+        if deferred.shorten():
             return
-        pile.put_off()
+        deferred.put_off()
         with suppress(TooHeavy):
             await self._record([])
-            pile.failures += 1
-        if pile.failures == TOO_OFTEN:
-            pile.failures = 0
-            self._replace_first(pile, error, _lighter)
+            deferred.failures += 1
+        if deferred.failures == MAX_FAILURES:
+            deferred.failures = 0
+            self._replace_first(deferred, error, _lighter)
 
     def _replace_first(
         self,
-        pile: Pile,
+        deferred: DeferredRecords,
         why: TaskEngineError,
         instead: Callable[[Record], Ended | None],
     ) -> None:
         """An attempt's end is never left out, but may say less; other records are."""
-        first = pile.mail[0]
+        first = deferred.mail[0]
         record = first.message.record
         logger.error("a record of task %d cannot be written: %s", record.fence.task_id, why)
         if end := instead(record):
-            pile.mail[0] = _with(first, end)
+            deferred.mail[0] = _with(first, end)
         elif not isinstance(record, Ended):
-            self._piles.release(pile, 1)
+            self._deferred.release(deferred, 1)
             self._answer([first], Recorded())
         else:
-            pile.put_off()
+            deferred.put_off()
 
 
-def _job(mail: Told) -> int:
+def _job(mail: RecordMail) -> int:
     return mail.message.record.fence.job_id
 
 
-def _with(mail: Told, record: Ended) -> Told:
+def _with(mail: RecordMail, record: Ended) -> RecordMail:
     return replace(mail, message=Finish(record))
 
 

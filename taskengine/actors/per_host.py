@@ -1,5 +1,5 @@
-"""Outreach: calls many hosts at once, but each only a few times at once, so that a host that hangs
-holds up no other. What came of the calls is recorded in batches."""
+"""Calls to many hosts at once, but to each only a few at once: a host that hangs holds up no other.
+The results of calls are recorded in batches."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.store.ending import host_of
 
 
-class Errand(Protocol):
-    """Something to be said to a host, or asked."""
+class OutboundCall(Protocol):
+    """Something to be sent to a host, or asked of it."""
 
     @property
     def url(self) -> str: ...
 
 
-E = TypeVar("E", bound=Errand)
+E = TypeVar("E", bound=OutboundCall)
 R = TypeVar("R")
-Due = tuple[Sequence[E], datetime | None]  # errands, and when the next is due
+Due = tuple[Sequence[E], datetime | None]  # calls, and when the next is due
 
 
 @dataclass(slots=True)
-class Outreach(Generic[E, R]):
-    """`claim` takes errands that are due, as many as are asked for, none to a host that is busy;
-    `perform` gives what came of one; `record` writes what came of some."""
+class PerHostDispatcher(Generic[E, R]):
+    """`claim` takes calls that are due, as many as are asked for, none to a host that is busy;
+    `perform` returns the result of one call; `record` stores a batch of results."""
 
     at_once: int
     look: float  # seconds between looks without a hint, jittered
@@ -41,7 +41,7 @@ class Outreach(Generic[E, R]):
     claim: Callable[[int, Collection[str]], Awaitable[Due[E]]]
     perform: Callable[[E], Awaitable[R]]
     record: Callable[[Sequence[R]], Awaitable[None]]
-    under_way: Counter[str] = field(default_factory=Counter, init=False)  # errands by host
+    under_way: Counter[str] = field(default_factory=Counter, init=False)  # calls by host
 
     @property
     def busy(self) -> bool:
@@ -63,20 +63,20 @@ class Outreach(Generic[E, R]):
         """Start what is due; how long to wait, in seconds, until the next look."""
         while (free := self.at_once - self.under_way.total()) > 0:
             last = mailbox.closing
-            errands, next_due = await self.claim(free, list(self.under_way))
-            for errand in errands:
-                self.under_way[host_of(errand.url)] += 1
-                nursery.start_soon(self._perform, errand, done.clone())
-            if last or not errands:
+            calls, next_due = await self.claim(free, list(self.under_way))
+            for call in calls:
+                self.under_way[host_of(call.url)] += 1
+                nursery.start_soon(self._perform, call, done.clone())
+            if last or not calls:
                 return next_look(self.look, next_due, self.now())
         return next_look(self.look, None, self.now())
 
-    async def _perform(self, errand: E, done: trio.MemorySendChannel[R]) -> None:
+    async def _perform(self, call: E, done: trio.MemorySendChannel[R]) -> None:
         with done:
             try:
-                result = await self.perform(errand)
+                result = await self.perform(call)
             finally:
-                host = host_of(errand.url)
+                host = host_of(call.url)
                 self.under_way[host] -= 1
                 if not self.under_way[host]:
                     del self.under_way[host]

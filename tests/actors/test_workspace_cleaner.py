@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from taskengine.actors.cleaner import Cleaner
+from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.messages import Wake
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.storage import Folder
@@ -27,7 +27,7 @@ def clean(tmp_path):
         with Mailbox[Wake](1) as mailbox:
             mailbox.address.close()
             workspaces = Folder(LocalStorage([tmp_path]), str(tmp_path), "")
-            await Cleaner(store, workspaces).run(mailbox)
+            await WorkspaceCleaner(store, workspaces).run(mailbox)
 
     return run
 

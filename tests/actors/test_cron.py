@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,10 +10,12 @@ from typing import ClassVar
 
 import trio
 
+from taskengine.actors.cron import Cron
 from taskengine.actors.intake import Intake
-from taskengine.actors.ticker import Ticker
+from taskengine.actors.retention import Retention
+from taskengine.actors.sweeper import Sweeper
 from taskengine.jobs.submission import Reader
-from taskengine.messages import Submit, Wake
+from taskengine.messages import Submit, Topic, Wake
 from taskengine.model import BadInput, Client, JobState, StoreUnavailable
 from taskengine.policy import SYSTEM
 from taskengine.runtime.clock import virtual_clock
@@ -44,15 +46,24 @@ async def made(store):
 
 @asynccontextmanager
 async def ticking(store):
-    """A ticker and an intake without the rest of an instance, whose beats fill long times."""
+    """Cron and what it wakes, without the rest of an instance, whose beats fill long times."""
     now = virtual_clock(NOON)
     reader = partial(Reader, Library({(None, "nightly"): FLOW}), "local")
-    with Mailbox[Submit](9) as submissions, Mailbox[Wake](1) as mailbox:
+    with ExitStack() as stack:
+        submissions = stack.enter_context(Mailbox[Submit](9))
+        topics = (Topic.SCHEDULES, Topic.RETENTION, Topic.RESCUE)
+        boxes = {topic: stack.enter_context(Mailbox[Wake](1)) for topic in topics}
+
+        def wake(topic):
+            if topic in boxes:
+                boxes[topic].address.hint(Wake())
+
+        cron = Cron(store, submissions.address, reader, now, wake)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Intake(store, now, lambda: None).run, submissions)
-            nursery.start_soon(
-                Ticker(store, submissions.address, reader, now, {}, print).run, mailbox
-            )
+            nursery.start_soon(cron.run, boxes[Topic.SCHEDULES])
+            nursery.start_soon(Retention(store, now).run, boxes[Topic.RETENTION])
+            nursery.start_soon(Sweeper(store, now, print).run, boxes[Topic.RESCUE])
             yield
             nursery.cancel_scope.cancel()
 
@@ -165,7 +176,7 @@ async def test_a_schedule_is_switched_off_and_on(memory_store, autojump_clock):
         for seconds, active in ((90, False), (900, True)):
             await trio.sleep(seconds)
             await memory_store.activate("films", "acme", active, engine.now())
-            engine.engine.post.reschedule()
+            engine.engine.mailboxes.announce_reschedule()
         await trio.sleep(70)
     assert await made(memory_store) == [60, 1050]
 
@@ -176,7 +187,7 @@ async def test_a_schedule_made_while_the_engine_runs_is_heard_of_at_once(
     async with instance(memory_store, flows=[FLOW]), instance(memory_store) as other:
         await trio.sleep(1)
         await recurring(memory_store, every=2)
-        other.engine.post.reschedule()
+        other.engine.mailboxes.announce_reschedule()
         await trio.sleep(1.5)
         assert await made(memory_store) == [2]
 
@@ -190,7 +201,7 @@ async def test_due_jobs_wait_while_their_schedule_is_off(memory_store, autojump_
         await trio.sleep(500)
         assert (await engine.job(job_id)).job.state is JobState.SCHEDULED
         await memory_store.activate(QUEUE_SCHEDULED_JOBS, None, True, engine.now())
-        engine.engine.post.reschedule()
+        engine.engine.mailboxes.announce_reschedule()
         await trio.sleep(0.1)
         assert (await engine.job(job_id)).job.state is JobState.COMPLETED
 

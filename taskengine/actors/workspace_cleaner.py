@@ -1,4 +1,4 @@
-"""Cleaner: removes the workspaces of jobs that have ended."""
+"""Workspace cleaner: removes the workspaces of jobs that have ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
+from taskengine.actors.wiring import Wiring
 from taskengine.messages import Wake
 from taskengine.runtime.clock import jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -16,24 +17,29 @@ from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
 
-LOOK = 300.0  # seconds between looks without a hint, jittered
-BATCH = 500  # jobs asked for at once
-REST = 20.0  # times as long as a look took: each job that ends asks for one, and none is urgent
-LONGEST_REST = 2.0  # seconds
+POLL_INTERVAL = 300.0  # seconds between looks without a hint, jittered
+MAX_BATCH = 500  # jobs asked for at once
+# Times as long as a look took: each job that ends asks for one, and none is urgent.
+REST_FACTOR = 20.0
+MAX_REST = 2.0  # seconds
 
 
 @dataclass(slots=True)
-class Cleaner:
+class WorkspaceCleaner:
     store: Store
     workspaces: Folder
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> WorkspaceCleaner:
+        return cls(wiring.resources.patient, wiring.resources.environment.workspaces)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
                 started = trio.current_time()
                 await self._sweep()
-                await rest(started, REST, LONGEST_REST)
-                await mailbox.collect(jittered(LOOK))
+                await rest(started, REST_FACTOR, MAX_REST)
+                await mailbox.collect(jittered(POLL_INTERVAL))
 
     async def _sweep(self) -> None:
         try:
@@ -41,8 +47,8 @@ class Cleaner:
         except OSError as error:  # of a disk or a mount: all else goes on
             logger.warning("the workspaces cannot be read for now: %s", error)
             return
-        for start in range(0, len(jobs), BATCH):
-            batch = jobs[start : start + BATCH]
+        for start in range(0, len(jobs), MAX_BATCH):
+            batch = jobs[start : start + MAX_BATCH]
             for job_id in sorted(set(batch) - await self.store.unfinished(batch)):
                 await self._remove(job_id)
 

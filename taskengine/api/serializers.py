@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from taskengine.api.replies import dumps
+from taskengine.api.responses import dumps
 from taskengine.masking import masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
 from taskengine.store.values import percent

@@ -1,4 +1,4 @@
-"""A journal that crashes over the end of a task, on virtual time."""
+"""A recorder that crashes over the end of a task, on virtual time."""
 
 import trio
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskengine.api import documents
-from taskengine.api.documents import FEW, LIGHT, Document, decoded, is_heavy, loaded, parse
+from taskengine.api import json_body
+from taskengine.api.json_body import FEW, LIGHT, Document, decoded, is_heavy, loaded, parse
 from taskengine.model import BadInput
 
 TEXTS = st.text(
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 def walked(raw):
     """What a walk through all values gives."""
     document = Document({})
-    document.value = documents._kept(loaded(decoded(raw)), 1, document, "the body")
+    document.value = json_body._kept(loaded(decoded(raw)), 1, document, "the body")
     return document
 
 
@@ -60,7 +60,7 @@ def test_keys_that_stand_twice_are_told_each_once():
     assert document.repeated == ("b", "\ufffd")
     assert document.value["a"][0] == {"b": 2}
     many = ", ".join(f'"{n}": 1, "{n}": 2' for n in range(300))
-    assert len(parse(f"{{{many}}}".encode()).repeated) == documents.MAX_REPEATED
+    assert len(parse(f"{{{many}}}".encode()).repeated) == json_body.MAX_REPEATED
     assert parse(b'{"a": {"a": 1}}').repeated == ()
 
 

@@ -1,4 +1,4 @@
-"""Presence: this instance's heartbeat, and the deaths of its peers.
+"""Heartbeat: this instance's heartbeat, and the deaths of its peers.
 
 Death is seen, not computed (rule 2): a peer is dead when its beat stood still for a whole lease
 of our own uninterrupted, on-time reading. A failed or late read starts the watch anew, so that an
@@ -12,12 +12,14 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import trio
 
-from taskengine.actors.roster import Roster, Stopped
-from taskengine.messages import Mail, Note, Wake
+from taskengine.actors.instance_state import InstanceState, Stopped
+from taskengine.actors.wiring import Wiring
+from taskengine.messages import Mail, Note, Topic, Wake
 from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
@@ -26,13 +28,13 @@ from taskengine.store.ending import NEVER_ARRIVED
 
 logger = logging.getLogger(__name__)
 
-READ = 1.0  # seconds between two readings of all beats
-LATE = 2.0  # seconds after which a reading is late
+READ_INTERVAL = 1.0  # seconds between two readings of all beats
+READ_DEADLINE = 2.0  # seconds after which a reading is late
 F = TypeVar("F")
 
 
 @dataclass(slots=True)
-class Strangers(Generic[F]):
+class UnknownClaims(Generic[F]):
     """Claims that the store says are held, and nobody here knows of: since when. A new one may be
     on its way; heartbeats may follow each other quickly, where hints ask for them."""
 
@@ -49,10 +51,10 @@ class Strangers(Generic[F]):
 
 
 @dataclass(slots=True)
-class Presence:
+class Heartbeat:
     store: Store  # an impatient one, on connections of its own
-    roster: Roster
-    journal: Address[Mail]
+    state: InstanceState
+    recorder: Address[Mail]
     now: Now
     name: str
     lease: float  # seconds
@@ -62,25 +64,50 @@ class Presence:
     cut: Callable[[], None]  # kills the children of whatever runs
     process: uuid.UUID | None = None  # that this instance is, to its witness
     _watched: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
-    _unknown: Strangers[Fence] = field(init=False)
-    _unknown_lanes: Strangers[LaneFence] = field(init=False)
+    _unknown: UnknownClaims[Fence] = field(init=False)
+    _unknown_lanes: UnknownClaims[LaneFence] = field(init=False)
     _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
 
+    @classmethod
+    def of(cls, wiring: Wiring) -> Heartbeat:
+        resources, mailboxes, options = wiring.resources, wiring.mailboxes, wiring.options
+
+        def suspect(peer: int, beat: int) -> None:
+            wiring.silent[peer] = beat
+            mailboxes.wake(Topic.DEATH)
+
+        return cls(
+            store=resources.vital or resources.store,
+            state=wiring.state,
+            recorder=mailboxes.recorder.address,
+            now=resources.now,
+            name=options.name,
+            lease=options.lease,
+            told_silent=suspect,
+            told_dead=partial(mailboxes.wake, Topic.DEATH),
+            keep_time=resources.keep_time,
+            cut=resources.environment.pulse.cut,
+            process=options.process,
+        )
+
     def __post_init__(self) -> None:
-        self._unknown, self._unknown_lanes = Strangers(self.lease / 3), Strangers(self.lease / 3)
+        self._unknown, self._unknown_lanes = (
+            UnknownClaims(self.lease / 3),
+            UnknownClaims(self.lease / 3),
+        )
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
-        """Until cancelled: presence ends last. A hint says that jobs were stopped."""
+        """Until cancelled: the heartbeat ends last. A hint says that jobs were stopped."""
         while True:
             started = trio.current_time()
             try:
-                with trio.fail_after(LATE):
+                with trio.fail_after(READ_DEADLINE):
                     await self._look()
             except (StoreUnavailable, trio.TooSlowError):
                 self._watched.clear()
-            if await mailbox.collect(max(0.0, started + READ - trio.current_time())):
+            if await mailbox.collect(max(0.0, started + READ_INTERVAL - trio.current_time())):
                 self._next_beat = trio.current_time()
 
     async def _look(self) -> None:
@@ -94,45 +121,45 @@ class Presence:
     async def _mark_over(self) -> None:
         """Tell the peers of attempts whose end cannot be written, that they are not to blame should
         this instance die."""
-        over = self.roster.over_for(READ)
+        over = self.state.over_for(READ_INTERVAL)
         if over != self._over:
-            await self.store.mark_over(self.roster.instance, over)
+            await self.store.mark_over(self.state.instance, over)
             self._over = over
 
     async def _beat(self) -> None:
         started = trio.current_time()
         try:
-            beat = await self.store.beat(self.roster.instance)
+            beat = await self.store.beat(self.state.instance)
         except Dismissed:
-            logger.warning("instance %d was declared dead, joining anew", self.roster.instance)
+            logger.warning("instance %d was declared dead, joining anew", self.state.instance)
             self.cut()
-            self.roster.disown()
+            self.state.disown()
             self._over = frozenset()
             given = (self.name, self.now(), self.lease, self.process)
-            self.roster.instance = await self.store.join(*given)
-            self.roster.seen_alive(started)
+            self.state.instance = await self.store.join(*given)
+            self.state.seen_alive(started)
             return
-        self.roster.seen_alive(started)
-        self.roster.stop(beat.unwanted, Stopped.UNWANTED)
-        self._hand_back(beat.held - self.roster.running.keys())
-        await self._let_go(beat.lanes - self.roster.lanes.keys())
+        self.state.seen_alive(started)
+        self.state.stop(beat.unwanted, Stopped.UNWANTED)
+        self._hand_back(beat.held - self.state.running.keys())
+        await self._let_go(beat.lanes - self.state.lanes.keys())
 
     def _hand_back(self, unknown: Collection[Fence]) -> None:
         """Give up claims that nobody runs: their answer was lost (rule 4)."""
         for fence in sorted(self._unknown.lasting(unknown), key=lambda fence: fence.task_id):
             logger.warning("task %d is held but not running, handed back", fence.task_id)
             end = Ended(fence, self.now(), Outcome.RELEASED, fate=NEVER_ARRIVED)
-            self.journal.hint(Note(end))
+            self.recorder.hint(Note(end))
 
     async def _let_go(self, unknown: Collection[LaneFence]) -> None:
         """The same for lanes that nobody delivers."""
         if lanes := self._unknown_lanes.lasting(unknown):
             logger.warning("lanes held but not delivered, handed back: %d", len(lanes))
-            await self.store.release_lanes(self.roster.instance, lanes, self.now())
+            await self.store.release_lanes(self.state.instance, lanes, self.now())
 
     async def _watch(self, beats: Mapping[int, int | None]) -> None:
         now = trio.current_time()
-        if now - self._last_read > READ + LATE:
+        if now - self._last_read > READ_INTERVAL + READ_DEADLINE:
             self._watched.clear()
         self._last_read = now
         for peer, beat in beats.items():
@@ -143,7 +170,7 @@ class Presence:
             if seen != beat:
                 since = now
             self._watched[peer] = (beat, since)
-            if peer != self.roster.instance and now - since >= self.lease:
+            if peer != self.state.instance and now - since >= self.lease:
                 await self._suspect(peer, beat, now - since)
         for gone in set(self._watched) - set(beats):
             del self._watched[gone]

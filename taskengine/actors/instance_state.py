@@ -33,9 +33,9 @@ class Running:
 
 
 @dataclass(slots=True)
-class Roster:
-    """Shared by the actors of one instance; only presence changes `instance` and says when it was
-    seen alive. `lease` is in seconds."""
+class InstanceState:
+    """Shared by the actors of one instance; only the heartbeat changes `instance` and says when it
+    was seen alive. `lease` is in seconds."""
 
     instance: int = 0
     lease: float = math.inf

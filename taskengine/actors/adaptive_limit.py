@@ -1,4 +1,4 @@
-"""How much is asked of the store at once: less, where it was too heavy for one transaction."""
+"""How many rows are asked of the store at once: fewer after a transaction was too heavy."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAUSE = 1.0  # seconds before what is too heavy by itself is tried again
+RETRY_PAUSE = 1.0  # seconds before a single row that is too heavy is tried again
 
 
 @dataclass(slots=True)
-class Portion:
-    """It is halved where it is too heavy, down to one, and doubled again when it was not."""
+class AdaptiveLimit:
+    """A limit that is halved when a request was too heavy, down to 1, and doubled when not."""
 
-    name: str  # of what is asked for, as the log tells it
+    name: str  # of the request, for the log
     most: int
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.size = self.most
 
-    async def ask(self, what: Callable[[int], Awaitable[T]]) -> T:
+    async def ask(self, request: Callable[[int], Awaitable[T]]) -> T:
+        """The answer to a request of `size` rows, repeated with fewer while it is too heavy."""
         while True:
             try:
-                answer = await what(self.size)
+                answer = await request(self.size)
             except TooHeavy as error:
                 await self._divide(error)
             else:
@@ -42,7 +43,7 @@ class Portion:
     async def _divide(self, error: TooHeavy) -> None:
         if self.size == 1:
             logger.error("%s: too heavy for the database, tried again: %s", self.name, error)
-            await trio.sleep(PAUSE)
+            await trio.sleep(RETRY_PAUSE)
             return
         logger.warning("%s: %d at once are too heavy, halved: %s", self.name, self.size, error)
         self.size //= 2

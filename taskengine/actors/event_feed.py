@@ -1,4 +1,4 @@
-"""Herald: reads what changes, and tells it to all streams of `/events` of this instance.
+"""Event feed: reads what changes, and tells it to all streams of `/events` of this instance.
 
 It looks when a hint says that something has happened, and each second besides, as long as there
 are streams; without any it asks nothing. A stream that nobody reads is dropped: its client may
@@ -19,16 +19,17 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import JobFilter, Mark, Store
 from taskengine.store.values import Change
 
-LOOK = 1.0  # seconds between looks without a hint: progress has none
-PAUSE = 0.1  # seconds between looks, however many hints there are
-PAGE = 500  # changes
-TRUST = 3.0  # seconds between looks whether the clients of streams are what they were
-IDLE = 3600.0  # seconds; there is nothing to look for
-ROOM = 64  # batches that a stream may lag behind
+POLL_INTERVAL = 1.0  # seconds between looks without a hint: progress has none
+POLL_PAUSE = 0.1  # seconds between looks, however many hints there are
+PAGE_SIZE = 500  # changes
+# Seconds between looks whether the clients of streams are what they were.
+CLIENT_CHECK_INTERVAL = 3.0
+MAX_IDLE = 3600.0  # seconds; there is nothing to look for
+MAX_QUEUED = 64  # batches that a stream may lag behind
 MAX_STREAMS = 200  # of an instance
-MAX_OWN = 20  # of a client
+MAX_CLIENT_STREAMS = 20  # of a client
 
-Told = tuple[Sequence[Change], Mark]
+ChangesUpTo = tuple[Sequence[Change], Mark]
 
 
 class TooManyStreams(Exception):
@@ -36,13 +37,13 @@ class TooManyStreams(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class Stream:
+class EventStream:
     """What one reader is told: batches of changes that it wants, each with the mark behind it."""
 
     client: Client  # as it was when it asked
     wanted: Callable[[Change], bool]
-    _send: trio.MemorySendChannel[Told]
-    receive: trio.MemoryReceiveChannel[Told]
+    _send: trio.MemorySendChannel[ChangesUpTo]
+    receive: trio.MemoryReceiveChannel[ChangesUpTo]
 
     def tell(self, changes: Sequence[Change], mark: Mark) -> None:
         """A reader that lags too far behind is dropped."""
@@ -57,10 +58,10 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Herald:
+class EventFeed:
     store: Store
-    mailbox: Mailbox[Wake]
-    _streams: dict[Stream, None] = field(default_factory=dict, init=False)
+    wake: Callable[[], None]  # there is a stream to serve
+    _streams: dict[EventStream, None] = field(default_factory=dict, init=False)
     _mark: Mark | None = field(default=None, init=False)
     _at_work: dict[int, int] = field(default_factory=dict, init=False)  # percent by job
     _reading: trio.Event = field(default_factory=trio.Event, init=False)
@@ -76,17 +77,17 @@ class Herald:
         return len(self._streams)
 
     @contextmanager
-    def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[Stream]:
+    def stream(self, client: Client, wanted: Callable[[Change], bool]) -> Iterator[EventStream]:
         """A stream for the length of the block. Raises TooManyStreams."""
         own = sum(stream.client.name == client.name for stream in self._streams)
-        if len(self._streams) >= MAX_STREAMS or own >= MAX_OWN:
+        if len(self._streams) >= MAX_STREAMS or own >= MAX_CLIENT_STREAMS:
             raise TooManyStreams
-        send, receive = trio.open_memory_channel[Told](ROOM)
-        stream = Stream(client, wanted, send, receive)
+        send, receive = trio.open_memory_channel[ChangesUpTo](MAX_QUEUED)
+        stream = EventStream(client, wanted, send, receive)
         self._streams[stream] = None
         if self._closed:
             stream.close()
-        self.mailbox.address.hint(Wake())
+        self.wake()
         try:
             yield stream
         finally:
@@ -104,23 +105,23 @@ class Herald:
         for stream in self._streams:
             stream.close()
 
-    async def run(self) -> None:
+    async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
                 if self._streams:
                     await self._end_distrusted()
                     await self._look()
-                    await trio.sleep(PAUSE)
-                    await self.mailbox.collect(LOOK - PAUSE)
+                    await trio.sleep(POLL_PAUSE)
+                    await mailbox.collect(POLL_INTERVAL - POLL_PAUSE)
                 else:
                     self._rest()
-                    await self.mailbox.collect(IDLE)
+                    await mailbox.collect(MAX_IDLE)
 
     async def _end_distrusted(self) -> None:
         """A client that was removed, or has another key or other rights, hears no more."""
         if trio.current_time() < self._trusted_until:
             return
-        self._trusted_until = trio.current_time() + TRUST
+        self._trusted_until = trio.current_time() + CLIENT_CHECK_INTERVAL
         names = {stream.client.name for stream in self._streams}
         known = {name: await self.store.client(name) for name in names}
         for stream in self._streams:
@@ -137,7 +138,7 @@ class Herald:
         """One batch for each page of what is new, then one of what has come further."""
         more = True
         while more:
-            news = await self.store.news(self._mark, PAGE)
+            news = await self.store.news(self._mark, PAGE_SIZE)
             self._mark, more = news.mark, news.more
             self._reading.set()
             self._tell(news.changes)

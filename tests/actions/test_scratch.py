@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 
+from taskengine.actions.scratch import remove_tree, scratch_of_attempt, scratch_of_instance
 from taskengine.actors import scratch
-from taskengine.actors.scratch import remove_tree, scratch_of_attempt, scratch_of_instance
 from taskengine.model import Fence
 
 OWN = uuid.UUID(int=1)
@@ -17,7 +17,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 import uuid
-from taskengine.actors.scratch import scratch_of_instance
+from taskengine.actions.scratch import scratch_of_instance
 with scratch_of_instance(Path(sys.argv[1]), uuid.UUID(int=7)) as own:
     (own.folder / "half").write_text("x" * 1000)
     print(own.folder, flush=True)

@@ -1,4 +1,4 @@
-"""The HTTP server in front of an engine: it starts after the actors that it needs, and ends before
+"""The HTTP server of an engine: it starts after the actors that it needs, and ends before
 them."""
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from importlib.metadata import version
 
 import trio
 
-from taskengine.actors.staff import Parts
+from taskengine.actors.wiring import Resources
 from taskengine.api.app import create_app
 from taskengine.api.heavy import Heavy
-from taskengine.api.limits import Limits as RequestLimits
+from taskengine.api.limits import RequestLimits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
-from taskengine.engine import Engine, Front
-from taskengine.httpd.limits import Limits
+from taskengine.engine import Engine, HttpServer
+from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import limited, listen, read_settings
 from taskengine.runtime.aside import Aside
@@ -28,16 +28,16 @@ from taskengine.workflows.library import CurrentLibrary
 logger = logging.getLogger(__name__)
 
 
-def http_front(
+def http_server_of(
     configuration: Configuration,
     services: Callable[[Engine], Services],
     started: Callable[[str], None],
     shutdown: Shutdown,
-) -> Front:
-    """The HTTP server as the engine's front; it stays until proxies have had notice."""
+) -> HttpServer:
+    """The HTTP server of an engine; it stays until proxies have had notice."""
 
     @asynccontextmanager
-    async def front(engine: Engine) -> AsyncIterator[None]:
+    async def serving(engine: Engine) -> AsyncIterator[None]:
         settings = read_settings(HOME / "hypercorn.toml")
         limits = limited(_limits(configuration), settings)
         listening, tls = listen(configuration.bind, settings)
@@ -49,13 +49,13 @@ def http_front(
                 yield
                 await shutdown.notice_given()
             finally:
-                engine.herald.close()
+                engine.event_feed.close()
                 server.stop.set()
 
-    return front
+    return serving
 
 
-def _limits(configuration: Configuration) -> Limits:
+def _limits(configuration: Configuration) -> ConnectionLimits:
     """No more connections than there are descriptors for, with some left for everything else."""
     descriptors = raise_limit()
     places = min(configuration.connections, for_connections(descriptors))
@@ -64,33 +64,35 @@ def _limits(configuration: Configuration) -> Limits:
             "%d connections instead of %d: the process may have %d files open (ulimit -n)",
             *(places, configuration.connections, descriptors),
         )
-    return Limits(connections=places, connections_per_address=configuration.connections_per_address)
+    return ConnectionLimits(
+        connections=places, connections_per_address=configuration.connections_per_address
+    )
 
 
 def services_of(
     configuration: Configuration,
-    parts: Parts,
+    resources: Resources,
     library: CurrentLibrary,
     shutdown: Shutdown,
     aside: Aside,
     engine: Engine,
 ) -> Services:
-    """What the REST API works with: some of the actors' parts, and the running engine."""
+    """What the REST API works with: some of the actors' resources, and the running engine."""
     return Services(
         configuration=configuration,
-        store=parts.store,
-        counters=parts.counters,
+        store=resources.store,
+        counters=resources.counters,
         library=lambda: library.current,
-        now=parts.now,
-        meters=parts.meters,
+        now=resources.now,
+        meters=resources.meters,
         limits=RequestLimits(configuration.requests_per_second),
         heavy=Heavy(aside),
         leaving=lambda: shutdown.leaving,
         draining=lambda: shutdown.refusing,
-        intake=engine.post.intake.address,
-        changed=engine.post.stir,
-        rescheduled=engine.post.reschedule,
-        herald=engine.herald,
+        intake=engine.mailboxes.intake.address,
+        changed=engine.mailboxes.announce_change,
+        rescheduled=engine.mailboxes.announce_reschedule,
+        event_feed=engine.event_feed,
         counts=engine.counts,
         version=version("taskengine"),
     )

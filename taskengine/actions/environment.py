@@ -1,23 +1,24 @@
-"""What an instance lends to the actions it runs: storages, folders, tools."""
+"""What an instance gives to the actions it runs: storages, folders, tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from taskengine.actors.scratch import scratch_of_attempt
+from taskengine.actions.context import Context
+from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
-from taskengine.model import Attempt, BadInput
+from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import Folder, Storage
+from taskengine.storage import FenceCheck, Folder, Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Facilities:
+class ActionEnvironment:
     """`roots` holds the folder of each root key by storage type; a client's options come first."""
 
     scratch: Path
@@ -31,6 +32,33 @@ class Facilities:
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
+    @asynccontextmanager
+    async def context_for(
+        self,
+        attempt: Attempt,
+        *,
+        write: Callable[[Severity, str], Awaitable[None]],
+        report: Callable[[float], Awaitable[None]],
+        admit: Callable[[Folder], Awaitable[None]],
+        confirm: FenceCheck,
+    ) -> AsyncIterator[Context]:
+        """The context of an attempt's action; its scratch folder goes when the block is left."""
+        async with self.scratch_for(attempt) as open_scratch:
+            yield Context(
+                attempt=attempt,
+                open_scratch=open_scratch,
+                workspace=self.workspace(attempt.job.id),
+                roots=self.roots_of(attempt),
+                write=write,
+                report=report,
+                admit=admit,
+                confirm=confirm,
+                keys=self.keys,
+                http=self.http,
+                commands=self.commands,
+                pulse=self.pulse,
+            )
+
     def workspace(self, job_id: int) -> Folder:
         """The job's area, which its tasks on all hosts share."""
         return self.workspaces.below(str(job_id))
@@ -38,7 +66,7 @@ class Facilities:
     def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:
         """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
         client that was removed keep the roots that it had when it sent them."""
-        options = attempt.facts if attempt.options is None else attempt.options
+        options = attempt.client_scope if attempt.options is None else attempt.options
         own: Mapping[str, str] = options.get("roots", {})
 
         def find(storage: str, key: str) -> Folder:

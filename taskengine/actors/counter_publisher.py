@@ -1,4 +1,4 @@
-"""Mirror: this instance's queue counters, for all instances to see. Nothing is decided by them."""
+"""Counter publisher: shows this instance's queue counters to all. Nothing is decided by them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from dataclasses import dataclass, field
 
 import trio
 
-from taskengine.actors.roster import Roster
+from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.wiring import Wiring
 from taskengine.counters import Counters, CountersUnavailable, QueueCounts
 
 logger = logging.getLogger(__name__)
 
-EVERY = 1.0  # seconds
-GRACE = 2.0  # seconds to withdraw at the end
+PUBLISH_INTERVAL = 1.0  # seconds
+WITHDRAW_GRACE = 2.0  # seconds to withdraw at the end
 
 
 @dataclass(slots=True)
-class Mirror:
+class CounterPublisher:
     counters: Counters
-    roster: Roster
+    state: InstanceState
     counts: Callable[[], QueueCounts]
     _away: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(cls, wiring: Wiring) -> CounterPublisher | None:
+        counters = wiring.resources.counters
+        return None if counters is None else cls(counters, wiring.state, wiring.counts)
 
     async def run(self) -> None:
         """Until cancelled; then the instance disappears from the mirror."""
@@ -30,13 +36,13 @@ class Mirror:
         try:
             while True:
                 shown = await self._publish(shown)
-                await trio.sleep(EVERY)
+                await trio.sleep(PUBLISH_INTERVAL)
         finally:
-            with trio.move_on_after(GRACE, shield=True):
+            with trio.move_on_after(WITHDRAW_GRACE, shield=True):
                 await self._withdraw(shown)
 
     async def _publish(self, shown: int) -> int:
-        instance = self.roster.instance
+        instance = self.state.instance
         try:
             if shown not in (0, instance):
                 await self.counters.withdraw(shown)
