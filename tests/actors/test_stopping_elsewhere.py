@@ -90,7 +90,7 @@ async def test_a_job_that_waits_for_a_retry_is_stopped(memory_store, autojump_cl
         await change(asked, job_id, queue_state=JobState.BROKEN)
         await trio.sleep(100)
         tasks = (await asked.job(job_id)).tasks
-        waiting = await memory_store.waiting(job_id)
+        waiting = await memory_store.waiting_state(job_id)
     assert [task.state for task in tasks] == [TaskState.CANCELLED] * 2
     assert tasks[0].attempt == 1
     assert waiting is not None
