@@ -51,7 +51,7 @@ players: ## install what the tests of players need: Chromium (as root), hls.js a
 	tests/players/install
 
 quick: setup ## the tests that need no database, in seconds
-	$(BIN)/pytest --quiet $(QUICK) $(ARGS)
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -p no:schemathesis $(QUICK) $(ARGS)
 
 bench: setup ## measure (ARGS="scale --jobs 20000" picks one, and a short form of it)
 	$(BIN)/taskengine bench $(ARGS)

@@ -8,10 +8,11 @@
 set -eu
 engine=${TASKENGINE_URL:-http://127.0.0.1:8080}
 source=${1:?expected the URL of a live HLS, DASH or Smooth Streaming manifest}
+now=$(date +%s)
 
 sed -e "s|SOURCE|$source|" \
-    -e "s|START|$(date -u -d '5 seconds ago' +%FT%TZ)|" \
-    -e "s|END|$(date -u -d '5 seconds' +%FT%TZ)|" "$(dirname "$0")/capture.json" |
+    -e "s|START|$(date -u -d @$((now - 5)) +%FT%TZ)|" \
+    -e "s|END|$(date -u -d @$((now + 5)) +%FT%TZ)|" "$(dirname "$0")/capture.json" |
   curl --silent --show-error --fail-with-body --noproxy 127.0.0.1 "$engine/job" \
     --header "client: ${TASKENGINE_CLIENT:-demo}" --header "api-key: $TASKENGINE_API_KEY" \
     --header "Content-Type: application/json" --data-binary @-

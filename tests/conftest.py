@@ -22,7 +22,7 @@ from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
 from taskengine.testing.times import NOON as NOON
 
-SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api", "rows")  # assertions
+SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
 
 # The same examples on every run: what a run finds, the next one finds, however slow the machine.
@@ -38,8 +38,8 @@ settings.load_profile("same")
 TEMPLATE = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'te')}"
 _numbers = itertools.count(1)
 
-# Real processes and their deadlines: one test at a time, while the other process computes.
-PROCESSES = ("bench", "chaos", "e2e", "faults", "players", "search", "weight")
+# Faults and measurements of real processes: one at a time, while the other process goes on.
+PROCESSES = ("bench", "chaos", "faults", "players", "weight")
 ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
 
 

@@ -16,11 +16,13 @@ from taskengine.actions.context import Context
 from taskengine.actions.cutting import Cut, Missing
 from taskengine.actions.registry import action
 from taskengine.capture.clip import FOREVER, Clip
+from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.following import Following
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
+from taskengine.media.tools import Bench
 from taskengine.media.tracks import arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
@@ -114,7 +116,8 @@ def _follow(context: Context, web: Web, place: int, said: JsonObject) -> Followi
     writer = str(context.attempt.task.attempt)
     recording = Recording(_folder(context, FOLDER, place), scratch, writer)
     clip = Clip.read(place, said)
-    return Following(clip, web, recording, scratch, _now, context.info, context.warn)
+    proof = Proof(Bench(context.run, scratch))
+    return Following(clip, web, recording, scratch, _now, context.info, context.warn, proof)
 
 
 def _now() -> Fraction:

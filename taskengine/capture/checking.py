@@ -23,9 +23,17 @@ def is_whole(path: Path, form: Form) -> str:
             return _boxes(file, size)
         if form == "ts":
             return _packets(file, size)
+        if form == "aac" and not _is_sound(file.read(3)):
+            return "it is no packed audio"
         if form == "vtt" and not file.read(16).lstrip(b"\xef\xbb\xbf").startswith(b"WEBVTT"):
             return "it is no WebVTT"
     return ""
+
+
+def _is_sound(head: bytes) -> bool:
+    """A tag of ID3, or a frame of AAC, MP3 or AC-3."""
+    frame = int.from_bytes(head[:2])
+    return head == b"ID3" or frame & 0xFFE0 == 0xFFE0 or frame == 0x0B77
 
 
 def _boxes(file: BinaryIO, size: int) -> str:

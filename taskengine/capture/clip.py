@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from taskengine.capture.encryption.keys import ClipKeys
 from taskengine.capture.filters import Matches, read_filter
 from taskengine.capture.model import SourceTrack, Time, TrackType
 from taskengine.capture.moments import Moment, read_moment
@@ -24,7 +25,7 @@ class Clip:
     start: Moment | None = None
     end: Moment | None = None
     filter: str = ""
-    keys: Mapping[str, str] = field(default_factory=dict)  # key_id, content_key, seed
+    keys: ClipKeys = field(default_factory=ClipKeys)
 
     @property
     def matches(self) -> Matches:
@@ -39,7 +40,7 @@ class Clip:
             read_filter(text) if text else None
         except ValueError as error:
             raise PermanentFailure(f"clips[{place}].filter: {error}") from None
-        keys = {name: said[name] for name in ("key_id", "content_key", "seed") if said.get(name)}
+        keys = ClipKeys.read(place, said)
         start, end = (_moment(place, name, said.get(name)) for name in ("start", "end"))
         return cls(place, tuple(sources), start, end, text, keys)
 

@@ -14,6 +14,7 @@ from math import inf
 from typing import Final
 
 from taskengine.capture.model import Segment, Time, Window
+from taskengine.capture.moments import told
 
 TOLERANCE: Final = Fraction(1, 50)  # seconds: half a frame of 25; grids of one encoder differ less
 PATIENCE: Final = 60.0  # seconds after which a stretch that cannot be had is a gap
@@ -182,6 +183,17 @@ class Demand:
         stretch = Stretch(self.track, segment.start, segment.end, since=now)
         insort(self.open, stretch)
         return stretch
+
+
+def shortage(demands: Sequence[Demand], start: Time, end: Time, *, has_clock: bool) -> str:
+    """Why nothing of a range was had; empty if anything was."""
+    if any(one.has_any(start, end) for one in demands):
+        return ""
+    reason = "the stream has nothing of its range"
+    if (seen := offered(demands)) is not None:
+        first, last = (told(time, has_clock=has_clock) for time in seen)
+        reason += f", it has {first} to {last}"
+    return reason
 
 
 def offered(demands: Sequence[Demand]) -> tuple[Time, Time] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import trio
 
 from taskengine.capture.checking import is_whole
+from taskengine.capture.encryption.files import Head
 from taskengine.capture.locks import Locks
 from taskengine.capture.model import Fetched, Resource, Segment, SourceAway
 from taskengine.capture.recording import Recording
@@ -30,38 +31,46 @@ class Fetcher:
     locks: Locks
     _initializing: trio.Lock = field(default_factory=trio.Lock)
     _files: int = 0
+    _heads: dict[str, tuple[Head, str]] = field(default_factory=dict)
 
     async def take(self, track: str, source: int, segment: Segment) -> None:
         self._files += 1
         path = self.scratch / f"segment-{self._files}"
         try:
             size = await self.web.download(segment.media, path, MAX_SEGMENT)
-            clear = await self.locks.opened(segment, path)
-            if segment.form == "smooth":
-                body = await trio.Path(path).read_bytes()
-                await trio.Path(path).write_bytes(_timed(body, segment.number))
-            if problem := await trio.to_thread.run_sync(is_whole, path, segment.form):
-                raise SourceAway(problem)
+            await self._open_whole(source, segment, path)
             async with self._initializing:  # each is fetched once, by whoever comes first
-                init = await self._init(track, segment)
+                head, init = await self._init(track, source, segment)
+            await self.locks.open_samples(source, segment, path, head)
             file = self.recording.name_for(track, source, segment)
+            clear = replace(segment, encryption=None)
             await self.recording.keep(Fetched(track, source, clear, file, init, size), path)
         finally:
             path.unlink(missing_ok=True)
 
-    async def _init(self, track: str, segment: Segment) -> str:
-        match segment.init:
-            case None:
-                return ""
-            case bytes() as content:
-                return await self.recording.keep_init(track, "", content)
-            case Resource() as resource:
-                made_of = f"{track}|{resource}"
-                if (known := self.recording.inits.get(made_of)) is not None:
-                    return known
-                answer = await self.web.get(resource, MAX_INIT)
-                body = await self.locks.opened_init(segment, answer.body)
-                return await self.recording.keep_init(track, made_of, body)
+    async def _open_whole(self, source: int, segment: Segment, path: Path) -> None:
+        """The segment as its packager made it, all of it."""
+        await self.locks.open_whole(source, segment, path)
+        if segment.form == "smooth":
+            body = await trio.Path(path).read_bytes()
+            await trio.Path(path).write_bytes(_timed(body, segment.number))
+        if problem := await trio.to_thread.run_sync(is_whole, path, segment.form):
+            raise SourceAway(problem)
+
+    async def _init(self, track: str, source: int, segment: Segment) -> tuple[Head, str]:
+        """In the clear, and the name that the recording has for it."""
+        if segment.init is None:
+            return Head(), ""
+        key_id = segment.encryption.key_id if segment.encryption else ""
+        made_of = f"{track}|{key_id}|{segment.init!r}"
+        if made_of not in self._heads:
+            body = segment.init
+            if isinstance(body, Resource):
+                body = (await self.web.get(body, MAX_INIT)).body
+            head = await self.locks.open_head(source, segment, body)
+            name = await self.recording.keep_init(track, made_of, head.content)
+            self._heads[made_of] = head, name
+        return self._heads[made_of]
 
 
 def _timed(body: bytes, time: int) -> bytes:

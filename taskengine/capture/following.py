@@ -17,9 +17,10 @@ from typing import Final
 import trio
 
 from taskengine.capture.clip import FOREVER, Clip, Range, named
-from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany, most_urgent, offered
+from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany, most_urgent, shortage
+from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
-from taskengine.capture.locks import Locks
+from taskengine.capture.locks import Failures, Locks, locked_reason
 from taskengine.capture.model import (
     Segment,
     SourceAway,
@@ -55,6 +56,7 @@ class Following:
     now: Callable[[], Time]
     info: Tell
     warn: Tell
+    proof: Proof
     range: Range | None = None
     demands: dict[str, Demand] = field(default_factory=dict)
     _known: trio.Event = field(default_factory=trio.Event)
@@ -65,7 +67,7 @@ class Following:
     listener: Listener = field(init=False)
 
     def __post_init__(self) -> None:
-        locks = Locks(self.web, f"clip {self.clip.place}")
+        locks = Locks(self.web, self.clip.keys, self.proof)
         self.listener = Listener(self.recording, f"clip {self.clip.place}", self.warn)
         self.fetcher = Fetcher(self.web, self.recording, self.scratch, locks)
 
@@ -85,19 +87,12 @@ class Following:
                 await self._something()
             nursery.cancel_scope.cancel()
         await self.recording.write_page()
+        self.fetcher.locks.check()
         assert self.range is not None
-        self._check_any(self.range)
-        return self.range
-
-    def _check_any(self, found: Range) -> None:
-        """A range that the stream does not reach at all (A74). Raises PermanentFailure."""
-        demands = list(self.demands.values())
-        if not any(one.has_any(found.start, found.end) for one in demands):
-            reason = f"clip {self.clip.place}: the stream has nothing of its range"
-            if (seen := offered(demands)) is not None:
-                first, last = (told(time, has_clock=found.has_clock) for time in seen)
-                reason += f", it has {first} to {last}"
-            raise PermanentFailure(reason)
+        found, demands = self.range, list(self.demands.values())
+        if why := shortage(demands, found.start, found.end, has_clock=found.has_clock):
+            raise PermanentFailure(f"clip {self.clip.place}: {why}")  # A74
+        return found
 
     @property
     def share(self) -> float:
@@ -259,7 +254,7 @@ class Following:
             if stretch is None:
                 await self._something()
                 continue
-            reasons: dict[int, str] = {}
+            failures: Failures = {}
             for place, segment in self._in_order(stretch):
                 try:
                     await self.fetcher.take(stretch.track, place, segment)
@@ -267,19 +262,25 @@ class Following:
                     self._change()
                     break
                 except (SourceAway, SourceRefused) as error:
-                    reasons[place] = str(error)
+                    failures[place] = error
             else:
-                await self._failed(stretch, reasons)
+                await self._failed(stretch, failures)
 
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""
         return sorted(stretch.offers.items(), key=lambda one: (one[0] in self._reasons, one[0]))
 
-    async def _failed(self, stretch: Stretch, reasons: dict[int, str]) -> None:
+    async def _failed(self, stretch: Stretch, failures: Failures) -> None:
+        """Raises PermanentFailure for what no key opens."""
         demand = self.demands[stretch.track]
         if stretch not in demand.open:
             return
-        if demand.failed(stretch, reasons, trio.current_time()):
+        reasons = {place: str(error) for place, error in failures.items()}
+        is_given_up = demand.failed(stretch, reasons, trio.current_time())
+        sources = None if is_given_up else len(self.clip.sources)
+        if why := locked_reason(failures, sources):
+            raise PermanentFailure(f"clip {self.clip.place}: {stretch.track} is encrypted, {why}")
+        if is_given_up:
             assert self.range is not None
             at = told(stretch.start, has_clock=self.range.has_clock)
             why = "; ".join(f"source {place}: {said}" for place, said in stretch.reasons.items())

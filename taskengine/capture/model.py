@@ -23,6 +23,10 @@ class SourceAway(Exception):
     """A source that did not answer, or not as it should: it may another time."""
 
 
+class Locked(SourceAway):
+    """What no key that is known opens. Another source may have it in the clear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A file at a URL, or a range of its bytes."""
@@ -37,9 +41,10 @@ class Encryption:
     """How a segment is encrypted, as its manifest says."""
 
     protection: Protection
-    key: Resource | None = None  # where a key can be had, if the clip has none
+    key: Resource | None = None  # where the key can be had, if it is not a key system's
     iv: bytes | None = None
     key_id: str = ""  # 32 hexadecimal digits
+    name: str = ""  # tells keys apart that have no id
 
 
 @dataclass(frozen=True, slots=True)

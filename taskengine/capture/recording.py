@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import trio
 
-from taskengine.capture.model import Encryption, Fetched, Resource, Segment
+from taskengine.capture.model import Fetched, Resource, Segment
 from taskengine.storage import FileNotStored, Folder
 
 PAGE: Final = 50  # segments
@@ -136,9 +136,8 @@ def _digest(content: bytes) -> str:
 
 
 def _told(one: Fetched) -> dict[str, Any]:
-    """As JSON: fractions as text, without what is only of use to fetch it."""
+    """As JSON: fractions as text, without what is only of use to fetch and to open it."""
     segment = one.segment
-    key = segment.encryption
     return {
         "track": one.track,
         "source": one.source,
@@ -152,22 +151,10 @@ def _told(one: Fetched) -> dict[str, Any]:
         "form": segment.form,
         "stated": segment.stated,
         "url": segment.media.url,
-        "encryption": None if key is None else {
-            **asdict(key),
-            "key": key.key.url if key.key else None,
-            "iv": key.iv.hex() if key.iv else None,
-        },
-    }  # fmt: skip
+    }
 
 
 def _fetched(said: dict[str, Any]) -> Fetched:
-    key = said["encryption"]
-    encryption = key and Encryption(
-        key["protection"],
-        Resource(key["key"]) if key["key"] else None,
-        bytes.fromhex(key["iv"]) if key["iv"] else None,
-        key["key_id"],
-    )
     segment = Segment(
         said["number"],
         Fraction(said["start"]),
@@ -176,8 +163,7 @@ def _fetched(said: dict[str, Any]) -> Fetched:
         None,
         said["run"],
         said["form"],
-        encryption,
-        said["stated"],
+        stated=said["stated"],
     )
     return Fetched(said["track"], said["source"], segment, said["file"], said["init"], said["size"])
 

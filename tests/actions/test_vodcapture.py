@@ -260,8 +260,13 @@ async def test_an_attempt_goes_on_where_another_was_killed(job, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"clips": [{"source": "http://a.test/x", "key_id": "a" * 32}]}, "cannot be opened yet"),
-        ({"clips": [{"source": "http://a.test/x", "seed": "SECRET"}]}, "cannot be opened yet"),
+        ({"clips": [{"source": "http://a.test/x", "key_id": "a" * 32}]}, "content_key: required"),
+        ({"clips": [{"source": "http://a.test/x", "content_key": "SECRET"}]}, "32 hexadecimal"),
+        ({"clips": [{"source": "http://a.test/x", "seed": "SECRET"}]}, "in base64"),
+        (
+            {"clips": [{"source": "http://a.test/x", "seed": "A" * 40, "content_key": "b" * 32}]},
+            "refused: seed stands in place",
+        ),
         ({"copy_ts": True}, "copy_ts: refused: results that keep"),
         ({"cpix": "true"}, "cpix: refused"),
         ({"download_cpix": True}, "download_cpix: refused"),

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from taskengine.actors import results
 from taskengine.actors.instance_state import Stopped
 from taskengine.model import TaskState
 from taskengine.policy import MAX_RESCUES
@@ -15,6 +16,17 @@ from tests.actors.poisons import OUTDATED, RAISED, WRONG, TwoFaced, raising, ret
 from tests.conftest import NOON
 
 ONCE = {"retry": {"limit": 0}}
+
+
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch):
+    """Virtual time goes on while a thread runs, however short that is."""
+
+    async def at_once(function, size):
+        await trio.lowlevel.checkpoint()
+        return function()
+
+    monkeypatch.setattr(results, "in_thread", at_once)
 
 
 async def fate_of(store, action, caplog, **options):

@@ -13,10 +13,12 @@ import trio
 
 from taskengine.capture import demand, following
 from taskengine.capture.clip import Clip
+from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.following import Following
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
+from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
@@ -28,6 +30,13 @@ NUMBER = 40
 
 def box(kind, content):
     return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+async def _run(command, *, on_line=None):
+    raise AssertionError(f"nothing here is encrypted: {command}")
+
+
+no_proof = Proof(Bench(_run, Path("/")))
 
 
 @pytest.fixture
@@ -97,6 +106,7 @@ async def follower(origins, tmp_path, clip, attempt="1"):
             lambda: Fraction(time.time()),
             tell,
             tell,
+            no_proof,
         )
         yield one
 

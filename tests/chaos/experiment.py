@@ -39,7 +39,7 @@ from tests.chaos.recovery import Recoveries, almost_all, longest, middle, recove
 from tests.chaos.rudeness import Rudeness
 from tests.chaos.servers import Postgres, running_postgres
 from tests.chaos.verdict import Evidence, Verdict, judge
-from tests.e2e.running import processes_of
+from tests.support.engines import processes_of
 
 INSTANCES = ("a", "b", "c")
 BACKLOG = 150  # unfinished jobs at which clients wait

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.effects import FILE
-from tests.e2e.running import environment
+from tests.support.engines import SERVE, environment
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "a-key-for-chaos-0123456789"
@@ -88,4 +87,4 @@ class Place:
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "taskengine", "serve"]
+        return SERVE

@@ -13,6 +13,8 @@ from functools import partial
 import h11
 import trio
 
+from tests.support.receivers import serve_requests
+
 PORTS = 4  # each counts as a host of its own
 HANG = 17.0  # seconds: longer than a delivery may take
 GATE_SECONDS = 1.5  # until a gate opens
@@ -78,46 +80,10 @@ async def running_receivers(receivers: Receivers) -> AsyncIterator[None]:
             [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
             port = listener.socket.getsockname()[1]
             receivers.ports.append(port)
-            serve = partial(_serve, receivers, f"http://127.0.0.1:{port}")
-            nursery.start_soon(trio.serve_listeners, serve, [listener])
+            answer = partial(_answer, receivers, f"http://127.0.0.1:{port}")
+            nursery.start_soon(trio.serve_listeners, partial(serve_requests, answer), [listener])
         yield
         nursery.cancel_scope.cancel()
-
-
-async def _serve(receivers: Receivers, base: str, stream: trio.SocketStream) -> None:
-    """Answer one request after the other, until the other side goes, or is left alone."""
-    connection = h11.Connection(h11.SERVER)
-    try:
-        async with stream:
-            while (request := await _next_request(stream, connection)) is not None:
-                status = await _answer(receivers, base, *request)
-                if status is None:
-                    return
-                answer = h11.Response(status_code=status, headers=[("content-length", "0")])
-                data = connection.send(answer) + connection.send(h11.EndOfMessage())
-                await stream.send_all(data)
-                connection.start_next_cycle()
-    except (h11.ProtocolError, trio.BrokenResourceError):
-        return
-
-
-async def _next_request(
-    stream: trio.SocketStream, connection: h11.Connection
-) -> tuple[h11.Request, bytes] | None:
-    request: h11.Request | None = None
-    body = bytearray()
-    while True:
-        match connection.next_event():
-            case h11.NEED_DATA:
-                connection.receive_data(await stream.receive_some())
-            case h11.Request() as request:
-                pass
-            case h11.Data(data=data):
-                body += data
-            case h11.EndOfMessage() if request is not None:
-                return request, bytes(body)
-            case _:
-                return None
 
 
 async def _answer(receivers: Receivers, base: str, request: h11.Request, body: bytes) -> int | None:

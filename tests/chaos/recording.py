@@ -14,8 +14,8 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from tests.e2e.serving import post_job, serving
-from tests.processes import alive, parent_of
+from tests.support.processes import alive, parent_of
+from tests.support.serving import post_job, serving
 
 PLUGIN = Path(__file__).parent / "plugin"
 COARSE = 0.02  # seconds; a file's time is that of the kernel's last tick

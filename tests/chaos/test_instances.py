@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from tests.chaos.recording import PLUGIN, Recording
-from tests.e2e.serving import ended_job, lines_of, post_job, serving
 from tests.side_by_side import side_by_side
+from tests.support.serving import ended_job, lines_of, post_job, serving
 
 LEASE = 3
 HANG = 60.0  # seconds; only what is wrong takes so long

@@ -14,9 +14,9 @@ import trio
 
 from tests.chaos.recording import held
 from tests.chaos.witnesses import has_witness, memory_of, witness_of
-from tests.e2e.serving import ended_job, lines_of
-from tests.processes import alive, gone
 from tests.side_by_side import side_by_side
+from tests.support.processes import alive, gone
+from tests.support.serving import ended_job, lines_of
 
 LEASE = 60.0
 WARN = 2

@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from tests.chaos.recording import freeze, held
-from tests.e2e.serving import ended_job
-from tests.processes import alive, gone
 from tests.side_by_side import side_by_side
+from tests.support.processes import alive, gone
+from tests.support.serving import ended_job
 
 LEASE = 3.0
 LONG_LEASE = 60.0  # nobody is rescued for it

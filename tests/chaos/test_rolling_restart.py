@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.chaos.balancer import Balancer
-from tests.e2e.serving import HEADERS, ended_job, serving
+from tests.support.serving import HEADERS, ended_job, serving
 
 NAMES = ("one", "two", "three")
 CLIENTS = 6

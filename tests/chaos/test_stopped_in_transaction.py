@@ -12,7 +12,7 @@ import trio_asyncio
 from trio_asyncio import aio_as_trio
 
 from tests.chaos.bodies import send
-from tests.e2e.serving import ended_job, post_job
+from tests.support.serving import ended_job, post_job
 
 ADMIT = 5.0  # seconds within which others admit
 HOLDERS = """

@@ -7,9 +7,9 @@ import pytest
 import trio
 
 from taskengine.runtime.shutdown import ECHO
-from tests.e2e.serving import ended_job, lines_of
-from tests.processes import alive, gone
 from tests.side_by_side import side_by_side
+from tests.support.processes import alive, gone
+from tests.support.serving import ended_job, lines_of
 
 GRACE = 10.0  # seconds from SIGTERM to SIGKILL, where a lease is three times as long
 SLACK = 10.0  # seconds; the machine does other things too

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from tests.processes import alive
+from tests.support.processes import alive
 
 
 def witness_of(engine: int) -> int | None:

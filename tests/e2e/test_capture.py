@@ -13,8 +13,8 @@ from taskengine.demo.receiver import running_receiver
 from tests.capture.film import beeps, numbers, packet_times
 from tests.capture.live import make_stream
 from tests.capture.origin import Answered, LiveOrigin, serve
-from tests.e2e.serving import ended_job, lines_of, post_job, serving
 from tests.media import players
+from tests.support.serving import ended_job, lines_of, post_job, serving
 
 SECONDS = 24
 FIRST, LAST = 101, 500  # frames of 25 a second: from 4.04 to 20 s

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from taskengine.cli import main
 from tests.conftest import _execute, other_database
 from tests.e2e.held import held, workflows_with_held
-from tests.e2e.running import TASKENGINE, environment, processes_of, serving, taskengine, until
+from tests.support.engines import TASKENGINE, environment, processes_of, serving, taskengine, until
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 HTTP = {"trust_env": False, "timeout": 20}

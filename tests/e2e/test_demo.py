@@ -10,7 +10,7 @@ import trio
 from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
 from tests.capture.film import numbers
-from tests.e2e.running import TASKENGINE, environment, processes_of, taskengine, until
+from tests.support.engines import TASKENGINE, environment, processes_of, taskengine, until
 
 
 @pytest.fixture

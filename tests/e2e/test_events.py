@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.running import serving
+from tests.support.engines import serving
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 HEADERS = {"client": "acme", "api-key": KEY}

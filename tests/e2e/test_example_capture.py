@@ -11,7 +11,7 @@ from taskengine.demo.live import SEGMENT, running_stream
 from taskengine.demo.site import running_site
 from taskengine.media.sample import RATE
 from tests.capture.film import numbers
-from tests.e2e.serving import KEY, ended_job, lines_of, serving
+from tests.support.serving import KEY, ended_job, lines_of, serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples/capture.sh"
 SECONDS = 10

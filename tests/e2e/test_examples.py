@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import environment
+from tests.support.engines import environment
 from tests.support.terminals import Terminal, blocks, engine, free_port
 
 HERE = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import subprocess
 from contextlib import contextmanager
 
 from tests.e2e.held import held, workflows_with_held
-from tests.e2e.running import TASKENGINE, environment, serving, taskengine
+from tests.support.engines import TASKENGINE, environment, serving, taskengine
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import trio
 
-from tests.e2e.serving import KEY, serving
+from tests.support.serving import KEY, serving
 
 # In a process of its own: this one is busy as well. It tells the longest time for an answer.
 PROBE = """

@@ -9,8 +9,8 @@ import trio
 from taskengine.demo.receiver import running_receiver
 from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
-from tests.e2e.running import processes_of
-from tests.e2e.serving import (
+from tests.support.engines import processes_of
+from tests.support.serving import (
     KEY,
     ended_job,
     lines_of,

@@ -3,8 +3,8 @@
 import trio
 
 from tests.e2e.poisonous import KINDS, install
-from tests.e2e.running import taskengine
-from tests.e2e.serving import ended_job, post_job, serving
+from tests.support.engines import taskengine
+from tests.support.serving import ended_job, post_job, serving
 
 SOON = 4.0  # seconds in which other jobs end: a fraction of one, where a machine is not busy
 

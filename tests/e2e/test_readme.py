@@ -14,7 +14,7 @@ from taskengine.actions import find_actions
 from taskengine.media.sample import make_film
 from taskengine.runtime.process import run_process
 from taskengine.workflows.library import load, read
-from tests.e2e.running import environment, processes_of, until
+from tests.support.engines import environment, processes_of, until
 from tests.support.terminals import Terminal, blocks, engine, free_port
 
 HERE = Path(__file__).resolve().parents[2]

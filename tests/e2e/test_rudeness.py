@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trio
 
-from tests.e2e.running import TASKENGINE, environment, processes_of
-from tests.e2e.serving import ended_job, post_job, serving
+from tests.support.engines import SERVE, environment, processes_of
+from tests.support.serving import ended_job, post_job, serving
 
 BEGINNING = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "
 PIPELINED = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40
@@ -102,7 +102,7 @@ async def test_other_signals_are_no_end(tmp_path):
 
 
 def starting(data, log):
-    command = [*TASKENGINE, "serve", "--bind", "127.0.0.1:0"]
+    command = [*SERVE, "--bind", "127.0.0.1:0"]
     named = environment(data_dir=data, redis_url="none")
     return subprocess.Popen(command, env=named, stdout=-1, stderr=log, text=True)
 

@@ -10,8 +10,8 @@ from stat import S_IMODE
 import httpx
 import pytest
 
-from tests.e2e.running import taskengine
-from tests.e2e.serving import KEY, ended_job, lines_of, serving
+from tests.support.engines import taskengine
+from tests.support.serving import KEY, ended_job, lines_of, serving
 
 LISTING = """
 workflow: list_folder

@@ -3,13 +3,14 @@ little memory, and after a kill, too. `make weight` sends many more."""
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 
-from tests.e2e.serving import ended_job, post_job, serving
+from tests.support.receivers import serve_requests
+from tests.support.serving import ended_job, post_job, serving
 
 LISTS = [[n % 10] for n in range(40_000)]  # slow to parse
 TEXT = "x" * 400_000
@@ -87,24 +88,10 @@ async def until_delivered(client):
 async def serve_sink(heard, task_status):
     """A receiver of callbacks."""
 
-    async def answer(stream):
-        async with stream:
-            while body := await read_request(stream):
-                heard.append(body)
-                await stream.send_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+    async def answer(request, body):
+        await trio.lowlevel.checkpoint()
+        heard.append(body)
+        return 200
 
-    await trio.serve_tcp(answer, 0, host="127.0.0.1", task_status=task_status)
-
-
-async def read_request(stream):
-    """The body of the next request; nothing at the end."""
-    raw = bytearray()
-    while b"\r\n\r\n" not in raw:
-        if not (chunk := await stream.receive_some()):
-            return b""
-        raw += chunk
-    head, _, body = bytes(raw).partition(b"\r\n\r\n")
-    headers = httpx.Headers([tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[1:]])
-    while len(body) < int(headers["content-length"]):
-        body += await stream.receive_some()
-    return body
+    serve = partial(serve_requests, answer)
+    await trio.serve_tcp(serve, 0, host="127.0.0.1", task_status=task_status)

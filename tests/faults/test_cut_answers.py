@@ -6,8 +6,8 @@ from functools import partial
 
 import trio
 
-from tests.e2e.serving import serving
 from tests.faults.load import Load, check_counters, rows, until_ended
+from tests.support.serving import serving
 
 LEASE = 5
 CUTS = 80

@@ -9,11 +9,11 @@ import pytest
 import trio
 
 from tests.chaos.witnesses import has_witness, witness_of
-from tests.e2e.serving import ended_job, post_job, serving
 from tests.faults.load import rows
 from tests.faults.pooler import Pooler
 from tests.faults.proxy import proxied
-from tests.processes import gone
+from tests.support.processes import gone
+from tests.support.serving import ended_job, post_job, serving
 
 LEASE = 60  # seconds; it cannot help
 AWAY = 3.0  # seconds

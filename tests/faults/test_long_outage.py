@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 import trio
 
-from tests.e2e.serving import post_job, serving
 from tests.faults.load import LONGEST, WIRE, Load, rows, submission
 from tests.faults.servers import stopped
+from tests.support.serving import post_job, serving
 
 LEASE = 4  # seconds; beats are 2 s apart then, and a disk may stand still for a moment
 SECONDS = 3 * LEASE

@@ -10,10 +10,10 @@ from taskengine.store import Deaf
 from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
 from taskengine.testing.contract.world import World
-from tests.e2e.serving import ended_job, post_job, serving
 from tests.faults.load import check_counters, rows
 from tests.faults.pooler import Pooler
 from tests.faults.proxy import proxied
+from tests.support.serving import ended_job, post_job, serving
 
 DEAF = "announcements of other instances do not arrive"
 

@@ -15,10 +15,10 @@ from taskengine.store.postgres import open_postgres
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.e2e.held import held, workflows_with_held
-from tests.e2e.serving import ended_job, lines_of, serving
 from tests.faults.load import LONGEST, WIRE, Load, check_counters, rows, until_ended
 from tests.faults.proxy import Refusal
 from tests.faults.servers import postmaster
+from tests.support.serving import ended_job, lines_of, serving
 
 AWAY, BACK = "the database is away", "the database is back"
 READ_ONLY = Refusal("25006", "cannot execute INSERT in a read-only transaction")

@@ -12,7 +12,7 @@ import trio_asyncio
 from trio_asyncio import aio_as_trio
 
 from taskengine.embedded.valkey import embedded_valkey
-from tests.e2e.serving import ended_job, post_job, serving
+from tests.support.serving import ended_job, post_job, serving
 
 QUICK = 2.0  # seconds; a health check waits no longer for it
 KEY = "taskengine:instance:"

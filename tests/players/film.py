@@ -2,7 +2,7 @@
 
 from tests.capture.film import BAR, TEST, ffmpeg
 
-RATE, GOP, SECONDS = 25, 50, 12
+RATE, GOP, SECONDS = 25, 50, 10
 LANGUAGES = ("en", "de")  # in the order in which a viewer takes them
 PITCHES = {"en": 500, "de": 1100}  # hertz
 HEIGHTS = (192, 96)

@@ -17,4 +17,6 @@ def missing():
     modules = INSTALLER.parent / "node_modules/.installed"
     found = {"Chromium": browser(), "Node.js": shutil.which("node"), "players": modules.exists()}
     lacking = [name for name, there in found.items() if not there]
-    return f"{', '.join(lacking)} missing: run `make players`, as root or with sudo" * bool(lacking)
+    return f"{', '.join(lacking)} missing: run `make players`, which says what to do" * bool(
+        lacking
+    )

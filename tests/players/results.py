@@ -6,10 +6,10 @@ from urllib.parse import quote
 from taskengine.media.keys import AssetKeys, FileKeyStore, asset_name
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from tests.e2e.serving import ended_job, lines_of, post_job, serving
 from tests.players.film import RATE, SECONDS, make_film
+from tests.support.serving import ended_job, lines_of, post_job, serving
 
-START, END = 1.52, 9.52  # seconds of the film that are captured
+START, END = 1.52, 8.52  # seconds of the film that are captured
 JOB_SECONDS = 240  # for what would hang
 CLOCK = "00:00:{:05.2f}"
 

@@ -1,12 +1,13 @@
 """A site for players: the page, results, and the AES-128 keys that an operator would hand out."""
 
 from contextlib import asynccontextmanager
+from mimetypes import guess_type
 from pathlib import Path
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from quart import Response, send_from_directory
+from quart import Response, request
 from quart_trio import QuartTrio
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ def _app(assets, keys):
 
     @app.get("/assets/<path:name>")
     async def result(name):
-        return await send_from_directory(assets, name, mimetype=TYPES.get(Path(name).suffix))
+        return await _whole(assets / name)
 
     @app.get("/assets/<folder>/keys/<key_id>")
     async def key(folder, key_id):
@@ -37,6 +38,16 @@ def _app(assets, keys):
 
     @app.get("/<path:name>")
     async def page(name):
-        return await send_from_directory(HERE, name)
+        return await _whole(HERE / name)
 
     return app
+
+
+async def _whole(path):
+    """From memory: a file that is sent piece by piece stays open when a browser hangs up."""
+    kind = TYPES.get(path.suffix) or guess_type(path.name)[0]
+    found = Response(path.read_bytes() if path.is_file() else b"", mimetype=kind)
+    found.status_code = 200 if path.is_file() else 404
+    return await found.make_conditional(
+        request, accept_ranges=True, complete_length=found.content_length
+    )

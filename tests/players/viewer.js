@@ -5,8 +5,7 @@ import { errors, players } from "/players.js";
 const video = document.getElementById("video");
 const WIDTH = 320, HEIGHT = 192, ROWS = 24, BITS = 16; // of pictures, and of their bar codes
 const FRAME = 1 / 25; // seconds
-const SPAN = 1; // seconds after the asked time, in which a slow machine shows its first picture
-const PATIENCE = 30_000; // milliseconds for what would never come
+const PATIENCE = 60_000; // milliseconds for what would never come
 const QUIET = -60; // dB; nothing is heard
 
 const canvas = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d", { willReadFrequently: true });
@@ -51,17 +50,26 @@ const captions = () => [...video.textTracks]
   .filter((track) => track.mode === "showing")
   .flatMap((track) => [...(track.activeCues ?? [])].map((cue) => cue.text));
 
-// Jump somewhere while it plays; gives the first picture seen there: its time and its number.
-const seek = async (asked) => {
+// dash.js pauses for a moment while it replaces what is loaded, which interrupts a call to play; a
+// viewer would press the button again.
+const play = () => video.play().catch((error) => {
+  if (error.name === "AbortError") setTimeout(play, 100);
+  else errors.push(error.message);
+});
+
+// Jump somewhere while it plays; gives the first picture seen there, of the height that is wanted:
+// its time and its number. A picture of before may still come up after the jump.
+const seek = async (asked, height) => {
   let picture;
   const look = () => video.requestVideoFrameCallback((_, { mediaTime }) => {
-    const isThere = mediaTime > asked - FRAME && mediaTime < asked + SPAN;
-    if (!isThere) return look(); // a picture of before
+    const isThere = !video.seeking && mediaTime > asked - FRAME;
+    const isWanted = !height || video.videoHeight === height;
+    if (!isThere || !isWanted) return look();
     picture = { asked, time: mediaTime, number: pictured(), height: video.videoHeight };
   });
   video.currentTime = asked;
   look();
-  await video.play();
+  play();
   await until(`the picture at ${asked}`, () => picture);
   return picture;
 };
@@ -101,8 +109,8 @@ window.watch = async ({ player: name, url, keys, seeks, ...expected }) => {
     seen.ends.push(await playToTheEnd());
     seen.frames = video.getVideoPlaybackQuality().totalVideoFrames;
     for (const { time, height } of seeks) {
-      if (height && seen.tracks.heights.length) player.chooseHeight(height);
-      seen.seeks.push(await seek(time));
+      if (height) player.chooseHeight(height);
+      seen.seeks.push(await seek(time, height));
     }
     seen.ends.push(await playToTheEnd());
   } catch (error) {

@@ -5,7 +5,7 @@ import { chromium } from "playwright-core";
 import { argv } from "node:process";
 import { text } from "node:stream/consumers";
 
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 
 const { site, items } = JSON.parse(await text(process.stdin));
 const browser = await chromium.launch({

@@ -11,7 +11,7 @@ import trio
 from taskengine.runtime.guard import GROUP
 from taskengine.runtime.process import CommandUnusable, ProcessFailed, open_guarded, run_process
 from taskengine.runtime.pulse import Pulse
-from tests.processes import alive, gone, parent_of
+from tests.support.processes import alive, gone, parent_of
 
 HANG = 60.0  # seconds; only what is wrong takes so long
 SLACK = 5.0  # seconds, less than a grace; the machine may do other things too

@@ -13,8 +13,8 @@ import trio
 from taskengine.runtime.guard import CUT, STAMP, GuardLifeline, Orphaned, Silence
 from taskengine.runtime.process import PulseMissed, run_process
 from taskengine.runtime.pulse import Pulse
-from tests.processes import alive, gone, parent_of
 from tests.side_by_side import side_by_side
+from tests.support.processes import alive, gone, parent_of
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
 LEASE = 4.0  # seconds; a pulse and a stop, a fifth each, leave most of it to a busy machine

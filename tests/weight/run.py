@@ -24,7 +24,7 @@ import trio
 
 from tests.chaos.children import spawn
 from tests.chaos.ports import held_port
-from tests.e2e.running import environment, taskengine
+from tests.support.engines import SERVE, environment, taskengine
 
 KEY = "a-key-for-heavy-work-0123456789"
 ADMIN, HEAVY, LIGHT = "admin", "heavy", "light"
@@ -126,9 +126,8 @@ class Run:
         }
 
     async def _start(self) -> None:
-        command = [sys.executable, "-m", "taskengine", "serve"]
         env = environment(**self._settings)
-        self._engine = spawn(command, self.folder / "serve.log", env)
+        self._engine = spawn(SERVE, self.folder / "serve.log", env)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
             with trio.fail_after(READY_SECONDS):
                 while not await _is_ready(client):

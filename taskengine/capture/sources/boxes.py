@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from mmap import mmap
 
 from taskengine.capture.model import SourceRefused, Time
 
@@ -12,7 +13,9 @@ MAX_REFERENCES = 100_000
 LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def boxes(
+    data: bytes | bytearray | mmap, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Type, first byte of the content and end of each box. Raises ValueError for what is cut."""
     end = len(data) if end is None else end
     while start < end:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from taskengine.capture.encryption.playready import header_key_id
 from taskengine.capture.model import (
     Encryption,
     Form,
@@ -140,21 +141,27 @@ class _Reading:
         known = {"AES-128": "AES-128", "SAMPLE-AES": "SAMPLE-AES", "SAMPLE-AES-CTR": "CENC"}
         if method not in known:
             raise SourceRefused(f"its segments are encrypted with METHOD={method[:40]}")
-        uri = attributes.get("URI", "")
-        at = Resource(self.lines.resolved(uri)) if uri and not uri.startswith("data:") else None
-        self.keys[attributes.get("KEYFORMAT", "identity")] = Encryption(
+        form = attributes.get("KEYFORMAT", "identity")
+        url = self.lines.resolved(attributes.get("URI", ""))
+        is_key = form == "identity" and url.startswith(("http://", "https://"))
+        self.keys[form] = Encryption(
             known[method],  # type: ignore[arg-type]
-            at,
+            Resource(url) if is_key else None,
             _iv(attributes.get("IV", "")),
-            attributes.get("KEYID", "").lower().removeprefix("0x"),
+            attributes.get("KEYID", "").lower().removeprefix("0x") or header_key_id(url),
+            url,
         )
 
     def _encryption(self, number: int) -> Encryption | None:
-        """The identity format's, which anybody can use; else the first one's."""
+        """The identity format's, which anybody can use; else the first one's. The key's id may be
+        told by another."""
         found = self.keys.get("identity") or next(iter(self.keys.values()), None)
-        if found is None or found.iv is not None or found.protection != "AES-128":
-            return found
-        return replace(found, iv=number.to_bytes(16, "big"))
+        if found is None:
+            return None
+        told = (one.key_id for one in self.keys.values() if one and one.key_id)
+        key_id = found.key_id or next(told, "")
+        iv = found.iv if found.iv is not None else number.to_bytes(16, "big")
+        return replace(found, key_id=key_id, iv=iv)
 
 
 def _sets(name: str, read: Callable[[str], object]) -> Callable[[_Reading, str], None]:

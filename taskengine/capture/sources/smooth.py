@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
 
+from taskengine.capture.encryption.playready import header_key_id
 from taskengine.capture.model import (
     Encryption,
     Resource,
@@ -44,7 +45,8 @@ def read_smooth(text: str, url: str) -> Smooth:
         raise SourceRefused(f"it is no Smooth Streaming manifest, but {root.tag[:40]}")
     is_live = root.get("IsLive", "").lower() == "true"
     scale = integer(root.get("TimeScale"), SCALE)
-    protected = root.find("Protection/ProtectionHeader") is not None
+    header = root.find("Protection/ProtectionHeader")
+    encryption = None if header is None else Encryption("CENC", key_id=_key_id(header))
     tracks, windows = [], {}
     for stream in root.findall("StreamIndex"):
         if stream.get("Type", "").lower() not in TYPES:
@@ -54,12 +56,16 @@ def read_smooth(text: str, url: str) -> Smooth:
             track = _track(stream, level)
             tracks.append(track)
             init = _init(stream, level, integer(stream.get("TimeScale"), scale))
-            maker = partial(_segment, stream, level, url, scale, init, protected)
+            maker = partial(_segment, stream, level, url, scale, init, encryption)
             segments = tuple(maker(time, length) for time, length in times)
             has_clock = bool(segments) and segments[-1].start > YEAR_2000
             refresh = float(segments[-1].duration) / 2 if segments else 2.0
             windows[track.id] = Window(segments, has_clock, not is_live, max(0.5, refresh))
     return Smooth(tuple(tracks), windows)
+
+
+def _key_id(header: Element) -> str:
+    return header_key_id("".join((header.text or "").split()))
 
 
 def _times(stream: Element) -> Iterator[tuple[int, int]]:
@@ -106,7 +112,7 @@ def _segment(
     url: str,
     scale: int,
     init: bytes | None,
-    protected: bool,
+    encryption: Encryption | None,
     time: int,
     length: int,
 ) -> Segment:
@@ -122,7 +128,7 @@ def _segment(
         init,
         f"{stream.get('Name', '')}|{level.get('Bitrate')}",
         form="smooth" if init else "ttml",
-        encryption=Encryption("CENC") if protected else None,
+        encryption=encryption,
         stated=True,
     )
 

@@ -4,21 +4,27 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 TASKENGINE = [sys.executable, "-m", "taskengine"]
+SERVE = [*TASKENGINE, "serve"]
 PREFIX = "TASKENGINE_"
+T = TypeVar("T")
 
 
-def environment(**settings):
+def environment(**settings: object) -> dict[str, str]:
     """This environment with these settings of the engine, and the tests' own receivers allowed."""
     settings = {"outbound_allow": "127.0.0.0/8,::1/128", **settings}  # receivers are here
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return kept | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
 
 
-def taskengine(*arguments, stdin=None, cwd=None, **settings):
+def taskengine(
+    *arguments: object, stdin: str | None = None, cwd: Path | None = None, **settings: object
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [*TASKENGINE, *map(str, arguments)]
     return subprocess.run(
@@ -34,10 +40,12 @@ def taskengine(*arguments, stdin=None, cwd=None, **settings):
 
 
 @contextmanager
-def serving(*arguments, log, files=None, **settings):
+def serving(
+    *arguments: object, log: Path, files: int | None = None, **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`taskengine serve` on a free port: its process and its URL; killed in the end. It may open
     so many `files`."""
-    command = [*TASKENGINE, "serve", "--bind", "127.0.0.1:0", *map(str, arguments)]
+    command = [*SERVE, "--bind", "127.0.0.1:0", *map(str, arguments)]
     with log.open("w") as errors:
         process = subprocess.Popen(
             [*limited(files), *command],
@@ -46,6 +54,7 @@ def serving(*arguments, log, files=None, **settings):
             stderr=errors,
             text=True,
         )
+    assert process.stdout is not None
     try:
         line = process.stdout.readline()  # ends with the process
         assert line.startswith("Task Engine listens on http://"), log.read_text()
@@ -56,12 +65,12 @@ def serving(*arguments, log, files=None, **settings):
         process.stdout.close()
 
 
-def limited(files):
+def limited(files: int | None) -> list[str]:
     """What to put before a command that may open so many files, and never more."""
     return [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
 
 
-def until(condition, seconds=60):
+def until(condition: Callable[[], T], seconds: float = 60) -> T:
     """Poll until something is so, and return it; the seconds end a test that would hang."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -70,7 +79,7 @@ def until(condition, seconds=60):
     return found
 
 
-def processes_of(folder):
+def processes_of(folder: Path) -> list[str]:
     """Processes that have a folder in their command line or environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -1,6 +1,6 @@
 """Whether an answer has the shape of a sample: its keys in their order, types, formats."""
 
-from tests.rows.documents import TIME
+from tests.api.documents import TIME
 
 
 def assert_like(sample, answer, place="answer"):

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import partial
-from itertools import pairwise
 
 import httpx
 import pytest
 import trio
 
-from taskengine.actors.scheduler import Scheduler
-from taskengine.messages import Wake
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM
-from taskengine.runtime.clock import virtual_clock
-from taskengine.runtime.mailbox import Mailbox
-from taskengine.testing.virtual import instance, receiver, submission, workflow
+from taskengine.testing.virtual import instance, receiver, workflow
 from tests.conftest import NOON
 
 FLOW = workflow("only")
@@ -41,25 +35,6 @@ async def run_at(client, content):
     return (await client.job(answer["id"]))["run_at"][11:]
 
 
-async def test_a_job_due_in_a_year_starts_in_that_second(memory_store, autojump_clock):
-    """A5: a due job must not wait for the interval. Without an instance's heartbeats, which would
-    fill the year."""
-    now = virtual_clock(NOON)
-    due = NOON + timedelta(seconds=YEAR, milliseconds=7)
-    [number] = await memory_store.submit([submission(FLOW, run_at=due)], NOON)
-    with Mailbox[Wake](1) as controllers, Mailbox[Wake](1) as hints:
-        woken = partial(controllers.address.hint, Wake())
-        scheduler = Scheduler(memory_store, now, woken, look=86_400.0)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(scheduler.run, hints)
-            await controllers.collect(2 * YEAR)
-            nursery.cancel_scope.cancel()
-    admitted = await memory_store.admit(await memory_store.join("one", now()), now())
-    assert admitted.number == 1
-    job = (await memory_store.job(number)).job
-    assert (job.state, job.updated_at) == (JobState.STARTED, due)
-
-
 async def test_a_gate_is_asked_at_the_interval_and_backs_off(memory_store, autojump_clock):
     """It opens at the fourth question; the interval governs the re-checks (A5)."""
     asked = []
@@ -78,17 +53,6 @@ async def test_a_gate_is_asked_at_the_interval_and_backs_off(memory_store, autoj
     assert {request.method for _, request in asked} == {"GET"}
     assert job.state is JobState.COMPLETED
     assert lines == ["The gate is closed: HTTP 404", "The gate is open: HTTP 302"]
-
-
-async def test_a_gate_is_not_asked_more_seldom_than_every_ten_minutes(memory_store, autojump_clock):
-    asked = []
-    closed = receiver(asked, lambda request: httpx.Response(500))
-    async with instance(memory_store, http=closed) as engine:
-        await engine.submit(FLOW, semaphore_url="http://gate.test/7")
-        await trio.sleep(2200)
-    times = [time for time, _ in asked]
-    pauses = [round(later - time, 3) for time, later in pairwise(times)]
-    assert pauses == [60, 120, 240, 480, 600, 600]
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 302, 399])

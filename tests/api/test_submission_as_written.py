@@ -9,8 +9,8 @@ import pytest
 from taskengine.api_keys import hash_key
 from taskengine.model import Client, StoreUnavailable
 from tests.api.conftest import KEY, job_body
-from tests.rows.documents import WORKFLOWS, blocks, samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import WORKFLOWS, blocks, samples
+from tests.api.shapes import assert_like
 
 ACCEPTED, REFUSED = samples("POST: /job")
 BAD_JOBS = [

@@ -8,8 +8,8 @@ import pytest
 
 from taskengine.model import LogLine, Severity
 from tests.api.conftest import KEY, job_body
-from tests.rows.documents import samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import samples
+from tests.api.shapes import assert_like
 
 LOG, _ = samples("GET: /logs/<job id>")
 SAMPLE = json.loads(LOG[0]["message"])

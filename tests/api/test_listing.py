@@ -9,8 +9,8 @@ import pytest
 from taskengine.model import JobState
 from taskengine.testing.contract.world import done, failed, submission
 from tests.api.conftest import NOW, job_body
-from tests.rows.documents import samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import samples
+from tests.api.shapes import assert_like
 
 LIST, ERROR = samples("GET: /jobs")
 ONE, _ = samples("GET: /jobs/<job_id>")

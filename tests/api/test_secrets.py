@@ -10,10 +10,9 @@ import trio
 from taskengine.model import Began, JobState
 from taskengine.testing.contract.world import failed
 from taskengine.testing.virtual import actions_with, instance, receiver, workflow
-from tests.api.conftest import KEY, job_body
+from tests.api.conftest import KEY, Integrator, job_body
 from tests.api.described import BUILT_IN
 from tests.api.test_events import reading
-from tests.rows.conftest import Integrator
 
 SECRET = "5ec7e75ec7e75ec7e75ec7e75ec7e7ff"
 NAMES = ["content_key", "key_id", "seed", "playready_key", "token"]  # the last by the workflow

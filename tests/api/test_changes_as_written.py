@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskengine.testing.contract.world import done
-from tests.rows.documents import samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import samples
+from tests.api.shapes import assert_like
 
 PAYLOAD, UPDATED, REFUSED = samples("PUT: /job/<job_id>")
 ACCEPTED, ERROR = samples("POST: /jobs/<job id>/rerun")

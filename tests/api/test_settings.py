@@ -6,8 +6,8 @@ import pytest
 
 from taskengine.policy import Settings
 from tests.api.conftest import job_body
-from tests.rows.documents import samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import samples
+from tests.api.shapes import assert_like
 
 SCHEDULES, ERROR = samples("GET: /schedules")
 SWITCH, SWITCHED, _ = samples("PUT: /scheduler")

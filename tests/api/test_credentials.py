@@ -11,7 +11,7 @@ import pytest
 from taskengine.cli.serving import MaskingFormatter
 from taskengine.testing.contract.world import failed
 from tests.api.conftest import job_body
-from tests.rows.test_secrets import texts
+from tests.api.test_secrets import texts
 
 PASSWORD = "TopSecretPw1"
 URL = f"http://user:{PASSWORD}@a.test/hook?token={PASSWORD}&page=1"

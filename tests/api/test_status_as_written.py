@@ -8,8 +8,8 @@ from taskengine.counters import QueueCount
 from taskengine.model import StoreUnavailable
 from taskengine.testing.contract.world import done
 from tests.api.conftest import job_body
-from tests.rows.documents import samples
-from tests.rows.shapes import assert_like
+from tests.api.documents import samples
+from tests.api.shapes import assert_like
 
 CLOSED = [
     ("GET", "/health"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.rows.documents import CONTRACT, DECISIONS, WORKFLOWS, blocks, statements
+from tests.api.documents import CONTRACT, DECISIONS, WORKFLOWS, blocks, statements
 
 TESTS = Path(__file__).parents[1]
 REGISTER = yaml.safe_load((Path(__file__).parent / "register.yaml").read_text("utf-8"))

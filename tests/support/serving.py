@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import httpx
 import trio
 
-from tests.e2e.running import serving as serving_process
+from tests.support.engines import serving as serving_process
 
 KEY = "a-key-for-the-tests-0123456789"
 HEADERS = {"client": "acme", "api-key": KEY}
@@ -17,13 +21,20 @@ STOP_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def serving(data, *, name="serve", dies=False, **settings):
+async def serving(
+    data: Path, *, name: str = "serve", dies: bool = False, **settings: object
+) -> AsyncIterator[tuple[subprocess.Popen[str], httpx.AsyncClient]]:
     """`taskengine serve` on embedded servers below `data`; yields (process, REST client).
 
     It is stopped by SIGTERM at the end, and has to end by itself with code 0; one that `dies`
     is killed by its test.
     """
-    named = {"data_dir": data, "bootstrap_client": f"acme:{KEY}", "drain": 5, **settings}
+    named: dict[str, Any] = {
+        "data_dir": data,
+        "bootstrap_client": f"acme:{KEY}",
+        "drain": 5,
+        **settings,
+    }
     log = data.parent / f"{name}.log"
     with ExitStack() as stack:
         started = partial(stack.enter_context, serving_process(log=log, **named))
@@ -39,7 +50,7 @@ async def serving(data, *, name="serve", dies=False, **settings):
         assert process.returncode == 0, log.read_text()
 
 
-async def post_job(client: httpx.AsyncClient, workflow: str, **parameters) -> int:
+async def post_job(client: httpx.AsyncClient, workflow: str, **parameters: object) -> int:
     """Submit a job as a client would; the answer is its id."""
     body = {"client": "acme", "job": {"workflow": workflow}, "parameters": parameters}
     answer = await client.post("/job", json=body)
@@ -47,15 +58,18 @@ async def post_job(client: httpx.AsyncClient, workflow: str, **parameters) -> in
     return int(answer.json()["id"])
 
 
-async def ended_job(client: httpx.AsyncClient, job_id: int, seconds: float = 60.0) -> dict:
+async def ended_job(
+    client: httpx.AsyncClient, job_id: int, seconds: float = 60.0
+) -> dict[str, Any]:
     """Wait until a job has ended; the answer is the job."""
     with trio.fail_after(seconds):
         while True:
-            job = (await client.get(f"/jobs/{job_id}")).json()
+            job: dict[str, Any] = (await client.get(f"/jobs/{job_id}")).json()
             if job["queue_state"] in ("completed", "broken"):
                 return job
             await trio.sleep(0.05)
 
 
-async def lines_of(client: httpx.AsyncClient, job_id: int, **query) -> list[dict]:
-    return (await client.get(f"/logs/{job_id}", params=query)).json()
+async def lines_of(client: httpx.AsyncClient, job_id: int, **query: Any) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = (await client.get(f"/logs/{job_id}", params=query)).json()
+    return lines
