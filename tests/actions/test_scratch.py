@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 
+from taskengine.actions import scratch
 from taskengine.actions.scratch import remove_tree, scratch_of_attempt, scratch_of_instance
-from taskengine.actors import scratch
 from taskengine.model import Fence
 
 OWN = uuid.UUID(int=1)

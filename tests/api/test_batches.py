@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.api.test_documents import TEXTS, VALUES
 
 from taskengine.api import batches
 from taskengine.api.batches import MAX_BATCH, TooLarge, split
 from taskengine.model import BadInput
+from tests.api.test_json_body import TEXTS, VALUES
 
 SMALL, MOST = (40, 101), 100  # in place of the real windows and limit
 
