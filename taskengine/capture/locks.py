@@ -25,7 +25,7 @@ from taskengine.capture.encryption.files import (
 from taskengine.capture.encryption.fragments import KeyOf, Opened
 from taskengine.capture.encryption.keys import ClipKeys, NoKey
 from taskengine.capture.encryption.proof import Proof, enough
-from taskengine.capture.encryption.protection import Protection, clear_header
+from taskengine.capture.encryption.protection import SampleProtection, clear_header
 from taskengine.capture.model import (
     Encryption,
     Locked,
@@ -213,6 +213,6 @@ def _smooth_head(segment: Segment, body: bytes) -> Head:
     """Made of a manifest, which says the key's id; the fragments say the rest."""
     if segment.encryption is None:
         return Head(body)
-    entry = Protection("cenc", key_id=_digits(segment.encryption.key_id) or bytes(KEY))
+    entry = SampleProtection("cenc", key_id=_digits(segment.encryption.key_id) or bytes(KEY))
     tracks = clear_header(bytearray(body))
     return Head(body, {one: replace(track, entries=(entry,)) for one, track in tracks.items()})

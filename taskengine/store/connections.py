@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,13 +22,11 @@ from taskengine.model import (
     BadInput,
     Blocked,
     Interrupted,
-    Misconfigured,
     NotFound,
     OutcomeUnknown,
     StoreUnavailable,
     TooSlow,
 )
-from taskengine.server_urls import hosts_of
 from taskengine.store import Dismissed
 from taskengine.store.scarcity import CONNECTION_DEADLINE, RETRY_PAUSE, NoConnection, Scarcity
 from taskengine.store.troubles import (
@@ -40,6 +37,7 @@ from taskengine.store.troubles import (
     REFUSED,
     Outages,
     TransactionCut,
+    connected,
 )
 
 logger = logging.getLogger(__name__)
@@ -248,18 +246,6 @@ class Pool:
     def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
-
-
-async def connected(url: str, **options: Any) -> Connection:
-    """A connection to the server, in errors that say where it is and show no password."""
-    try:
-        return await asyncpg.connect(url, **options)
-    except asyncpg.ClientConfigurationError as error:
-        raise Misconfigured(f"database_url: {error}") from None
-    except ValueError:  # it would be shown in part
-        raise Misconfigured("database_url: the driver cannot read it") from None
-    except socket.gaierror as error:
-        raise ConnectionError(f"unknown host {hosts_of(url)}: {error.strerror}") from None
 
 
 async def _run(connection: Connection, transaction: Transaction[T], single: bool) -> T:

@@ -12,9 +12,9 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import StoreUnavailable
-from taskengine.store.connections import Connection, connected, is_pooled
+from taskengine.store.connections import Connection, is_pooled
 from taskengine.store.queries import migrations
-from taskengine.store.troubles import AWAY_ERRORS
+from taskengine.store.troubles import AWAY_ERRORS, connected
 
 logger = logging.getLogger(__name__)
 

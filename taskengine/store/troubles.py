@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
+from typing import Any
 
 import asyncpg
 import trio
 
-from taskengine.model import Blocked, Interrupted, StoreUnavailable, TooSlow
+from taskengine.model import Blocked, Interrupted, Misconfigured, StoreUnavailable, TooSlow
+from taskengine.server_urls import hosts_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,3 +89,15 @@ class Outages:
             logger.warning("the database is back, after %.0f s", seconds)
             self._since = None
             self._told.clear()
+
+
+async def connected(url: str, **options: Any) -> Any:
+    """A connection to the server, in errors that say where it is and show no password."""
+    try:
+        return await asyncpg.connect(url, **options)
+    except asyncpg.ClientConfigurationError as error:
+        raise Misconfigured(f"database_url: {error}") from None
+    except ValueError:  # it would be shown in part
+        raise Misconfigured("database_url: the driver cannot read it") from None
+    except socket.gaierror as error:
+        raise ConnectionError(f"unknown host {hosts_of(url)}: {error.strerror}") from None

@@ -131,7 +131,7 @@ async def test_a_permanent_failure_is_not(setting, autojump_clock):
     assert attempt.lines[-2] == ("ERROR", "'only' failed: no such film")
 
 
-async def test_it_is_lost_once_another_attempt_may_run(setting, autojump_clock):
+async def test_an_attempt_is_lost_once_another_one_may_run(setting, autojump_clock):
     async def own(context):
         await context.confirm()
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from taskengine.capture.encryption.boxes import Box, Data, hide, placed, read, whole
 from taskengine.capture.encryption.protection import (
-    Protection,
+    SampleProtection,
     TrackProtection,
     piff,
     read_groups,
 )
 
 PIFF_SAMPLES: Final = bytes.fromhex("a2394f525a9b4f14a2446c427c648df4")
+Entry: TypeAlias = SampleProtection | None  # None: in the clear
 OVERRIDE, SUBSAMPLES = 1, 2  # flags
 OWN_GROUPS: Final = 0x10000  # indexes above are of groups in the fragment itself
 HIDDEN: Final = frozenset({b"senc", b"saiz", b"saio"})
@@ -28,7 +29,7 @@ HIDDEN: Final = frozenset({b"senc", b"saiz", b"saio"})
 class Info:
     """Of one sample. `parts` are pairs of clear and encrypted bytes; None: all are encrypted."""
 
-    protection: Protection | None
+    protection: Entry
     iv: bytes = b""
     parts: tuple[tuple[int, int], ...] | None = None
 
@@ -49,7 +50,12 @@ class Info:
 
 
 def infos(
-    data: Data, moof: Box, traf: Box, track: TrackProtection, entry: Protection | None, number: int
+    data: Data,
+    moof: Box,
+    traf: Box,
+    track: TrackProtection,
+    entry: Entry,
+    number: int,
 ) -> list[Info]:
     """Of each sample of a track's fragment; all that says so becomes free. Raises ValueError."""
     protections = _protections(data, traf, track, entry, number)
@@ -64,18 +70,18 @@ def infos(
     return [*found, *rest]
 
 
-def _default(protection: Protection | None) -> Info:
+def _default(protection: Entry) -> Info:
     """Of a sample of which nothing is said."""
     return Info(protection, protection.constant_iv if protection else b"")
 
 
 def _protections(
-    data: Data, traf: Box, track: TrackProtection, entry: Protection | None, number: int
-) -> list[Protection | None]:
+    data: Data, traf: Box, track: TrackProtection, entry: Entry, number: int
+) -> list[Entry]:
     """By the group of each sample; one that has none is as its description says."""
     scheme = entry.scheme if entry else "cenc"
     own = tuple(read_groups(data, traf, scheme))
-    found: list[Protection | None] = []
+    found: list[Entry] = []
     for box in placed(data, traf.start, traf.end):
         if box.kind == b"csgp" and b"seig" in data[box.start : box.start + 8]:
             raise ValueError("compact sample groups of encryption")
@@ -91,8 +97,11 @@ def _protections(
 
 
 def _group(
-    index: int, own: Sequence[Protection], track: TrackProtection, entry: Protection | None
-) -> Protection | None:
+    index: int,
+    own: Sequence[SampleProtection],
+    track: TrackProtection,
+    entry: Entry,
+) -> Entry:
     groups, place = (own, index - OWN_GROUPS) if index > OWN_GROUPS else (track.groups, index)
     if index == 0:
         return entry
@@ -101,7 +110,7 @@ def _group(
     return groups[place - 1]
 
 
-def _listed(data: Data, traf: Box, protections: list[Protection | None]) -> list[Info] | None:
+def _listed(data: Data, traf: Box, protections: list[Entry]) -> list[Info] | None:
     """Of `senc`, or what PIFF had for it; None if there is none."""
     for box in placed(data, traf.start, traf.end):
         place = box.start
@@ -124,7 +133,11 @@ def _listed(data: Data, traf: Box, protections: list[Protection | None]) -> list
 
 
 def _sequence(
-    data: Data, place: int, end: int, protections: Sequence[Protection | None], has_parts: bool
+    data: Data,
+    place: int,
+    end: int,
+    protections: Sequence[Entry],
+    has_parts: bool,
 ) -> Iterator[Info]:
     for protection in protections:
         size = protection.iv_size if protection else 0
@@ -146,9 +159,7 @@ def _parts(data: Data, place: int, end: int) -> tuple[tuple[tuple[int, int], ...
     return parts, place + 2 + len(rows)
 
 
-def _elsewhere(
-    data: Data, moof: Box, traf: Box, protections: Sequence[Protection | None]
-) -> list[Info]:
+def _elsewhere(data: Data, moof: Box, traf: Box, protections: Sequence[Entry]) -> list[Info]:
     """Where `saio` points to, in pieces as long as `saiz` says; nothing if there are none."""
     by_kind = {box.kind: box for box in placed(data, traf.start, traf.end)}
     sizes, offsets = by_kind.get(b"saiz"), by_kind.get(b"saio")

@@ -19,7 +19,7 @@ from taskengine.capture.encryption.ciphers import BLOCK, WrongKey
 from taskengine.capture.encryption.fragments import KeyOf, Opened, Opener
 from taskengine.capture.encryption.protection import Tracks, clear_header
 from taskengine.capture.encryption.samples import open_sound
-from taskengine.capture.encryption.transport import Transport
+from taskengine.capture.encryption.transport import TransportStream
 
 PIECE: Final = 1 << 20  # bytes
 PROTECTED: Final = b"sinf"  # in every header of an encrypted track
@@ -65,7 +65,7 @@ def open_stream(path: Path, key: bytes, iv: bytes, *, is_packed: bool) -> Opened
     """Of MPEG-TS or packed audio with encrypted samples."""
     with _mapped(path) as data:
         if not is_packed:
-            return Transport(data, key, iv).open()
+            return TransportStream(data, key, iv).open()
         sound = bytearray(data)
         number, locked = open_sound(sound, key, iv)
         data[:] = bytes(sound)

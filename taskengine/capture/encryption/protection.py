@@ -22,7 +22,7 @@ MAX_ENTRIES: Final = 1000  # of a table
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class SampleProtection:
     """Of samples."""
 
     scheme: Scheme
@@ -38,8 +38,8 @@ class TrackProtection:
     """Of a track. `entries` are by sample description, None where it is clear; `groups` by their
     index, which counts from 1."""
 
-    entries: tuple[Protection | None, ...] = ()
-    groups: tuple[Protection, ...] = ()
+    entries: tuple[SampleProtection | None, ...] = ()
+    groups: tuple[SampleProtection, ...] = ()
     kind: bytes = b""  # the handler: `vide`, `soun`, …
     codec: bytes = b""
     sample_size: int = 0  # of fragments that do not say theirs
@@ -103,7 +103,7 @@ def _track(data: Data, trak: Box) -> tuple[int, TrackProtection]:
     return number, TrackProtection(protections, groups, kind, codec, is_one=is_one)
 
 
-def _entry(data: Data, entry: Box) -> tuple[Protection | None, bytes]:
+def _entry(data: Data, entry: Box) -> tuple[SampleProtection | None, bytes]:
     """How samples of an entry are encrypted, and the entry as it is without that."""
     if entry.kind not in LOCKED:
         return None, bytes(data[entry.head + 4 : entry.end])
@@ -126,7 +126,7 @@ def _info(data: Data, entry: Box) -> Box:
     return next(placed(data, place - 4, place - 4 + whole(data, place - 4)))
 
 
-def _protection(data: Data, info: Box) -> Protection:
+def _protection(data: Data, info: Box) -> SampleProtection:
     kind = path(data, info, b"schm")
     scheme = read(data, kind.start + 4, 4, kind.end).decode("latin-1") if kind else ""
     details = path(data, info, b"schi")
@@ -138,14 +138,14 @@ def _protection(data: Data, info: Box) -> Protection:
     raise ValueError(f"its scheme of encryption is {scheme!r}, known are {', '.join(SCHEMES)}")
 
 
-def _common(data: Data, box: Box, scheme: Scheme) -> Protection:
+def _common(data: Data, box: Box, scheme: Scheme) -> SampleProtection:
     pattern = whole(data, box.start + 5, ">B") if whole(data, box.start, ">B") else 0
     return _settings(data, box.start + 6, box.end, scheme, pattern)[0]
 
 
 def _settings(
     data: Data, place: int, end: int, scheme: Scheme, pattern: int
-) -> tuple[Protection, int]:
+) -> tuple[SampleProtection, int]:
     """What `tenc` and `seig` both say, from isProtected on; and where it ends."""
     is_protected, iv_size = read(data, place, 2, end)
     key_id, after = read(data, place + 2, 16, end), place + 18
@@ -158,11 +158,11 @@ def _settings(
         if len(constant) not in IV_SIZES or not constant:
             raise ValueError(f"an IV of {length} bytes")
     crypt_skip = (pattern >> 4, pattern & 15)
-    found = Protection(scheme, bool(is_protected), iv_size, key_id, constant, crypt_skip)
+    found = SampleProtection(scheme, bool(is_protected), iv_size, key_id, constant, crypt_skip)
     return found, after
 
 
-def piff(data: Data, place: int, end: int) -> Protection:
+def piff(data: Data, place: int, end: int) -> SampleProtection:
     """What PIFF says of a track, or in its place of a fragment."""
     algorithm = int.from_bytes(read(data, place, 3, end))
     [iv_size] = read(data, place + 3, 1, end)
@@ -170,10 +170,10 @@ def piff(data: Data, place: int, end: int) -> Protection:
         raise ValueError(f"it is encrypted by algorithm {algorithm}, known are 1 and 2")
     scheme = PIFF_SCHEMES.get(algorithm, "cenc")
     key_id = read(data, place + 4, 16, end)
-    return Protection(scheme, algorithm != 0, iv_size, key_id)
+    return SampleProtection(scheme, algorithm != 0, iv_size, key_id)
 
 
-def read_groups(data: Data, box: Box, scheme: Scheme) -> Iterator[Protection]:
+def read_groups(data: Data, box: Box, scheme: Scheme) -> Iterator[SampleProtection]:
     """The descriptions of `seig` groups in a table or a fragment; their boxes become free."""
     for one in placed(data, box.start, box.end):
         if one.kind == b"sgpd" and read(data, one.start + 4, 4, one.end) == b"seig":
@@ -181,7 +181,7 @@ def read_groups(data: Data, box: Box, scheme: Scheme) -> Iterator[Protection]:
             hide(data, one)
 
 
-def _group(data: Data, box: Box, scheme: Scheme) -> Iterator[Protection]:
+def _group(data: Data, box: Box, scheme: Scheme) -> Iterator[SampleProtection]:
     version = whole(data, box.start, ">B")
     length = whole(data, box.start + 8) if version == 1 else None
     place = box.start + (12 if version else 8)

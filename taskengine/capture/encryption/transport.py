@@ -23,7 +23,7 @@ TABLE_LIST, TABLE_MAP = 0, 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Payload:
     """The payload of a packet, `[start, end)` of the file."""
 
     head: int
@@ -32,7 +32,7 @@ class _Part:
 
 
 @dataclass(slots=True)
-class Transport:
+class TransportStream:
     """Of one segment. Raises ValueError for what cannot be read."""
 
     data: Data
@@ -41,7 +41,7 @@ class Transport:
     opened: Opened = field(default_factory=Opened)
     _maps: set[int] = field(default_factory=set)  # PIDs
     _types: dict[int, int] = field(default_factory=dict)  # of encrypted streams, by PID
-    _open: dict[int, list[_Part]] = field(default_factory=lambda: defaultdict(list))
+    _open: dict[int, list[_Payload]] = field(default_factory=lambda: defaultdict(list))
 
     def open(self) -> Opened:
         for head in range(0, len(self.data) - PACKET + 1, PACKET):
@@ -59,16 +59,16 @@ class Transport:
             self._unit(pid, parts)
         return self.opened
 
-    def _payload(self, head: int) -> _Part | None:
+    def _payload(self, head: int) -> _Payload | None:
         flags, start = self.data[head + 3], head + 4
         if flags & 0x20:
             start += 1 + self.data[head + 4]
         end = head + PACKET
-        return _Part(head, start, end) if flags & 0x10 and start < end else None
+        return _Payload(head, start, end) if flags & 0x10 and start < end else None
 
     # Tables
 
-    def _table(self, part: _Part) -> None:
+    def _table(self, part: _Payload) -> None:
         start = part.start + 1 + self.data[part.start]
         if start + 12 > part.end:
             return
@@ -97,7 +97,7 @@ class Transport:
 
     # Elementary streams
 
-    def _collect(self, pid: int, part: _Part, *, is_start: bool) -> None:
+    def _collect(self, pid: int, part: _Payload, *, is_start: bool) -> None:
         parts = self._open[pid]
         if is_start and parts:
             self._unit(pid, parts)
@@ -105,7 +105,7 @@ class Transport:
         if is_start or parts:  # what belongs to a packet before the segment is left alone
             parts.append(part)
 
-    def _unit(self, pid: int, parts: list[_Part]) -> None:
+    def _unit(self, pid: int, parts: list[_Payload]) -> None:
         """One PES packet."""
         packet = bytearray(b"".join(self.data[one.start : one.end] for one in parts))
         if packet[:3] != b"\0\0\1" or len(packet) < 9:
@@ -128,7 +128,7 @@ class Transport:
             packet[4:6] = (length - (end - begin) + len(content)).to_bytes(2)
         self._write(parts, bytes(packet[:begin] + content))
 
-    def _write(self, parts: list[_Part], packet: bytes) -> None:
+    def _write(self, parts: list[_Payload], packet: bytes) -> None:
         """Over the same packets: the first ones are full, each has a byte at least."""
         place = 0
         for number, part in enumerate(parts):
@@ -140,7 +140,7 @@ class Transport:
             self.data[part.end - size : part.end] = packet[place : place + size]
             place += size
 
-    def _stuff(self, part: _Part, number: int) -> None:
+    def _stuff(self, part: _Payload, number: int) -> None:
         """Fill up the adaptation field, which may have to be made, before the payload."""
         if not number:
             return
