@@ -17,6 +17,7 @@ from taskengine.actions.cutting import Cut, Missing
 from taskengine.actions.registry import action
 from taskengine.capture.clip import FOREVER, Clip
 from taskengine.capture.encryption.proof import Proof
+from taskengine.capture.filters import read_filter
 from taskengine.capture.following import Following
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
@@ -70,17 +71,22 @@ async def cut(
     frame_accurate: bool = True,
     missing_content: str = "cut",
     missing_content_limit: float | None = None,
+    text_filter: str = "",
     track_properties: list[JsonObject | None] | None = None,
     options: JsonObject | None = None,
 ) -> JsonObject:
-    """Cut what was recorded to its clips, and stitch them: a file for each track."""
+    """Cut what was recorded to its clips, and stitch them: a file for each track.
+
+    `text_filter` is that of the first clip, for captions that lie inside the pictures.
+    """
     for name, why in MISSING.items():
         if (options or {}).get(name):
             await context.debug(f"{name}: {why}")
     limit = missing_content_limit
     if limit is None and missing_content == "fail":
         limit = 0.0
-    work = Cut(context, frame_accurate, Missing(limit))
+    admitted = read_filter(text_filter) if text_filter else lambda track: True
+    work = Cut(context, frame_accurate, Missing(limit), admitted)
     found = await work.tracks([_folder(context, recording, place) for place in range(clips)])
     tracks = apply_track_properties(arrange(found), *(track_properties or []))
     plan = plan_sets(drm, enable_drm=enable_drm)

@@ -11,11 +11,13 @@ from typing import Final
 import trio
 
 from taskengine.actions.advertising import advertising
+from taskengine.actions.closed_captions import joints, with_captions
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.cues import Cue, write_webvtt
+from taskengine.capture.filters import Matches
 from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack
 from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
@@ -60,8 +62,11 @@ class Missing:
 class Cut:
     """The first clip says which tracks there are, and what their pictures are like (A75)."""
 
-    def __init__(self, context: Context, accurate: bool, missing: Missing) -> None:
+    def __init__(
+        self, context: Context, accurate: bool, missing: Missing, admitted: Matches
+    ) -> None:
         self.context, self.accurate, self.missing = context, accurate, missing
+        self.admitted = admitted  # the filter of the first clip
         self.bench = bench_of(context)
         self._clips: list[RecordedClip] = []
         self._shown: list[Shown] = []
@@ -80,7 +85,11 @@ class Cut:
             made += [one] if one is not None else []
             await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
         inspector = Inspector(self.context, self.context.workspace, 0, False)
-        return await inspector.aligned(made)
+        aligned = await inspector.aligned(made)
+        best = next(track for track in wanted.values() if track.type == "video")
+        return await with_captions(
+            self.context, aligned, best.captions, self.admitted, joints(self._spans)
+        )
 
     async def markers(self) -> list[Marker]:
         """Of advertising, once the tracks are made."""

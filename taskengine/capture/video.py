@@ -217,6 +217,7 @@ def encoder(model: Format) -> list[str]:
         arguments += ["-profile:v", profile]
     if codec == "libx265":
         arguments += ["-x265-params", "log-level=error:open-gop=0", "-tag:v", "hvc1"]
+        arguments += ["-a53cc", "1"]  # the captions in the pictures; libx264 keeps them by itself
     for option, name in (
         ("-color_primaries", "color_primaries"),
         ("-color_trc", "color_transfer"),

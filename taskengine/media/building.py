@@ -17,7 +17,7 @@ from taskengine.media.marking import mark
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import expect_duration
-from taskengine.media.streams import default_language, output_name, slug, streams
+from taskengine.media.streams import closed_captions, default_language, output_name, slug, streams
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -110,6 +110,7 @@ class Maker:
             self._manifest("m3u8") if hls else "",
             self._manifest("mpd") if dash else "",
             default_language(self.tracks),
+            closed_captions(self.tracks),
         )
         await package(
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock

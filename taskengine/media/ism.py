@@ -64,6 +64,7 @@ def _parameters(track: Track) -> Iterator[tuple[str, str]]:
     yield "MaxHeight", str(track.height)
     yield "Channels", str(track.channels)
     yield "SamplingRate", str(track.sample_rate)
+    yield "closedCaptions", track.captions
 
 
 def _track(element: ElementTree.Element, kind: TrackType) -> Track:
@@ -88,4 +89,5 @@ def _track(element: ElementTree.Element, kind: TrackType) -> Track:
         height=int(said.get("MaxHeight", 0)),
         channels=int(said.get("Channels", 0)),
         sample_rate=int(said.get("SamplingRate", 0)),
+        captions=said.get("closedCaptions", ""),
     )

@@ -33,6 +33,7 @@ class Manifests:
     hls: str = ""
     dash: str = ""
     language: str = ""  # of the default audio
+    captions: str = ""  # inside the pictures, as the packager names them
 
 
 def descriptor(fields: Mapping[str, str]) -> str:
@@ -82,6 +83,8 @@ def _manifest_flags(folder: str, manifests: Manifests) -> list[str]:
         *("--default_text_language", NO_LANGUAGE),
         *("--hls_playlist_type", "VOD", "--per_playlist_target_duration"),
     ]
+    if manifests.captions:
+        flags += ["--closed_captions", manifests.captions]
     if manifests.hls:
         flags += ["--hls_master_playlist_output", f"{folder}/{manifests.hls}"]
     if manifests.dash:

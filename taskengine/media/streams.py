@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from taskengine.media.tracks import ACCESSIBLE, Track, checked_language
+from taskengine.media.tracks import ACCESSIBLE, Track, checked_language, normal_language
 
 LETTERS: Final = {"video": "v", "audio": "a", "text": "t"}
 ROLES: Final = {  # of HTML's audio track kinds, as DASH has them
@@ -17,6 +17,7 @@ DASH_ROLES: Final = frozenset({
     "caption", "subtitle", "main", "alternate", "supplementary", "commentary", "dub",
     "description", "sign", "metadata", "emergency", "forced-subtitle", "easyreader", "karaoke",
 })  # fmt: skip
+SERVICE: Final = re.compile(r"CC[1-4]|SERVICE[1-9]\d?")
 DESCRIBES_VIDEO: Final = "public.accessibility.describes-video"
 
 
@@ -52,6 +53,22 @@ def default_language(tracks: Sequence[Track]) -> str:
     audio = [track for track in tracks if track.type == "audio"]
     main = next((track for track in audio if track.kind not in ACCESSIBLE), None)
     return checked_language((main or audio[0]).language) if audio else ""
+
+
+def closed_captions(tracks: Sequence[Track]) -> str:
+    """The captions inside the pictures, in the packager's grammar; what is no service is left
+    out."""
+    services = [one.partition("=") for track in tracks for one in track.captions.split(";")]
+    known = {channel: language for channel, _, language in services if SERVICE.fullmatch(channel)}
+    return ";".join(
+        f"channel={channel},name={channel}{_language_of(language)},autoselect=yes"
+        for channel, language in sorted(known.items())
+    )
+
+
+def _language_of(language: str) -> str:
+    known = normal_language(language)
+    return "" if known == "und" else f",lang={known}"
 
 
 def _common(track: Track, output: str) -> dict[str, str]:

@@ -48,6 +48,7 @@ class Track:
     role: str = ""
     name: str = ""
     description: str = ""
+    captions: str = ""  # services of CEA-608/708 inside the pictures: `CC1=eng;SERVICE2=und`
 
     @property
     def end(self) -> float:

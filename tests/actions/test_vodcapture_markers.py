@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import pytest
 
+from taskengine.capture.cues import read_webvtt
 from taskengine.capture.moments import told
 from taskengine.media.marking import read_markers
 from taskengine.media.scte35 import read_message, splice_insert
 from tests.actions.test_vodcapture import BEGAN, Job, utc
+from tests.capture.captioned import CLEAR, SHOW, caption, control, placed, pop_on
 from tests.capture.film import numbers
 from tests.capture.live import make_stream
 from tests.capture.origin import Answered
@@ -18,6 +20,10 @@ from tests.capture.test_signals import SIGNAL, STREAM, emsg
 
 OUT = splice_insert(77, Fraction(1000), Fraction(4), is_out=True)
 BACK = splice_insert(77, Fraction(1004), is_out=False)
+SERVICE = (
+    rb'#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="c",NAME="x",LANGUAGE="en",INSTREAM-ID="CC1"'
+    rb'\n\1CLOSED-CAPTIONS="c",'
+)
 SECONDS = 13  # of the stream
 PRESENT = splice_insert(5, None, is_out=True)  # at once: of a break that began long ago
 
@@ -29,7 +35,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tracks(folder):
-    return make_stream(folder, SECONDS)
+    made = make_stream(folder, SECONDS)
+    said = (110, pop_on("HELLO")), (130, control(SHOW)), (200, control(CLEAR))
+    for name in ("v", "w"):
+        caption(folder / name, placed(*said))
+    return made
 
 
 @pytest.fixture
@@ -41,6 +51,8 @@ def in_playlists(lines):
     """Lines before segments, by their numbers; an hour's window is in the playlist at once."""
 
     def fault(path, found):
+        if path == "/master.m3u8":
+            return Answered(200, re.sub(rb"(#EXT-X-STREAM-INF:)", SERVICE, found.body))
         if path not in ("/v.m3u8", "/w.m3u8"):
             return found
         text = found.body.decode()
@@ -94,8 +106,8 @@ def in_segments(path, found):
 
 def frames(job):
     """At which frames the result has messages: by its playlists, and by its MPD."""
-    *pictures, sound = job.playlists()
-    found = [list(of_playlist(playlist.read_text())) for playlist in (*pictures, sound)]
+    found = [list(of_playlist(playlist.read_text())) for playlist in media(job)]
+    assert len(found) == 3
     assert all(one == found[0] for one in found)
     [mpd] = job.target.glob("one_nodrm_*.mpd")
     marked = [
@@ -103,6 +115,11 @@ def frames(job):
         for marker in read_markers(mpd.read_text())
     ]
     return found[0], [(round(at * 25), one) for pair in marked for at, one in pair]
+
+
+def media(job):
+    """The playlists of pictures and sound."""
+    return [one for one in job.playlists() if not one.stem.endswith("_t1")]
 
 
 def of_playlist(text):
@@ -121,12 +138,29 @@ async def test_a_break_keeps_its_frames_whatever_form_tells_it(job):
     await job([{"source": url, "start": utc("4.32"), "end": utc("9.6")} for url in urls])
     by_hls, by_dash = frames(job)
     assert by_hls == by_dash
-    shown = numbers(job.playlists()[0])
+    shown = numbers(media(job)[0])
     assert [shown[at] for at, _ in by_hls] == [125, 225] * 3
     said = [read_message(message) for _, message in by_hls]
     assert [(one.is_out, one.event_id) for one in said] == [(True, 77), (False, 77)] * 3
     [warning] = job.warned()
     assert "an SCTE 35 message that cannot be read" in warning
+    check_captions(job)
+
+
+def check_captions(job):
+    """The service inside the pictures is named, and its text is a track."""
+    [master] = job.target.glob("one_nodrm_*.m3u8")
+    text = master.read_text()
+    assert re.search('TYPE=CLOSED-CAPTIONS,.*LANGUAGE="en",.*INSTREAM-ID="CC1"', text)
+    assert text.count('CLOSED-CAPTIONS="CC"') == text.count("#EXT-X-STREAM-INF") == 2
+    [mpd] = job.target.glob("one_nodrm_*.mpd")
+    assert 'schemeIdUri="urn:scte:dash:cc:cea-608:2015" value="CC1=eng"' in mpd.read_text()
+    [words] = job.target.glob("*.vtt")
+    found = read_webvtt(words.read_text()).cues
+    assert [(cue.start, cue.end, cue.text) for cue in found] == [
+        (at + Fraction("0.88"), at + Fraction("3.68"), "HELLO")
+        for at in (Fraction(0), Fraction("5.28"), Fraction("10.56"))
+    ]
 
 
 async def test_breaks_at_the_ends_of_a_range(job):
@@ -137,9 +171,11 @@ async def test_breaks_at_the_ends_of_a_range(job):
         10: "#EXT-X-CUE-OUT:DURATION=90",
     })  # fmt: skip
     clip = {"source": "http://a.test/master.m3u8", "start": utc("3.32"), "end": utc(11)}
+    clip["filter"] = 'type=="audio"||type=="video"'
     await job([clip, clip])
     by_hls, by_dash = frames(job)
     assert by_hls == by_dash
+    assert not list(job.target.glob("*.vtt"))  # the filter wants none
     length = 275 - 83
     assert [at for at, _ in by_hls] == [0, 42, 142, length, length + 42, length + 142]
     assert [read_message(one).duration for _, one in by_hls[2::3]] == [2, 2]

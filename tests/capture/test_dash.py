@@ -202,3 +202,23 @@ def test_a_damaged_index_is_refused(data):
 def test_a_live_timeline_without_an_end_reaches_to_now():
     text = mpd(LIVE, period(TIMED.format('<S t="900000" d="360000" r="-1"/>'), 'start="PT0S"'))
     assert [one.start - TEN for one in window(text, TEN + Fraction(17, 2)).segments] == [0, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "services"),
+    [
+        ("608:2015", "CC1=eng;CC3=swe", ("CC1=eng", "CC3=swe")),
+        ("608:2015", "eng; swe;x;y;z", ("CC1=eng", "CC3=swe", "CC2=x", "CC4=y")),
+        ("708:2015", "1=lang:eng;2=lang:deu,war:1", ("SERVICE1=eng", "SERVICE2=deu")),
+        ("608:2015", "", ()),
+    ],
+)
+def test_captions_inside_pictures_are_named(scheme, value, services):
+    text = (
+        '<MPD mediaPresentationDuration="PT8S"><Period><AdaptationSet contentType="video">'
+        f'<Accessibility schemeIdUri="urn:scte:dash:cc:cea-{scheme}" value="{value}"/>'
+        '<SegmentTemplate media="$Number$" duration="4"/><Representation id="v"/>'
+        "</AdaptationSet></Period></MPD>"
+    )
+    [track] = read_mpd(text, "http://a.test/x.mpd", Fraction(0)).tracks
+    assert track.captions == services

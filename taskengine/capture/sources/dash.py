@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -202,10 +203,19 @@ def _track(group: Element, element: Element) -> SourceTrack | None:
 
 
 def _captions(group: Element) -> tuple[str, ...]:
+    """`CC1=eng`, `SERVICE1=eng`, of `CC1=eng;CC3=swe`, `eng;swe` (CEA-608), `1=lang:eng` (708)."""
+    found: list[str] = []
     for one in group.findall("Accessibility"):
-        if "cea-608" in one.get("schemeIdUri", "") or "cea-708" in one.get("schemeIdUri", ""):
-            return tuple(part for part in one.get("value", "").split(";") if part)
-    return ()
+        scheme, value = one.get("schemeIdUri", ""), one.get("value", "")
+        parts = [part.strip() for part in value.split(";") if part.strip()]
+        if "cea-608" in scheme:
+            for channel, part in zip(("CC1", "CC3", "CC2", "CC4"), parts, strict=False):
+                found.append(part if "=" in part else f"{channel}={part}")
+        elif "cea-708" in scheme:
+            for number, _, said in (part.partition("=") for part in parts[:63]):
+                language = re.search(r"lang:([A-Za-z-]+)", said)
+                found.append(f"SERVICE{number}={language[1] if language else said}")
+    return tuple(found)
 
 
 def _key(group: Element, element: Element) -> Encryption | None:

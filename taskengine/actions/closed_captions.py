@@ -1,0 +1,93 @@
+"""Captions that lie inside the pictures of a result: signalled, and as tracks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.materials import bench_of
+from taskengine.capture.cea608 import captions
+from taskengine.capture.cues import Cue, write_webvtt
+from taskengine.capture.filters import Matches
+from taskengine.capture.model import SourceTrack
+from taskengine.capture.pieces import ADJACENT, Span
+from taskengine.media.cc_data import SEI, CcData, packets, read_cc_data
+from taskengine.media.tracks import Track, normal_language
+
+ADVANCED: Final = 2  # the first type of CEA-708
+
+
+async def with_captions(
+    context: Context,
+    tracks: Sequence[Track],
+    declared: Sequence[str],
+    admitted: Matches,
+    joints: Sequence[Fraction],
+) -> list[Track]:
+    """The tracks, those of pictures with the services inside them, and one of text for each
+    service of CEA-608 that says anything and that the clip's filter lets through.
+
+    `declared` is what the source says of its services; at `joints` other pictures begin.
+    """
+    video = next((one for one in tracks if one.type == "video"), None)
+    if video is None or video.codec not in SEI:
+        return list(tracks)
+    path = bench_of(context).folder / video.file
+    shown = await packets(bench_of(context), path)
+    data = await trio.to_thread.run_sync(lambda: list(read_cc_data(path, video.codec, shown)))
+    if not data:
+        return list(tracks)
+    found = await trio.to_thread.run_sync(captions, data, Fraction(str(video.end)), joints)
+    languages = dict(one.partition("=")[::2] for one in declared)
+    languages = {service: languages.get(service, "") for service in (*languages, *found)}
+    text = {service: cues for service, cues in found.items() if cues}
+    made = [await _track(context, *one, languages[one[0]]) for one in text.items()
+            if admitted(SourceTrack("", "text", language=languages[one[0]]))]  # fmt: skip
+    if not text and _is_advanced(data):
+        await context.warn("captions of CEA-708 stay in the pictures, no track is made of them")
+    signalled = _signalled(languages)
+    return [
+        *(replace(one, captions=signalled) if one.type == "video" else one for one in tracks),
+        *made,
+    ]
+
+
+def joints(clips: Sequence[Sequence[Span]]) -> list[Fraction]:
+    """Where in the result of these clips pictures begin that did not follow the ones before."""
+    found: list[Fraction] = []
+    at = Fraction(0)
+    for spans in clips:
+        before: Fraction | None = None
+        for span in spans:
+            if before is None or abs(span.start - before) > ADJACENT:
+                found.append(at)
+            at, before = at + span.length, span.end
+    return found[1:]
+
+
+def _signalled(languages: Mapping[str, str]) -> str:
+    return ";".join(
+        f"{service}={normal_language(language or 'und')}" for service, language in languages.items()
+    )
+
+
+def _is_advanced(data: Sequence[CcData]) -> bool:
+    return any(kind >= ADVANCED and (a or b) for one in data for kind, a, b in one.triples)
+
+
+async def _track(context: Context, service: str, cues: Sequence[Cue], language: str) -> Track:
+    target = bench_of(context).folder / f"captions-{service.lower()}.vtt"
+    await trio.Path(target).write_text(write_webvtt(cues), "utf-8")
+    return Track(
+        "text",
+        target.name,
+        codec="webvtt",
+        language=normal_language(language or "und"),
+        duration=float(cues[-1].end),
+        role="caption",
+    )
