@@ -10,7 +10,7 @@ import trio
 
 from taskengine.capture.breaks import breaks
 from taskengine.capture.clock import Clock, clock_of
-from taskengine.capture.marking import markers, numbered, places
+from taskengine.capture.marking import heard, markers, numbered, places
 from taskengine.capture.model import Fetched, Signal
 from taskengine.capture.noting import Noted
 from taskengine.capture.pieces import Span
@@ -32,9 +32,10 @@ async def advertising(clips: Sequence[Cut]) -> tuple[list[Marker], list[str]]:
         noted = Noted(clip.recording)
         await noted.load()
         said = [*noted.signals, *await _in_segments(clip, shown.clocks, problems)]
-        best = next(iter(shown.renditions.values()))
+        best = shown.best
+        found_in = places(best, spans, at) if best else heard(spans, at)
         known = await trio.to_thread.run_sync(breaks, said)
-        found += await trio.to_thread.run_sync(markers, places(best, spans, at), *known)
+        found += await trio.to_thread.run_sync(markers, found_in, *known)
         at += sum((span.length for span in spans), Fraction(0))
     return numbered(found), list(problems)
 

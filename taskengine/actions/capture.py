@@ -90,9 +90,13 @@ async def cut(
     found = await work.tracks([_folder(context, recording, place) for place in range(clips)])
     tracks = apply_track_properties(arrange(found), *(track_properties or []))
     plan = plan_sets(drm, enable_drm=enable_drm)
+    has_pictures = any(track.type == "video" for track in tracks)
+    if not has_pictures:
+        await context.info("There are no pictures: no thumbnails are made")
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
+        "pictures": has_pictures,
         "markers": [marker.to_json() for marker in await work.markers()],
         "tracks": [track.to_json() for track in await work.placed(tracks)],
         "clear": generate_vod and plan.clear,

@@ -86,9 +86,10 @@ class Cut:
             await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
         inspector = Inspector(self.context, self.context.workspace, 0, False)
         aligned = await inspector.aligned(made)
-        best = next(track for track in wanted.values() if track.type == "video")
+        best = next((track for track in wanted.values() if track.type == "video"), None)
+        declared = best.captions if best else ()
         return await with_captions(
-            self.context, aligned, best.captions, self.admitted, joints(self._spans)
+            self.context, aligned, declared, self.admitted, joints(self._spans)
         )
 
     async def markers(self) -> list[Marker]:
@@ -113,12 +114,15 @@ class Cut:
             await self.context.warn(self.missing.add(clip, gap))
         self._clips.append(clip)
         self._shown.append(shown)
-        best = next(iter(shown.renditions.values()))
-        self._spans.append(best.spans(self._model))
+        if shown.best is None and self._shown[0].best is not None:
+            raise PermanentFailure(f"clip {place} has no pictures, the first one has")
+        self._spans.append(shown.spans(self._model))
 
     @property
-    def _model(self) -> Format:
-        return next(iter(self._shown[0].renditions.values())).format
+    def _model(self) -> Format | None:
+        """What pictures are like; None if there are none (A75)."""
+        best = self._shown[0].best
+        return best.format if best else None
 
     async def _track(self, name: str, track: SourceTrack) -> Track | None:
         match track.type:

@@ -99,6 +99,14 @@ class AudioCutter:
         raw.unlink()
         return is_one
 
+    async def look(self, segments: Sequence[Fetched]) -> Sound | None:
+        """Where the sound of a stretch is; None if there is none in it."""
+        raw = self._path("raw")
+        sizes = await self.assembler.put_together(segments, raw)
+        found = await self._look(raw, segments, sizes)
+        raw.unlink()
+        return found
+
     async def format(self, segments: Sequence[Fetched]) -> Format | None:
         """What the first stretch of sound is; None if there is none in it."""
         raw = self._path("raw")

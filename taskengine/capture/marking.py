@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from typing import Final
 
 from taskengine.capture.breaks import Break, Remark
@@ -71,6 +72,37 @@ def places(rendition: Rendition, spans: Sequence[Span], at: Time) -> list[Place]
 
 
 @dataclass(frozen=True, slots=True)
+class SoundPlace:
+    """Sound without pictures, heard from `at` on, in seconds of the result."""
+
+    span: Span
+    at: Time
+
+    @property
+    def length(self) -> Time:
+        return self.span.length
+
+    def of(self, time: Time) -> Time | None:
+        is_inside = self.span.start <= time < self.span.end
+        return self.at + time - self.span.start if is_inside else None
+
+    def is_before(self, time: Time) -> bool:
+        return time >= self.span.end
+
+    def is_after(self, time: Time) -> bool:
+        return time <= self.span.start
+
+
+Shows = Sequence[Place] | Sequence[SoundPlace]
+
+
+def heard(spans: Sequence[Span], at: Time) -> list[SoundPlace]:
+    """Where the sound of a clip without pictures is in the result, from `at` on."""
+    starts = accumulate((span.length for span in spans), initial=at)
+    return [SoundPlace(span, start) for span, start in zip(spans, starts, strict=False)]
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """Of a break, in seconds of the result."""
 
@@ -80,9 +112,7 @@ class _Part:
     ends: bool
 
 
-def markers(
-    shown: Sequence[Place], found: Sequence[Break], remarks: Sequence[Remark]
-) -> list[Marker]:
+def markers(shown: Shows, found: Sequence[Break], remarks: Sequence[Remark]) -> list[Marker]:
     """Of one clip, without ids; messages have their times in the result."""
     made = [marker for one in found for marker in _of_break(shown, one)]
     for remark in remarks:
@@ -106,7 +136,7 @@ def _complete(one: Marker) -> Marker:
     return replace(one, out=out)
 
 
-def _of_break(shown: Sequence[Place], one: Break) -> Iterator[Marker]:
+def _of_break(shown: Shows, one: Break) -> Iterator[Marker]:
     for part in _joined(_parts(shown, one)):
         length = None if one.end is None else part.end - part.start
         is_cut = not (part.begins and part.ends)
@@ -123,7 +153,7 @@ def _event(one: Break) -> int:
     return said or 0
 
 
-def _parts(shown: Sequence[Place], one: Break) -> list[_Part]:
+def _parts(shown: Shows, one: Break) -> list[_Part]:
     found: list[_Part] = []
     for place in shown:
         if place.is_before(one.start):

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskengine.capture.assembly import Assembler
+from taskengine.capture.audio import AudioCutter
 from taskengine.capture.clip import FOREVER, Range
 from taskengine.capture.clock import Clock
+from taskengine.capture.hearing import hear
 from taskengine.capture.model import Fetched, Gap, SourceTrack, Time, TrackType
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Piece, Span, Stretch, covering, stretches
@@ -84,16 +86,38 @@ class RecordedClip:
             cutter = self.cutter(f"{name}-look")
             found = [await cutter.look(one) for one in stretches(self.segments(name))]
             looked[name] = [one for one in found if one is not None]
+        if not any(looked.values()) and (sounds := self.names("audio")):
+            return await self._heard(sounds[0], accurate=accurate)
         return _shown(self, {name: own for name, own in looked.items() if own}, accurate=accurate)
+
+    async def _heard(self, name: str, *, accurate: bool) -> Shown:
+        """A clip without pictures."""
+        cutter = AudioCutter(self.bench, self.assembler, f"clip-{self.place}-look", ())
+        start, end = self.range.start, self.range.end
+        heard = await hear(cutter, self.segments(name), start, end, accurate=accurate)
+        if not heard.spans:
+            raise PermanentFailure(f"clip {self.place}: nothing of its range was recorded")
+        return Shown({}, heard.gaps, heard.clocks, heard.spans)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The pictures of a clip: the best rendition is the first one."""
+    """The pictures of a clip: the best rendition is the first one. `heard` is what there is of a
+    clip without any."""
 
     renditions: Mapping[str, Rendition]
     gaps: tuple[Gap, ...]
     clocks: tuple[Clock, ...]
+    heard: tuple[Span, ...] = ()
+
+    @property
+    def best(self) -> Rendition | None:
+        return next(iter(self.renditions.values()), None)
+
+    def spans(self, model: Format | None) -> list[Span]:
+        """What is shown of the timeline, in pictures like the model's, or heard."""
+        best = self.best
+        return list(self.heard) if best is None else best.spans(model or best.format)
 
 
 def _shown(clip: RecordedClip, looked: Mapping[str, Sequence[Looked]], *, accurate: bool) -> Shown:

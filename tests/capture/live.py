@@ -15,21 +15,21 @@ def make_stream(folder, seconds, rate="25", gop=25):
     make_sound(folder / "a", seconds, length=1)
     tracks = []
     for name, rate in (("v", 500_000), ("w", 200_000)):
-        lengths = _lengths(key_times(folder / name), seconds)
+        lengths = lengths_of(key_times(folder / name), seconds)
         tracks.append(LiveTrack(name, "video", "avc1.64000d", rate, lengths, 320, 192))
-    lengths = _lengths(first_times(folder / "a"), seconds)
+    lengths = lengths_of(first_times(folder / "a"), seconds)
     tracks.append(LiveTrack("a", "audio", "mp4a.40.2", 96_000, lengths, language="en"))
     for track in tracks:
-        _numbered(folder / track.name)
+        numbered_from_one(folder / track.name)
     return tuple(tracks)
 
 
-def _lengths(starts, seconds):
+def lengths_of(starts, seconds):
     ends = [*starts[1:], Fraction(seconds)]
     return tuple(end - start for start, end in zip(starts, ends, strict=True))
 
 
-def _numbered(folder):
+def numbered_from_one(folder):
     """From 1, as the origin counts."""
     (folder / "all.mp4").unlink()
     for path in sorted(folder.glob("*.m4s"), key=lambda one: -int(one.stem)):
