@@ -68,4 +68,4 @@ async def read_the_rest(request: Request, response: Response | WsgiResponse) -> 
 def close_after(request: Request, response: Response | WsgiResponse) -> None:
     """Have the client send its next request on another connection."""
     if request.http_version < "2":
-        response.headers["AsgiConnection"] = "close"
+        response.headers["Connection"] = "close"
