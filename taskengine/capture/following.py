@@ -17,18 +17,19 @@ from typing import Final
 import trio
 
 from taskengine.capture.clip import FOREVER, Clip, Range, named
-from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany, most_urgent, shortage
+from taskengine.capture.demand import (
+    PATIENCE,
+    Demand,
+    Stretch,
+    TooMany,
+    most_urgent,
+    shortage,
+    until_due,
+)
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import (
-    Segment,
-    SourceAway,
-    SourceRefused,
-    SourceTrack,
-    Time,
-    Window,
-)
+from taskengine.capture.model import Segment, SourceAway, SourceRefused, SourceTrack, Time, Window
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.recording import Recording
@@ -99,9 +100,9 @@ class Following:
         """How much of the range was fetched or given up, in time, 0..1."""
         return fmean([one.share for one in self.demands.values()] or [0.0])
 
-    async def _something(self) -> None:
+    async def _something(self, seconds: float = IDLE) -> None:
         """Until anything was read, fetched or given up, or some time has passed."""
-        with trio.move_on_after(IDLE):
+        with trio.move_on_after(seconds):
             await self._changed.wait()
 
     def _change(self) -> None:
@@ -252,7 +253,7 @@ class Following:
         while True:
             stretch = most_urgent(self.demands.values(), trio.current_time())
             if stretch is None:
-                await self._something()
+                await self._something(until_due(self.demands.values(), trio.current_time()))
                 continue
             failures: Failures = {}
             for place, segment in self._in_order(stretch):
@@ -265,6 +266,7 @@ class Following:
                     failures[place] = error
             else:
                 await self._failed(stretch, failures)
+                self._change()
 
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""
