@@ -63,9 +63,10 @@ async def _ended(served: Served, job_id: int) -> dict[str, Any]:
     with trio.fail_after(PATIENCE):
         while True:
             answer = await served.http.get(f"/jobs/{job_id}")
-            job: dict[str, Any] = answer.raise_for_status().json()
-            if job["queue_state"] == "completed":
-                return job
+            if answer.status_code != 503:  # the machine may be busy
+                job: dict[str, Any] = answer.raise_for_status().json()
+                if job["queue_state"] == "completed":
+                    return job
             await trio.sleep(LOOK)
 
 

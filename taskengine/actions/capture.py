@@ -30,6 +30,9 @@ from taskengine.storage import Folder
 
 PROGRESS_SECONDS: Final = 2.0
 LINE_SECONDS: Final = 60.0
+AT_ONCE: Final = (
+    20  # clips that are over and recorded side by side; hundreds would starve the engine
+)
 FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
 
 
@@ -44,8 +47,15 @@ async def record(
     async with unwrapped(), trio.open_nursery() as nursery:
         nursery.start_soon(_tell, context, following)
         async with trio.open_nursery() as recorders:
+            live = {one.clip.place for one in following if not _is_over(one)}
             for one in following:
-                recorders.start_soon(one.run)
+                if one.clip.place in live:
+                    recorders.start_soon(one.run)
+            over = [one for one in following if one.clip.place not in live]
+            turns = trio.CapacityLimiter(AT_ONCE)
+            for one in sorted(over, key=_begins):  # what rolls off first comes first
+                await turns.acquire_on_behalf_of(one.clip.place)
+                recorders.start_soon(_run_in_turn, one, turns)
         nursery.cancel_scope.cancel()
     await context.progress(1.0)
     size = sum(one.recording.size for one in following)
@@ -124,6 +134,24 @@ def _follow(context: Context, web: Web, place: int, said: JsonObject) -> Followi
     clip = Clip.read(place, said)
     proof = Proof(Bench(context.run, scratch))
     return Following(clip, web, recording, scratch, _now, context.info, context.warn, proof)
+
+
+def _is_over(one: Following) -> bool:
+    """What is over can wait for a turn; what is live, or may be, cannot."""
+    end = one.clip.end
+    return end is not None and not end.is_offset and end.time <= _now()
+
+
+def _begins(one: Following) -> Fraction:
+    start = one.clip.start
+    return start.time if start is not None and not start.is_offset else Fraction(0)
+
+
+async def _run_in_turn(one: Following, turns: trio.CapacityLimiter) -> None:
+    try:
+        await one.run()
+    finally:
+        turns.release_on_behalf_of(one.clip.place)
 
 
 def _now() -> Fraction:
