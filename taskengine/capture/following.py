@@ -220,6 +220,7 @@ class Following:
             shown = reason.removeprefix("!")
             await self.warn(f"Source {place} of clip {self.clip.place} cannot be read: {shown}")
         self._reasons[place] = reason
+        self._change()  # it may have offered something before
 
     async def _read(self, place: int, stream: Stream) -> float | None:
         """Its windows; seconds until the next reading, None if there is none."""
