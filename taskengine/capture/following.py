@@ -261,13 +261,12 @@ class Following:
                 try:
                     await self.fetcher.take(stretch.track, place, segment)
                     self.demands[stretch.track].fetched(stretch, segment.start, segment.end)
-                    self._change()
                     break
                 except (SourceAway, SourceRefused) as error:
                     failures[place] = error
             else:
                 await self._failed(stretch, failures)
-                self._change()
+            self._change()
 
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""
