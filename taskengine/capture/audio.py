@@ -218,7 +218,7 @@ class AudioCutter:
         own = mapping(stated)
         first, last = (packets.pictures[place].media + shift for place in (0, -1))
         differing = INTERLEAVED if found.is_muxed else SAME_CLOCK
-        used, wrap = self._shared(stretch[0].source, own, first, differing)
+        used, wrap = self._shared(stretch, own, first, differing)
         length = Fraction(1024, int(found.format.said.get("sample_rate") or 48_000))
         is_even = all(abs(step.by) < EVEN for step in own.jumps)
         start, end = used.time(first + wrap), used.time(last + wrap) + length
@@ -262,13 +262,15 @@ class AudioCutter:
         return Fraction(0) if time is None or first is None else time - first
 
     def _shared(
-        self, place: int, own: Mapping, media: Time, differing: Time
+        self, stretch: Sequence[Fetched], own: Mapping, media: Time, differing: Time
     ) -> tuple[Mapping, Time]:
-        """The pictures' mapping of the same source, if both have one clock, and how often that
-        began anew between the two; else its own."""
+        """The pictures' mapping of the same source, the first that has some, if both have one
+        clock, and how often that began anew between the two; else its own."""
         at = own.time(media)
-        for clock in self.clocks:
-            if clock.source == place and clock.start - 1 <= at <= clock.end + 1:
+        places = list(dict.fromkeys(one.source for one in stretch))
+        near = [one for one in self.clocks if one.source in places]
+        for clock in sorted(near, key=lambda one: places.index(one.source)):
+            if clock.start - 1 <= at <= clock.end + 1:
                 for wrap in (Fraction(0), WRAP, -WRAP):
                     if abs(clock.mapping.time(media + wrap) - at) < differing:
                         return clock.mapping, wrap
