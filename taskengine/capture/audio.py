@@ -252,8 +252,7 @@ class AudioCutter:
         packets = await pictures(self.bench, raw, form, sizes)
         shift = await self._packed(raw, packets.pictures[0].media if packets.pictures else None)
         raw.unlink()
-        is_muxed = any(one.type == "video" for one in every)
-        return Heard(form, packets, None, shift, is_muxed)
+        return Heard(form, packets, None, shift, any(one.type == "video" for one in every))
 
     async def _packed(self, raw: Path, first: Time | None) -> Time:
         """From the file's times to the stream's, where the frames have none by themselves."""
@@ -264,11 +263,11 @@ class AudioCutter:
     def _shared(
         self, stretch: Sequence[Fetched], own: Mapping, media: Time, differing: Time
     ) -> tuple[Mapping, Time]:
-        """The pictures' mapping of the same source, the first that has some, if both have one
-        clock, and how often that began anew between the two; else its own."""
+        """The pictures' mapping of the same source, if both have one clock, and how often that
+        began anew between the two; else its own."""
         at = own.time(media)
-        places = list(dict.fromkeys(one.source for one in stretch))
-        near = [one for one in self.clocks if one.source in places]
+        places = [one.source for one in stretch]
+        near = (one for one in self.clocks if one.source in places)
         for clock in sorted(near, key=lambda one: places.index(one.source)):
             if clock.start - 1 <= at <= clock.end + 1:
                 for wrap in (Fraction(0), WRAP, -WRAP):
