@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import fmean
@@ -15,6 +14,7 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.actions.cutting import Cut, Missing
 from taskengine.actions.registry import action
+from taskengine.actions.together import unwrapped
 from taskengine.capture.clip import FOREVER, Clip
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.filters import read_filter
@@ -30,12 +30,10 @@ from taskengine.storage import Folder
 
 PROGRESS_SECONDS: Final = 2.0
 LINE_SECONDS: Final = 60.0
+AT_ONCE: Final = (
+    20  # clips that are over and recorded side by side; hundreds would starve the engine
+)
 FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
-
-MISSING: Final = {  # the result is whole without them
-    "create_dref": "no dref MP4 is made: the MP4 on demand and the tracks hold their media",
-    "trickplay_thumbnails": "no thumbnail track is made for trickplay, keyframe tracks are",
-}
 
 
 @action("capture.record")
@@ -46,11 +44,18 @@ async def record(
     _check_options(options or {})
     web = Web(context.http)
     following = [_follow(context, web, place, said) for place, said in enumerate(clips)]
-    async with _unwrapped(), trio.open_nursery() as nursery:
+    async with unwrapped(), trio.open_nursery() as nursery:
         nursery.start_soon(_tell, context, following)
         async with trio.open_nursery() as recorders:
+            live = {one.clip.place for one in following if not _is_over(one)}
             for one in following:
-                recorders.start_soon(one.run)
+                if one.clip.place in live:
+                    recorders.start_soon(one.run)
+            over = [one for one in following if one.clip.place not in live]
+            turns = trio.CapacityLimiter(AT_ONCE)
+            for one in sorted(over, key=_begins):  # what rolls off first comes first
+                await turns.acquire_on_behalf_of(one.clip.place)
+                recorders.start_soon(_run_in_turn, one, turns)
         nursery.cancel_scope.cancel()
     await context.progress(1.0)
     size = sum(one.recording.size for one in following)
@@ -72,6 +77,7 @@ async def cut(
     missing_content: str = "cut",
     missing_content_limit: float | None = None,
     text_filter: str = "",
+    copy_ts: bool = False,
     track_properties: list[JsonObject | None] | None = None,
     options: JsonObject | None = None,
 ) -> JsonObject:
@@ -79,20 +85,20 @@ async def cut(
 
     `text_filter` is that of the first clip, for captions that lie inside the pictures.
     """
-    for name, why in MISSING.items():
-        if (options or {}).get(name):
-            await context.debug(f"{name}: {why}")
     limit = missing_content_limit
     if limit is None and missing_content == "fail":
         limit = 0.0
+    missing = Missing(limit, missing_content == "fill")
     admitted = read_filter(text_filter) if text_filter else lambda track: True
-    work = Cut(context, frame_accurate, Missing(limit), admitted)
+    work = Cut(context, frame_accurate, missing, admitted, copy_ts)
     found = await work.tracks([_folder(context, recording, place) for place in range(clips)])
     tracks = apply_track_properties(arrange(found), *(track_properties or []))
     plan = plan_sets(drm, enable_drm=enable_drm)
     has_pictures = any(track.type == "video" for track in tracks)
     if not has_pictures:
         await context.info("There are no pictures: no thumbnails are made")
+    if (options or {}).get("create_dref") and not plan.clear:
+        await context.info("create_dref: no dref MP4 is made, it could only refer to clear media")
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
@@ -130,25 +136,26 @@ def _follow(context: Context, web: Web, place: int, said: JsonObject) -> Followi
     return Following(clip, web, recording, scratch, _now, context.info, context.warn, proof)
 
 
+def _is_over(one: Following) -> bool:
+    """What is over can wait for a turn; what is live, or may be, cannot."""
+    end = one.clip.end
+    return end is not None and not end.is_offset and end.time <= _now()
+
+
+def _begins(one: Following) -> Fraction:
+    start = one.clip.start
+    return start.time if start is not None and not start.is_offset else Fraction(0)
+
+
+async def _run_in_turn(one: Following, turns: trio.CapacityLimiter) -> None:
+    try:
+        await one.run()
+    finally:
+        turns.release_on_behalf_of(one.clip.place)
+
+
 def _now() -> Fraction:
     return Fraction(time.time())
-
-
-@asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """Lets the reason out of the groups of errors that nurseries make of it."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if (found := _reason(group)) is not None:
-            raise found from None
-        raise
-
-
-def _reason(error: BaseException) -> PermanentFailure | None:
-    if isinstance(error, BaseExceptionGroup):
-        return next((one for part in error.exceptions if (one := _reason(part))), None)
-    return error if isinstance(error, PermanentFailure) else None
 
 
 async def _tell(context: Context, following: Sequence[Following]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,16 @@ from taskengine.actions.closed_captions import joints, with_captions
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
+from taskengine.actions.together import together
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
-from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack
+from taskengine.capture.joining import Taken
+from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack, Time
 from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Span
+from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
 from taskengine.media.markers import Marker
@@ -36,9 +40,11 @@ PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
 
 @dataclass(slots=True)
 class Missing:
-    """What no source had (A72). `limit` is in seconds of all clips; None: none."""
+    """What no source had (A72). `limit` is in seconds of all clips; None: none. `is_filled`: black
+    pictures and silence stand for it."""
 
     limit: float | None
+    is_filled: bool = False
     told: list[JsonObject] = field(default_factory=list)
     seconds: Fraction = Fraction(0)
 
@@ -46,7 +52,8 @@ class Missing:
         """Note a gap; the line about it."""
         clock = clip.range.has_clock
         start, end = (told(time, has_clock=clock) for time in (gap.start, gap.end))
-        self.told.append({"clip": clip.place, "from": start, "to": end})
+        filled = {"filled": True} if self.is_filled else {}
+        self.told.append({"clip": clip.place, "from": start, "to": end, **filled})
         self.seconds += gap.end - gap.start
         length = float(gap.end - gap.start)
         return f"Clip {clip.place}: no source has {start} to {end} ({length:.3f} s)"
@@ -63,21 +70,29 @@ class Cut:
     """The first clip says which tracks there are, and what their pictures are like (A75)."""
 
     def __init__(
-        self, context: Context, accurate: bool, missing: Missing, admitted: Matches
+        self,
+        context: Context,
+        accurate: bool,
+        missing: Missing,
+        admitted: Matches,
+        keeps_times: bool = False,
     ) -> None:
         self.context, self.accurate, self.missing = context, accurate, missing
         self.admitted = admitted  # the filter of the first clip
+        self.keeps_times = keeps_times  # the source's own ones, of the first clip (A71)
         self.bench = bench_of(context)
+        self._looked: dict[int, tuple[RecordedClip, Shown]] = {}
         self._clips: list[RecordedClip] = []
         self._shown: list[Shown] = []
         self._spans: list[list[Span]] = []
+        self._known: dict[str, dict[str, Format]] = {"video": {}, "audio": {}}
+        self._keys: dict[str, list[float]] = {}  # seconds of keyframes, by file
 
     async def tracks(self, folders: Sequence[Folder]) -> list[Track]:
         """All of the result, in files of the scratch folder."""
-        for place, folder in enumerate(folders):
-            await self._look(place, folder)
-            await self.context.progress(0.3 * (place + 1) / len(folders))
-        self.missing.check()
+        await together(partial(self._look, place, folder) for place, folder in enumerate(folders))
+        await self._note_gaps()
+        await self.context.progress(0.3)
         made: list[Track] = []
         wanted = self._clips[0].range.tracks
         for number, (name, track) in enumerate(wanted.items()):
@@ -85,7 +100,7 @@ class Cut:
             made += [one] if one is not None else []
             await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
         inspector = Inspector(self.context, self.context.workspace, 0, False)
-        aligned = await inspector.aligned(made)
+        aligned = await inspector.aligned(made, self._keys)
         best = next((track for track in wanted.values() if track.type == "video"), None)
         declared = best.captions if best else ()
         return await with_captions(
@@ -108,15 +123,35 @@ class Cut:
     async def _look(self, place: int, folder: Folder) -> None:
         scratch = self.context.scratch / f"clip-{place}"
         await trio.Path(scratch).mkdir(exist_ok=True)
-        clip = await RecordedClip.open(place, folder, self.bench, scratch)
-        shown = await clip.look(accurate=self.accurate)
-        for gap in shown.gaps:
-            await self.context.warn(self.missing.add(clip, gap))
-        self._clips.append(clip)
-        self._shown.append(shown)
-        if shown.best is None and self._shown[0].best is not None:
-            raise PermanentFailure(f"clip {place} has no pictures, the first one has")
-        self._spans.append(shown.spans(self._model))
+        known = self._known["video"]
+        clip = await RecordedClip.open(place, folder, self.bench, scratch, known)
+        fill = self.missing.is_filled
+        self._looked[place] = clip, await clip.look(accurate=self.accurate, fill=fill)
+
+    async def _note_gaps(self) -> None:
+        """In the order of the clips. Raises PermanentFailure if too much is missing."""
+        for place, (clip, shown) in sorted(self._looked.items()):
+            for gap in shown.gaps:
+                await self.context.warn(self.missing.add(clip, gap))
+            self._clips.append(clip)
+            self._shown.append(shown)
+            if shown.best is None and self._shown[0].best is not None:
+                raise PermanentFailure(f"clip {place} has no pictures, the first one has")
+            self._spans.append(shown.spans(self._model))
+        self.missing.check()
+
+    @property
+    def _zero(self) -> Time | None:
+        """What the times of the result begin with, if not with 0."""
+        return self._shown[0].zero(self._spans[0]) if self.keeps_times else None
+
+    def _timed(self, track: Track) -> Track:
+        """With what its manifests are to say of its times."""
+        if (zero := self._zero) is None:
+            return track
+        clip, start = self._clips[0], self._spans[0][0].start
+        began = str(told(start, has_clock=True)) if clip.range.has_clock else ""
+        return replace(track, zero=float(zero), began=began)
 
     @property
     def _model(self) -> Format | None:
@@ -144,29 +179,59 @@ class Cut:
         if first is None:
             await self._leave_out(name, "there are no pictures in what was recorded of it")
             return None
-        model, files, number = first.format, [], 0
-        for clip, shown in zip(self._clips, self._shown, strict=True):
-            own = name if clip.place == 0 else clip.alike(track)
-            rendition = shown.renditions.get(own or "") or next(iter(shown.renditions.values()))
-            cutter = clip.cutter(name)
-            files += await cutter.parts_of(rendition.looked, rendition.pieces, model)
-            number += rendition.number(model)
+        made = await together(
+            partial(self._pictures, clip, shown, name, track, first.format)
+            for clip, shown in zip(self._clips, self._shown, strict=True)
+        )
+        taken = [one for own, _ in made for one in own]
+        number = sum(own for _, own in made)
+        cutter = self._clips[0].cutter(f"{name}-joint")
         target = self.bench.folder / f"{name}.mp4"
-        await self._clips[0].cutter(f"{name}-joint").join(files, model, target, number)
+        times = await cutter.join(taken, first.format, target, number, self._zero)
+        self._keys[target.name] = [float(time) for time in times]
+        await self._tell_encoded(name, taken)
         return await self._probed(target, track)
+
+    async def _pictures(
+        self, clip: RecordedClip, shown: Shown, name: str, track: SourceTrack, model: Format
+    ) -> tuple[list[Taken], int]:
+        """What makes a clip's part of a track, and how many pictures it has."""
+        own = name if clip.place == 0 else clip.alike(track)
+        rendition = shown.renditions.get(own or "") or next(iter(shown.renditions.values()))
+        taken = await clip.cutter(name).parts_of(rendition.looked, rendition.pieces, model)
+        return taken, rendition.number(model)
+
+    async def _tell_encoded(self, name: str, taken: Sequence[Taken]) -> None:
+        parts = [one.number for one in taken if not one.is_copied]
+        number = sum(one.number for one in taken)
+        await self.context.debug(
+            f"{name}: {sum(parts)} of {number} pictures are encoded anew, in {len(parts)} parts"
+        )
 
     async def _audio(self, name: str, track: SourceTrack) -> Track | None:
         formed = await self._sound_format(self._clips[0], name)
         if formed is None:
             await self._leave_out(name, "there is no sound in what was recorded of it")
             return None
-        rate, channels = int(formed.said["sample_rate"]), int(formed.said["channels"])
-        parts = [await self._samples(clip, name, track, rate, channels) for clip in self._clips]
-        samples = await trio.to_thread.run_sync(_appended, parts)
         target = self.bench.folder / f"{name}.mp4"
+        if await self._copied_sound(name, track, target):
+            return await self._probed(target, track)
+        rate, channels = int(formed.said["sample_rate"]), int(formed.said["channels"])
+        parts = await together(
+            partial(self._samples, clip, name, track, rate, channels) for clip in self._clips
+        )
+        samples = await trio.to_thread.run_sync(appended, parts)
         bitrate = track.bitrate or PER_CHANNEL * channels
         await self._audio_cutter(0, name).encode(samples, rate, channels, bitrate, target)
         return await self._probed(target, track)
+
+    async def _copied_sound(self, name: str, track: SourceTrack, target: Path) -> bool:
+        """Of a clip alone its packets can be taken as they are."""
+        if len(self._clips) > 1:
+            return False
+        segments = await self._segments(self._clips[0], name, track)
+        cutter = self._audio_cutter(0, name)
+        return await cutter.copy(segments, self._spans[0], track.bitrate, target)
 
     async def _sound_format(self, clip: RecordedClip, name: str) -> Format | None:
         segments = clip.segments(name)
@@ -174,7 +239,8 @@ class Cut:
 
     def _audio_cutter(self, place: int, name: str) -> AudioCutter:
         clip, label = self._clips[place], f"clip-{place}-{name}"
-        return AudioCutter(self.bench, clip.assembler, label, self._shown[place].clocks)
+        clocks, known = self._shown[place].clocks, self._known["audio"]
+        return AudioCutter(self.bench, clip.assembler, label, clocks, known, self._zero)
 
     async def _samples(
         self, clip: RecordedClip, name: str, track: SourceTrack, rate: int, channels: int
@@ -215,11 +281,12 @@ class Cut:
         target = self.bench.folder / f"{name}.vtt"
         await trio.Path(target).write_text(write_webvtt(cues, styles), "utf-8")
         made = Track("text", target.name, codec="webvtt", duration=float(cues[-1].end))
-        return _described(made, track)
+        return self._timed(_described(made, track))
 
     async def _probed(self, path: Path, track: SourceTrack) -> Track:
-        made = (await probe(self.bench, path)).tracks[0]
-        return _described(replace(made, file=path.name), track)
+        made = self._timed((await probe(self.bench, path)).tracks[0])
+        lasts = made.duration - made.zero  # tools count from 0
+        return _described(replace(made, file=path.name, start=0.0, duration=lasts), track)
 
 
 def _described(made: Track, track: SourceTrack) -> Track:
@@ -227,14 +294,3 @@ def _described(made: Track, track: SourceTrack) -> Track:
     language = normal_language(track.language or "und")
     role = track.role or ("subtitle" if kind == "text" else "")
     return replace(made, language=language, kind=track.kind if kind == "audio" else "", role=role)
-
-
-def _appended(parts: Sequence[Path]) -> Path:
-    """One file of all samples."""
-    with parts[0].open("ab") as file:
-        for part in parts[1:]:
-            with part.open("rb") as source:
-                while data := source.read(1 << 20):
-                    file.write(data)
-            part.unlink()
-    return parts[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -59,10 +59,16 @@ class Inspector:
         ]
         return [apply_file_properties(track, name, properties) for track in there]
 
-    async def aligned(self, tracks: Sequence[Track]) -> list[Track]:
-        """Without the renditions that could not be switched to: keyframes at other times."""
+    async def aligned(
+        self, tracks: Sequence[Track], known: Mapping[str, Sequence[float]] | None = None
+    ) -> list[Track]:
+        """Without the renditions that could not be switched to: keyframes at other times. What is
+        `known` of them, by file, is not read again."""
+        known = known or {}
         videos = sorted((t for t in tracks if t.type == "video"), key=lambda t: -t.bitrate)
-        times = [await self._keyframes(track) for track in videos] if len(videos) > 1 else []
+        times = []
+        if len(videos) > 1:
+            times = [known.get(track.file) or await self._keyframes(track) for track in videos]
         left_out = []
         for track, other in zip(videos[1:], times[1:], strict=True):
             if not _same(times[0], other, 0.5 / (videos[0].frame_rate or 25)):

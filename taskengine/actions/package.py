@@ -12,6 +12,7 @@ from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
 from taskengine.media.sets import SetName, build_set
+from taskengine.media.tiles import TileOptions
 from taskengine.model import JsonObject, PermanentFailure
 
 
@@ -28,9 +29,12 @@ async def package_set(
     drm: list[str] | None = None,
     trickplay: bool = False,
     markers: list[JsonObject] | None = None,
+    dref: bool = False,
+    thumbnails: JsonObject | None = None,
     retries: int = 0,
 ) -> JsonObject:
-    """Package tracks with one kind of manifests; places are {storage, root, folder}."""
+    """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
+    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
@@ -46,6 +50,8 @@ async def package_set(
         keys=keys,
         trickplay=trickplay,
         markers=[Marker.of_json(one) for one in markers or []],
+        dref=dref,
+        thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
     await context.progress(0.8)
     staged = await stage(context, (made.folder / file for file in made.files))

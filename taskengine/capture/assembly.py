@@ -22,6 +22,10 @@ class Assembler:
     folder: Folder
     scratch: Path
 
+    async def files(self, segments: Sequence[Fetched]) -> tuple[Path, ...]:
+        """The segments as they lie there; to be read."""
+        return tuple([await self.local(one.file) for one in segments])
+
     async def put_together(self, segments: Sequence[Fetched], target: Path) -> list[int]:
         """The initialization and the segments as one file; the bytes of each part."""
         names = [segments[0].init_file, *(one.file for one in segments)]

@@ -212,3 +212,9 @@ def most_urgent(demands: Iterable[Demand], now: float) -> Stretch | None:
     if chosen is not None:
         chosen.in_hand = True
     return chosen
+
+
+def until_due(demands: Iterable[Demand], now: float) -> float:
+    """Seconds until something may be fetched that nobody tells of; not for ever."""
+    due = min((one.next_due() for one in demands), default=inf)
+    return min(LONGEST_PAUSE, max(0.01, due - now))

@@ -17,18 +17,19 @@ from typing import Final
 import trio
 
 from taskengine.capture.clip import FOREVER, Clip, Range, named
-from taskengine.capture.demand import PATIENCE, Demand, Stretch, TooMany, most_urgent, shortage
+from taskengine.capture.demand import (
+    PATIENCE,
+    Demand,
+    Stretch,
+    TooMany,
+    most_urgent,
+    shortage,
+    until_due,
+)
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import (
-    Segment,
-    SourceAway,
-    SourceRefused,
-    SourceTrack,
-    Time,
-    Window,
-)
+from taskengine.capture.model import Segment, SourceAway, SourceRefused, SourceTrack, Time, Window
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.recording import Recording
@@ -99,9 +100,9 @@ class Following:
         """How much of the range was fetched or given up, in time, 0..1."""
         return fmean([one.share for one in self.demands.values()] or [0.0])
 
-    async def _something(self) -> None:
+    async def _something(self, seconds: float = IDLE) -> None:
         """Until anything was read, fetched or given up, or some time has passed."""
-        with trio.move_on_after(IDLE):
+        with trio.move_on_after(seconds):
             await self._changed.wait()
 
     def _change(self) -> None:
@@ -219,6 +220,7 @@ class Following:
             shown = reason.removeprefix("!")
             await self.warn(f"Source {place} of clip {self.clip.place} cannot be read: {shown}")
         self._reasons[place] = reason
+        self._change()  # it may have offered something before
 
     async def _read(self, place: int, stream: Stream) -> float | None:
         """Its windows; seconds until the next reading, None if there is none."""
@@ -252,19 +254,19 @@ class Following:
         while True:
             stretch = most_urgent(self.demands.values(), trio.current_time())
             if stretch is None:
-                await self._something()
+                await self._something(until_due(self.demands.values(), trio.current_time()))
                 continue
             failures: Failures = {}
             for place, segment in self._in_order(stretch):
                 try:
                     await self.fetcher.take(stretch.track, place, segment)
                     self.demands[stretch.track].fetched(stretch, segment.start, segment.end)
-                    self._change()
                     break
                 except (SourceAway, SourceRefused) as error:
                     failures[place] = error
             else:
                 await self._failed(stretch, failures)
+            self._change()
 
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
+from operator import lt
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from taskengine.capture.model import Time
 from taskengine.capture.pieces import Picture
 from taskengine.media.ffmpeg import SAFE_INPUT
+from taskengine.media.fragments import Header, read_samples
 from taskengine.media.tools import Bench
 
+FRAGMENTS: Final = ("mp4", "smooth")  # forms of segments whose heads tell their packets
 SHOWN: Final = (
     "stream=index,codec_type,codec_name,profile,level,pix_fmt,width,height,time_base,r_frame_rate,"
     "avg_frame_rate,sample_rate,channels,channel_layout,color_range,color_space,color_transfer,"
@@ -64,7 +68,7 @@ async def formats(bench: Bench, path: Path) -> list[Format]:
 class Packets:
     """Of the pictures of one file, in the order in which they are shown."""
 
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]
     is_open: bool  # a segment's first pictures need the segment before
     starts: tuple[Time | None, ...]  # of each segment: when its first picture is shown
     keys: tuple[Time | None, ...]  # and its first keyframe, seconds in the file
@@ -99,6 +103,58 @@ async def pictures(bench: Bench, path: Path, stream: Format, sizes: Sequence[int
         _firsts(shown, len(sizes) - 1),
         _firsts([one for one in shown if one.is_key], len(sizes) - 1),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow(Sequence[Picture]):
+    """Pictures as columns: a day of them has its place in memory."""
+
+    scale: int
+    shown: array[int]  # ticks
+    keys: bytearray
+    ends: array[int]  # of each segment: the place after its last picture
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @overload
+    def __getitem__(self, place: int) -> Picture: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Picture]: ...
+    def __getitem__(self, place: int | slice) -> Picture | Sequence[Picture]:
+        if isinstance(place, slice):
+            return [self[n] for n in range(len(self))[place]]
+        place = range(len(self))[place]
+        segment = bisect_right(self.ends, place)
+        return Picture(Fraction(self.shown[place], self.scale), segment, bool(self.keys[place]))
+
+
+def fragment_pictures(files: Sequence[Path], header: Header) -> Packets:
+    """Of segments of fragmented MP4, by their heads alone. Blocking.
+
+    Raises ValueError for what cannot be read so, or is not in order.
+    """
+    row = PictureRow(header.scale, array("q"), bytearray(), array("L"))
+    starts: list[Time | None] = []
+    keys: list[Time | None] = []
+    is_open, key = False, None
+    for path in files:
+        samples = read_samples(path, header)
+        for shown, is_key in zip(samples.shown, samples.keys, strict=True):
+            key = shown if is_key else key
+            is_open = is_open or (key is not None and shown < key)
+        if any(map(lt, samples.shown, samples.decoded)):
+            raise ValueError("pictures that are shown before they are decoded: tools move them")
+        order = sorted(range(len(samples)), key=samples.shown.__getitem__)
+        if order and row.shown and samples.shown[order[0]] <= row.shown[-1]:
+            raise ValueError("segments that overlap")
+        row.shown.extend(samples.shown[n] for n in order)
+        row.keys.extend(samples.keys[n] for n in order)
+        row.ends.append(len(row.shown))
+        starts.append(Fraction(samples.shown[order[0]], header.scale) if order else None)
+        own = [samples.shown[n] for n in order if samples.keys[n]]
+        keys.append(Fraction(own[0], header.scale) if own else None)
+    return Packets(row, is_open, tuple(starts), tuple(keys))
 
 
 def _firsts(shown: Sequence[Picture], number: int) -> tuple[Time | None, ...]:

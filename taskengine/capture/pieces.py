@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from functools import cached_property
+from itertools import islice, pairwise
 from statistics import median
 
 from taskengine.capture.clock import Mapping
@@ -18,6 +19,8 @@ from taskengine.capture.model import Fetched, Gap, Time
 from taskengine.capture.moments import to_millisecond
 
 ADJACENT = Fraction(1, 20)  # seconds between segments that follow each other
+BLANK = -1  # in place of a stretch
+TELLING = 1_000  # pictures that tell how long one is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,18 @@ class Picture:
     is_key: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretch:
     """Neighbouring segments; `mapping` leads from the file's times to the timeline."""
 
     segments: tuple[Fetched, ...]
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]
     mapping: Mapping
 
-    @property
+    @cached_property
     def length(self) -> Time:
-        """How long a picture is shown, mostly."""
-        times = [picture.media for picture in self.pictures]
+        """How long a picture is shown, mostly, as the first ones tell."""
+        times = [picture.media for picture in islice(self.pictures, TELLING)]
         steps = [later - earlier for earlier, later in pairwise(times)]
         return Fraction(median(steps)) if steps else Fraction(1, 25)
 
@@ -69,6 +72,11 @@ class Piece:
     @property
     def number(self) -> int:
         return self.last - self.first
+
+    @property
+    def is_blank(self) -> bool:
+        """Nobody had it: black pictures stand for it."""
+        return self.stretch == BLANK
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,21 @@ def covering(
             left += gaps(own, gap.start, gap.end, length)
         missing, passed = left, passed + len(group)
     return sorted(found, key=lambda piece: piece.start), missing
+
+
+def filled(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list[Piece]:
+    """The same with blank ones for what is missing. At the ends of `[start, end)` they have whole
+    pictures; between others they last exactly until the next one."""
+    made: list[Piece] = []
+    before = round((found[0].start - start) / length)
+    at = found[0].start - before * length
+    for piece in found:
+        if round((piece.start - at) / length) > 0:
+            made.append(Piece(BLANK, 0, 0, at, piece.start))
+        made.append(piece)
+        at = piece.end
+    after = round((end - at) / length)
+    return [*made, Piece(BLANK, 0, 0, at, at + after * length)] if after > 0 else made
 
 
 def gaps(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list[Gap]:

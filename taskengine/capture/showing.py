@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from taskengine.capture.assembly import Assembler
@@ -12,12 +13,13 @@ from taskengine.capture.audio import AudioCutter
 from taskengine.capture.clip import FOREVER, Range
 from taskengine.capture.clock import Clock
 from taskengine.capture.hearing import hear
+from taskengine.capture.looked import Looked, blank_number
 from taskengine.capture.model import Fetched, Gap, SourceTrack, Time, TrackType
 from taskengine.capture.packets import Format
-from taskengine.capture.pieces import Piece, Span, Stretch, covering, stretches
+from taskengine.capture.pieces import Piece, Span, Stretch, covering, filled, stretches
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.video import Looked, VideoCutter
+from taskengine.capture.video import VideoCutter
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
@@ -32,17 +34,32 @@ class Rendition:
 
     @property
     def format(self) -> Format:
-        return self.looked[self.pieces[0].stretch].format
+        first = next(one for one in self.pieces if not one.is_blank)
+        return self.looked[first.stretch].format
 
     def spans(self, model: Format) -> list[Span]:
         """What is shown of the timeline, as long as it is shown in pictures like the model's."""
-        return [
-            Span(one.start, one.start + self.looked[one.stretch].length(one, model))
-            for one in self.pieces
-        ]
+        return [Span(one.start, one.start + self._length(one, model)) for one in self.pieces]
+
+    @property
+    def zero(self) -> Time:
+        """The source's own time of what is shown first, seconds."""
+        first = next(one for one in self.pieces if not one.is_blank)
+        media = self.looked[first.stretch].stretch.pictures[first.first].media
+        return max(Fraction(0), media - (first.start - self.pieces[0].start))
 
     def number(self, model: Format) -> int:
-        return sum(self.looked[one.stretch].number(one, model) for one in self.pieces)
+        return sum(
+            blank_number(one, model)
+            if one.is_blank
+            else self.looked[one.stretch].number(one, model)
+            for one in self.pieces
+        )
+
+    def _length(self, piece: Piece, model: Format) -> Time:
+        if piece.is_blank:
+            return piece.end - piece.start
+        return self.looked[piece.stretch].length(piece, model)
 
 
 @dataclass(slots=True)
@@ -54,16 +71,19 @@ class RecordedClip:
     recording: Recording
     bench: Bench
     assembler: Assembler
+    known: dict[str, Format]  # formats of pictures by initialization, shared by all clips
 
     @classmethod
-    async def open(cls, place: int, folder: Folder, bench: Bench, scratch: Path) -> RecordedClip:
+    async def open(
+        cls, place: int, folder: Folder, bench: Bench, scratch: Path, known: dict[str, Format]
+    ) -> RecordedClip:
         recording = Recording(folder, scratch, "")
         await recording.load()
         said = await recording.read_note("clip.json")
         if said is None:
             raise PermanentFailure(f"clip {place} was not recorded")
         found = Range.of_json(json.loads(said))
-        return cls(place, found, recording, bench, Assembler(folder, scratch))
+        return cls(place, found, recording, bench, Assembler(folder, scratch), known)
 
     def names(self, kind: TrackType) -> list[str]:
         return [name for name, track in self.range.tracks.items() if track.type == kind]
@@ -77,9 +97,10 @@ class RecordedClip:
         return next((name for name, one in self.range.tracks.items() if one is found), None)
 
     def cutter(self, name: str) -> VideoCutter:
-        return VideoCutter(self.bench, self.assembler, f"clip-{self.place}-{name}")
+        label = f"clip-{self.place}-{name}"
+        return VideoCutter(self.bench, self.assembler, label, self.known)
 
-    async def look(self, *, accurate: bool = True) -> Shown:
+    async def look(self, *, accurate: bool = True, fill: bool = False) -> Shown:
         """Raises PermanentFailure if there is not one picture of the range."""
         looked = {}
         for name in self.names("video"):
@@ -87,17 +108,19 @@ class RecordedClip:
             found = [await cutter.look(one) for one in stretches(self.segments(name))]
             looked[name] = [one for one in found if one is not None]
         if not any(looked.values()) and (sounds := self.names("audio")):
-            return await self._heard(sounds[0], accurate=accurate)
-        return _shown(self, {name: own for name, own in looked.items() if own}, accurate=accurate)
+            return await self._heard(sounds[0], accurate=accurate, fill=fill)
+        given = {name: own for name, own in looked.items() if own}
+        return _shown(self, given, accurate=accurate, fill=fill)
 
-    async def _heard(self, name: str, *, accurate: bool) -> Shown:
-        """A clip without pictures."""
+    async def _heard(self, name: str, *, accurate: bool, fill: bool) -> Shown:
+        """A clip without pictures; what is missing of it is silence if it is to be filled."""
         cutter = AudioCutter(self.bench, self.assembler, f"clip-{self.place}-look", ())
         start, end = self.range.start, self.range.end
         heard = await hear(cutter, self.segments(name), start, end, accurate=accurate)
         if not heard.spans:
             raise PermanentFailure(f"clip {self.place}: nothing of its range was recorded")
-        return Shown({}, heard.gaps, heard.clocks, heard.spans)
+        spans = without_gaps(heard.spans, heard.gaps) if fill else heard.spans
+        return Shown({}, heard.gaps, heard.clocks, spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +137,22 @@ class Shown:
     def best(self) -> Rendition | None:
         return next(iter(self.renditions.values()), None)
 
+    def zero(self, spans: Sequence[Span]) -> Time:
+        """The source's own time of what is shown or heard first, seconds."""
+        if (best := self.best) is not None:
+            return best.zero
+        clock = min(self.clocks, key=lambda one: abs(one.start - spans[0].start))
+        return max(Fraction(0), clock.mapping.media(spans[0].start))
+
     def spans(self, model: Format | None) -> list[Span]:
         """What is shown of the timeline, in pictures like the model's, or heard."""
         best = self.best
         return list(self.heard) if best is None else best.spans(model or best.format)
 
 
-def _shown(clip: RecordedClip, looked: Mapping[str, Sequence[Looked]], *, accurate: bool) -> Shown:
+def _shown(
+    clip: RecordedClip, looked: Mapping[str, Sequence[Looked]], *, accurate: bool, fill: bool
+) -> Shown:
     if not looked:
         raise PermanentFailure(f"clip {clip.place}: there are no pictures in what was recorded")
     every = [one for own in looked.values() for one in own]
@@ -139,6 +171,8 @@ def _shown(clip: RecordedClip, looked: Mapping[str, Sequence[Looked]], *, accura
         pieces, missing = covering(rows, start, end, length)
         if not pieces:
             raise PermanentFailure(f"clip {clip.place}: not one picture of its range was recorded")
+        if fill:
+            pieces = filled(pieces, start, end, looked[name][0].stretch.length)
         flat = tuple(one for group in groups for one in group)
         renditions[name] = Rendition(flat, tuple(pieces))
     return Shown(renditions, tuple(missing), tuple(_clocks(every)))
@@ -166,6 +200,12 @@ def _whole(stretch: Stretch, start: Time, end: Time) -> tuple[Time, Time]:
         if pictures[first].segment <= one.segment <= pictures[last].segment
     ]
     return stretch.time(bounds[0]), stretch.time(bounds[-1]) + stretch.length
+
+
+def without_gaps(spans: Sequence[Span], missing: Sequence[Gap]) -> tuple[Span, ...]:
+    """One span over all of them, with what is missing at either end."""
+    every = [*spans, *(Span(gap.start, gap.end) for gap in missing)]
+    return (Span(min(one.start for one in every), max(one.end for one in every)),)
 
 
 def silent(segments: Sequence[Fetched], spans: Sequence[Span], slack: Time) -> list[Gap]:

@@ -1,14 +1,14 @@
 """Which pictures of a piece are copied and which are encoded anew. Pure.
 
-Whole segments are copied bit by bit. Of the segments at a piece's ends only some pictures are
-wanted: these are encoded. Where groups of pictures are open, a segment begins with a picture that
-does not start the decoder anew: nothing can be put before it but what was there, so all of the
-piece is encoded, unless it is whole.
+Whole groups of pictures are copied bit by bit (whole segments, where samples cannot be told apart).
+Of the groups at a piece's ends only some pictures are wanted: these are encoded, two groups at most
+for a joint. Where groups are open, one begins with a picture that does not start the decoder anew:
+nothing can be put before it but what was there, so all of the piece is encoded, unless it is whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskengine.capture.pieces import Piece, Stretch
 
@@ -48,6 +48,36 @@ def parts(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Part]:
     if stop < piece.last:
         found.append(_encoded(stretch, stop, piece.last, is_open=is_open))
     return found
+
+
+def parts_by_group(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Part]:
+    """The same, where groups of pictures can be told apart inside of segments."""
+    pictures = stretch.pictures
+    wanted = range(piece.first, piece.last)
+    start = next((place for place in wanted if pictures[place].is_key), piece.last)
+    if piece.last == len(pictures):
+        stop = piece.last
+    else:  # the next group begins there, or inside
+        keys = (place for place in range(piece.last, start, -1) if pictures[place].is_key)
+        stop = next(keys, start)
+    is_whole = (start, stop) == (piece.first, piece.last)
+    if start >= stop or (is_open and not is_whole):
+        return [_decoded(stretch, piece.first, piece.last, is_open=is_open)]
+    begin, end = pictures[start].segment, pictures[stop - 1].segment + 1
+    found = [Part(start, stop, begin, end, is_copied=True)]
+    if piece.first < start:
+        found.insert(0, _decoded(stretch, piece.first, start, is_open=is_open))
+    if stop < piece.last:
+        found.append(_decoded(stretch, stop, piece.last, is_open=is_open))
+    return found
+
+
+def _decoded(stretch: Stretch, first: int, last: int, *, is_open: bool) -> Part:
+    """With the segment of the keyframe that the first picture needs."""
+    key = next((place for place in range(first, -1, -1) if stretch.pictures[place].is_key), first)
+    part = _encoded(stretch, first, last, is_open=is_open)
+    begin = max(0, stretch.pictures[key].segment - is_open)
+    return replace(part, begin=min(begin, part.begin))
 
 
 def _encoded(stretch: Stretch, first: int, last: int, *, is_open: bool) -> Part:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from taskengine.capture.cues import Cue
 from taskengine.capture.model import Time
-from taskengine.capture.sources.boxes import boxes
+from taskengine.media.boxes import boxes
 
 INSIDE = {b"moov", b"trak", b"mdia", b"moof", b"traf"}
 

@@ -1,4 +1,4 @@
-"""The pictures of a clip, cut: whole segments copied bit by bit, the ends encoded like them."""
+"""The pictures of a clip, cut: whole groups copied bit by bit, the ends encoded like them."""
 
 from __future__ import annotations
 
@@ -8,67 +8,45 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+import trio
+
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Statement, mapping
+from taskengine.capture.encoding import encoder
+from taskengine.capture.joining import Joiner, Taken
+from taskengine.capture.looked import Looked, blank_number
 from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packed import WRAP
-from taskengine.capture.packets import Format, formats, pictures
+from taskengine.capture.packets import (
+    FRAGMENTS,
+    Format,
+    Packets,
+    formats,
+    fragment_pictures,
+    pictures,
+)
 from taskengine.capture.pieces import Piece, Stretch
-from taskengine.capture.splicing import Part, parts
-from taskengine.media.ffmpeg import ffmpeg, ffmpeg_patiently, source
+from taskengine.capture.splicing import Part, parts, parts_by_group
+from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, source
+from taskengine.media.fragments import Header, read_file_header, read_header
+from taskengine.media.movie import Written
+from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
 from taskengine.media.tools import Bench
-from taskengine.model import PermanentFailure
 
-SAME_RATE: Final = Fraction(1, 10_000)
+FEW: Final = 300  # pictures that one thread encodes: each takes memory, and parts go side by side
 WHOLE: Final = 1 << 62  # bytes: more than any file has
-QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
-PROFILES: Final = {
-    "Constrained Baseline": "baseline",
-    "Baseline": "baseline",
-    "Main": "main",
-    "High": "high",
-    "High 10": "high10",
-    "Main 10": "main10",
-}
-ENCODERS: Final = {"h264": "libx264", "hevc": "libx265"}
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A stretch of pictures with what its file is."""
-
-    stretch: Stretch
-    format: Format
-    is_open: bool
-
-    def fits(self, model: Format) -> bool:
-        """Its pictures can stand beside those of the model as they are."""
-        return self.format.likeness == model.likeness and self._has_rate(model)
-
-    def number(self, piece: Piece, model: Format) -> int:
-        """How many pictures a piece gives."""
-        if self._has_rate(model):
-            return piece.number
-        return max(1, round((piece.end - piece.start) * model.frame_rate))
-
-    def length(self, piece: Piece, model: Format) -> Time:
-        """How long a piece is shown in the result."""
-        if self._has_rate(model):
-            return piece.end - piece.start
-        return self.number(piece, model) / model.frame_rate
-
-    def _has_rate(self, model: Format) -> bool:
-        return abs(self.format.frame_rate / model.frame_rate - 1) < SAME_RATE
+TELLING: Final = 2  # segments that tell a stream's format
 
 
 @dataclass(slots=True)
 class VideoCutter:
-    """Cuts the pictures of one track of one clip."""
+    """Cuts the pictures of one track of one clip. `known` are formats by initialization."""
 
     bench: Bench
     assembler: Assembler
     label: str  # of its files
+    known: dict[str, Format] = field(default_factory=dict)
     _files: int = field(default=0, init=False)
 
     def _path(self, suffix: str = "mp4") -> Path:
@@ -77,13 +55,13 @@ class VideoCutter:
 
     async def look(self, segments: Sequence[Fetched]) -> Looked | None:
         """Where each picture of a stretch is; None if there are none in it."""
-        raw = self._path("raw")
-        sizes = await self.assembler.put_together(segments, raw)
-        found = [one for one in await formats(self.bench, raw) if one.type == "video"]
-        if not found:
+        header = await self._header(segments)
+        looked = await self._read(segments, header) if header is not None else None
+        if looked is None:
+            header, looked = None, await self._probe(segments)
+        if looked is None:
             return None
-        packets = await pictures(self.bench, raw, found[0], sizes)
-        raw.unlink()
+        form, packets = looked
         candidates = [_statements(segments, times) for times in (packets.keys, packets.starts)]
         mappings = [mapping(stated) for stated in candidates if stated]
         if not mappings:
@@ -91,52 +69,132 @@ class VideoCutter:
         # Packagers differ in which picture's time they state, where groups of pictures are open.
         likeliest = min(mappings, key=lambda one: len(one.steps))
         stretch = Stretch(tuple(segments), packets.pictures, likeliest)
-        return Looked(stretch, found[0], packets.is_open)
+        return Looked(stretch, form, packets.is_open, header)
+
+    async def _header(self, segments: Sequence[Fetched]) -> Header | None:
+        """None if these are no fragments that can be read here."""
+        name = segments[0].init_file
+        if not name or segments[0].segment.form not in FRAGMENTS:
+            return None
+        try:
+            header = read_header(await self.assembler.read(name), b"vide")
+            parameter_sets(header.description)  # it may have to be put beside others
+            return header
+        except ValueError:
+            return None
+
+    async def _read(
+        self, segments: Sequence[Fetched], header: Header
+    ) -> tuple[Format, Packets] | None:
+        """By the heads of fragments; None if tools have to look at it."""
+        files = await self.assembler.files(segments)
+        try:
+            packets = await trio.to_thread.run_sync(fragment_pictures, files, header)
+        except ValueError:
+            return None
+        form = await self._format(segments) if len(packets.pictures) else None
+        return (form, packets) if form is not None else None
+
+    async def _format(self, segments: Sequence[Fetched]) -> Format | None:
+        """By the first segments; tools are asked once for each initialization."""
+        name = segments[0].init_file.rpartition("/")[2]
+        if name not in self.known:
+            raw = self._path("raw")
+            await self.assembler.put_together(segments[:TELLING], raw)
+            found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+            raw.unlink()
+            if not found:
+                return None
+            self.known[name] = found[0]
+        return self.known[name]
+
+    async def _probe(self, segments: Sequence[Fetched]) -> tuple[Format, Packets] | None:
+        """By tools that read all of it."""
+        raw = self._path("raw")
+        sizes = await self.assembler.put_together(segments, raw)
+        found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        packets = await pictures(self.bench, raw, found[0], sizes) if found else None
+        raw.unlink()
+        return (found[0], packets) if packets is not None and packets.pictures else None
 
     async def parts_of(
         self, looked: Sequence[Looked], pieces: Sequence[Piece], model: Format
-    ) -> list[Path]:
-        """Files that make all pieces, one after the other. Raises OutputWrong."""
-        files = []
+    ) -> list[Taken]:
+        """What makes all pieces, one after the other."""
+        taken = []
         for piece in pieces:
+            if piece.is_blank:
+                taken.append(await self._blank(piece, model))
+                continue
             one = looked[piece.stretch]
-            files += [await self._made(one, part, model) for part in self._parts(one, piece, model)]
-        return files
+            taken += [
+                await self._taken(one, part, model) for part in self._parts(one, piece, model)
+            ]
+        return taken
 
     async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
         """All pieces as one file, like the first one. Raises OutputWrong."""
         model = looked[pieces[0].stretch].format
-        files = await self.parts_of(looked, pieces, model)
-        await self.join(files, model, target, sum(piece.number for piece in pieces))
+        taken = await self.parts_of(looked, pieces, model)
+        await self.join(taken, model, target, sum(piece.number for piece in pieces))
 
     def _parts(self, one: Looked, piece: Piece, model: Format) -> list[Part]:
         if not one.fits(model):  # made to fit, picture by picture (A75)
             last = one.stretch.pictures[piece.last - 1].segment + 1
             begin = max(0, one.stretch.pictures[piece.first].segment - one.is_open)
             return [Part(piece.first, piece.last, begin, last, is_copied=False)]
-        return parts(one.stretch, piece, is_open=one.is_open)
+        split = parts if one.header is None else parts_by_group
+        return split(one.stretch, piece, is_open=one.is_open)
 
-    async def _made(self, one: Looked, part: Part, model: Format) -> Path:
+    async def _taken(self, one: Looked, part: Part, model: Format) -> Taken:
+        segments, length = (
+            one.stretch.segments[part.begin : part.end],
+            self._length(one, part, model),
+        )
+        if part.is_copied and one.header is not None:
+            low, high = _bounds(one, part)
+            files = await self.assembler.files(segments)
+            return Taken(files, one.header, length, part.number, low, high)
         raw, made = self._path("raw"), self._path()
-        await self.assembler.put_together(one.stretch.segments[part.begin : part.end], raw)
-        scale = ("-video_track_timescale", str(model.time_base.denominator))
-        picture = f"0:{one.format.index}"
+        await self.assembler.put_together(segments, raw)
         if part.is_copied:
-            arguments = [*source(raw), "-map", picture, "-c", "copy", *scale]
+            arguments = [*source(raw), *_mapped(one), "-c", "copy"]
         else:
             shift = await self._shift(raw, one, part)
-            arguments = ["-map", picture, "-an", "-vf", self._filter(one, part, model, shift)]
+            arguments = [*_mapped(one), "-an", "-vf", self._filter(one, part, model, shift)]
             arguments += [*encoder(model), "-fps_mode", "passthrough"]
-            arguments = [*source(raw, "-copyts"), *arguments, *scale]
-        await ffmpeg_patiently(self.bench, *arguments, f"file:{made}")
+            arguments += ["-video_track_timescale", str(model.time_base.denominator)]
+            threads = ("-threads", "1") if part.number <= FEW else ()
+            arguments = [*source(raw, "-copyts", *threads), *arguments, *threads]
+        await ffmpeg_patiently(self.bench, *arguments, *FRAGMENTED, f"file:{made}")
         raw.unlink()
-        await self._check(made, self._number(one, part, model))
-        return made
+        header = await trio.to_thread.run_sync(read_file_header, made, b"vide")
+        number = self._number(one, part, model)
+        return Taken((made,), header, length, number, is_copied=part.is_copied, is_kept=False)
+
+    async def _blank(self, piece: Piece, model: Format) -> Taken:
+        """Black pictures like the model's for what nobody had."""
+        made, number = self._path(), blank_number(piece, model)
+        size = f"{model.said['width']}x{model.said['height']}"
+        picture = f"color=black:s={size}:r={model.frame_rate}"
+        arguments = ["-f", "lavfi", "-i", picture, "-frames:v", str(number), *encoder(model)]
+        scale = ("-video_track_timescale", str(model.time_base.denominator))
+        await ffmpeg(self.bench, *arguments, *scale, *FRAGMENTED, f"file:{made}")
+        header = await trio.to_thread.run_sync(read_file_header, made, b"vide")
+        length = piece.end - piece.start
+        return Taken((made,), header, length, number, is_copied=False, is_kept=False)
 
     def _number(self, one: Looked, part: Part, model: Format) -> int:
-        start, end = (one.stretch.pictures[place].media for place in (part.first, part.last - 1))
-        whole = Piece(0, part.first, part.last, start, end + one.stretch.length)
-        return one.number(whole, model)
+        return one.number(self._whole(one, part), model)
+
+    def _length(self, one: Looked, part: Part, model: Format) -> Time:
+        return one.length(self._whole(one, part), model)
+
+    def _whole(self, one: Looked, part: Part) -> Piece:
+        """The pictures of a part, on the media's own clock."""
+        shown = one.stretch.pictures
+        start, end = shown[part.first].media, shown[part.last - 1].media + one.stretch.length
+        return Piece(0, part.first, part.last, start, end)
 
     async def _shift(self, raw: Path, one: Looked, part: Part) -> Time:
         """From times of the stretch's file to those of a part's: where times of MPEG-TS begin
@@ -166,34 +224,41 @@ class VideoCutter:
             f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
         )
 
-    async def join(self, files: Sequence[Path], model: Format, target: Path, number: int) -> None:
-        """Files of pictures like the model's, as one of so many pictures."""
-        if len(files) == 1:
-            files[0].rename(target)
-        else:
-            await self._concatenate(files, model, target)
-        await self._check(target, number)
-
-    async def _concatenate(self, files: Sequence[Path], model: Format, target: Path) -> None:
-        listed = self._path("txt")
-        listed.write_text("".join(f"file 'file:{path}'\n" for path in files), "utf-8")
-        scale = ("-video_track_timescale", str(model.time_base.denominator))
-        await ffmpeg(
-            self.bench,
-            *("-f", "concat", "-safe", "0", "-protocol_whitelist", "file", "-i", f"file:{listed}"),
-            *("-map", "0:v:0", "-c", "copy", *scale, f"file:{target}"),
-            careful=False,  # it makes decoding times of a joint increase, by a tick
+    async def join(
+        self,
+        taken: Sequence[Taken],
+        model: Format,
+        target: Path,
+        number: int,
+        zero: Time | None = None,
+    ) -> list[Time]:
+        """All of so many pictures as one file; when its keyframes are shown, after its first time,
+        which is `zero`. Raises OutputWrong."""
+        most = max(taken, key=lambda one: one.number)  # its description needs no change
+        width, height = (int(model.said.get(name, 0)) for name in ("width", "height"))
+        track = Written(
+            b"vide", model.time_base.denominator, most.header.description, width, height
         )
-        for path in files:
-            path.unlink()
+        joiner = Joiner(track, zero=zero)
+        found = await trio.to_thread.run_sync(joiner.join, taken, target)
+        for one in taken:
+            for path in one.files if not one.is_kept else ():
+                path.unlink()
+        if found != number:
+            raise OutputWrong(f"{target.name} has {found} pictures instead of {number}")
+        return joiner.key_times()
 
-    async def _check(self, path: Path, number: int) -> None:
-        [found] = [one for one in await formats(self.bench, path) if one.type == "video"]
-        packets = await pictures(self.bench, path, found, [0, WHOLE])
-        if len(packets.pictures) != number:
-            raise OutputWrong(
-                f"{path.name} has {len(packets.pictures)} pictures instead of {number}"
-            )
+
+def _mapped(one: Looked) -> tuple[str, str]:
+    return "-map", f"0:{one.format.index}"
+
+
+def _bounds(one: Looked, part: Part) -> tuple[int, int | None]:
+    """From when to when a part's pictures are shown, in ticks of the file."""
+    assert one.header is not None
+    shown, scale = one.stretch.pictures, one.header.scale
+    after = shown[part.last].media if part.last < len(shown) else None
+    return int(shown[part.first].media * scale), None if after is None else int(after * scale)
 
 
 def _statements(segments: Sequence[Fetched], times: Sequence[Time | None]) -> list[Statement]:
@@ -203,26 +268,3 @@ def _statements(segments: Sequence[Fetched], times: Sequence[Time | None]) -> li
         for place, (one, media) in enumerate(zip(segments, times, strict=True))
         if media is not None and (one.segment.stated or place == 0)
     ]
-
-
-def encoder(model: Format) -> list[str]:
-    """The arguments to encode pictures like those of a stream. Raises PermanentFailure."""
-    codec = ENCODERS.get(model.codec)
-    if codec is None:
-        raise PermanentFailure(f"pictures of {model.codec} cannot be cut to the frame")
-    said = model.said
-    arguments = ["-c:v", codec, "-preset", "veryfast", "-crf", QUALITY, "-bf", "3"]
-    arguments += ["-pix_fmt", said.get("pix_fmt", "yuv420p"), "-flags", "+cgop"]
-    if (profile := PROFILES.get(said.get("profile", ""))) and codec == "libx264":
-        arguments += ["-profile:v", profile]
-    if codec == "libx265":
-        arguments += ["-x265-params", "log-level=error:open-gop=0", "-tag:v", "hvc1"]
-        arguments += ["-a53cc", "1"]  # the captions in the pictures; libx264 keeps them by itself
-    for option, name in (
-        ("-color_primaries", "color_primaries"),
-        ("-color_trc", "color_transfer"),
-        ("-colorspace", "color_space"),
-    ):
-        if said.get(name) and said[name] != "unknown":
-            arguments += [option, said[name]]
-    return arguments

@@ -25,6 +25,7 @@ PER_HOST: Final = 6  # requests at once
 SILENCE: Final = 10.0  # seconds without a byte
 LONGEST: Final = 120.0  # seconds for one body
 PIECE: Final = 1 << 18
+HELD: Final = 1 << 20  # bytes of a body that are written at once
 
 
 @dataclass(slots=True)
@@ -46,14 +47,18 @@ class Web:
 
     async def download(self, resource: Resource, target: Path, limit: int) -> int:
         """A body in a file; its length. A body that is cut raises SourceAway."""
-        length = 0
+        length, held = 0, bytearray()
         async with (
             self._opened(resource) as (response, _),
             await trio.open_file(target, "wb") as file,
         ):
             async for piece in _pieces(response, resource, limit):
-                await file.write(piece)
+                held += piece
                 length += len(piece)
+                if len(held) >= HELD:
+                    await file.write(held)
+                    held.clear()
+            await file.write(held)
         return length
 
     @asynccontextmanager

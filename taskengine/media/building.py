@@ -10,14 +10,25 @@ from typing import Final
 import trio
 
 from taskengine.media.aes import encrypt_hls
+from taskengine.media.dref import write_dref
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
-from taskengine.media.probe import expect_duration
+from taskengine.media.probe import OutputWrong, expect_duration
 from taskengine.media.streams import closed_captions, default_language, output_name, slug, streams
+from taskengine.media.tiles import (
+    TileOptions,
+    Tiles,
+    in_master,
+    in_mpd,
+    large_enough,
+    make_tiles,
+    playlist,
+)
+from taskengine.media.times import map_captions, state_began
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -68,6 +79,7 @@ class Maker:
     unlock: AssetKeys | None
     trickplay: bool
     markers: Sequence[Marker] = ()
+    thumbnails: TileOptions | None = None  # a track of them
 
     @property
     def path(self) -> Path:
@@ -90,6 +102,7 @@ class Maker:
             protection = Protection("cenc", (*others, "CommonSystem"), self.keys)
             await self.package("cenc", hls=not fairplay, dash=True, protection=protection)
         main = "cenc" if cenc else "cbcs"
+        await self.show_tiles()
         if "aes" in drm:
             await self._make_aes_set(self.keys, main)
         await self.finish(main)
@@ -115,13 +128,24 @@ class Maker:
         await package(
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
         )
+        await trio.to_thread.run_sync(self._state_times, label, self.bench.folder / folder)
         for index, track in enumerate(self.tracks):
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
-                await expect_duration(self.bench, self.bench.folder / folder / file, track.end)
+                path = self.bench.folder / folder / file
+                await expect_duration(self.bench, path, track.end, track.zero)
         if self.markers:
             made, playlists = self.bench.folder / folder, f"{self.stem(label)}_*.m3u8"
             await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
+
+    def _state_times(self, label: str, folder: Path) -> None:
+        """Where times of the source are kept."""
+        began = next((track.began for track in self.tracks if track.began), "")
+        if began:
+            state_began(folder.glob(f"{self.stem(label)}_*.m3u8"), began)
+        for index, track in enumerate(self.tracks):
+            if track.type == "text" and track.zero:
+                map_captions(folder / output_name(self.stem(label), self.tracks, index), track.zero)
 
     async def finish(self, label: str) -> None:
         """Give the manifests their names; the server manifest names the tracks of a label."""
@@ -130,6 +154,28 @@ class Maker:
                 self.path / self.name.of(extension)
             )
         await self._write("ism", write_ism(self._published(label)))
+
+    async def show_tiles(self) -> None:
+        """Thumbnails for the manifests that are there; they are clear in any set."""
+        if self.thumbnails is None:
+            return
+        stem = f"{self.stem('tiles')}_tiles"
+        video = large_enough(self.tracks, self.thumbnails.size)
+        tiles = await make_tiles(self.bench, video, self.thumbnails, self.path, stem)
+        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
+        changes: list[tuple[Extension, Callable[[str, Tiles], str]]]
+        changes = [("mpd", in_mpd), ("m3u8", in_master)]
+        for extension, change in changes:
+            manifest = trio.Path(self.path / self._manifest(extension))
+            await manifest.write_text(change(await manifest.read_text(), tiles))
+
+    async def refer(self, label: str) -> None:
+        """A dref MP4 beside the media of a label, which has to be clear."""
+        target = self.path / f"{self.stem(label)}_dref.mp4"
+        try:
+            await trio.to_thread.run_sync(write_dref, self.path, self._published(label), target)
+        except ValueError as error:
+            raise OutputWrong(f"no dref MP4 can be made of what was packaged: {error}") from None
 
     async def _make_aes_set(self, keys: AssetKeys, main: str) -> None:
         clear = f"{self.folder}-plain"

@@ -26,6 +26,10 @@ CAREFUL: Final = ("-xerror", "-err_detect", "explode")  # otherwise damage ends 
 QUIET: Final = ("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-y")
 KILLED: Final = frozenset({126, 127, 128 + 9, 128 + 15, 255})  # 255: ffmpeg after SIGTERM
 SHORTAGES: Final = ("No space left", "Cannot allocate memory", "Input/output error")
+FRAGMENTED: Final = (  # output whose samples fragments.py finds
+    *("-movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof"),
+    *("-f", "mp4"),
+)
 PROGRESS: Final = ("-progress", "pipe:1", "-stats_period", "0.5")
 
 

@@ -24,6 +24,7 @@ from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.probe import probe
+from taskengine.media.tiles import TileOptions
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -59,16 +60,22 @@ async def build_set(
     unlock: AssetKeys | None = None,
     trickplay: bool = False,
     markers: Sequence[Marker] = (),
+    dref: bool = False,
+    thumbnails: TileOptions | None = None,
 ) -> MadeSet:
     """Make a set from tracks whose files lie in the bench's folder; markers are those of
     advertising in it.
 
     A set with the tag `drm` needs `keys`; `unlock` decrypts tracks that are encrypted with them.
+    `dref` adds a dref MP4 to a clear set, `thumbnails` a track of them to either.
     """
     folder = f"made-{name.tag}"
-    maker = Maker(bench, tracks, name, guid, folder, keys, unlock, trickplay, markers)
+    maker = Maker(bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails)
     if name.tag == "nodrm":
         await maker.package("clear", hls=True, dash=True)
+        await maker.show_tiles()
+        if dref:
+            await maker.refer("clear")
         await maker.finish("clear")
     else:
         await maker.protect(drm)

@@ -36,7 +36,7 @@ async def still(bench: Bench, track: Track, position: float, target: Path) -> No
     shape = ["-q:v", "2", "-update", "1", "-f", "image2", f"file:{target}"]
     path = bench.folder / track.file
     if position > track.duration - 0.5 / (track.frame_rate or 25):
-        position = (await keyframes(bench, path, track.stream) or [0.0])[-1]
+        position = (await keyframes(bench, path, track.stream) or [track.zero])[-1] - track.zero
     await ffmpeg(bench, *source(path, "-ss", f"{position:.6f}"), *place, *shape)
     if not await trio.Path(target).exists():
         raise PermanentFailure(f"{track.file}: there is no frame at {position:g} s")

@@ -39,6 +39,8 @@ class Track:
     bitrate: int = 0
     start: float = 0.0  # seconds after that of the file
     duration: float = 0.0  # seconds
+    zero: float = 0.0  # seconds: the time, as its media says it, that the whole begins with
+    began: str = ""  # when that was, as UTC, where it is known and wanted
     width: int = 0
     height: int = 0
     frame_rate: float = 0.0

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from taskengine.capture.model import Fetched, Resource, Segment
-from taskengine.capture.sources.boxes import boxes
+from taskengine.media.boxes import boxes
 from taskengine.media.tools import bundled_tools
 
 WIDTH, HEIGHT, BITS = 320, 192, 16
@@ -33,7 +33,14 @@ def ffmpeg(*arguments) -> bytes:
 
 
 def make_pictures(
-    folder: Path, seconds, rate="25", gop=50, codec="libx264", open_gop=False, bitrate="500k"
+    folder: Path,
+    seconds,
+    rate="25",
+    gop=50,
+    codec="libx264",
+    open_gop=False,
+    bitrate="500k",
+    options=(),
 ):
     """CMAF segments of a group of pictures each, and their initialization; their number."""
     params = f"open-gop={int(open_gop)}:scenecut=0" + (":log-level=error" if "5" in codec else "")
@@ -42,6 +49,7 @@ def make_pictures(
         *("-f", "lavfi", "-i", f"{TEST}:r={rate}:d={seconds},format=yuv420p,{BAR}"),
         *("-c:v", codec, "-preset", "veryfast", "-b:v", bitrate, "-g", gop, "-keyint_min", gop),
         *("-bf", "3", "-flags", "-cgop" if open_gop else "+cgop", f"-{codec[3:]}-params", params),
+        *options,
         *("-movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof"),
     )
 

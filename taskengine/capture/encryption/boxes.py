@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Final
 
-from taskengine.capture.sources.boxes import boxes
+from taskengine.media.boxes import boxes
 
 Data = bytearray | mmap
 FREE: Final = b"free"

@@ -1,39 +1,15 @@
-"""Boxes of MP4 files (ISO/IEC 14496-12), and what the index of a file says."""
+"""What the index of an MP4 file says (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from mmap import mmap
 
 from taskengine.capture.model import SourceRefused, Time
+from taskengine.media.boxes import boxes
 
 MAX_REFERENCES = 100_000
-LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
-
-
-def boxes(
-    data: bytes | bytearray | mmap, start: int = 0, end: int | None = None
-) -> Iterator[tuple[bytes, int, int]]:
-    """Type, first byte of the content and end of each box. Raises ValueError for what is cut."""
-    end = len(data) if end is None else end
-    while start < end:
-        if start + 8 > end:
-            raise ValueError("a box is cut in its head")
-        size, kind = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == LARGE:
-            if start + 16 > end:
-                raise ValueError("a box is cut in its head")
-            [size] = struct.unpack_from(">Q", data, start + 8)
-            head = 16
-        elif size == TO_THE_END:
-            size = end - start
-        if size < head or start + size > end:
-            raise ValueError(f"the box {kind!r} is cut, or says a wrong size")
-        yield kind, start + head, start + size
-        start += size
 
 
 def sidx(data: bytes, offset: int) -> tuple[tuple[int, int, Time, Time], ...]:

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taskengine.capture.model import SourceRefused
-from taskengine.capture.sources.boxes import boxes
+from taskengine.media.boxes import UNITY, box, boxes, full
 
-UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 START_CODE = re.compile(b"\x00\x00\x00\x01|\x00\x00\x01")
 TIMES = (  # of this fragment, and of those to come
     bytes.fromhex("6d1d9b0542d544e680e2141daff757b2"),
@@ -48,23 +47,23 @@ def initialization(quality: Quality) -> bytes:
     """`ftyp` and `moov`. Raises SourceRefused for codecs that nobody here knows."""
     is_video = quality.kind == "video"
     entry = _picture_entry(quality) if is_video else _sound_entry(quality)
-    described = _full(b"stsd", struct.pack(">I", 1), entry)
-    empty = [_full(kind, bytes(4)) for kind in (b"stts", b"stsc", b"stco")]
-    table = _box(b"stbl", described, *empty, _full(b"stsz", bytes(8)))
-    header = _full(b"vmhd", bytes(8), flags=1) if is_video else _full(b"smhd", bytes(4))
-    data = _box(b"dinf", _full(b"dref", struct.pack(">I", 1), _full(b"url ", flags=1)))
-    handler = _full(b"hdlr", bytes(4), b"vide" if is_video else b"soun", bytes(12), b"\0")
-    media = _full(b"mdhd", struct.pack(">IIIIHH", 0, 0, quality.scale, 0, 0x55C4, 0))
-    mdia = _box(b"mdia", media, handler, _box(b"minf", header, data, table))
+    described = full(b"stsd", struct.pack(">I", 1), entry)
+    empty = [full(kind, bytes(4)) for kind in (b"stts", b"stsc", b"stco")]
+    table = box(b"stbl", described, *empty, full(b"stsz", bytes(8)))
+    header = full(b"vmhd", bytes(8), flags=1) if is_video else full(b"smhd", bytes(4))
+    data = box(b"dinf", full(b"dref", struct.pack(">I", 1), full(b"url ", flags=1)))
+    handler = full(b"hdlr", bytes(4), b"vide" if is_video else b"soun", bytes(12), b"\0")
+    media = full(b"mdhd", struct.pack(">IIIIHH", 0, 0, quality.scale, 0, 0x55C4, 0))
+    mdia = box(b"mdia", media, handler, box(b"minf", header, data, table))
     volume = struct.pack(">hhhh", 0, 0, 0 if is_video else 0x100, 0)
     size = struct.pack(">II", quality.width << 16, quality.height << 16)
     identity = struct.pack(">IIIII", 0, 0, 1, 0, 0) + bytes(8)
-    track = _full(b"tkhd", identity, volume, UNITY, size, flags=7)
+    track = full(b"tkhd", identity, volume, UNITY, size, flags=7)
     times = struct.pack(">IIIIIH", 0, 0, quality.scale, 0, 0x10000, 0x100) + bytes(10)
-    movie = _full(b"mvhd", times, UNITY, bytes(24), struct.pack(">I", 2))
-    extends = _box(b"mvex", _full(b"trex", struct.pack(">IIIII", 1, 1, 0, 0, 0)))
-    moov = _box(b"moov", movie, _box(b"trak", track, mdia), extends)
-    return _box(b"ftyp", b"isom\0\0\0\1isomiso6piff") + moov
+    movie = full(b"mvhd", times, UNITY, bytes(24), struct.pack(">I", 2))
+    extends = box(b"mvex", full(b"trex", struct.pack(">IIIII", 1, 1, 0, 0, 0)))
+    moov = box(b"moov", movie, box(b"trak", track, mdia), extends)
+    return box(b"ftyp", b"isom\0\0\0\1isomiso6piff") + moov
 
 
 def timed(fragment: bytes, time: int) -> bytes:
@@ -79,7 +78,7 @@ def timed(fragment: bytes, time: int) -> bytes:
         _traf(fragment, first, last, time) if kind == b"traf" else fragment[first - 8 : last]
         for kind, first, last in boxes(fragment, start + 8, end)
     )
-    made = bytearray(_box(b"moof", moof))
+    made = bytearray(box(b"moof", moof))
     _move_data(made, len(made) - (end - start))
     return fragment[:start] + bytes(made) + fragment[end:]
 
@@ -98,9 +97,9 @@ def _traf(fragment: bytes, start: int, end: int, time: int) -> bytes:
             continue
         if kind == b"tfhd":
             own = own[:12] + struct.pack(">I", 1) + own[16:]
-            own += _full(b"tfdt", struct.pack(">Q", decoded), version=1)
+            own += full(b"tfdt", struct.pack(">Q", decoded), version=1)
         parts.append(_Run(own).delayed(by) if kind == b"trun" else own)
-    return _box(b"traf", *parts)
+    return box(b"traf", *parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def _picture_entry(quality: Quality) -> bytes:
             raise SourceRefused(f"pictures of {quality.codec[:20]!r} in Smooth Streaming")
     shape = struct.pack(">HHIIIH", quality.width, quality.height, 0x480000, 0x480000, 0, 1)
     head = bytes(6) + struct.pack(">H", 1) + bytes(16)
-    return _box(name, head, shape, bytes(32), struct.pack(">Hh", 24, -1), configuration)
+    return box(name, head, shape, bytes(32), struct.pack(">Hh", 24, -1), configuration)
 
 
 def _avc(units: list[bytes]) -> bytes:
@@ -165,7 +164,7 @@ def _avc(units: list[bytes]) -> bytes:
         raise SourceRefused("its CodecPrivateData lacks the parameter sets of H.264")
     first = bytes([1, *sequence[0][1:4], 0xFF, 0xE0 | len(sequence)])
     sets = [*map(_sized, sequence), bytes([len(picture)]), *map(_sized, picture)]
-    return _box(b"avcC", first, *sets)
+    return box(b"avcC", first, *sets)
 
 
 def _hevc(units: list[bytes]) -> bytes:
@@ -180,7 +179,7 @@ def _hevc(units: list[bytes]) -> bytes:
         bytes([0x80 | kind]) + struct.pack(">H", len(found)) + b"".join(map(_sized, found))
         for kind, found in by_kind.items()
     )
-    return _box(b"hvcC", b"\x01", profile, fixed, bytes([len(by_kind)]), arrays)
+    return box(b"hvcC", b"\x01", profile, fixed, bytes([len(by_kind)]), arrays)
 
 
 def _sound_entry(quality: Quality) -> bytes:
@@ -191,7 +190,7 @@ def _sound_entry(quality: Quality) -> bytes:
     stream = struct.pack(">HB", 1, 0) + _descriptor(4, inner) + _descriptor(6, b"\x02")
     head = bytes(6) + struct.pack(">H", 1) + bytes(8)
     shape = struct.pack(">HHHHI", quality.channels or 2, 16, 0, 0, quality.rate << 16 & 0xFFFFFFFF)
-    return _box(b"mp4a", head, shape, _full(b"esds", _descriptor(3, stream)))
+    return box(b"mp4a", head, shape, full(b"esds", _descriptor(3, stream)))
 
 
 def _low_complexity(quality: Quality) -> bytes:
@@ -207,12 +206,3 @@ def _descriptor(tag: int, content: bytes) -> bytes:
 
 def _sized(unit: bytes) -> bytes:
     return struct.pack(">H", len(unit)) + unit
-
-
-def _box(kind: bytes, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    return struct.pack(">I4s", 8 + len(content), kind) + content
-
-
-def _full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
-    return _box(kind, struct.pack(">I", version << 24 | flags), *parts)

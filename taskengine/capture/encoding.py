@@ -1,0 +1,42 @@
+"""The arguments to encode pictures like those of a stream."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskengine.capture.packets import Format
+from taskengine.model import PermanentFailure
+
+QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
+PROFILES: Final = {
+    "Constrained Baseline": "baseline",
+    "Baseline": "baseline",
+    "Main": "main",
+    "High": "high",
+    "High 10": "high10",
+    "Main 10": "main10",
+}
+ENCODERS: Final = {"h264": "libx264", "hevc": "libx265"}
+
+
+def encoder(model: Format) -> list[str]:
+    """The arguments to encode pictures like those of a stream. Raises PermanentFailure."""
+    codec = ENCODERS.get(model.codec)
+    if codec is None:
+        raise PermanentFailure(f"pictures of {model.codec} cannot be cut to the frame")
+    said = model.said
+    arguments = ["-c:v", codec, "-preset", "veryfast", "-crf", QUALITY, "-bf", "3"]
+    arguments += ["-pix_fmt", said.get("pix_fmt", "yuv420p"), "-flags", "+cgop"]
+    if (profile := PROFILES.get(said.get("profile", ""))) and codec == "libx264":
+        arguments += ["-profile:v", profile]
+    if codec == "libx265":
+        arguments += ["-x265-params", "log-level=error:open-gop=0", "-tag:v", "hvc1"]
+        arguments += ["-a53cc", "1"]  # the captions in the pictures; libx264 keeps them by itself
+    for option, name in (
+        ("-color_primaries", "color_primaries"),
+        ("-color_trc", "color_transfer"),
+        ("-colorspace", "color_space"),
+    ):
+        if said.get(name) and said[name] != "unknown":
+            arguments += [option, said[name]]
+    return arguments

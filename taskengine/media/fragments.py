@@ -1,0 +1,269 @@
+"""Fragmented MP4: what a track is, and where each of its samples lies.
+
+Heads alone are read, not the media. What strangers made is bounded: a fragment's head by its size,
+samples by the bytes that describe them. ValueError says what cannot be read here; tools that read
+more may know better.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate
+from operator import add
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from taskengine.media.boxes import boxes, inner
+
+HEAD: Final = 16 << 20  # bytes of a `moov` or `moof` at most
+NO_KEYFRAME: Final = 0x10000 | 0x1000000  # not a sync sample, or one that depends on others
+HIDDEN: Final = {b"encv", b"enca"}  # sample entries of what is encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Of one track. `early` is what an edit list takes from its times, in ticks."""
+
+    track: int
+    scale: int
+    description: bytes  # the content of `stsd`
+    defaults: tuple[int, int, int]  # of `trex`: duration, size, flags
+    early: int = 0
+
+    @property
+    def entry(self) -> bytes:
+        """The type of the sample entry, as `avc1`."""
+        return self.description[12:16]
+
+
+@dataclass(slots=True)
+class Samples:
+    """Of one file, in the order of decoding: columns of the same length. Times are in ticks."""
+
+    places: array[int] = field(default_factory=lambda: array("Q"))
+    sizes: array[int] = field(default_factory=lambda: array("I"))
+    decoded: array[int] = field(default_factory=lambda: array("q"))
+    shown: array[int] = field(default_factory=lambda: array("q"))
+    lengths: array[int] = field(default_factory=lambda: array("I"))
+    keys: bytearray = field(default_factory=bytearray)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+def read_header(data: bytes, kind: bytes) -> Header:
+    """Of the first track of a kind, `vide` or `soun`. Raises ValueError."""
+    try:
+        moov = _found(data, "moov", 0, len(data))
+        for name, first, last in boxes(data, *moov):
+            if name == b"trak":
+                handler, _ = _found(data, "mdia/hdlr", first, last)
+                if data[handler + 8 : handler + 12] == kind:
+                    return _header(data, moov, first, last)
+    except struct.error as error:
+        raise ValueError(f"an initialization that cannot be read: {error}") from None
+    raise ValueError(f"an initialization without a track of {kind.decode()}")
+
+
+def has_track(data: bytes, kind: bytes) -> bool:
+    """Whether an initialization describes a track of a kind."""
+    try:
+        read_header(data, kind)
+    except ValueError:
+        return False
+    return True
+
+
+def _found(data: bytes, path: str, start: int, end: int) -> tuple[int, int]:
+    if (found := inner(data, path, start, end)) is None:
+        raise ValueError(f"an initialization without {path}")
+    return found
+
+
+def _header(data: bytes, moov: tuple[int, int], first: int, last: int) -> Header:
+    track = _number(data, _found(data, "tkhd", first, last)[0], 12, 20)
+    scale = _number(data, _found(data, "mdia/mdhd", first, last)[0], 12, 20)
+    start, end = _found(data, "mdia/minf/stbl/stsd", first, last)
+    description = data[start:end]
+    if description[4:8] != b"\0\0\0\1" or description[12:16] in HIDDEN or not scale:
+        raise ValueError("a track of several kinds, or an encrypted one")
+    movie = _number(data, _found(data, "mvhd", *moov)[0], 12, 20)
+    early = _early(data, inner(data, "edts/elst", first, last), Fraction(scale, movie or scale))
+    return Header(track, scale, description, _defaults(data, moov, track), early)
+
+
+def _number(data: bytes, place: int, short: int, long: int) -> int:
+    """A field whose place depends on the version."""
+    return int(struct.unpack_from(">I", data, place + (long if data[place] else short))[0])
+
+
+def _defaults(data: bytes, moov: tuple[int, int], track: int) -> tuple[int, int, int]:
+    extends = inner(data, "mvex", *moov)
+    for name, first, _ in boxes(data, *extends) if extends else ():
+        if name == b"trex":
+            own, _, length, size, flags = struct.unpack_from(">5I", data, first + 4)
+            if own == track:
+                return length, size, flags
+    return 0, 0, 0
+
+
+def _early(data: bytes, place: tuple[int, int] | None, ratio: Fraction) -> int:
+    """One edit, and a pause before it. Raises ValueError for more."""
+    if place is None:
+        return 0
+    start, end = place
+    layout = ">Qqhh" if data[start] else ">Iihh"
+    size = struct.calcsize(layout)
+    rows = [
+        struct.unpack_from(layout, data, at)
+        for at in range(start + 8, min(end, start + 8 + 4 * size) - size + 1, size)
+    ]
+    pause = round(rows[0][0] * ratio) if rows and rows[0][1] == -1 else 0
+    edits = [row for row in rows if row[1] != -1]
+    if len(edits) > 1 or len(rows) - len(edits) > 1:
+        raise ValueError("a track of several edits")
+    return (int(edits[0][1]) if edits else 0) - pause
+
+
+def read_samples(path: Path, header: Header) -> Samples:
+    """Of the track in a file of fragments. Blocking. Raises ValueError."""
+    found = _Reader(header)
+    try:
+        with path.open("rb") as file:
+            for start, moof in _heads(file, path.stat().st_size, b"moof"):
+                found.add(moof, start)
+    except struct.error as error:
+        raise ValueError(f"a fragment that cannot be read: {error}") from None
+    return found.samples
+
+
+def read_file_header(path: Path, kind: bytes) -> Header:
+    """Of a file that begins with its initialization. Blocking. Raises ValueError."""
+    with path.open("rb") as file:
+        for _, moov in _heads(file, path.stat().st_size, b"moov"):
+            return read_header(moov, kind)
+    raise ValueError("a file without an initialization")
+
+
+def _heads(file: BinaryIO, size: int, wanted: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each box of a kind begins, and the whole of it."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(16)
+        length, kind = struct.unpack_from(">I4s", head)
+        if length == 1:
+            [length] = struct.unpack_from(">Q", head, 8)
+        elif length == 0:
+            length = size - place
+        if length < 8 or place + length > size:
+            raise ValueError("a box that is cut")
+        if kind == wanted:
+            if length > HEAD:
+                raise ValueError("a head that is too large")
+            file.seek(place)
+            yield place, file.read(length)
+        place += length
+
+
+@dataclass(slots=True)
+class _Reader:
+    header: Header
+    samples: Samples = field(default_factory=Samples)
+    time: int | None = None  # of the next sample
+
+    def add(self, moof: bytes, start: int) -> None:
+        """The samples of a fragment that begins at a place of its file."""
+        tracks = [place for kind, *place in boxes(moof, 8) if kind == b"traf"]
+        for number, (first, last) in enumerate(tracks):
+            inside = list(boxes(moof, first, last))
+            head = next((place for kind, place, _ in inside if kind == b"tfhd"), None)
+            if head is None:
+                raise ValueError("a fragment without the head of its track")
+            flags, track = struct.unpack_from(">II", moof, head)
+            if track != self.header.track:
+                continue
+            base, defaults = self._head(moof, head, flags, start)
+            if number and not flags & 0x20001:
+                raise ValueError("data that is counted from the end of another track's")
+            for kind, place, _ in inside:
+                if kind == b"tfdt":
+                    [self.time] = struct.unpack_from(">Q" if moof[place] else ">I", moof, place + 4)
+                elif kind == b"trun":
+                    base = self._run(moof, place, start, base, defaults)
+
+    def _head(
+        self, moof: bytes, place: int, flags: int, start: int
+    ) -> tuple[int, tuple[int, int, int]]:
+        """Where data is counted from; and duration, size and flags of samples that say none."""
+        place += 8
+        if flags & 1:
+            [base] = struct.unpack_from(">Q", moof, place)
+            if base != start:
+                raise ValueError("data that is counted from another file")
+            place += 8
+        if flags & 2:
+            if struct.unpack_from(">I", moof, place) != (1,):
+                raise ValueError("a track of several kinds")
+            place += 4
+        own = list(self.header.defaults)
+        for number, bit in enumerate((8, 16, 32)):
+            if flags & bit:
+                [own[number]] = struct.unpack_from(">I", moof, place)
+                place += 4
+        return start, (own[0], own[1], own[2])
+
+    def _run(
+        self, moof: bytes, place: int, start: int, at: int, defaults: tuple[int, int, int]
+    ) -> int:
+        """The samples of a `trun`; where the data of the next one is."""
+        version, flags = moof[place], int.from_bytes(moof[place + 1 : place + 4], "big")
+        [count] = struct.unpack_from(">I", moof, place + 4)
+        place += 8
+        if flags & 1:
+            at = start + struct.unpack_from(">i", moof, place)[0]
+            place += 4
+        first_flags = None
+        if flags & 4:
+            [first_flags] = struct.unpack_from(">I", moof, place)
+            place += 4
+        if self.time is None:
+            raise ValueError("a fragment that states no time")
+        shape = [bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800)]
+        row = struct.Struct(">" + "I" * sum(shape[:3]) + ("i" if version else "I") * shape[3])
+        if row.size * count > len(moof) - place or (not row.size and count > HEAD):
+            raise ValueError("a fragment that says a wrong number of samples")
+        rows = row.iter_unpack(moof[place : place + row.size * count]) if row.size else ()
+        given = iter(list(zip(*rows, strict=True)))
+        lengths, sizes, own = (
+            next(given) if said and count else (default,) * count
+            for said, default in zip(shape[:3], defaults, strict=True)
+        )
+        if first_flags is not None and count:
+            own = (first_flags, *own[1:])
+        return self._add(at, sizes, lengths, next(given, (0,) * count), own)
+
+    def _add(
+        self,
+        at: int,
+        sizes: Sequence[int],
+        lengths: Sequence[int],
+        offsets: Sequence[int],
+        flags: Sequence[int],
+    ) -> int:
+        assert self.time is not None
+        to = self.samples
+        *places, at = accumulate(sizes, initial=at)
+        *times, time = accumulate(lengths, initial=self.time - self.header.early)
+        to.places.extend(places)
+        to.sizes.extend(sizes)
+        to.decoded.extend(times)
+        to.shown.extend(map(add, times, offsets))
+        to.lengths.extend(lengths)
+        to.keys.extend(not own & NO_KEYFRAME for own in flags)
+        self.time = time + self.header.early
+        return at
