@@ -169,11 +169,11 @@ class AudioCutter:
         """The pictures' mapping of the same source, if both have one clock, and how often that
         began anew between the two; else its own."""
         at = own.time(media)
-        for clock in self.clocks:
-            if clock.source == place and clock.start - 1 <= at <= clock.end + 1:
-                for wrap in (Fraction(0), WRAP, -WRAP):
-                    if abs(clock.mapping.time(media + wrap) - at) < differing:
-                        return clock.mapping, wrap
+        same = [clock for clock in self.clocks if clock.source == place]
+        for clock in sorted(same, key=lambda one: max(one.start - at, at - one.end)):
+            for wrap in (Fraction(0), WRAP, -WRAP):
+                if abs(clock.mapping.time(media + wrap) - at) < differing:
+                    return clock.mapping, wrap
         return own, Fraction(0)
 
     async def _write(

@@ -79,7 +79,7 @@ class VideoCutter:
         """Where each picture of a stretch is; None if there are none in it."""
         raw = self._path("raw")
         sizes = await self.assembler.put_together(segments, raw)
-        found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        found = [one for one in await formats(self.bench, raw) if one.is_readable]
         if not found:
             return None
         packets = await pictures(self.bench, raw, found[0], sizes)
