@@ -134,8 +134,12 @@ class Recording:
         number = self._pages  # another page may be begun while this one is written
         path = self.scratch / f"page-{number}.json"
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
-        await trio.Path(path).write_text(text, "utf-8")
-        await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
+        try:
+            await trio.Path(path).write_text(text, "utf-8")
+            await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
+        except BaseException:  # cancelled, for another source was quicker: the next page has them
+            self._unlisted = [*page, *self._unlisted]
+            raise
 
     def _remember(self, one: Fetched) -> None:
         key = _key(one.track, one.source, one.segment)

@@ -16,6 +16,7 @@ from taskengine.capture.clip import Clip
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.following import Following
+from taskengine.capture.model import Fetched, Resource, Segment
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
@@ -280,3 +281,21 @@ async def test_pages_that_are_written_at_once_are_all_there(media, tmp_path, mon
     async with follower(origins, tmp_path, clip, attempt="2") as one:
         await one.recording.load()
         assert one.recording.fetched.keys() == kept.keys()
+
+
+async def test_a_page_whose_writing_was_cancelled_is_written_later(tmp_path, monkeypatch):
+    folder = Folder(LocalStorage([tmp_path]), str(tmp_path / "workspace"), "clip-0")
+    recording = Recording(folder, tmp_path, "1")
+    segment = Segment(7, Fraction(14), Fraction(2), Resource("http://a.test/7"))
+    recording.note(Fetched("video-1", 0, segment, "video-1/7.mp4"))
+
+    async def never(*given):
+        await trio.sleep_forever()
+
+    with monkeypatch.context() as patched, trio.move_on_after(0.05):
+        patched.setattr(LocalStorage, "put", never)
+        await recording.write_page()
+    await recording.write_page()
+    again = Recording(folder, tmp_path, "2")
+    await again.load()
+    assert [one.file for one in again.of("video-1")] == ["video-1/7.mp4"]
