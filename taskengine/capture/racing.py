@@ -14,7 +14,7 @@ from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures
 from taskengine.capture.model import Segment, SourceAway, SourceRefused
 
-HURRY: Final = 2.0  # seconds that a source of a live stream has before the next one is asked
+HURRY: Final = 5.0  # seconds that a source of a live stream has before the next one is asked
 
 
 @dataclass(slots=True)
