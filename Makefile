@@ -34,7 +34,7 @@ test: check ## every check and every test (ARGS="-k name" picks some)
 	-@tests/players/install
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
-chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE")
+chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE", ARGS=capture)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 weight: setup ## the heaviest work of a client beside another one's (ARGS="--small")

@@ -13,6 +13,7 @@ from taskengine.capture.model import SourceTrack, Time, TrackType
 from taskengine.capture.moments import Moment, read_moment
 from taskengine.model import PermanentFailure
 
+MAX_TRACKS = 100  # of a clip
 FOREVER = Fraction(10**12)
 
 
@@ -30,6 +31,19 @@ class Clip:
     @property
     def matches(self) -> Matches:
         return read_filter(self.filter) if self.filter else lambda track: True
+
+    def chosen(self, tracks: Sequence[SourceTrack]) -> list[SourceTrack]:
+        """Those that the filter lets through. Raises PermanentFailure for none and for too many."""
+        matches = self.matches
+        found = [track for track in tracks if matches(track)]
+        if not found:
+            raise PermanentFailure(f"clip {self.place}: its filter lets nothing through")
+        if len(found) > MAX_TRACKS:
+            raise PermanentFailure(
+                f"clip {self.place}: its filter lets {len(found)} tracks through,"
+                f" expected at most {MAX_TRACKS}"
+            )
+        return found
 
     @classmethod
     def read(cls, place: int, said: Mapping[str, Any]) -> Clip:

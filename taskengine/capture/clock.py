@@ -76,6 +76,12 @@ class Clock:
     end: Time
     mapping: Mapping
 
+    def distance(self, at: Time, sources: Sequence[int]) -> tuple[Time, int]:
+        """How far it is from what these sources have at a time, the first of them before others:
+        a second is no distance."""
+        outside = max(self.start - at, at - self.end) - 1
+        return max(Fraction(0), outside), sources.index(self.source)
+
 
 def clock_of(clocks: Sequence[Clock], source: int, at: Time) -> Clock | None:
     """The one that a source has at a time, or about then."""

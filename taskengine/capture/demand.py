@@ -66,8 +66,10 @@ class Demand:
     over: set[int] = field(default_factory=set)  # sources that will offer no more
     _number: int = 0
 
-    def offer(self, source: int, window: Window, now: float) -> None:
-        """A reading of a source. Raises TooMany."""
+    def offer(
+        self, source: int, window: Window, now: float, part: Sequence[Segment] | None = None
+    ) -> None:
+        """A reading of a source, or a part of it. Raises TooMany."""
         if window.end is not None:
             self.seen[source] = window.end
         if window.is_over:
@@ -75,15 +77,23 @@ class Demand:
         oldest = window.start
         if oldest is not None:
             self.oldest = oldest if self.oldest is None else min(oldest, self.oldest)
-        for segment in window.segments:
+        for segment in window.segments if part is None else part:
             if segment.end <= self.start or segment.start >= self.end:
                 continue
             if self.covers(segment.start, segment.end):
                 continue
             stretch = self._stretch(segment, now)
+            if source not in stretch.offers:
+                stretch.due_at = min(stretch.due_at, now)
             stretch.offers[source] = segment
             if not window.is_over and oldest is not None:
                 stretch.rolls_off[source] = now + float(segment.end - oldest)
+
+    def returned(self, source: int, now: float) -> None:
+        """A source that was away answers again: what it offers is asked for at once."""
+        for stretch in self.open:
+            if source in stretch.offers:
+                stretch.due_at = min(stretch.due_at, now)
 
     def next(self, now: float) -> Stretch | None:
         """The most urgent one that is due, now in the caller's hand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from taskengine.capture.web import Web
 
 MAX_INIT: Final = 4 << 20  # bytes
 MAX_SEGMENT: Final = 512 << 20  # bytes
+SMALLEST_LIMIT: Final = 16 << 20  # bytes that each segment may have
+LARGER: Final = 10  # times more than declared: peaks, and other tracks in the same file
 
 
 @dataclass(slots=True)
@@ -29,21 +32,27 @@ class Fetcher:
     recording: Recording
     scratch: Path
     locks: Locks
-    _initializing: trio.Lock = field(default_factory=trio.Lock)
+    bitrates: dict[str, int] = field(default_factory=dict)  # declared, by track; bits a second
+    _initializing: dict[Resource | bytes | None, trio.Lock] = field(
+        default_factory=lambda: defaultdict(trio.Lock)
+    )
     _files: int = 0
     _heads: dict[str, tuple[Head, str]] = field(default_factory=dict)
 
     async def take(self, track: str, source: int, segment: Segment) -> None:
+        async with self._initializing[segment.init]:  # each is fetched once, by whoever comes first
+            head, init = await self._init(track, source, segment)
+        file = self.recording.name_for(track, source, segment)
+        clear = replace(segment, encryption=None)
+        if (size := self.recording.found.get(file)) is not None:
+            self.recording.note(Fetched(track, source, clear, file, init, size))
+            return
         self._files += 1
         path = self.scratch / f"segment-{self._files}"
         try:
-            size = await self.web.download(segment.media, path, MAX_SEGMENT)
+            size = await self.web.download(segment.media, path, self._limit(track, segment))
             await self._open_whole(source, segment, path)
-            async with self._initializing:  # each is fetched once, by whoever comes first
-                head, init = await self._init(track, source, segment)
             await self.locks.open_samples(source, segment, path, head)
-            file = self.recording.name_for(track, source, segment)
-            clear = replace(segment, encryption=None)
             await self.recording.keep(Fetched(track, source, clear, file, init, size), path)
         finally:
             path.unlink(missing_ok=True)
@@ -71,6 +80,11 @@ class Fetcher:
             name = await self.recording.keep_init(track, made_of, head.content)
             self._heads[made_of] = head, name
         return self._heads[made_of]
+
+    def _limit(self, track: str, segment: Segment) -> int:
+        """Bytes: by the bitrate that the manifest declares, generously."""
+        declared = LARGER * self.bitrates.get(track, 0) / 8 * float(segment.duration)
+        return int(min(max(SMALLEST_LIMIT, declared), MAX_SEGMENT)) if declared else MAX_SEGMENT
 
 
 def _timed(body: bytes, time: int) -> bytes:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Final
@@ -32,15 +33,18 @@ from taskengine.capture.locks import Failures, Locks, locked_reason
 from taskengine.capture.model import Segment, SourceAway, SourceRefused, SourceTrack, Time, Window
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
+from taskengine.capture.racing import Race
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
 from taskengine.capture.streams import Stream, open_stream
 from taskengine.capture.web import Web
 from taskengine.model import PermanentFailure
 
+AT_ONCE: Final = 500  # segments that are looked at before others have a turn
 FETCHERS: Final = 8  # segments at once
 MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures shown out of order
-LONGEST_PAUSE: Final = 10.0  # seconds between two readings of a source that is away
+REFUSED_PAUSE: Final = 10.0  # seconds until one is read again whose manifest was no good
+LONGEST_PAUSE: Final = 2.0  # seconds between two readings of a source that is away
 IDLE: Final = 0.25  # seconds between looks for something to fetch
 
 Tell = Callable[[str], Awaitable[None]]
@@ -142,10 +146,7 @@ class Following:
         """From the first source that can be read: which tracks, and which times."""
         if self.range is not None:
             return
-        matches = self.clip.matches
-        chosen = [track for track in stream.tracks if matches(track)]
-        if not chosen:
-            raise PermanentFailure(f"clip {self.clip.place}: its filter lets nothing through")
+        chosen = self.clip.chosen(stream.tracks)
         first = await stream.window(chosen[0])
         if not first.segments and not first.is_over:
             raise SourceAway("it offers no media yet")
@@ -182,6 +183,7 @@ class Following:
 
     def _want(self, found: Range) -> None:
         self.range = found
+        self.fetcher.bitrates = {name: track.bitrate for name, track in found.fetched.items()}
         for name in found.fetched:
             demand = Demand(name, found.start - MARGIN, found.end + MARGIN)
             for one in self.recording.of(name):
@@ -201,6 +203,8 @@ class Following:
                 refresh = await self._read(place, stream)
                 self._change()
                 if self._reasons.pop(place, None):
+                    for demand in self.demands.values():
+                        demand.returned(place, trio.current_time())
                     await self.info(f"Source {place} of clip {self.clip.place} answers again")
                 pause = 0.5
             except SourceAway as away:
@@ -208,7 +212,7 @@ class Following:
                 refresh, pause = pause, min(2 * pause, LONGEST_PAUSE)
             except SourceRefused as refusal:
                 await self._note_away(place, f"!{refusal}")
-                refresh, stream = LONGEST_PAUSE, None
+                refresh, stream = REFUSED_PAUSE, None
             except TooMany as many:
                 raise PermanentFailure(f"clip {self.clip.place}: {many}") from None
             if refresh is None:
@@ -231,7 +235,9 @@ class Following:
             if own is None:
                 continue
             window = await stream.window(own)
-            self.demands[name].offer(place, window, trio.current_time())
+            for part in window.parts(AT_ONCE):
+                self.demands[name].offer(place, window, trio.current_time(), part)
+                await trio.lowlevel.checkpoint()
             self._pass_over(name, place)
             if track.type == self.range.speaker:
                 await self.listener.hear(place, window)
@@ -256,16 +262,12 @@ class Following:
             if stretch is None:
                 await self._something(until_due(self.demands.values(), trio.current_time()))
                 continue
-            failures: Failures = {}
-            for place, segment in self._in_order(stretch):
-                try:
-                    await self.fetcher.take(stretch.track, place, segment)
-                    self.demands[stretch.track].fetched(stretch, segment.start, segment.end)
-                    break
-                except (SourceAway, SourceRefused) as error:
-                    failures[place] = error
+            offers = partial(self._in_order, stretch)
+            race = Race(self.fetcher, stretch.track, offers, is_live=bool(stretch.rolls_off))
+            if (had := await race.run()) is None:
+                await self._failed(stretch, race.failures)
             else:
-                await self._failed(stretch, failures)
+                self.demands[stretch.track].fetched(stretch, had.start, had.end)
             self._change()
 
     def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:

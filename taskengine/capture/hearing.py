@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from taskengine.capture.audio import AudioCutter, Sound
+from taskengine.capture.audio import AudioCutter
 from taskengine.capture.clip import FOREVER
 from taskengine.capture.clock import Clock
 from taskengine.capture.model import Fetched, Gap, Time
 from taskengine.capture.pieces import Span, stretches
+from taskengine.capture.sounding import Sound
 
 SILENCE: Final = Fraction(1, 20)  # seconds without sound that are a gap
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -110,6 +111,11 @@ class Window:
     refresh: float = 2.0  # seconds until there may be more
     signals: tuple[Signal, ...] = ()
     problems: tuple[str, ...] = ()  # signals that could not be read
+
+    def parts(self, size: int) -> Iterator[Sequence[Segment]]:
+        """Its segments, so many at a time; one empty part if there are none."""
+        for place in range(0, max(1, len(self.segments)), size):
+            yield self.segments[place : place + size]
 
     @property
     def start(self) -> Time | None:

@@ -41,6 +41,11 @@ class Format:
         return Fraction(self.said["time_base"])
 
     @property
+    def is_readable(self) -> bool:
+        """Pictures that a decoder understands and takes: not of absurd size, for instance."""
+        return self.type == "video" and self.said.get("pix_fmt", "unknown") != "unknown"
+
+    @property
     def frame_rate(self) -> Fraction:
         for name in ("r_frame_rate", "avg_frame_rate"):
             above, _, below = str(self.said.get(name, "0/0")).partition("/")

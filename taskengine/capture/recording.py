@@ -2,15 +2,15 @@
 
 Every segment is a file whose name derives from what it is, so that two attempts write the same.
 The index is a row of pages; each is written once, after the files that it names. So at every
-instant the pages name whole files only, and an attempt that is killed loses at most what it had
-not listed yet: the next one reads the pages and goes on (promise 14).
+instant the pages name whole files only. The next attempt after one that was killed reads the pages,
+finds the files that were not listed yet by their names, and goes on (promise 14).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Any, Final
 import trio
 
 from taskengine.capture.model import Fetched, Resource, Segment
-from taskengine.storage import FileNotStored, Folder
+from taskengine.storage import FileNotStored, Folder, StoredFile
 
 PAGE: Final = 50  # segments
 PAGE_SECONDS: Final = 2.0
 SUFFIXES: Final = {"mp4": "mp4", "smooth": "mp4", "ts": "ts", "aac": "aac", "vtt": "vtt"}
 
-Key = tuple[str, int, str, int]  # track, source, run, number
+ERA: Final = 10  # seconds; an origin that starts anew may count anew, not at about the same time
+
+Key = tuple[str, int, str, int, int]  # track, source, run, number, era
 
 
 @dataclass(slots=True)
@@ -38,17 +40,21 @@ class Recording:
     writer: str  # of its pages: the attempt
     fetched: dict[Key, Fetched] = field(default_factory=dict)
     inits: dict[str, str] = field(default_factory=dict)  # file by what it was made of
+    found: dict[str, int] = field(default_factory=dict)  # files that no page lists; their sizes
     size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
     _pages: int = 0
     _last_page: float = field(default_factory=trio.current_time)
 
     async def load(self) -> None:
-        """Read what earlier attempts have listed."""
+        """Read what earlier attempts have listed, and see what they had no time to list."""
         for page in await self.pages("index-"):
             for said in json.loads(page):
-                self._note(_fetched(said))
+                self._remember(_fetched(said))
         self._pages = len(await self._names(f"index-{self.writer}-"))
+        listed = {one.file for one in self.fetched.values()}
+        files = await self._files()
+        self.found = {one.name: one.size for one in files if one.name not in listed}
 
     async def pages(self, prefix: str) -> list[str]:
         """The texts of all pages of one kind, in their order."""
@@ -60,11 +66,13 @@ class Recording:
         return texts
 
     async def _names(self, prefix: str) -> list[str]:
+        return sorted(one.name for one in await self._files() if one.name.startswith(prefix))
+
+    async def _files(self) -> Sequence[StoredFile]:
         try:
-            names = [file.name for file in await self.folder.list()]
+            return await self.folder.list()
         except FileNotStored:
             return []
-        return sorted(name for name in names if name.startswith(prefix))
 
     async def read_note(self, name: str) -> str | None:
         """What an earlier attempt has noted under a name."""
@@ -81,7 +89,7 @@ class Recording:
         await self.folder.put(path, name)
 
     def has(self, track: str, source: int, segment: Segment) -> bool:
-        return (track, source, segment.run, segment.number) in self.fetched
+        return _key(track, source, segment) in self.fetched
 
     def of(self, track: str) -> list[Fetched]:
         """The segments of a track, by their starts."""
@@ -90,13 +98,14 @@ class Recording:
 
     def name_for(self, track: str, source: int, segment: Segment) -> str:
         suffix = SUFFIXES.get(segment.form, "bin")
-        return f"{track}/{source}-{_digest(segment.run.encode())}-{segment.number}.{suffix}"
+        run = _digest(f"{segment.run}|{_era(segment)}".encode())
+        return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
     async def keep_init(self, track: str, made_of: str, content: bytes) -> str:
         """An initialization segment; each content is kept once."""
         name = f"{track}/init-{_digest(content)}.mp4"
         if name not in self.inits.values():
-            path = self.scratch / "init.mp4"
+            path = self.scratch / f"made-{_digest(content)}.mp4"
             await trio.Path(path).write_bytes(content)
             await self.folder.put(path, name)
         self.inits[made_of] = name
@@ -105,11 +114,15 @@ class Recording:
     async def keep(self, one: Fetched, path: Path) -> None:
         """Store a segment's file; it is listed soon."""
         await self.folder.put(path, one.file)
-        self._note(one)
-        self._unlisted.append(one)
+        self.note(one)
         is_due = trio.current_time() - self._last_page >= PAGE_SECONDS
         if len(self._unlisted) >= PAGE or is_due:
             await self.write_page()
+
+    def note(self, one: Fetched) -> None:
+        """A segment whose file is stored; the next page lists it."""
+        self._remember(one)
+        self._unlisted.append(one)
 
     async def write_page(self) -> None:
         """List what was kept since the last page."""
@@ -121,14 +134,27 @@ class Recording:
         number = self._pages  # another page may be begun while this one is written
         path = self.scratch / f"page-{number}.json"
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
-        await trio.Path(path).write_text(text, "utf-8")
-        await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
+        try:
+            await trio.Path(path).write_text(text, "utf-8")
+            await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
+        except BaseException:  # cancelled, for another source was quicker: the next page has them
+            self._unlisted = [*page, *self._unlisted]
+            raise
 
-    def _note(self, one: Fetched) -> None:
-        key = (one.track, one.source, one.segment.run, one.segment.number)
+    def _remember(self, one: Fetched) -> None:
+        key = _key(one.track, one.source, one.segment)
         if key not in self.fetched:
             self.size += one.size
         self.fetched[key] = one
+
+
+def _key(track: str, source: int, segment: Segment) -> Key:
+    return track, source, segment.run, segment.number, _era(segment)
+
+
+def _era(segment: Segment) -> int:
+    """Not parted where segments tend to begin: what is told of one may differ by a millisecond."""
+    return int(segment.start + Fraction(1, 3)) // ERA
 
 
 def _digest(content: bytes) -> str:

@@ -214,7 +214,9 @@ def silent(segments: Sequence[Fetched], spans: Sequence[Span], slack: Time) -> l
     for span in spans:
         at = span.start
         for one in segments:
-            if one.start > at + slack and one.start < span.end:
+            if one.start >= span.end:
+                break
+            if one.start > at + slack:
                 missing.append(Gap(at, one.start))
             at = max(at, one.end)
         if at + slack < span.end:

@@ -29,7 +29,7 @@ from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.splicing import Part, parts, parts_by_group
 from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, source
 from taskengine.media.fragments import Header, read_file_header, read_header
-from taskengine.media.movie import Written
+from taskengine.media.movie import MovieTrack
 from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
 from taskengine.media.tools import Bench
@@ -101,7 +101,7 @@ class VideoCutter:
         if name not in self.known:
             raw = self._path("raw")
             await self.assembler.put_together(segments[:TELLING], raw)
-            found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+            found = [one for one in await formats(self.bench, raw) if one.is_readable]
             raw.unlink()
             if not found:
                 return None
@@ -112,7 +112,7 @@ class VideoCutter:
         """By tools that read all of it."""
         raw = self._path("raw")
         sizes = await self.assembler.put_together(segments, raw)
-        found = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        found = [one for one in await formats(self.bench, raw) if one.is_readable]
         packets = await pictures(self.bench, raw, found[0], sizes) if found else None
         raw.unlink()
         return (found[0], packets) if packets is not None and packets.pictures else None
@@ -236,7 +236,7 @@ class VideoCutter:
         which is `zero`. Raises OutputWrong."""
         most = max(taken, key=lambda one: one.number)  # its description needs no change
         width, height = (int(model.said.get(name, 0)) for name in ("width", "height"))
-        track = Written(
+        track = MovieTrack(
             b"vide", model.time_base.denominator, most.header.description, width, height
         )
         joiner = Joiner(track, zero=zero)

@@ -6,7 +6,7 @@ The client it is given checks every address that it connects to; it follows no r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,13 @@ import trio
 
 from taskengine.capture.model import Resource, SourceAway, SourceRefused
 from taskengine.capture.streams import Answer
+from taskengine.capture.unpacking import Unpacker
 from taskengine.outbound import AddressRefused
 
 REDIRECTS: Final = 5
 PER_HOST: Final = 6  # requests at once
 SILENCE: Final = 10.0  # seconds without a byte
 LONGEST: Final = 120.0  # seconds for one body
-PIECE: Final = 1 << 18
 HELD: Final = 1 << 20  # bytes of a body that are written at once
 
 
@@ -40,26 +40,31 @@ class Web:
     async def get(self, resource: Resource, limit: int) -> Answer:
         """A body in memory. Raises SourceAway, SourceRefused."""
         body = bytearray()
+
+        async def write(piece: bytes) -> None:
+            body.extend(piece)
+
         async with self._opened(resource) as (response, url):
-            async for piece in _pieces(response, resource, limit):
-                body += piece
+            await _copy(response, resource, limit, write)
         return Answer(bytes(body), url)
 
     async def download(self, resource: Resource, target: Path, limit: int) -> int:
         """A body in a file; its length. A body that is cut raises SourceAway."""
-        length, held = 0, bytearray()
+        held = bytearray()
         async with (
             self._opened(resource) as (response, _),
             await trio.open_file(target, "wb") as file,
         ):
-            async for piece in _pieces(response, resource, limit):
-                held += piece
-                length += len(piece)
+
+            async def write(piece: bytes) -> None:
+                held.extend(piece)
                 if len(held) >= HELD:
                     await file.write(held)
                     held.clear()
+
+            await _copy(response, resource, limit, write)
             await file.write(held)
-        return length
+            return await file.tell()
 
     @asynccontextmanager
     async def _opened(self, resource: Resource) -> AsyncIterator[tuple[httpx.Response, str]]:
@@ -116,15 +121,46 @@ def _check(response: httpx.Response, resource: Resource) -> None:
         raise SourceAway(f"status {response.status_code}")
 
 
-async def _pieces(response: httpx.Response, resource: Resource, limit: int) -> AsyncIterator[bytes]:
-    """The body, all of it. Raises SourceRefused for more than the limit."""
-    left = resource.length if resource.length is not None else limit + 1
-    async for piece in response.aiter_bytes(PIECE):
-        yield piece[:left]
-        left -= len(piece)
-        if left <= 0:
-            break
+async def _copy(
+    response: httpx.Response,
+    resource: Resource,
+    limit: int,
+    write: Callable[[bytes], Awaitable[object]],
+) -> None:
+    """The body, all of it. Raises SourceRefused for more than the limit, SourceAway for less than
+    a range."""
+    wanted = resource.length if resource.length is not None else limit + 1
+    left = await _written(response, wanted, write)
     if resource.length is None and left <= 0:
         raise SourceRefused(f"a file of more than {limit} bytes")
     if resource.length is not None and left > 0:
         raise SourceAway(f"{left} bytes of its range are missing")
+
+
+async def _written(
+    response: httpx.Response, left: int, write: Callable[[bytes], Awaitable[object]]
+) -> int:
+    """How many bytes of those wanted there were not."""
+    is_read = response.is_stream_consumed  # by a transport that has all of it, unpacked
+    unpacker = Unpacker("" if is_read else response.headers.get("content-encoding", ""))
+    problem: SourceAway | OSError | None = None
+    # Only what cancels their own waiting ends the generators below: whatever else leaves the loop
+    # abandons them.
+    with trio.CancelScope() as enough:
+        async for packed in response.aiter_bytes() if is_read else response.aiter_raw():
+            try:
+                for piece in unpacker.pieces(packed):
+                    with trio.CancelScope(shield=True):
+                        await write(piece[:left])
+                    left -= len(piece)
+                    if left <= 0:
+                        enough.cancel()
+                        break
+            except (SourceAway, OSError) as error:
+                problem = error
+                enough.cancel()
+    if problem is not None:
+        raise problem
+    if left > 0:
+        unpacker.finish()
+    return left

@@ -9,7 +9,7 @@ from taskengine.masking import masked
 from taskengine.model import PermanentFailure
 from taskengine.workflows.schemas import secret_names
 from tests.actions.test_vodcapture import WORKFLOW, Job, check_asset
-from tests.capture.film import BAR, BEEP, TEST, ffmpeg
+from tests.capture.film import BEEP, drawn, ffmpeg
 from tests.capture.locked import AUDIO, KEYS, SEED, VIDEO, protect
 
 SECONDS = 6
@@ -22,7 +22,7 @@ URL = "http://a.test/m."
 def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     ffmpeg(
-        *("-f", "lavfi", "-i", f"{TEST}:r=25:d={SECONDS},format=yuv420p,{BAR}"),
+        *("-f", "lavfi", "-i", drawn(25, SECONDS)),
         *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s=48000:d={SECONDS}"),
         *("-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "3", "-c:a", "aac", path),
     )

@@ -16,11 +16,18 @@ from taskengine.media.tools import bundled_tools
 WIDTH, HEIGHT, BITS = 320, 192, 16
 ROWS = 24  # of the bar code, on top
 BIT = f"mod(floor(N/pow(2,floor(X/{WIDTH // BITS}))),2)"
-BAR = (
-    f"geq=lum='if(lt(Y,{ROWS}),if({BIT},235,16),lum(X,Y))'"
-    f":cb='if(lt(Y,{ROWS // 2}),128,cb(X,Y))':cr='if(lt(Y,{ROWS // 2}),128,cr(X,Y))'"
-)
-TEST = f"testsrc2=s={WIDTH}x{HEIGHT}"
+BAR = f"geq=lum='if({BIT},235,16)':cb=128:cr=128"  # slow: on its own rows alone
+
+
+def drawn(rate, seconds) -> str:
+    """A source of ffmpeg: pictures below a bar code of their number."""
+    size, length = f"s={WIDTH}x", f"r={rate}:d={seconds},format=yuv420p"
+    return (
+        f"testsrc2={size}{HEIGHT - ROWS}:{length}[picture];"
+        f"color={size}{ROWS}:{length},{BAR}[bar];[bar][picture]vstack"
+    )
+
+
 BEEP = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.04)"
 
 
@@ -46,7 +53,7 @@ def make_pictures(
     params = f"open-gop={int(open_gop)}:scenecut=0" + (":log-level=error" if "5" in codec else "")
     return make_segments(
         folder,
-        *("-f", "lavfi", "-i", f"{TEST}:r={rate}:d={seconds},format=yuv420p,{BAR}"),
+        *("-f", "lavfi", "-i", drawn(rate, seconds)),
         *("-c:v", codec, "-preset", "veryfast", "-b:v", bitrate, "-g", gop, "-keyint_min", gop),
         *("-bf", "3", "-flags", "-cgop" if open_gop else "+cgop", f"-{codec[3:]}-params", params),
         *options,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -23,28 +23,37 @@ class Result:
     warnings: list[str]
 
 
-async def captured(tmp_path: Path, answer, clips, attempt=1, **more) -> Result:
+async def captured(tmp_path: Path, answer, clips, **more) -> Result:
     """`answer` is a function of a path."""
+    warnings = await recorded(tmp_path, answer, clips)
+    result = await cut(tmp_path, len(clips), **more)
+    return replace(result, warnings=[*warnings, *result.warnings])
+
+
+async def recorded(tmp_path: Path, answer, clips) -> list[str]:
+    """Its warnings."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         found = answer(request.url.path)
         return httpx.Response(found.status, content=found.body)
 
-    lines = []
-    for name, given in (
-        ("capture.record", {"clips": clips}),
-        ("capture.cut", {"recording": "recording", "clips": len(clips), "drm": ["clear"], **more}),
-    ):
-        number = len(lines) and 1
-        context, journal = fake_context(
-            tmp_path, task=name, number=number, attempt=attempt, answer=respond
-        )
-        said = await ACTIONS[name](context, given)
-        lines += journal.lines or [(Severity.DEBUG, "")]
+    context, journal = fake_context(tmp_path, task="capture", number=0, answer=respond)
+    await ACTIONS["capture.record"](context, {"clips": clips})
+    return _warnings(journal)
+
+
+async def cut(tmp_path: Path, clips: int = 1, attempt: int = 1, **more) -> Result:
+    context, journal = fake_context(tmp_path, task="cut", number=1, attempt=attempt)
+    given = {"recording": "recording", "clips": clips, "drm": ["clear"], **more}
+    said = await ACTIONS["capture.cut"](context, given)
     tracks: dict[str, list[Path]] = {}
     for track in said["tracks"]:
-        path = tmp_path / f"{track['type']}-{len(tracks.get(track['type'], []))}.mp4"
+        number = len(tracks.get(track["type"], []))
+        path = context.scratch / f"{track['type']}-{number}-made.mp4"
         await context.workspace.below(track["folder"]).fetch(track["file"], path)
         tracks.setdefault(track["type"], []).append(path)
-    told = [text for severity, text in lines if severity >= Severity.WARN]
-    return Result(tracks, said["gaps"], told)
+    return Result(tracks, said["gaps"], _warnings(journal))
+
+
+def _warnings(journal) -> list[str]:
+    return [text for severity, text in journal.lines if severity >= Severity.WARN]

@@ -8,15 +8,20 @@ from tests.capture.origin import LiveTrack
 GOP = Fraction(1)  # seconds of a segment
 
 
-def make_stream(folder, seconds, rate="25", gop=25):
-    """Two renditions and sound, in segments of about a second; the tracks for an origin."""
-    make_pictures(folder / "v", seconds, rate=rate, gop=gop)
-    make_pictures(folder / "w", seconds, rate=rate, gop=gop, bitrate="200k")
+RENDITIONS = {"v": 500_000, "w": 200_000}  # bits a second
+
+
+def make_stream(folder, seconds, rate="25", gop=25, renditions=("v", "w")):
+    """Renditions and sound, in segments of about a second; the tracks for an origin."""
+    for name in renditions:
+        bitrate = f"{RENDITIONS[name] // 1000}k"
+        make_pictures(folder / name, seconds, rate=rate, gop=gop, bitrate=bitrate)
     make_sound(folder / "a", seconds, length=1)
     tracks = []
-    for name, rate in (("v", 500_000), ("w", 200_000)):
+    for name in renditions:
         lengths = lengths_of(key_times(folder / name), seconds)
-        tracks.append(LiveTrack(name, "video", "avc1.64000d", rate, lengths, 320, 192))
+        bitrate = RENDITIONS[name]
+        tracks.append(LiveTrack(name, "video", "avc1.64000d", bitrate, lengths, 320, 192))
     lengths = lengths_of(first_times(folder / "a"), seconds)
     tracks.append(LiveTrack("a", "audio", "mp4a.40.2", 96_000, lengths, language="en"))
     for track in tracks:

@@ -163,7 +163,7 @@ async def serve(stream: trio.SocketStream, answer: Callable[[str], Answered]) ->
     connection = h11.Connection(h11.SERVER)
     try:
         async with stream:
-            while (request := await _request(stream, connection)) is not None:
+            while (request := await next_request(stream, connection)) is not None:
                 found = answer(request.target.decode())
                 if not 200 <= found.status <= 599:
                     return  # as if the host had gone
@@ -177,7 +177,8 @@ async def serve(stream: trio.SocketStream, answer: Callable[[str], Answered]) ->
         return
 
 
-async def _request(stream: trio.SocketStream, connection: h11.Connection) -> h11.Request | None:
+async def next_request(stream: trio.SocketStream, connection: h11.Connection) -> h11.Request | None:
+    """None when the client has gone."""
     request: h11.Request | None = None
     while True:
         event = connection.next_event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,9 +59,18 @@ class PackagedOrigin(LiveOrigin):
             case [name, file] if name in {one.name for one in extra}:
                 [track] = [one for one in extra if one.name == name]
                 return self._file(track, file, now)
-            case [name, "time", file]:
-                return self._timed(name, int(file.partition(".")[0]), now)
-        return LiveOrigin.answer(self, path, now)
+        return LiveOrigin.answer(self, self.numbered(path), now)
+
+    def numbered(self, path: str) -> str:
+        """The path of a segment by its number, of one by its time; any other path as it is."""
+        parts = path.lstrip("/").split("/")
+        if len(parts) != 3 or parts[1] != "time":
+            return path
+        name, _, file = parts
+        starts = [round(start * SCALE) for start in self._starts[name]]
+        time, suffix = int(file.partition(".")[0]), file.partition(".")[2]
+        number = starts.index(time) + 1 if time in starts else 0
+        return f"/{name}/{number}.{suffix}"
 
     def _transport_master(self, path: str) -> str:
         muxed, packed = self.muxed, self.packed
@@ -84,6 +94,7 @@ class PackagedOrigin(LiveOrigin):
         """`time.mpd` names segments by their times, `number.mpd` says one length for all."""
         text = self._mpd(now)
         if path == "time.mpd":
+            text = re.sub(r' startNumber="\d+"', "", text)
             return text.replace("$Number$", "time/$Time$")
         head, *sets = text.split("<SegmentTimeline>")
         length = f' duration="{round(self.tracks[0].durations[0] * SCALE)}">'
@@ -95,13 +106,6 @@ class PackagedOrigin(LiveOrigin):
         depth = f'timeShiftBufferDepth="PT{float(self.window)}S" minBufferTime'
         text = text.replace("minBufferTime", depth)
         return text.replace('.m4s">', f'.m4s"{length}')
-
-    def _timed(self, name: str, time: int, now: Fraction) -> Answered:
-        [track] = [one for one in self.tracks if one.name == name]
-        starts = [round(start * SCALE) for start in self._starts[name]]
-        if time not in starts[:-1]:
-            return Answered(404)
-        return self._file(track, f"{starts.index(time) + 1}.m4s", now)
 
     # Smooth Streaming
 

@@ -98,7 +98,7 @@ def _times(path: Path, stream: str) -> list[Fraction]:
 
 def _grouped(times, durations) -> list[tuple[int, int]]:
     """Packets `[first, last)` of each segment, of about the durations of the other packaging."""
-    bounds, end = [0], Fraction(0)
+    bounds, end = [0], times[0]
     for duration in durations[:-1]:
         end += duration
         bounds.append(sum(1 for time in times if time < end))

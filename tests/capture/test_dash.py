@@ -69,6 +69,14 @@ def test_a_timeline_repeats_and_its_times_are_less_the_offset():
     assert found.segments[1].media.url.endswith("/v/1260000.m4s")
 
 
+def test_segments_named_by_their_times_keep_their_numbers_while_the_window_slides():
+    """Where nothing says which number the first one has."""
+    before = window(mpd(LIVE, period(TIMED.format('<S t="900000" d="360000" r="2"/>'))))
+    after = window(mpd(LIVE, period(TIMED.format('<S t="1260000" d="360000" r="2"/>'))))
+    assert [one.number for one in before.segments[1:]] == [one.number for one in after.segments[:2]]
+    assert before.segments[1].media == after.segments[0].media
+
+
 def test_an_open_repetition_ends_with_the_next_one_or_with_the_period():
     entries = '<S t="900000" d="90000" r="-1"/><S t="1170000" d="90000" r="-1"/>'
     found = window(mpd(STATIC, period(TIMED.format(entries))))

@@ -14,7 +14,7 @@ from taskengine.capture.encryption.playready import content_key, header_key_id
 from taskengine.capture.encryption.samples import open_pictures
 from taskengine.media.tools import bundled_tools
 from taskengine.model import PermanentFailure
-from tests.capture.film import BEEP, TEST, ffmpeg
+from tests.capture.film import BEEP, drawn, ffmpeg
 from tests.capture.locked import AUDIO, IV, KEYS, SEED, VIDEO, protect
 
 SECONDS = 4
@@ -24,7 +24,7 @@ SECONDS = 4
 def film(tmp_path_factory):
     """Pictures of H.264 and H.265, and sound."""
     folder = tmp_path_factory.mktemp("film")
-    pictures = ("-f", "lavfi", "-i", f"{TEST}:r=25:d={SECONDS},format=yuv420p")
+    pictures = ("-f", "lavfi", "-i", drawn(25, SECONDS))
     sound = ("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s=48000:d={SECONDS}")
     coded = ("-preset", "ultrafast", "-b:v", "300k", "-g", "25")
     ffmpeg(*pictures, *sound, "-c:v", "libx264", *coded, "-c:a", "aac", folder / "h264.mp4")

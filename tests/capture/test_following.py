@@ -11,10 +11,12 @@ import httpx
 import pytest
 import trio
 
-from taskengine.capture import demand, following
+from taskengine.capture import demand, following, racing
 from taskengine.capture.clip import Clip
 from taskengine.capture.encryption.proof import Proof
+from taskengine.capture.fetching import Fetcher
 from taskengine.capture.following import Following
+from taskengine.capture.model import Fetched, Resource, Segment
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
@@ -188,23 +190,49 @@ async def test_what_nobody_has_is_given_up_and_told(media, tmp_path, monkeypatch
         assert any("video-1" in line and "given up" in line for line in origins.lines)
 
 
-async def test_an_attempt_that_was_killed_is_gone_on_with(media, tmp_path, monkeypatch):
-    monkeypatch.setattr("taskengine.capture.recording.PAGE", 2)
-    origins = Origins(media)
+@pytest.mark.parametrize("listed", [True, False])
+async def test_an_attempt_that_was_killed_is_gone_on_with(media, tmp_path, monkeypatch, listed):
+    """Also from what it had stored and not yet listed."""
+    monkeypatch.setattr("taskengine.capture.recording.PAGE", 2 if listed else 10**6)
+    monkeypatch.setattr("taskengine.capture.recording.PAGE_SECONDS", 0 if listed else 10**6)
+    origins, workspace = Origins(media, window=20), tmp_path / "workspace"
     clip = {"source": "http://a.test/live.mpd", "start": origins.utc(0.5), "end": origins.utc(4)}
-    async with follower(origins, tmp_path, clip) as one:
-        with trio.move_on_after(2.2):
-            await one.run()
-    fetched = len(origins.segments())
+    async with follower(origins, tmp_path, clip) as one, trio.open_nursery() as nursery:
+        nursery.start_soon(one.run)
+        while not list(workspace.rglob("index-*" if listed else "*-3.mp4")):
+            await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
     async with follower(origins, tmp_path, clip, attempt="2") as one:
         await one.recording.load()
-        listed = len(one.recording.fetched)
-        assert listed >= fetched - 4
+        assert bool(one.recording.fetched) == listed
         with trio.fail_after(20):
             await one.run()
         assert await numbers(one, "video-1") == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     again = len(origins.segments()) - len(set(origins.segments()))
-    assert again <= fetched - listed
+    assert again <= following.FETCHERS  # that were in flight
+
+
+async def test_another_source_is_asked_while_one_is_slow(media, tmp_path, monkeypatch):
+    monkeypatch.setattr(racing, "HURRY", 0.2)
+    origins = Origins(media, window=20)
+    clip = {
+        "sources": ["http://a.test/live.mpd", "http://b.test/live.mpd"],
+        "start": origins.utc(0.5),
+        "end": origins.utc(2),
+    }
+    async with follower(origins, tmp_path, clip) as one:
+        take = one.fetcher.take
+
+        async def slow(track, source, segment):
+            if source == 0:
+                await trio.sleep(60)
+            await take(track, source, segment)
+
+        monkeypatch.setattr(Fetcher, "take", lambda self, *given: slow(*given))
+        with trio.fail_after(20):
+            await one.run()
+        assert {fetched.source for fetched in one.recording.of("video-1")} == {1}
+        assert await numbers(one, "video-1") == [1, 2, 3, 4, 5]
 
 
 async def test_a_range_that_no_window_reaches_any_more_is_a_gap(media, tmp_path, monkeypatch):
@@ -253,3 +281,21 @@ async def test_pages_that_are_written_at_once_are_all_there(media, tmp_path, mon
     async with follower(origins, tmp_path, clip, attempt="2") as one:
         await one.recording.load()
         assert one.recording.fetched.keys() == kept.keys()
+
+
+async def test_a_page_whose_writing_was_cancelled_is_written_later(tmp_path, monkeypatch):
+    folder = Folder(LocalStorage([tmp_path]), str(tmp_path / "workspace"), "clip-0")
+    recording = Recording(folder, tmp_path, "1")
+    segment = Segment(7, Fraction(14), Fraction(2), Resource("http://a.test/7"))
+    recording.note(Fetched("video-1", 0, segment, "video-1/7.mp4"))
+
+    async def never(*given):
+        await trio.sleep_forever()
+
+    with monkeypatch.context() as patched, trio.move_on_after(0.05):
+        patched.setattr(LocalStorage, "put", never)
+        await recording.write_page()
+    await recording.write_page()
+    again = Recording(folder, tmp_path, "2")
+    await again.load()
+    assert [one.file for one in again.of("video-1")] == ["video-1/7.mp4"]

@@ -1,14 +1,17 @@
 """Which pictures make a range: to the frame, once each, whatever manifests round or repeat."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskengine.capture.clock import Statement, mapping
-from taskengine.capture.model import Fetched, Resource, Segment
+from taskengine.capture.demand import Demand
+from taskengine.capture.model import Fetched, Resource, Segment, Window
 from taskengine.capture.moments import to_millisecond
-from taskengine.capture.pieces import Picture, Stretch, gaps, pieces, stretches
+from taskengine.capture.pieces import Picture, Span, Stretch, gaps, pieces, stretches
+from taskengine.capture.showing import silent
 
 ZERO = Fraction(1_925_000_000)
 
@@ -58,6 +61,27 @@ def test_segments_are_parted_at_runs_sources_and_holes():
         [5],
         [6],
     ]
+
+
+def test_silence_is_told_where_it_reaches_to_the_end_of_a_span():
+    row = [fetched(0, 0), fetched(2, 8), fetched(3, 12)]
+    spans = [Span(Fraction(0), Fraction(6)), Span(Fraction(6), Fraction(16))]
+    found = silent(row, spans, Fraction(1, 20))
+    assert [(one.start, one.end) for one in found] == [(4, 8)]
+
+
+def test_what_is_offered_anew_is_asked_for_at_once():
+    demand = Demand("video-1", Fraction(0), Fraction(100))
+    one, two = (replace(fetched(1, 0).segment, media=Resource(name)) for name in "ab")
+    demand.offer(0, Window((one,), has_clock=True), 10.0)
+    stretch = demand.next(10.0)
+    demand.failed(stretch, {0: "gone"}, 10.0)
+    assert demand.next(10.1) is None
+    demand.offer(1, Window((two,), has_clock=True), 10.1)
+    assert demand.next(10.1) is stretch
+    demand.failed(stretch, {0: "gone", 1: "gone"}, 10.1)
+    demand.returned(1, 10.2)
+    assert demand.next(10.2) is stretch
 
 
 def test_a_step_of_the_clock_is_a_new_mapping():

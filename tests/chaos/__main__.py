@@ -14,12 +14,15 @@ from pathlib import Path
 
 import trio_asyncio
 
+from tests.chaos.capture.command import main as capture
 from tests.chaos.experiment import Findings, Options, experiment
 from tests.chaos.report import report
 
 
 def main() -> int:
     """0: all that has to hold held; 1: it did not, and the logs are kept."""
+    if sys.argv[1:2] == ["capture"]:
+        return capture(sys.argv[2:])
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.chmod(0o711)  # PostgreSQL may run as another user
@@ -43,7 +46,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    told = "`make chaos ARGS=capture` is the hard run of a capture; it has options of its own."
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__, epilog=told)
     parser.add_argument("--minutes", type=float, default=10.0, help="of load and faults (10)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--lease", type=float, default=15.0, help="seconds (15)")

@@ -1,6 +1,6 @@
 """A film in two renditions and two languages, each with captions; each language has its pitch."""
 
-from tests.capture.film import BAR, TEST, ffmpeg
+from tests.capture.film import drawn, ffmpeg
 
 RATE, GOP, SECONDS = 25, 50, 10
 LANGUAGES = ("en", "de")  # in the order in which a viewer takes them
@@ -11,7 +11,7 @@ HEIGHTS = (192, 96)
 def make_film(folder):
     """Files as vodstream takes them: two of pictures, two of sound, two of captions."""
     folder.mkdir(parents=True)
-    picture = f"{TEST}:r={RATE}:d={SECONDS},format=yuv420p,{BAR}"
+    picture = drawn(RATE, SECONDS)
     for height, rate in zip(HEIGHTS, ("400k", "120k"), strict=True):
         ffmpeg(
             *("-f", "lavfi", "-i", f"{picture},scale=-2:{height}:flags=area"),

@@ -34,6 +34,7 @@ from taskengine.capture.sources.mpd_xml import (
     read_xml,
 )
 
+MAX_SEGMENTS: Final = 400_000  # of all representations together
 YEAR_2000: Final = 946_684_800  # seconds; a clock shows more, a sum from zero less
 TYPES: Final[dict[str, TrackType]] = {
     "video": "video",
@@ -90,6 +91,7 @@ class _Reader:
     found: list[tuple[Representation, ...]] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
+    number: int = 0  # of segments
 
     def read(self) -> Mpd:
         root = self.root
@@ -155,7 +157,11 @@ class _Reader:
                 if (track := _track(group, one)) is not None:
                     base = based(self.url, self.root, period, group, one)
                     maker = Maker(times, track, base, track.bitrate, _key(group, one))
-                    yield _made(maker, (period, group, one))
+                    made = _made(maker, (period, group, one))
+                    self.number += len(made.segments)
+                    if self.number > MAX_SEGMENTS:
+                        raise SourceRefused(f"it lists more than {MAX_SEGMENTS} segments in all")
+                    yield made
 
 
 def _made(maker: Maker, chain: Sequence[Element]) -> Representation:

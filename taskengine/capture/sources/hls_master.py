@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskengine.capture.model import SourceTrack, TrackType
+from taskengine.capture.model import SourceRefused, SourceTrack, TrackType
 from taskengine.capture.sources.hls_tags import Lines, whole
 
+MAX_RENDITIONS = 1_000
 VIDEO_CODECS = ("avc", "hvc", "hev", "dvh", "dva", "av01", "vp0", "vp9")
 AUDIO_CODECS = ("mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3")
 MUXED = "#audio"  # behind a playlist's URL: the sound that lies in its segments
@@ -34,7 +35,8 @@ def read_master(text: str, url: str) -> Master:
         alone = SourceTrack(url, "video")
         muxed = SourceTrack(url + MUXED, "audio", is_default=True, inside=url)
         return Master((alone, muxed), {track.id: url for track in (alone, muxed)})
-    variants, groups = [], []
+    variants: list[tuple[str, Mapping[str, str]]] = []
+    groups: list[Mapping[str, str]] = []
     lines = Lines(text, url)
     pending: Mapping[str, str] | None = None
     for tag in lines:
@@ -45,6 +47,8 @@ def read_master(text: str, url: str) -> Master:
         elif not tag.name and pending is not None:
             variants.append((lines.resolved(tag.value), pending))
             pending = None
+        if len(variants) + len(groups) > MAX_RENDITIONS:
+            raise SourceRefused(f"it offers more than {MAX_RENDITIONS} renditions")
     tracks = {track.id: track for track in _tracks(variants, groups, lines)}
     playlists = {track_id: track_id.removesuffix(MUXED) for track_id in tracks}
     return Master(tuple(tracks.values()), playlists, lines.variables)

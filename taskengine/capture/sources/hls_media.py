@@ -89,6 +89,9 @@ class _Reading:
         """One for EXT-X-DISCONTINUITY; the number before the first segment for -SEQUENCE."""
         self.discontinuities += whole(value, default=1)
 
+    def refuse_master(self, _: str) -> None:
+        raise SourceRefused("it is a multivariant playlist inside another one")
+
     def refuse_keyframes(self, _: str) -> None:
         raise SourceRefused("it holds keyframes only")
 
@@ -181,6 +184,7 @@ HANDLERS: Mapping[str, Callable[[_Reading, str], None]] = {
     "EXT-X-MEDIA-SEQUENCE": _sets("first", whole),
     "EXT-X-TARGETDURATION": _Reading.take_target,
     "EXT-X-ENDLIST": _sets("is_over", lambda _: True),
+    "EXT-X-STREAM-INF": _Reading.refuse_master,
     "EXT-X-I-FRAMES-ONLY": _Reading.refuse_keyframes,
 }
 

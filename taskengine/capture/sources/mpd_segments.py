@@ -79,6 +79,8 @@ class Maker:
             until = offset + round((self.period.so_far if length is None else length) * scale)
             listed = timeline(lines, until)
             times = ((first + n, time, span) for n, (time, span) in enumerate(listed))
+            if "$Number" not in template:  # nothing counts on beyond what is listed just now
+                times = ((time, time, span) for time, span in listed)
         else:
             times = self._regular(elements, scale, offset, first)
         for number, time, span in _bounded(times):
@@ -114,6 +116,8 @@ class Maker:
         length = integer(attribute("duration", elements))
         lines = child("SegmentTimeline", elements)
         files = [found for one in elements for found in one.findall("SegmentURL")]
+        if len(files) > MAX_SEGMENTS:
+            raise SourceRefused(f"it has more than {MAX_SEGMENTS} segments")
         regular = ((offset + number * length, length) for number in range(len(files)))
         times = timeline(lines, 0) if lines is not None else regular
         for number, (file, (time, span)) in enumerate(zip(files, times, strict=False)):

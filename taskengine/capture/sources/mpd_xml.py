@@ -6,23 +6,50 @@ import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from urllib.parse import urljoin
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, TreeBuilder
 
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from taskengine.capture.model import Resource, SourceRefused
 
+MAX_ELEMENTS, MAX_DEPTH, MAX_ATTRIBUTES = 500_000, 32, 100
 DURATION = re.compile(
     r"P(?:(\d{1,5})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,12})?)S)?)?"
 )
 IDENTIFIER = re.compile(r"\$(RepresentationID|Bandwidth|Number|Time|)(?:%0(\d{1,2})d)?\$")
 
 
+class _Builder(TreeBuilder):
+    """Builds no more than a manifest needs: an element takes fifty times its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = self._depth = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> Element:
+        self._number += 1
+        self._depth += 1
+        if self._number > MAX_ELEMENTS:
+            raise SourceRefused(f"it has more than {MAX_ELEMENTS} elements")
+        if self._depth > MAX_DEPTH:
+            raise SourceRefused(f"its elements lie in each other {MAX_DEPTH} deep")
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise SourceRefused(f"an element of it has more than {MAX_ATTRIBUTES} attributes")
+        return super().start(tag, attributes)
+
+    def end(self, tag: str) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def read_xml(text: str) -> Element:
-    """The root, its namespaces left out. Raises SourceRefused, also for entities (bombs)."""
+    """The root, its namespaces left out. Raises SourceRefused, also for a DTD: its
+    entities may be bombs."""
+    parser = ElementTree.DefusedXMLParser(target=_Builder(), forbid_dtd=True)
     try:
-        root: Element = ElementTree.fromstring(text)
+        parser.feed(text)
+        root: Element = parser.close()
     except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
         raise SourceRefused(f"it is no XML document: {error}") from None
     for element in root.iter():

@@ -25,6 +25,7 @@ from taskengine.capture.sources.mpd_xml import integer, read_xml
 from taskengine.capture.sources.smooth_init import Quality, initialization
 
 MAX_SEGMENTS: Final = 100_000  # of a stream
+MAX_IN_ALL: Final = 400_000  # of all its quality levels together
 SCALE: Final = 10_000_000  # ticks a second, unless the manifest says otherwise
 YEAR_2000: Final = 946_684_800
 TYPES: Final[Mapping[str, TrackType]] = {"video": "video", "audio": "audio", "text": "text"}
@@ -47,7 +48,7 @@ def read_smooth(text: str, url: str) -> Smooth:
     scale = integer(root.get("TimeScale"), SCALE)
     header = root.find("Protection/ProtectionHeader")
     encryption = None if header is None else Encryption("CENC", key_id=_key_id(header))
-    tracks, windows = [], {}
+    tracks, windows, number = [], {}, 0
     for stream in root.findall("StreamIndex"):
         if stream.get("Type", "").lower() not in TYPES:
             continue
@@ -57,6 +58,9 @@ def read_smooth(text: str, url: str) -> Smooth:
             tracks.append(track)
             init = _init(stream, level, integer(stream.get("TimeScale"), scale))
             maker = partial(_segment, stream, level, url, scale, init, encryption)
+            number += len(times)
+            if number > MAX_IN_ALL:
+                raise SourceRefused(f"it lists more than {MAX_IN_ALL} chunks in all")
             segments = tuple(maker(time, length) for time, length in times)
             has_clock = bool(segments) and segments[-1].start > YEAR_2000
             refresh = float(segments[-1].duration) / 2 if segments else 2.0
