@@ -30,6 +30,7 @@ from tests.capture.hostile import MANIFESTS, many_segments, master, playlist
 from tests.capture.live import make_stream
 from tests.capture.origin import next_request
 from tests.capture.packaged_origin import packaged_origin
+from tests.capture.test_following import no_proof
 
 URL = "http://a.test/x"
 
@@ -227,7 +228,7 @@ def capture(tmp_path):
         async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as http:
             recording = Recording(folder, tmp_path, "1")
             now = partial(Fraction, time.time())
-            one = Following(wanted, Web(http), recording, tmp_path, now, tell, tell)
+            one = Following(wanted, Web(http), recording, tmp_path, now, tell, tell, no_proof)
             try:
                 with trio.fail_after(60):
                     await one.run()
