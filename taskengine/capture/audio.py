@@ -58,7 +58,7 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FoundSound:
     """What was found in a stretch of sound; `shift` is as of Sound."""
 
     format: Format
@@ -145,9 +145,7 @@ class AudioCutter:
         """The segments about a range as one file."""
         raw = self._path("raw")
         near = [one for one in sound.segments if one.end > first - NEAR and one.start < last + NEAR]
-        if sound.header is None or not near:  # whose times count from the file's beginning
-            near = list(sound.segments)
-        await self.assembler.put_together(near, raw)
+        await self.assembler.put_together(near if sound.header and near else sound.segments, raw)
         return raw
 
     async def _place(
@@ -226,7 +224,7 @@ class AudioCutter:
             tuple(stretch), found.format, start, end, used, is_even, shift + wrap, found.header
         )
 
-    async def _read(self, stretch: Sequence[Fetched]) -> Heard | None:
+    async def _read(self, stretch: Sequence[Fetched]) -> FoundSound | None:
         """By the heads of fragments; None if tools have to look at it."""
         name = stretch[0].init_file
         if not name or stretch[0].segment.form not in FRAGMENTS:
@@ -239,9 +237,9 @@ class AudioCutter:
         except ValueError:
             return None
         form, is_muxed = await self.format(stretch), has_track(init, b"vide")
-        return Heard(form, packets, header, is_muxed=is_muxed) if form is not None else None
+        return FoundSound(form, packets, header, is_muxed=is_muxed) if form is not None else None
 
-    async def _probe(self, stretch: Sequence[Fetched]) -> Heard | None:
+    async def _probe(self, stretch: Sequence[Fetched]) -> FoundSound | None:
         """By tools that read all of it."""
         raw = self._path("raw")
         sizes = await self.assembler.put_together(stretch, raw)
@@ -252,7 +250,7 @@ class AudioCutter:
         packets = await pictures(self.bench, raw, form, sizes)
         shift = await self._packed(raw, packets.pictures[0].media if packets.pictures else None)
         raw.unlink()
-        return Heard(form, packets, None, shift, any(one.type == "video" for one in every))
+        return FoundSound(form, packets, None, shift, any(one.type == "video" for one in every))
 
     async def _packed(self, raw: Path, first: Time | None) -> Time:
         """From the file's times to the stream's, where the frames have none by themselves."""

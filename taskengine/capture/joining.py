@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from taskengine.capture.model import Time
 from taskengine.media.fragmenting import write_fragments
 from taskengine.media.fragments import Header, Samples, read_samples
-from taskengine.media.movie import FILE_TYPE, Written, media_head, movie
+from taskengine.media.movie import FILE_TYPE, WrittenTrack, media_head, movie
 from taskengine.media.parameter_sets import delimiter_size, parameter_sets
 from taskengine.media.probe import OutputWrong
 
@@ -53,7 +53,7 @@ class Copied:
 class Joiner:
     """Puts parts one after the other. Blocking. What a track is given to hide is decoded only."""
 
-    track: Written
+    track: WrittenTrack
     copied: list[Copied] = field(default_factory=list)
     zero: Time | None = None  # seconds of the first time that is shown, if it shall not be 0
     _at: Time = Fraction(0)

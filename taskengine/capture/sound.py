@@ -16,7 +16,7 @@ from typing import Final
 from taskengine.capture.joining import Joiner, Taken
 from taskengine.capture.model import Time
 from taskengine.media.fragments import Header, read_file_header, read_samples
-from taskengine.media.movie import Written
+from taskengine.media.movie import WrittenTrack
 
 PACKET: Final = 1024  # samples
 SLACK: Final = 2  # samples by which a packet's time may be rounded
@@ -89,7 +89,7 @@ def join_sound(plan: SoundPlan, end: Path, target: Path, zero: Time | None = Non
         Taken((end,), header, (plan.hidden + plan.number) / Fraction(plan.rate) - copied, ANEW,
               shown[low], rest),
     ]  # fmt: skip
-    track = Written(b"soun", plan.rate, plan.header.description, hidden=plan.hidden)
+    track = WrittenTrack(b"soun", plan.rate, plan.header.description, hidden=plan.hidden)
     return Joiner(track, zero=zero).join(taken, target) == plan.last - plan.first
 
 
@@ -100,6 +100,6 @@ def moved_sound(path: Path, seconds: Time, zero: Time, target: Path) -> None:
     """
     header = read_file_header(path, b"soun")
     number, hidden = len(read_samples(path, header)), max(0, header.early)
-    track = Written(b"soun", header.scale, header.description, hidden=hidden)
+    track = WrittenTrack(b"soun", header.scale, header.description, hidden=hidden)
     length = seconds + Fraction(hidden, header.scale)
     Joiner(track, zero=zero).join([Taken((path,), header, length, number)], target)

@@ -29,7 +29,7 @@ from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.splicing import Part, parts, parts_by_group
 from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, source
 from taskengine.media.fragments import Header, read_file_header, read_header
-from taskengine.media.movie import Written
+from taskengine.media.movie import WrittenTrack
 from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
 from taskengine.media.tools import Bench
@@ -236,7 +236,7 @@ class VideoCutter:
         which is `zero`. Raises OutputWrong."""
         most = max(taken, key=lambda one: one.number)  # its description needs no change
         width, height = (int(model.said.get(name, 0)) for name in ("width", "height"))
-        track = Written(
+        track = WrittenTrack(
             b"vide", model.time_base.denominator, most.header.description, width, height
         )
         joiner = Joiner(track, zero=zero)

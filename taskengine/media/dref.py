@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from taskengine.media.boxes import box
 from taskengine.media.fragments import Header, Samples, read_file_header, read_samples
-from taskengine.media.movie import FILE_TYPE, Written, movie
+from taskengine.media.movie import FILE_TYPE, WrittenTrack, movie
 from taskengine.media.tracks import Track
 
 KINDS: Final = {"video": b"vide", "audio": b"soun"}
@@ -36,9 +36,9 @@ def _read(folder: Path, track: Track) -> tuple[Header, Samples]:
     return header, read_samples(path, header)
 
 
-def _written(track: Track, header: Header, samples: Samples, zero: Fraction) -> Written:
+def _written(track: Track, header: Header, samples: Samples, zero: Fraction) -> WrittenTrack:
     """`zero` is the time, in seconds, that the whole begins with."""
-    made = Written(KINDS[track.type], header.scale, header.description)
+    made = WrittenTrack(KINDS[track.type], header.scale, header.description)
     made.width, made.height, made.language = track.width, track.height, track.language
     made.references = [quote(track.file)]
     made.sizes, made.lengths, made.keys = samples.sizes, samples.lengths, samples.keys

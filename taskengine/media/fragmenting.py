@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from taskengine.media.boxes import box, full
-from taskengine.media.movie import FILE_TYPE, Written, movie
+from taskengine.media.movie import FILE_TYPE, WrittenTrack, movie
 
 LONGEST: Final = 250  # samples of a fragment of sound
 KEY, OTHER = 0x2000000, 0x1010000  # flags of a sample: needs no other; needs others, is no keyframe
 ROW: Final = struct.Struct(">IIIi")
 
 
-def write_fragments(track: Written, source: Path, place: int, zero: int, target: Path) -> None:
+def write_fragments(track: WrittenTrack, source: Path, place: int, zero: int, target: Path) -> None:
     """Samples that lie one after the other from a place of a file on, as fragments. Their times
     are `zero` ticks later. Blocking."""
     bounds = [*_begins(track), len(track.sizes)]
@@ -32,7 +32,7 @@ def write_fragments(track: Written, source: Path, place: int, zero: int, target:
             place += size
 
 
-def _begins(track: Written) -> Iterator[int]:
+def _begins(track: WrittenTrack) -> Iterator[int]:
     """A fragment begins with a keyframe, or after so many samples of sound."""
     if track.kind == b"vide":
         yield from (n for n, is_key in enumerate(track.keys) if is_key or n == 0)
@@ -40,15 +40,15 @@ def _begins(track: Written) -> Iterator[int]:
         yield from range(0, len(track.sizes), LONGEST)
 
 
-def _initialization(track: Written) -> bytes:
-    empty = Written(track.kind, track.scale, track.description, language=track.language)
+def _initialization(track: WrittenTrack) -> bytes:
+    empty = WrittenTrack(track.kind, track.scale, track.description, language=track.language)
     empty.width, empty.height, empty.hidden = track.width, track.height, track.hidden
     extends = full(b"mehd", struct.pack(">Q", sum(track.lengths)), version=1)
     extends += full(b"trex", struct.pack(">5I", 1, 1, 0, 0, 0))
     return movie([empty], extends=box(b"mvex", extends))
 
 
-def _head(track: Written, number: int, time: int, first: int, last: int) -> bytes:
+def _head(track: WrittenTrack, number: int, time: int, first: int, last: int) -> bytes:
     rows = b"".join(
         ROW.pack(
             track.lengths[n], track.sizes[n], KEY if track.keys[n] else OTHER, track.offsets[n]

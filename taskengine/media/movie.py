@@ -22,7 +22,7 @@ MEDIA_HEAD: Final = 16  # bytes of a `mdat` of any size
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenTrack:
     """A track as it is written. Columns have a value for each sample; times are in ticks."""
 
     kind: bytes  # vide, soun
@@ -41,7 +41,7 @@ class Written:
     references: list[str] = field(default_factory=list)  # files beside it; none: itself
 
 
-def movie(tracks: Sequence[Written], shift: int = 0, extends: bytes = b"") -> bytes:
+def movie(tracks: Sequence[WrittenTrack], shift: int = 0, extends: bytes = b"") -> bytes:
     """The `moov`; `shift` is added to the places of chunks. Its size is the same for any shift.
     `extends` is the `mvex` of what is followed by fragments."""
     scale = lcm(*(track.scale for track in tracks))
@@ -65,7 +65,7 @@ def _rescaled(ticks: int, scale: int, to: int) -> int:
     return round(Fraction(ticks * to, scale))
 
 
-def _track(number: int, track: Written, length: int, shift: int) -> bytes:
+def _track(number: int, track: WrittenTrack, length: int, shift: int) -> bytes:
     is_video = track.kind == b"vide"
     times = struct.pack(">QQIIQ", 0, 0, number, 0, length) + bytes(8)
     volume = struct.pack(">hhhh", 0, 0, 0 if is_video else 0x100, 0)
@@ -75,7 +75,7 @@ def _track(number: int, track: Written, length: int, shift: int) -> bytes:
     return box(b"trak", head, box(b"edts", full(b"elst", edit, version=1)), _media(track, shift))
 
 
-def _media(track: Written, shift: int) -> bytes:
+def _media(track: WrittenTrack, shift: int) -> bytes:
     total = sum(track.lengths)
     times = struct.pack(">QQIQHH", 0, 0, track.scale, total, _language(track.language), 0)
     handler = full(b"hdlr", bytes(4), track.kind, bytes(12), b"\0")
@@ -94,7 +94,7 @@ def _language(code: str) -> int:
     return first << 10 | second << 5 | third
 
 
-def _table(track: Written, shift: int) -> bytes:
+def _table(track: WrittenTrack, shift: int) -> bytes:
     parts = [full(b"stsd", track.description[4:]), full(b"stts", _runs(track.lengths))]
     if any(track.offsets):
         parts.append(full(b"ctts", _runs(track.offsets), version=1))

@@ -10,7 +10,7 @@ from taskengine.capture.joining import Joiner, Taken
 from taskengine.capture.packets import fragment_pictures
 from taskengine.media.boxes import box, boxes, full
 from taskengine.media.fragments import read_file_header, read_header, read_samples
-from taskengine.media.movie import Written
+from taskengine.media.movie import WrittenTrack
 from taskengine.media.parameter_sets import delimiter_size, parameter_sets
 from taskengine.media.probe import OutputWrong
 from tests.capture.film import ffmpeg, make_pictures, numbers, packets
@@ -43,7 +43,7 @@ def taken(folder, low=None, high=None):
 
 def joined(films, target, *parts, zero=None):
     found = [taken(films / name, *bounds) for name, *bounds in parts]
-    track = Written(b"vide", 12800, found[0].header.description, 320, 192)
+    track = WrittenTrack(b"vide", 12800, found[0].header.description, 320, 192)
     joiner = Joiner(track, zero=zero)
     return joiner.join(found, target), joiner
 
@@ -78,7 +78,7 @@ def test_a_segment_that_says_more_than_it_has_is_found_out(films, tmp_path):
     place = whole.index(b"mdat") - 4
     cut.write_bytes(whole[:place] + box(b"mdat", whole[place + 8 : -500]))
     header = read_header((films / "high" / "init.mp4").read_bytes(), b"vide")
-    track = Written(b"vide", 12800, header.description, 320, 192)
+    track = WrittenTrack(b"vide", 12800, header.description, 320, 192)
     with pytest.raises(OutputWrong, match="says more than it has"):
         Joiner(track).join([Taken((cut,), header, Fraction(1), 25)], tmp_path / "made.mp4")
 
