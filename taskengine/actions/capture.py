@@ -85,20 +85,15 @@ async def cut(
 
     `text_filter` is that of the first clip, for captions that lie inside the pictures.
     """
-    limit = missing_content_limit
-    if limit is None and missing_content == "fail":
-        limit = 0.0
-    missing = Missing(limit, missing_content == "fill")
+    missing = _missing(missing_content, missing_content_limit)
     admitted = read_filter(text_filter) if text_filter else lambda track: True
     work = Cut(context, frame_accurate, missing, admitted, copy_ts)
     found = await work.tracks([_folder(context, recording, place) for place in range(clips)])
     tracks = apply_track_properties(arrange(found), *(track_properties or []))
     plan = plan_sets(drm, enable_drm=enable_drm)
     has_pictures = any(track.type == "video" for track in tracks)
-    if not has_pictures:
-        await context.info("There are no pictures: no thumbnails are made")
-    if (options or {}).get("create_dref") and not plan.clear:
-        await context.info("create_dref: no dref MP4 is made, it could only refer to clear media")
+    wants_dref = bool((options or {}).get("create_dref"))
+    await _tell_left_out(context, has_pictures, dref=plan.clear or not wants_dref)
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
@@ -109,6 +104,18 @@ async def cut(
         "drm": list(plan.drm) if generate_vod else [],
         "active": plan.active,
     }
+
+
+async def _tell_left_out(context: Context, has_pictures: bool, *, dref: bool) -> None:
+    if not has_pictures:
+        await context.info("There are no pictures: no thumbnails are made")
+    if not dref:
+        await context.info("create_dref: no dref MP4 is made, it could only refer to clear media")
+
+
+def _missing(content: str, limit: float | None) -> Missing:
+    """What becomes of what no source had; without a limit `fail` takes none."""
+    return Missing(0.0 if limit is None and content == "fail" else limit, content == "fill")
 
 
 def _check_options(options: JsonObject) -> None:

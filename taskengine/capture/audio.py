@@ -94,9 +94,7 @@ class AudioCutter(SoundReader):
         """The segments about a range as one file."""
         raw = self._path("raw")
         near = [one for one in sound.segments if one.end > first - NEAR and one.start < last + NEAR]
-        if sound.header is None or not near:  # whose times count from the file's beginning
-            near = list(sound.segments)
-        await self.assembler.put_together(near, raw)
+        await self.assembler.put_together(near if sound.header and near else sound.segments, raw)
         return raw
 
     async def _place(
