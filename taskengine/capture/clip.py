@@ -9,7 +9,7 @@ from typing import Any
 
 from taskengine.capture.encryption.keys import ClipKeys
 from taskengine.capture.filters import Matches, read_filter
-from taskengine.capture.model import SourceTrack, Time, TrackType
+from taskengine.capture.model import SourceTrack, Time, TrackType, Window
 from taskengine.capture.moments import Moment, read_moment
 from taskengine.model import PermanentFailure
 
@@ -44,6 +44,20 @@ class Clip:
                 f" expected at most {MAX_TRACKS}"
             )
         return found
+
+    def ranged(self, tracks: dict[str, SourceTrack], window: Window, now: Time) -> Range:
+        """Its times on the timeline of a stream. Raises PermanentFailure if that has none."""
+        offered = window.start
+        absolute = [one for one in (self.start, self.end) if one is not None and not one.is_offset]
+        if absolute and not window.has_clock:
+            raise PermanentFailure(
+                f"clip {self.place}: the stream has no clock, its times have to be hh:mm:ss"
+            )
+        if offered is None:
+            offered = now if window.has_clock else Fraction(0)
+        start = self.start.on(offered) if self.start else offered
+        end = self.end.on(offered) if self.end else FOREVER
+        return Range(tracks, start, end, window.has_clock)
 
     @classmethod
     def read(cls, place: int, said: Mapping[str, Any]) -> Clip:

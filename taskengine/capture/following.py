@@ -30,7 +30,7 @@ from taskengine.capture.demand import (
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import Segment, SourceAway, SourceRefused, SourceTrack, Time, Window
+from taskengine.capture.model import Segment, SourceAway, SourceRefused, Time
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.racing import Race
@@ -151,23 +151,10 @@ class Following:
         if not first.segments and not first.is_over:
             raise SourceAway("it offers no media yet")
         if self.range is None:
-            found = self._ranged(named(chosen), first)
+            found = self.clip.ranged(named(chosen), first, self.now())
             self._want(found)
             await self._told_range(found)
             await self.recording.write_note("clip.json", json.dumps(found.to_json()))
-
-    def _ranged(self, tracks: dict[str, SourceTrack], window: Window) -> Range:
-        clip, offered = self.clip, window.start
-        absolute = [one for one in (clip.start, clip.end) if one is not None and not one.is_offset]
-        if absolute and not window.has_clock:
-            raise PermanentFailure(
-                f"clip {clip.place}: the stream has no clock, its times have to be hh:mm:ss"
-            )
-        if offered is None:
-            offered = self.now() if window.has_clock else Fraction(0)
-        start = clip.start.on(offered) if clip.start else offered
-        end = clip.end.on(offered) if clip.end else FOREVER
-        return Range(tracks, start, end, window.has_clock)
 
     async def _told_range(self, found: Range) -> None:
         shown = told(found.start, has_clock=found.has_clock)
