@@ -19,6 +19,7 @@ PACKET: Final = 188  # bytes
 PICTURES, SOUND = frozenset({0xDB}), frozenset({0xCF, 0xC1, 0xC2})  # types of encrypted streams
 CLEAR: Final = {0xDB: 0x1B, 0xCF: 0x0F, 0xC1: 0x81, 0xC2: 0x87}
 MAPS: Final = 0  # the PID of the list of programs
+HEVC: Final = 0x24  # for which SAMPLE-AES defines nothing in MPEG-TS
 TABLE_LIST, TABLE_MAP = 0, 2
 
 
@@ -89,6 +90,8 @@ class TransportStream:
         place = start + 12 + (int.from_bytes(self.data[start + 10 : start + 12]) & 0xFFF)
         while place + 5 <= end - 4:
             kind = self.data[place]
+            if kind == HEVC:
+                raise ValueError("H.265 in MPEG-TS with SAMPLE-AES cannot be opened")
             if kind in CLEAR:
                 self._types[int.from_bytes(self.data[place + 1 : place + 3]) & 0x1FFF] = kind
                 self.data[place] = CLEAR[kind]
