@@ -102,11 +102,14 @@ class RecordedClip:
 
     async def look(self, *, accurate: bool = True, fill: bool = False) -> Shown:
         """Raises PermanentFailure if there is not one picture of the range."""
-        looked = {}
+        looked, has_unreadable = {}, False
         for name in self.names("video"):
             cutter = self.cutter(f"{name}-look")
             found = [await cutter.look(one) for one in stretches(self.segments(name))]
             looked[name] = [one for one in found if one is not None]
+            has_unreadable |= cutter.has_unreadable
+        if has_unreadable and not any(looked.values()):
+            raise PermanentFailure(f"clip {self.place}: it has no pictures that a decoder takes")
         if not any(looked.values()) and (sounds := self.names("audio")):
             return await self._heard(sounds[0], accurate=accurate, fill=fill)
         given = {name: own for name, own in looked.items() if own}

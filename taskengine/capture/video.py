@@ -47,6 +47,7 @@ class VideoCutter:
     assembler: Assembler
     label: str  # of its files
     known: dict[str, Format] = field(default_factory=dict)
+    has_unreadable: bool = field(default=False, init=False)  # pictures that no decoder takes
     _files: int = field(default=0, init=False)
 
     def _path(self, suffix: str = "mp4") -> Path:
@@ -101,18 +102,25 @@ class VideoCutter:
         if name not in self.known:
             raw = self._path("raw")
             await self.assembler.put_together(segments[:TELLING], raw)
-            found = [one for one in await formats(self.bench, raw) if one.is_readable]
+            found = await self._readable(raw)
             raw.unlink()
             if not found:
                 return None
             self.known[name] = found[0]
         return self.known[name]
 
+    async def _readable(self, raw: Path) -> list[Format]:
+        """The streams of pictures that a decoder takes."""
+        every = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        found = [one for one in every if one.is_readable]
+        self.has_unreadable |= len(found) < len(every)
+        return found
+
     async def _probe(self, segments: Sequence[Fetched]) -> tuple[Format, Packets] | None:
         """By tools that read all of it."""
         raw = self._path("raw")
         sizes = await self.assembler.put_together(segments, raw)
-        found = [one for one in await formats(self.bench, raw) if one.is_readable]
+        found = await self._readable(raw)
         packets = await pictures(self.bench, raw, found[0], sizes) if found else None
         raw.unlink()
         return (found[0], packets) if packets is not None and packets.pictures else None

@@ -91,6 +91,8 @@ def _header(data: bytes, moov: tuple[int, int], first: int, last: int) -> Header
     description = data[start:end]
     if description[4:8] != b"\0\0\0\1" or description[12:16] in HIDDEN or not scale:
         raise ValueError("a track of several kinds, or an encrypted one")
+    # What is behind the one entry does not count: that of the stretches that were in the clear.
+    description = description[: 8 + int.from_bytes(description[8:12])]
     movie = _number(data, _found(data, "mvhd", *moov)[0], 12, 20)
     early = _early(data, inner(data, "edts/elst", first, last), Fraction(scale, movie or scale))
     return Header(track, scale, description, _defaults(data, moov, track), early)

@@ -131,9 +131,13 @@ class LiveOrigin:
 
     def _mpd(self, now: Fraction) -> str:
         sets = "".join(self._adaptation_set(track, now) for track in self.tracks)
+        length = sum(self.tracks[0].durations, Fraction(0))
+        is_over = now > self.began + length + 2
+        how = f'"static" mediaPresentationDuration="PT{float(length)}S"'
+        how = how if is_over else '"dynamic" minimumUpdatePeriod="PT2S"'
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic" minimumUpdatePeriod="PT2S" '
+            f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type={how} '
             f'availabilityStartTime="{_stamp(self.began)}" profiles="urn:mpeg:dash:profile:'
             'isoff-live:2011" minBufferTime="PT4S">'
             f'<Period id="1" start="PT0S">{sets}</Period></MPD>\n'

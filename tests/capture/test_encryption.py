@@ -112,7 +112,7 @@ def test_transport_streams_become_what_they_were(tmp_path, film):
 def test_h265_of_a_transport_stream_is_refused_by_its_name(tmp_path, film):
     path = tmp_path / "h265.ts"
     ffmpeg("-i", film / "h265.mp4", "-c", "copy", path)
-    with pytest.raises(ValueError, match="H.265 in MPEG-TS"):
+    with pytest.raises(ValueError, match=r"H\.265 in MPEG-TS"):
         open_stream(path, KEY, IV, is_packed=False)
 
 
