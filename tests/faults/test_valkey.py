@@ -56,7 +56,7 @@ async def ask(url, *command):
 
 
 async def test_only_the_mirror_notices(tmp_path, direct_url):
-    async with embedded_valkey(tmp_path / "counter_publisher") as url:
+    async with embedded_valkey(tmp_path / "mirror") as url:
 
         def send(number):
             told = json.loads((tmp_path / "mirror/valkey/server.json").read_text())
