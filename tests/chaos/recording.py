@@ -39,7 +39,8 @@ class Recording:
     def lines(self) -> dict[Attempt, list[tuple[int, float]]]:
         """Process and time of each sign of life, by attempt."""
         found = defaultdict(list)
-        for line in self.log.read_text().splitlines():
+        text = self.log.read_text()
+        for line in text[: text.rfind("\n") + 1].splitlines():  # the last may be half written
             name, pid, at = line.split()
             found[_attempt(name)].append((int(pid), float(at)))
         return found
