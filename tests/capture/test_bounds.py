@@ -45,7 +45,7 @@ def test_boxes_are_counted(tmp_path):
 
 def test_samples_of_text_are_counted():
     with pytest.raises(ValueError, match="more than 100000"):
-        text_mp4.samples(b"", fragment(99_999) * 2)
+        text_mp4.samples(b"", fragment(99_999) * 2 + box(b"free", bytes(100_000)))
 
 
 def test_what_follows_a_packed_body_is_refused():
