@@ -11,6 +11,7 @@ from taskengine.capture.model import Form
 PACKET: Final = 188  # bytes, of MPEG-TS
 SYNC: Final = 0x47
 SPOT_CHECKS: Final = 64
+MAX_BOXES: Final = 50_000  # of the top level
 
 
 def is_whole(path: Path, form: Form) -> str:
@@ -38,7 +39,7 @@ def _is_sound(head: bytes) -> bool:
 
 def _boxes(file: BinaryIO, size: int) -> str:
     """The boxes of the top level, by their heads alone."""
-    place, kinds = 0, set()
+    place, number, kinds = 0, 0, set()
     while place < size:
         file.seek(place)
         head = file.read(16)
@@ -51,6 +52,9 @@ def _boxes(file: BinaryIO, size: int) -> str:
             length = size - place
         if length < 8 or place + length > size:
             return f"its box {kind!r} is cut"
+        number += 1
+        if number > MAX_BOXES:
+            return "it has too many boxes"
         kinds.add(kind)
         place += length
     if b"mdat" not in kinds or not kinds & {b"moof", b"moov"}:

@@ -20,6 +20,7 @@ from taskengine.capture.web import Web
 
 MAX_INIT: Final = 4 << 20  # bytes
 MAX_SEGMENT: Final = 512 << 20  # bytes
+MAX_HEADS: Final = 64 << 20  # bytes of initializations that are remembered
 SMALLEST_LIMIT: Final = 16 << 20  # bytes that each segment may have
 LARGER: Final = 10  # times more than declared: peaks, and other tracks in the same file
 
@@ -61,8 +62,7 @@ class Fetcher:
         """The segment as its packager made it, all of it."""
         await self.locks.open_whole(source, segment, path)
         if segment.form == "smooth":
-            body = await trio.Path(path).read_bytes()
-            await trio.Path(path).write_bytes(_timed(body, segment.number))
+            await trio.to_thread.run_sync(_timed, path, segment.number)
         if problem := await trio.to_thread.run_sync(is_whole, path, segment.form):
             raise SourceAway(problem)
 
@@ -78,8 +78,18 @@ class Fetcher:
                 body = (await self.web.get(body, MAX_INIT)).body
             head = await self.locks.open_head(source, segment, body)
             name = await self.recording.keep_init(track, made_of, head.content)
-            self._heads[made_of] = head, name
+            self._remember(made_of, head, name)
+            return head, name
         return self._heads[made_of]
+
+    def _remember(self, made_of: str, head: Head, name: str) -> None:
+        """The oldest are forgotten: they can be fetched again."""
+        self._heads[made_of] = head, name
+        while len(self._heads) > 1 and self._held() > MAX_HEADS:
+            del self._heads[next(iter(self._heads))]
+
+    def _held(self) -> int:
+        return sum(len(key) + len(head.content) for key, (head, _) in self._heads.items())
 
     def _limit(self, track: str, segment: Segment) -> int:
         """Bytes: by the bitrate that the manifest declares, generously."""
@@ -87,8 +97,9 @@ class Fetcher:
         return int(min(max(SMALLEST_LIMIT, declared), MAX_SEGMENT)) if declared else MAX_SEGMENT
 
 
-def _timed(body: bytes, time: int) -> bytes:
+def _timed(path: Path, time: int) -> None:
+    """Blocking."""
     try:
-        return timed(body, time)
-    except (ValueError, struct.error) as error:
+        path.write_bytes(timed(path.read_bytes(), time))
+    except (ValueError, IndexError, struct.error) as error:
         raise SourceAway(f"a fragment that cannot be read: {error}") from None

@@ -6,6 +6,8 @@ until that has proved the key: nothing else tells a wrong one.
 
 from __future__ import annotations
 
+import struct
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +42,7 @@ from taskengine.model import PermanentFailure
 KEY: Final = 16  # bytes
 PLAIN: Final = frozenset({b"ftyp", b"moov", b"styp"})  # boxes that an initialization begins with
 WRONG: Final = "the key does not open it"
+UNREADABLE: Final = (ValueError, IndexError, OverflowError, RuntimeError, struct.error)
 T = TypeVar("T")
 Failures = dict[int, SourceAway | SourceRefused]  # by source
 Lock = tuple[int, str]  # the source, and the id of a key or what stands for it
@@ -53,8 +56,8 @@ class Locks:
     web: Web
     keys: ClipKeys
     proof: Proof
-    _fetched: dict[Resource, bytes] = field(default_factory=dict)
-    _fetching: trio.Lock = field(default_factory=trio.Lock)
+    _fetched: dict[Resource, bytes] = field(default_factory=dict, repr=False)
+    _fetching: dict[Resource, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
     _proofs: dict[Lock, int] = field(default_factory=dict)  # samples decoded
     _doubtful: set[Lock] = field(default_factory=set)  # used for what could not be decoded
     _proving: trio.Lock = field(default_factory=trio.Lock)
@@ -133,7 +136,9 @@ class Locks:
 
     async def _of_playlist(self, at: Resource) -> bytes | None:
         """None if it cannot be had, and the job gives another."""
-        async with self._fetching:
+        if at in self._fetched:
+            return self._fetched[at]
+        async with self._fetching[at]:  # a silent server holds up no other key
             if at not in self._fetched:
                 try:
                     found = (await self.web.get(at, KEY)).body
@@ -167,7 +172,7 @@ class Locks:
             found = await trio.to_thread.run_sync(work)
         except WrongKey:
             raise (SourceAway if lock in self._proofs else Locked)(WRONG) from None
-        except ValueError as error:
+        except UNREADABLE as error:
             raise SourceAway(str(error)) from None
         self._proofs.setdefault(lock, 1)
         return found
@@ -187,7 +192,7 @@ async def _read(work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work)
     except NoKey as missing:
         raise Locked(str(missing)) from None
-    except ValueError as error:
+    except UNREADABLE as error:
         raise SourceAway(f"its encryption cannot be read: {error}") from None
 
 

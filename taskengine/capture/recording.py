@@ -9,6 +9,7 @@ finds the files that were not listed yet by their names, and goes on (promise 14
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Recording:
     size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
     _pages: int = 0
+    _made: Iterator[int] = field(default_factory=itertools.count)  # tracks may share what is made
     _last_page: float = field(default_factory=trio.current_time)
 
     async def load(self) -> None:
@@ -105,7 +107,7 @@ class Recording:
         """An initialization segment; each content is kept once."""
         name = f"{track}/init-{_digest(content)}.mp4"
         if name not in self.inits.values():
-            path = self.scratch / f"made-{_digest(content)}.mp4"
+            path = self.scratch / f"made-{next(self._made)}.mp4"
             await trio.Path(path).write_bytes(content)
             await self.folder.put(path, name)
         self.inits[made_of] = name

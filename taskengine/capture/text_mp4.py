@@ -6,11 +6,14 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
+from typing import Final
 
 from taskengine.capture.cues import Cue
 from taskengine.capture.model import Time
 from taskengine.media.boxes import boxes
 
+MAX_SAMPLES: Final = 100_000  # of a segment
 INSIDE = {b"moov", b"trak", b"mdia", b"moof", b"traf"}
 
 
@@ -26,9 +29,12 @@ class Sample:
 def samples(init: bytes, segment: bytes) -> list[Sample]:
     """Raises ValueError for what is no fragment of a track."""
     try:
-        return list(_samples(init, segment))
-    except (struct.error, IndexError) as error:
+        found = list(islice(_samples(init, segment), MAX_SAMPLES + 1))
+    except (struct.error, IndexError, OverflowError, RecursionError) as error:
         raise ValueError(f"a fragment of text that cannot be read: {error}") from None
+    if len(found) > MAX_SAMPLES:
+        raise ValueError(f"more than {MAX_SAMPLES} samples of text")
+    return found
 
 
 def webvtt_cues(found: list[Sample]) -> Iterator[Cue]:

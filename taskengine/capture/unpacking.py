@@ -33,6 +33,8 @@ class Unpacker:
                 yield self._zlib.decompress(packed, PIECE)
             except zlib.error:
                 raise SourceAway("its packed body is damaged") from None
+            if self._zlib.unused_data:
+                raise SourceAway("its packed body goes on behind its end")
             packed = self._zlib.unconsumed_tail
 
     def finish(self) -> None:

@@ -21,6 +21,7 @@ from taskengine.media.boxes import boxes, inner
 
 HEAD: Final = 16 << 20  # bytes of a `moov` or `moof` at most
 NO_KEYFRAME: Final = 0x10000 | 0x1000000  # not a sync sample, or one that depends on others
+MAX_SAMPLES: Final = 1_000_000  # of a file
 HIDDEN: Final = {b"encv", b"enca"}  # sample entries of what is encrypted
 
 
@@ -64,7 +65,7 @@ def read_header(data: bytes, kind: bytes) -> Header:
                 handler, _ = _found(data, "mdia/hdlr", first, last)
                 if data[handler + 8 : handler + 12] == kind:
                     return _header(data, moov, first, last)
-    except struct.error as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"an initialization that cannot be read: {error}") from None
     raise ValueError(f"an initialization without a track of {kind.decode()}")
 
@@ -138,7 +139,7 @@ def read_samples(path: Path, header: Header) -> Samples:
         with path.open("rb") as file:
             for start, moof in _heads(file, path.stat().st_size, b"moof"):
                 found.add(moof, start)
-    except struct.error as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"a fragment that cannot be read: {error}") from None
     return found.samples
 
@@ -239,6 +240,8 @@ class _Reader:
         row = struct.Struct(">" + "I" * sum(shape[:3]) + ("i" if version else "I") * shape[3])
         if row.size * count > len(moof) - place or (not row.size and count > HEAD):
             raise ValueError("a fragment that says a wrong number of samples")
+        if len(self.samples) + count > MAX_SAMPLES:
+            raise ValueError("a file of too many samples")
         rows = row.iter_unpack(moof[place : place + row.size * count]) if row.size else ()
         given = iter(list(zip(*rows, strict=True)))
         lengths, sizes, own = (

@@ -18,6 +18,8 @@ from taskengine.capture.encryption.protection import (
     read_groups,
 )
 
+MAX_SAID: Final = 16 << 20  # bytes
+TOO_MUCH: Final = "more is said of samples than is read"
 PIFF_SAMPLES: Final = bytes.fromhex("a2394f525a9b4f14a2446c427c648df4")
 Entry: TypeAlias = SampleProtection | None  # None: in the clear
 OVERRIDE, SUBSAMPLES = 1, 2  # flags
@@ -118,6 +120,8 @@ def _listed(data: Data, traf: Box, protections: list[Entry]) -> list[Info] | Non
             place += 16
         elif box.kind != b"senc":
             continue
+        if box.end - box.start > MAX_SAID:
+            raise ValueError(TOO_MUCH)
         flags = whole(data, place) & 0xFFFFFF
         place += 4
         if box.kind == b"uuid" and flags & OVERRIDE:
@@ -166,6 +170,8 @@ def _elsewhere(data: Data, moof: Box, traf: Box, protections: Sequence[Entry]) -
     if sizes is None or offsets is None:
         return []
     lengths = _lengths(data, sizes, len(protections))
+    if sum(lengths) > MAX_SAID:
+        raise ValueError(TOO_MUCH)
     place = offsets.start + 4 + (8 if whole(data, offsets.start) & 1 else 0)
     layout = ">Q" if whole(data, offsets.start, ">B") else ">I"
     if whole(data, place) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -130,7 +131,8 @@ class Opener:
 
     def _check(self, start: int, length: int) -> None:
         self._bytes += length
-        inside = any(box.start <= start and start + length <= box.end for box in self._media)
+        at = bisect_right(self._media, start, key=lambda box: box.start) - 1
+        inside = at >= 0 and start + length <= self._media[at].end
         if not inside or self._bytes > len(self.data):
             raise ValueError("a fragment whose samples do not lie in its data")
 

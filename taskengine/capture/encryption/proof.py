@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from taskengine.capture.encryption.fragments import Opened
-from taskengine.media.ffmpeg import KILLED, SAFE_INPUT, ffmpeg, source
+from taskengine.media.ffmpeg import KILLED, SAFE_INPUT, SHORTAGES, ffmpeg, source
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import ProcessFailed
 
@@ -54,7 +54,7 @@ class Proof:
         try:
             await ffmpeg(self.bench, *tolerant, *arguments, "-f", "null", "-", careful=False)
         except ProcessFailed as failure:
-            if failure.returncode < 0 or failure.returncode in KILLED:
+            if _is_machine(failure):
                 raise
             return True if await self._has_keyframe(path) else None
         return False
@@ -63,8 +63,19 @@ class Proof:
         """Whether its pictures, if there are any, begin with one."""
         shown: Sequence[str] = ("-show_entries", "packet=flags", "-read_intervals", "%+#1")
         command = [self.bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, *shown, "-of", "csv=p=0"]
-        said = await self.bench.run([*command, "-select_streams", "v:0", "-i", f"file:{path}"])
+        try:
+            said = await self.bench.run([*command, "-select_streams", "v:0", "-i", f"file:{path}"])
+        except ProcessFailed as failure:
+            if _is_machine(failure):
+                raise
+            return True
         return not said.strip() or "K" in said
+
+
+def _is_machine(failure: ProcessFailed) -> bool:
+    """Whether the machine is to blame, not what was read."""
+    killed = failure.returncode < 0 or failure.returncode in KILLED
+    return killed or any(text in failure.stderr_tail for text in SHORTAGES)
 
 
 def _put_together(head: bytes, body: Path, target: Path) -> None:

@@ -123,7 +123,10 @@ def _info(data: Data, entry: Box) -> Box:
     place = data.find(b"sinf", entry.start, entry.end)
     if place < entry.start + 4:
         raise ValueError("an encrypted track does not say how")
-    return next(placed(data, place - 4, place - 4 + whole(data, place - 4)))
+    size = whole(data, place - 4)
+    if size < 8 or place - 4 + size > entry.end:
+        raise ValueError("an encrypted track does not say how")
+    return next(placed(data, place - 4, place - 4 + size))
 
 
 def _protection(data: Data, info: Box) -> SampleProtection:
