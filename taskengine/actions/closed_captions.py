@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -39,21 +39,23 @@ async def with_captions(
         return list(tracks)
     path = bench_of(context).folder / video.file
     shown = await packets(bench_of(context), path)
-    data = await trio.to_thread.run_sync(lambda: list(read_cc_data(path, video.codec, shown)))
-    if not data:
+    zero = Fraction(str(video.zero))
+    data = _Noted(read_cc_data(path, video.codec, shown, zero))
+    length = Fraction(str(video.end))
+    found = await trio.to_thread.run_sync(captions, data, length, joints)
+    if not data.has_any:
         return list(tracks)
-    found = await trio.to_thread.run_sync(captions, data, Fraction(str(video.end)), joints)
     languages = dict(one.partition("=")[::2] for one in declared)
     languages = {service: languages.get(service, "") for service in (*languages, *found)}
     text = {service: cues for service, cues in found.items() if cues}
     made = [await _track(context, *one, languages[one[0]]) for one in text.items()
             if admitted(SourceTrack("", "text", language=languages[one[0]]))]  # fmt: skip
-    if not text and _is_advanced(data):
+    if not text and data.is_advanced:
         await context.warn("captions of CEA-708 stay in the pictures, no track is made of them")
     signalled = _signalled(languages)
     return [
         *(replace(one, captions=signalled) if one.type == "video" else one for one in tracks),
-        *made,
+        *(replace(one, zero=video.zero, began=video.began) for one in made),
     ]
 
 
@@ -76,8 +78,20 @@ def _signalled(languages: Mapping[str, str]) -> str:
     )
 
 
-def _is_advanced(data: Sequence[CcData]) -> bool:
-    return any(kind >= ADVANCED and (a or b) for one in data for kind, a, b in one.triples)
+@dataclass(slots=True)
+class _Noted:
+    """What goes by, once, is noted: a long clip's data is too much to hold."""
+
+    data: Iterable[CcData]
+    has_any: bool = False
+    is_advanced: bool = False
+
+    def __iter__(self) -> Iterator[CcData]:
+        for one in self.data:
+            self.has_any = True
+            said = (kind >= ADVANCED and (a or b) for kind, a, b in one.triples)
+            self.is_advanced = self.is_advanced or any(said)
+            yield one
 
 
 async def _track(context: Context, service: str, cues: Sequence[Cue], language: str) -> Track:

@@ -59,11 +59,16 @@ class Place:
         return bisect_left(range(len(stretch.pictures)), time - self.half, key=stretch.time)
 
 
-def places(rendition: Rendition, spans: Sequence[Span], at: Time) -> list[Place]:
-    """Where the pieces of a clip's best rendition are in the result, from `at` on."""
-    found: list[Place] = []
+def places(rendition: Rendition, spans: Sequence[Span], at: Time) -> list[Place | SoundPlace]:
+    """Where the pieces of a clip's best rendition are in the result, from `at` on. What is filled
+    has no pictures to look for: its places are those of its times."""
+    found: list[Place | SoundPlace] = []
     halves: dict[int, Time] = {}
     for piece, span in zip(rendition.pieces, spans, strict=True):
+        if piece.is_blank:
+            found.append(SoundPlace(Span(piece.start, piece.start + span.length), at))
+            at += span.length
+            continue
         stretch = rendition.looked[piece.stretch].stretch
         half = halves.setdefault(piece.stretch, stretch.length / 2)
         found.append(Place(stretch, piece, at, span.length, half))
@@ -93,10 +98,10 @@ class SoundPlace:
         return time <= self.span.start
 
 
-Shows = Sequence[Place] | Sequence[SoundPlace]
+Shows = Sequence[Place | SoundPlace]
 
 
-def heard(spans: Sequence[Span], at: Time) -> list[SoundPlace]:
+def heard(spans: Sequence[Span], at: Time) -> list[Place | SoundPlace]:
     """Where the sound of a clip without pictures is in the result, from `at` on."""
     starts = accumulate((span.length for span in spans), initial=at)
     return [SoundPlace(span, start) for span, start in zip(spans, starts, strict=False)]

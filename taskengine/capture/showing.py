@@ -110,7 +110,9 @@ class RecordedClip:
             has_unreadable |= cutter.has_unreadable
         if has_unreadable and not any(looked.values()):
             raise PermanentFailure(f"clip {self.place}: it has no pictures that a decoder takes")
-        if not any(looked.values()) and (sounds := self.names("audio")):
+        has_segments = any(self.segments(name) for name in looked)
+        is_radio = not looked or has_segments  # segments of video that have none are radio
+        if is_radio and not any(looked.values()) and (sounds := self.names("audio")):
             return await self._heard(sounds[0], accurate=accurate, fill=fill)
         given = {name: own for name, own in looked.items() if own}
         return _shown(self, given, accurate=accurate, fill=fill)
@@ -144,8 +146,9 @@ class Shown:
         """The source's own time of what is shown or heard first, seconds."""
         if (best := self.best) is not None:
             return best.zero
-        clock = min(self.clocks, key=lambda one: abs(one.start - spans[0].start))
-        return max(Fraction(0), clock.mapping.media(spans[0].start))
+        at = spans[0].start
+        clock = min(self.clocks, key=lambda one: max(one.start - at, at - one.end, Fraction(0)))
+        return max(Fraction(0), clock.mapping.media(at))
 
     def spans(self, model: Format | None) -> list[Span]:
         """What is shown of the timeline, in pictures like the model's, or heard."""

@@ -5,11 +5,13 @@ They lie in SEI messages before a picture's slices, so that only the beginnings 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final
+
+import trio
 
 from taskengine.media.ffmpeg import SAFE_INPUT
 from taskengine.media.tools import Bench
@@ -31,27 +33,45 @@ class CcData:
     triples: tuple[tuple[int, int, int], ...]
 
 
-async def packets(bench: Bench, path: Path) -> list[tuple[Fraction, int, int]]:
-    """Of the only video track of an MP4 file: time, place and size of each, as they are shown."""
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Time in units of `base` seconds, place and size of each, as they are shown."""
+
+    base: Fraction
+    rows: list[tuple[int, int, int]]
+
+
+async def packets(bench: Bench, path: Path) -> Packets:
+    """Of the only video track of an MP4 file; their lines are read as they come, they are many."""
     command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-of", "csv=p=0"]
     shown = "packet=pts,pos,size:stream=time_base"
     command += ["-select_streams", "v:0", "-show_entries", shown, "-i", f"file:{path}"]
-    *rows, last = (await bench.run(command)).split()
-    base = Fraction(last)
-    said = [row.split(",")[:3] for row in rows]
-    numbers = [(int(pts), int(pos), int(size)) for pts, size, pos in said if pts != "N/A"]
-    return sorted((pts * base, pos, size) for pts, pos, size in numbers)
+    rows: list[tuple[int, int, int]] = []
+    bases: list[Fraction] = []
+
+    async def take(line: str) -> None:
+        said = line.strip().split(",")
+        if "/" in said[0]:
+            bases.append(Fraction(said[0]))
+        elif len(said) >= 3 and said[0] != "N/A":
+            pts, size, place = map(int, said[:3])
+            rows.append((pts, place, size))
+
+    await bench.run(command, on_line=take)
+    await trio.to_thread.run_sync(rows.sort)
+    return Packets(bases[-1], rows)
 
 
 def read_cc_data(
-    path: Path, codec: str, found: Sequence[tuple[Fraction, int, int]]
+    path: Path, codec: str, found: Packets, zero: Fraction = Fraction(0)
 ) -> Iterator[CcData]:
-    """Of the pictures that have some. Blocking."""
+    """Of the pictures that have some, in seconds from `zero`, a time of the file. Blocking."""
+    began = round(zero / found.base)  # exact: it is told rounded
     with path.open("rb") as file:
-        for time, place, size in found:
+        for time, place, size in found.rows:
             triples = tuple(_triples(file, codec, place, place + size))
             if triples:
-                yield CcData(time, triples)
+                yield CcData((time - began) * found.base, triples)
 
 
 def _triples(file: BinaryIO, codec: str, place: int, end: int) -> Iterator[tuple[int, int, int]]:

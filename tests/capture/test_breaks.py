@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskengine.capture.breaks import Break, Remark, breaks
-from taskengine.capture.marking import Place, markers, numbered
+from taskengine.capture.looked import Looked
+from taskengine.capture.marking import Place, markers, numbered, places
 from taskengine.capture.model import Signal, Window
 from taskengine.capture.noting import MAX_PROBLEMS, TOO_MANY, Listener, Noted
-from taskengine.capture.pieces import pieces
+from taskengine.capture.pieces import Span, filled, pieces
 from taskengine.capture.recording import Recording
+from taskengine.capture.showing import Rendition
 from taskengine.media.scte35 import read_message, splice_insert
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
@@ -153,6 +155,19 @@ def test_a_break_that_lasts_over_a_gap_is_one():
     assert (until.start, until.duration, bool(until.back)) == (8, 2, True)
     [from_gap] = marked(shown((10, 20), (25, 30)), Break(22, 28, OUT))
     assert (from_gap.start, from_gap.duration) == (10, 3)
+
+
+def test_what_is_filled_has_the_times_of_the_break():
+    """It is no piece of any stretch, least of all of the last one."""
+    whole = stretch(Fraction(0), 2000)
+    found = pieces([whole], ZERO + 10, ZERO + 20)
+    filled_up = filled(found, ZERO + 10, ZERO + 30, FRAME)
+    assert [one.is_blank for one in filled_up] == [False, True]
+    looked = Looked(whole, None, is_open=False)
+    spans = [Span(one.start, one.end) for one in filled_up]
+    put = places(Rendition((looked,), tuple(filled_up)), spans, Fraction(0))
+    [marker] = marked(put, Break(18, 25, OUT, BACK, is_ended=True))
+    assert (marker.start, marker.duration, bool(marker.back)) == (8, 7, True)
 
 
 def test_a_break_that_ends_where_a_piece_does_has_its_end():

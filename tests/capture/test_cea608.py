@@ -1,5 +1,6 @@
 """Captions inside pictures: found in files, decoded, and the same after a cut."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -143,6 +144,8 @@ async def test_a_cut_keeps_them_whether_it_copies_or_encodes(tmp_path, codec, en
     assert [one.triples[0][1:] for one in found] == [pairs.get(n, NOTHING) for n in range(10, 65)]
     assert [one.triples[-1][0] for one in found] == [2] * 55
     assert [round(one.time * 25) for one in found] == list(range(55))
+    late = replace(shown, rows=[(pts + 90 / shown.base, *more) for pts, *more in shown.rows])
+    assert list(read_cc_data(target, codec, late, Fraction(90))) == found  # as copy_ts has them
     assert captions(found, 55 * FRAME)["CC1"] == [Cue(42 * FRAME, 53 * FRAME, "AGAIN THERE")]
 
 
