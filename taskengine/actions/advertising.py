@@ -12,7 +12,7 @@ from taskengine.capture.breaks import breaks
 from taskengine.capture.clock import Clock, clock_of
 from taskengine.capture.marking import heard, markers, numbered, places
 from taskengine.capture.model import Fetched, Signal
-from taskengine.capture.noting import Noted
+from taskengine.capture.noting import Noted, key_of
 from taskengine.capture.pieces import Span
 from taskengine.capture.showing import RecordedClip, Shown
 from taskengine.capture.signals import MAX_SIGNALS, signal_of
@@ -20,6 +20,7 @@ from taskengine.capture.sources.events import Emsg, messages
 from taskengine.media.markers import Marker
 
 Cut = tuple[RecordedClip, Shown, Sequence[Span]]
+MAX_PROBLEMS: Final = 20  # each is a log line
 FAR: Final = 3600  # seconds between a message and the segment that has it; more is a mistake
 
 
@@ -44,14 +45,21 @@ async def _in_segments(
     clip: RecordedClip, clocks: Sequence[Clock], problems: dict[str, None]
 ) -> list[Signal]:
     """What messages inside the segments say, of all tracks: it may be any that has them."""
-    found: list[Signal] = []
+    found: dict[object, Signal] = {}  # a message is repeated in many segments
+
+    def problem(text: str) -> None:
+        if len(problems) < MAX_PROBLEMS:
+            problems.setdefault(text)
+
     for name, track in clip.range.fetched.items():
         for one in clip.recording.of(name) if track.type in ("video", "audio") else ():
             path = await clip.assembler.local(one.file)
-            for said in await trio.to_thread.run_sync(messages, path, problems.setdefault):
-                signal = _signal(said, one, clocks)
-                found += [signal] if signal is not None else []
-    return found[:MAX_SIGNALS]
+            for said in await trio.to_thread.run_sync(messages, path, problem):
+                if (signal := _signal(said, one, clocks)) is not None:
+                    found.setdefault(key_of(signal), signal)
+                if len(found) >= MAX_SIGNALS:
+                    return list(found.values())
+    return list(found.values())
 
 
 def _signal(said: Emsg, one: Fetched, clocks: Sequence[Clock]) -> Signal | None:

@@ -11,7 +11,7 @@ from typing import Final
 from taskengine.capture.model import Time
 from taskengine.capture.pieces import Span
 
-CLOCK: Final = r"(?:(\d+):)?([0-5]?\d):([0-5]?\d)[.,](\d{1,9})"
+CLOCK: Final = r"(?:(\d{1,9}):)?([0-5]?\d):([0-5]?\d)[.,](\d{1,9})"
 TIMING: Final = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s+(.*))?")
 LOCAL: Final = re.compile(rf"LOCAL:{CLOCK}")
 MPEGTS: Final = re.compile(r"MPEGTS:(\d{1,20})")

@@ -19,7 +19,7 @@ TOO_MANY: Final = f"it signals advertising more than {MAX_SIGNALS} times, the re
 Key = tuple[str, str, bytes, int]
 
 
-def _key(one: Signal) -> Key:
+def key_of(one: Signal) -> Key:
     time: Time = one.time * (1 if one.is_rough else GRAIN)
     return one.kind, one.id, one.section, round(time)
 
@@ -38,7 +38,7 @@ class Noted:
         pages = await self.recording.pages(PREFIX)
         for said in [one for page in pages for one in json.loads(page)]:
             signal = of_json(said)
-            self.found[_key(signal)] = (said["source"], signal)
+            self.found[key_of(signal)] = (said["source"], signal)
         self._pages = len(pages)
 
     async def note(self, source: int, signals: Iterable[Signal]) -> None:
@@ -46,9 +46,9 @@ class Noted:
         new: list[dict[str, Any]] = []
         for one in signals:
             self.is_full = len(self.found) >= MAX_SIGNALS
-            if _key(one) in self.found or self.is_full:
+            if key_of(one) in self.found or self.is_full:
                 continue
-            self.found[_key(one)] = (source, one)
+            self.found[key_of(one)] = (source, one)
             new.append({**to_json(one), "source": source})
         if new:
             self._pages += 1

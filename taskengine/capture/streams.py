@@ -5,6 +5,7 @@ Which kind of manifest a URL gives is seen from the manifest, whatever the URL l
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
@@ -21,6 +22,8 @@ from taskengine.runtime.threads import in_thread
 MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
 MAX_INDEX: Final = 4 << 20  # bytes
 T = TypeVar("T")
+# What reading a manifest that makes no sense may end with.
+UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, RecursionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,12 @@ async def open_stream(url: str, get: Get, now: Callable[[], Time]) -> Stream:
     text, size = _text(answer.body), len(answer.body)
     start = text.lstrip()[:2000]
     if start.startswith("#EXTM3U"):
-        return HlsStream(get, await in_thread(lambda: read_master(text, answer.url), size))
+        return HlsStream(get, await _read(lambda: read_master(text, answer.url), size))
     if "SmoothStreamingMedia" in start:
-        manifest = await in_thread(lambda: read_smooth(text, answer.url), size)
+        manifest = await _read(lambda: read_smooth(text, answer.url), size)
         return SmoothStream(url, get, now, manifest)
     if "<MPD" in start or ":MPD" in start:
-        mpd = await in_thread(lambda: read_mpd(text, answer.url, now()), size)
+        mpd = await _read(lambda: read_mpd(text, answer.url, now()), size)
         return DashStream(url, get, now, mpd)
     raise SourceRefused("it is neither an HLS playlist, nor an MPD, nor a Smooth manifest")
 
@@ -117,12 +120,14 @@ class DashStream:
         """The segments of a file that lists them itself; the list is fetched once."""
         assert one.index is not None
         assert one.blueprint is not None
-        if one.index not in self._indexes:
-            answer = await self.get(one.index, MAX_INDEX)
-            references = sidx(answer.body, one.index.offset)
-            segments = with_index(one.blueprint, references)
-            self._indexes[one.index] = Window(segments, self.mpd.has_clock, is_over=True)
-        return self._indexes[one.index]
+        index, blueprint = one.index, one.blueprint
+        if index not in self._indexes:
+            body = (await self.get(index, MAX_INDEX)).body
+            segments = await _read(
+                lambda: with_index(blueprint, sidx(body, index.offset)), len(body)
+            )
+            self._indexes[index] = Window(segments, self.mpd.has_clock, is_over=True)
+        return self._indexes[index]
 
 
 @dataclass(slots=True)
@@ -153,7 +158,15 @@ class SmoothStream:
 async def _manifest(get: Get, url: str, read: Callable[[str, str], T]) -> T:
     """Fetch one anew; `read` takes its text, and the URL that it came from."""
     answer = await get(Resource(url), MAX_MANIFEST)
-    return await in_thread(lambda: read(_text(answer.body), answer.url), len(answer.body))
+    return await _read(lambda: read(_text(answer.body), answer.url), len(answer.body))
+
+
+async def _read(work: Callable[[], T], size: int) -> T:
+    """In a thread, if it is large. Raises SourceRefused for whatever cannot be read."""
+    try:
+        return await in_thread(work, size)
+    except UNREADABLE as error:
+        raise SourceRefused(f"it cannot be read: {error}") from None
 
 
 def _text(body: bytes) -> str:

@@ -14,10 +14,12 @@ from taskengine.capture.clock import Clock, clock_of
 from taskengine.capture.cues import Cue, WebVtt, cut, read_webvtt
 from taskengine.capture.model import Fetched, SourceRefused, Time
 from taskengine.capture.pieces import Span
+from taskengine.capture.streams import UNREADABLE
 from taskengine.capture.text_mp4 import samples, webvtt_cues
 from taskengine.capture.ttml import read_ttml
 
 WRAP: Final = Fraction(2**33, 90_000)  # seconds after which clocks of MPEG-TS begin anew
+MAX_SEGMENT: Final = 16 << 20  # bytes
 SLACK: Final = Fraction(1)  # seconds by which a cue may lie beside its segment
 
 
@@ -39,15 +41,21 @@ class TextCutter:
 
     async def _bytes(self, one: Fetched) -> tuple[bytes, bytes]:
         init = await self.assembler.read(one.init_file) if one.init_file else b""
-        return init, await self.assembler.read(one.file)
+        data = await self.assembler.read(one.file)
+        if len(init) + len(data) > MAX_SEGMENT:
+            raise SourceRefused("a segment of captions that is too large")
+        return init, data
 
     def _read(self, one: Fetched, init: bytes, data: bytes) -> list[Cue]:
-        """On the timeline."""
+        """On the timeline. Raises SourceRefused."""
+        try:
+            return self._cues(one, init, data)
+        except UNREADABLE as error:
+            raise SourceRefused(f"a segment of captions that cannot be read: {error}") from None
+
+    def _cues(self, one: Fetched, init: bytes, data: bytes) -> list[Cue]:
         if data[4:8] in (b"styp", b"moof", b"sidx", b"ftyp", b"emsg", b"prft"):
-            try:
-                return list(_in_mp4(one, init, data))
-            except ValueError as error:
-                raise SourceRefused(str(error)) from None
+            return list(_in_mp4(one, init, data))
         if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"WEBVTT"):
             return self._webvtt(one, read_webvtt(data.decode("utf-8", "replace")))
         return self._placed(one, read_ttml(data))

@@ -10,14 +10,15 @@ from typing import Final
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from taskengine.capture.cues import Cue
 from taskengine.capture.model import SourceRefused, Time
+from taskengine.capture.sources.mpd_xml import Builder
 
 PARAMETER: Final = "{http://www.w3.org/ns/ttml#parameter}"
-CLOCK: Final = re.compile(r"(\d{1,4}):(\d{2}):(\d{2})(?:(\.\d+)|:(\d+))?")
-OFFSET: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|f|t)")
+CLOCK: Final = re.compile(r"(\d{1,4}):(\d{2}):(\d{2})(?:(\.\d{1,18})|:(\d{1,9}))?")
+OFFSET: Final = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)(ms|h|m|s|f|t)")
 FOREVER: Final = Fraction(10**9)  # seconds
 DEEPEST: Final = 30
 
@@ -45,8 +46,10 @@ class Rates:
 
 def read_ttml(data: bytes) -> list[Cue]:
     """Raises SourceRefused for what is no TTML."""
+    parser = DefusedXMLParser(target=Builder(), forbid_dtd=True)
     try:
-        root = fromstring(data.strip(b"\0"))
+        parser.feed(data.strip(b"\0"))
+        root: Element = parser.close()
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise SourceRefused(f"a TTML document that cannot be read: {error}") from None
     rates = _rates(root)
@@ -106,4 +109,4 @@ def _name(element: Element) -> str:
 
 
 def _number(text: str | None) -> Fraction:
-    return Fraction(text) if text and text.isdigit() else Fraction(0)
+    return Fraction(text) if text and re.fullmatch(r"\d{1,18}", text) else Fraction(0)

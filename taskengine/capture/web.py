@@ -77,6 +77,8 @@ class Web:
             raise SourceAway(f"no whole answer in {LONGEST:g} s") from None
         except AddressRefused as error:
             raise SourceRefused(str(error)) from None
+        except ValueError as error:  # of a redirect: "http://["
+            raise SourceRefused(f"its address is no URL: {error}") from None
         except (httpx.HTTPError, OSError) as error:
             raise SourceAway(f"{type(error).__name__}: {error}") from error
 
@@ -89,7 +91,7 @@ class Web:
             async with self._hosts[host]:
                 response = await self.http.send(request, stream=True, follow_redirects=False)
                 try:
-                    if not response.is_redirect:
+                    if not response.has_redirect_location:
                         _check(response, resource)
                         yield response, url
                         return
@@ -148,6 +150,8 @@ async def _written(
     # abandons them.
     with trio.CancelScope() as enough:
         async for packed in response.aiter_bytes() if is_read else response.aiter_raw():
+            if left <= 0 or problem is not None:
+                continue  # what a transport still had, before it saw that it is cancelled
             try:
                 for piece in unpacker.pieces(packed):
                     with trio.CancelScope(shield=True):

@@ -18,7 +18,7 @@ from taskengine.media.scte35 import (
     splice_time,
 )
 
-MAX_UPID: Final = 240  # bytes: what a descriptor has room for
+MAX_UPID: Final = 230  # bytes: what a descriptor has room for
 
 
 def message_of(element: Element) -> Message | None:

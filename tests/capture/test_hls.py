@@ -1,5 +1,6 @@
 """HLS playlists: times, runs, keys and tracks, also where a live window slides."""
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -8,6 +9,7 @@ from taskengine.capture.model import Resource, SourceRefused
 from taskengine.capture.moments import read_timestamp
 from taskengine.capture.sources.hls_master import MUXED, read_master
 from taskengine.capture.sources.hls_media import MediaPlaylist
+from taskengine.capture.sources.hls_tags import Tag
 
 URL = "http://origin.test/live/v.m3u8?token=7"
 TEN = read_timestamp("2031-01-05T10:00:00Z")
@@ -219,3 +221,10 @@ def test_a_variant_of_sound_alone_is_sound():
 def test_digits_of_a_stated_time_are_all_kept():
     assert read_timestamp("1970-01-01T00:00:01.123456789Z") == Fraction(1123456789, 10**9)
     assert read_timestamp("1970-01-01T01:00:00+0100") == 0
+
+
+def test_attributes_take_time_that_grows_with_their_text():
+    begin = time.process_time()
+    assert not Tag("EXT-X-KEY", "A" * 60_000).attributes
+    assert Tag("EXT-X-KEY", 'METHOD=NONE, URI="a,b"').attributes == {"METHOD": "NONE", "URI": "a,b"}
+    assert time.process_time() - begin < 1

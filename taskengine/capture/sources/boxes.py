@@ -19,7 +19,7 @@ def sidx(data: bytes, offset: int) -> tuple[tuple[int, int, Time, Time], ...]:
         for kind, start, end in boxes(data):
             if kind == b"sidx":
                 return tuple(_references(data, start, end, offset + end))
-    except (ValueError, struct.error) as error:
+    except (ValueError, IndexError, struct.error) as error:
         raise SourceRefused(f"its index cannot be read: {error}") from None
     raise SourceRefused("its index holds no sidx box")
 

@@ -19,6 +19,7 @@ from taskengine.media.scte35_xml import message_of
 
 SCHEME: Final = "urn:scte:scte35:"
 UNKNOWN: Final = 0xFFFFFFFF  # a duration
+MAX_BOXES: Final = 10_000  # of messages in a segment, read or not
 MAX_MESSAGE: Final = 1 << 16  # bytes
 
 Problem = Callable[[str], object]
@@ -67,9 +68,9 @@ class Emsg:
 def messages(path: Path, problem: Problem) -> list[Emsg]:
     """Those of SCTE 35, of the boxes `emsg` of a segment's file. Blocking."""
     found: list[Emsg] = []
-    size, place = path.stat().st_size, 0
+    size, place, number = path.stat().st_size, 0, 0
     with path.open("rb") as file:
-        while place + 8 <= size and len(found) < MAX_SIGNALS:
+        while place + 8 <= size and len(found) < MAX_SIGNALS and number < MAX_BOXES:
             file.seek(place)
             head = file.read(16)
             length, kind = struct.unpack_from(">I4s", head)
@@ -78,6 +79,7 @@ def messages(path: Path, problem: Problem) -> list[Emsg]:
             if length < 8:  # to the end of the file, or nonsense
                 break
             if kind == b"emsg" and length <= MAX_MESSAGE:
+                number += 1
                 file.seek(place + 8)
                 one = _emsg(file.read(length - 8), problem)
                 found += [one] if one is not None else []

@@ -6,6 +6,8 @@ The tags of a break stand before the segment with which it begins; EXT-X-DATERAN
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,7 +19,9 @@ from taskengine.capture.signals import MAX_SIGNALS, signal_of
 from taskengine.capture.sources.hls_tags import Tag
 from taskengine.media.scte35 import Message, read_text
 
-PAIR: Final = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*("[^"]*"|[^",]*)\s*(?:,|$)')
+PAIR: Final = re.compile(
+    r'(?:^|,)\s{0,20}([A-Za-z0-9_-]{1,100})\s{0,20}=\s{0,20}("[^"]*"\s{0,20}|[^",]*)(?=,|$)'
+)
 SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{0,12})?")
 DATERANGE: Final = "EXT-X-DATERANGE"
 TAGS: Final = frozenset({
@@ -132,9 +136,15 @@ def read_signals(tags: Sequence[Placed], starts: Sequence[Time], problem: Proble
 
 def _dated(tags: Sequence[tuple[Time, Tag]], problem: Problem) -> Iterator[Signal]:
     ranges = [_Range(place, _said(tag.value, ""), problem) for place, tag in tags]
+    starts: dict[str | None, list[Time]] = defaultdict(list)  # by class, in their order
     for one in ranges:
         if one.start is not None:
-            yield from one.signals([other for other in ranges if other is not one])
+            starts[one.said.get("class")].append(one.start)
+    for times in starts.values():
+        times.sort()
+    for one in ranges:
+        if one.start is not None:
+            yield from one.signals(starts[one.said.get("class")])
 
 
 @dataclass(slots=True)
@@ -144,13 +154,14 @@ class _Range:
     place: Time
     said: Mapping[str, str]
     problem: Problem
+    start: Time | None = field(init=False)
 
-    @property
-    def start(self) -> Time | None:
-        return self._date("start-date")
+    def __post_init__(self) -> None:
+        self.start = self._date("start-date")
 
-    def signals(self, others: Sequence[_Range]) -> Iterator[Signal]:
-        start, name, end = self.start, self.said.get("id", ""), self._end(others)
+    def signals(self, starts: Sequence[Time]) -> Iterator[Signal]:
+        """`starts` are those of its class, in their order."""
+        start, name, end = self.start, self.said.get("id", ""), self._end(starts)
         assert start is not None
         out, back = self._message("scte35-out"), self._message("scte35-in")
         planned = _seconds(self.said.get("planned-duration"))
@@ -167,16 +178,15 @@ class _Range:
         if (other := self._message("scte35-cmd")) is not None and not other.says_nothing:
             yield Signal("other", start, None, _event(other) or name, other.section)
 
-    def _end(self, others: Sequence[_Range]) -> Time | None:
+    def _end(self, starts: Sequence[Time]) -> Time | None:
         length, start = _seconds(self.said.get("duration")), self.start
         if length is not None and start is not None:
             return start + length
         if (end := self._date("end-date")) is not None:
             return end
         if self.said.get("end-on-next", "").upper() == "YES" and start is not None:
-            kind = self.said.get("class")
-            later = [one.start for one in others if one.said.get("class") == kind]
-            return min((at for at in later if at is not None and at > start), default=None)
+            place = bisect_right(starts, start)
+            return starts[place] if place < len(starts) else None
         return None
 
     def _date(self, name: str) -> Time | None:

@@ -11,11 +11,13 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from taskengine.capture.model import Resource, SourceRefused, Time
 from taskengine.capture.moments import read_timestamp
 
-ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)(?:,|$)')
+# Anchored, and its parts bounded: the time that it takes grows with the text, not its square.
+ATTRIBUTE = re.compile(r'(?:^|,)\s{0,20}([A-Z0-9-]{1,100})=("[^"]*"|[^",]*)(?=,|$)')
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
 PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")  # what is simply appended
 LONGEST = 86_400  # seconds of a segment; more is a mistake
 MAX_VARIABLES = 100
+MAX_LINE = 1 << 16  # characters, its variables filled in
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,11 @@ class Lines:
             self.variables[name] = parse_qs(urlsplit(self.url).query).get(name, [""])[0]
 
     def _filled(self, text: str) -> str:
-        if not self.variables:
-            return text
-        return VARIABLE.sub(lambda found: self.variables.get(found[1], found[0]), text)
+        if self.variables:
+            text = VARIABLE.sub(lambda found: self.variables.get(found[1], found[0]), text)
+        if len(text) > MAX_LINE:
+            raise SourceRefused("a line of it is too long")
+        return text
 
 
 def seconds(text: str) -> Fraction:

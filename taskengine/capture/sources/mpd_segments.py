@@ -28,6 +28,7 @@ from taskengine.capture.sources.mpd_xml import (
     timeline,
 )
 
+MAX_URL = 4_000  # characters: each segment has one
 MAX_SEGMENTS: Final = 100_000  # of a representation
 
 
@@ -154,7 +155,10 @@ class Maker:
 
     def _url(self, template: str, number: int, time: int) -> str:
         """Of a template that is joined to its base already: joining takes long."""
-        return filled(template, self.track.id, self.bandwidth, number, time)
+        url = filled(template, self.track.id, self.bandwidth, number, time)
+        if len(url) > MAX_URL:
+            raise SourceRefused("an address of it is too long")
+        return url
 
     def _segment(
         self,
@@ -172,7 +176,7 @@ class Maker:
             Fraction(length) / scale,
             media,
             init,
-            f"{self.period.id}|{head}",
+            f"{self.period.id[:200]}|{head}",
             _form(self.track),
             self.encryption,
             stated=True,

@@ -20,7 +20,7 @@ DURATION = re.compile(
 IDENTIFIER = re.compile(r"\$(RepresentationID|Bandwidth|Number|Time|)(?:%0(\d{1,2})d)?\$")
 
 
-class _Builder(TreeBuilder):
+class Builder(TreeBuilder):
     """Builds no more than a manifest needs: an element takes fifty times its text."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class _Builder(TreeBuilder):
 def read_xml(text: str) -> Element:
     """The root, its namespaces left out. Raises SourceRefused, also for a DTD: its
     entities may be bombs."""
-    parser = ElementTree.DefusedXMLParser(target=_Builder(), forbid_dtd=True)
+    parser = ElementTree.DefusedXMLParser(target=Builder(), forbid_dtd=True)
     try:
         parser.feed(text)
         root: Element = parser.close()
@@ -119,9 +119,8 @@ def filled(template: str, representation: str, bandwidth: int, number: int, time
 def ranged(url: str, text: str | None) -> Resource:
     """`first-last`, both in."""
     first, _, last = (text or "").partition("-")
-    if not (first.strip().isdigit() and last.strip().isdigit()):
-        return Resource(url)
-    return Resource(url, int(first), int(last) - int(first) + 1)
+    start, end = integer(first, -1), integer(last, -1)
+    return Resource(url) if not 0 <= start <= end else Resource(url, start, end - start + 1)
 
 
 def timeline(element: Element, until: int) -> Iterator[tuple[int, int]]:

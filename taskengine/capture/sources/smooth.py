@@ -30,6 +30,7 @@ SCALE: Final = 10_000_000  # ticks a second, unless the manifest says otherwise
 YEAR_2000: Final = 946_684_800
 TYPES: Final[Mapping[str, TrackType]] = {"video": "video", "audio": "audio", "text": "text"}
 BITRATE: Final = re.compile(r"\{bitrate\}", re.IGNORECASE)
+MAX_URL: Final = 4_000  # characters: each segment has one
 START: Final = re.compile(r"\{start[ _]time\}", re.IGNORECASE)
 
 
@@ -64,7 +65,9 @@ def read_smooth(text: str, url: str) -> Smooth:
             segments = tuple(maker(time, length) for time, length in times)
             has_clock = bool(segments) and segments[-1].start > YEAR_2000
             refresh = float(segments[-1].duration) / 2 if segments else 2.0
-            windows[track.id] = Window(segments, has_clock, not is_live, max(0.5, refresh))
+            windows[track.id] = Window(
+                segments, has_clock, not is_live, min(10.0, max(0.5, refresh))
+            )
     return Smooth(tuple(tracks), windows)
 
 
@@ -124,13 +127,15 @@ def _segment(
     scale = integer(stream.get("TimeScale"), scale)
     address = BITRATE.sub(level.get("Bitrate", "0"), stream.get("Url", ""))
     address = START.sub(str(time), address)
+    if len(address) > MAX_URL:
+        raise SourceRefused("an address of it is too long")
     return Segment(
         time,
         Fraction(time, scale),
         Fraction(length, scale),
         Resource(urljoin(url, address)),
         init,
-        f"{stream.get('Name', '')}|{level.get('Bitrate')}",
+        f"{stream.get('Name', '')[:200]}|{level.get('Bitrate')}",
         form="smooth" if init else "ttml",
         encryption=encryption,
         stated=True,
