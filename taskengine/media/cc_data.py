@@ -34,14 +34,14 @@ class CcData:
 
 
 @dataclass(frozen=True, slots=True)
-class Packets:
+class PacketPlaces:
     """Time in units of `base` seconds, place and size of each, as they are shown."""
 
     base: Fraction
     rows: list[tuple[int, int, int]]
 
 
-async def packets(bench: Bench, path: Path) -> Packets:
+async def packets(bench: Bench, path: Path) -> PacketPlaces:
     """Of the only video track of an MP4 file; their lines are read as they come, they are many."""
     command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-of", "csv=p=0"]
     shown = "packet=pts,pos,size:stream=time_base"
@@ -59,11 +59,11 @@ async def packets(bench: Bench, path: Path) -> Packets:
 
     await bench.run(command, on_line=take)
     await trio.to_thread.run_sync(rows.sort)
-    return Packets(bases[-1], rows)
+    return PacketPlaces(bases[-1], rows)
 
 
 def read_cc_data(
-    path: Path, codec: str, found: Packets, zero: Fraction = Fraction(0)
+    path: Path, codec: str, found: PacketPlaces, zero: Fraction = Fraction(0)
 ) -> Iterator[CcData]:
     """Of the pictures that have some, in seconds from `zero`, a time of the file. Blocking."""
     began = round(zero / found.base)  # exact: it is told rounded
