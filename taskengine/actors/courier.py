@@ -25,7 +25,6 @@ from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
 from taskengine.model import (
-    BadInput,
     Callback,
     Delivery,
     Lane,
@@ -151,13 +150,13 @@ class Courier:
                 break
 
     async def _deliver(
-        self, lane: Lane, callback: Callback, options: CallbackOptions | BadInput
+        self, lane: Lane, callback: Callback, options: CallbackOptions | Exception
     ) -> Delivery:
         async with self.bodies.of(callback) as body:
             return await self._try(lane, callback, body, options)
 
     async def _try(
-        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
     ) -> Delivery:
         status, error, retry_after = None, None, None
         try:
@@ -178,9 +177,9 @@ class Courier:
         return Delivery(callback.id, now, False, status, error, due_at)
 
     async def _post(
-        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | BadInput
+        self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
     ) -> httpx.Response:
-        if isinstance(options, BadInput):
+        if isinstance(options, Exception):
             raise options
         now = self.now()
         body = sent_at(body, now)
@@ -235,11 +234,11 @@ def _dice() -> random.Random:
     return random.Random(random.random())
 
 
-def _options_of(lane: Lane) -> CallbackOptions | BadInput:
-    """Parsed once for a lane; wrong ones fail its deliveries."""
+def _options_of(lane: Lane) -> CallbackOptions | Exception:
+    """Parsed once for a lane; whatever is wrong with them fails its deliveries, one by one."""
     try:
         return CallbackOptions.of(lane.options)
-    except BadInput as error:
+    except Exception as error:
         return error
 
 

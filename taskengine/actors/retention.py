@@ -54,7 +54,8 @@ class Retention:
             await trio.sleep(BATCH_PAUSE)
             cleared = await self._remove_some(before, cleared.last)
         total += cleared.number
-        await self.store.tidy()
+        if not mailbox.closing:
+            await self.store.tidy()
         if total:
             logger.info("%d old jobs were removed", total)
 

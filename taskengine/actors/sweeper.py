@@ -44,9 +44,9 @@ class Sweeper:
         with suppress(trio.EndOfChannel):
             while True:
                 if await mailbox.collect(MAX_IDLE):
-                    await self._sweep()
+                    await self._sweep(mailbox)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, mailbox: Mailbox[Wake]) -> None:
         """Some of the open edges and started jobs each time, all of them in turn."""
         settled, after = await self.store.sweep_edges(self._last_parent, self.now())
         self._last_parent = after or 0
@@ -62,5 +62,5 @@ class Sweeper:
             for job_id in ended.ended_jobs:
                 logger.error("job %d has failed: it was started, and %s", job_id, STALLED)
             self.spread(ended)
-            if later is None:
+            if later is None or mailbox.closing:
                 break

@@ -46,7 +46,7 @@ def breaks(said: Iterable[Signal]) -> tuple[list[Break], list[Remark]]:
     others: list[Signal] = []
     goes_on: list[Signal] = []
     rows = {"out": outs, "in": backs, "other": others, "on": goes_on}
-    for one in sorted(said, key=lambda signal: signal.is_rough):
+    for one in sorted(dict.fromkeys(said), key=lambda signal: signal.is_rough):
         row = rows[one.kind]
         place = _same(row, one)
         if place is None:

@@ -37,8 +37,8 @@ class TransportStream:
     """Of one segment. Raises ValueError for what cannot be read."""
 
     data: Data
-    key: bytes
-    iv: bytes
+    key: bytes = field(repr=False)
+    iv: bytes = field(repr=False)
     opened: Opened = field(default_factory=Opened)
     _maps: set[int] = field(default_factory=set)  # PIDs
     _types: dict[int, int] = field(default_factory=dict)  # of encrypted streams, by PID
