@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from taskengine.capture.model import Form
+from taskengine.capture.model import FRAGMENTS, Form
+from taskengine.media.boxes import file_boxes
 
 PACKET: Final = 188  # bytes, of MPEG-TS
 SYNC: Final = 0x47
@@ -20,7 +20,7 @@ def is_whole(path: Path, form: Form) -> str:
     if size == 0:
         return "an empty file"
     with path.open("rb") as file:
-        if form in ("mp4", "smooth"):
+        if form in FRAGMENTS:
             return _boxes(file, size)
         if form == "ts":
             return _packets(file, size)
@@ -39,24 +39,14 @@ def _is_sound(head: bytes) -> bool:
 
 def _boxes(file: BinaryIO, size: int) -> str:
     """The boxes of the top level, by their heads alone."""
-    place, number, kinds = 0, 0, set()
-    while place < size:
-        file.seek(place)
-        head = file.read(16)
-        if len(head) < 8:
-            return "its last box is cut"
-        length, kind = struct.unpack(">I4s", head[:8])
-        if length == 1 and len(head) == 16:
-            [length] = struct.unpack(">Q", head[8:])
-        elif length == 0:
-            length = size - place
-        if length < 8 or place + length > size:
-            return f"its box {kind!r} is cut"
-        number += 1
-        if number > MAX_BOXES:
-            return "it has too many boxes"
-        kinds.add(kind)
-        place += length
+    kinds = set()
+    try:
+        for number, (kind, *_) in enumerate(file_boxes(file, size)):
+            if number == MAX_BOXES:
+                return "it has too many boxes"
+            kinds.add(kind)
+    except ValueError as error:
+        return str(error)
     if b"mdat" not in kinds or not kinds & {b"moof", b"moov"}:
         return "it holds no media"
     return ""

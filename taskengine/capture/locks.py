@@ -29,6 +29,7 @@ from taskengine.capture.encryption.keys import ClipKeys, NoKey
 from taskengine.capture.encryption.proof import Proof, enough
 from taskengine.capture.encryption.protection import SampleProtection, clear_header
 from taskengine.capture.model import (
+    FRAGMENTS,
     Encryption,
     Locked,
     Resource,
@@ -96,7 +97,7 @@ class Locks:
 
     async def _opened(self, segment: Segment, path: Path, head: Head) -> Opened:
         encryption = segment.encryption
-        if segment.form in ("mp4", "smooth"):
+        if segment.form in FRAGMENTS:
             key_of = await self._key_of(encryption)
             return await _read(lambda: open_fragments(path, head.tracks, key_of))
         if segment.form not in ("ts", "aac") or encryption is None or _whole(segment) is not None:

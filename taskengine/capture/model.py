@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 # Seconds on a stream's timeline: since 1970 where it has a clock, else since its first media.
 Time = Fraction
 TrackType = Literal["video", "audio", "text", "image"]
 Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's bytes
+FRAGMENTS: Final = ("mp4", "smooth")  # those of fragmented MP4
 # Of a break: it begins; ends; goes on, nobody says since when. Or something else is said.
 SignalKind = Literal["out", "in", "on", "other"]
 Protection = Literal["AES-128", "SAMPLE-AES", "CENC"]  # the last: by what the file itself says

@@ -19,7 +19,6 @@ from taskengine.media.ffmpeg import SAFE_INPUT
 from taskengine.media.fragments import Header, read_samples
 from taskengine.media.tools import Bench
 
-FRAGMENTS: Final = ("mp4", "smooth")  # forms of segments whose heads tell their packets
 SHOWN: Final = (
     "stream=index,codec_type,codec_name,profile,level,pix_fmt,width,height,time_base,r_frame_rate,"
     "avg_frame_rate,sample_rate,channels,channel_layout,color_range,color_space,color_transfer,"

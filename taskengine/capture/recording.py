@@ -194,18 +194,3 @@ def _fetched(said: dict[str, Any]) -> Fetched:
         stated=said["stated"],
     )
     return Fetched(said["track"], said["source"], segment, said["file"], said["init"], said["size"])
-
-
-def runs(segments: list[Fetched]) -> Iterator[list[Fetched]]:
-    """Neighbours of one source and run, together."""
-    current: list[Fetched] = []
-    for one in segments:
-        if current and (one.source, one.segment.run) != (
-            current[-1].source,
-            current[-1].segment.run,
-        ):
-            yield current
-            current = []
-        current.append(one)
-    if current:
-        yield current

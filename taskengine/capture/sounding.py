@@ -12,10 +12,9 @@ import trio
 
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Clock, Mapping, Statement, mapping
-from taskengine.capture.model import Fetched, Time
+from taskengine.capture.model import FRAGMENTS, Fetched, Time
 from taskengine.capture.packed import LONGEST, WRAP, packed_time
 from taskengine.capture.packets import (
-    FRAGMENTS,
     Format,
     Packets,
     formats,

@@ -15,10 +15,9 @@ from taskengine.capture.clock import Statement, mapping
 from taskengine.capture.encoding import encoder
 from taskengine.capture.joining import Joiner, Taken
 from taskengine.capture.looked import Looked, blank_number
-from taskengine.capture.model import Fetched, Time
+from taskengine.capture.model import FRAGMENTS, Fetched, Time
 from taskengine.capture.packed import WRAP
 from taskengine.capture.packets import (
-    FRAGMENTS,
     Format,
     Packets,
     formats,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from mmap import mmap
-from typing import Final
+from typing import BinaryIO, Final
 
 LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
+HEAD: Final = 16  # bytes of a box's head at most
 UNITY: Final = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
@@ -17,21 +18,38 @@ def boxes(
     """Type, first byte of the content and end of each box. Raises ValueError for what is cut."""
     end = len(data) if end is None else end
     while start < end:
-        if start + 8 > end:
-            raise ValueError("a box is cut in its head")
-        size, kind = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == LARGE:
-            if start + 16 > end:
-                raise ValueError("a box is cut in its head")
-            [size] = struct.unpack_from(">Q", data, start + 8)
-            head = 16
-        elif size == TO_THE_END:
-            size = end - start
-        if size < head or start + size > end:
-            raise ValueError(f"the box {kind!r} is cut, or says a wrong size")
+        kind, head, size = _head(data, start, end - start)
         yield kind, start + head, start + size
         start += size
+
+
+def file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """Of a file of that size, by the heads of its boxes alone: type, where a box begins, first byte
+    of its content, and end. Blocking. Raises ValueError for what is cut."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        kind, head, length = _head(file.read(HEAD), 0, size - place)
+        yield kind, place, place + head, place + length
+        place += length
+
+
+def _head(data: bytes | bytearray | mmap, place: int, room: int) -> tuple[bytes, int, int]:
+    """Type, bytes of the head and of the whole of a box that may have so many."""
+    if room < 8:
+        raise ValueError("a box is cut in its head")
+    size, kind = struct.unpack_from(">I4s", data, place)
+    head = 8
+    if size == LARGE:
+        if room < HEAD:
+            raise ValueError("a box is cut in its head")
+        [size] = struct.unpack_from(">Q", data, place + 8)
+        head = HEAD
+    elif size == TO_THE_END:
+        size = room
+    if not head <= size <= room:
+        raise ValueError(f"the box {kind!r} is cut, or says a wrong size")
+    return kind, head, size
 
 
 def inner(data: bytes, path: str, start: int = 0, end: int | None = None) -> tuple[int, int] | None:

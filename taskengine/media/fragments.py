@@ -17,9 +17,9 @@ from operator import add
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from taskengine.media.boxes import boxes, inner
+from taskengine.media.boxes import boxes, file_boxes, inner
 
-HEAD: Final = 16 << 20  # bytes of a `moov` or `moof` at most
+LARGEST: Final = 16 << 20  # bytes of a `moov` or `moof`
 NO_KEYFRAME: Final = 0x10000 | 0x1000000  # not a sync sample, or one that depends on others
 MAX_SAMPLES: Final = 1_000_000  # of a file
 HIDDEN: Final = {b"encv", b"enca"}  # sample entries of what is encrypted
@@ -137,7 +137,7 @@ def read_samples(path: Path, header: Header) -> Samples:
     found = _Reader(header)
     try:
         with path.open("rb") as file:
-            for start, moof in _heads(file, path.stat().st_size, b"moof"):
+            for start, moof in _whole(file, path.stat().st_size, b"moof"):
                 found.add(moof, start)
     except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"a fragment that cannot be read: {error}") from None
@@ -147,30 +147,19 @@ def read_samples(path: Path, header: Header) -> Samples:
 def read_file_header(path: Path, kind: bytes) -> Header:
     """Of a file that begins with its initialization. Blocking. Raises ValueError."""
     with path.open("rb") as file:
-        for _, moov in _heads(file, path.stat().st_size, b"moov"):
+        for _, moov in _whole(file, path.stat().st_size, b"moov"):
             return read_header(moov, kind)
     raise ValueError("a file without an initialization")
 
 
-def _heads(file: BinaryIO, size: int, wanted: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each box of a kind begins, and the whole of it."""
-    place = 0
-    while place < size:
-        file.seek(place)
-        head = file.read(16)
-        length, kind = struct.unpack_from(">I4s", head)
-        if length == 1:
-            [length] = struct.unpack_from(">Q", head, 8)
-        elif length == 0:
-            length = size - place
-        if length < 8 or place + length > size:
-            raise ValueError("a box that is cut")
+def _whole(file: BinaryIO, size: int, wanted: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each box of a kind begins, and all of it."""
+    for kind, place, _, end in file_boxes(file, size):
         if kind == wanted:
-            if length > HEAD:
+            if end - place > LARGEST:
                 raise ValueError("a head that is too large")
             file.seek(place)
-            yield place, file.read(length)
-        place += length
+            yield place, file.read(end - place)
 
 
 @dataclass(slots=True)
@@ -238,7 +227,7 @@ class _Reader:
             raise ValueError("a fragment that states no time")
         shape = [bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800)]
         row = struct.Struct(">" + "I" * sum(shape[:3]) + ("i" if version else "I") * shape[3])
-        if row.size * count > len(moof) - place or (not row.size and count > HEAD):
+        if row.size * count > len(moof) - place or (not row.size and count > LARGEST):
             raise ValueError("a fragment that says a wrong number of samples")
         if len(self.samples) + count > MAX_SAMPLES:
             raise ValueError("a file of too many samples")

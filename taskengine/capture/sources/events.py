@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -14,6 +15,7 @@ from xml.etree.ElementTree import Element
 from taskengine.capture.model import Signal, SourceRefused, Time
 from taskengine.capture.signals import MAX_SIGNALS, signal_of
 from taskengine.capture.sources.mpd_xml import integer, read_xml
+from taskengine.media.boxes import file_boxes
 from taskengine.media.scte35 import LONGEST, Message, read_message, read_text
 from taskengine.media.scte35_xml import message_of
 
@@ -68,22 +70,17 @@ class Emsg:
 def messages(path: Path, problem: Problem) -> list[Emsg]:
     """Those of SCTE 35, of the boxes `emsg` of a segment's file. Blocking."""
     found: list[Emsg] = []
-    size, place, number = path.stat().st_size, 0, 0
-    with path.open("rb") as file:
-        while place + 8 <= size and len(found) < MAX_SIGNALS and number < MAX_BOXES:
-            file.seek(place)
-            head = file.read(16)
-            length, kind = struct.unpack_from(">I4s", head)
-            if length == 1 and len(head) == 16:
-                [length] = struct.unpack_from(">Q", head, 8)
-            if length < 8:  # to the end of the file, or nonsense
+    number = 0
+    with path.open("rb") as file, suppress(ValueError):  # those before a box that is cut count
+        for kind, place, start, end in file_boxes(file, path.stat().st_size):
+            if kind != b"emsg" or end - place > MAX_MESSAGE:
+                continue
+            number += 1
+            file.seek(start)
+            if (one := _emsg(file.read(end - start), problem)) is not None:
+                found.append(one)
+            if len(found) == MAX_SIGNALS or number == MAX_BOXES:
                 break
-            if kind == b"emsg" and length <= MAX_MESSAGE:
-                number += 1
-                file.seek(place + 8)
-                one = _emsg(file.read(length - 8), problem)
-                found += [one] if one is not None else []
-            place += length
     return found
 
 
