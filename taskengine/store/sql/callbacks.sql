@@ -143,7 +143,7 @@ order by j.id
 for no key update
 
 -- name: lock_lanes
-select l.id, l.job_id, l.ordinal, l.failures, d.client as definitions_of
+select l.id, l.claims, l.job_id, l.ordinal, l.failures, d.client as definitions_of
 from unnest($1::bigint[], $2::integer[]) as mine (id, claims)
 join lanes l on l.id = mine.id and l.claims = mine.claims and l.holder = $3
 join jobs j on j.id = l.job_id

@@ -37,11 +37,10 @@ async def read_news(connection: Connection, after: Mark | None, limit: int) -> N
 
 async def _with_progress(connection: Connection, rows: list[Any]) -> list[Change]:
     done = await _done(connection, rows)
+    jobs = [job_of(row) for row in rows]
     return [
-        Change(
-            job_of(row), percent(job_of(row).state, *done.get(row["id"], (0.0, 0))), row["number"]
-        )
-        for row in rows
+        Change(job, percent(job.state, *done.get(job.id, (0.0, 0))), row["number"])
+        for job, row in zip(jobs, rows, strict=True)
     ]
 
 

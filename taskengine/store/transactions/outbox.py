@@ -168,8 +168,8 @@ async def deliver(
     tried_ids = [one.callback_id for result in results for one in result.deliveries]
     await connection.execute(SQL["lock_told"], [lane_id for lane_id, _ in claims], tried_ids)
     held = await connection.fetch(SQL["lock_lanes"], *columns(claims, 2), instance)
-    lanes = {row["id"]: row for row in held}
-    mine = [(lanes[one.lane[0]], one.deliveries) for one in results if one.lane[0] in lanes]
+    lanes = {(row["id"], row["claims"]): row for row in held}
+    mine = [(lanes[one.lane], one.deliveries) for one in results if one.lane in lanes]
     if not mine:
         return
     tried = [
@@ -177,10 +177,11 @@ async def deliver(
         for _, deliveries in mine
         for one in deliveries
     ]
+    ordinals = {lane["id"]: lane["ordinal"] for lane, _ in mine}
     first = {
         row["id"]: row["task_id"]
         for row in await connection.fetch(SQL["deliver"], *columns(tried, 5))
-        if row["attempts"] == 1 and lanes[row["lane_id"]]["ordinal"] == 0
+        if row["attempts"] == 1 and ordinals[row["lane_id"]] == 0
     }
     lines = [
         _line(lane, first[one.callback_id], one.at)

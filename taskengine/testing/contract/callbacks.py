@@ -232,6 +232,19 @@ class Callbacks:
         await world.deliver(lane, now=at(2))
         assert {one.attempts for one in await world.store.callbacks(lane.job_id)} == {0}
 
+    async def test_of_two_claims_of_a_lane_in_one_batch_the_present_one_counts(self, world):
+        job_id = await world.start(urls=[ONE])
+        [attempt] = await world.claim()
+        await world.record(Began(attempt.fence, NOON))
+        [old] = await world.lanes()
+        await world.store.release_lanes(world.instance, [old.fence], at(1))
+        [new] = await world.lanes(at(1))
+        await world.store.deliver(
+            world.instance, [refusal(old, at(2), None), delivery(new, 0, at(2))]
+        )
+        [entry] = await world.store.callbacks(job_id)
+        assert (entry.state, entry.attempts, entry.status) == ("delivered", 1, 204)
+
     async def test_a_lane_is_dead_after_its_last_try(self, world):
         job_id = await world.start(CHAIN, urls=[ONE, TWO])
         [attempt] = await world.claim()
