@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.capture.film import BITS, SOUND, ffmpeg
+from bench.capture.film import ffmpeg
 from bench.serving import EngineFailed
+from taskengine.media.sample import SAMPLES, beginnings, only_code, read_codes
 from taskengine.media.tools import bundled_tools
 
 SLACK = 0.001  # seconds between pictures and sound
@@ -45,13 +46,11 @@ def expect_all(path: Path, wanted: Sequence[int]) -> None:
 def expect_sound(path: Path, beeps: Sequence[float], start: float = 0.0) -> float:
     """Beeps from a start on at these times; the worst difference. Raises EngineFailed."""
     raw = ffmpeg(
-        *("-i", path, "-map", "0:a:0", "-af", f"atrim=start={start}", "-ac", 1, "-ar", SOUND),
+        *("-i", path, "-map", "0:a:0", "-af", f"atrim=start={start}", "-ac", 1, "-ar", SAMPLES),
         *("-f", "s16le", "-"),
     )
     samples = struct.unpack(f"<{len(raw) // 2}h", raw)
-    loud = [place for place, value in enumerate(samples) if abs(value) > 3000]
-    found = [b / SOUND + start for a, b in zip([-SOUND, *loud], loud, strict=False)
-             if b - a > SOUND // 50]  # fmt: skip
+    found = [start + at for at in beginnings(samples)]
     if len(found) != len(beeps):
         raise EngineFailed(f"{path.name}: beeps at {found} instead of {list(beeps)}")
     worst = max(abs(a - b) for a, b in zip(found, beeps, strict=True))
@@ -62,13 +61,9 @@ def expect_sound(path: Path, beeps: Sequence[float], start: float = 0.0) -> floa
 
 def numbers(path: Path, *options: object) -> list[int]:
     """What each picture's bar code says."""
-    read = f"crop=iw:ih/24:0:0,scale={BITS}:1:flags=area"
     shape = ("-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-")
-    raw = ffmpeg(*options, "-i", path, "-map", "0:v:0", "-vf", read, *shape)
-    return [
-        sum((raw[place + bit] > 125) << bit for bit in range(BITS))
-        for place in range(0, len(raw), BITS)
-    ]
+    raw = ffmpeg(*options, "-i", path, "-map", "0:v:0", "-vf", only_code("ih/24"), *shape)
+    return read_codes(raw)
 
 
 def _probed(path: Path, *options: str) -> dict[str, list[dict[str, str]]]:

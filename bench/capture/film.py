@@ -13,17 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from taskengine.media.boxes import boxes
+from taskengine.media.sample import BITS, SAMPLES, wave
 from taskengine.media.tools import bundled_tools
 
 LOOP = 32  # seconds; 1,500 packets of sound
 SEGMENT = 4  # seconds, of pictures
 SOUND_SEGMENT = Fraction(16, 5)  # seconds; 150 packets
 RATE = 25
-BITS = 16
-SOUND = 48_000
 PRIMING = 1024  # samples that an encoder puts first
 BASE = 1_000  # seconds on the media's clock when it begins
-BEEP = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.04)"
+BEEP = wave(1000)
 BAR = "geq=lum='if(mod(floor(N/pow(2,floor(X))),2),235,16)':cb=128:cr=128"
 
 
@@ -87,7 +86,7 @@ def _make_sound(folder: Path) -> Rendition:
     folder.mkdir(parents=True)
     whole = folder / "whole.mp4"
     ffmpeg(
-        *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s={SOUND}:d={LOOP + SEGMENT}"),
+        *("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s={SAMPLES}:d={LOOP + SEGMENT}"),
         *("-c:a", "aac", "-b:a", "128k", "-frag_duration", int(SOUND_SEGMENT * 1_000_000)),
         *("-movflags", "empty_moov+default_base_moof", whole),
     )
@@ -98,9 +97,9 @@ def _make_sound(folder: Path) -> Rendition:
     lengths = []
     for place, (start, end) in enumerate(pairwise(moofs[: number + 1])):
         (folder / f"{place}.m4s").write_bytes(data[start:end])
-        lengths.append(Fraction(_samples(data[start:end]) * 1024, SOUND))
+        lengths.append(Fraction(_samples(data[start:end]) * 1024, SAMPLES))
     assert sum(lengths) == LOOP, lengths
-    return Rendition("a", 128_000, tuple(lengths), Fraction(PRIMING, SOUND))
+    return Rendition("a", 128_000, tuple(lengths), Fraction(PRIMING, SAMPLES))
 
 
 def _delay(folder: Path) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from taskengine.media.tools import Bench, Run, Tools, bundled_tools
 
 RATE: Final = 25  # frames a second
 BITS: Final = 16  # of a frame's number
+SAMPLES: Final = 48_000  # a second
+LOUD: Final = 3_000  # a sample of a beep, not of what an encoder leaves around it
 
 
 async def make_film(
@@ -36,15 +39,24 @@ async def make_film(
 async def numbers_of(bench: Bench, path: Path, height: int, *options: str) -> list[int]:
     """The number of each picture of a sample of that height; `options` open it."""
     found = bench.folder / "numbers.gray"
-    only_code = f"crop=iw:{_bar(height)}:0:0,scale={BITS}:1:flags=area"
     await bench.run(
         [
             *(bench.tools.ffmpeg, *QUIET, *options, "-i", str(path), "-map", "0:v:0"),
-            *("-vf", only_code, "-fps_mode", "passthrough", "-pix_fmt", "gray"),
+            *("-vf", only_code(_bar(height)), "-fps_mode", "passthrough", "-pix_fmt", "gray"),
             *("-f", "rawvideo", f"file:{found}"),
         ]
     )
-    raw = await trio.Path(found).read_bytes()
+    return read_codes(await trio.Path(found).read_bytes())
+
+
+def only_code(rows: int | str) -> str:
+    """The filter that leaves of each picture a grey dot for each bit of its number, which is in so
+    many rows on top."""
+    return f"crop=iw:{rows}:0:0,scale={BITS}:1:flags=area"
+
+
+def read_codes(raw: bytes) -> list[int]:
+    """The numbers of pictures of which that is left."""
     rows = (raw[place : place + BITS] for place in range(0, len(raw), BITS))
     return [sum((level > 125) << bit for bit, level in enumerate(row)) for row in rows]
 
@@ -61,8 +73,20 @@ def picture(width: int, height: int, seconds: float | None = None) -> str:
 
 def beep(pitch: int, seconds: float | None = None) -> str:
     """40 ms of sound at each whole second; endless without `seconds`."""
-    wave = f"0.6*sin(2*PI*{pitch}*t)*lt(mod(t\\,1)\\,0.04)"
-    return f"aevalsrc='{wave}|{wave}':s=48000{_lasting(seconds)}"
+    one = wave(pitch)
+    return f"aevalsrc='{one}|{one}':s={SAMPLES}{_lasting(seconds)}"
+
+
+def wave(pitch: int) -> str:
+    """Of one channel."""
+    return f"0.6*sin(2*PI*{pitch}*t)*lt(mod(t\\,1)\\,0.04)"
+
+
+def beginnings(samples: Sequence[int]) -> list[float]:
+    """Seconds at which a beep begins, of samples of 16 bits."""
+    loud = [place for place, value in enumerate(samples) if abs(value) > LOUD]
+    pairs = zip([-SAMPLES, *loud], loud, strict=False)
+    return [now / SAMPLES for before, now in pairs if now - before > SAMPLES // 50]
 
 
 def _bar(height: int) -> int:

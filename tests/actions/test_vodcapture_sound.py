@@ -5,13 +5,14 @@ from fractions import Fraction
 import pytest
 
 from taskengine.capture.moments import read_timestamp
+from taskengine.media.sample import SAMPLES
 from tests.actions.test_vodcapture import BEGAN, Job, utc
-from tests.capture.film import RATE, beeps, ffmpeg, first_times, make_sound
+from tests.capture.film import beeps, ffmpeg, first_times, make_sound
 from tests.capture.live import lengths_of, numbered_from_one
 from tests.capture.origin import Answered, LiveTrack
 
 SECONDS = 13
-PRIMING = 1024 / RATE  # seconds: an encoder's first frame, with which the stream begins
+PRIMING = 1024 / SAMPLES  # seconds: an encoder's first frame, with which the stream begins
 HLS = ("-allowed_extensions", "ALL")
 BREAK = b"#EXT-X-CUE-OUT:2\n#EXT-X-PROGRAM-DATE-TIME"
 
@@ -27,7 +28,7 @@ def job(tmp_path):
 
 def length(path):
     """Of what is decoded, in samples."""
-    decode = ("-map", "0:a:0", "-ac", "1", "-ar", RATE, "-f", "s16le", "-")
+    decode = ("-map", "0:a:0", "-ac", "1", "-ar", SAMPLES, "-f", "s16le", "-")
     return len(ffmpeg(*HLS, "-i", path, *decode)) // 2
 
 
@@ -52,7 +53,7 @@ async def test_clips_of_radio_are_stitched_to_the_sample(job):
     wanted = [s + PRIMING for s in (0.679, 1.679, 2.679, 3.579, 4.579, 5.579, 6.579)]
     assert beeps(playlist, *HLS) == pytest.approx(wanted, abs=0.001)
     assert extras["metadata"] == {"duration": pytest.approx(7.179, abs=0.022), "gaps": []}
-    assert 0 <= length(playlist) - round(7.179 * RATE) < 1024  # the last frame is a whole one
+    assert 0 <= length(playlist) - round(7.179 * SAMPLES) < 1024  # the last frame is a whole one
     assert beeps(job.target / "one.mp4") == pytest.approx(wanted, abs=0.001)
     starts = sum(job.origin.tracks[0].durations[:6])
     [marker] = job.results["cut"]["markers"]

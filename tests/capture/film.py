@@ -11,9 +11,10 @@ from pathlib import Path
 
 from taskengine.capture.model import Fetched, Resource, Segment
 from taskengine.media.boxes import boxes
+from taskengine.media.sample import BITS, SAMPLES, beginnings, only_code, read_codes, wave
 from taskengine.media.tools import bundled_tools
 
-WIDTH, HEIGHT, BITS = 320, 192, 16
+WIDTH, HEIGHT = 320, 192
 ROWS = 24  # of the bar code, on top
 BIT = f"mod(floor(N/pow(2,floor(X/{WIDTH // BITS}))),2)"
 BAR = f"geq=lum='if({BIT},235,16)':cb=128:cr=128"  # slow: on its own rows alone
@@ -28,7 +29,7 @@ def drawn(rate, seconds) -> str:
     )
 
 
-BEEP = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.04)"
+BEEP = wave(1000)
 
 
 def run(*command) -> bytes:
@@ -134,37 +135,17 @@ def as_fetched(folder: Path, starts, length, track="video-1", zero=Fraction(0), 
     return found
 
 
-RATE = 48_000
-
-
 def beeps(path, *options) -> list[float]:
     """Seconds at which a beep begins, of what is decoded."""
-    raw = ffmpeg(*options, "-i", path, "-map", "0:a:0", "-ac", "1", "-ar", RATE, "-f", "s16le", "-")
+    shape = ("-ac", "1", "-ar", SAMPLES, "-f", "s16le", "-")
+    raw = ffmpeg(*options, "-i", path, "-map", "0:a:0", *shape)
     return beginnings(struct.unpack(f"<{len(raw) // 2}h", raw))
-
-
-def beginnings(samples) -> list[float]:
-    loud = [place for place, value in enumerate(samples) if abs(value) > 3000]
-    return [b / RATE for a, b in zip([-RATE, *loud], loud, strict=False) if b - a > RATE // 50]
 
 
 def numbers(path: Path, stream="0:v:0") -> list[int]:
     """The number of each picture, read from its bar code."""
-    raw = ffmpeg(
-        *(
-            "-i",
-            path,
-            "-map",
-            stream,
-            "-vf",
-            f"crop={WIDTH}:{ROWS // 2}:0:0,scale={BITS}:1:flags=area",
-        ),
-        *("-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-"),
-    )
-    return [
-        sum((raw[place + bit] > 125) << bit for bit in range(BITS))
-        for place in range(0, len(raw), BITS)
-    ]
+    shape = ("-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-")
+    return read_codes(ffmpeg("-i", path, "-map", stream, "-vf", only_code(ROWS // 2), *shape))
 
 
 def packet_times(path: Path, stream="v:0") -> list[Fraction]:

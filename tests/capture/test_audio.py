@@ -8,11 +8,12 @@ import pytest
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.pieces import Span
+from taskengine.media.sample import beginnings
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import run_process
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from tests.capture.film import as_fetched, beginnings, first_times, make_sound
+from tests.capture.film import as_fetched, first_times, make_sound
 
 RATE, CHANNELS = 48_000, 2
 ZERO = Fraction(1_925_000_000)
@@ -31,7 +32,7 @@ def cutter(tmp_path, sound):
         return await run_process(command, cwd=tmp_path, on_line=on_line)
 
     storage = Folder(LocalStorage([sound.parent]), str(sound.parent), "")
-    return AudioCutter(Bench(run, tmp_path), Assembler(storage, tmp_path), "a", ())
+    return AudioCutter(Bench(run, tmp_path), Assembler(storage, tmp_path), "a")
 
 
 def beeps(path):
