@@ -30,9 +30,7 @@ from taskengine.storage import Folder
 
 PROGRESS_SECONDS: Final = 2.0
 LINE_SECONDS: Final = 60.0
-AT_ONCE: Final = (
-    20  # clips that are over and recorded side by side; hundreds would starve the engine
-)
+AT_ONCE: Final = 20  # clips that are over and recorded side by side; hundreds starve the engine
 FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
 
 
@@ -47,11 +45,12 @@ async def record(
     async with unwrapped(), trio.open_nursery() as nursery:
         nursery.start_soon(_tell, context, following)
         async with trio.open_nursery() as recorders:
-            live = {one.clip.place for one in following if not _is_over(one)}
+            over: list[Following] = []
             for one in following:
-                if one.clip.place in live:
+                if _is_over(one):
+                    over.append(one)
+                else:
                     recorders.start_soon(one.run)
-            over = [one for one in following if one.clip.place not in live]
             turns = trio.CapacityLimiter(AT_ONCE)
             for one in sorted(over, key=_begins):  # what rolls off first comes first
                 await turns.acquire_on_behalf_of(one.clip.place)

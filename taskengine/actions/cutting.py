@@ -34,7 +34,6 @@ from taskengine.media.tracks import Track, TrackType, normal_language
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
 
-SILENCE: Final = Fraction(1, 20)  # seconds without sound that are told
 PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
 
 
@@ -240,14 +239,14 @@ class Cut:
     def _audio_cutter(self, place: int, name: str) -> AudioCutter:
         clip, label = self._clips[place], f"clip-{place}-{name}"
         clocks, known = self._shown[place].clocks, self._known["audio"]
-        return AudioCutter(self.bench, clip.assembler, label, clocks, known, self._zero)
+        return AudioCutter(self.bench, clip.assembler, label, known, clocks, self._zero)
 
     async def _samples(
         self, clip: RecordedClip, name: str, track: SourceTrack, rate: int, channels: int
     ) -> Path:
         spans = self._spans[clip.place]
         segments = await self._segments(clip, name, track)
-        for gap in silent(segments, spans, SILENCE):
+        for gap in silent(segments, spans):
             start, end = (
                 told(time, has_clock=clip.range.has_clock) for time in (gap.start, gap.end)
             )

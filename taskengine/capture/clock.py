@@ -17,6 +17,7 @@ from typing import Final
 from taskengine.capture.model import Time
 
 ROUNDED: Final = Fraction(1, 2000)  # seconds by which a time in whole milliseconds may be wrong
+ABOUT: Final = Fraction(1)  # seconds beyond its ends for which a clock counts as well
 EXACT: Final = Fraction(1, 1_000_000)
 
 
@@ -76,16 +77,18 @@ class Clock:
     end: Time
     mapping: Mapping
 
+    def apart(self, at: Time) -> Time:
+        """By how much a time is outside."""
+        return max(self.start - at, at - self.end, Fraction(0))
+
     def distance(self, at: Time, sources: Sequence[int]) -> tuple[Time, int]:
-        """How far it is from what these sources have at a time, the first of them before others:
-        a second is no distance."""
-        outside = max(self.start - at, at - self.end) - 1
-        return max(Fraction(0), outside), sources.index(self.source)
+        """How far it is from what these sources have at a time, the first of them before others."""
+        return max(self.apart(at) - ABOUT, Fraction(0)), sources.index(self.source)
 
 
 def clock_of(clocks: Sequence[Clock], source: int, at: Time) -> Clock | None:
     """The one that a source has at a time, or about then."""
-    found = [one for one in clocks if one.source == source and one.start - 1 <= at <= one.end + 1]
+    found = [one for one in clocks if one.source == source and one.apart(at) <= ABOUT]
     return min(found, key=lambda one: not one.start <= at < one.end, default=None)
 
 

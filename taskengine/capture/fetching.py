@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import trio
 from taskengine.capture.checking import is_whole
 from taskengine.capture.encryption.files import Head
 from taskengine.capture.locks import Locks
-from taskengine.capture.model import Fetched, Resource, Segment, SourceAway
+from taskengine.capture.model import UNREADABLE, Fetched, Resource, Segment, SourceAway
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.smooth_init import timed
 from taskengine.capture.web import Web
@@ -101,5 +100,5 @@ def _timed(path: Path, time: int) -> None:
     """Blocking."""
     try:
         path.write_bytes(timed(path.read_bytes(), time))
-    except (ValueError, IndexError, struct.error) as error:
+    except UNREADABLE as error:
         raise SourceAway(f"a fragment that cannot be read: {error}") from None

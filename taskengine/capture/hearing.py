@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Final
 
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.clip import FOREVER
 from taskengine.capture.clock import Clock
 from taskengine.capture.model import Fetched, Gap, Time
-from taskengine.capture.pieces import Span, stretches
+from taskengine.capture.pieces import Span, stretches, uncovered
 from taskengine.capture.sounding import Sound
-
-SILENCE: Final = Fraction(1, 20)  # seconds without sound that are a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +40,9 @@ async def hear(
 
 
 def _parted(sounds: Sequence[Sound], start: Time, end: Time) -> tuple[list[Span], list[Gap]]:
-    """What is there of the range, and what no source has; less than a moment is silence."""
-    gaps: list[Gap] = []
-    at = start
-    for one in sorted(sounds, key=lambda sound: sound.start):
-        if at + SILENCE < one.start < end:
-            gaps.append(Gap(at, one.start))
-        at = max(at, one.end)
-    if at + SILENCE < end:
-        gaps.append(Gap(at, end))
+    """What is there of the range, and what no source has."""
+    there = sorted((one.start, one.end) for one in sounds)
+    gaps = uncovered(there, start, end)
     bounds = [start, *(time for gap in gaps for time in (gap.start, gap.end)), end]
     pairs = zip(bounds[::2], bounds[1::2], strict=True)
     return [Span(first, last) for first, last in pairs if first < last], gaps

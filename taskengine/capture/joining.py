@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from taskengine.capture.model import Time
+from taskengine.media.copying import append
 from taskengine.media.fragmenting import write_fragments
 from taskengine.media.fragments import Header, Samples, read_samples
 from taskengine.media.movie import FILE_TYPE, MovieTrack, media_head, movie
 from taskengine.media.parameter_sets import delimiter_size, parameter_sets
 from taskengine.media.probe import OutputWrong
 
-PIECE: Final = 8 << 20  # bytes copied at once
 START: Final = 5  # bytes of a sample that tell what it begins with
 
 
@@ -187,11 +187,5 @@ def _copy(one: Copied, entry: bytes, file: BinaryIO) -> None:
         if one.before:
             head = source.read(delimiter_size(entry, os.pread(source.fileno(), START, one.place)))
             file.write(head + one.before)
-        file.flush()
-        place, left = source.tell(), one.size - (source.tell() - one.place)
-        while left > 0:
-            sent = os.sendfile(file.fileno(), source.fileno(), place, min(left, PIECE))
-            if not sent:
-                raise OutputWrong(f"{one.path.name} says more than it has")
-            place, left = place + sent, left - sent
-        file.seek(0, os.SEEK_END)
+        done = source.tell() - one.place
+        append(source, source.tell(), one.size - done, file)

@@ -6,7 +6,6 @@ until that has proved the key: nothing else tells a wrong one.
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from taskengine.capture.encryption.proof import Proof, enough
 from taskengine.capture.encryption.protection import SampleProtection, clear_header
 from taskengine.capture.model import (
     FRAGMENTS,
+    UNREADABLE,
     Encryption,
     Locked,
     Resource,
@@ -43,7 +43,6 @@ from taskengine.model import PermanentFailure
 KEY: Final = 16  # bytes
 PLAIN: Final = frozenset({b"ftyp", b"moov", b"styp"})  # boxes that an initialization begins with
 WRONG: Final = "the key does not open it"
-UNREADABLE: Final = (ValueError, IndexError, OverflowError, RuntimeError, struct.error)
 T = TypeVar("T")
 Failures = dict[int, SourceAway | SourceRefused]  # by source
 Lock = tuple[int, str]  # the source, and the id of a key or what stands for it

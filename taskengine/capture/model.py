@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,6 +15,8 @@ Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's by
 FRAGMENTS: Final = ("mp4", "smooth")  # those of fragmented MP4
 # Of a break: it begins; ends; goes on, nobody says since when. Or something else is said.
 SignalKind = Literal["out", "in", "on", "other"]
+# What reading what makes no sense may end with, whoever wrote it.
+UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, RuntimeError, struct.error)
 Protection = Literal["AES-128", "SAMPLE-AES", "CENC"]  # the last: by what the file itself says
 
 

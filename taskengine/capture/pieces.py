@@ -7,7 +7,7 @@ can be put together as they are.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -19,6 +19,7 @@ from taskengine.capture.model import Fetched, Gap, Time
 from taskengine.capture.moments import to_millisecond
 
 ADJACENT = Fraction(1, 20)  # seconds between segments that follow each other
+SILENCE = Fraction(1, 20)  # seconds without sound that are a gap
 BLANK = -1  # in place of a stretch
 TELLING = 1_000  # pictures that tell how long one is shown
 
@@ -170,6 +171,22 @@ def filled(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list
         at = piece.end
     after = round((end - at) / length)
     return [*made, Piece(BLANK, 0, 0, at, at + after * length)] if after > 0 else made
+
+
+def uncovered(there: Iterable[tuple[Time, Time]], start: Time, end: Time) -> list[Gap]:
+    """What sound, from and to these times in their order, leaves of `[start, end)` without any;
+    less than a moment is none."""
+    missing: list[Gap] = []
+    at = start
+    for begins, ends in there:
+        if begins >= end:
+            break
+        if begins > at + SILENCE:
+            missing.append(Gap(at, begins))
+        at = max(at, ends)
+    if at + SILENCE < end:
+        missing.append(Gap(at, end))
+    return missing
 
 
 def gaps(found: Sequence[Piece], start: Time, end: Time, length: Time) -> list[Gap]:

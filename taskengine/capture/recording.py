@@ -22,6 +22,7 @@ import trio
 from taskengine.capture.model import Fetched, Resource, Segment
 from taskengine.storage import FileNotStored, Folder, StoredFile
 
+INDEX: Final = "index-"  # what names of pages begin with
 PAGE: Final = 50  # segments
 PAGE_SECONDS: Final = 2.0
 SUFFIXES: Final = {"mp4": "mp4", "smooth": "mp4", "ts": "ts", "aac": "aac", "vtt": "vtt"}
@@ -50,25 +51,24 @@ class Recording:
 
     async def load(self) -> None:
         """Read what earlier attempts have listed, and see what they had no time to list."""
-        for page in await self.pages("index-"):
-            for said in json.loads(page):
-                self._remember(_fetched(said))
-        self._pages = len(await self._names(f"index-{self.writer}-"))
-        listed = {one.file for one in self.fetched.values()}
         files = await self._files()
+        pages = sorted(one.name for one in files if one.name.startswith(INDEX))
+        for name in pages:
+            for said in json.loads(await self._text(name)):
+                self._remember(_fetched(said))
+        self._pages = sum(name.startswith(f"{INDEX}{self.writer}-") for name in pages)
+        listed = {one.file for one in self.fetched.values()}
         self.found = {one.name: one.size for one in files if one.name not in listed}
 
     async def pages(self, prefix: str) -> list[str]:
         """The texts of all pages of one kind, in their order."""
-        texts = []
-        for name in await self._names(prefix):
-            page = self.scratch / "page-read"
-            await self.folder.fetch(name, page)
-            texts.append(await trio.Path(page).read_text("utf-8"))
-        return texts
+        names = [one.name for one in await self._files() if one.name.startswith(prefix)]
+        return [await self._text(name) for name in sorted(names)]
 
-    async def _names(self, prefix: str) -> list[str]:
-        return sorted(one.name for one in await self._files() if one.name.startswith(prefix))
+    async def _text(self, name: str) -> str:
+        path = self.scratch / "text-read"  # a link to what is stored: never written to
+        await self.folder.fetch(name, path)
+        return await trio.Path(path).read_text("utf-8")
 
     async def _files(self) -> Sequence[StoredFile]:
         try:
@@ -78,12 +78,10 @@ class Recording:
 
     async def read_note(self, name: str) -> str | None:
         """What an earlier attempt has noted under a name."""
-        path = self.scratch / "note-read"  # a link to what is stored: never written to
         try:
-            await self.folder.fetch(name, path)
+            return await self._text(name)
         except FileNotStored:
             return None
-        return await trio.Path(path).read_text("utf-8")
 
     async def write_note(self, name: str, text: str) -> None:
         path = self.scratch / f"written-{name}"  # several may be written at once
@@ -138,7 +136,7 @@ class Recording:
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
         try:
             await trio.Path(path).write_text(text, "utf-8")
-            await self.folder.put(path, f"index-{self.writer}-{number:06}.json")
+            await self.folder.put(path, f"{INDEX}{self.writer}-{number:06}.json")
         except BaseException:  # cancelled, for another source was quicker: the next page has them
             self._unlisted = [*page, *self._unlisted]
             raise

@@ -40,7 +40,7 @@ def appended(parts: Sequence[Path]) -> Path:
     with parts[0].open("ab") as file:
         for part in parts[1:]:
             with part.open("rb") as source:
-                while data := source.read(1 << 20):
+                while data := source.read(PIECE):
                     file.write(data)
             part.unlink()
     return parts[0]

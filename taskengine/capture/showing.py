@@ -16,7 +16,7 @@ from taskengine.capture.hearing import hear
 from taskengine.capture.looked import Looked, blank_number
 from taskengine.capture.model import Fetched, Gap, SourceTrack, Time, TrackType
 from taskengine.capture.packets import Format
-from taskengine.capture.pieces import Piece, Span, Stretch, covering, filled, stretches
+from taskengine.capture.pieces import Piece, Span, Stretch, covering, filled, stretches, uncovered
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
 from taskengine.capture.video import VideoCutter
@@ -102,16 +102,16 @@ class RecordedClip:
 
     async def look(self, *, accurate: bool = True, fill: bool = False) -> Shown:
         """Raises PermanentFailure if there is not one picture of the range."""
-        looked, has_unreadable = {}, False
+        looked, has_segments, has_unreadable = {}, False, False
         for name in self.names("video"):
-            cutter = self.cutter(f"{name}-look")
-            found = [await cutter.look(one) for one in stretches(self.segments(name))]
+            cutter, segments = self.cutter(f"{name}-look"), self.segments(name)
+            found = [await cutter.look(one) for one in stretches(segments)]
+            has_segments |= bool(segments)
             looked[name] = [one for one in found if one is not None]
             has_unreadable |= cutter.has_unreadable
         if has_unreadable and not any(looked.values()):
             raise PermanentFailure(f"clip {self.place}: it has no pictures that a decoder takes")
-        has_segments = any(self.segments(name) for name in looked)
-        is_radio = not looked or has_segments  # segments of video that have none are radio
+        is_radio = not looked or has_segments  # nothing that was had has pictures in it
         if is_radio and not any(looked.values()) and (sounds := self.names("audio")):
             return await self._heard(sounds[0], accurate=accurate, fill=fill)
         given = {name: own for name, own in looked.items() if own}
@@ -119,7 +119,7 @@ class RecordedClip:
 
     async def _heard(self, name: str, *, accurate: bool, fill: bool) -> Shown:
         """A clip without pictures; what is missing of it is silence if it is to be filled."""
-        cutter = AudioCutter(self.bench, self.assembler, f"clip-{self.place}-look", ())
+        cutter = AudioCutter(self.bench, self.assembler, f"clip-{self.place}-look")
         start, end = self.range.start, self.range.end
         heard = await hear(cutter, self.segments(name), start, end, accurate=accurate)
         if not heard.spans:
@@ -147,7 +147,7 @@ class Shown:
         if (best := self.best) is not None:
             return best.zero
         at = spans[0].start
-        clock = min(self.clocks, key=lambda one: max(one.start - at, at - one.end, Fraction(0)))
+        clock = min(self.clocks, key=lambda one: one.apart(at))
         return max(Fraction(0), clock.mapping.media(at))
 
     def spans(self, model: Format | None) -> list[Span]:
@@ -214,21 +214,11 @@ def without_gaps(spans: Sequence[Span], missing: Sequence[Gap]) -> tuple[Span, .
     return (Span(min(one.start for one in every), max(one.end for one in every)),)
 
 
-def silent(segments: Sequence[Fetched], spans: Sequence[Span], slack: Time) -> list[Gap]:
+def silent(segments: Sequence[Fetched], spans: Sequence[Span]) -> list[Gap]:
     """Where segments leave a span without anything."""
-    missing: list[Gap] = []
-    for span in spans:
-        at = span.start
-        for one in segments:
-            if one.start >= span.end:
-                break
-            if one.start > at + slack:
-                missing.append(Gap(at, one.start))
-            at = max(at, one.end)
-        if at + slack < span.end:
-            missing.append(Gap(at, span.end))
+    there = [(one.start, one.end) for one in segments]
     joined: list[Gap] = []
-    for gap in missing:
+    for gap in (gap for span in spans for gap in uncovered(there, span.start, span.end)):
         if joined and gap.start <= joined[-1].end:
             joined[-1] = replace(joined[-1], end=max(gap.end, joined[-1].end))
         else:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from taskengine.capture.assembly import Assembler
-from taskengine.capture.clock import Clock, Mapping, Statement, mapping
-from taskengine.capture.model import FRAGMENTS, Fetched, Time
+from taskengine.capture.clock import Clock, Mapping, mapping
+from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packed import LONGEST, WRAP, packed_time
-from taskengine.capture.packets import (
-    Format,
-    Packets,
-    formats,
-    fragment_pictures,
-    pictures,
-)
+from taskengine.capture.packets import Format, Packets, formats, pictures
+from taskengine.capture.reading import TrackReader, statements
 from taskengine.media.fragments import Header, has_track, read_header
-from taskengine.media.tools import Bench
 
 SAME_CLOCK: Final = Fraction(1, 4)  # seconds by which statements of one stream may differ
 INTERLEAVED: Final = Fraction(10)  # seconds that sound may lie beside its pictures in one file
@@ -55,33 +48,15 @@ class SoundPackets:
 
 
 @dataclass(slots=True)
-class SoundReader:
-    """Reads one track of one clip. `clocks` are those of its pictures: one holds for all tracks of
-    a source. `known` are formats by initialization."""
+class SoundReader(TrackReader):
+    """`clocks` are those of the pictures: one holds for all tracks of a source."""
 
-    bench: Bench
-    assembler: Assembler
-    label: str
-    clocks: Sequence[Clock]
-    known: dict[str, Format] = field(default_factory=dict)
-    _files: int = field(default=0, init=False)
+    telling = 1
 
-    def _path(self, suffix: str) -> Path:
-        self._files += 1
-        return self.bench.folder / f"{self.label}-{self._files}.{suffix}"
+    clocks: Sequence[Clock] = ()
 
-    async def format(self, segments: Sequence[Fetched]) -> Format | None:
-        """What the first stretch of sound is; None if there is none in it."""
-        name = segments[0].init_file.rpartition("/")[2]
-        if name in self.known:
-            return self.known[name]
-        raw = self._path("raw")
-        await self.assembler.put_together(segments[:1], raw)
-        found = [one for one in await formats(self.bench, raw) if one.type == "audio"]
-        raw.unlink()
-        if found and name:
-            self.known[name] = found[0]
-        return found[0] if found else None
+    async def _own(self, raw: Path) -> list[Format]:
+        return [one for one in await formats(self.bench, raw) if one.type == "audio"]
 
     async def look(self, stretch: Sequence[Fetched]) -> Sound | None:
         """Where the sound of a stretch is; None if there is none in it."""
@@ -89,11 +64,7 @@ class SoundReader:
         if found is None or not found.packets.pictures:
             return None
         packets, shift = found.packets, found.shift
-        stated = [
-            Statement(media + shift, one.start)
-            for place, (one, media) in enumerate(zip(stretch, packets.starts, strict=True))
-            if media is not None and (one.segment.stated or place == 0)
-        ]
+        stated = statements(stretch, packets.starts, shift)
         if not stated:
             return None
         own = mapping(stated)
@@ -109,18 +80,18 @@ class SoundReader:
 
     async def _read(self, stretch: Sequence[Fetched]) -> SoundPackets | None:
         """By the heads of fragments; None if tools have to look at it."""
-        name = stretch[0].init_file
-        if not name or stretch[0].segment.form not in FRAGMENTS:
+        init = await self._initialization(stretch)
+        if init is None:
             return None
-        files = await self.assembler.files(stretch)
-        init = await self.assembler.read(name)
         try:
             header = read_header(init, b"soun")
-            packets = await trio.to_thread.run_sync(fragment_pictures, files, header)
         except ValueError:
             return None
-        form, is_muxed = await self.format(stretch), has_track(init, b"vide")
-        return SoundPackets(form, packets, header, is_muxed=is_muxed) if form is not None else None
+        packets = await self._packets(stretch, header)
+        form = await self.format(stretch) if packets is not None else None
+        if packets is None or form is None:
+            return None
+        return SoundPackets(form, packets, header, is_muxed=has_track(init, b"vide"))
 
     async def _probe(self, stretch: Sequence[Fetched]) -> SoundPackets | None:
         """By tools that read all of it."""
@@ -129,6 +100,7 @@ class SoundReader:
         every = await formats(self.bench, raw)
         form = next((one for one in every if one.type == "audio"), None)
         if form is None:
+            raw.unlink()
             return None
         packets = await pictures(self.bench, raw, form, sizes)
         shift = await self._packed(raw, packets.pictures[0].media if packets.pictures else None)

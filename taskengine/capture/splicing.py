@@ -8,7 +8,9 @@ nothing can be put before it but what was there, so all of the piece is encoded,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from taskengine.capture.pieces import Piece, Stretch
 
@@ -41,13 +43,8 @@ def parts(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Part]:
     if not run or (is_open and not is_whole):
         return [_encoded(stretch, piece.first, piece.last, is_open=is_open)]
     begin, end = run[0], run[-1] + 1
-    start, stop = bounds[begin][0], bounds[end - 1][1]
-    found = [Part(start, stop, begin, end, is_copied=True)]
-    if piece.first < start:
-        found.insert(0, _encoded(stretch, piece.first, start, is_open=is_open))
-    if stop < piece.last:
-        found.append(_encoded(stretch, stop, piece.last, is_open=is_open))
-    return found
+    copied = Part(bounds[begin][0], bounds[end - 1][1], begin, end, is_copied=True)
+    return _with_ends(piece, copied, partial(_encoded, stretch, is_open=is_open))
 
 
 def parts_by_group(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Part]:
@@ -64,12 +61,15 @@ def parts_by_group(stretch: Stretch, piece: Piece, *, is_open: bool) -> list[Par
     if start >= stop or (is_open and not is_whole):
         return [_decoded(stretch, piece.first, piece.last, is_open=is_open)]
     begin, end = pictures[start].segment, pictures[stop - 1].segment + 1
-    found = [Part(start, stop, begin, end, is_copied=True)]
-    if piece.first < start:
-        found.insert(0, _decoded(stretch, piece.first, start, is_open=is_open))
-    if stop < piece.last:
-        found.append(_decoded(stretch, stop, piece.last, is_open=is_open))
-    return found
+    copied = Part(start, stop, begin, end, is_copied=True)
+    return _with_ends(piece, copied, partial(_decoded, stretch, is_open=is_open))
+
+
+def _with_ends(piece: Piece, copied: Part, encoded: Callable[[int, int], Part]) -> list[Part]:
+    """What is copied, and what of the piece is before and behind it."""
+    before = [encoded(piece.first, copied.first)] if piece.first < copied.first else []
+    behind = [encoded(copied.last, piece.last)] if copied.last < piece.last else []
+    return [*before, copied, *behind]
 
 
 def _decoded(stretch: Stretch, first: int, last: int, *, is_open: bool) -> Part:
@@ -102,10 +102,11 @@ def _keyed(stretch: Stretch) -> set[int]:
 
 
 def _longest_run(places: list[int]) -> list[int]:
-    """Of neighbours."""
-    best: list[int] = []
-    current: list[int] = []
+    """Of neighbours; the first one, if several are as long."""
+    runs: list[list[int]] = []
     for place in places:
-        current = [*current, place] if current and place == current[-1] + 1 else [place]
-        best = max(best, current, key=len)
-    return best
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return max(runs, key=len, default=[])

@@ -5,12 +5,18 @@ Which kind of manifest a URL gives is seen from the manifest, whatever the URL l
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
-from taskengine.capture.model import Resource, SourceRefused, SourceTrack, Time, Window
+from taskengine.capture.model import (
+    UNREADABLE,
+    Resource,
+    SourceRefused,
+    SourceTrack,
+    Time,
+    Window,
+)
 from taskengine.capture.sources.boxes import sidx
 from taskengine.capture.sources.dash import Mpd, read_mpd
 from taskengine.capture.sources.hls_master import Master, read_master
@@ -22,8 +28,6 @@ from taskengine.runtime.threads import in_thread
 MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
 MAX_INDEX: Final = 4 << 20  # bytes
 T = TypeVar("T")
-# What reading a manifest that makes no sense may end with.
-UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, RecursionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ import trio
 from taskengine.capture.assembly import Assembler
 from taskengine.capture.clock import Clock, clock_of
 from taskengine.capture.cues import Cue, WebVtt, cut, read_webvtt
-from taskengine.capture.model import Fetched, SourceRefused, Time
+from taskengine.capture.model import UNREADABLE, Fetched, SourceRefused, Time
 from taskengine.capture.pieces import Span
-from taskengine.capture.streams import UNREADABLE
 from taskengine.capture.text_mp4 import samples, webvtt_cues
 from taskengine.capture.ttml import read_ttml
 

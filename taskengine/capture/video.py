@@ -10,48 +10,40 @@ from typing import Final
 
 import trio
 
-from taskengine.capture.assembly import Assembler
-from taskengine.capture.clock import Statement, mapping
+from taskengine.capture.clock import mapping
 from taskengine.capture.encoding import encoder
 from taskengine.capture.joining import Joiner, Taken
 from taskengine.capture.looked import Looked, blank_number
-from taskengine.capture.model import FRAGMENTS, Fetched, Time
+from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packed import WRAP
-from taskengine.capture.packets import (
-    Format,
-    Packets,
-    formats,
-    fragment_pictures,
-    pictures,
-)
+from taskengine.capture.packets import Format, Packets, formats, pictures
 from taskengine.capture.pieces import Piece, Stretch
+from taskengine.capture.reading import TrackReader, statements
 from taskengine.capture.splicing import Part, parts, parts_by_group
 from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, source
 from taskengine.media.fragments import Header, read_file_header, read_header
 from taskengine.media.movie import MovieTrack
 from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
-from taskengine.media.tools import Bench
 
 FEW: Final = 300  # pictures that one thread encodes: each takes memory, and parts go side by side
 WHOLE: Final = 1 << 62  # bytes: more than any file has
-TELLING: Final = 2  # segments that tell a stream's format
 
 
 @dataclass(slots=True)
-class VideoCutter:
-    """Cuts the pictures of one track of one clip. `known` are formats by initialization."""
+class VideoCutter(TrackReader):
+    """Cuts the pictures of one track of one clip."""
 
-    bench: Bench
-    assembler: Assembler
-    label: str  # of its files
-    known: dict[str, Format] = field(default_factory=dict)
+    telling = 2
+
     has_unreadable: bool = field(default=False, init=False)  # pictures that no decoder takes
-    _files: int = field(default=0, init=False)
 
-    def _path(self, suffix: str = "mp4") -> Path:
-        self._files += 1
-        return self.bench.folder / f"{self.label}-{self._files}.{suffix}"
+    async def _own(self, raw: Path) -> list[Format]:
+        """The streams of pictures that a decoder takes."""
+        every = [one for one in await formats(self.bench, raw) if one.type == "video"]
+        found = [one for one in every if one.is_readable]
+        self.has_unreadable |= len(found) < len(every)
+        return found
 
     async def look(self, segments: Sequence[Fetched]) -> Looked | None:
         """Where each picture of a stretch is; None if there are none in it."""
@@ -62,7 +54,7 @@ class VideoCutter:
         if looked is None:
             return None
         form, packets = looked
-        candidates = [_statements(segments, times) for times in (packets.keys, packets.starts)]
+        candidates = [statements(segments, times) for times in (packets.keys, packets.starts)]
         mappings = [mapping(stated) for stated in candidates if stated]
         if not mappings:
             return None
@@ -73,11 +65,11 @@ class VideoCutter:
 
     async def _header(self, segments: Sequence[Fetched]) -> Header | None:
         """None if these are no fragments that can be read here."""
-        name = segments[0].init_file
-        if not name or segments[0].segment.form not in FRAGMENTS:
+        init = await self._initialization(segments)
+        if init is None:
             return None
         try:
-            header = read_header(await self.assembler.read(name), b"vide")
+            header = read_header(init, b"vide")
             parameter_sets(header.description)  # it may have to be put beside others
             return header
         except ValueError:
@@ -87,39 +79,17 @@ class VideoCutter:
         self, segments: Sequence[Fetched], header: Header
     ) -> tuple[Format, Packets] | None:
         """By the heads of fragments; None if tools have to look at it."""
-        files = await self.assembler.files(segments)
-        try:
-            packets = await trio.to_thread.run_sync(fragment_pictures, files, header)
-        except ValueError:
+        packets = await self._packets(segments, header)
+        if packets is None or not packets.pictures:
             return None
-        form = await self._format(segments) if len(packets.pictures) else None
+        form = await self.format(segments)
         return (form, packets) if form is not None else None
-
-    async def _format(self, segments: Sequence[Fetched]) -> Format | None:
-        """By the first segments; tools are asked once for each initialization."""
-        name = segments[0].init_file.rpartition("/")[2]
-        if name not in self.known:
-            raw = self._path("raw")
-            await self.assembler.put_together(segments[:TELLING], raw)
-            found = await self._readable(raw)
-            raw.unlink()
-            if not found:
-                return None
-            self.known[name] = found[0]
-        return self.known[name]
-
-    async def _readable(self, raw: Path) -> list[Format]:
-        """The streams of pictures that a decoder takes."""
-        every = [one for one in await formats(self.bench, raw) if one.type == "video"]
-        found = [one for one in every if one.is_readable]
-        self.has_unreadable |= len(found) < len(every)
-        return found
 
     async def _probe(self, segments: Sequence[Fetched]) -> tuple[Format, Packets] | None:
         """By tools that read all of it."""
         raw = self._path("raw")
         sizes = await self.assembler.put_together(segments, raw)
-        found = await self._readable(raw)
+        found = await self._own(raw)
         packets = await pictures(self.bench, raw, found[0], sizes) if found else None
         raw.unlink()
         return (found[0], packets) if packets is not None and packets.pictures else None
@@ -162,7 +132,7 @@ class VideoCutter:
             low, high = _bounds(one, part)
             files = await self.assembler.files(segments)
             return Taken(files, one.header, length, part.number, low, high)
-        raw, made = self._path("raw"), self._path()
+        raw, made = self._path("raw"), self._path("mp4")
         await self.assembler.put_together(segments, raw)
         if part.is_copied:
             arguments = [*source(raw), *_mapped(one), "-c", "copy"]
@@ -181,7 +151,7 @@ class VideoCutter:
 
     async def _blank(self, piece: Piece, model: Format) -> Taken:
         """Black pictures like the model's for what nobody had."""
-        made, number = self._path(), blank_number(piece, model)
+        made, number = self._path("mp4"), blank_number(piece, model)
         size = f"{model.said['width']}x{model.said['height']}"
         picture = f"color=black:s={size}:r={model.frame_rate}"
         arguments = ["-f", "lavfi", "-i", picture, "-frames:v", str(number), *encoder(model)]
@@ -266,12 +236,3 @@ def _bounds(one: Looked, part: Part) -> tuple[int, int | None]:
     shown, scale = one.stretch.pictures, one.header.scale
     after = shown[part.last].media if part.last < len(shown) else None
     return int(shown[part.first].media * scale), None if after is None else int(after * scale)
-
-
-def _statements(segments: Sequence[Fetched], times: Sequence[Time | None]) -> list[Statement]:
-    """What the manifest says of segments, and the first one's time if it says nothing."""
-    return [
-        Statement(media, one.start)
-        for place, (one, media) in enumerate(zip(segments, times, strict=True))
-        if media is not None and (one.segment.stated or place == 0)
-    ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from taskengine.media.boxes import box, full
+from taskengine.media.copying import append
 from taskengine.media.movie import FILE_TYPE, MovieTrack, movie
 
 LONGEST: Final = 250  # samples of a fragment of sound
@@ -19,7 +19,7 @@ ROW: Final = struct.Struct(">IIIi")
 
 def write_fragments(track: MovieTrack, source: Path, place: int, zero: int, target: Path) -> None:
     """Samples that lie one after the other from a place of a file on, as fragments. Their times
-    are `zero` ticks later. Blocking."""
+    are `zero` ticks later. Blocking. Raises OutputWrong."""
     bounds = [*_begins(track), len(track.sizes)]
     times = list(accumulate(track.lengths, initial=zero))
     with source.open("rb") as given, target.open("wb") as made:
@@ -28,7 +28,7 @@ def write_fragments(track: MovieTrack, source: Path, place: int, zero: int, targ
             size = sum(track.sizes[first:last])
             made.write(_head(track, number, times[first], first, last))
             made.write(struct.pack(">I4s", 8 + size, b"mdat"))
-            _copy(given, place, size, made)
+            append(given, place, size, made)
             place += size
 
 
@@ -62,10 +62,3 @@ def _head(track: MovieTrack, number: int, time: int, first: int, last: int) -> b
     run = struct.pack(">Ii", last - first, size + 8) + rows
     samples = full(b"trun", run, version=1, flags=0xF01)
     return box(b"moof", sequence, box(b"traf", head, begins, samples))
-
-
-def _copy(source: BinaryIO, place: int, size: int, target: BinaryIO) -> None:
-    target.flush()
-    while size > 0 and (sent := os.sendfile(target.fileno(), source.fileno(), place, size)):
-        place, size = place + sent, size - sent
-    target.seek(0, os.SEEK_END)

@@ -66,7 +66,7 @@ def test_segments_are_parted_at_runs_sources_and_holes():
 def test_silence_is_told_where_it_reaches_to_the_end_of_a_span():
     row = [fetched(0, 0), fetched(2, 8), fetched(3, 12)]
     spans = [Span(Fraction(0), Fraction(6)), Span(Fraction(6), Fraction(16))]
-    found = silent(row, spans, Fraction(1, 20))
+    found = silent(row, spans)
     assert [(one.start, one.end) for one in found] == [(4, 8)]
 
 

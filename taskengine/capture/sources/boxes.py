@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 
-from taskengine.capture.model import SourceRefused, Time
+from taskengine.capture.model import UNREADABLE, SourceRefused, Time
 from taskengine.media.boxes import boxes
 
 MAX_REFERENCES = 100_000
@@ -19,7 +19,7 @@ def sidx(data: bytes, offset: int) -> tuple[tuple[int, int, Time, Time], ...]:
         for kind, start, end in boxes(data):
             if kind == b"sidx":
                 return tuple(_references(data, start, end, offset + end))
-    except (ValueError, IndexError, struct.error) as error:
+    except UNREADABLE as error:
         raise SourceRefused(f"its index cannot be read: {error}") from None
     raise SourceRefused("its index holds no sidx box")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from taskengine.capture.model import Signal, SourceRefused, Time
+from taskengine.capture.model import UNREADABLE, Signal, SourceRefused, Time
 from taskengine.capture.signals import MAX_SIGNALS, signal_of
 from taskengine.capture.sources.mpd_xml import integer, read_xml
 from taskengine.media.boxes import file_boxes
@@ -97,7 +97,7 @@ def _emsg(data: bytes, problem: Problem) -> Emsg | None:
         if not name.startswith(SCHEME) or not scale:
             return None
         said = _content(name, content)
-    except (ValueError, IndexError, struct.error, SourceRefused) as error:
+    except (*UNREADABLE, SourceRefused) as error:
         problem(f"a message in a segment that cannot be read: {error}")
         return None
     duration = Fraction(length, scale) if length not in (0, UNKNOWN) else None
