@@ -10,21 +10,9 @@ import pytest
 from PIL import Image
 
 from taskengine.media.fragments import read_file_header, read_samples
-from tests.actions.test_vodcapture import FRAME, HLS, SECONDS, Job, utc
+from tests.actions.captures import FRAME, HLS, utc
 from tests.capture.film import ROWS, WIDTH, beeps, ffmpeg, numbers, packet_times
-from tests.capture.live import make_stream
 from tests.capture.origin import Answered
-
-
-@pytest.fixture(scope="session")
-def stream(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stream")
-    return folder, make_stream(folder, SECONDS)
-
-
-@pytest.fixture
-def job(tmp_path, stream):
-    return Job(tmp_path, *stream)
 
 
 def lacking(*names):

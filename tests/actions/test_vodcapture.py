@@ -1,10 +1,6 @@
 """The workflow vodcapture, run from its file on real pictures and sound of a small origin."""
 
-import json
 import re
-import time
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -15,118 +11,10 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from taskengine.actions import find_actions
-from taskengine.capture.moments import told
-from taskengine.model import BadInput, PermanentFailure, Severity
-from taskengine.testing.actions import fake_context
-from taskengine.workflows.library import read
-from taskengine.workflows.parameters import prepare
-from taskengine.workflows.scope import scope
-from taskengine.workflows.templates import evaluate
-from taskengine.workflows.workflow import callback_extras
-from tests.capture.film import beeps, numbers, packet_times
-from tests.capture.live import make_stream
-from tests.capture.origin import Answered, LiveOrigin
-from tests.media import players
-
-FILE = Path(__file__).parents[2] / "config/workflows/common/vodcapture.yaml"
-ACTIONS = find_actions()
-WORKFLOW = read(FILE, ACTIONS)
-CLIENT = {"storage": "local"}
-SECONDS = 16
-BEGAN = Fraction(int(time.time()) - 3600)  # the stream is over: an archive
-FRAME = Fraction(1, 25)
-
-
-@pytest.fixture(scope="session")
-def stream(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stream")
-    return folder, make_stream(folder, SECONDS)
-
-
-@pytest.fixture
-def job(tmp_path, stream):
-    return Job(tmp_path, *stream)
-
-
-def utc(seconds):
-    return told(BEGAN + Fraction(str(seconds)), has_clock=True)
-
-
-class Job:
-    """A job of the workflow, its tasks one after another; `faults` by host."""
-
-    def __init__(self, tmp_path, folder, tracks):
-        self.tmp_path = tmp_path
-        self.origin = LiveOrigin(folder, tracks, BEGAN, Fraction(10**6))
-        self.target = tmp_path / "output/news/one"
-        self.results, self.lines, self.values, self.faults, self.asked = {}, [], {}, {}, []
-        self.served = []
-
-    async def __call__(self, clips, **more):
-        self.begin(clips, **more)
-        for name in WORKFLOW.names:
-            await self.task(name)
-        return callback_extras(WORKFLOW.callback, self.scope)[0]
-
-    def begin(self, clips, **more):
-        given = {"content_id": "one", "output_folder": "news/one", "clips": clips, **more}
-        known = {"client": CLIENT, "job": {}}
-        self.values = prepare(WORKFLOW.parameters, given, known).values
-
-    @property
-    def scope(self):
-        return scope(self.values, self.results, {}, CLIENT, WORKFLOW.names)
-
-    def answer(self, request):
-        path = request.url.path
-        self.asked.append((request.url.host, path))
-        found = self.origin.answer(path, Fraction(time.time()))
-        if (fault := self.faults.get(request.url.host)) is not None:
-            found = fault(path, found)
-        if found.status == 200:
-            self.served.append(path)
-        return httpx.Response(found.status, content=found.body)
-
-    async def task(self, name, attempt=1):
-        template = WORKFLOW.task(name)
-        if not template.wanted(self.scope):
-            return
-        context, journal = fake_context(
-            self.tmp_path,
-            task=name,
-            number=WORKFLOW.names.index(name),
-            attempt=attempt,
-            answer=self.answer,
-        )
-        try:
-            arguments = evaluate(template.with_, self.scope)
-            result = await ACTIONS[template.action](context, arguments)
-            self.results[name] = json.loads(json.dumps(result))
-        finally:
-            self.lines += journal.lines
-
-    def warned(self):
-        return [text for severity, text in self.lines if severity >= Severity.WARN]
-
-    def playlists(self):
-        """Of the delivered HLS, pictures before sound."""
-        [master] = self.target.glob("one_nodrm_*.m3u8")
-        found = players.renditions(master)
-        return sorted(found, key=lambda one: "_a" in one.name)
-
-
-HLS = ("-allowed_extensions", "ALL")
-
-
-def check_asset(job, expected, beep_times):
-    """What a player shows of the HLS: each frame once, and the beeps with their pictures."""
-    *pictures, sound = job.playlists()
-    for playlist in pictures:
-        assert numbers(playlist) == expected
-        steps = [b - a for a, b in pairwise(packet_times(playlist))]
-        assert max(steps) < FRAME * Fraction(3, 2)
-    assert beeps(sound, *HLS) == pytest.approx(beep_times, abs=0.001)
+from taskengine.model import BadInput, PermanentFailure
+from tests.actions.captures import FRAME, HLS, check_asset, utc
+from tests.capture.film import beeps, numbers
+from tests.capture.origin import Answered
 
 
 @pytest.mark.parametrize("manifest", ["master.m3u8", "live.mpd"])

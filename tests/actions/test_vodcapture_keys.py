@@ -8,7 +8,7 @@ import pytest
 from taskengine.masking import masked
 from taskengine.model import PermanentFailure
 from taskengine.workflows.schemas import secret_names
-from tests.actions.test_vodcapture import WORKFLOW, Job, check_asset
+from tests.actions.captures import WORKFLOW, CaptureJob, check_asset
 from tests.capture.film import BEEP, drawn, ffmpeg
 from tests.capture.locked import AUDIO, KEYS, SEED, VIDEO, protect
 
@@ -29,7 +29,7 @@ def film(tmp_path_factory):
     return path
 
 
-class Archive(Job):
+class Archive(CaptureJob):
     """A job whose source is a folder of files; `a.test` and `b.test` may have different ones."""
 
     def __init__(self, tmp_path):

@@ -11,7 +11,7 @@ from taskengine.capture.cues import read_webvtt
 from taskengine.capture.moments import told
 from taskengine.media.marking import read_markers
 from taskengine.media.scte35 import read_message, splice_insert
-from tests.actions.test_vodcapture import BEGAN, Job, utc
+from tests.actions.captures import BEGAN, CaptureJob, utc
 from tests.capture.captioned import CLEAR, SHOW, caption, control, placed, pop_on
 from tests.capture.film import numbers
 from tests.capture.live import make_stream
@@ -44,7 +44,7 @@ def tracks(folder):
 
 @pytest.fixture
 def job(tmp_path, folder, tracks):
-    return Job(tmp_path, folder, tracks)
+    return CaptureJob(tmp_path, folder, tracks)
 
 
 def in_playlists(lines):

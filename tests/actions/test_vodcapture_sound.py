@@ -6,7 +6,7 @@ import pytest
 
 from taskengine.capture.moments import read_timestamp
 from taskengine.media.sample import SAMPLES
-from tests.actions.test_vodcapture import BEGAN, Job, utc
+from tests.actions.captures import BEGAN, CaptureJob, utc
 from tests.capture.film import beeps, ffmpeg, first_times, make_sound
 from tests.capture.live import lengths_of, numbered_from_one
 from tests.capture.origin import Answered, LiveTrack
@@ -23,7 +23,7 @@ def job(tmp_path):
     lengths = lengths_of(first_times(tmp_path / "radio/a"), SECONDS)
     numbered_from_one(tmp_path / "radio/a")
     track = LiveTrack("a", "audio", "mp4a.40.2", 96_000, lengths, language="en")
-    return Job(tmp_path, tmp_path / "radio", (track,))
+    return CaptureJob(tmp_path, tmp_path / "radio", (track,))
 
 
 def length(path):

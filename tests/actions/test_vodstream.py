@@ -10,7 +10,6 @@ import trio
 from defusedxml.ElementTree import parse
 from PIL import Image
 
-from taskengine.actions import find_actions
 from taskengine.media.ffmpeg import ffmpeg, source
 from taskengine.media.keys import FileKeyStore, asset_name
 from taskengine.media.naming import parse_name
@@ -22,21 +21,14 @@ from taskengine.runtime.process import run_process
 from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
 from taskengine.testing.actions import NOON, fake_context
-from taskengine.workflows.library import read
-from taskengine.workflows.parameters import prepare
-from taskengine.workflows.scope import scope
-from taskengine.workflows.templates import evaluate
-from taskengine.workflows.workflow import callback_extras
+from tests.actions.jobs import WorkflowJob, workflow
 from tests.media import players
 
-FILE = Path(__file__).parents[2] / "config/workflows/common/vodstream.yaml"
-ACTIONS = find_actions()
-WORKFLOW = read(FILE, ACTIONS)
+WORKFLOW = workflow("vodstream")
 C = "film 001"
 SECONDS = 4
 SUBMITTED = {"content_id": C, "source_folder": "in/film", "output_folder": "films/film"}
 EPOCH = int(NOON.timestamp())
-CLIENT = {"storage": "local"}
 
 
 @pytest.fixture(scope="session")
@@ -55,52 +47,19 @@ def job(tmp_path, film):
     return job
 
 
-class Job:
-    """A job of the workflow, its tasks one after another."""
-
+class Job(WorkflowJob):
     def __init__(self, tmp_path, job_id=7):
-        self.tmp_path, self.job_id = tmp_path, job_id
+        super().__init__(WORKFLOW, tmp_path, job_id=job_id)
         self.source = tmp_path / "input/in/film"
         self.target = tmp_path / "output/films/film"
         self.bench = Bench(partial(run_process, cwd=tmp_path), tmp_path)
-        self.results, self.lines, self.values = {}, [], {}
 
     async def __call__(self, **more):
         self.begin(**more)
-        for name in WORKFLOW.names:
-            await self.task(name)
-        return callback_extras(WORKFLOW.callback, self.scope)[0]
+        return await self.run()
 
     def begin(self, **more):
-        known = {"client": CLIENT, "job": {}}
-        self.values = prepare(WORKFLOW.parameters, SUBMITTED | more, known).values
-
-    @property
-    def scope(self):
-        return scope(self.values, self.results, {}, CLIENT, WORKFLOW.names)
-
-    async def task(self, name, attempt=1, refusal=None, storages=None):
-        template = WORKFLOW.task(name)
-        if not template.wanted(self.scope):
-            return
-        context, journal = fake_context(
-            self.tmp_path,
-            storages,
-            task=name,
-            number=WORKFLOW.names.index(name),
-            attempt=attempt,
-            job_id=self.job_id,
-        )
-        journal.refusal = refusal
-        arguments = evaluate(template.with_, self.scope)
-        try:
-            result = await ACTIONS[template.action](context, arguments)
-            self.results[name] = json.loads(json.dumps(result))
-        finally:
-            self.lines += journal.lines
-
-    def warned(self):
-        return [text for severity, text in self.lines if severity >= Severity.WARN]
+        self.prepare(SUBMITTED | more)
 
     def files(self):
         return sorted(path.name for path in self.target.iterdir())

@@ -14,6 +14,7 @@ from typing import Final
 from taskengine.capture.encryption.boxes import Data
 from taskengine.capture.encryption.fragments import Opened
 from taskengine.capture.encryption.samples import open_pictures, open_sound
+from taskengine.media.scte35 import crc32
 
 PACKET: Final = 188  # bytes
 PICTURES, SOUND = frozenset({0xDB}), frozenset({0xCF, 0xC1, 0xC2})  # types of encrypted streams
@@ -96,7 +97,7 @@ class TransportStream:
                 self._types[int.from_bytes(self.data[place + 1 : place + 3]) & 0x1FFF] = kind
                 self.data[place] = CLEAR[kind]
             place += 5 + (int.from_bytes(self.data[place + 3 : place + 5]) & 0xFFF)
-        self.data[end - 4 : end] = checksum(bytes(self.data[start : end - 4])).to_bytes(4)
+        self.data[end - 4 : end] = crc32(self.data[start : end - 4])
 
     # Elementary streams
 
@@ -164,13 +165,3 @@ class TransportStream:
         end = part.start + number
         if stuffed < end:
             self.data[stuffed:end] = b"\xff" * (end - stuffed)
-
-
-def checksum(data: bytes) -> int:
-    """CRC of tables (ISO/IEC 13818-1, annex A)."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-    return crc
