@@ -5,17 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import sys
-import tempfile
-import time
-from functools import partial
 from pathlib import Path
-
-import trio_asyncio
 
 from tests.chaos.capture.command import main as capture
 from tests.chaos.experiment import Findings, Options, experiment
+from tests.chaos.frame import Say, run_and_tell
 from tests.chaos.report import report
 
 
@@ -24,25 +19,19 @@ def main() -> int:
     if sys.argv[1:2] == ["capture"]:
         return capture(sys.argv[2:])
     arguments = _arguments()
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    folder.chmod(0o711)  # PostgreSQL may run as another user
-    print(f"seed {arguments.seed}, logs in {folder}", flush=True)
-    began = time.monotonic()
-    options = Options(
-        folder=folder / "run",
-        minutes=arguments.minutes,
-        seed=arguments.seed,
-        lease=arguments.lease,
-        rate=arguments.rate,
-        say=lambda text: print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True),
-    )
-    findings = trio_asyncio.run(partial(experiment, options))
-    _tell(findings, arguments)
-    if findings.holds:
-        shutil.rmtree(folder)
-        return 0
-    print(f"The logs are in {folder}.", file=sys.stderr)
-    return 1
+
+    async def run(folder: Path, say: Say) -> Findings:
+        options = Options(
+            folder=folder,
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            lease=arguments.lease,
+            rate=arguments.rate,
+            say=say,
+        )
+        return await experiment(options)
+
+    return run_and_tell("chaos", arguments.seed, run, lambda found: _tell(found, arguments))
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,42 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
-import trio_asyncio
-
 from tests.chaos.capture.run import Findings, Options, hard_run
+from tests.chaos.frame import Say, run_and_tell
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: each frame that was served is there once, and the rest holds; 1: else, logs are kept."""
     chosen = _arguments(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="chaos-capture-"))
-    folder.chmod(0o711)  # PostgreSQL may run as another user
-    print(f"seed {chosen.seed}, logs in {folder}", flush=True)
-    began = time.monotonic()
-    options = Options(
-        folder=folder / "all",
-        seconds=chosen.seconds,
-        seed=chosen.seed,
-        say=lambda text: print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True),
-    )
-    findings = trio_asyncio.run(partial(hard_run, options))
-    print("\n" + report(findings))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(figures(findings), indent=2) + "\n")
-    if findings.holds:
-        shutil.rmtree(folder)
-        return 0
-    print(f"The logs are in {folder}.", file=sys.stderr)
-    return 1
+
+    async def run(folder: Path, say: Say) -> Findings:
+        return await hard_run(Options(folder, chosen.seconds, chosen.seed, say=say))
+
+    def tell(findings: Findings) -> None:
+        print("\n" + report(findings))
+        if chosen.json is not None:
+            chosen.json.write_text(json.dumps(figures(findings), indent=2) + "\n")
+
+    return run_and_tell("chaos-capture", chosen.seed, run, tell)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
