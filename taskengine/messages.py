@@ -51,10 +51,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish(Ask[bool]):
-    """Write the end of an attempt; the answer is False if its fence had moved on."""
+class Finish:
+    """Write the end of an attempt; `settled` is told whether that is done, or was given up."""
 
     record: Ended
+    settled: Callable[[bool], None]
 
 
 Mail = Wake | Note | Finish  # what a recorder is sent

@@ -32,7 +32,9 @@ from taskengine.store.reading import StoreReads
 from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
     BEFORE,
+    NOTHING_AHEAD,
     Admitted,
+    Ahead,
     Beat,
     Changed,
     Claimed,
@@ -55,7 +57,9 @@ from taskengine.store.values import (
 
 __all__ = [
     "BEFORE",
+    "NOTHING_AHEAD",
     "Admitted",
+    "Ahead",
     "Beat",
     "Changed",
     "Claimed",
@@ -206,8 +210,13 @@ class Store(StoreReads, Upkeep, Protocol):
         limit: int,
         claim_id: uuid.UUID,
         now: datetime,
+        ahead: Ahead = NOTHING_AHEAD,
+        contested: bool = True,
     ) -> Claimed:
-        """Take queued tasks with one of these actions, the best first. Raises Dismissed."""
+        """Take queued tasks with one of these actions, the best first: up to `limit`, and some
+        ahead. Should the instance die before one of the latter began, its loss does not count as a
+        rescue. Where the claim is not `contested`, no other instance is thought to hold the locks
+        of tasks. Raises Dismissed."""
         ...
 
     async def record(

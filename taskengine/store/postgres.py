@@ -25,7 +25,9 @@ from taskengine.model import (
 from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
+    NOTHING_AHEAD,
     Admitted,
+    Ahead,
     Beat,
     Changed,
     Claimed,
@@ -195,8 +197,10 @@ class PostgresStore(Reads):
         limit: int,
         claim_id: uuid.UUID,
         now: datetime,
+        ahead: Ahead = NOTHING_AHEAD,
+        contested: bool = True,
     ) -> Claimed:
-        arguments = (instance, queue, actions, limit, claim_id, now)
+        arguments = (instance, queue, actions, limit, claim_id, now, ahead, contested)
         return await self._do(claim.claim, *arguments, single=True, divisible=True)
 
     async def record(
