@@ -19,6 +19,7 @@ from taskengine.store import Admitted, Dismissed, Store
 
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 MAX_BATCH = 500  # jobs in one admission
+FEW = 10  # jobs, after whose admission there is no rest
 # Times as long as it took: under load more slots are free then, for one admission.
 REST_FACTOR = 2.0
 MAX_REST = 0.05  # seconds
@@ -44,22 +45,25 @@ class Controller:
         with suppress(trio.EndOfChannel):
             while True:
                 started = trio.current_time()
-                await self._admit()
-                await rest(started, REST_FACTOR, MAX_REST)
+                if await self._admit() >= FEW:
+                    await rest(started, REST_FACTOR, MAX_REST)
                 await mailbox.collect(jittered(POLL_INTERVAL))
 
-    async def _admit(self) -> None:
-        """One transaction after the other, as long as others may fit: workers hear of each."""
-        more = True
+    async def _admit(self) -> int:
+        """One transaction after the other, as long as others may fit: workers hear of each. How
+        many jobs were started."""
+        more, number = True, 0
         while more:
             try:
                 admitted = await self._limit.ask(self._admit_some)
             except Dismissed:
-                return  # the heartbeat joins anew
+                break  # the heartbeat joins anew
             more = admitted.more
             if admitted.number:
                 self.meters.admissions.observe(admitted.number)
                 self.admitted()
+            number += admitted.number
+        return number
 
     async def _admit_some(self, limit: int) -> Admitted:
         return await self.store.admit(self.state.instance, self.now(), limit)

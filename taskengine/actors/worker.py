@@ -57,6 +57,7 @@ class Worker:
             store=resources.patient,
             state=wiring.state,
             definitions=wiring.definitions,
+            settings=wiring.settings,
             actions=resources.actions,
             of_actions=resources.environment,
             now=resources.now,

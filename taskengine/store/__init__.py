@@ -134,6 +134,10 @@ class Store(StoreReads, Upkeep, Protocol):
 
     async def clients(self) -> Sequence[Client]: ...
 
+    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
+        """Those of them that there are."""
+        ...
+
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False
     ) -> bool:

@@ -141,6 +141,9 @@ class PostgresStore(Reads):
     async def clients(self) -> Sequence[Client]:
         return [client_of(row) for row in await self._fetch("clients")]
 
+    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
+        return [client_of(row) for row in await self._fetch("clients_named", sorted(names))]
+
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False
     ) -> bool:

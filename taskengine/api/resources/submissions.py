@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from quart import Response
 
+from taskengine.api.auth import caller
 from taskengine.api.errors import NO_JOB, Draining
 from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
@@ -18,7 +19,8 @@ from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.jobs.submitting import Submitted, submit_one
-from taskengine.model import JsonObject, Submission
+from taskengine.messages import SenderChanged
+from taskengine.model import Client, JsonObject, Submission
 from taskengine.store import JobFilter
 
 USED = "Idempotency-Key: the client has used it for another body"
@@ -52,14 +54,23 @@ class Submissions:
     async def submit(self) -> Response:
         if self.services.draining():
             raise Draining
-        async with received(self.services) as sent:
-            key = read_key()
-            [one] = await self.prepare(sent, [Item(sent.raw, key.text, key.problem)])
-            if isinstance(one, Exception):
-                raise one
-            with sent.patience.counted():
-                verdict = await self.verdict(await submit_one(self.services.intake, one))
+        async with received(self.services, may_be_recent=True) as sent:
+            try:
+                verdict = await self._submit(sent, sent.client)
+            except SenderChanged:
+                with sent.patience.counted():
+                    client = await caller(self.services, sent.client.name)
+                verdict = await self._submit(replace(sent, client=client))
         return reply(verdict.content, verdict.status)
+
+    async def _submit(self, sent: Sent, sender: Client | None = None) -> Verdict:
+        """Raises SenderChanged if it is not what is given."""
+        key = read_key()
+        [one] = await self.prepare(sent, [Item(sent.raw, key.text, key.problem)])
+        if isinstance(one, Exception):
+            raise one
+        with sent.patience.counted():
+            return await self.verdict(await submit_one(self.services.intake, one, sender))
 
     async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         """What to record of each; for one of which there is no record the error."""
