@@ -238,9 +238,15 @@ class Store(StoreReads, Upkeep, Protocol):
 
     # Callbacks
     async def claim_lanes(
-        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+        self,
+        instance: int,
+        limit: int,
+        busy_hosts: Collection[str],
+        now: datetime,
+        quick_hosts: Collection[str] = (),
     ) -> tuple[Sequence[Lane], datetime | None]:
-        """Lanes with something due, each for this instance alone, and when the next one is."""
+        """Lanes with something due, each for this instance alone, and when the next one is: a few
+        for each host, none for a busy one, many for one that answers quickly."""
         ...
 
     async def release_lanes(

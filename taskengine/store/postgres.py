@@ -262,9 +262,14 @@ class PostgresStore(Reads):
     # Callbacks
 
     async def claim_lanes(
-        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+        self,
+        instance: int,
+        limit: int,
+        busy_hosts: Collection[str],
+        now: datetime,
+        quick_hosts: Collection[str] = (),
     ) -> tuple[Sequence[Lane], datetime | None]:
-        arguments = (instance, limit, busy_hosts, now)
+        arguments = (instance, limit, busy_hosts, now, quick_hosts)
         return await self._do(outbox.claim_lanes, *arguments, divisible=True)
 
     async def release_lanes(
