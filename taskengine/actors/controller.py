@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from taskengine.store import Admitted, Dismissed, Store
 
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 MAX_BATCH = 500  # jobs in one admission
-FEW = 10  # jobs, after whose admission there is no rest
 # Times as long as it took: under load more slots are free then, for one admission.
 REST_FACTOR = 2.0
 MAX_REST = 0.05  # seconds
@@ -42,28 +42,31 @@ class Controller:
         return cls(resources.patient, wiring.state, resources.now, admitted, resources.meters)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
+        """A hint that came out of the blue is followed at once, and so is the next one."""
         with suppress(trio.EndOfChannel):
+            idle = math.inf
             while True:
                 started = trio.current_time()
-                if await self._admit() >= FEW:
+                await self._admit()
+                over = trio.current_time()
+                if idle < REST_FACTOR * (over - started):
                     await rest(started, REST_FACTOR, MAX_REST)
+                over = trio.current_time()
                 await mailbox.collect(jittered(POLL_INTERVAL))
+                idle = trio.current_time() - over
 
-    async def _admit(self) -> int:
-        """One transaction after the other, as long as others may fit: workers hear of each. How
-        many jobs were started."""
-        more, number = True, 0
+    async def _admit(self) -> None:
+        """One transaction after the other, as long as others may fit: workers hear of each."""
+        more = True
         while more:
             try:
                 admitted = await self._limit.ask(self._admit_some)
             except Dismissed:
-                break  # the heartbeat joins anew
+                return  # the heartbeat joins anew
             more = admitted.more
             if admitted.number:
                 self.meters.admissions.observe(admitted.number)
                 self.admitted()
-            number += admitted.number
-        return number
 
     async def _admit_some(self, limit: int) -> Admitted:
         return await self.store.admit(self.state.instance, self.now(), limit)
