@@ -4,7 +4,8 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
+`Store` (with `reading.py`, what is only read, `overview.py`, what people look at, and `upkeep.py`,
+what recurs) is the interface.
 `postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
 `sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
 `taskengine.testing.contract` holds both to the same promises. `ending.py` has the rules that both
@@ -28,6 +29,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
+from taskengine.store.overview import StoreOverview
 from taskengine.store.reading import StoreReads
 from taskengine.store.upkeep import Upkeep
 from taskengine.store.values import (
@@ -78,7 +80,7 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, Upkeep, Protocol):
+class Store(StoreReads, StoreOverview, Upkeep, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None

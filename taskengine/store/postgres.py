@@ -37,6 +37,7 @@ from taskengine.store import (
     Settled,
 )
 from taskengine.store.connections import open_pool
+from taskengine.store.postgres_overview import Overview
 from taskengine.store.postgres_reads import Reads
 from taskengine.store.transactions import (
     admit,
@@ -74,7 +75,7 @@ async def open_postgres(
 
 
 @dataclass(slots=True)
-class PostgresStore(Reads):
+class PostgresStore(Reads, Overview):
     """See taskengine.store.Store."""
 
     @property

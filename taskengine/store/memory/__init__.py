@@ -29,13 +29,14 @@ from taskengine.model import (
 from taskengine.policy import check_number_of_settings, initial_state
 from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
+from taskengine.store.memory.overview import MemoryOverview
 from taskengine.store.memory.rows import StoredJob, check_data
 from taskengine.store.memory.schedules import MemorySchedules
 from taskengine.store.reading import DocumentName
 from taskengine.store.values import Change, percent
 
 
-class MemoryStore(Listing, MemorySchedules):
+class MemoryStore(Listing, MemoryOverview, MemorySchedules):
     """See taskengine.store.Store."""
 
     # Clients and settings
