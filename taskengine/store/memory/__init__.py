@@ -140,7 +140,8 @@ class MemoryStore(Listing, MemoryOverview, MemorySchedules):
         details = await self.job(job_id)
         if details is None:
             return None
-        found = details.submitted if name == "submitted" else details.parameters
+        known = {"submitted": details.submitted, "parameters": details.parameters}
+        found = known.get(name, details.client_scope)
         return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
     async def job(self, job_id: int) -> JobDetails | None:
