@@ -14,7 +14,7 @@ from taskengine.api.resources.jobs import Jobs
 from taskengine.api.routes import job_number
 from taskengine.model import BadInput, Job, JobDetails, NotFound, TaskState
 from taskengine.store.overview import TaskSummary
-from taskengine.store.values import percent
+from taskengine.store.types import percent
 from taskengine.ui.plan import drawn
 from taskengine.ui.results import result_of
 from taskengine.ui.routes import PageRoute

@@ -14,7 +14,7 @@ from taskengine.api.query import Query
 from taskengine.api.resources.jobs import job_filter
 from taskengine.model import BadInput, Job, JobState
 from taskengine.store import Page
-from taskengine.store.values import percent
+from taskengine.store.types import percent
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
