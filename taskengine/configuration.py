@@ -22,7 +22,7 @@ SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
 SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
 SECRET = frozenset(
-    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+    {"database_url", "redis_url", "bootstrap_client", "secrets", "session_secret"}
 )  # their values are not shown
 # Variables that are no settings of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
@@ -114,6 +114,9 @@ class Configuration(BaseModel):
         (),
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
+    )
+    session_secret: str = Field(
+        "", description="signs sessions of the pages, with each client's key; on all instances alike"
     )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"

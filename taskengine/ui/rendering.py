@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from quart import Response, request
 
+from taskengine.model import LogLine
 from taskengine.ui import formats
 
 HERE = Path(__file__).parent
@@ -69,6 +70,11 @@ class Renderer:
         if notice:
             response.delete_cookie(NOTICE, path=None)  # type: ignore[arg-type]
         return response
+
+    def log_line(self, line: LogLine) -> dict[str, object]:
+        """A line of a log, as the script adds it to a page."""
+        text = self.environment.get_template("log_line.html").render(line=line)
+        return {"id": line.id, "html": text}
 
     def up(self) -> str:
         """From the page that is asked for to /ui/, so that a proxy may put it below a prefix."""
