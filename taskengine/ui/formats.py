@@ -146,6 +146,7 @@ GLOBALS: dict[str, Callable[..., Any]] = {
     "badge": badge,
     "job_badge": job_badge,
     "task_badge": task_badge,
+    "job_word": job_word,
     "bar": bar,
     "duration": duration,
     "attributes": attributes,
