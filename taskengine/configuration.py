@@ -116,7 +116,8 @@ class Configuration(BaseModel):
         "from this machine only its own, as in localhost",
     )
     session_secret: str = Field(
-        "", description="signs sessions of the pages, with each client's key; on all instances alike"
+        "",
+        description="signs sessions of the pages, with each client's key; on all instances alike",
     )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"

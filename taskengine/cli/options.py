@@ -14,7 +14,12 @@ from taskengine.policy import NUMBERS
 from taskengine.texts import like
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
-KNOWN = ("roots.KEY", "storage", *(f"callback.{name}" for name in CallbackOptions.__slots__))
+KNOWN = (
+    "roots.KEY",
+    "storage",
+    "read_only",
+    *(f"callback.{name}" for name in CallbackOptions.__slots__),
+)
 ELSEWHERE = {  # what people look for here → the right door
     **dict.fromkeys(("api-key", "api_key", "key"), "`taskengine client key NAME` makes a new one"),
     "admin": "`taskengine client set NAME --admin` or `--no-admin`",
@@ -97,4 +102,6 @@ def _check(options: JsonObject) -> None:
             options["storage"] = storage_label(options["storage"])
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
+    if not isinstance(options.get("read_only", False), bool):
+        raise BadInput(f"read_only: expected true or false, got {str(options['read_only'])[:40]!r}")
     CallbackOptions.of(options)

@@ -43,7 +43,9 @@ async def events(visit: Visit) -> Response:
     except TooManyStreams:
         raise TooManyRequests("too many streams of events", retry_after=60) from None
     after = visit.query.number("after")
-    told = _changes(stream) if number is None or after is None else _log(visit, stream, number, after)
+    told = (
+        _changes(stream) if number is None or after is None else _log(visit, stream, number, after)
+    )
     response = Response(
         told, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
     )

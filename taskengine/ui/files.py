@@ -37,6 +37,7 @@ HEADERS = {
     **SAFE,
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, no-cache",
+    "Accept-Ranges": "bytes",
 }
 
 

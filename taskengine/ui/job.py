@@ -93,9 +93,7 @@ async def log(visit: Visit, job_id: str) -> Response:
 async def callbacks(visit: Visit, job_id: str) -> Response:
     details = await visit.job(job_number(job_id))
     after = visit.query.number("after") or 0
-    entries = await visit.services.store.callbacks(
-        details.job.id, after=after, limit=CALLBACKS + 1
-    )
+    entries = await visit.services.store.callbacks(details.job.id, after=after, limit=CALLBACKS + 1)
     return visit.page(
         "job_callbacks.html",
         **about(visit, details, "callbacks"),

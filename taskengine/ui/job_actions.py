@@ -1,4 +1,4 @@
-"""What is done to a job from a page: the same as by the REST API, with the same lines in its log."""
+"""What is done to a job from a page: as by the REST API, with the same lines in its log."""
 
 from __future__ import annotations
 

@@ -92,9 +92,7 @@ def _target(headers: Mapping[str, str]) -> str:
 
 def _chips(asked: Mapping[str, str]) -> list[tuple[str, str, bool]]:
     """States to filter by: word, target, and whether it is the one that is shown."""
-    kept = {
-        name: asked[name] for name in FIELDS if asked[name] and name not in ("state", "failed")
-    }
+    kept = {name: asked[name] for name in FIELDS if asked[name] and name not in ("state", "failed")}
     chips = [("all", kept, not (asked["state"] or asked["failed"]))]
     chips += [(state, {**kept, "state": state}, asked["state"] == state) for state in STATES]
     chips.insert(7, ("failed", {**kept, "failed": "1"}, bool(asked["failed"])))

@@ -39,9 +39,7 @@ class PlanPicture:
     lines: Sequence[str]  # as paths
 
 
-def drawn(
-    content: JsonObject, states: Mapping[str, TaskState] | None = None
-) -> PlanPicture | None:
+def drawn(content: JsonObject, states: Mapping[str, TaskState] | None = None) -> PlanPicture | None:
     """None: it has too many tasks for a picture."""
     workflow = Workflow.from_content(content)
     if len(workflow.tasks) > MOST:

@@ -141,9 +141,7 @@ class Changes:
         warnings = unread(body, (DEFINITION,), (DEFINITION,)) + outdated
         return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
 
-    async def run_again(
-        self, number: int, sent: Sent, body: JsonObject
-    ) -> tuple[int, list[str]]:
+    async def run_again(self, number: int, sent: Sent, body: JsonObject) -> tuple[int, list[str]]:
         """Run a job again by the definition that the body wants; gives the new job's id, and what
         is to be said of that definition. Raises BadInput, NotFound and Forbidden."""
         wanted = _wanted_definition(body)

@@ -9,9 +9,9 @@ from datetime import datetime
 from taskengine.model import JsonText, LogLine, Task, TaskState
 from taskengine.policy import Band
 from taskengine.store.overview import InstanceView, TaskAtWork, TaskSummary
-from taskengine.store.postgres.runner import Runner
 from taskengine.store.postgres.admit import running_jobs
 from taskengine.store.postgres.rows import line_of, task_of, visible_from
+from taskengine.store.postgres.runner import Runner
 
 LAST = 2**63 - 1  # no line has this id
 
