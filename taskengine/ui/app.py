@@ -59,7 +59,7 @@ async def no_page(rest: str) -> Response:
 async def sign_out(visit: Visit) -> Response:
     await visit.form()
     response = redirect("sign-in", "You are signed out.")
-    response.delete_cookie(COOKIE, path=None)  # type: ignore[arg-type]
+    response.delete_cookie(COOKIE, path=None)
     return response
 
 

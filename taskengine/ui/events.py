@@ -18,7 +18,7 @@ from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
 from taskengine.api.resources.events import HEARTBEAT, RETRY
 from taskengine.api.responses import dumps
-from taskengine.model import StoreUnavailable
+from taskengine.model import JsonObject, StoreUnavailable
 from taskengine.store.types import Change
 from taskengine.ui.rendering import HEADERS
 from taskengine.ui.routes import PageRoute
@@ -107,7 +107,7 @@ async def _log(
             yield b":\n\n"
 
 
-async def _some(visit: Visit, number: int, after: int) -> AsyncGenerator[dict[str, object], None]:
+async def _some(visit: Visit, number: int, after: int) -> AsyncGenerator[JsonObject, None]:
     told = 0
     async for page in visit.services.store.log(number, after=after):
         for line in page:

@@ -61,7 +61,7 @@ class FilePart(ResponseBody):
             os.close(self.descriptor)
             self.descriptor = -1
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:  # type: ignore[override]
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         place = self.begin
         while place < self.end:
             length = min(CHUNK, self.end - place)

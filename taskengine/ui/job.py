@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 from quart import Response
 
@@ -53,7 +54,7 @@ async def overview(visit: Visit, job_id: str) -> Response:
 
 def about(
     visit: Visit, details: JobDetails, tab: str, summary: TaskSummary | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What each page of a job has on top."""
     job = details.job
     done = summary and percent(job.state, summary.done, summary.number)

@@ -32,7 +32,7 @@ FIELDS = ("search", "state", "failed", "client", "from", "to", "order_by", "asc"
 
 
 @dataclass(frozen=True, slots=True)
-class JobRow:
+class ListedJob:
     """A job as the list shows it, with its progress, 0 to 100, where a task of it is at work."""
 
     job: Job
@@ -66,11 +66,11 @@ async def jobs(visit: Visit) -> Response:
     )
 
 
-async def rows_of(visit: Visit, page: Sequence[Job]) -> list[JobRow]:
+async def rows_of(visit: Visit, page: Sequence[Job]) -> list[ListedJob]:
     progress: Mapping[int, tuple[float, int]] = {}
     if any(job.state is JobState.STARTED for job in page):
         progress = await visit.services.store.progress()
-    return [JobRow(job, _percent(job, progress)) for job in page]
+    return [ListedJob(job, _percent(job, progress)) for job in page]
 
 
 def _percent(job: Job, progress: Mapping[int, tuple[float, int]]) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from quart import Response, request
 
-from taskengine.model import LogLine
+from taskengine.model import JsonObject, LogLine
 from taskengine.ui import formats
 
 HERE = Path(__file__).parent
@@ -68,10 +68,10 @@ class Renderer:
         )
         response = Response(text, status, HEADERS, content_type="text/html; charset=utf-8")
         if notice:
-            response.delete_cookie(NOTICE, path=None)  # type: ignore[arg-type]
+            response.delete_cookie(NOTICE, path=None)
         return response
 
-    def log_line(self, line: LogLine) -> dict[str, object]:
+    def log_line(self, line: LogLine) -> JsonObject:
         """A line of a log, as the script adds it to a page."""
         text = self.environment.get_template("log_line.html").render(line=line)
         return {"id": line.id, "html": text}
