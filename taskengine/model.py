@@ -43,7 +43,6 @@ class JobState(IntEnum):
 
 FINAL_STATES = (JobState.COMPLETED, JobState.BROKEN)
 
-STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quart import Response
@@ -9,6 +10,7 @@ from quart import Response
 from taskengine.masking import masked
 from taskengine.model import Client, Json
 from taskengine.policy import BOUNDS, Band, settings_of
+from taskengine.storage.roots import roots_on
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
@@ -23,7 +25,7 @@ class ClientLine:
     client: Client
     limits: dict[str, Json]
     held: int
-    roots: dict[str, str]
+    roots: Mapping[str, str]
     options: Json
 
     @property
@@ -42,7 +44,7 @@ async def clients(visit: Visit) -> Response:
     store = visit.services.store
     held = await store.slots_held()
     seen = await store.clients() if visit.admin else [visit.client]
-    common = {key: str(root) for key, root in visit.services.configuration.local_roots.items()}
+    common = visit.services.configuration.local_roots
     lines = []
     for client in seen:
         stored = await store.settings(client.name)
@@ -52,7 +54,7 @@ async def clients(visit: Visit) -> Response:
                 client,
                 {name: getattr(own, name) for name in sorted(BOUNDS) if name in stored},
                 sum(held.get((client.name, band), 0) for band in Band),
-                {**common, **client.options.get("roots", {})},
+                roots_on("local", client.name, client.options, common),
                 masked({k: v for k, v in client.options.items() if k != "roots"}, HEADERS),
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -16,9 +16,9 @@ from urllib.parse import quote
 import trio
 
 from taskengine.media.naming import parse_name
-from taskengine.model import BadInput, Client, JobDetails, Json, JsonObject, NotFound
+from taskengine.model import BadInput, JobDetails, Json, JsonObject, NotFound
 from taskengine.storage.pinned import Area
-from taskengine.storage.roots import is_foreign
+from taskengine.storage.roots import is_foreign, roots_on
 from taskengine.store import Wanted
 from taskengine.ui.visit import Visit
 from taskengine.workflows.scope import job_scope, scope
@@ -163,7 +163,7 @@ class FileArea:
 
     area: Area
     roots: Sequence[str]
-    others: Sequence[Client]
+    others: Sequence[str]  # roots of other clients
 
     def allows(self, path: str) -> bool:
         if not os.path.isabs(path) or ".." in PurePosixPath(path).parts:
@@ -192,13 +192,9 @@ class FileArea:
 
 
 async def _area(visit: Visit, details: JobDetails) -> FileArea:
-    store, name = visit.services.store, details.job.client
-    common = {key: str(root) for key, root in visit.services.configuration.local_roots.items()}
-    everybody = await store.clients()
-    own: Mapping[str, str] = {}
-    for client in everybody:
-        if client.name == name:
-            own = client.options.get("roots", {})
-    others = [client for client in everybody if client.name != name]
-    area = Area([Path(root) for root in common.values()])
-    return FileArea(area, [*{**common, **own}.values()], others)
+    name, common = details.job.client, visit.services.configuration.local_roots
+    known = {one.name: one.options for one in await visit.services.store.clients()}
+    roots = {one: roots_on("local", one, options, common) for one, options in known.items()}
+    own = roots.pop(name, {})  # of a client that was removed nothing is shown
+    others = [folder for folders in roots.values() for folder in folders.values()]
+    return FileArea(Area([Path(root) for root in common.values()]), [*own.values()], others)

@@ -18,7 +18,7 @@ from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
 from taskengine.api_keys import hash_key
-from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
+from taskengine.configuration import Configuration, builtin_workflows
 from taskengine.counters.memory import MemoryCounters
 from taskengine.httpd.serving import Server, url_of
 from taskengine.httpd.settings import listen
@@ -263,9 +263,7 @@ async def standing(data, *, large=False):
     if not output.exists():
         master, playlist = make_film(output / "film-1")
         shutil.copy(playlist, master)
-    configuration = Configuration(
-        data_dir=data, storage=StorageDefaults(local_output_root=output), requests_per_second=0
-    )
+    configuration = Configuration(data_dir=data, requests_per_second=0)
     store, submissions, wakes = MemoryStore(), Mailbox[Submit](100), Mailbox[Wake](1)
     feed, known = EventFeed(store, partial(wakes.address.hint, Wake())), library()
     services = Services(

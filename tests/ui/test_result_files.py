@@ -5,7 +5,7 @@ import json
 import pytest
 
 from taskengine.api_keys import hash_key
-from taskengine.configuration import Configuration, StorageDefaults
+from taskengine.configuration import Configuration
 from taskengine.model import Client, Ended, Outcome
 from taskengine.testing.contract.world import submission
 from taskengine.ui import add_pages
@@ -29,9 +29,7 @@ async def made(api, visitor, world, now, tmp_path):
     (output / "film" / "page.html").write_text("<script>alert(1)</script>")
     (tmp_path / "secret.txt").write_text("not for anybody")
     (output / "film" / "link.mp4").symlink_to(tmp_path / "secret.txt")
-    configuration = Configuration(
-        data_dir=tmp_path, storage=StorageDefaults(local_output_root=output)
-    )
+    configuration = Configuration(data_dir=tmp_path)
     known = api.with_(configuration=configuration)
     add_pages(known.app, known.services)
 
