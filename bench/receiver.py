@@ -56,7 +56,9 @@ class Receiver(asyncio.Protocol):
         if not found:
             return
         first, *lines = head.split(b"\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (x.partition(b":") for x in lines)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (x.partition(b":") for x in lines)
+        }
         length = int(headers.get(b"content-length", 0))
         if len(rest) < length:
             return
@@ -65,7 +67,9 @@ class Receiver(asyncio.Protocol):
         if method == b"POST":
             self._book.note(path, headers, rest[:length])
         body = b"" if method == b"POST" else self._book.summary
-        self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
 
 
 async def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from taskengine.model import Delivery, Lane
-from taskengine.store.ending import PER_HOST, host_of
+from taskengine.store.completion import PER_HOST, host_of
 
 QUICK = 0.05  # seconds for a delivery
 MAX_KEPT = 1_000  # hosts

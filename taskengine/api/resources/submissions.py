@@ -55,18 +55,20 @@ class Submissions:
         if self.services.draining():
             raise Draining
         async with received(self.services, may_be_recent=True) as sent:
+            key = read_key()
+            item = Item(sent.raw, key.text, key.problem)
             try:
-                verdict = await self._submit(sent, sent.client)
+                verdict = await self.accept(sent, item, sent.client)
             except SenderChanged:
                 with sent.patience.counted():
                     client = await caller(self.services, sent.client.name)
-                verdict = await self._submit(replace(sent, client=client))
+                verdict = await self.accept(replace(sent, client=client), item)
         return reply(verdict.content, verdict.status)
 
-    async def _submit(self, sent: Sent, sender: Client | None = None) -> Verdict:
-        """Raises SenderChanged if it is not what is given."""
-        key = read_key()
-        [one] = await self.prepare(sent, [Item(sent.raw, key.text, key.problem)])
+    async def accept(self, sent: Sent, item: Item, sender: Client | None = None) -> Verdict:
+        """Record one submission. Raises what its sender is to be told where there is no record, and
+        SenderChanged where that is to be as given and is not."""
+        [one] = await self.prepare(sent, [item])
         if isinstance(one, Exception):
             raise one
         with sent.patience.counted():

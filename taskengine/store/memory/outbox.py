@@ -31,7 +31,7 @@ from taskengine.model import (
     Submission,
     Task,
 )
-from taskengine.store.ending import (
+from taskengine.store.completion import (
     CARRIED_BODY,
     PER_HOST,
     QUICK_LANES,
@@ -39,7 +39,7 @@ from taskengine.store.ending import (
     host_of,
 )
 from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows, StoredJob
-from taskengine.store.reading import CALLBACKS
+from taskengine.store.reads import CALLBACKS
 from taskengine.texts import compact
 
 T = TypeVar("T")
