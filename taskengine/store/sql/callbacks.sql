@@ -84,7 +84,7 @@ with recursive walk as (
         where l.due_at is not null and l.holder is null and not l.dead and l.host = walk.host
           and l.due_at <= $4
         order by l.due_at, l.id
-        limit case when walk.host = any($6::text[]) then $7 else $5 end
+        limit case when walk.host = any($6::text[]) then $7::integer else $5::integer end
     ) as h
     union
     select id, host, due_at from oldest
@@ -92,7 +92,7 @@ with recursive walk as (
     select id, due_at
     from (select id, host, due_at, row_number() over (partition by host order by due_at, id) as n
           from heads where host <> all($3::text[])) as numbered
-    where n <= case when host = any($6::text[]) then $7 else $5 end
+    where n <= case when host = any($6::text[]) then $7::integer else $5::integer end
 ), locked as materialized (
     select l.id from few join lanes l on l.id = few.id
     where l.holder is null and not l.dead and l.due_at <= $4

@@ -1,8 +1,8 @@
 """A receiver of callbacks that answers at once, and checks their order.
 
 A program of its own, with nothing but the standard library. Run as `python receiver.py`; prints the
-port that it listens on. `GET /` is answered with JSON: how many callbacks came, and how many of them
-came twice, out of their order or unsigned.
+port that it listens on. `GET /` is answered with JSON: how many callbacks came, and how many of
+them came twice, out of their order or unsigned.
 """
 
 from __future__ import annotations
