@@ -122,9 +122,8 @@ class Courier:
         await self._record_late()
         instance, now = self.state.instance, self.now()
         try:
-            lanes, next_due = await self.store.claim_lanes(
-                instance, limit, busy_hosts, now, self._quick.hosts
-            )
+            given = (limit, busy_hosts, now, self._quick.hosts)
+            lanes, next_due = await self.store.claim_lanes(instance, *given)
         except Dismissed:
             return [], None  # the heartbeat joins anew
         except TooHeavy as error:

@@ -65,7 +65,7 @@ from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
 from taskengine.store.postgres.overview import Overview
 from taskengine.store.postgres.reads import Reads
-from taskengine.store.postgres.rows import client_of, columns
+from taskengine.store.postgres.rows import columns
 
 
 @asynccontextmanager
@@ -140,16 +140,6 @@ class PostgresStore(Reads, Overview):
         await self._fetch("mark_over", instance, *columns(over, 2))
 
     # Clients and settings
-
-    async def client(self, name: str) -> Client | None:
-        rows = await self._fetch("client", name)
-        return client_of(rows[0]) if rows else None
-
-    async def clients(self) -> Sequence[Client]:
-        return [client_of(row) for row in await self._fetch("clients")]
-
-    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
-        return [client_of(row) for row in await self._fetch("clients_named", sorted(names))]
 
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False

@@ -168,7 +168,7 @@ with present as materialized (
 ), early as materialized (
     select t.id from heads h join tasks t on t.id = h.id
     where h.id not in (select id from ready) and t.state + 0 = {task.queued} and t.attempt = 0
-      and t.action = any($10::text[]) and not t.is_retry
+      and t.action in (select unnest($10::text[])) and not t.is_retry
       and exists (select from present) and not exists (select from before)
     order by h.priority, h.id
     limit $9
