@@ -58,7 +58,7 @@ class Runner:
                 if divisible and (isinstance(outage, TooSlow) or cuts >= CUTS):
                     await self._check_weight(outage)
                 self.pool.outages.met(outage, lasting=pause >= LASTING)
-                await trio.sleep(pause * random.uniform(0.5, 1.0))
+                await self.pool.outages.wait(pause * random.uniform(0.5, 1.0))
             else:
                 self.pool.outages.over()
                 return answer
