@@ -92,9 +92,13 @@ class Outages:
         with trio.move_on_after(max(0.0, seconds - SHORTEST_WAIT)):
             await self._returned.wait()
 
-    def over(self) -> None:
+    def answered(self) -> None:
+        """Somebody was: all who wait try again."""
         self._returned.set()
         self._returned = trio.Event()
+
+    def over(self) -> None:
+        self.answered()
         if self._since is not None:
             seconds = trio.current_time() - self._since
             logger.warning("the database is back, after %.0f s", seconds)
