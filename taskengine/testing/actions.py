@@ -11,6 +11,7 @@ import httpx
 
 from taskengine.actions import Context
 from taskengine.media.keys import FileKeyStore
+from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, Job, JobState, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
@@ -59,6 +60,7 @@ def fake_context(
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
     commands: Mapping[str, Sequence[str]] | None = None,
+    mediatailor: MediaTailorSettings | None = None,
 ) -> tuple[Context, Journal]:
     """A context with a scratch folder of its own; the roots are folders of tmp_path.
 
@@ -85,6 +87,7 @@ def fake_context(
         keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
         commands=commands or {},
+        mediatailor=mediatailor or MediaTailorSettings(),
     )
     return context, journal
 
