@@ -9,7 +9,7 @@ from taskengine.actions.registry import action
 from taskengine.capture.model import Resource, SourceAway, SourceRefused
 from taskengine.capture.sources.hls_master import is_master, read_master
 from taskengine.capture.web import Web
-from taskengine.mediatailor.channel import Channel, playback_url
+from taskengine.mediatailor.channel import LoopingChannel, playback_url
 from taskengine.mediatailor.lineup import channel_name, lineup_of
 from taskengine.mediatailor.service import MediaTailor
 from taskengine.model import JsonObject, PermanentFailure, TaskEngineError
@@ -116,7 +116,7 @@ async def change_state(
     return {"channel": channel.name}
 
 
-def _channel(context: Context, content_id: str) -> Channel:
+def _channel(context: Context, content_id: str) -> LoopingChannel:
     name = channel_name(context.attempt.job.client, content_id)
     service = MediaTailor(context.mediatailor, context.http)
-    return Channel(name, service, context.confirm)
+    return LoopingChannel(name, service, context.confirm)

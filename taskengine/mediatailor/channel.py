@@ -27,7 +27,7 @@ RUNNING, STOPPED = "RUNNING", "STOPPED"
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class LoopingChannel:
     name: str
     service: Service
     confirm: Callable[[], Awaitable[None]]

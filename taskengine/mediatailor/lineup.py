@@ -35,7 +35,7 @@ class VodSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class AdBreak:
     """An ad break: a slate, so many milliseconds after the program's beginning."""
 
     offset: int
@@ -48,7 +48,7 @@ class Program:
 
     name: str
     source: VodSource
-    breaks: tuple[Break, ...]
+    breaks: tuple[AdBreak, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ def lineup_of(job_id: int, client: str, clips: Sequence[JsonObject]) -> Lineup:
     )
 
 
-def _breaks(client: str, clip: Any) -> Iterator[Break]:
+def _breaks(client: str, clip: Any) -> Iterator[AdBreak]:
     markers = clip.get("markers") or {}
     for event in markers.get("meta_events") or ():
         offset = round(1000 * seconds(event.get("presentation_time", "00:00:00")))
-        yield Break(offset, vod_source(client, event["slate"]))
+        yield AdBreak(offset, vod_source(client, event["slate"]))
 
 
 def vod_source(client: str, url: str) -> VodSource:

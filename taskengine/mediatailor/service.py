@@ -27,13 +27,17 @@ class MediaTailorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str = Field("us-east-1", min_length=1, description="of AWS, where channels are made")
-    endpoint: str | None = Field(
-        None, pattern=r"^https?://\S+$", description="the service's URL; unset: that of the region"
+    region: str = Field(
+        default="us-east-1", min_length=1, description="of AWS, where channels are made"
     )
-    access_key_id: str | None = Field(None, min_length=1, description="of an AWS account")
-    secret_access_key: SecretStr | None = Field(None, min_length=8)
-    session_token: SecretStr | None = Field(None, min_length=8)
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="the service's URL; unset: that of the region",
+    )
+    access_key_id: str | None = Field(default=None, min_length=1, description="of an AWS account")
+    secret_access_key: SecretStr | None = Field(default=None, min_length=8)
+    session_token: SecretStr | None = Field(default=None, min_length=8)
 
     @property
     def url(self) -> str:
@@ -77,7 +81,7 @@ class MediaTailor:
             raise ServiceFailed(f"{operation}: {str(error) or type(error).__name__}") from error
         return _answer(protocol, operation, response, body)
 
-    def _signed(self, protocol: Wire, operation: str, parameters: Any) -> httpx.Request:
+    def _signed(self, protocol: RestJson, operation: str, parameters: Any) -> httpx.Request:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
@@ -118,7 +122,7 @@ class MediaTailor:
             await response.aclose()
 
 
-class Wire:
+class RestJson:
     """How operations are written and read: `rest-json`, by the service model."""
 
     def __init__(self) -> None:
@@ -152,12 +156,12 @@ class Wire:
 
 
 @cache
-def _protocol() -> Wire:
-    return Wire()
+def _protocol() -> RestJson:
+    return RestJson()
 
 
 def _answer(
-    protocol: Wire, operation: str, response: httpx.Response, body: bytes
+    protocol: RestJson, operation: str, response: httpx.Response, body: bytes
 ) -> dict[str, Any]:
     status = response.status_code
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from taskengine.actions import Context
 from taskengine.media.keys import FileKeyStore
-from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, Job, JobState, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
@@ -59,12 +59,11 @@ def fake_context(
     job_id: int = 7,
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
-    commands: Mapping[str, Sequence[str]] | None = None,
-    mediatailor: MediaTailorSettings | None = None,
+    **more: Any,
 ) -> tuple[Context, Journal]:
     """A context with a scratch folder of its own; the roots are folders of tmp_path.
 
-    `answer` is what the other side of its HTTP client says.
+    `answer` is what the other side of its HTTP client says; `more` are fields of the context.
     """
     known = {"local": LocalStorage([tmp_path]), **(storages or {})}
     local = known["local"]
@@ -86,8 +85,7 @@ def fake_context(
         confirm=journal.confirm,
         keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-        commands=commands or {},
-        mediatailor=mediatailor or MediaTailorSettings(),
+        **more,
     )
     return context, journal
 
