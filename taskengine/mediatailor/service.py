@@ -36,8 +36,12 @@ class MediaTailorSettings(BaseModel):
         description="the service's URL; unset: that of the region",
     )
     access_key_id: str | None = Field(default=None, min_length=1, description="of an AWS account")
-    secret_access_key: SecretStr | None = Field(default=None, min_length=8)
-    session_token: SecretStr | None = Field(default=None, min_length=8)
+    secret_access_key: SecretStr | None = Field(
+        default=None, min_length=8, description="that belongs to it"
+    )
+    session_token: SecretStr | None = Field(
+        default=None, min_length=8, description="with keys that expire"
+    )
 
     @property
     def url(self) -> str:

@@ -88,9 +88,10 @@ class Outages:
     async def wait(self, seconds: float) -> None:
         """Until somebody finds the database back, or so long. Never shorter than the shortest
         wait: where others are served and the caller is not, the caller must not try without end."""
+        returned = self._returned
         await trio.sleep(min(seconds, SHORTEST_WAIT))
         with trio.move_on_after(max(0.0, seconds - SHORTEST_WAIT)):
-            await self._returned.wait()
+            await returned.wait()
 
     def answered(self) -> None:
         """Somebody was: all who wait try again."""
