@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from taskengine.actions.context import Context
-from taskengine.actions.inspection import CAPTIONS, ENCODABLE, MEDIA, Inspector, suffix
+from taskengine.actions.inspection import Inspector
 from taskengine.actions.registry import action
+from taskengine.actions.sources import listed, unknown
+from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
 from taskengine.media.tracks import Track, arrange, longest
@@ -28,16 +30,17 @@ QUIET: Final = frozenset({"create_dref", "combine_sources"})  # true by default
 
 
 @action("vodstream.get_filenames")
-async def get_filenames(context: Context, *, source: dict[str, str]) -> JsonObject:
-    """List the source folder; an empty or absent one fails the job at once."""
+async def get_filenames(context: Context, *, source: dict[str, str], content_id: str) -> JsonObject:
+    """List the sources in the folder; an empty or absent one fails the job at once."""
     folder = await context.open_folder(**source)
     try:
-        files = await folder.list()
+        found = await listed(context, folder, content_id)
     except FileNotStored as missing:
         raise PermanentFailure(str(missing)) from missing
-    if not files:
+    await found.tell(context)
+    if not found.sources and not found.left_out:
         raise PermanentFailure(f"{folder.complete} is empty")
-    return {"folder": folder.complete, "files": [file.name for file in files]}
+    return {"folder": folder.complete, "files": found.sources, "others": [*found.left_out]}
 
 
 @action("vodstream.inspect_source")
@@ -53,23 +56,30 @@ async def inspect_source(
     file_properties: JsonObject | None = None,
     track_properties: list[JsonObject | None] | None = None,
     options: JsonObject | None = None,
+    others: list[str] | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
     await _check_options(context, options or {})
-    media = _media_files(files, encode_source=encode_source)
-    inspector = Inspector(context, await context.open_folder(**source), retries, encode_source)
-    tracks = await inspector.tracks(media, file_properties or {})
+    for name in unknown(file_properties or {}, files):
+        await context.warn(f"file_properties: there is no file {name!r} in the source folder")
+    _check_files([*files], others or [], encode_source=encode_source)
+    ladder = "H264" if encode_source else ""
+    inspector = Inspector(context, await context.open_folder(**source), retries, ladder)
+    tracks = await inspector.tracks(files, file_properties or {})
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
     if all(track.type != "video" for track in tracks):
         raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
+    pictures = await inspector.check_pictures(tracks)
+    tracks = await inspector.with_companions(tracks)
     for track in tracks:
         await context.info(_described(track))
     plan = plan_sets(drm, enable_drm=enable_drm)
     return {
         "duration": round(longest(tracks), 3),
         "tracks": [track.to_json() for track in await inspector.placed(tracks)],
+        "pictures": pictures,
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,
@@ -100,14 +110,13 @@ async def _check_options(context: Context, options: JsonObject) -> None:
             await (context.debug if name in QUIET else context.warn)(f"{name}: {why}")
 
 
-def _media_files(files: Sequence[str], *, encode_source: bool) -> list[str]:
-    media = [name for name in files if suffix(name) in MEDIA | CAPTIONS]
-    encodable = [name for name in media if suffix(name) in ENCODABLE]
+def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+    encodable = [name for name in files if suffix(name) in ENCODABLE]
     if encode_source and len(encodable) != 1:
         raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
-    if all(suffix(name) in CAPTIONS for name in media):
-        raise PermanentFailure(f"no media file among: {', '.join(files)}")
-    return media
+    if all(suffix(name) in CAPTIONS for name in files):
+        there = ", ".join([*files, *others])
+        raise PermanentFailure(f"no media file among: {there}; those taken are {taken()}")
 
 
 def _described(track: Track) -> str:
@@ -119,5 +128,5 @@ def _described(track: Track) -> str:
         case _:
             shape = track.language
     rate = f", {track.bitrate // 1000} kbit/s" if track.bitrate else ""
-    origin = f"from {track.file}" if not track.folder else "made anew"
+    origin = f"from {track.source}" + (", made anew" if track.folder else "")
     return f"Track {track.name}: {track.codec}, {shape}{rate}, {origin}"

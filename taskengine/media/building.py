@@ -15,10 +15,18 @@ from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark
+from taskengine.media.master import finish_master
+from taskengine.media.mpd import finish_mpd
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import OutputWrong, expect_duration
-from taskengine.media.streams import closed_captions, default_language, output_name, slug, streams
+from taskengine.media.streams import (
+    closed_captions,
+    output_name,
+    playlist_name,
+    slug,
+    streams,
+)
 from taskengine.media.tiles import (
     TileOptions,
     Tiles,
@@ -122,21 +130,32 @@ class Maker:
         manifests = Manifests(
             self._manifest("m3u8") if hls else "",
             self._manifest("mpd") if dash else "",
-            default_language(self.tracks),
             closed_captions(self.tracks),
         )
         await package(
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
         )
-        await trio.to_thread.run_sync(self._state_times, label, self.bench.folder / folder)
+        made = self.bench.folder / folder
+        await trio.to_thread.run_sync(self._finish_manifests, label, made, manifests)
+        await trio.to_thread.run_sync(self._state_times, label, made)
         for index, track in enumerate(self.tracks):
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
-                path = self.bench.folder / folder / file
-                await expect_duration(self.bench, path, track.end, track.zero)
+                await expect_duration(self.bench, made / file, track.end, track.zero)
         if self.markers:
-            made, playlists = self.bench.folder / folder, f"{self.stem(label)}_*.m3u8"
+            playlists = f"{self.stem(label)}_*.m3u8"
             await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
+
+    def _finish_manifests(self, label: str, folder: Path, manifests: Manifests) -> None:
+        """With what the packager is not told, or says wrongly."""
+        files = [output_name(self.stem(label), self.tracks, n) for n in range(len(self.tracks))]
+        if manifests.dash:
+            mpd = folder / manifests.dash
+            mpd.write_text(finish_mpd(mpd.read_text("utf-8"), self.tracks, files), "utf-8")
+        if manifests.hls:
+            master, playlists = folder / manifests.hls, [playlist_name(file) for file in files]
+            text = finish_master(master.read_text("utf-8"), self.tracks, playlists)
+            master.write_text(text, "utf-8")
 
     def _state_times(self, label: str, folder: Path) -> None:
         """Where times of the source are kept."""

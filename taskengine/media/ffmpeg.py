@@ -15,7 +15,7 @@ OnProgress = Callable[[float], Awaitable[None]]
 # Playlists, concat scripts and images are no sources: they name other files.
 FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,"
-    "aac,ac3,eac3,mp3,wav,flac,ogg,srt,webvtt"
+    "aac,ac3,eac3,mp3,wav,flac,ogg,srt,webvtt,ass"
 )
 SAFE_INPUT: Final = (
     *("-max_pixels", "35389440"),  # 8192 by 4320; a small file may claim far more
@@ -69,7 +69,7 @@ async def ffmpeg_patiently(bench: Bench, *arguments: str) -> None:
 async def check_whole(bench: Bench, path: Path, label: str) -> None:
     """Read every packet of a file; a truncated one is refused by its label."""
     try:
-        await ffmpeg(bench, *source(path), "-map", "0:v?", "-map", "0:a?", "-c", "copy",
+        await ffmpeg(bench, *source(path), "-map", "0:V?", "-map", "0:a?", "-c", "copy",
                      "-f", "null", "-")  # fmt: skip
     except ProcessFailed as failure:
         refuse(failure, path, label, "is damaged")
@@ -78,10 +78,15 @@ async def check_whole(bench: Bench, path: Path, label: str) -> None:
 def refuse(failure: ProcessFailed, path: Path, label: str, what: str) -> NoReturn:
     """Blame the file for good, unless the disk was full or the process killed: then another try may
     do better."""
-    machine = failure.returncode < 0 or failure.returncode in KILLED
-    if machine or any(text in failure.stderr_tail for text in SHORTAGES):
+    if is_shortage(failure):
         raise failure
     raise PermanentFailure(f"{label} {what}: {reason(failure, path, label)}") from None
+
+
+def is_shortage(failure: ProcessFailed) -> bool:
+    """Whether the machine is to blame: another try may do better."""
+    is_killed = failure.returncode < 0 or failure.returncode in KILLED
+    return is_killed or any(text in failure.stderr_tail for text in SHORTAGES)
 
 
 def reason(failure: ProcessFailed, path: Path, label: str) -> str:
