@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of
+from taskengine.actions.records import update_record
 from taskengine.actions.registry import action
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.sets import SetName, make_missing_set
@@ -62,6 +63,7 @@ async def rename_manifests(
     for old, new in switch.names:
         await opened.rename(old, new)
     active = switch.active_manifest
+    await update_record(context, opened, content_id, active, names)
     await context.info(
         f"{opened.storage.label} folder: {opened.complete}, Active Manifest {active}"
     )

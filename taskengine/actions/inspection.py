@@ -39,9 +39,16 @@ class Inspector:
     """Turns source files into tracks. Those made anew stay in scratch until they are placed."""
 
     def __init__(
-        self, context: Context, folder: Folder, retries: int = 0, ladder: str = ""
+        self,
+        context: Context,
+        folder: Folder,
+        retries: int = 0,
+        ladder: str = "",
+        keeps_sound: bool = True,
     ) -> None:
         self.context, self.folder, self.retries, self.ladder = context, folder, retries, ladder
+        self.keeps_sound = keeps_sound  # of a source that is encoded
+        self._encoded: list[Track] = []  # videos of sources, as they were before
         self.bench = bench_of(context)
         self._done, self._share = 0.0, 1.0
         self._local: dict[str, str] = {}  # of source files: their names in scratch
@@ -99,8 +106,9 @@ class Inspector:
             made.insert(made.index(track) + 1, replace(companion, folder=SCRATCH))
         return made
 
-    async def check_pictures(self, tracks: Sequence[Track]) -> bool:
-        """Whether pictures can be taken of the video, with lines about what players may mind."""
+    async def pictured(self, tracks: Sequence[Track]) -> list[Track]:
+        """Videos that pictures can be taken of, the best first; with lines about what players may
+        mind."""
         videos = [track for track in tracks if track.type == "video"]
         for track in videos:
             times = [*await self._keyframes(track), track.end]
@@ -110,10 +118,10 @@ class Inspector:
                     f"{_origin(track)}: {longest:.0f} s from one keyframe to the next; segments are"
                     " as long, and players can begin nowhere else"
                 )
-        if decodable := [track for track in videos if track.codec not in UNDECODED]:
-            return decodable[0] is videos[0] and decodable[-1] is videos[-1]
-        await self.context.warn("no pictures can be taken of AV1, which is packaged as it is")
-        return False
+        found = [track for track in (*videos, *self._encoded) if track.codec not in UNDECODED]
+        if not found:
+            await self.context.warn("no pictures can be taken of AV1, which is packaged as it is")
+        return found
 
     async def placed(self, tracks: Sequence[Track]) -> list[Track]:
         """The tracks where other tasks find them: what was made anew, in the workspace."""
@@ -140,9 +148,20 @@ class Inspector:
             raise PermanentFailure(f"{name}: its {video.codec} would have to be encoded anew, and"
                                    " the media tools of this engine cannot decode it")  # fmt: skip
         await self.context.info(f"{name}: {'encoding' if ladder else 'converting'} for packaging")
+        if ladder:
+            self._encoded += [
+                replace(track, file=name, source=name)
+                for track in media.tracks
+                if track.type == "video"
+            ]
         try:
             made = await conform(
-                self.bench, path, media, ladder=ladder, on_progress=self._converted
+                self.bench,
+                path,
+                media,
+                ladder=ladder,
+                keeps_sound=self.keeps_sound or not ladder,
+                on_progress=self._converted,
             )
         except ProcessFailed as failure:
             refuse(failure, path, name, "cannot be converted")

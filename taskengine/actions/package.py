@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
 from taskengine.actions.registry import action
-from taskengine.media.keys import AssetKeys, asset_name, keys_for
+from taskengine.media.keys import AssetKeys, asset_name, keys_for, raw_key
 from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
-from taskengine.media.sets import SetName, build_set
+from taskengine.media.sets import SetName, build_ismv, build_set
+from taskengine.media.streams import slug
 from taskengine.media.tiles import TileOptions
 from taskengine.model import JsonObject, PermanentFailure
 
@@ -53,6 +55,8 @@ async def package_set(
         dref=dref,
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
+    for note in made.notes:
+        await context.warn(note)
     await context.progress(0.8)
     staged = await stage(context, (made.folder / file for file in made.files))
     return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": epoch is None}
@@ -81,6 +85,31 @@ async def create_mp4(
         on_progress=context.progress,
     )
     return await stage(context, [target.rename(context.scratch / plain_name(mp4_filename))])
+
+
+@action("package.ismv")
+async def combine_sources(
+    context: Context,
+    *,
+    content_id: str,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    target: dict[str, str],
+    encrypted: bool = False,
+    key: str | None = None,
+    retries: int = 0,
+) -> JsonObject:
+    """Make one fragmented MP4 of all pictures and sound, `<content_id>_<GUID>.ismv`; `encrypted`
+    with a key, else with the asset's own one."""
+    gathered = await gather(context, tracks, await context.open_folder(**source), retries)
+    await context.progress(0.2)
+    keys = await _keys(context, content_id, target) if encrypted else None
+    if keys is not None and key is not None:
+        keys = replace(keys, key=raw_key(key))
+    name = f"{slug(content_id)}_{context.guid('combined')}.ismv"
+    made = await build_ismv(bench_of(context), gathered, name, keys)
+    await context.progress(0.8)
+    return await stage(context, [made])
 
 
 def plain_name(name: str) -> str:

@@ -55,13 +55,18 @@ async def listed(context: Context, folder: Folder, content_id: str) -> Listed:
     return found
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a system has put it there, beside what somebody meant."""
+    return PurePosixPath(name).name.startswith(".")
+
+
 def unknown(properties: JsonObject, names: Sequence[str]) -> list[str]:
     """Names that properties are given for and that are no files."""
     return [name for name in properties if name not in names]
 
 
 def _no_source(name: str) -> str:
-    if PurePosixPath(name).name.startswith("."):
+    if is_hidden(name):
         return "hidden files are no sources"
     if suffix(name) in MEDIA | CAPTIONS:
         return ""

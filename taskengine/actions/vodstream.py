@@ -8,7 +8,7 @@ from typing import Final
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import Inspector
 from taskengine.actions.registry import action
-from taskengine.actions.sources import listed, unknown
+from taskengine.actions.sources import is_hidden, listed, unknown
 from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
@@ -16,17 +16,16 @@ from taskengine.media.tracks import Track, arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored
 
-REFUSED: Final = {  # without them the result would be wrong
-    "cpix": "keys from a CPIX document are not available yet",
-    "encrypt_ismv": "encryption at rest is not available",
+EXTERNAL: Final = "is for an external encoder, and none is configured"
+OF_NO_USE: Final = {  # what is said of parameters that change nothing in this job
+    "encoding_profile": "nothing is encoded without encode_source",
+    "extract_audio": "is of use with encode_source alone: sound is taken as it is",
+    "encoding_mode": EXTERNAL,
+    "encoding_region": EXTERNAL,
+    "encoder_version": EXTERNAL,
+    "playready_key": "nothing is encrypted with it without encrypt_ismv",
+    "mezzanine": "no MP4 is made without generate_mp4",
 }
-MISSING: Final = {  # the result is whole without them
-    "create_dref": "no dref MP4 is made: the MP4 on demand and the tracks hold their media",
-    "combine_sources": "tracks stay in files of their own, which the manifests name",
-    "encoding_profile": "renditions are H.264 all the same",
-    "trickplay_thumbnails": "no thumbnail track is made for trickplay, keyframe tracks are",
-}
-QUIET: Final = frozenset({"create_dref", "combine_sources"})  # true by default
 
 
 @action("vodstream.get_filenames")
@@ -40,7 +39,11 @@ async def get_filenames(context: Context, *, source: dict[str, str], content_id:
     await found.tell(context)
     if not found.sources and not found.left_out:
         raise PermanentFailure(f"{folder.complete} is empty")
-    return {"folder": folder.complete, "files": found.sources, "others": [*found.left_out]}
+    others = [*found.left_out]
+    hidden = [name for name in others if is_hidden(name)]
+    return {
+        "folder": folder.complete, "files": found.sources, "others": others, "hidden": hidden
+    }  # fmt: skip
 
 
 @action("vodstream.inspect_source")
@@ -52,7 +55,8 @@ async def inspect_source(
     drm: list[str],
     enable_drm: bool = True,
     all_audio_tracks: bool = True,
-    encode_source: bool = False,
+    encoding_profile: str | None = None,
+    extract_audio: bool = True,
     file_properties: JsonObject | None = None,
     track_properties: list[JsonObject | None] | None = None,
     options: JsonObject | None = None,
@@ -60,18 +64,19 @@ async def inspect_source(
     retries: int = 0,
 ) -> JsonObject:
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
-    await _check_options(context, options or {})
+    for name in (name for name, is_given in (options or {}).items() if is_given):
+        await context.warn(f"{name}: {OF_NO_USE[name]}")
     for name in unknown(file_properties or {}, files):
         await context.warn(f"file_properties: there is no file {name!r} in the source folder")
-    _check_files([*files], others or [], encode_source=encode_source)
-    ladder = "H264" if encode_source else ""
-    inspector = Inspector(context, await context.open_folder(**source), retries, ladder)
+    _check_files(files, others or [], encode_source=encoding_profile is not None)
+    opened = await context.open_folder(**source)
+    inspector = Inspector(context, opened, retries, encoding_profile or "", extract_audio)
     tracks = await inspector.tracks(files, file_properties or {})
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
     if all(track.type != "video" for track in tracks):
         raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
-    pictures = await inspector.check_pictures(tracks)
+    pictures = await inspector.pictured(tracks)
     tracks = await inspector.with_companions(tracks)
     for track in tracks:
         await context.info(_described(track))
@@ -79,7 +84,7 @@ async def inspect_source(
     return {
         "duration": round(longest(tracks), 3),
         "tracks": [track.to_json() for track in await inspector.placed(tracks)],
-        "pictures": pictures,
+        "pictures": [track.to_json() for track in await inspector.placed(pictures)],
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,
@@ -99,15 +104,6 @@ async def delete_source(
         except FileNotStored:
             await context.debug(f"{name} is gone already")
     return {"files": [folder.name_of(name) for name in deleted]}
-
-
-async def _check_options(context: Context, options: JsonObject) -> None:
-    for name, why in REFUSED.items():
-        if options.get(name):
-            raise PermanentFailure(f"{name}: {why}")
-    for name, why in MISSING.items():
-        if options.get(name):
-            await (context.debug if name in QUIET else context.warn)(f"{name}: {why}")
 
 
 def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:

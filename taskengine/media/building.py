@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +28,14 @@ from taskengine.media.streams import (
     streams,
 )
 from taskengine.media.tiles import (
+    Shown,
     TileOptions,
-    Tiles,
     in_master,
     in_mpd,
     large_enough,
     make_tiles,
     playlist,
+    shown,
 )
 from taskengine.media.times import map_captions, state_began
 from taskengine.media.tools import Bench
@@ -68,6 +69,7 @@ class MadeSet:
     folder: Path
     media: tuple[str, ...]
     manifests: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what could not be made
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -87,7 +89,8 @@ class Maker:
     unlock: AssetKeys | None
     trickplay: bool
     markers: Sequence[Marker] = ()
-    thumbnails: TileOptions | None = None  # a track of them
+    thumbnails: TileOptions | Shown | None = None  # a track of them, to be made or that is there
+    notes: list[str] = field(default_factory=list)  # what could not be made
 
     @property
     def path(self) -> Path:
@@ -141,10 +144,18 @@ class Maker:
         for index, track in enumerate(self.tracks):
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
-                await expect_duration(self.bench, made / file, track.end, track.zero)
+                await self._check(made / file, track)
         if self.markers:
             playlists = f"{self.stem(label)}_*.m3u8"
             await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
+
+    async def _check(self, path: Path, track: Track) -> None:
+        """Whether all of a track was packaged: what is missing was missing in its source."""
+        try:
+            await expect_duration(self.bench, path, track.end, track.zero)
+        except OutputWrong as wrong:
+            name = track.source or track.name
+            raise PermanentFailure(f"{name} is damaged: packaged, {wrong}") from None
 
     def _finish_manifests(self, label: str, folder: Path, manifests: Manifests) -> None:
         """With what the packager is not told, or says wrongly."""
@@ -178,15 +189,21 @@ class Maker:
         """Thumbnails for the manifests that are there; they are clear in any set."""
         if self.thumbnails is None:
             return
-        stem = f"{self.stem('tiles')}_tiles"
-        video = large_enough(self.tracks, self.thumbnails.size)
-        tiles = await make_tiles(self.bench, video, self.thumbnails, self.path, stem)
-        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
-        changes: list[tuple[Extension, Callable[[str, Tiles], str]]]
+        tiles = self.thumbnails
+        if isinstance(tiles, TileOptions):
+            tiles = await self._make_tiles(tiles)
+        changes: list[tuple[Extension, Callable[[str, Shown], str]]]
         changes = [("mpd", in_mpd), ("m3u8", in_master)]
         for extension, change in changes:
             manifest = trio.Path(self.path / self._manifest(extension))
             await manifest.write_text(change(await manifest.read_text(), tiles))
+
+    async def _make_tiles(self, options: TileOptions) -> Shown:
+        stem = f"{self.stem('tiles')}_tiles"
+        video = large_enough(self.tracks, options.size)
+        tiles = await make_tiles(self.bench, video, options, self.path, stem)
+        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
+        return shown(tiles)
 
     async def refer(self, label: str) -> None:
         """A dref MP4 beside the media of a label, which has to be clear."""
@@ -194,7 +211,7 @@ class Maker:
         try:
             await trio.to_thread.run_sync(write_dref, self.path, self._published(label), target)
         except ValueError as error:
-            raise OutputWrong(f"no dref MP4 can be made of what was packaged: {error}") from None
+            self.notes.append(f"no dref MP4 can be made of what was packaged: {error}")
 
     async def _make_aes_set(self, keys: AssetKeys, main: str) -> None:
         clear = f"{self.folder}-plain"
@@ -231,4 +248,5 @@ class Maker:
                  if not aes or self.name.tag == "drm"]  # fmt: skip
         found = {path.name for path in self.path.iterdir()}
         media = sorted(found - set(names), key=lambda name: (name.endswith(".m3u8"), name))
-        return MadeSet(self.path, tuple(media), tuple(name for name in names if name in found))
+        manifests = tuple(name for name in names if name in found)
+        return MadeSet(self.path, tuple(media), manifests, tuple(self.notes))

@@ -78,14 +78,19 @@ async def conform(
     media: Media,
     *,
     ladder: str = "",
+    keeps_sound: bool = True,
     on_progress: OnProgress | None = None,
 ) -> list[Track]:
     """Make files of one track each in the bench's folder; what can be copied is not encoded.
 
     With `ladder`, a profile of the encoder, videos are encoded into renditions of their size and
-    below.
+    below; without `keeps_sound` sound is encoded as well.
     """
-    wanted = [_wanted(media, stream, ladder) for stream in media.streams if is_usable(stream.track)]
+    wanted = [
+        _wanted(media, stream, ladder, keeps_sound)
+        for stream in media.streams
+        if is_usable(stream.track)
+    ]
     found = await _made(bench, path, media, wanted, on_progress)
     again = [
         replace(one, is_copied=False) for one in wanted if one.is_copied
@@ -115,10 +120,10 @@ def undecodable(media: Media, ladder: str = "") -> Track | None:
     return None
 
 
-def _wanted(media: Media, stream: Stream, ladder: str) -> Wanted:
+def _wanted(media: Media, stream: Stream, ladder: str, keeps_sound: bool) -> Wanted:
     if ladder and stream.track.type == "video":
         return Wanted(stream, False, tuple(encoding.rungs(stream.track)), ladder)
-    return Wanted(stream, stays(media, stream))
+    return Wanted(stream, stays(media, stream) and (keeps_sound or stream.track.type != "audio"))
 
 
 async def _is_open(path: Path, stream: Stream) -> bool:

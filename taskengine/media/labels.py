@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import count
 from typing import Final
 
 from taskengine.media.languages import language_name
@@ -21,17 +22,17 @@ UNSAFE: Final = str.maketrans({'"': "'", "\r": " ", "\n": " ", "\0": " "})  # in
 def labels(tracks: Sequence[Track]) -> list[str]:
     """One for each track, unlike those of the others of its type (RFC 8216, 4.3.4.1.1): what the
     job or the media calls it, else its language and purpose."""
-    taken: set[tuple[str, str]] = set()
-    found = []
-    for track in tracks:
-        plain = _plain(track)
-        label, number = plain, 1
-        while (track.type, label) in taken and not _is_companion(track, tracks):
-            number += 1
-            label = f"{plain} {number}"
-        taken.add((track.type, label))
-        found.append(label)
+    found: list[str] = []
+    for place, track in enumerate(tracks):
+        same = [n for n, other in enumerate(tracks[:place]) if is_same(track, other)]
+        taken = {one for one, other in zip(found, tracks, strict=False) if other.type == track.type}
+        found.append(found[same[0]] if same else _distinct(_plain(track), taken))
     return found
+
+
+def _distinct(label: str, taken: set[str]) -> str:
+    numbered = (f"{label} {number}" for number in count(2))
+    return label if label not in taken else next(one for one in numbered if one not in taken)
 
 
 def defaults(tracks: Sequence[Track]) -> list[bool]:
@@ -50,10 +51,6 @@ def is_special(track: Track) -> bool:
 def is_same(track: Track, other: Track) -> bool:
     """Whether one holds the sound of the other in another codec."""
     return track.type == other.type == "audio" and track.companion == other.name != ""
-
-
-def _is_companion(track: Track, tracks: Sequence[Track]) -> bool:
-    return any(is_same(track, other) for other in tracks)
 
 
 def _plain(track: Track) -> str:

@@ -24,7 +24,8 @@ _ANY_GUID = _GUID.replace("?P<guid>", "?:")
 _MEDIA = rf".+_{_ANY_GUID}_(?:[avt][0-9]+|tiles|dref)(?:_[a-z0-9]+)?\.(?:mp4|vtt|m3u8|m4s|jpg)"
 _MANIFEST = rf".+_(?:drm|nodrm)_{_ANY_GUID}(?:_aes)?\.(?:ism|m3u8|mpd)"
 _PARKED_MANIFEST = rf"[0-9]{{10}}_{_ANY_GUID}_.+\.(?:drm|nodrm)"
-_RESULT = re.compile(f"{_MEDIA}|{_MANIFEST}|{_PARKED_MANIFEST}")
+_COMBINED = rf".+_{_ANY_GUID}\.ismv"
+_RESULT = re.compile(f"{_MEDIA}|{_COMBINED}|{_MANIFEST}|{_PARKED_MANIFEST}")
 _EPOCH = "(?P<epoch>[0-9]{10})"  # of parking, in whole seconds
 
 
