@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from taskengine.actions.context import Context
-from taskengine.media.extensions import CAPTIONS, MEDIA, suffix
+from taskengine.media.extensions import CAPTIONS, DOCUMENT, MEDIA, suffix
 from taskengine.media.naming import is_result
 from taskengine.model import JsonObject
 from taskengine.storage import Folder
@@ -25,6 +25,7 @@ class Listed:
 
     sources: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)  # of keys
     left_out: dict[str, str] = field(default_factory=dict)
 
     async def tell(self, context: Context) -> None:
@@ -48,6 +49,8 @@ async def listed(context: Context, folder: Folder, content_id: str) -> Listed:
     for name in files:
         if is_result(name) or name in recorded:
             found.results.append(name)
+        elif suffix(name) == DOCUMENT and not is_hidden(name):
+            found.documents.append(name)
         elif why := _no_source(name):
             found.left_out[name] = why
         else:

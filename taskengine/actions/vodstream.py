@@ -23,6 +23,7 @@ OF_NO_USE: Final = {  # what is said of parameters that change nothing in this j
     "encoding_mode": EXTERNAL,
     "encoding_region": EXTERNAL,
     "encoder_version": EXTERNAL,
+    "cpix": "nothing is encrypted in this job, so that no key is taken",
     "playready_key": "nothing is encrypted with it without encrypt_ismv",
     "mezzanine": "no MP4 is made without generate_mp4",
 }
@@ -42,8 +43,12 @@ async def get_filenames(context: Context, *, source: dict[str, str], content_id:
     others = [*found.left_out]
     hidden = [name for name in others if is_hidden(name)]
     return {
-        "folder": folder.complete, "files": found.sources, "others": others, "hidden": hidden
-    }  # fmt: skip
+        "folder": folder.complete,
+        "files": found.sources,
+        "documents": found.documents,
+        "others": others,
+        "hidden": hidden,
+    }
 
 
 @action("vodstream.inspect_source")
@@ -80,11 +85,13 @@ async def inspect_source(
     tracks = await inspector.with_companions(tracks)
     for track in tracks:
         await context.info(_described(track))
+    placed = await inspector.placed(tracks)
+    by_file = {track.file: track for track in placed}
     plan = plan_sets(drm, enable_drm=enable_drm)
     return {
         "duration": round(longest(tracks), 3),
-        "tracks": [track.to_json() for track in await inspector.placed(tracks)],
-        "pictures": [track.to_json() for track in await inspector.placed(pictures)],
+        "tracks": [track.to_json() for track in placed],
+        "pictures": [by_file.get(track.file, track).to_json() for track in pictures],
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,

@@ -97,13 +97,15 @@ def set_options(
     \b
     roots.KEY=FOLDER         the folder of a root key, such as output_root
     storage=TYPE             its default storage: local, S3, azure_blob
+    track_properties=JSON    rules that jobs with apply_track_properties apply first
+    cpix_url=URL             its key service, as in 'https://keys.example/{content_id}'
     callback.secret=TEXT     signs its callbacks (Standard Webhooks; whsec_… is base64)
     callback.headers.X=TEXT  a header of its callbacks
     callback.events=LIST     the events to send, as in '["fail", "end"]'; else all
     callback.body=TEMPLATE   a template of the body to send, as in '{"id": "{{ body.job_id }}"}'
     callback.verify=false    accepts any TLS certificate of the receivers
 
-    A value is parsed as JSON if possible, else it is text; the first four are always text. `KEY=`
+    A value is parsed as JSON if possible, else it is text; storage, URLs, roots, secrets and headers are always text. `KEY=`
     without a value removes the key. `taskengine client key` generates an api-key.
     """
     from taskengine.cli.options import changed, hidden

@@ -12,9 +12,19 @@ from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
 from taskengine.texts import like
+from taskengine.workflows.formats import is_http_url
 
-TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
-KNOWN = ("roots.KEY", "storage", *(f"callback.{name}" for name in CallbackOptions.__slots__))
+TEXTS = (
+    "roots",
+    "storage",
+    "cpix_url",
+    "callback.secret",
+    "callback.headers",
+)  # they and what is below
+KNOWN = (
+    *("roots.KEY", "storage", "track_properties", "cpix_url"),
+    *(f"callback.{name}" for name in CallbackOptions.__slots__),
+)
 ELSEWHERE = {  # what people look for here → the right door
     **dict.fromkeys(("api-key", "api_key", "key"), "`taskengine client key NAME` makes a new one"),
     "admin": "`taskengine client set NAME --admin` or `--no-admin`",
@@ -97,4 +107,8 @@ def _check(options: JsonObject) -> None:
             options["storage"] = storage_label(options["storage"])
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
+    if not isinstance(options.get("track_properties", {}), dict):
+        raise BadInput("track_properties: expected a JSON object, as jobs have it")
+    if "cpix_url" in options and not is_http_url(str(options["cpix_url"]).replace("{", "")):
+        raise BadInput("cpix_url: expected an http or https URL; {content_id} may stand in it")
     CallbackOptions.of(options)

@@ -164,7 +164,7 @@ def _outputs(path: Path, media: Media, wanted: Wanted) -> list[tuple[Track, list
         (
             replace(track, file=f"{path.stem}-{track.stream}-{rung.edge}.mp4", stream=0),
             [*common, *encoding.video(wanted.profile, stream, encoding.scaled(track, rung.edge)),
-             *encoding.limits(rung.rate), "-f", "mp4"],
+             *encoding.limits(wanted.profile, rung.rate), "-f", "mp4"],
         )
         for rung in wanted.rungs
     ]  # fmt: skip

@@ -85,6 +85,8 @@ def audio(track: Track, zero: float) -> list[str]:
     return [*arguments, "-af", f"aresample=async=1:first_pts={start}"] if track.start else arguments
 
 
-def limits(rate: int) -> Sequence[str]:
-    """For a mean of so many kbit/s."""
+def limits(codec: str, rate: int) -> Sequence[str]:
+    """For a mean of so many kbit/s; that encoder of AV1 takes no more than the mean."""
+    if codec == "AV1":
+        return ("-b:v", f"{rate}k")
     return ("-b:v", f"{rate}k", "-maxrate", f"{rate * 6 // 5}k", "-bufsize", f"{rate * 2}k")

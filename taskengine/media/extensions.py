@@ -12,6 +12,7 @@ SOUND: Final = frozenset({
 })  # fmt: skip
 MEDIA: Final = ENCODABLE | SOUND | {".mpeg", ".webm", ".ts", ".mts", ".m2ts", ".vob", ".3gp",
                                     ".ismv"}  # fmt: skip
+DOCUMENT: Final = ".cpix"  # of keys
 CAPTIONS: Final = frozenset({".srt", ".vtt", ".ass", ".ssa", ".ttml", ".dfxp"})
 
 

@@ -25,6 +25,7 @@ SAFE_INPUT: Final = (
 CAREFUL: Final = ("-xerror", "-err_detect", "explode")  # otherwise damage ends with code 0
 QUIET: Final = ("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-y")
 KILLED: Final = frozenset({126, 127, 128 + 9, 128 + 15, 255})  # 255: ffmpeg after SIGTERM
+CHATTER: Final = ("Svt[info]", "Task finished")  # no reasons
 SHORTAGES: Final = ("No space left", "Cannot allocate memory", "Input/output error")
 FRAGMENTED: Final = (  # output whose samples fragments.py finds
     *("-movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof"),
@@ -92,7 +93,7 @@ def is_shortage(failure: ProcessFailed) -> bool:
 def reason(failure: ProcessFailed, path: Path, label: str) -> str:
     """The last thing a tool said, with the file's own name in it."""
     lines = failure.stderr_tail.strip().splitlines() or [f"code {failure.returncode}"]
-    said = next((line for line in lines if "Task finished" not in line), lines[-1])
+    said = next((line for line in lines if not any(text in line for text in CHATTER)), lines[-1])
     return said.split("] ")[-1].replace(f"file:{path}", label).replace(str(path), label)
 
 

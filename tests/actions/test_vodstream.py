@@ -269,7 +269,7 @@ def test_submissions_that_cannot_work_are_refused(job, more):
         job.begin(**more)
 
 
-@pytest.mark.parametrize("more", [{"cpix": True}])
+@pytest.mark.parametrize("more", [{"drm": ["cenc"], "cpix": True}])
 async def test_what_would_make_the_result_wrong_is_refused(job, more):
     with pytest.raises(PermanentFailure):
         await job(**more)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from taskengine.media.captions import to_webvtt
 from taskengine.media.conform import conform, fits
 from taskengine.media.ffmpeg import check_whole, ffmpeg, source
 from taskengine.media.probe import OutputWrong, probe
@@ -132,21 +131,6 @@ async def test_a_ladder_has_keyframes_at_the_same_times(bench, tracks):
     times = [await keyframes(bench.folder / t.file, 0) for t in found[:2]]
     assert times[0] == times[1] == [0, 2]
     assert heard[-1] == pytest.approx(1, abs=0.05)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-async def test_captions_in_any_encoding_become_webvtt(bench, encoding):
-    path, target = bench.folder / "in-0.srt", bench.folder / "words.vtt"
-    path.write_text("1\n00:00:01,000 --> 00:00:02,000\nGrüße aus Köln\n", encoding=encoding)
-    await to_webvtt(bench, path, target, "x_deu.srt")
-    assert "00:01.000 --> 00:02.000\nGrüße aus Köln" in target.read_text()
-
-
-async def test_what_is_no_caption_file_is_refused_by_name(bench):
-    path = bench.folder / "in-0.srt"
-    path.write_bytes(bytes(range(256)))
-    with pytest.raises(PermanentFailure, match=r"x\.srt is no caption file"):
-        await to_webvtt(bench, path, bench.folder / "words.vtt", "x.srt")
 
 
 @pytest.mark.parametrize(
