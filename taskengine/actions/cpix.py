@@ -63,7 +63,7 @@ async def _of_source(
 ) -> bytes:
     if source is None or len(documents) != 1:
         raise PermanentFailure(
-            f"cpix: expected one CPIX document (.cpix) in the source folder, found {len(documents)};"
+            f"cpix: expected one document (.cpix) in the source folder, found {len(documents)};"
             " download_cpix fetches it from the client's key service"
         )
     local = context.scratch / "keys.cpix"

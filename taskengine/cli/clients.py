@@ -105,8 +105,9 @@ def set_options(
     callback.body=TEMPLATE   a template of the body to send, as in '{"id": "{{ body.job_id }}"}'
     callback.verify=false    accepts any TLS certificate of the receivers
 
-    A value is parsed as JSON if possible, else it is text; storage, URLs, roots, secrets and headers are always text. `KEY=`
-    without a value removes the key. `taskengine client key` generates an api-key.
+    A value is parsed as JSON if possible, else it is text; roots, storage, URLs, secrets and
+    headers are always text. `KEY=` without a value removes the key. `taskengine client key`
+    generates an api-key.
     """
     from taskengine.cli.options import changed, hidden
 

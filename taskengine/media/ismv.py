@@ -63,7 +63,7 @@ def _scale(moov: bytes) -> int:
     return int(struct.unpack_from(">I", moov, place + (20 if moov[place] else 12))[0])
 
 
-def _found(data: bytes | bytearray, path: str, start: int) -> tuple[int, int]:
+def _found(data: bytes, path: str, start: int) -> tuple[int, int]:
     if (found := inner(data, path, start)) is None:
         raise ValueError(f"a head without {path}")
     return found
@@ -104,7 +104,7 @@ def _combined(heads: Sequence[bytes]) -> bytes:
 def _track(moov: bytes, number: int) -> bytes:
     first, last = _found(moov, "trak", 8)
     track = bytearray(moov[first:last])
-    place, _ = _found(track, "tkhd", 0)
+    place, _ = _found(bytes(track), "tkhd", 0)
     struct.pack_into(">I", track, place + (20 if track[place] else 12), number)
     return box(b"trak", bytes(track))
 
@@ -116,6 +116,6 @@ def _extends(moov: bytes, number: int) -> bytes:
 
 def _renumbered(moof: bytes, number: int, sequence: int) -> bytes:
     made = bytearray(moof)
-    struct.pack_into(">I", made, _found(made, "mfhd", 8)[0] + 4, sequence)
-    struct.pack_into(">I", made, _found(made, "traf/tfhd", 8)[0] + 4, number)
+    struct.pack_into(">I", made, _found(moof, "mfhd", 8)[0] + 4, sequence)
+    struct.pack_into(">I", made, _found(moof, "traf/tfhd", 8)[0] + 4, number)
     return bytes(made)
