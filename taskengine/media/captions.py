@@ -51,7 +51,7 @@ def from_subrip(text: str, label: str) -> str:
     found = list(_SRT_CUE.finditer(text))
     if text.strip() and not found:
         raise PermanentFailure(f"{label} is no caption file: there is no time of a caption in it")
-    ends = [*(cue.start() for cue in found[1:]), len(text)]
+    ends = [*(cue.start() for cue in found), len(text)][1:]
     texts = [text[cue.end() : end] for cue, end in zip(found, ends, strict=True)]
     texts = [*(_NEXT_NUMBER.sub("", one) for one in texts[:-1]), *texts[-1:]]
     cues = [_subrip_cue(cue, said) for cue, said in zip(found, texts, strict=True)]
