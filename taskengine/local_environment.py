@@ -40,4 +40,5 @@ def local_environment(
         commands=configuration.commands,
         secrets=configuration.secrets,
         pulse=pulse,
+        limits=configuration.limits,
     )

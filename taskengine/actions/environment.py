@@ -13,6 +13,7 @@ from taskengine.actions.context import Context
 from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
 from taskengine.model import Attempt, BadInput, Severity
+from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, Storage
 
@@ -31,6 +32,7 @@ class ActionEnvironment:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
+    limits: Limits = NO_LIMITS  # of child processes
 
     @asynccontextmanager
     async def context_for(
@@ -57,6 +59,7 @@ class ActionEnvironment:
                 http=self.http,
                 commands=self.commands,
                 pulse=self.pulse,
+                limits=self.limits,
             )
 
     def workspace(self, job_id: int) -> Folder:

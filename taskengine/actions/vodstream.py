@@ -86,12 +86,12 @@ async def inspect_source(
     for track in tracks:
         await context.info(_described(track))
     placed = await inspector.placed(tracks)
-    by_file = {track.file: track for track in placed}
+    found = {(track.file, track.stream): track for track in placed}
     plan = plan_sets(drm, enable_drm=enable_drm)
     return {
         "duration": round(longest(tracks), 3),
         "tracks": [track.to_json() for track in placed],
-        "pictures": [by_file.get(track.file, track).to_json() for track in pictures],
+        "pictures": [found.get((track.file, track.stream), track).to_json() for track in pictures],
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,
