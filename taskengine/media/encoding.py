@@ -51,10 +51,10 @@ def scaled(track: Track, edge: int) -> str:
 
 
 def video(codec: str, stream: Stream, scale: str) -> list[str]:
-    """Pictures with keyframes at the same times, whatever their size. The first one is held from
-    the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
+    """Pictures with keyframes at the same times, whatever their size. The first one is shown
+    from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
     late = stream.track.start
-    held = [f"setpts=PTS-STARTPTS,tpad=start_mode=clone:start_duration={late:.6f}"] * (late > 0)
+    held = [f"setpts='if(eq(N,0),PTS-{late:.6f}/TB,PTS)'"] * (late > 0)
     if stream.transfer in HDR:
         scale = f"{scale}{':' if '=' in scale else '='}{TO_SDR}"
     chain = ",".join(["yadif=deint=interlaced", *held, scale, "format=yuv420p"])

@@ -1,7 +1,7 @@
 """The guard of a child process: it ends the child, and all that came of it, with its engine.
 
-Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH LIMITS COMMAND…`. LIFELINE is the reading end of
-a pipe that the engine holds open and sends pulses into.
+Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH LIMITS COMMAND…`. LIFELINE is the reading
+end of a pipe that the engine holds open and sends pulses into.
 
 - LET_GO says that the engine wants the child to stop: SIGTERM for its group, SIGKILL after GRACE
   seconds.
@@ -39,6 +39,7 @@ CUT = -1.0
 LET_GO = -2.0
 TREE, GROUP = "tree", "group"
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
+LIMITED = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)
 PAUSE = 0.02  # seconds between two looks at what is ending
 
 
@@ -138,9 +139,7 @@ def become(command: list[str], guard: int, limits: str) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    for kind, most in zip(
-        (resource.RLIMIT_AS, resource.RLIMIT_FSIZE), limits.split(","), strict=True
-    ):
+    for kind, most in zip(LIMITED, limits.split(","), strict=True):
         if int(most):
             resource.setrlimit(kind, (int(most), int(most)))
     try:
