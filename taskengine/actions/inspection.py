@@ -12,6 +12,7 @@ import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, fetch, local_name, stage
+from taskengine.actions.pace import Pace
 from taskengine.capture.cues import write_webvtt
 from taskengine.capture.model import SourceRefused
 from taskengine.capture.ttml import read_ttml
@@ -161,7 +162,9 @@ class Inspector:
                 media,
                 ladder=ladder,
                 keeps_sound=self.keeps_sound or not ladder,
-                on_progress=self._converted,
+                on_progress=Pace(
+                    self.context, name, media.duration, done=self._done, share=self._share
+                ),
             )
         except ProcessFailed as failure:
             refuse(failure, path, name, "cannot be converted")
@@ -187,9 +190,6 @@ class Inspector:
             await self.context.warn(f"{name}: stream of captions ({track.language}) is left out:"
                                     " there is no caption in it")  # fmt: skip
         return has_cues(text)
-
-    async def _converted(self, fraction: float) -> None:
-        await self.context.progress(self._done + fraction * self._share)
 
     async def _captions(self, local: str, name: str) -> list[Track]:
         path = self.context.scratch / local

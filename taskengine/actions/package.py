@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
+from taskengine.actions.pace import Pace, by_bytes
 from taskengine.actions.registry import action
 from taskengine.media.keys import AssetKeys, asset_name, keys_for, raw_key
 from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
-from taskengine.media.sets import SetName, build_ismv, build_set
+from taskengine.media.sets import SetName, build_ismv, build_set, copies
 from taskengine.media.streams import slug
 from taskengine.media.tiles import TileOptions
+from taskengine.media.tracks import Track, longest
 from taskengine.model import JsonObject, PermanentFailure
 
 
@@ -43,8 +49,10 @@ async def package_set(
     keys = await _keys(context, content_id, target) if tag == "drm" else None
     epoch = None if tag == active else context.epoch
     name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
-    made = await build_set(
-        bench_of(context),
+    bench = bench_of(context)
+    build = partial(
+        build_set,
+        bench,
         gathered,
         name,
         guid=context.guid,
@@ -55,6 +63,10 @@ async def package_set(
         dref=dref,
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
+    pace = Pace(context, f"packaging {tag}", longest(gathered), done=0.2, share=0.6)
+    folders = [bench.folder / f"made-{tag}{suffix}" for suffix in ("", "-plain")]
+    expected = await trio.to_thread.run_sync(_size, bench.folder, gathered)
+    made = await by_bytes(pace, folders, expected * copies(tag, drm or []), build)
     for note in made.notes:
         await context.warn(note)
     await context.progress(0.8)
@@ -82,7 +94,7 @@ async def create_mp4(
         target,
         mezzanine=mezzanine,
         captions=captions,
-        on_progress=context.progress,
+        on_progress=Pace(context, mp4_filename, longest(gathered)),
     )
     return await stage(context, [target.rename(context.scratch / plain_name(mp4_filename))])
 
@@ -117,6 +129,10 @@ def plain_name(name: str) -> str:
     if not name or name in (".", "..") or PurePosixPath(name).name != name or "\0" in name:
         raise PermanentFailure(f"expected a file name without a folder: {name!r}")
     return name
+
+
+def _size(folder: Path, tracks: Sequence[Track]) -> int:
+    return sum((folder / file).stat().st_size for file in {track.file for track in tracks})
 
 
 async def _keys(context: Context, content_id: str, target: dict[str, str]) -> AssetKeys:

@@ -19,7 +19,7 @@ from typing import Final
 
 import trio
 
-from taskengine.media.building import Guid, MadeSet, Maker, SetName
+from taskengine.media.building import CENC, Guid, MadeSet, Maker, SetName
 from taskengine.media.ism import read_ism
 from taskengine.media.ismv import combine
 from taskengine.media.keys import AssetKeys, KeyStore, asset_name, keys_for
@@ -62,6 +62,14 @@ def plan_sets(drm: Sequence[str], *, enable_drm: bool) -> SetPlan:
     protected = tuple(dict.fromkeys(value for value in drm if value != "clear"))
     active: Tag = "drm" if protected and enable_drm else "nodrm"
     return SetPlan(clear="clear" in drm or active == "nodrm", drm=protected, active=active)
+
+
+def copies(tag: Tag, drm: Sequence[str]) -> int:
+    """How often all media is written for a set."""
+    if tag == "nodrm":
+        return 1
+    both = "fairplay" in drm and not CENC.isdisjoint(drm)
+    return 1 + both + 2 * ("aes" in drm)
 
 
 async def build_set(

@@ -168,8 +168,12 @@ async def test_high_dynamic_range_becomes_standard_where_it_is_encoded(job):
     assert "VIDEO-RANGE=HLG" not in job.master
 
 
-async def test_sound_that_goes_on_is_not_cut(job):
-    await job.make("film.mp4", "-map", "0", "-frames:v", "1", "-c:v", "copy", "-c:a", "copy")
+async def test_sound_that_goes_on_is_not_cut(job, tmp_path):
+    picture = tmp_path / "picture.mp4"
+    await ffmpeg(job.bench, *source(job.small), "-map", "0:v", "-frames:v", "1", *COPY,
+                 f"file:{picture}")  # fmt: skip
+    both = [*source(picture), *source(job.small), "-map", "0:v", "-map", "1:a", *COPY]
+    await ffmpeg(job.bench, *both, f"file:{job.source / 'film.mp4'}")
     extras = await job()
     assert extras["metadata"]["duration"] == ALMOST
     assert players.duration_of(next(job.target.glob("*.mpd"))) == ALMOST
