@@ -129,7 +129,7 @@ async def test_everything_there_is(job, tmp_path):
         "notes.txt is left out: files of the kind .txt are not taken",
     ]
     assert [name for name in job.files() if name.endswith("_dref.mp4")]
-    assert sum("EXT-X-IMAGE-STREAM-INF" in (job.target / n).read_text() for n in manifests) == 3
+    assert sum("EXT-X-IMAGE-STREAM-INF" in (job.target / n).read_text() for n in manifests) == 2
     context, _ = fake_context(tmp_path)
     asset = asset_name(context.roots("local", "output_root").below("films/film"), C)
     keys = await FileKeyStore(tmp_path / "keys").load(asset)
