@@ -1,5 +1,6 @@
 """The workflow drmswitch, run from its file: names, lines, results."""
 
+import json
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -137,6 +138,21 @@ async def test_the_log_is_that_of_the_contract(asset, run, tmp_path):
         "message": f"{folder}/{main}",
         "files": [f"{folder}/{main}", f"{folder}/{C}_drm_{g2}_aes.ism"],
     }
+
+
+async def test_the_record_tells_of_what_is_active_alone(asset, run):
+    """Whoever finds it finds no clear media, and no manifest that is parked or gone."""
+    fill(asset, [*LOG_SAMPLE, clear := f"{C}_{G3}_v1.mp4", "still.jpg"])
+    record = asset / f"{C}.json"
+    told = [*LOG_SAMPLE, clear, "still.jpg"]
+    record.write_text(json.dumps({"job_id": "1", "files": told, "manifest": LOG_SAMPLE[2]}))
+    extras = await run()
+    said = json.loads(record.read_text())
+    assert said["manifest"] == Path(extras["message"]).name
+    names = [Path(file).name for file in extras["files"]]
+    assert sorted(said["files"]) == sorted([*names, "still.jpg"])
+    assert all(name.startswith(f"{C}_drm_") for name in names)
+    assert said["job_id"] == "1"
 
 
 async def test_two_switches_restore_the_contents(asset, run, tmp_path):
