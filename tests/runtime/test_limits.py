@@ -50,7 +50,10 @@ async def test_a_process_is_stopped_at_its_limit(code, limits, why):
 
 @pytest.mark.parametrize(
     ("code", "limits", "why"),
-    [(HUGE, Limits(memory=512 << 20), "MemoryError"), (LONG, Limits(file=1 << 10), "")],
+    [
+        (HUGE, Limits(memory=512 << 20), "MemoryError"),
+        (LONG, Limits(file=1 << 10), "File too large"),
+    ],
 )
 async def test_the_system_keeps_limits_of_memory_and_files(tmp_path, code, limits, why):
     with pytest.raises(ProcessFailed, match=why):
