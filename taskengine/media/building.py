@@ -11,6 +11,7 @@ import trio
 
 from taskengine.media.aes import encrypt_hls
 from taskengine.media.dref import write_dref
+from taskengine.media.index import indexed_duration
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
 from taskengine.media.markers import Marker
@@ -19,7 +20,7 @@ from taskengine.media.master import finish_master
 from taskengine.media.mpd import finish_mpd
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
-from taskengine.media.probe import OutputWrong, expect_duration
+from taskengine.media.probe import OutputWrong, check_duration
 from taskengine.media.streams import (
     closed_captions,
     output_name,
@@ -151,10 +152,13 @@ class Maker:
 
     async def _check(self, path: Path, track: Track) -> None:
         """Whether all of a track was packaged: what is missing was missing in its source."""
+        name = track.source or track.name
         try:
-            await expect_duration(self.bench, path, track.end, track.zero)
+            made = await trio.to_thread.run_sync(indexed_duration, path)
+            check_duration(made, track.duration)
+        except ValueError as error:
+            raise OutputWrong(f"{name} was packaged, and {error}") from None
         except OutputWrong as wrong:
-            name = track.source or track.name
             raise PermanentFailure(f"{name} is damaged: packaged, {wrong}") from None
 
     def _finish_manifests(self, label: str, folder: Path, manifests: Manifests) -> None:
