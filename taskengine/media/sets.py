@@ -20,6 +20,7 @@ from typing import Final
 import trio
 
 from taskengine.media.building import CENC, Guid, MadeSet, Maker, SetName
+from taskengine.media.index import indexed_duration
 from taskengine.media.ism import read_ism
 from taskengine.media.ismv import combine
 from taskengine.media.keys import AssetKeys, KeyStore, asset_name, keys_for
@@ -199,4 +200,10 @@ async def _text(bench: Bench, folder: Folder, name: str) -> str:
 
 
 async def _duration(bench: Bench, local: str) -> float:
-    return 0.0 if local.endswith(".vtt") else (await probe(bench, bench.folder / local)).duration
+    """Of media alone, wherever its times begin."""
+    if local.endswith(".vtt"):
+        return 0.0
+    try:
+        return await trio.to_thread.run_sync(indexed_duration, bench.folder / local)
+    except ValueError:  # made elsewhere
+        return (await probe(bench, bench.folder / local)).duration
