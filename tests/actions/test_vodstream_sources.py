@@ -135,7 +135,7 @@ async def test_open_groups_of_pictures_are_closed(job, name):
     await job()
     made = job.media("_v1.mp4")
     assert not layout_of(made, 0, "video").is_open
-    assert await keyframes(made, 0) == pytest.approx([0, 2], abs=0.05)
+    assert (await keyframes(made, 0))[:2] == pytest.approx([0, 2], abs=0.05)
 
 
 async def test_a_second_job_does_not_package_what_the_first_has_made(job, tmp_path, small):
