@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ from taskengine.media.keys import AssetKeys, asset_name, keys_for, raw_key
 from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
-from taskengine.media.sets import SetName, build_ismv, build_set, copies
+from taskengine.media.sets import MadeSet, SetName, build_ismv, build_set, copies
 from taskengine.media.streams import slug
 from taskengine.media.tiles import TileOptions
 from taskengine.media.tracks import Track, longest
@@ -49,10 +49,9 @@ async def package_set(
     keys = await _keys(context, content_id, target) if tag == "drm" else None
     epoch = None if tag == active else context.epoch
     name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
-    bench = bench_of(context)
     build = partial(
         build_set,
-        bench,
+        bench_of(context),
         gathered,
         name,
         guid=context.guid,
@@ -63,13 +62,7 @@ async def package_set(
         dref=dref,
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
-    pace = Pace(context, f"packaging {tag}", longest(gathered), done=0.2, share=0.6)
-    folders = [bench.folder / f"made-{tag}{suffix}" for suffix in ("", "-plain")]
-    expected = await trio.to_thread.run_sync(_size, bench.folder, gathered)
-    made = await by_bytes(pace, folders, expected * copies(tag, drm or []), build)
-    for note in made.notes:
-        await context.warn(note)
-    await context.progress(0.8)
+    made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
     staged = await stage(context, (made.folder / file for file in made.files))
     return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": epoch is None}
 
@@ -129,6 +122,24 @@ def plain_name(name: str) -> str:
     if not name or name in (".", "..") or PurePosixPath(name).name != name or "\0" in name:
         raise PermanentFailure(f"expected a file name without a folder: {name!r}")
     return name
+
+
+async def _followed(
+    context: Context,
+    tag: Tag,
+    tracks: Sequence[Track],
+    copied: int,
+    build: Callable[[], Awaitable[MadeSet]],
+) -> MadeSet:
+    """A set, with its progress while it is built; `copied`: so often all media is written."""
+    pace = Pace(context, f"packaging {tag}", longest(tracks), done=0.2, share=0.6)
+    folders = [context.scratch / f"made-{tag}{suffix}" for suffix in ("", "-plain")]
+    expected = copied * await trio.to_thread.run_sync(_size, context.scratch, tracks)
+    made = await by_bytes(pace, folders, expected, build)
+    for note in made.notes:
+        await context.warn(note)
+    await context.progress(0.8)
+    return made
 
 
 def _size(folder: Path, tracks: Sequence[Track]) -> int:

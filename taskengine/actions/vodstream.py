@@ -69,22 +69,19 @@ async def inspect_source(
     retries: int = 0,
 ) -> JsonObject:
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
-    for name in (name for name, is_given in (options or {}).items() if is_given):
-        await context.warn(f"{name}: {OF_NO_USE[name]}")
-    for name in unknown(file_properties or {}, files):
-        await context.warn(f"file_properties: there is no file {name!r} in the source folder")
+    properties = file_properties or {}
+    await _tell(context, options or {}, unknown(properties, files))
     _check_files(files, others or [], encode_source=encoding_profile is not None)
     opened = await context.open_folder(**source)
     inspector = Inspector(context, opened, retries, encoding_profile or "", extract_audio)
-    tracks = await inspector.tracks(files, file_properties or {})
+    tracks = await inspector.tracks(files, properties)
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
     if all(track.type != "video" for track in tracks):
         raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
     pictures = await inspector.pictured(tracks)
     tracks = await inspector.with_companions(tracks)
-    for track in tracks:
-        await context.info(_described(track))
+    await _describe(context, tracks)
     placed = await inspector.placed(tracks)
     found = {(track.file, track.stream): track for track in placed}
     plan = plan_sets(drm, enable_drm=enable_drm)
@@ -111,6 +108,19 @@ async def delete_source(
         except FileNotStored:
             await context.debug(f"{name} is gone already")
     return {"files": [folder.name_of(name) for name in deleted]}
+
+
+async def _tell(context: Context, options: JsonObject, unknown_files: Sequence[str]) -> None:
+    """What changes nothing in this job: parameters that were given, properties of no file."""
+    for name in (name for name, is_given in options.items() if is_given):
+        await context.warn(f"{name}: {OF_NO_USE[name]}")
+    for name in unknown_files:
+        await context.warn(f"file_properties: there is no file {name!r} in the source folder")
+
+
+async def _describe(context: Context, tracks: Sequence[Track]) -> None:
+    for track in tracks:
+        await context.info(_described(track))
 
 
 def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:

@@ -95,7 +95,8 @@ def set_options(
     """Change a client's options, and print them with secrets masked.
 
     \b
-    roots.KEY=FOLDER         the folder of a root key, such as output_root
+    roots.KEY=FOLDER         the local folder of a root key, such as output_root
+    roots.STORAGE.KEY=FOLDER the same on another storage; else <root>/<client> for who has roots
     storage=TYPE             its default storage: local, S3, azure_blob
     track_properties=JSON    rules that jobs with apply_track_properties apply first
     cpix_url=URL             its key service, as in 'https://keys.example/{content_id}'

@@ -7,22 +7,20 @@ from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.configuration import storage_label
 from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
+from taskengine.storage_tables import STORAGES, storage_label
 from taskengine.texts import like
 from taskengine.workflows.formats import is_http_url
 
-TEXTS = (
-    "roots",
-    "storage",
-    "cpix_url",
-    "callback.secret",
-    "callback.headers",
-)  # they and what is below
+TEXTS = (  # they and what is below
+    *("roots", "storage", "cpix_url"),
+    *("callback.secret", "callback.headers"),
+)
 KNOWN = (
-    *("roots.KEY", "storage", "track_properties", "cpix_url"),
+    *("roots.KEY", "roots.STORAGE.KEY", "storage", "read_only"),
+    *("track_properties", "cpix_url"),
     *(f"callback.{name}" for name in CallbackOptions.__slots__),
 )
 ELSEWHERE = {  # what people look for here → the right door
@@ -100,8 +98,11 @@ def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
 def _check(options: JsonObject) -> None:
     """Whether the engine can use what it reads of them."""
     roots = options.get("roots", {})
-    if not isinstance(roots, dict) or not all(isinstance(one, str) for one in roots.values()):
+    if not isinstance(roots, dict):
         raise BadInput("roots: expected a key below it, as in roots.KEY=FOLDER")
+    for label in (name for name, one in roots.items() if isinstance(one, dict)):
+        if label not in STORAGES:
+            raise BadInput(f"roots.{label}: expected one of {', '.join(STORAGES)}")
     if "storage" in options:
         try:
             options["storage"] = storage_label(options["storage"])
@@ -111,4 +112,6 @@ def _check(options: JsonObject) -> None:
         raise BadInput("track_properties: expected a JSON object, as jobs have it")
     if "cpix_url" in options and not is_http_url(str(options["cpix_url"]).replace("{", "")):
         raise BadInput("cpix_url: expected an http or https URL; {content_id} may stand in it")
+    if not isinstance(options.get("read_only", False), bool):
+        raise BadInput(f"read_only: expected true or false, got {str(options['read_only'])[:40]!r}")
     CallbackOptions.of(options)

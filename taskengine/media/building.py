@@ -29,7 +29,7 @@ from taskengine.media.streams import (
     streams,
 )
 from taskengine.media.tiles import (
-    Shown,
+    TileEntries,
     TileOptions,
     in_master,
     in_mpd,
@@ -90,7 +90,9 @@ class Maker:
     unlock: AssetKeys | None
     trickplay: bool
     markers: Sequence[Marker] = ()
-    thumbnails: TileOptions | Shown | None = None  # a track of them, to be made or that is there
+    thumbnails: TileOptions | TileEntries | None = (
+        None  # a track of them, to be made or that is there
+    )
     notes: list[str] = field(default_factory=list)  # what could not be made
 
     @property
@@ -196,13 +198,13 @@ class Maker:
         tiles = self.thumbnails
         if isinstance(tiles, TileOptions):
             tiles = await self._make_tiles(tiles)
-        changes: list[tuple[Extension, Callable[[str, Shown], str]]]
+        changes: list[tuple[Extension, Callable[[str, TileEntries], str]]]
         changes = [("mpd", in_mpd), ("m3u8", in_master)]
         for extension, change in changes:
             manifest = trio.Path(self.path / self._manifest(extension))
             await manifest.write_text(change(await manifest.read_text(), tiles))
 
-    async def _make_tiles(self, options: TileOptions) -> Shown:
+    async def _make_tiles(self, options: TileOptions) -> TileEntries:
         stem = f"{self.stem('tiles')}_tiles"
         video = large_enough(self.tracks, options.size)
         tiles = await make_tiles(self.bench, video, options, self.path, stem)

@@ -28,7 +28,7 @@ TICK: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Output:
     """What is made of a stream: one file, or one for each rung. `profile` is that of the
     encoder."""
 
@@ -120,10 +120,10 @@ def undecodable(media: Media, ladder: str = "") -> Track | None:
     return None
 
 
-def _wanted(media: Media, stream: Stream, ladder: str, keeps_sound: bool) -> Wanted:
+def _wanted(media: Media, stream: Stream, ladder: str, keeps_sound: bool) -> Output:
     if ladder and stream.track.type == "video":
-        return Wanted(stream, False, tuple(encoding.rungs(stream.track)), ladder)
-    return Wanted(stream, stays(media, stream) and (keeps_sound or stream.track.type != "audio"))
+        return Output(stream, False, tuple(encoding.rungs(stream.track)), ladder)
+    return Output(stream, stays(media, stream) and (keeps_sound or stream.track.type != "audio"))
 
 
 async def _is_open(path: Path, stream: Stream) -> bool:
@@ -136,11 +136,11 @@ async def _made(
     bench: Bench,
     path: Path,
     media: Media,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Output],
     on_progress: OnProgress | None,
 ) -> list[Track]:
     arguments = list(source(path))
-    made: list[tuple[Track, Wanted]] = []
+    made: list[tuple[Track, Output]] = []
     for one in wanted:
         for track, its in _outputs(path, media, one):
             arguments += [*its, f"file:{bench.folder / track.file}"]
@@ -151,7 +151,7 @@ async def _made(
     return [await _measured(bench, media, track, one) for track, one in made]
 
 
-def _outputs(path: Path, media: Media, wanted: Wanted) -> list[tuple[Track, list[str]]]:
+def _outputs(path: Path, media: Media, wanted: Output) -> list[tuple[Track, list[str]]]:
     """Each file that is made of a stream, and its arguments."""
     stream, track = wanted.stream, wanted.stream.track
     shift = media.begins - media.zero  # what the tool takes for the beginning is that of all
@@ -175,7 +175,7 @@ def _name(path: Path, stream: Stream) -> str:
     return f"{path.stem}-{stream.track.stream}.{extension}"
 
 
-def _one(media: Media, wanted: Wanted) -> list[str]:
+def _one(media: Media, wanted: Output) -> list[str]:
     stream, track = wanted.stream, wanted.stream.track
     if track.type == "text":
         return ["-c:s", "webvtt", "-f", "webvtt"]
@@ -204,7 +204,7 @@ def _is_repacked(stream: Stream) -> bool:
     return stream.layout.entry == "hev1" or stream.layout.is_negative
 
 
-async def _measured(bench: Bench, media: Media, track: Track, wanted: Wanted) -> Track:
+async def _measured(bench: Bench, media: Media, track: Track, wanted: Output) -> Track:
     """The track with what its new file is like."""
     if track.type == "text":
         return replace(track, codec="webvtt", private="", bitrate=0)

@@ -30,7 +30,7 @@ from taskengine.media.naming import Tag, parse_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import probe
 from taskengine.media.streams import output_name, streams
-from taskengine.media.tiles import Shown, TileOptions, read_shown
+from taskengine.media.tiles import TileEntries, TileOptions, read_shown
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -85,7 +85,7 @@ async def build_set(
     trickplay: bool = False,
     markers: Sequence[Marker] = (),
     dref: bool = False,
-    thumbnails: TileOptions | Shown | None = None,
+    thumbnails: TileOptions | TileEntries | None = None,
 ) -> MadeSet:
     """Make a set from tracks whose files lie in the bench's folder; markers are those of
     advertising in it.

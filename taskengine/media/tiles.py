@@ -100,14 +100,14 @@ def _size(track: Track, wanted: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TileEntries:
     """What manifests say of a track of thumbnails: a set of an MPD, a line of a master playlist."""
 
     adaptation: str
     line: str
 
 
-def shown(tiles: Tiles) -> Shown:
+def shown(tiles: Tiles) -> TileEntries:
     """What is said of those that were made."""
     duration = round(tiles.span * TICKS)
     width, height = tiles.width * tiles.columns, tiles.height * tiles.rows
@@ -120,26 +120,26 @@ def shown(tiles: Tiles) -> Shown:
 """  # noqa: E501
     size = f"RESOLUTION={tiles.width}x{tiles.height}"
     rates = f'BANDWIDTH={tiles.bandwidth},{size},CODECS="jpeg"'
-    return Shown(adaptation, f'{IMAGES}{rates},URI="{tiles.stem}.m3u8"')
+    return TileEntries(adaptation, f'{IMAGES}{rates},URI="{tiles.stem}.m3u8"')
 
 
-def read_shown(mpd: str, master: str) -> Shown | None:
+def read_shown(mpd: str, master: str) -> TileEntries | None:
     """What the manifests of a set say of thumbnails, which are the same for any set; None: there
     are none."""
     adaptation = re.search(
         r' *<AdaptationSet contentType="image".*?</AdaptationSet>\n', mpd, re.DOTALL
     )
     line = next((one for one in master.splitlines() if one.startswith(IMAGES)), None)
-    return Shown(adaptation[0], line) if adaptation and line else None
+    return TileEntries(adaptation[0], line) if adaptation and line else None
 
 
-def in_mpd(text: str, tiles: Shown) -> str:
+def in_mpd(text: str, tiles: TileEntries) -> str:
     """The MPD with a set of images at the end of its period."""
     before, mark, after = text.rpartition("  </Period>")
     return f"{before}{tiles.adaptation}{mark}{after}"
 
 
-def in_master(text: str, tiles: Shown) -> str:
+def in_master(text: str, tiles: TileEntries) -> str:
     """The HLS master playlist with the image playlist."""
     return f"{text.rstrip()}\n\n{tiles.line}\n"
 

@@ -13,7 +13,7 @@ CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class TextFormat:
     """What a string has to be, for the machine and in words."""
 
     accepts: Callable[[str], bool]
@@ -47,11 +47,11 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-FORMATS: Final[Mapping[str, Format]] = {
-    "http-url": Format(is_http_url, "an http or https URL"),
-    "file-name": Format(
+FORMATS: Final[Mapping[str, TextFormat]] = {
+    "http-url": TextFormat(is_http_url, "an http or https URL"),
+    "file-name": TextFormat(
         is_file_name,
         f"a name of at most {LONGEST_NAME} bytes, without / and \\ and control characters",
     ),
-    "folder": Format(is_folder, 'a folder below the root, without ".."'),
+    "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }

@@ -21,7 +21,7 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 
 from taskengine.model import BadInput, Json, JsonObject
-from taskengine.workflows.formats import FORMATS, Format
+from taskengine.workflows.formats import FORMATS, TextFormat
 from taskengine.workflows.patterns import LinearValidator
 from taskengine.workflows.schemas import (
     dotted,
@@ -200,7 +200,7 @@ def _checker() -> FormatChecker:
     return made
 
 
-def _accepts(known: Format, value: object) -> bool:
+def _accepts(known: TextFormat, value: object) -> bool:
     return not isinstance(value, str) or known.accepts(value)  # else it is for `type` to say
 
 
