@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Final
 import trio
 
 from taskengine.media.aes import encrypt_hls
+from taskengine.media.conform import UNDECODED
 from taskengine.media.dref import write_dref
+from taskengine.media.ffmpeg import is_shortage, reason
 from taskengine.media.index import indexed_duration
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
@@ -42,6 +45,7 @@ from taskengine.media.times import map_captions, state_began
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 
 SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
@@ -142,6 +146,7 @@ class Maker:
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
         )
         made = self.bench.folder / folder
+        await trio.to_thread.run_sync(self._keep_captions, label, made)
         await trio.to_thread.run_sync(self._finish_manifests, label, made, manifests)
         await trio.to_thread.run_sync(self._state_times, label, made)
         for index, track in enumerate(self.tracks):
@@ -162,6 +167,13 @@ class Maker:
             raise OutputWrong(f"{name} was packaged, and {error}") from None
         except OutputWrong as wrong:
             raise PermanentFailure(f"{name} is damaged: packaged, {wrong}") from None
+
+    def _keep_captions(self, label: str, folder: Path) -> None:
+        """As they are: the packager writes anew what it understands of them."""
+        for index, track in enumerate(self.tracks):
+            if track.type == "text":
+                made = folder / output_name(self.stem(label), self.tracks, index)
+                shutil.copyfile(self.bench.folder / track.file, made)
 
     def _finish_manifests(self, label: str, folder: Path, manifests: Manifests) -> None:
         """With what the packager is not told, or says wrongly."""
@@ -198,16 +210,30 @@ class Maker:
         tiles = self.thumbnails
         if isinstance(tiles, TileOptions):
             tiles = await self._make_tiles(tiles)
+            if tiles is None:
+                return
         changes: list[tuple[Extension, Callable[[str, TileEntries], str]]]
         changes = [("mpd", in_mpd), ("m3u8", in_master)]
         for extension, change in changes:
             manifest = trio.Path(self.path / self._manifest(extension))
             await manifest.write_text(change(await manifest.read_text(), tiles))
 
-    async def _make_tiles(self, options: TileOptions) -> TileEntries:
+    async def _make_tiles(self, options: TileOptions) -> TileEntries | None:
+        """None, with a note, if no pictures can be taken."""
         stem = f"{self.stem('tiles')}_tiles"
-        video = large_enough(self.tracks, options.size)
-        tiles = await make_tiles(self.bench, video, options, self.path, stem)
+        decodable = [track for track in self.tracks if track.codec not in UNDECODED]
+        try:
+            video = large_enough(decodable, options.size)
+            tiles = await make_tiles(self.bench, video, options, self.path, stem)
+        except PermanentFailure as failure:
+            self.notes.append(str(failure))
+            return None
+        except ProcessFailed as failure:
+            if is_shortage(failure):
+                raise
+            why = reason(failure, self.bench.folder / video.file, video.source or video.name)
+            self.notes.append(f"trickplay_thumbnails cannot be made: {why}")
+            return None
         await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
         return shown(tiles)
 

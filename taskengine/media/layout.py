@@ -14,6 +14,7 @@ from taskengine.media.tables import read_track
 from taskengine.media.tracks import TrackType
 
 PRIMING: Final = 0.1  # seconds; encoders of audio begin with less, which decoders drop
+ROUNDING: Final = 0.005  # seconds by which edit lists miss the first picture
 HEAD: Final = 64 << 10  # bytes of a picture in which its first slice begins
 SLICES: Final = frozenset(range(1, 6))  # types of NAL units
 IDR: Final = 5
@@ -49,7 +50,7 @@ def layout_of(path: Path, number: int, kind: TrackType) -> Layout:
     if kind == "audio":
         return Layout(first < -PRIMING, entry=header.entry.decode("latin-1"))
     return Layout(
-        first < 0,
+        first < -ROUNDING,
         _is_open(samples) or not _begins_with_idr(path, header, samples),
         any(shown < at for at, shown in zip(samples.decoded, samples.shown, strict=True)),
         header.entry.decode("latin-1"),

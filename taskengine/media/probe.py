@@ -145,7 +145,7 @@ def _chosen(said: dict[str, Any], family: str) -> tuple[list[dict[str, Any]], li
         if stream.get("codec_type") in TYPES and not _disposed(stream, "attached_pic")
     ]
     videos = [stream for stream in found if stream["codec_type"] == "video"]
-    if len(videos) < 2 or family == "mov":
+    if not videos or family == "mov":
         return found, []
     best = max(videos, key=lambda one: (_disposed(one, "default"), _pixels(one), -one["index"]))
     others = _programme_without(said, best)

@@ -250,6 +250,7 @@ async def test_av1_is_packaged_without_pictures(job):
     await job(create_thumbnail=True, preview_thumbnails=True, trickplay_thumbnails=True)
     assert job.warned() == ["no pictures can be taken of AV1, which is packaged as it is"]
     assert 'CODECS="av01' in job.master
+    assert not list(job.target.glob("*.jpg"))
     with pytest.raises(PermanentFailure, match=r"film\.mp4: its av1 .* cannot decode"):
         await job(encode_source=True)
 
@@ -344,7 +345,8 @@ async def test_a_parameter_that_changes_nothing_is_told(job, more, told):
 @pytest.mark.parametrize("profile", ["H265", "AV1"])
 async def test_renditions_have_the_codec_of_the_profile(job, profile):
     await job.make("film.mp4", "-t", "1", *COPY)
-    await job(encode_source=True, encoding_profile=profile.lower(), create_thumbnail=True)
+    more = {"create_thumbnail": True, "trickplay_thumbnails": True}
+    await job(encode_source=True, encoding_profile=profile.lower(), **more)
     assert job.tracks[0]["codec"] == {"H265": "hevc", "AV1": "av1"}[profile]
     assert (job.target / "c_thumbnail.jpg").exists()  # of AV1: of the source
 
