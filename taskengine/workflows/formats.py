@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from taskengine.workflows.patterns import matches
+
 LONGEST_NAME: Final = 150  # bytes: manifests' names have 63 besides, file systems take 255
+POSITION: Final = r"^[ \t\r\n]*(([0-9]+:)?[0-9]+:)?[0-9]+(\.[0-9]+)?[ \t\r\n]*$"
+_HEX: Final = "[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}"
+KEY: Final = rf"^[ \t\r\n]*({_HEX}|[A-Za-z0-9+/]{{22}}==)[ \t\r\n]*$"
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -52,6 +57,12 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
     "file-name": TextFormat(
         is_file_name,
         f"a name of at most {LONGEST_NAME} bytes, without / and \\ and control characters",
+    ),
+    "position": TextFormat(
+        lambda text: matches(POSITION, text), "a position in seconds, as mm:ss or as hh:mm:ss"
+    ),
+    "key": TextFormat(
+        lambda text: matches(KEY, text), "a key of 32 hexadecimal digits or base64 of 16 bytes"
     ),
     "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }

@@ -384,7 +384,8 @@ async def test_all_tracks_in_one_file_in_the_clear_and_encrypted(job):
         ("source_folder", "../x", 'without ".."'),
         ("output_folder", "/", "a folder below the root"),
         ("encoding_profile", "MPEG2", "one of H264, H265, AV1"),
-        ("playready_key", "short", "playready_key"),
+        ("playready_key", "short", "32 hexadecimal digits"),
+        ("thumbnail_time", "soon", "a position in seconds"),
     ],
 )
 async def test_what_cannot_work_is_refused_at_once_in_words(job, name, value, told):

@@ -6,7 +6,7 @@ import re
 
 from taskengine.api.openapi.operation import HTTP_URL
 from taskengine.model import Json, JsonObject
-from taskengine.workflows.formats import LONGEST_NAME
+from taskengine.workflows.formats import KEY, LONGEST_NAME, POSITION
 from taskengine.workflows.parameters import complete
 from taskengine.workflows.schemas import types_of
 
@@ -17,6 +17,8 @@ CONTROL = "\\x00-\\x1f\\x7f"
 FORMATS: dict[str, JsonObject] = {  # of workflows/formats.py
     "http-url": HTTP_URL,
     "file-name": {"pattern": rf"^[^/\\{CONTROL}]+$", "maxLength": LONGEST_NAME},
+    "position": {"pattern": POSITION},
+    "key": {"pattern": KEY},
     "folder": {
         "pattern": rf"^[^{CONTROL}]*[^./{CONTROL}][^{CONTROL}]*$",
         "not": {"pattern": r"(^|/)\.\.(/|$)"},
