@@ -83,12 +83,11 @@ async def inspect_source(
     tracks = await inspector.with_companions(tracks)
     await _describe(context, tracks)
     placed = await inspector.placed(tracks)
-    found = {(track.file, track.stream): track for track in placed}
     plan = plan_sets(drm, enable_drm=enable_drm)
     return {
         "duration": round(longest(tracks), 3),
         "tracks": [track.to_json() for track in placed],
-        "pictures": [found.get((track.file, track.stream), track).to_json() for track in pictures],
+        "pictures": [track.to_json() for track in _where_placed(pictures, placed)],
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,
@@ -108,6 +107,12 @@ async def delete_source(
         except FileNotStored:
             await context.debug(f"{name} is gone already")
     return {"files": [folder.name_of(name) for name in deleted]}
+
+
+def _where_placed(tracks: Sequence[Track], placed: Sequence[Track]) -> list[Track]:
+    """Tracks as they are where other tasks find them; those that nothing was made of stay."""
+    found = {(track.file, track.stream): track for track in placed}
+    return [found.get((track.file, track.stream), track) for track in tracks]
 
 
 async def _tell(context: Context, options: JsonObject, unknown_files: Sequence[str]) -> None:
