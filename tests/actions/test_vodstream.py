@@ -319,7 +319,7 @@ async def test_the_mp4_takes_no_other_files_place(job):
 
 async def test_every_attempt_gives_the_same_names(job):
     job.begin(drm=["cenc", "clear"])
-    for name in WORKFLOW.names[:4]:
+    for name in WORKFLOW.names[: WORKFLOW.names.index("create_thumbnail")]:
         await job.task(name)
     first = dict(job.results)
     for name in ("package_clear", "package_drm"):
