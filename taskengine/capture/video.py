@@ -201,6 +201,17 @@ class VideoCutter(TrackReader):
             f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
         )
 
+    async def show(self, one: Looked, part: Part, shape: str, target: Path) -> None:
+        """The pictures of a part as they are seen, raw in RGB; `shape` is a filter that sizes
+        them. What is damaged is left out."""
+        raw = self._path("raw")
+        await self.assembler.put_together(one.stretch.segments[part.begin : part.end], raw)
+        chain = f"{self._filter(one, part, one.format, await self._shift(raw, one, part))},{shape}"
+        arguments = [*source(raw, "-copyts"), *_mapped(one), "-an", "-vf", chain]
+        arguments += ["-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"]
+        await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
+        raw.unlink()
+
     async def join(
         self,
         taken: Sequence[Taken],
