@@ -59,8 +59,8 @@ async def delete_asset(
     """Delete the files that were found, manifests first: nobody is led to what is gone."""
     opened = await context.open_folder(storage, root, folder)
     manifests = [name for name in files if name.endswith(PARKED)]
-    await _delete(context, opened, manifests)
-    await _delete(context, opened, [name for name in files if not name.endswith(PARKED)])
+    await delete(context, opened, manifests)
+    await delete(context, opened, [name for name in files if not name.endswith(PARKED)])
     await _remove_if_empty(opened)
     await context.info(f"Deleted {len(files)} files of {opened.complete}")
     return {"files": [opened.name_of(name) for name in files]}
@@ -92,7 +92,7 @@ async def delete_files(
 ) -> JsonObject:
     """Delete the files that were found, and leave all others alone."""
     top, paths = await context.open_files(storage, root, files)
-    await _delete(context, top, paths)
+    await delete(context, top, paths)
     await context.info(f"Deleted {len(paths)} files below {top.complete}")
     return {"files": [top.name_of(path) for path in paths]}
 
@@ -136,7 +136,9 @@ async def _is_stored(context: Context, top: Folder, path: str) -> bool:
     return True
 
 
-async def _delete(context: Context, folder: Folder, names: Sequence[str]) -> None:
+async def delete(context: Context, folder: Folder, names: Sequence[str]) -> None:
+    """Those that are there; each behind the fence."""
+    await context.confirm()  # once more for each of them
     await together(partial(_delete_one, context, folder, name) for name in names)
 
 

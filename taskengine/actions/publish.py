@@ -66,15 +66,11 @@ async def deliver(
     *,
     target: dict[str, str],
     packages: list[JsonObject],
-    kept: list[str] | None = None,
 ) -> JsonObject:
-    """Move what earlier tasks made to the target, and nothing else; `kept` are names in it that
-    none of it may have."""
+    """Move what earlier tasks made to the target, and touch nothing else."""
     folder = await context.open_folder(**target)
     staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
     names = _distinct([name for _, name in staged])
-    if taken := sorted({*names} & {*(kept or [])}):
-        raise PermanentFailure(f"{folder.name_of(taken[0])} is part of the asset: another name")
     for number, (stage, name) in enumerate(staged):
         await _move(context, context.workspace.below(stage), folder, name)
         await context.progress((number + 1) / len(staged))

@@ -10,10 +10,10 @@ from taskengine.capture.showing import RecordedClip
 from taskengine.capture.web import Web
 
 
-async def recorded(context: Context, clip: Clip) -> RecordedClip:
+async def recorded(context: Context, clip: Clip, web: Web | None = None) -> RecordedClip:
     """Record what a clip wants of its sources, and earlier attempts have not. Raises
     PermanentFailure if they have nothing of it."""
-    following = follow(context, Web(context.http), clip)
+    following = follow(context, web or Web(context.http), clip)
     async with telling(context, [following]):
         await following.run()
     folder, scratch = following.recording.folder, following.scratch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,11 +45,11 @@ class Frames:
         await trio.to_thread.run_sync(gather, parts, target)
 
     def _counted(self) -> Iterator[tuple[Piece, int]]:
-        """The pieces that are seen, and how many pictures each has; one at least in all."""
+        """The pieces that are seen, and how many pictures each has: those that begin in it."""
         at, before = Fraction(0), 0
         for piece in self.rendition.pieces:
             at += (piece.end - piece.start) / self.speed
-            after = max(1, round(at * self.rate))
+            after = math.ceil(at * self.rate)
             if after > before:
                 yield piece, after - before
             before = after

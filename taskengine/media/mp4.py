@@ -18,10 +18,12 @@ async def make_mp4(
     *,
     mezzanine: bool = False,
     captions: bool = False,
+    zero: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
     """One MP4 of the best video and audio, or of all of them, and of captions if they are wanted;
-    no picture and no sound is encoded anew."""
+    no picture and no sound is encoded anew. Files whose times are of one clock begin at `zero`,
+    seconds; else each begins with itself."""
     chosen = choose(tracks, mezzanine=mezzanine, captions=captions)
     files = list(dict.fromkeys(track.file for track in chosen))
     arguments = [part for file in files for part in source(bench.folder / file)]
@@ -31,6 +33,8 @@ async def make_mp4(
         own = [track for track in chosen if track.type == kind]
         for index, track in enumerate(own):
             arguments += [f"-metadata:s:{letter}:{index}", f"language={track.language}"]
+    if zero is not None:
+        arguments = ["-copyts", *arguments, "-output_ts_offset", f"{-zero:.6f}"]
     arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy", "-c:s", "mov_text"]
     arguments += ["-movflags", "+faststart", "-f", "mp4", f"file:{target}"]
     duration = max(track.end for track in chosen)

@@ -1,7 +1,10 @@
 """The workflow capture_frame, run from its file: which picture it takes, of which sources."""
 
 import pytest
+from PIL import Image
 
+from taskengine.actions import pictures
+from taskengine.model import BadInput, PermanentFailure
 from tests.actions.captures import utc
 from tests.actions.streams import StreamJob, codes
 
