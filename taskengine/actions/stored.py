@@ -1,4 +1,4 @@
-"""The tracks of a stored asset, whoever made it: ours, or of any server manifest, HLS, DASH, MP4."""
+"""The tracks of a stored asset, whoever made it: of server manifests, HLS, DASH, plain files."""
 
 from __future__ import annotations
 

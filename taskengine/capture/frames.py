@@ -43,6 +43,8 @@ class Frames:
             await self._piece(piece, count, part)
             parts.append(part)
         await trio.to_thread.run_sync(gather, parts, target)
+        for part in parts:
+            part.unlink()
 
     def _counted(self) -> Iterator[tuple[Piece, int]]:
         """The pieces that are seen, and how many pictures each has: those that begin in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from taskengine.media.tools import Bench
 
 FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 QUALITY: Final = 95  # of 100, where a format loses something
+SHEET_QUALITY: Final = 80
 COLOURS: Final = 3  # bytes of a pixel
 
 
@@ -91,10 +93,23 @@ def backwards(raw: Path, shape: Shape, target: Path) -> None:
             append(given, number * shape.size, shape.size, made)
 
 
-def gather(parts: list[Path], target: Path) -> None:
-    """All parts one behind the other, which go. Blocking."""
+def gather(parts: Sequence[Path], target: Path) -> None:
+    """All parts one behind the other. Blocking."""
     with target.open("wb") as made:
         for part in parts:
             with part.open("rb") as given:
                 append(given, 0, os.fstat(given.fileno()).st_size, made)
-            part.unlink()
+
+
+def write_sheet(raw: Path, shape: Shape, columns: int, target: Path) -> None:
+    """All pictures as one JPEG, in rows. Blocking."""
+    number = shape.number(raw)
+    rows = -(-number // columns)
+    sheet = Image.new("RGB", (columns * shape.width, rows * shape.height))
+    with raw.open("rb") as file:
+        for place in range(number):
+            size = (shape.width, shape.height)
+            picture = Image.frombytes("RGB", size, file.read(shape.size))
+            at = (place % columns * shape.width, place // columns * shape.height)
+            sheet.paste(picture, at)
+    sheet.save(target, "JPEG", quality=SHEET_QUALITY)
