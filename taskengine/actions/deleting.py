@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
+from taskengine.actions.materials import stage
 from taskengine.actions.publish import MANIFESTS
 from taskengine.actions.registry import action
 from taskengine.actions.together import together
@@ -23,6 +24,7 @@ from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 TOLD: Final = 100  # lines about single files
+LIST: Final = "files.json"  # in the workspace: there may be too many for a result
 LARGEST_RECORD: Final = 16 << 20  # bytes
 PARKED: Final = (*MANIFESTS, ".drm", ".nodrm")
 
@@ -31,8 +33,8 @@ PARKED: Final = (*MANIFESTS, ".drm", ".nodrm")
 async def find_asset(
     context: Context, *, storage: str, root: str, folder: str, content_id: str | None = None
 ) -> JsonObject:
-    """List what of a folder belongs to its asset, and what is left; `path` is the folder below its
-    root. A folder that is not there is no failure."""
+    """List what of a folder belongs to its asset, for asset.delete, and tell what is left; `path`
+    is the folder below its root. A folder that is not there is no failure."""
     opened = await context.open_folder(storage, root, folder)
     files: list[str] = []
     left: list[Left] = []
@@ -48,22 +50,27 @@ async def find_asset(
         await context.warn(f"{opened.name_of(one.name)} is left: {one.reason}")
     if len(left) > TOLD:
         await context.warn(f"{len(left) - TOLD} more files are left")
-    told = [{"file": opened.name_of(one.name), "reason": one.reason} for one in left]
-    return {"path": opened.path, "files": files, "left": told}
+    path = context.scratch / LIST
+    await trio.Path(path).write_text(json.dumps(files), "utf-8")
+    staged = await stage(context, [path])
+    return {"path": opened.path, "found": len(files), "left": len(left), **staged}
 
 
 @action("asset.delete")
 async def delete_asset(
-    context: Context, *, storage: str, root: str, folder: str, files: list[str]
+    context: Context, *, storage: str, root: str, folder: str, found: JsonObject
 ) -> JsonObject:
-    """Delete the files that were found, manifests first: nobody is led to what is gone."""
+    """Delete the files that asset.find found, manifests first: nobody is led to what is gone."""
     opened = await context.open_folder(storage, root, folder)
+    path = context.scratch / LIST
+    await context.workspace.below(found["staged"]).fetch(LIST, path)
+    files: list[str] = json.loads(await trio.Path(path).read_text("utf-8"))
     manifests = [name for name in files if name.endswith(PARKED)]
     await delete(context, opened, manifests)
     await delete(context, opened, [name for name in files if not name.endswith(PARKED)])
     await _remove_if_empty(opened)
-    await context.info(f"Deleted {len(files)} files of {opened.complete}")
-    return {"files": [opened.name_of(name) for name in files]}
+    await context.info(f"Deleted {len(files)} files of {opened.complete}, left {found['left']}")
+    return {"deleted": len(files), "left": found["left"]}
 
 
 @action("files.find")
@@ -145,8 +152,9 @@ async def delete(context: Context, folder: Folder, names: Sequence[str]) -> None
 async def _delete_one(context: Context, folder: Folder, name: str) -> None:
     try:
         await folder.delete(name)
+        await context.debug(f"Deleted {folder.name_of(name)}")
     except FileNotStored:
-        await context.debug(f"{name} is gone already")
+        await context.debug(f"{folder.name_of(name)} is gone already")
 
 
 async def _remove_if_empty(folder: Folder) -> None:

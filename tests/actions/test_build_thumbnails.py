@@ -1,4 +1,4 @@
-"""The workflow build_thumbnails, run from its file: which pictures, and where the WebVTT has them."""
+"""The workflow build_thumbnails, run from its file: which pictures, and where each stands."""
 
 import re
 

@@ -1,6 +1,5 @@
 """The workflow createmp4, run from its file: of which assets, with which tracks."""
 
-
 import pytest
 
 from taskengine.media.tools import bundled_tools
@@ -61,7 +60,7 @@ async def test_an_asset_with_drm_alone_is_opened_with_its_own_keys(job):
     await check(job.asset / f"{C}.mp4")
     for key in (job.tmp_path / "keys").iterdir():
         key.unlink()
-    with pytest.raises(PermanentFailure, match="the keys of .* are not stored"):
+    with pytest.raises(PermanentFailure, match=r"the keys of .* are not stored"):
         await job()
 
 
