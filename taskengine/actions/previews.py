@@ -21,9 +21,18 @@ from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Locks
 from taskengine.capture.model import Fetched, SourceAway, SourceRefused, SourceTrack
-from taskengine.capture.pictures import shape_of
+from taskengine.capture.pictures import scaled, shape_of
 from taskengine.capture.recording import Recording
-from taskengine.capture.sampling import NAME, Plan, Sample, Sampler, cheapest, planned, tried
+from taskengine.capture.sampling import (
+    NAME,
+    Drawing,
+    Plan,
+    Sample,
+    Sampler,
+    cheapest,
+    planned,
+    tried,
+)
 from taskengine.capture.streams import open_stream
 from taskengine.capture.video import VideoCutter
 from taskengine.capture.web import Web
@@ -87,13 +96,13 @@ async def _drawn(context: Context, sampler: Sampler, plan: Plan, image: Path) ->
     there = sampler.recorded()
     if not there:
         raise PermanentFailure("source: none of its pictures could be had")
-    shape = await _shape(sampler, list(there.values()))
+    drawing = await _drawing(sampler, list(there.values()))
     made: dict[int, Path] = {}
 
     async def draw(place: int, sample: Sample) -> None:
         one = there.get((sample.segment.number, sample.segment.start))
         path = context.scratch / f"preview-{place}"
-        if one is not None and await sampler.picture(one, sample.within, shape, path):
+        if one is not None and await sampler.picture(one, sample.within, drawing, path):
             made[place] = path
         await context.progress(0.5 + 0.5 * place / len(plan.samples))
 
@@ -108,17 +117,18 @@ async def _drawn(context: Context, sampler: Sampler, plan: Plan, image: Path) ->
     parts = [_nearest(made, place) for place in range(len(plan.samples))]
     await trio.to_thread.run_sync(gather, parts, raw)
     columns = columns_of(len(plan.samples))
-    await trio.to_thread.run_sync(write_sheet, raw, shape, columns, image)
-    return shape
+    await trio.to_thread.run_sync(write_sheet, raw, drawing.shape, columns, image)
+    return drawing.shape
 
 
-async def _shape(sampler: Sampler, segments: Sequence[Fetched]) -> Shape:
-    """Of a preview: so wide as all of them, in the proportions of the stream."""
+async def _drawing(sampler: Sampler, segments: Sequence[Fetched]) -> Drawing:
+    """Previews are as wide as all of them, in the proportions of the stream."""
     cutter = VideoCutter(sampler.bench, sampler.assembler, "previews")
     for one in segments:
         if (form := await cutter.format((one,))) is not None:
             fitting = shape_of(form).fitting(TILE, -1)
-            return Shape(TILE, max(2, round(fitting.height / 2) * 2))
+            shape = Shape(TILE, max(2, round(fitting.height / 2) * 2))
+            return Drawing(shape, scaled(form, shape))
     raise PermanentFailure("source: there are no pictures in it that a decoder takes")
 
 

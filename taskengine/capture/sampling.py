@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,14 @@ def _sample(segments: Sequence[Segment], starts: Sequence[Time], at: Time) -> Sa
     return Sample(segments[place], at - starts[place])
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What pictures are made like: a filter that gives them this shape."""
+
+    shape: Shape
+    filter: str
+
+
 @dataclass(slots=True)
 class Sampler:
     """Fetches samples and makes pictures of them, in files of the bench."""
@@ -110,6 +118,7 @@ class Sampler:
     fetcher: Fetcher
     assembler: Assembler
     warn: Warn
+    _reading: trio.Lock = field(default_factory=trio.Lock)
 
     async def fetch(self, plan: Plan, told: Callable[[float], Awaitable[None]]) -> None:
         """The segments of all samples, into the recording; one that cannot be had is told. Raises
@@ -143,17 +152,18 @@ class Sampler:
         """The segments that were had, by number and time."""
         return {(one.segment.number, one.start): one for one in self.fetcher.recording.of(NAME)}
 
-    async def picture(self, one: Fetched, within: Time, shape: Shape, target: Path) -> bool:
+    async def picture(self, one: Fetched, within: Time, drawing: Drawing, target: Path) -> bool:
         """The last keyframe of a segment until so many seconds of it, raw; False if there is none
         that can be decoded."""
-        raw, scale = target.with_suffix(".segment"), f"scale={shape.width}:{shape.height}"
-        await self.assembler.put_together((one,), raw)
-        chain = f"setpts=PTS-STARTPTS,trim=end={float(within + SLACK):.6f},{scale}"
+        raw = target.with_suffix(".segment")
+        async with self._reading:  # two may want the same file
+            await self.assembler.put_together((one,), raw)
+        chain = f"setpts=PTS-STARTPTS,trim=end={float(within + SLACK):.6f},{drawing.filter}"
         arguments = [*source(raw, "-skip_frame", "nokey"), "-map", "0:v:0", "-vf", chain]
         arguments += ["-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"]
         await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
         raw.unlink()
-        return await trio.to_thread.run_sync(_keep_last, target, shape)
+        return await trio.to_thread.run_sync(_keep_last, target, drawing.shape)
 
 
 def _keep_last(path: Path, shape: Shape) -> bool:
