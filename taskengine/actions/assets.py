@@ -86,7 +86,7 @@ async def inspect_asset(
         "active": "drm" if active == {"drm"} else "nodrm",
         "dref": any(name.endswith("_dref.mp4") for name in asset.top),
         "markers": [one.to_json() for one in await _markers(asset)],
-        "media": own_media(content_id, asset.top),
+        "media": own_media(content_id, asset.top) if asset.said else [],
     }
 
 

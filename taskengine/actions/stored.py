@@ -163,7 +163,7 @@ class StoredAsset:
     async def text(self, name: str) -> str:
         """What stands in one of its files."""
         path = self.context.scratch / await self._fetched(name)
-        return await trio.Path(path).readtext("utf-8", "replace")
+        return await trio.Path(path).read_text("utf-8", "replace")
 
     async def _fetched(self, name: str) -> str:
         if name not in self._local:

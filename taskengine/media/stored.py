@@ -13,6 +13,7 @@ from taskengine.media.keys import AssetKeys
 from taskengine.media.packager import Manifests, package
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, TrackType
+from taskengine.model import JsonObject
 
 ENCRYPTED: Final = frozenset({"encv", "enca"})  # ISO/IEC 14496-12, 8.12
 
@@ -51,9 +52,9 @@ async def unlocked(bench: Bench, tracks: Sequence[Track], keys: AssetKeys) -> li
     return made
 
 
-async def _asked(bench: Bench, path: Path, shown: str) -> dict[str, object]:
+async def _asked(bench: Bench, path: Path, shown: str) -> JsonObject:
     command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-show_entries", shown]
-    found: dict[str, object] = json.loads(
+    found: JsonObject = json.loads(
         await bench.run([*command, "-of", "json", "-i", f"file:{path}"])
     )
     return found
