@@ -18,7 +18,7 @@ from taskengine.media.keys import asset_name
 from taskengine.media.naming import ManifestName, parse_name
 from taskengine.media.ownership import content_id_of
 from taskengine.media.probe import probe
-from taskengine.media.stored import is_encrypted, paired, span, unlocked
+from taskengine.media.stored import is_encrypted, paired, placed, span, unlocked
 from taskengine.media.tracks import Track, arrange
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
@@ -93,13 +93,13 @@ class StoredAsset:
         )
 
     async def _of_manifest(self, manifest: str, choice: Choice) -> list[Track]:
-        named = read_ism(await self.text(manifest))
+        named = placed(read_ism(await self.text(manifest)))
         chosen = list(choice(named))
         if any("/" in track.file or track.file not in self.names for track in chosen):
             lacking = next(track.file for track in chosen if track.file not in self.names)
             raise PermanentFailure(f"{manifest}: its media is not in the folder: {lacking!r}")
         self.used = [manifest, *dict.fromkeys(track.file for track in named)]
-        found = [await self._found(track, named) for track in chosen]
+        found = [await self._found(track) for track in chosen]
         if self.said is not None and self.said.tag == "drm":
             found = await self._unlocked(found)
         return found
@@ -117,7 +117,7 @@ class StoredAsset:
             for track in tracks
         ]
 
-    async def _found(self, track: Track, named: Sequence[Track]) -> Track:
+    async def _found(self, track: Track) -> Track:
         """A track with what its file says of it."""
         local = await self._fetched(track.file)
         if track.type == "text":
@@ -126,8 +126,7 @@ class StoredAsset:
         if self.said is None and await is_encrypted(bench, bench.folder / local):
             raise PermanentFailure(f"{track.file} is encrypted, and its key is not known")
         media = await probe(bench, bench.folder / local)
-        place = [one for one in named if one.file == track.file and one.type == track.type]
-        stream = paired(media.tracks, track.type, place.index(track))
+        stream = paired(media.tracks, track)
         if stream is None:
             raise PermanentFailure(f"{track.file}: there is no {track.type} in it")
         zero, lasts = await span(bench, bench.folder / local)

@@ -43,13 +43,15 @@ async def make_mp4(
 
 
 def choose(tracks: Sequence[Track], *, mezzanine: bool, captions: bool = False) -> list[Track]:
-    """The tracks of an MP4 on demand, from tracks in the order of arrange()."""
+    """The tracks of an MP4 on demand, from tracks in the order of arrange(): the best sound is one
+    of the default track's language (A78)."""
     video = [track for track in tracks if track.type == "video"]
     audio = [track for track in tracks if track.type == "audio"]
     text = [track for track in tracks if track.type == "text" and captions]
     if mezzanine:
         return [*video, *audio, *text]
-    return [*video[:1], *sorted(audio, key=_audio_rank)[:1], *text]
+    spoken = [track for track in audio if track.language == audio[0].language]
+    return [*video[:1], *sorted(spoken, key=_audio_rank)[:1], *text]
 
 
 def _audio_rank(track: Track) -> tuple[bool, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +31,22 @@ async def is_encrypted(bench: Bench, path: Path) -> bool:
     return any(one.get("codec_tag_string") in ENCRYPTED for one in said.get("streams", []))
 
 
-def paired(tracks: Sequence[Track], kind: TrackType, place: int) -> Track | None:
-    """The track of a file for the `place`th of this kind that a manifest names of it."""
-    own = [track for track in tracks if track.type == kind]
-    return own[place] if place < len(own) else None
+def placed(named: Sequence[Track]) -> list[Track]:
+    """The tracks that a manifest names; `stream` is the place of each among those of its kind in
+    its file."""
+    seen: Counter[tuple[str, TrackType]] = Counter()
+    found = []
+    for track in named:
+        key = track.file, track.type
+        found.append(replace(track, stream=seen[key]))
+        seen[key] += 1
+    return found
+
+
+def paired(tracks: Sequence[Track], named: Track) -> Track | None:
+    """The track of a file that one stands for which a manifest names so."""
+    own = [track for track in tracks if track.type == named.type]
+    return own[named.stream] if named.stream < len(own) else None
 
 
 async def unlocked(bench: Bench, tracks: Sequence[Track], keys: AssetKeys) -> list[Track]:
@@ -54,9 +67,7 @@ async def unlocked(bench: Bench, tracks: Sequence[Track], keys: AssetKeys) -> li
 
 async def _asked(bench: Bench, path: Path, shown: str) -> JsonObject:
     command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-show_entries", shown]
-    found: JsonObject = json.loads(
-        await bench.run([*command, "-of", "json", "-i", f"file:{path}"])
-    )
+    found: JsonObject = json.loads(await bench.run([*command, "-of", "json", "-i", f"file:{path}"]))
     return found
 
 
