@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from taskengine.actions.context import Context
@@ -29,7 +30,10 @@ SYSTEMS: Final = {  # DASH-IF: the ids of key systems, as manifests have them
     "9a04f079-9840-4286-ab92-e65be0885f95": "playready",
     "94ce86fb-07ff-4f43-adb8-93d2fa968ca2": "fairplay",
 }
+MARKS: Final = {'value="cenc"': "cenc", 'keyformat="com.apple.streamingkeydelivery"': "fairplay"}
 CODECS: Final = ("h264", "hevc")
+KEPT: Final = 1.0  # seconds from which on a first time is one that was kept of a source (A71)
+BEGAN: Final = re.compile(r"#EXT-X-PROGRAM-DATE-TIME:(?!1970)(\S+)")
 
 
 @action("asset.mp4")
@@ -75,6 +79,7 @@ async def inspect_asset(
     asset = await StoredAsset.open(context, folder, content_id, retries)
     tracks = await asset.tracks(arrange)
     _check(tracks)
+    tracks = await _timed(asset, tracks)
     drm = await _systems(asset)
     sets = [said for name in asset.top if (said := parse_name(content_id, name))]
     active = {said.tag for said in sets if said.active and said.extension == "ism"}
@@ -130,18 +135,28 @@ def _check(tracks: Sequence[Track]) -> None:
         )
 
 
+async def _timed(asset: StoredAsset, tracks: Sequence[Track]) -> list[Track]:
+    """With the times that the whole begins with, where they are those of a source."""
+    zero = next(track.zero for track in tracks if track.type == "video")
+    if zero < KEPT:
+        return [replace(track, zero=0.0) for track in tracks]
+    playlists = [name for name in asset.top if name.endswith("_v1.m3u8")]
+    found = BEGAN.search(await asset.text(playlists[0])) if playlists else None
+    return [replace(track, zero=zero, began=found[1] if found else "") for track in tracks]
+
+
 async def _systems(asset: StoredAsset) -> list[str]:
     """What its set with DRM is made for, as its manifests tell."""
     parsed = [(said, name) for name in asset.top if (said := parse_name(asset.content_id, name))]
     drm = [(said, name) for said, name in parsed if said.tag == "drm"]
     if not drm:
         return []
-    found = {"cenc"} if any(said.extension == "mpd" for said, _ in drm) else set()
+    found: set[str] = set()
     for said, name in drm:
         text = (await asset.text(name)).lower() if said.extension != "ism" else ""
         found |= {system for id_, system in SYSTEMS.items() if id_ in text}
+        found |= {value for mark, value in MARKS.items() if mark in text}
         found |= {"aes"} if said.aes else set()
-        found |= {"fairplay"} if 'keyformat="com.apple.streamingkeydelivery"' in text else set()
     return sorted(found)
 
 
