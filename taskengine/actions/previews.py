@@ -27,8 +27,8 @@ from taskengine.capture.sampling import (
     NAME,
     Drawing,
     Plan,
-    Sample,
     Sampler,
+    WantedPicture,
     cheapest,
     planned,
     tried,
@@ -99,7 +99,7 @@ async def _drawn(context: Context, sampler: Sampler, plan: Plan, image: Path) ->
     drawing = await _drawing(sampler, list(there.values()))
     made: dict[int, Path] = {}
 
-    async def draw(place: int, sample: Sample) -> None:
+    async def draw(place: int, sample: WantedPicture) -> None:
         one = there.get((sample.segment.number, sample.segment.start))
         path = context.scratch / f"preview-{place}"
         if one is not None and await sampler.picture(one, sample.within, drawing, path):

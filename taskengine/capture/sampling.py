@@ -39,7 +39,7 @@ Warn = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class WantedPicture:
     """A picture that is wanted: of this segment, the last keyframe until `within` seconds of it."""
 
     segment: Segment
@@ -52,7 +52,7 @@ class Plan:
 
     interval: Fraction
     duration: Fraction
-    samples: tuple[Sample, ...]
+    samples: tuple[WantedPicture, ...]
 
 
 async def tried(work: Callable[[], Awaitable[None]]) -> None:
@@ -93,13 +93,13 @@ async def planned(stream: Stream, track: SourceTrack, interval: float, most: int
     return Plan(step, duration, tuple(samples))
 
 
-def _sample(segments: Sequence[Segment], starts: Sequence[Time], at: Time) -> Sample:
+def _sample(segments: Sequence[Segment], starts: Sequence[Time], at: Time) -> WantedPicture:
     """The keyframe nearest to a time: each segment begins with one, as a rule."""
     place = max(0, bisect_right(starts, at) - 1)
     after = starts[place + 1] if place + 1 < len(starts) else None
     if after is not None and after - at < at - starts[place]:
-        return Sample(segments[place + 1], Fraction(0))
-    return Sample(segments[place], at - starts[place])
+        return WantedPicture(segments[place + 1], Fraction(0))
+    return WantedPicture(segments[place], at - starts[place])
 
 
 @dataclass(frozen=True, slots=True)
