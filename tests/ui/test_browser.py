@@ -82,7 +82,9 @@ ACTS = {
         [{"press": "#rows .menu summary"}, pressed("Pause"), NOTICE],
         "Job 11 is paused.",
     ),
-    "resume on a telephone": Act("jobs/14", [pressed("Resume"), NOTICE], "is resumed.", width=PHONE),
+    "resume on a telephone": Act(
+        "jobs/14", [pressed("Resume"), NOTICE], "is resumed.", width=PHONE
+    ),
     "to the top": Act(
         "jobs/10", [MORE, pressed("To the top of the queue"), NOTICE], "goes before all others"
     ),
@@ -102,7 +104,7 @@ ACTS = {
         width=PHONE,
     ),
     "switch a schedule off": Act(
-        "schedules", [pressed("Switch off nightly"), NOTICE], "The schedule nightly is switched off."
+        "schedules", [pressed("Switch off nightly"), NOTICE], "nightly is switched off."
     ),
     "run a schedule now": Act(
         "schedules",
@@ -129,7 +131,11 @@ ACTS = {
     ),
     "set a limit": Act(
         "settings",
-        [{"fill": "input[aria-label=retry_limit]", "value": "4"}, pressed("Set retry_limit"), NOTICE],
+        [
+            {"fill": "input[aria-label=retry_limit]", "value": "4"},
+            pressed("Set retry_limit"),
+            NOTICE,
+        ],
         "retry_limit is 4.",
     ),
     "search by the keyboard": Act(
@@ -169,7 +175,8 @@ ACTS = {
         client="acme",
     ),
     "a job's page is alive": Act(
-        "jobs/8", [{"wait": "#live.on"}, by_script(8, "pause"), {"wait": "#head .badge.paused"}, SAME],
+        "jobs/8",
+        [{"wait": "#live.on"}, by_script(8, "pause"), {"wait": "#head .badge.paused"}, SAME],
         "the same page",
     ),
     "a log is alive": Act(
