@@ -154,7 +154,7 @@ def _playlist(content_id: str, files: Sequence[ResultFile]) -> tuple[ResultFile 
 
 
 def _video(content_id: str, files: Sequence[ResultFile]) -> ResultFile | None:
-    """The film that bears the content's name; else the largest one, which has most of the tracks."""
+    """The film that bears the content's name; else the largest one, which has most tracks."""
     known = [one for one in files if one.kind == "video" and one.size is not None]
     named = [one for one in known if PurePosixPath(one.name).stem == content_id]
     return max(named or known, key=lambda one: one.size or 0, default=None)

@@ -62,3 +62,10 @@ with recursive heads as (
 select queue, min(due_at) as since
 from (select queue, due_at from heads limit 1000) as first
 group by queue
+
+-- name: ends_since
+select hour, failed, sum(n)::bigint as n
+from ends
+where hour >= $1 and ($2::text is null or client = $2)
+group by hour, failed
+order by hour, failed
