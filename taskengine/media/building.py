@@ -205,13 +205,10 @@ class Maker:
 
     async def show_tiles(self) -> None:
         """Thumbnails for the manifests that are there; they are clear in any set."""
-        if self.thumbnails is None:
+        wanted = self.thumbnails
+        tiles = await self._make_tiles(wanted) if isinstance(wanted, TileOptions) else wanted
+        if tiles is None:
             return
-        tiles = self.thumbnails
-        if isinstance(tiles, TileOptions):
-            tiles = await self._make_tiles(tiles)
-            if tiles is None:
-                return
         changes: list[tuple[Extension, Callable[[str, TileEntries], str]]]
         changes = [("mpd", in_mpd), ("m3u8", in_master)]
         for extension, change in changes:
