@@ -236,7 +236,7 @@ async def packaged(context, folder):
 
 async def test_keys_of_a_document_are_not_made_up(asset, run):
     fill(asset, LOG_SAMPLE[2:])
-    with pytest.raises(PermanentFailure, match="CPIX"):
+    with pytest.raises(PermanentFailure, match="no key service"):
         await run({**SUBMITTED, "drm": ["cenc"], "cpix": True})
     assert files(asset) == LOG_SAMPLE[2:]
 
