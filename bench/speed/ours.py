@@ -149,8 +149,8 @@ class Bench:
         return number / json.loads(done.stdout)["seconds"], used
 
     async def _submit(self, number: int, workflow: str, urls: Sequence[str] = ()) -> None:
-        told = {"rest_endpoints": [*urls]} if urls else {}
-        job = {"job": {"workflow": workflow}, "parameters": {}, **told}
+        parameters = {"rest_endpoints": [*urls]} if urls else {}
+        job = {"job": {"workflow": workflow}, "parameters": parameters}
         for first in range(0, number, BATCH):
             part = [job] * min(BATCH, number - first)
             answer = await self.served.http.post("/jobs/batch", json=part, timeout=120)
