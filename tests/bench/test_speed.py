@@ -22,11 +22,11 @@ async def test_each_figure_comes_from_jobs_that_were_done(tmp_path, monkeypatch)
     rows = [row.content for row in report.rows]
     assert all(row["ours"] > 0 for row in rows)
     assert json.loads(json.dumps(rows))[0]["ratio"] > 0
-    assert report.table.count("\n| ") == 2 + len(rows) + 6
+    assert all(f"| {row['name']} |" in report.table for row in rows)
 
 
 def test_a_peer_is_installed_once_for_its_versions(tmp_path):
-    peer = Peer("none", "None", (), None, 1)
+    peer = Peer("none", "None", ("pip",), None, 1)
     python = peer.environment(tmp_path)
     made = python.parent.parent.joinpath("ready").stat().st_mtime_ns
     assert peer.environment(tmp_path) == python
