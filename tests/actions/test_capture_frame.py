@@ -9,7 +9,7 @@ from PIL import Image
 from taskengine.actions import pictures
 from taskengine.model import BadInput, PermanentFailure
 from tests.actions.captures import BEGAN, utc
-from tests.actions.streams import StreamJob, codes
+from tests.actions.streams import StreamJob, codes, rounded
 from tests.capture.packaged_origin import packaged_origin
 
 GIVEN = {
@@ -56,6 +56,14 @@ async def test_each_packaging_shows_the_same_picture(job, packaged, manifest):
     job.origin = packaged
     await job(source=f"http://a.test/{manifest}", frame_time=utc("9.48"))
     assert codes(job.output / "one/stills/poster.png") == [237]
+
+
+@pytest.mark.parametrize("seconds", [1, 1.02, 0.98, 1.1])
+async def test_rounded_durations_move_no_picture(job, seconds):
+    job.faults["a.test"] = rounded(seconds)
+    await job(frame_time="00:00:12.28")
+    assert codes(job.output / "one/stills/poster.png") == [307]
+    assert any(text.startswith("The picture of 12.28,") for _, text in job.lines)
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.JPG", "JPEG"), ("a.webp", "WEBP")])
