@@ -29,7 +29,7 @@ from taskengine.capture.pictures import (
     shown_at,
 )
 from taskengine.capture.pieces import stretches
-from taskengine.capture.showing import RecordedClip
+from taskengine.capture.showing import RecordedClip, Shown
 from taskengine.media.images import FORMATS, Shape, backwards, write_gif, write_image
 from taskengine.model import JsonObject, PermanentFailure
 
@@ -100,9 +100,7 @@ async def generate_gif(
     looked = await clip.look()
     best = looked.best
     assert best is not None  # the clip is one of pictures
-    for gap in looked.gaps:
-        first, last = (told(at, has_clock=clip.range.has_clock) for at in (gap.start, gap.end))
-        await context.warn(f"The source has nothing of {first} to {last}")
+    await _tell_gaps(context, clip, looked)
     shape = _gif_shape(shape_of(best.format), width, height)
     frames = Frames(clip.cutter("gif"), best, shape, _exact(fps), _exact(playback_speed))
     _check_size(frames.number, shape)
@@ -114,6 +112,12 @@ async def generate_gif(
     await write_gif(bench_of(context), raw, shape, fps, target, repetitions=playback_loop)
     await context.info(f"{frames.number} pictures, {shape.width}x{shape.height}")
     return await stage(context, [target])
+
+
+async def _tell_gaps(context: Context, clip: RecordedClip, shown: Shown) -> None:
+    for gap in shown.gaps:
+        first, last = (told(at, has_clock=clip.range.has_clock) for at in (gap.start, gap.end))
+        await context.warn(f"The source has nothing of {first} to {last}")
 
 
 async def _looked(clip: RecordedClip) -> list[Looked]:
