@@ -19,13 +19,14 @@ from taskengine.actions.materials import stage
 from taskengine.actions.publish import MANIFESTS
 from taskengine.actions.registry import action
 from taskengine.actions.together import together
-from taskengine.media.ownership import Left, assets_by_folder, split
+from taskengine.media.ownership import Left, split
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 TOLD: Final = 100  # lines about single files
 LIST: Final = "files.json"  # in the workspace: there may be too many for a result
 LARGEST_RECORD: Final = 16 << 20  # bytes
+MOST_RECORDS: Final = 1_000  # of a folder
 PARKED: Final = (*MANIFESTS, ".drm", ".nodrm")
 
 
@@ -40,7 +41,7 @@ async def find_asset(
     left: list[Left] = []
     try:
         sizes = {file.name: file.size for file in await opened.list()}
-        listed = await _listed(context, opened, sizes, content_id)
+        listed = await _listed(context, opened, sizes)
         files, left = split(list(sizes), content_id or None, listed)
     except FileNotStored:
         await context.warn(f"{opened.complete} is not there: nothing to delete")
@@ -104,25 +105,26 @@ async def delete_files(
     return {"files": [top.name_of(path) for path in paths]}
 
 
-async def _listed(
-    context: Context, folder: Folder, sizes: dict[str, int], content_id: str | None
-) -> dict[str, list[str]]:
-    """What the records of the folder's other assets list as theirs."""
+async def _listed(context: Context, folder: Folder, sizes: dict[str, int]) -> dict[str, list[str]]:
+    """What the records in the folder itself list, by the content ids of their assets."""
     found: dict[str, list[str]] = {}
-    for one in assets_by_folder(sizes, content_id).get("", set()) - {content_id}:
-        if 0 < sizes.get(record := f"{one}.json", 0) <= LARGEST_RECORD:
+    records = [name for name in sizes if name.endswith(".json") and "/" not in name]
+    for name in records[:MOST_RECORDS]:
+        if sizes[name] <= LARGEST_RECORD:
             path = context.scratch / "record.json"
-            await folder.fetch(record, path)
-            found[one] = _files_of(await trio.Path(path).read_text("utf-8", "replace"))
+            await folder.fetch(name, path)
+            found |= _files_of(await trio.Path(path).read_text("utf-8", "replace"))
     return found
 
 
-def _files_of(record: str) -> list[str]:
+def _files_of(record: str) -> dict[str, list[str]]:
+    """The files that a record lists; nothing where it is none of ours."""
     try:
         said = json.loads(record)
-        return [str(name) for name in said["files"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []  # not one of ours: names tell what they can
+        files = [str(name) for name in said["files"]]
+        return {str(said["content_id"]): files} if said["workflow"] else {}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 async def _stored(context: Context, top: Folder, parent: str, paths: Sequence[str]) -> set[str]:
