@@ -60,9 +60,9 @@ def lanes(*, host="'one.test'", due_at="'2031-02-01'", number=MANY):
 NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
-CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100, 65536")
+CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100, 65536, 64, {SERVED}")
 TOTALS = ("queued_totals", "")
-CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
+CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2, array['two.test'], 32")
 NEXT_LANE = ("next_lane", NOON)
 DUE = [("queue_due", NOON), ("next_due", "")]
 GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64, array['busy'], 2"), ("next_gate", NOON)]

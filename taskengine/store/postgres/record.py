@@ -228,7 +228,7 @@ class RecordBatch:
         # How many tasks of each job end with this batch.
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
         woken = await self._let_go_on(connection, now, closed)
-        lengths = await self._close(connection, tally, closed)
+        lengths = await self._close(connection, now, tally, closed)
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
@@ -262,9 +262,10 @@ class RecordBatch:
         return queued or bool(self.requeued)
 
     async def _close(
-        self, connection: Connection, tally: Tally, closed: Counter[int]
+        self, connection: Connection, now: datetime, tally: Tally, closed: Counter[int]
     ) -> dict[int, int]:
-        """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
+        """Count lines and ended tasks in their jobs, which end if none is left; gives the lengths
+        of these jobs' logs."""
         tally.tasks.update(TaskState(row.state) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
@@ -275,10 +276,13 @@ class RecordBatch:
             tally.jobs[job.client, job.state, False] -= 1
             tally.jobs[job.client, job.state, True] += 1
         lines = Counter(line.job_id for line in self.lines)
-        told = [(id_, closed[id_], id_ in self.failed, lines[id_]) for id_ in closed | lines]
+        ended = sorted(id_ for id_, n in closed.items() if self.jobs[id_].open_tasks == n)
+        self.over = {job_id: self.last[job_id] for job_id in ended}
+        told = [
+            (id_, closed[id_], id_ in self.failed, lines[id_], id_ in self.over)
+            for id_ in sorted(closed | lines)
+        ]
         if not told:
             return {}
-        rows = await connection.fetch(SQL["close_tasks"], *columns(sorted(told), 4))
-        ended = {row["id"] for row in rows if row["open_tasks"] == 0}
-        self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
+        rows = await connection.fetch(SQL["close_tasks"], *columns(told, 5), now)
         return {row["id"]: row["lines"] for row in rows}
