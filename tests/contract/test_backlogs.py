@@ -81,7 +81,7 @@ def at_most(pages, *statements):
 BACKLOGS = {  # what was filled in, and the statements that it must not slow down, with their pages
     "tasks": (
         tasks(),  # of each, at the worst
-        at_most(700, CLAIM) + at_most(2_000, CLAIM_AHEAD) + at_most(11_000, TOTALS),
+        at_most(700, CLAIM) + at_most(3_000, CLAIM_AHEAD) + at_most(11_000, TOTALS),
     ),
     "retries": (
         tasks(due_at=LATER, is_retry="true"),
