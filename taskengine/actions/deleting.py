@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -18,12 +17,14 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import stage
 from taskengine.actions.publish import MANIFESTS
 from taskengine.actions.registry import action
-from taskengine.actions.together import together
+from taskengine.actions.together import unwrapped
 from taskengine.media.ownership import Left, split
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
-TOLD: Final = 100  # lines about single files
+AT_ONCE: Final = 8  # deletions: each waits for the storage and the fence
+TOLD: Final = 100  # lines about files that are left
+MOST_LINES: Final = 1_000  # hidden ones, about files that are deleted
 LIST: Final = "files.json"  # in the workspace: there may be too many for a result
 LARGEST_RECORD: Final = 16 << 20  # bytes
 MOST_RECORDS: Final = 1_000  # of a folder
@@ -86,7 +87,9 @@ async def find_files(context: Context, *, storage: str, root: str, files: list[s
         there |= await _stored(context, top, parent, own)
     missing = [path for path in paths if path not in there]
     for path in missing:
-        await context.warn(f"{top.name_of(path)} is not there: nothing to delete")
+        is_complete = path.startswith(f"{top.complete.strip('/')}/")
+        hint = "; paths count from the root, without it" if is_complete else ""
+        await context.warn(f"{top.name_of(path)} is not there: nothing to delete{hint}")
     return {
         "files": [path for path in paths if path in there],
         "missing": missing,
@@ -148,15 +151,26 @@ async def _is_stored(context: Context, top: Folder, path: str) -> bool:
 async def delete(context: Context, folder: Folder, names: Sequence[str]) -> None:
     """Those that are there; each behind the fence."""
     await context.confirm()  # once more for each of them
-    await together(partial(_delete_one, context, folder, name) for name in names)
+    waiting = iter(enumerate(names, 1))
+
+    async def work() -> None:
+        for number, name in waiting:
+            await _delete_one(context, folder, name, is_told=number <= MOST_LINES)
+            await context.progress(number / len(names))
+
+    async with unwrapped(), trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(work)
 
 
-async def _delete_one(context: Context, folder: Folder, name: str) -> None:
+async def _delete_one(context: Context, folder: Folder, name: str, *, is_told: bool) -> None:
     try:
         await folder.delete(name)
-        await context.debug(f"Deleted {folder.name_of(name)}")
+        line = f"Deleted {folder.name_of(name)}"
     except FileNotStored:
-        await context.debug(f"{folder.name_of(name)} is gone already")
+        line = f"{folder.name_of(name)} is gone already"
+    if is_told:
+        await context.debug(line)
 
 
 async def _remove_if_empty(folder: Folder) -> None:

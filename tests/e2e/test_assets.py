@@ -88,7 +88,8 @@ async def on_the_stream(engine, url, output):
     assert (end["message"], end["files"]) == ("a.png", [f"{output}/out/a.png"])
     assert number(output / "out/a.png") == [78]
     shape = {"start_at": 1, "duration": 1, "height": HEIGHT, "fps": 5, "gif_filename": "a.gif"}
-    end, _ = await engine("generate_gif", **place, **shape)
+    dash = {**place, "source": url.replace(".m3u8", ".mpd")}
+    end, _ = await engine("generate_gif", **dash, **shape)
     assert (end["message"], end["files"]) == ("a.gif", [f"{output}/out/a.gif"])
     assert number(output / "out/a.gif") == [25]
     end, _ = await engine("build_thumbnails", preview_thumbnails_interval=2, **place)
