@@ -44,7 +44,7 @@ async def test_the_job_is_recorded_as_it_was_submitted(api, body, now):
     assert recorded.created_at == now
     assert details.submitted["rest_endpoints"] == urls
     assert details.parameters["enable_drm"] is False
-    assert list(api.store._jobs[number].submission.urls) == urls[:2]
+    assert list(api.store.tables.jobs[number].submission.urls) == urls[:2]
 
 
 async def test_defaults_see_the_client_and_the_job(api, body):
@@ -231,4 +231,4 @@ async def test_what_is_no_json_object_leaves_no_record(api, raw):
     answer = await api.post("/job", raw)
     assert answer.status_code == 400
     assert list(await answer.get_json()) == ["error"]
-    assert api.store._jobs == {}
+    assert api.store.tables.jobs == {}
