@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -43,7 +43,15 @@ from taskengine.store.postgres.outbox import (
     put_calls,
     task_call,
 )
-from taskengine.store.postgres.rows import SQL, JobRow, Line, columns, locked_job, task_of
+from taskengine.store.postgres.rows import SQL, JobRow, Line, Row, columns, locked_job, task_of
+from taskengine.workflows.plan import (
+    NextStep,
+    WaitingTask,
+    fails_job,
+    following,
+    meets_needs,
+    ready_state,
+)
 
 
 async def record(
@@ -121,7 +129,7 @@ class RecordBatch:
     requeued: list[RequeuedTask] = field(default_factory=list)
     ended: list[EndedTask] = field(default_factory=list)
     results: list[tuple[int, str, str]] = field(default_factory=list)
-    gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
+    done: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
@@ -173,8 +181,7 @@ class RecordBatch:
         one = settled(task, one)
         if is_tried_again(one, wanted=job.wanted):
             failures, rescues = one.outcome is Outcome.RETRY, one.outcome is Outcome.LOST
-            # A job that was paused meanwhile holds it.
-            state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
+            state = ready_state(JobState(job.state))
             self._set(task, state)
             self._tell_fate(job, one, state, rescued)
             counted = (int(failures), int(rescues), one.error, int(state))
@@ -191,13 +198,13 @@ class RecordBatch:
             self.results.append((job.id, task.name, one.result))
         if state is TaskState.COMPLETED:
             self._call(job, task, COMPLETE, one.at)
-        if state is TaskState.FAILED:
+        if fails_job(state):
             self._call(job, task, FAIL, one.at, one.error or "")
             if not job.failed:
                 self.failed[job.id] = one.at
             job.failed = True
-        if state in (TaskState.COMPLETED, TaskState.SKIPPED):
-            self.gone.append((job.id, task.number))
+        if meets_needs(state):
+            self.done.append((job.id, task.number))
 
     def _tell_fate(self, job: JobRow, one: Ended, state: TaskState, rescued: bool) -> None:
         """In the log of the job, unless that is over: then it is no news."""
@@ -219,7 +226,7 @@ class RecordBatch:
         await self._write_tasks(connection)
         # How many tasks of each job end with this batch.
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
-        woken = await self._let_go_on(connection, now, closed)
+        woken = await self._advance(connection, now, closed)
         lengths = await self._close(connection, tally, closed)
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
@@ -244,13 +251,20 @@ class RecordBatch:
             if rows:
                 await connection.execute(SQL[name], *columns(rows, width))
 
-    async def _let_go_on(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
+    async def _advance(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
         """Queue the tasks whose last need is met; whether any task was queued."""
-        gone = [(id_, n) for id_, n in self.gone if self.jobs[id_].open_tasks > closed[id_]]
-        rows = []
-        if gone:
-            rows = await connection.fetch(SQL["let_go_on"], *columns(gone, 2), now)
-        queued = any(row["state"] == TaskState.QUEUED for row in rows)
+        done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
+        rows = await connection.fetch(SQL["waiting_tasks"], *columns(done, 2)) if done else []
+        ended, waiting = _numbers(done), _waiting(rows)
+        steps = [
+            step
+            for job_id, tasks in waiting.items()
+            for step in following(ended[job_id], tasks, JobState(self.jobs[job_id].state))
+        ]
+        if steps:
+            width = len(NextStep._fields)
+            await connection.execute(SQL["advance_tasks"], *columns(steps, width), now)
+        queued = any(step.state is TaskState.QUEUED for step in steps)
         return queued or bool(self.requeued)
 
     async def _close(
@@ -274,3 +288,17 @@ class RecordBatch:
         ended = {row["id"] for row in rows if row["open_tasks"] == 0}
         self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
         return {row["id"]: row["lines"] for row in rows}
+
+
+def _numbers(done: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for job_id, number in done:
+        numbers[job_id].append(number)
+    return numbers
+
+
+def _waiting(rows: Iterable[Row]) -> Mapping[int, list[WaitingTask]]:
+    waiting: dict[int, list[WaitingTask]] = defaultdict(list)
+    for row in rows:
+        waiting[row["job_id"]].append(WaitingTask(row["id"], row["needs"], row["waits_for"]))
+    return waiting
