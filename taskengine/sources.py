@@ -1,4 +1,4 @@
-"""Settings from a file, the environment and options, and in one message all that is wrong there."""
+"""Options from a file, the environment and a command line, and in one message all that is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from taskengine.model import Misconfigured
 from taskengine.texts import closest
 
-Path = tuple[str, ...]  # of a setting: a name, or a table's name and one in it
+Path = tuple[str, ...]  # of an option: a name, or a table's name and one in it
 M = TypeVar("M", bound=BaseModel)
 
 # What Kubernetes puts into each container of a namespace that has a service of this name.
@@ -42,20 +42,20 @@ EXPECTED = {  # what pydantic calls a problem → what was expected
 }
 
 
-class SettingSource(NamedTuple):
-    """Settings by path, and what one of them is called there, with what is below it."""
+class OptionSource(NamedTuple):
+    """Options by path, and what one of them is called there, with what is below it."""
 
     values: Mapping[Path, Any]
     called: Callable[[Path, Path], str]
-    others: frozenset[str] = frozenset()  # names there that are no settings
+    others: frozenset[str] = frozenset()  # names there that are no options
 
 
-def settings(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
-    """Every setting of a model, also those in tables."""
+def known_options(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
+    """Every option of a model, also those in tables."""
     found: dict[Path, FieldInfo] = {}
     for name, field in model.model_fields.items():
         if table := _table(field):
-            found |= settings(table, (*above, name))
+            found |= known_options(table, (*above, name))
         else:
             found[*above, name] = field
     return found
@@ -66,10 +66,10 @@ def _table(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def read(model: type[M], sources: Sequence[SettingSource], secret: frozenset[str]) -> M:
+def read(model: type[M], sources: Sequence[OptionSource], secret: frozenset[str]) -> M:
     """What the sources say together; a later one wins. Raises Misconfigured with all problems, but
     never with the value of a secret."""
-    known, nested = settings(model), dict[str, Any]()
+    known, nested = known_options(model), dict[str, Any]()
     called: dict[Path, Callable[[Path], str]] = {}
     problems: list[str] = []
     for source in sources:
@@ -89,11 +89,11 @@ def read(model: type[M], sources: Sequence[SettingSource], secret: frozenset[str
     return checked
 
 
-def _naming(source: SettingSource, path: Path) -> Callable[[Path], str]:
+def _naming(source: OptionSource, path: Path) -> Callable[[Path], str]:
     return lambda below: source.called(path, below)
 
 
-def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) -> str:
+def _unknown(source: OptionSource, path: Path, known: Mapping[Path, object]) -> str:
     here = source.called(path, ())
     if below := [one[-1] for one in known if len(one) > 1 and one[: len(path)] == path]:
         return f"{here}: expected a table, with {', '.join(below)}"
@@ -101,7 +101,7 @@ def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) ->
     called |= {name.lower(): source.called((name,), ()) for name in source.others}
     close = closest(".".join(path), called)
     guess = f"; is {called[close]} meant?" if close else ""
-    return f"{here}: there is no such setting{guess}"
+    return f"{here}: there is no such option{guess}"
 
 
 def _wrong(
@@ -120,7 +120,7 @@ def _wrong(
 # The sources
 
 
-def of_file(file: File, model: type[BaseModel]) -> SettingSource:
+def of_file(file: File, model: type[BaseModel]) -> OptionSource:
     """A TOML file. Raises Misconfigured if it is none."""
     tables = {name for name, field in model.model_fields.items() if _table(field)}
     values: dict[Path, Any] = {}
@@ -129,7 +129,7 @@ def of_file(file: File, model: type[BaseModel]) -> SettingSource:
             values |= {(name, inner): one for inner, one in value.items()}
         else:
             values[name,] = value
-    return SettingSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
+    return OptionSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
 
 
 def _toml(file: File) -> dict[str, Any]:
@@ -150,10 +150,10 @@ def _toml(file: File) -> dict[str, Any]:
 
 def of_environment(
     variables: Mapping[str, str], model: type[BaseModel], prefix: str, others: frozenset[str]
-) -> SettingSource:
+) -> OptionSource:
     """The variables with a prefix, in any case of letters; an empty one is as good as none.
-    `others` are those that are no settings."""
-    names = {"_".join(path).upper(): path for path in settings(model)}
+    `others` are those that are no options."""
+    names = {"_".join(path).upper(): path for path in known_options(model)}
     values: dict[Path, Any] = {}
     for variable, value in variables.items():
         name = variable.upper().removeprefix(prefix)
@@ -161,16 +161,16 @@ def of_environment(
             continue
         if value or name not in names:
             values[names.get(name, (name.lower(),))] = value
-    return SettingSource(
+    return OptionSource(
         values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others
     )
 
 
-def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> SettingSource:
-    """The options of a command, a setting of a table as `table_name`; None: not given."""
-    names = {"_".join(path): path for path in settings(model)}
+def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> OptionSource:
+    """The options of a command, an option of a table as `table_name`; None: not given."""
+    names = {"_".join(path): path for path in known_options(model)}
     given = {names.get(name, (name,)): one for name, one in options.items() if one is not None}
-    return SettingSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
+    return OptionSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
 
 
 def _dashed(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
-from taskengine.media.probe import SLACK, Media, OutputWrong, Stream, expect_duration, probe
+from taskengine.media.probe import SLACK, Media, OutputWrong, ProbedStream, expect_duration, probe
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, longest
 
@@ -65,15 +65,15 @@ async def conform(
     return found
 
 
-def _usable(stream: Stream) -> bool:
+def _usable(stream: ProbedStream) -> bool:
     return stream.track.type != "text" or stream.track.codec in TEXT
 
 
-def _extension(stream: Stream) -> str:
+def _extension(stream: ProbedStream) -> str:
     return "vtt" if stream.track.type == "text" else "mp4"
 
 
-def _stays(media: Media, stream: Stream) -> bool:
+def _stays(media: Media, stream: ProbedStream) -> bool:
     """Whether a track can be copied."""
     if stream.trimmed:
         return False
@@ -92,7 +92,7 @@ def _stays(media: Media, stream: Stream) -> bool:
             return False
 
 
-def _one(media: Media, stream: Stream) -> list[str]:
+def _one(media: Media, stream: ProbedStream) -> list[str]:
     arguments = ["-map", f"0:{stream.track.stream}", "-map_metadata", "-1", "-map_chapters", "-1"]
     if stream.track.type == "text":
         return [*arguments, "-c:s", "webvtt", "-f", "webvtt"]
@@ -112,7 +112,7 @@ def _h264(scale: str) -> list[str]:
     ]
 
 
-def _ladder(path: Path, stream: Stream, arguments: list[str]) -> list[Track]:
+def _ladder(path: Path, stream: ProbedStream, arguments: list[str]) -> list[Track]:
     """Renditions with keyframes at the same times; appends what makes them to the arguments."""
     height = stream.track.height
     rungs = [rung for rung in LADDER if rung[0] <= height] or [(height // 2 * 2, 400)]

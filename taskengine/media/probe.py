@@ -22,7 +22,7 @@ SLACK = 0.5  # seconds by which a step may change a duration: frames, priming sa
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ProbedStream:
     """A track as it is in the file, with what decides whether it can stay so."""
 
     track: Track
@@ -38,7 +38,7 @@ class Media:
 
     family: str
     duration: float
-    streams: tuple[Stream, ...]
+    streams: tuple[ProbedStream, ...]
     accepted: bool = True  # by the packager's parser
 
     @property
@@ -122,7 +122,7 @@ def _media(said: dict[str, Any], path: Path) -> Media:
     return Media(str(form.get("format_name", "")).split(",")[0], duration, streams)
 
 
-def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
+def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> ProbedStream:
     tags = {key.lower(): value for key, value in said.get("tags", {}).items()}
     own = _number(said.get("duration")) or _clock(tags.get("duration", ""))
     track = Track(
@@ -143,7 +143,7 @@ def _stream(said: dict[str, Any], form: dict[str, Any], file: str) -> Stream:
     )
     sides = said.get("side_data_list", [])
     rotated = any(_number(side.get("rotation")) % 360 for side in sides)
-    return Stream(track, said.get("pix_fmt", ""), rotated, timed=own > 0)
+    return ProbedStream(track, said.get("pix_fmt", ""), rotated, timed=own > 0)
 
 
 def _number(value: object) -> float:

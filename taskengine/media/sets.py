@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from taskengine.media.building import Guid, MadeSet, Maker, SetName
+from taskengine.media.building import Guid, MadeSet, SetMaker, SetName
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import AssetKeys, KeyStore, asset_name, keys_for
 from taskengine.media.markers import Marker
@@ -70,7 +70,9 @@ async def build_set(
     `dref` adds a dref MP4 to a clear set, `thumbnails` a track of them to either.
     """
     folder = f"made-{name.tag}"
-    maker = Maker(bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails)
+    maker = SetMaker(
+        bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails
+    )
     if name.tag == "nodrm":
         await maker.package("clear", hls=True, dash=True)
         await maker.show_tiles()
