@@ -1,4 +1,4 @@
-"""The configuration as options of a command."""
+"""Options of the configuration as options of a command."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import click
 from pydantic.fields import FieldInfo
 
 from taskengine.configuration import PREFIX, Configuration
-from taskengine.sources import Path, known_options
+from taskengine.sources import Path, is_secret, known_options
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=File)
 
 
 def configuration_options() -> Iterator[click.Option]:
-    """One for each; where it is not given, environment and file tell."""
+    """An option for each option; one that is not given leaves it to environment and file."""
     text = "a TOML file with options.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
     yield click.Option(["--config"], metavar="FILE", type=FILE, help=text)
     for path, field in known_options(Configuration).items():
-        if path == ("secrets",):
+        if path == ("secrets",) or is_secret(field):
             continue  # a command line is seen by everybody on the machine
-        name = "-".join(path).replace("_", "-")
+        name = "-".join(path).replace("_", "-").lower()
         is_flag = field.annotation is bool
         yield click.Option(
-            [f"--{name}/--no-{name}" if is_flag else f"--{name}", "_".join(path)],
+            [f"--{name}/--no-{name}" if is_flag else f"--{name}", "_".join(path).lower()],
             type=bool if is_flag else str,
             default=None,
             metavar=None if is_flag else _metavar(path[-1], field),

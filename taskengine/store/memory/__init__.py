@@ -27,6 +27,7 @@ from taskengine.store.memory import (
     listing,
     notify,
     outbox,
+    overview,
     record,
     stalled,
     submit,
@@ -116,6 +117,7 @@ class MemoryStore:
 
     # Work
     queue_due = atomic(due.queue_due)
+    slots_held = atomic(admit.running_jobs)
     admit = atomic(admit.admit)
     claim = atomic(claims.claim)
     documents = atomic(claims.documents)
@@ -145,6 +147,16 @@ class MemoryStore:
     callbacks_waiting = atomic(outbox.callbacks_waiting)
     callbacks = atomic(outbox.callbacks)
     callback_client = atomic(outbox.callback_client)
+
+    # Overview
+    some_tasks = atomic(overview.some_tasks)
+    task = atomic(overview.task)
+    task_summary = atomic(overview.task_summary)
+    task_result = atomic(overview.task_result)
+    last_lines = atomic(overview.last_lines)
+    instances = atomic(overview.instances)
+    at_work = atomic(overview.at_work)
+    oldest_waiting = atomic(overview.oldest_waiting)
 
     # Wake-ups
     announce = atomic(notify.announce)

@@ -50,7 +50,9 @@ def document(tables: Tables, job_id: int, name: DocumentName) -> JsonText | None
     row = tables.jobs.get(job_id)
     if row is None:
         return None
-    found = row.submitted if name == "submitted" else opened(row.submission.parameters)
+    one = row.submission
+    known = {"submitted": one.submitted, "parameters": one.parameters, "facts": one.client_scope}
+    found = opened(known[name])
     return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
 

@@ -27,7 +27,7 @@ def join(
     """See Store.join."""
     instance = tables.next_id("instance")
     tables.beats[instance] = 0
-    tables.peers[instance] = Peer(name, lease, process)
+    tables.peers[instance] = Peer(name, lease, process, now)
     return instance
 
 
