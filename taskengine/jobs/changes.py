@@ -19,11 +19,6 @@ UPDATABLE = (
     "semaphore_url",
 )
 CHANGED = ("state", "gate_open", "updated_at", *UPDATABLE[1:])  # of a job, by an update
-REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
-BROKEN = (
-    "the job is broken: it was stopped, or run again already. Only one that completed, or has not "
-    "ended, runs again: submit its body anew"
-)
 TIMING = {"run_at", "semaphore_url"}
 
 

@@ -6,9 +6,14 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.model import Job, JobState, Submission
+from taskengine.model import BadInput, Job, JobState, Submission
 from taskengine.policy import initial_state
 
+REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
+BROKEN = (
+    "the job is broken: it was stopped, or run again already. Only one that completed, or has not "
+    "ended, runs again: submit its body anew"
+)
 _SUBMITTED = {field.name for field in fields(Submission)}
 COPIED = [field.name for field in fields(Job) if field.name in _SUBMITTED]
 
@@ -32,6 +37,14 @@ def new_job(submission: Submission, now: datetime) -> Job:
         digest=definition.digest if definition else None,
         **values | {"run_at": submission.run_at or now},
     )
+
+
+def check_rerun(job: Job) -> None:
+    """Raises BadInput for a job that cannot be run again."""
+    if job.digest is None:
+        raise BadInput(REFUSED)
+    if job.state is JobState.BROKEN:
+        raise BadInput(BROKEN)
 
 
 def rerun_of(job: Job, anew: Submission | None, now: datetime) -> Job:

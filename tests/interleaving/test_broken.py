@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from taskengine.store.postgres import record
+from taskengine.store.postgres import advance, record
 from taskengine.store.postgres.rows import SQL
 from tests.interleaving.actions import Action
 from tests.interleaving.cases import Cases
@@ -92,7 +92,7 @@ async def test_a_wrong_statement_is_noticed(cases, stepper, monkeypatch, defect)
 
 async def test_siblings_of_a_batch_that_count_as_one_are_noticed(cases, stepper, monkeypatch):
     await cases.scene(stepper.observer, "twins")
-    monkeypatch.setattr(record, "following", following_one)
+    monkeypatch.setattr(advance, "following", following_one)
     assert await noticed(cases, stepper, "twins", "finish-a-and-b", "claim-10-by-2")
 
 

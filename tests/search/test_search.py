@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio_asyncio
 
-from taskengine.store.postgres import record
+from taskengine.store.postgres import advance
 from tests.conftest import kept_database
 from tests.search.search import kind_of, search
 from tests.support.defects import following_one
@@ -31,7 +31,7 @@ def test_a_try_of_each_kind_holds(search_database, kind):
 
 
 def test_a_defect_is_found_and_its_seed_shows_it_again(search_database, monkeypatch):
-    monkeypatch.setattr(record, "following", following_one)
+    monkeypatch.setattr(advance, "following", following_one)
     found = tried(search_database, 1, 200)
     assert found is not None
     assert "waits for" in found.problem

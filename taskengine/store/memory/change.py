@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
-from taskengine.jobs.new_job import rerun_of
-from taskengine.model import BadInput, JobState, LogLine, Severity, Submission, TaskState
+from taskengine.jobs.changes import asked_anew, changed
+from taskengine.jobs.new_job import check_rerun, rerun_of
+from taskengine.model import JobState, LogLine, Severity, Submission, TaskState
 from taskengine.store import Changed, Lines
 from taskengine.store.completion import STOPPED
 from taskengine.store.memory.edges import place, queue_cascades
@@ -47,10 +47,7 @@ def rerun(
     row = tables.job(job_id)
     if row.rerun_as is not None:
         return row.rerun_as
-    if row.job.digest is None:
-        raise BadInput(REFUSED)
-    if row.job.state is JobState.BROKEN:
-        raise BadInput(BROKEN)
+    check_rerun(row.job)
     before = row.job.state
     row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
     if not before.is_final:

@@ -9,9 +9,9 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from taskengine.jobs.changes import BROKEN, CHANGED, REFUSED, asked_anew, changed
-from taskengine.jobs.new_job import rerun_of
-from taskengine.model import BadInput, Job, JobState, NotFound, Severity
+from taskengine.jobs.changes import CHANGED, asked_anew, changed
+from taskengine.jobs.new_job import check_rerun, rerun_of
+from taskengine.model import Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.completion import STOPPED
 from taskengine.store.postgres.connections import Connection
@@ -79,10 +79,7 @@ async def rerun(
     if row["rerun_as"] is not None:
         again: int = row["rerun_as"]
         return again
-    if job.digest is None:
-        raise BadInput(REFUSED)
-    if job.state is JobState.BROKEN:
-        raise BadInput(BROKEN)
+    check_rerun(job)
     tally = Tally()
     calls: list[OutboxEvent] = []
     written: list[Line] = []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from taskengine.store.completion import (
     settled,
     told_fate,
 )
+from taskengine.store.postgres.advance import advance_tasks
 from taskengine.store.postgres.conclude import conclude_jobs
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.counting import Tally
@@ -43,15 +44,8 @@ from taskengine.store.postgres.outbox import (
     put_calls,
     task_call,
 )
-from taskengine.store.postgres.rows import SQL, JobRow, Line, Row, columns, locked_job, task_of
-from taskengine.workflows.plan import (
-    NextStep,
-    WaitingTask,
-    fails_job,
-    following,
-    meets_needs,
-    ready_state,
-)
+from taskengine.store.postgres.rows import SQL, JobRow, Line, columns, locked_job, task_of
+from taskengine.workflows.plan import fails_job, meets_needs, ready_state
 
 
 async def record(
@@ -226,7 +220,8 @@ class RecordBatch:
         await self._write_tasks(connection)
         # How many tasks of each job end with this batch.
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
-        woken = await self._advance(connection, now, closed)
+        done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
+        woken = await advance_tasks(connection, self.jobs, done, now) or bool(self.requeued)
         lengths = await self._close(connection, tally, closed)
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
@@ -251,22 +246,6 @@ class RecordBatch:
             if rows:
                 await connection.execute(SQL[name], *columns(rows, width))
 
-    async def _advance(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
-        """Queue the tasks whose last need is met; whether any task was queued."""
-        done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
-        rows = await connection.fetch(SQL["waiting_tasks"], *columns(done, 2)) if done else []
-        ended, waiting = _numbers(done), _waiting(rows)
-        steps = [
-            step
-            for job_id, tasks in waiting.items()
-            for step in following(ended[job_id], tasks, JobState(self.jobs[job_id].state))
-        ]
-        if steps:
-            width = len(NextStep._fields)
-            await connection.execute(SQL["advance_tasks"], *columns(steps, width), now)
-        queued = any(step.state is TaskState.QUEUED for step in steps)
-        return queued or bool(self.requeued)
-
     async def _close(
         self, connection: Connection, tally: Tally, closed: Counter[int]
     ) -> dict[int, int]:
@@ -288,17 +267,3 @@ class RecordBatch:
         ended = {row["id"] for row in rows if row["open_tasks"] == 0}
         self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
         return {row["id"]: row["lines"] for row in rows}
-
-
-def _numbers(done: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for job_id, number in done:
-        numbers[job_id].append(number)
-    return numbers
-
-
-def _waiting(rows: Iterable[Row]) -> Mapping[int, list[WaitingTask]]:
-    waiting: dict[int, list[WaitingTask]] = defaultdict(list)
-    for row in rows:
-        waiting[row["job_id"]].append(WaitingTask(row["id"], row["needs"], row["waits_for"]))
-    return waiting
