@@ -156,6 +156,7 @@ class MemoryStore:
     last_lines = atomic(overview.last_lines)
     instances = atomic(overview.instances)
     at_work = atomic(overview.at_work)
+    ends_since = atomic(overview.ends_since)
     oldest_waiting = atomic(overview.oldest_waiting)
 
     # Wake-ups

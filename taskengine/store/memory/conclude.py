@@ -11,6 +11,7 @@ from taskengine.store.memory.lines import add_line
 from taskengine.store.memory.outbox import call_end
 from taskengine.store.memory.rows import StoredJob, opened
 from taskengine.store.memory.tables import Tables
+from taskengine.store.overview import hour_of
 
 
 def conclude_job(
@@ -32,6 +33,7 @@ def conclude_job(
     if row.job.state.is_final:
         return [row.job.id]
     row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
+    tables.ends[hour_of(now), row.job.client, row.job.failed] += 1
     first = _first_failure(tables, row.job.id)
     failure = failure_of(row.job.failed, first, stalled=stalled)
     called = bool(row.submission.urls)

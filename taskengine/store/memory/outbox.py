@@ -46,12 +46,14 @@ def put_lanes(tables: Tables, job_id: int, one: Submission) -> None:
         tables.lanes[lane.id] = lane
 
 
-def call_task(tables: Tables, task: Task, event: str, at: datetime, message: str = "") -> None:
+def call_task(
+    tables: Tables, task: Task, event: str, at: datetime, message: str = "", extras: str = ""
+) -> None:
     """Tell of a task, unless the last words of its job are said."""
     job = tables.jobs[task.job_id].job
     if job.state.is_final:
         return
-    body = task_body(job, task.id, task.name, event, message)
+    body = task_body(job, task.id, task.name, event, message, extras)
     _call(tables, job.id, task.id, task.name, event, body, at)
 
 

@@ -10,7 +10,13 @@ from datetime import datetime
 from taskengine.model import JsonText, LogLine, Task, TaskState
 from taskengine.store.memory.rows import TaskRow
 from taskengine.store.memory.tables import Tables
-from taskengine.store.overview import InstanceView, TaskAtWork, TaskSummary
+from taskengine.store.overview import (
+    HourOfEnds,
+    InstanceView,
+    TaskAtWork,
+    TaskSummary,
+    hour_of,
+)
 from taskengine.texts import compact
 
 
@@ -92,6 +98,16 @@ def at_work(tables: Tables, limit: int, client: str | None = None) -> Sequence[T
             task, whose = replace(row.task, result=None), (job.client, job.workflow)
             found.append(TaskAtWork(task, row.holder or 0, *whose, job.content_id))
     return found[:limit]
+
+
+def ends_since(tables: Tables, start: datetime, client: str | None = None) -> Sequence[HourOfEnds]:
+    """See StoreOverview.ends_since."""
+    ended, failed = Counter[datetime](), Counter[datetime]()
+    for (hour, name, bad), number in sorted(tables.ends.items()):
+        if hour >= hour_of(start) and client in (None, name):
+            ended[hour] += number
+            failed[hour] += number if bad else 0
+    return [HourOfEnds(hour, number, failed[hour]) for hour, number in ended.items()]
 
 
 def oldest_waiting(tables: Tables) -> Mapping[str, datetime]:

@@ -117,7 +117,7 @@ def end_task(
     tables.ended_tasks[state] += 1
     job.open_tasks -= 1
     if state is TaskState.COMPLETED:
-        call_task(tables, row.task, COMPLETE, ended.at)
+        call_task(tables, row.task, COMPLETE, ended.at, extras=ended.extras)
     if fails_job(state):
         call_task(tables, row.task, FAIL, ended.at, ended.error or "")
         job.job = replace(job.job, failed=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from datetime import datetime
 
 import trio
 
@@ -53,6 +54,7 @@ class Tables:
         self.cascades: dict[int, int] = {}  # steps that each has had, by parent
         self.lines: list[LogLine] = []
         self.ended_tasks: Counter[TaskState] = Counter()
+        self.ends: Counter[tuple[datetime, str, bool]] = Counter()  # by hour, client, failed
         self.told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self.listeners: set[trio.MemorySendChannel[str]] = set()
         self.schedules = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
