@@ -79,6 +79,7 @@ class MemoryStore:
     # Clients and settings
     client = atomic(accounts.client)
     clients = atomic(accounts.clients)
+    clients_named = atomic(accounts.clients_named)
     put_client = atomic(accounts.put)
     remove_client = atomic(accounts.remove)
     settings = atomic(accounts.settings)

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.model import Attempt, Documents, Fence, JobState, TaskState
-from taskengine.store import Claimed, Wanted
+from taskengine.model import Attempt, Documents, Fence, JobState, Task, TaskState
+from taskengine.store import NOTHING_AHEAD, Ahead, Claimed, Wanted
 from taskengine.store.completion import CARRIED, MOST_RESULTS, too_much
 from taskengine.store.memory.rows import TaskRow, opened
 from taskengine.store.memory.tables import Tables
@@ -23,6 +23,8 @@ def claim(
     limit: int,
     claim_id: uuid.UUID,
     now: datetime,
+    ahead: Ahead = NOTHING_AHEAD,
+    contested: bool = True,
 ) -> Claimed:
     """See Store.claim."""
     tables.check_instance(instance)
@@ -37,15 +39,22 @@ def claim(
         and tables.jobs[row.task.job_id].job.state is JobState.STARTED
     ]
     if not mine:
-        mine = [row for row in ready if row.due_at <= now][:limit]
+        due = [row for row in ready if row.due_at <= now]
+        early = [row for row in due[limit:] if _may_be_early(row.task, ahead)][: ahead.number]
+        mine = sorted(due[:limit] + early, key=lambda row: _rank(tables, row))
         for row in mine:
             _take(row, instance, claim_id, now)
+            row.ahead = row in early
     later = [row.due_at for row in ready if row.due_at > now and len(mine) < limit]
     return Claimed([_attempt(tables, row) for row in mine], min(later, default=None))
 
 
 def _rank(tables: Tables, row: TaskRow) -> tuple[int, int]:
     return tables.jobs[row.task.job_id].job.priority, row.task.id
+
+
+def _may_be_early(task: Task, ahead: Ahead) -> bool:
+    return task.attempt == 0 and task.action in ahead.actions
 
 
 def _take(row: TaskRow, instance: int, claim_id: uuid.UUID, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from taskengine.model import Client
 from taskengine.policy import SYSTEM, check_number_of_settings
@@ -18,6 +18,11 @@ def client(tables: Tables, name: str) -> Client | None:
 def clients(tables: Tables) -> Sequence[Client]:
     """See Store.clients."""
     return [tables.clients[name] for name in sorted(tables.clients)]
+
+
+def clients_named(tables: Tables, names: Collection[str]) -> Sequence[Client]:
+    """See Store.clients_named."""
+    return [tables.clients[name] for name in names if name in tables.clients]
 
 
 def put(tables: Tables, client: Client, *, bootstrap: bool = False, new: bool = False) -> bool:

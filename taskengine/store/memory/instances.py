@@ -126,7 +126,8 @@ def _retire(
     ended: list[int] = []
     over = tables.over.pop(instance, frozenset())
     for row in _held(tables, instance):
-        own = Outcome.RELEASED if row.fence in over else outcome
+        unbegun = row.ahead and row.task.started_at is None
+        own = Outcome.RELEASED if unbegun or row.fence in over else outcome
         end = Ended(row.fence, now, own, fate=fate)
         ended += end_task(tables, row, end, now, rescued=rescued)
     settle_edges(tables, ended, now)
