@@ -72,12 +72,13 @@ def _attempt(tables: Tables, row: TaskRow) -> Attempt:
         len(compact(part).encode())
         for part in (job.submitted, opened(one.parameters), one.client_scope)
     )
-    comes_along = size <= CARRIED and len(documents.results) <= CARRIED
+    if len(documents.results or "") > CARRIED:
+        documents = replace(documents, results=None)
     assert row.claimed_at is not None
     return Attempt(
         row.task,
         job.job,
-        documents if comes_along else None,
+        documents if size <= CARRIED else None,
         one.client_scope,
         tables.options_of(row.task.job_id),
         row.claimed_at,
@@ -104,8 +105,9 @@ def documents(tables: Tables, job_id: int, wanted: Wanted) -> Documents:
     """See StoreReads.documents."""
     tables.job(job_id)
     found = _documents(tables, job_id, wanted)
-    if len(found.results.encode()) > MOST_RESULTS:
-        raise too_much(len(found.results.encode()))
+    size = len((found.results or "").encode())
+    if size > MOST_RESULTS:
+        raise too_much(size)
     return found
 
 
