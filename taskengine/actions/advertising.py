@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -46,20 +48,33 @@ async def _in_segments(
 ) -> list[Signal]:
     """What messages inside the segments say, of all tracks: it may be any that has them."""
     found: dict[object, Signal] = {}  # a message is repeated in many segments
+    for name, track in clip.range.fetched.items():
+        if track.type in ("video", "audio"):
+            segments = clip.recording.of(name)
+            files = await clip.assembler.files(segments)
+            look = partial(_look, list(zip(segments, files, strict=True)), clocks, problems, found)
+            await trio.to_thread.run_sync(look)
+    return list(found.values())
+
+
+def _look(
+    segments: Sequence[tuple[Fetched, Path]],
+    clocks: Sequence[Clock],
+    problems: dict[str, None],
+    found: dict[object, Signal],
+) -> None:
+    """Blocking."""
 
     def problem(text: str) -> None:
         if len(problems) < MAX_PROBLEMS:
             problems.setdefault(text)
 
-    for name, track in clip.range.fetched.items():
-        for one in clip.recording.of(name) if track.type in ("video", "audio") else ():
-            path = await clip.assembler.local(one.file)
-            for said in await trio.to_thread.run_sync(messages, path, problem):
-                if (signal := _signal(said, one, clocks)) is not None:
-                    found.setdefault(key_of(signal), signal)
-                if len(found) >= MAX_SIGNALS:
-                    return list(found.values())
-    return list(found.values())
+    for one, path in segments:
+        for said in messages(path, problem):
+            if len(found) >= MAX_SIGNALS:
+                return
+            if (signal := _signal(said, one, clocks)) is not None:
+                found.setdefault(key_of(signal), signal)
 
 
 def _signal(said: Emsg, one: Fetched, clocks: Sequence[Clock]) -> Signal | None:

@@ -20,7 +20,7 @@ from taskengine.actions.together import together
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
-from taskengine.capture.joining import Taken
+from taskengine.capture.joining import Joined, Taken
 from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack, Time
 from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
@@ -85,25 +85,25 @@ class Cut:
         self._shown: list[Shown] = []
         self._spans: list[list[Span]] = []
         self._known: dict[str, dict[str, Format]] = {"video": {}, "audio": {}}
-        self._keys: dict[str, list[float]] = {}  # seconds of keyframes, by file
+        self._joined: dict[str, Joined] = {}  # tracks of pictures, by file
+        self._ended = 0  # tracks
 
     async def tracks(self, folders: Sequence[Folder]) -> list[Track]:
         """All of the result, in files of the scratch folder."""
         await together(partial(self._look, place, folder) for place, folder in enumerate(folders))
         await self._note_gaps()
         await self.context.progress(0.3)
-        made: list[Track] = []
         wanted = self._clips[0].range.tracks
-        for number, (name, track) in enumerate(wanted.items()):
-            one = await self._track(name, track)
-            made += [one] if one is not None else []
-            await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
+        made = await together(partial(self._track, *one) for one in wanted.items())
         inspector = Inspector(self.context, self.context.workspace, 0, False)
-        aligned = await inspector.aligned(made, self._keys)
+        keys = {file: [float(time) for time in one.keys] for file, one in self._joined.items()}
+        there = [one for one in made if one is not None]
+        aligned = await inspector.aligned(there, keys)
         best = next((track for track in wanted.values() if track.type == "video"), None)
         declared = best.captions if best else ()
+        packets = {file: one.packets for file, one in self._joined.items()}
         return await with_captions(
-            self.context, aligned, declared, self.admitted, joints(self._spans)
+            self.context, aligned, declared, self.admitted, joints(self._spans), packets
         )
 
     async def markers(self) -> list[Marker]:
@@ -159,6 +159,13 @@ class Cut:
         return best.format if best else None
 
     async def _track(self, name: str, track: SourceTrack) -> Track | None:
+        """None for one that is left out."""
+        made = await self._made(name, track)
+        self._ended += 1
+        await self.context.progress(0.3 + 0.7 * self._ended / len(self._clips[0].range.tracks))
+        return made
+
+    async def _made(self, name: str, track: SourceTrack) -> Track | None:
         match track.type:
             case "video":
                 return await self._video(name, track)
@@ -186,8 +193,8 @@ class Cut:
         number = sum(own for _, own in made)
         cutter = self._clips[0].cutter(f"{name}-joint")
         target = self.bench.folder / f"{name}.mp4"
-        times = await cutter.join(taken, first.format, target, number, self._zero)
-        self._keys[target.name] = [float(time) for time in times]
+        joined = await cutter.join(taken, first.format, target, number, self._zero)
+        self._joined[target.name] = joined
         await self._tell_encoded(name, taken)
         return await self._probed(target, track)
 

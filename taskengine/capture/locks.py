@@ -62,6 +62,10 @@ class Locks:
     _doubtful: set[Lock] = field(default_factory=set)  # used for what could not be decoded
     _proving: trio.Lock = field(default_factory=trio.Lock)
 
+    def is_whole(self, segment: Segment) -> bool:
+        """Whether its file is encrypted as a whole (AES-128)."""
+        return _whole(segment) is not None
+
     async def open_whole(self, source: int, segment: Segment, path: Path) -> None:
         """A file that is encrypted as a whole (AES-128)."""
         if (encryption := _whole(segment)) is not None:

@@ -41,7 +41,7 @@ class Recording:
     scratch: Path
     writer: str  # of its pages: the attempt
     fetched: dict[Key, Fetched] = field(default_factory=dict)
-    inits: dict[str, str] = field(default_factory=dict)  # file by what it was made of
+    inits: set[str] = field(default_factory=set)  # files of initializations that are there
     found: dict[str, int] = field(default_factory=dict)  # files that no page lists; their sizes
     size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
@@ -101,14 +101,14 @@ class Recording:
         run = _digest(f"{segment.run}|{_era(segment)}".encode())
         return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
-    async def keep_init(self, track: str, made_of: str, content: bytes) -> str:
+    async def keep_init(self, track: str, content: bytes) -> str:
         """An initialization segment; each content is kept once."""
         name = f"{track}/init-{_digest(content)}.mp4"
-        if name not in self.inits.values():
+        if name not in self.inits:
             path = self.scratch / f"made-{next(self._made)}.mp4"
             await trio.Path(path).write_bytes(content)
             await self.folder.put(path, name)
-        self.inits[made_of] = name
+            self.inits.add(name)
         return name
 
     async def keep(self, one: Fetched, path: Path) -> None:
