@@ -149,8 +149,8 @@ class Cut:
         if (zero := self._zero) is None:
             return track
         clip, start = self._clips[0], self._spans[0][0].start
-        began = str(told(start, has_clock=True)) if clip.range.has_clock else ""
-        return replace(track, zero=float(zero), began=began)
+        began = told(start, has_clock=clip.range.has_clock)
+        return replace(track, zero=float(zero), began=began if isinstance(began, str) else "")
 
     @property
     def _model(self) -> Format | None:

@@ -92,6 +92,7 @@ class Following:
                 await self._something()
             nursery.cancel_scope.cancel()
         await self.recording.write_page()
+        await self.listener.noted.write()
         self.fetcher.locks.check()
         assert self.range is not None
         found, demands = self.range, list(self.demands.values())
@@ -153,8 +154,8 @@ class Following:
         if self.range is None:
             found = self.clip.ranged(named(chosen), first, self.now())
             self._want(found)
-            await self._told_range(found)
             await self.recording.write_note("clip.json", json.dumps(found.to_json()))
+            await self._told_range(found)
 
     async def _told_range(self, found: Range) -> None:
         shown = told(found.start, has_clock=found.has_clock)

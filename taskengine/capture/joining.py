@@ -23,8 +23,11 @@ from taskengine.media.fragments import Header, Samples, read_file_header, read_s
 from taskengine.media.movie import FILE_TYPE, MovieTrack, media_head, movie
 from taskengine.media.parameter_sets import delimiter_size, parameter_sets
 from taskengine.media.probe import OutputWrong
+from taskengine.model import PermanentFailure
 
 START: Final = 5  # bytes of a sample that tell what it begins with
+MAX_SAMPLES: Final = 10_000_000  # of a track
+MAX_RANGES: Final = 1_000_000  # that are copied: of each, some hundred bytes are held
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A track as it was made: when its keyframes are shown, in seconds, and where its samples are."""
+    """A track as it was made: when keyframes are shown, in seconds, and where its packets lie."""
 
     keys: Sequence[Time]
     packets: PacketPlaces
@@ -72,7 +75,8 @@ class Joiner:
     _place: int = 0  # of the media in the file
 
     def join(self, taken: Sequence[Taken], target: Path) -> int:
-        """The number of samples. Raises OutputWrong for parts that say what is not there."""
+        """The number of samples. Raises OutputWrong for parts that say what is not there, and
+        PermanentFailure for too many."""
         sets = [parameter_sets(one.header.description) for one in taken]
         is_mixed = len(set(sets)) > 1
         for one, own in zip(taken, sets, strict=True):
@@ -123,6 +127,9 @@ class Joiner:
             self._times(samples, chosen, first, begin, ratio)
             self.copied += _ranges(path, samples, chosen, sets)
             self.track.sizes.extend(samples.sizes[n] + len(sets) * samples.keys[n] for n in chosen)
+            if len(self.track.sizes) > MAX_SAMPLES or len(self.copied) > MAX_RANGES:
+                most = f"{MAX_SAMPLES} samples, or in more than {MAX_RANGES} parts"
+                raise PermanentFailure(f"a track of more than {most}")
         self._at += one.length
 
     def _times(

@@ -6,6 +6,7 @@ until that has proved the key: nothing else tells a wrong one.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from taskengine.model import PermanentFailure
 KEY: Final = 16  # bytes
 PLAIN: Final = frozenset({b"ftyp", b"moov", b"styp"})  # boxes that an initialization begins with
 WRONG: Final = "the key does not open it"
+TURNS: Final = trio.CapacityLimiter(os.cpu_count() or 1)  # decryption only takes processors
 T = TypeVar("T")
 Failures = dict[int, SourceAway | SourceRefused]  # by source
 Lock = tuple[int, str]  # the source, and the id of a key or what stands for it
@@ -173,7 +175,7 @@ class Locks:
     async def _unlocked(self, lock: Lock, work: Callable[[], T]) -> T:
         """A key that has opened something is not wrong: then the file is damaged."""
         try:
-            found = await trio.to_thread.run_sync(work)
+            found = await trio.to_thread.run_sync(work, limiter=TURNS)
         except WrongKey:
             raise (SourceAway if lock in self._proofs else Locked)(WRONG) from None
         except UNREADABLE as error:
@@ -193,7 +195,7 @@ def locked_reason(failures: Failures, sources: int | None) -> str:
 
 async def _read(work: Callable[[], T]) -> T:
     try:
-        return await trio.to_thread.run_sync(work)
+        return await trio.to_thread.run_sync(work, limiter=TURNS)
     except NoKey as missing:
         raise Locked(str(missing)) from None
     except UNREADABLE as error:

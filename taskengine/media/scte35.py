@@ -104,9 +104,12 @@ def splice_time(pts: Fraction | None) -> bytes:
 def section_of(
     command: int, content: bytes, descriptors: bytes = b"", adjustment: int = 0
 ) -> bytes:
+    """Raises ValueError for more than a section takes."""
     body = bytes([0]) + (adjustment % WRAP).to_bytes(5, "big") + b"\xff"
     body += (0xFFF << 12 | len(content)).to_bytes(3, "big") + bytes([command]) + content
     body += len(descriptors).to_bytes(2, "big") + descriptors
+    if 3 + len(body) + 4 > LONGEST:
+        raise ValueError(f"a message of {len(body)} bytes")
     section = b"\xfc" + (0x3000 | len(body) + 4).to_bytes(2, "big") + body
     return section + crc32(section)
 
