@@ -46,6 +46,7 @@ MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures 
 REFUSED_PAUSE: Final = 10.0  # seconds until one is read again whose manifest was no good
 LONGEST_PAUSE: Final = 2.0  # seconds between two readings of a source that is away
 IDLE: Final = 0.25  # seconds between looks for something to fetch
+NEEDED: Final = frozenset({"video", "audio"})  # tracks without which a source is of no use
 
 Tell = Callable[[str], Awaitable[None]]
 
@@ -222,7 +223,14 @@ class Following:
             own = nearest(track, [one for one in stream.tracks if not one.inside])
             if own is None:
                 continue
-            window = await stream.window(own)
+            try:
+                window = await stream.window(own)
+            except (SourceAway, SourceRefused) as error:
+                if track.type in NEEDED:
+                    raise
+                await self._pass_by(name, place, str(error))
+                refresh = min(refresh or REFUSED_PAUSE, REFUSED_PAUSE)
+                continue
             for part in window.parts(AT_ONCE):
                 self.demands[name].offer(place, window, trio.current_time(), part)
                 await trio.lowlevel.checkpoint()
@@ -232,6 +240,11 @@ class Following:
             if not window.is_over:
                 refresh = min(window.refresh, refresh or window.refresh)
         return refresh
+
+    async def _pass_by(self, name: str, place: int, reason: str) -> None:
+        """Captions and images that cannot be read hold up neither pictures nor sound."""
+        if self.demands[name].missed(place, trio.current_time()):
+            await self.warn(f"Source {place} of clip {self.clip.place}: {name}: {reason}")
 
     def _pass_over(self, name: str, place: int) -> None:
         """What an earlier attempt has is not fetched again."""
@@ -280,7 +293,8 @@ class Following:
 
     def _is_complete(self) -> bool:
         """Also when the range is over for so long that no source will offer more of it."""
-        if all(demand.is_complete() for demand in self.demands.values()):
+        now = trio.current_time()
+        if all(one.is_complete() or one.is_lost(now) for one in self.demands.values()):
             return True
         assert self.range is not None
         if any(demand.open for demand in self.demands.values()) or not self.range.has_clock:
