@@ -9,7 +9,8 @@ from click import Group
 
 from taskengine.actions import find_actions
 from taskengine.actors.tree import ACTORS
-from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
+from taskengine.configuration import Configuration, builtin_workflows
+from taskengine.sources import settings
 from taskengine.workflows.library import load
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +39,6 @@ SHARED_NAMES = {  # classes of the capture and of media that still share a name
 CONTRACT = ROOT / "taskengine" / "testing" / "contract"  # tests, a class for each subject
 ASYNCIO = {
     "taskengine/administration.py",  # where the other event loop may be named
-    "taskengine/store/connections.py",
-    "taskengine/store/troubles.py",
-    "taskengine/store/postgres.py",
-    "taskengine/store/migrate.py",
-    "taskengine/store/wakeups.py",
     "taskengine/counters/redis.py",
     "taskengine/witness/testimony.py",
     "taskengine/main.py",
@@ -84,7 +80,7 @@ def test_asyncio_stays_in_its_adapters():
         path_of(file)
         for file in SOURCES
         if re.search(pattern, file.read_text("utf-8"), re.MULTILINE)
-        if "transactions" not in file.parts and not path_of(file).startswith("taskengine/cli")
+        if not path_of(file).startswith(("taskengine/store/postgres/", "taskengine/cli"))
     }
     assert found <= ASYNCIO
 
@@ -132,16 +128,23 @@ def test_the_built_in_workflows_are_sound():
 
 
 def test_every_setting_is_in_the_configuration_file():
-    names = [*Configuration.model_fields, *StorageDefaults.model_fields]
-    lines = [line.lstrip("# [") for line in SETTINGS_FILE.splitlines()]
-    missing = [name for name in names if not any(line.startswith(name) for line in lines)]
+    tables, table = {"": ""}, ""
+    for line in SETTINGS_FILE.splitlines():
+        if line.startswith("["):
+            table = line[1 : line.index("]")]
+        tables[table] = tables.get(table, "") + "\n" + line.lstrip("# ")
+    names = [(".".join(path[:-1]), path[-1]) for path in settings(Configuration)]
+    missing = [
+        (table, name)
+        for table, name in names
+        if f"\n{name} = " not in tables.get(table, "") and name not in tables
+    ]
     assert missing == []
 
 
 def test_every_setting_says_what_it_is():
-    for model in (Configuration, StorageDefaults):
-        for name, field in model.model_fields.items():
-            assert field.description or name == "storage", name
+    untold = [path for path, field in settings(Configuration).items() if not field.description]
+    assert untold == []
 
 
 def test_the_readme_names_the_commands_people_start_with():

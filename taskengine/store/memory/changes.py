@@ -20,7 +20,7 @@ from taskengine.model import (
     TaskState,
 )
 from taskengine.store import Changed, Gate, GateAnswer, Lines
-from taskengine.store.ending import STOPPED
+from taskengine.store.completion import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
 from taskengine.store.memory.rows import ENDS, Edge, StoredJob
 from taskengine.store.memory.work import Work

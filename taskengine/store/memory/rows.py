@@ -31,7 +31,7 @@ from taskengine.model import (
 from taskengine.policy import Band
 from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS, Schedule
 from taskengine.store import Dismissed
-from taskengine.store.keeping import PROGNAME, notice, surplus
+from taskengine.store.log_retention import PROGNAME, notice, surplus
 
 COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 
@@ -93,6 +93,7 @@ class Peer:
     name: str
     lease: float
     process: uuid.UUID | None
+    joined_at: datetime
     dead: bool = False
 
 
