@@ -13,7 +13,7 @@ import trio
 from taskengine.capture.breaks import breaks
 from taskengine.capture.clock import Clock, clock_of
 from taskengine.capture.marking import heard, markers, numbered, places
-from taskengine.capture.model import Fetched, Signal
+from taskengine.capture.model import Fetched, Signal, Time
 from taskengine.capture.noting import Noted, key_of
 from taskengine.capture.pieces import Span
 from taskengine.capture.showing import RecordedClip, Shown
@@ -26,8 +26,11 @@ MAX_PROBLEMS: Final = 20  # each is a log line
 FAR: Final = 3600  # seconds between a message and the segment that has it; more is a mistake
 
 
-async def advertising(clips: Sequence[Cut]) -> tuple[list[Marker], list[str]]:
-    """Of all clips, in the order of the result; and what could not be read."""
+async def advertising(
+    clips: Sequence[Cut], zero: Time = Fraction(0)
+) -> tuple[list[Marker], list[str]]:
+    """Of all clips, in the order of the result, whose media times begin with `zero`; and what could
+    not be read."""
     found: list[Marker] = []
     problems: dict[str, None] = {}
     at = Fraction(0)
@@ -38,9 +41,9 @@ async def advertising(clips: Sequence[Cut]) -> tuple[list[Marker], list[str]]:
         best = shown.best
         found_in = places(best, spans, at) if best else heard(spans, at)
         known = await trio.to_thread.run_sync(breaks, said)
-        found += await trio.to_thread.run_sync(markers, found_in, *known)
+        found += await trio.to_thread.run_sync(markers, found_in, *known, zero)
         at += sum((span.length for span in spans), Fraction(0))
-    return numbered(found), list(problems)
+    return numbered(found, zero), list(problems)
 
 
 async def _in_segments(

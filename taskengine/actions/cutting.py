@@ -109,7 +109,7 @@ class Cut:
     async def markers(self) -> list[Marker]:
         """Of advertising, once the tracks are made."""
         clips = list(zip(self._clips, self._shown, self._spans, strict=True))
-        found, problems = await advertising(clips)
+        found, problems = await advertising(clips, self._zero or Fraction(0))
         for problem in problems:
             await self.context.warn(problem)
         return found

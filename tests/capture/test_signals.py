@@ -143,6 +143,13 @@ def of_mpd(scheme, event):
     return read_mpd(MPD.format(STREAM.format(scheme, event)), "http://a.test/x.mpd", ZERO)
 
 
+def test_names_of_breaks_are_cut():
+    name = "x" * 10_000
+    dated = '#EXT-X-DATERANGE:ID="{}",START-DATE="2031-01-05T10:00:08Z",SCTE35-OUT=0x00'
+    found, _ = heard(f"#EXT-X-CUE-OUT:ID={name},DURATION=3", dated.format(name))
+    assert [named for *_, named in found] == ["x" * 200] * 2
+
+
 def test_event_streams_count_from_their_period():
     event = f'<Event presentationTime="1350000" duration="2700000" id="3">{SIGNAL}</Event>'
     mpd = of_mpd("urn:scte:scte35:2014:xml+bin", event.format(INSERT))

@@ -29,6 +29,12 @@ def played(message):
     return Fraction((message.pts + adjustment) % WRAP, CLOCK)
 
 
+def test_a_message_has_no_more_than_a_section_takes():
+    assert len(section_of(6, b"\x7f", bytes(4000))) < 4096
+    with pytest.raises(ValueError, match="a message of 70"):
+        section_of(6, b"\x7f", bytes(70_000))
+
+
 @pytest.mark.parametrize(
     ("text", "event", "is_out", "pts", "duration"),
     [
