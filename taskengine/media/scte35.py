@@ -15,6 +15,7 @@ from typing import Final
 CLOCK: Final = 90_000  # a second
 WRAP: Final = 1 << 33
 LONGEST: Final = 4096 + 3  # bytes of a section
+AROUND: Final = 20  # of them that stand before and behind the command and the descriptors
 INSERT, TIME_SIGNAL = 5, 6
 SILENT: Final = frozenset({0, 7})  # splice_null, bandwidth_reservation: they say nothing
 STARTS: Final = frozenset({0x22, 0x30, 0x32, 0x34, 0x36, 0x38, 0x3A, 0x3C, 0x3E, 0x44, 0x46})
@@ -105,11 +106,11 @@ def section_of(
     command: int, content: bytes, descriptors: bytes = b"", adjustment: int = 0
 ) -> bytes:
     """Raises ValueError for more than a section takes."""
+    if len(content) + len(descriptors) > LONGEST - AROUND:
+        raise ValueError(f"a message of {len(content) + len(descriptors)} bytes")
     body = bytes([0]) + (adjustment % WRAP).to_bytes(5, "big") + b"\xff"
     body += (0xFFF << 12 | len(content)).to_bytes(3, "big") + bytes([command]) + content
     body += len(descriptors).to_bytes(2, "big") + descriptors
-    if 3 + len(body) + 4 > LONGEST:
-        raise ValueError(f"a message of {len(body)} bytes")
     section = b"\xfc" + (0x3000 | len(body) + 4).to_bytes(2, "big") + body
     return section + crc32(section)
 

@@ -19,7 +19,6 @@ from taskengine.media.scte35 import read_message, splice_insert
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from tests.capture.test_pieces import ZERO, stretch
-from tests.media.test_scte35 import played
 
 OUT = splice_insert(4, Fraction(5), Fraction(30), is_out=True)
 BACK = splice_insert(4, Fraction(35), is_out=False)
@@ -62,15 +61,6 @@ def told(*said):
         ([Signal("on", Fraction(50)), out(100, 30)], [(50, 100, False), (100, 130, False)]),
     ],
 )  # fmt: skip
-def test_messages_have_the_times_of_the_media():
-    """Those of the source, where the result keeps them (A71)."""
-    one = Break(ZERO + 12, ZERO + 22, OUT, b"", is_ended=True)
-    zero = Fraction(1000)
-    [found] = numbered(markers(shown((10, 30)), [one], [], zero), zero)
-    assert found.start == 2
-    assert [played(read_message(one)) for one in (found.out, found.back)] == [1002, 1012]
-
-
 def test_a_break_is_one_however_often_it_is_told(said, expected):
     assert told(*said) == expected
 
@@ -231,6 +221,15 @@ async def test_what_was_heard_survives_the_attempt(folder, tmp_path):
     await third.load()
     assert third.signals == [out(90), *signals]
     assert len(await folder.list()) == 2
+
+
+def test_messages_have_the_times_of_the_media():
+    """Those of the source, where the result keeps them (A71)."""
+    one = Break(ZERO + 12, ZERO + 22, OUT, b"", is_ended=True)
+    zero = Fraction(1000)
+    [found] = numbered(markers(shown((10, 30)), [one], [], zero), zero)
+    assert found.start == 2
+    assert [played(one) for one in (found.out, found.back)] == [1002, 1012]
 
 
 async def test_what_was_heard_survives_a_write_that_is_cancelled(folder, tmp_path):
