@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
+from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
 from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.storage.local import LocalFolder
@@ -101,6 +102,7 @@ class Configuration(BaseModel):
         500, ge=1, description="of one address, but for loopback, where a reverse proxy is"
     )
     storage: StorageTables = Field(default_factory=StorageTables)
+    mediatailor: MediaTailorSettings = Field(default_factory=MediaTailorSettings)
 
     @field_validator("workflows", mode="before")
     @classmethod
