@@ -67,8 +67,8 @@ def test_what_is_joined_is_counted(tmp_path, monkeypatch, name):
 
 async def test_a_listing_is_read_as_it_comes_and_counted(tmp_path, monkeypatch):
     """Of MPEG-TS of a day: more than a tool's answer may have."""
-    rows = 1_200_000  # of 18 bytes and more
-    script = f"for n in range({rows}): print(f'{{n * 3600}},{{n * 188}},{{'_K'[n % 50 == 0]}}__')"
+    rows = 800_000  # of 21 bytes and more
+    script = f"for n in range({rows}): print(n * 3600, n * 188, '_K'[n % 50 == 0] + '__', sep=',')"
 
     async def run(command, *, on_line=None):
         return await run_process([sys.executable, "-c", script], on_line=on_line)
