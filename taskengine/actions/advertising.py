@@ -15,10 +15,12 @@ from taskengine.capture.clock import Clock, clock_of
 from taskengine.capture.marking import heard, markers, numbered, places
 from taskengine.capture.model import Fetched, Signal, Time
 from taskengine.capture.noting import Noted, key_of
+from taskengine.capture.packed import WRAP
 from taskengine.capture.pieces import Span
 from taskengine.capture.showing import RecordedClip, Shown
 from taskengine.capture.signals import MAX_SIGNALS, signal_of
 from taskengine.capture.sources.events import Emsg, messages
+from taskengine.capture.sources.transport import transport_messages
 from taskengine.media.markers import Marker
 
 Cut = tuple[RecordedClip, Shown, Sequence[Span]]
@@ -73,7 +75,8 @@ def _look(
             problems.setdefault(text)
 
     for one, path in segments:
-        for said in messages(path, problem):
+        read = transport_messages if one.segment.form == "ts" else messages
+        for said in read(path, problem):
             if len(found) >= MAX_SIGNALS:
                 return
             if (signal := _signal(said, one, clocks)) is not None:
@@ -86,6 +89,8 @@ def _signal(said: Emsg, one: Fetched, clocks: Sequence[Clock]) -> Signal | None:
         time = one.start + said.time
     elif clock is not None:
         time = clock.mapping.time(said.time)
+        if one.segment.form == "ts":  # whose clock begins anew
+            time += round((one.start - time) / WRAP) * WRAP
     else:
         return None
     if said.message is None or abs(time - one.start) > FAR:

@@ -38,6 +38,15 @@ class Message:
     def says_nothing(self) -> bool:
         return self.command in SILENT
 
+    @property
+    def time(self) -> Fraction | None:
+        """When it counts, in seconds of the clock of MPEG-TS; None: at once, or nobody can read
+        it."""
+        if self.pts is None:
+            return None
+        adjustment = (self.section[4] & 1) << 32 | int.from_bytes(self.section[5:9], "big")
+        return Fraction((self.pts + adjustment) % WRAP, CLOCK)
+
     def moved(self, pts: Fraction, duration: Fraction | None = None) -> bytes:
         """The same for another time, in seconds, and of another duration where it has one."""
         data = bytearray(self.section)
