@@ -95,6 +95,11 @@ class Following:
         await self.recording.write_page()
         await self.listener.noted.write()
         self.fetcher.locks.check()
+        if (fewest := self.fetcher.locks.fewest) is not None:
+            await self.warn(
+                f"Clip {self.clip.place}: {fewest} samples that were decoded are all that proves a"
+                " key: garbage may look like media"
+            )
         assert self.range is not None
         found, demands = self.range, list(self.demands.values())
         if why := shortage(demands, found.start, found.end, has_clock=found.has_clock):

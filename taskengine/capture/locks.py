@@ -26,7 +26,7 @@ from taskengine.capture.encryption.files import (
 )
 from taskengine.capture.encryption.fragments import KeyOf, Opened
 from taskengine.capture.encryption.keys import ClipKeys, NoKey
-from taskengine.capture.encryption.proof import Proof, enough
+from taskengine.capture.encryption.proof import HARDLY, Proof, enough
 from taskengine.capture.encryption.protection import SampleProtection, clear_header
 from taskengine.capture.model import (
     FRAGMENTS,
@@ -61,6 +61,7 @@ class Locks:
     _fetched: dict[Resource, bytes] = field(default_factory=dict, repr=False)
     _fetching: dict[Resource, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
     _proofs: dict[Lock, int] = field(default_factory=dict)  # samples decoded
+    _unsure: set[Lock] = field(default_factory=set)  # of decoders that overlook garbage
     _doubtful: set[Lock] = field(default_factory=set)  # used for what could not be decoded
     _proving: trio.Lock = field(default_factory=trio.Lock)
 
@@ -99,6 +100,12 @@ class Locks:
         """That all keys were proved. Raises PermanentFailure."""
         if not self._doubtful <= self._proofs.keys():
             raise PermanentFailure("nothing shows that the key opens the stream: no keyframes")
+
+    @property
+    def fewest(self) -> int | None:
+        """How many samples prove the key that is proved worst, if they hardly do."""
+        few = min((self._proofs[one] for one in self._unsure & self._proofs.keys()), default=HARDLY)
+        return few if few < HARDLY else None
 
     async def _opened(self, segment: Segment, path: Path, head: Head) -> Opened:
         encryption = segment.encryption
@@ -169,6 +176,7 @@ class Locks:
         if verdict is None:
             self._doubtful |= locks
             return
+        self._unsure |= set() if opened.is_sure else locks
         for one in locks:
             self._proofs[one] = self._proofs.get(one, 0) + opened.locked
 
