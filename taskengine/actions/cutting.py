@@ -28,9 +28,10 @@ from taskengine.capture.pieces import Span
 from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
+from taskengine.media.languages import normal_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
-from taskengine.media.tracks import Track, TrackType, normal_language
+from taskengine.media.tracks import Track, TrackType
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
 
@@ -95,7 +96,7 @@ class Cut:
         await self.context.progress(0.3)
         wanted = self._clips[0].range.tracks
         made = await together(partial(self._track, *one) for one in wanted.items())
-        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        inspector = Inspector(self.context, self.context.workspace)
         keys = {file: [float(time) for time in one.keys] for file, one in self._joined.items()}
         there = [one for one in made if one is not None]
         aligned = await inspector.aligned(there, keys)
@@ -116,7 +117,7 @@ class Cut:
 
     async def placed(self, tracks: Sequence[Track]) -> list[Track]:
         """The tracks where later tasks find them."""
-        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        inspector = Inspector(self.context, self.context.workspace)
         return await inspector.placed([replace(track, folder=SCRATCH) for track in tracks])
 
     async def _look(self, place: int, folder: Folder) -> None:
