@@ -208,7 +208,7 @@ def test_messages_in_mpeg_ts(tmp_path):
         + packet(0x1000, b"\0" + program)
         + packet(0x101, b"pictures" * 20)
         + packet(0x201, b"\0" + insert)
-        + packet(0x201, b"\0" + long)
+        + packet(0x201, (b"\0" + long)[:184])
         + packet(0x101, b"pictures" * 20)
         + packet(0x201, long[183:], start=False)
         + packet(0x201, b"\0" + insert[:-1] + b"x")
