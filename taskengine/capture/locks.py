@@ -176,7 +176,8 @@ class Locks:
         if verdict is None:
             self._doubtful |= locks
             return
-        self._unsure |= set() if opened.is_sure else locks
+        if not opened.is_sure:
+            self._unsure |= locks
         for one in locks:
             self._proofs[one] = self._proofs.get(one, 0) + opened.locked
 
