@@ -13,7 +13,8 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.cutting import Cut, Missing
+from taskengine.actions.cutting import Cut
+from taskengine.actions.missing import Missing
 from taskengine.actions.registry import action
 from taskengine.actions.together import unwrapped
 from taskengine.capture.clip import FOREVER, Clip

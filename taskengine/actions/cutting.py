@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,13 @@ from taskengine.actions.closed_captions import joints, with_captions
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
+from taskengine.actions.missing import Missing
 from taskengine.actions.together import together
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
 from taskengine.capture.joining import Joined, Taken
-from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack, Time
+from taskengine.capture.model import Fetched, SourceRefused, SourceTrack, Time
 from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Span
@@ -32,38 +33,10 @@ from taskengine.media.languages import normal_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
 from taskengine.media.tracks import Track, TrackType
-from taskengine.model import JsonObject, PermanentFailure
+from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 
 PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
-
-
-@dataclass(slots=True)
-class Missing:
-    """What no source had (A72). `limit` is in seconds of all clips; None: none. `is_filled`: black
-    pictures and silence stand for it."""
-
-    limit: float | None
-    is_filled: bool = False
-    told: list[JsonObject] = field(default_factory=list)
-    seconds: Fraction = Fraction(0)
-
-    def add(self, clip: RecordedClip, gap: Gap) -> str:
-        """Note a gap; the line about it."""
-        clock = clip.range.has_clock
-        start, end = (told(time, has_clock=clock) for time in (gap.start, gap.end))
-        filled = {"filled": True} if self.is_filled else {}
-        self.told.append({"clip": clip.place, "from": start, "to": end, **filled})
-        self.seconds += gap.end - gap.start
-        length = float(gap.end - gap.start)
-        return f"Clip {clip.place}: no source has {start} to {end} ({length:.3f} s)"
-
-    def check(self) -> None:
-        if self.limit is not None and self.seconds > self.limit:
-            raise PermanentFailure(
-                f"{float(self.seconds):.3f} s are missing in {len(self.told)} gaps,"
-                f" missing_content_limit is {self.limit:g} s"
-            )
 
 
 class Cut:

@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from taskengine.capture.clip import FOREVER, Clip, Range, named
+from taskengine.capture.clip import Clip, Range, named
 from taskengine.capture.demand import (
     PATIENCE,
     Demand,
@@ -30,7 +30,7 @@ from taskengine.capture.demand import (
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import Segment, SourceAway, SourceRefused, Time
+from taskengine.capture.model import NEEDED, Segment, SourceAway, SourceRefused, Time
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.racing import Race
@@ -46,7 +46,6 @@ MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures 
 REFUSED_PAUSE: Final = 10.0  # seconds until one is read again whose manifest was no good
 LONGEST_PAUSE: Final = 2.0  # seconds between two readings of a source that is away
 IDLE: Final = 0.25  # seconds between looks for something to fetch
-NEEDED: Final = frozenset({"video", "audio"})  # tracks without which a source is of no use
 
 Tell = Callable[[str], Awaitable[None]]
 
@@ -95,11 +94,8 @@ class Following:
         await self.recording.write_page()
         await self.listener.noted.write()
         self.fetcher.locks.check()
-        if (fewest := self.fetcher.locks.fewest) is not None:
-            await self.warn(
-                f"Clip {self.clip.place}: {fewest} samples that were decoded are all that proves a"
-                " key: garbage may look like media"
-            )
+        if problem := self.fetcher.locks.weakness:
+            await self.warn(f"Clip {self.clip.place}: {problem}")
         assert self.range is not None
         found, demands = self.range, list(self.demands.values())
         if why := shortage(demands, found.start, found.end, has_clock=found.has_clock):
@@ -164,16 +160,13 @@ class Following:
             await self._told_range(found)
 
     async def _told_range(self, found: Range) -> None:
-        shown = told(found.start, has_clock=found.has_clock)
-        until = "its end" if found.end == FOREVER else told(found.end, has_clock=found.has_clock)
-        await self.info(
-            f"Clip {self.clip.place}: from {shown} to {until}, {', '.join(found.tracks)}"
-        )
-        offsets = [one for one in (self.clip.start, self.clip.end) if one and one.is_offset]
-        if offsets and found.has_clock:
-            await self.warn(
-                f"Clip {self.clip.place}: offsets count from {shown}, the first media offered"
-            )
+        head = f"Clip {self.clip.place}"
+        await self.info(f"{head}: from {found.told()}, {', '.join(found.tracks)}")
+        if found.has_clock and any(
+            one and one.is_offset for one in (self.clip.start, self.clip.end)
+        ):
+            first = told(found.start, has_clock=True)
+            await self.warn(f"{head}: offsets count from {first}, the first media offered")
 
     def _want(self, found: Range) -> None:
         self.range = found

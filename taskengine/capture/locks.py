@@ -102,10 +102,12 @@ class Locks:
             raise PermanentFailure("nothing shows that the key opens the stream: no keyframes")
 
     @property
-    def fewest(self) -> int | None:
-        """How many samples prove the key that is proved worst, if they hardly do."""
+    def weakness(self) -> str:
+        """What is to be said of the key that is proved worst; empty if all are proved well."""
         few = min((self._proofs[one] for one in self._unsure & self._proofs.keys()), default=HARDLY)
-        return few if few < HARDLY else None
+        if few >= HARDLY:
+            return ""
+        return f"only {few} samples that were decoded prove a key: garbage may look like media"
 
     async def _opened(self, segment: Segment, path: Path, head: Head) -> Opened:
         encryption = segment.encryption

@@ -47,7 +47,7 @@ class Web:
 
     async def get(self, resource: Resource, limit: int) -> Answer:
         """A body in memory. Raises SourceAway, SourceRefused."""
-        body = _Body()
+        body = _Arriving()
         async with self._opened(resource) as (response, url):
             await _copy(response, resource, limit, body)
         return Answer(bytes(body.held), url)
@@ -57,7 +57,7 @@ class Web:
     ) -> None:
         """A body in a file. One that is cut raises SourceAway, and so does one of which `check`
         says, in a thread, what is wrong with it."""
-        body = _Body(target)
+        body = _Arriving(target)
         try:
             async with self._opened(resource) as (response, _):
                 await _copy(response, resource, limit, body)
@@ -124,7 +124,7 @@ def _check(response: httpx.Response, resource: Resource) -> None:
 
 
 @dataclass(slots=True)
-class _Body:
+class _Arriving:
     """A body that arrives: held in memory, with a target written there, a large piece at a time.
     Most bodies are small, and take one turn of a thread."""
 
@@ -166,7 +166,7 @@ class _Body:
         return check(self.target)
 
 
-async def _copy(response: httpx.Response, resource: Resource, limit: int, body: _Body) -> None:
+async def _copy(response: httpx.Response, resource: Resource, limit: int, body: _Arriving) -> None:
     """The body, all of it. Raises SourceRefused for more than the limit, SourceAway for less than
     a range."""
     wanted = resource.length if resource.length is not None else limit + 1
@@ -177,7 +177,7 @@ async def _copy(response: httpx.Response, resource: Resource, limit: int, body: 
         raise SourceAway(f"{left} bytes of its range are missing")
 
 
-async def _written(response: httpx.Response, left: int, body: _Body) -> int:
+async def _written(response: httpx.Response, left: int, body: _Arriving) -> int:
     """How many bytes of those wanted there were not."""
     is_read = response.is_stream_consumed  # by a transport that has all of it, unpacked
     unpacker = Unpacker("" if is_read else response.headers.get("content-encoding", ""))

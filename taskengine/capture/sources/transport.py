@@ -30,7 +30,7 @@ def transport_messages(path: Path, problem: Problem) -> list[Emsg]:
     if path.stat().st_size < PACKET:
         return []
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        stream = _Stream(data)
+        stream = _Packets(data)
         pids = [pid for place in _maps(stream) for pid in _pids(stream, place)]
         sections = (one for pid in pids for one in stream.sections(pid))
         found = (_message(section, problem) for section in islice(sections, MAX_SIGNALS))
@@ -47,14 +47,14 @@ def _message(section: bytes, problem: Problem) -> Emsg | None:
     return Emsg(at or Fraction(0), at is None, None, "", message)
 
 
-def _maps(stream: _Stream) -> list[int]:
+def _maps(stream: _Packets) -> list[int]:
     """The PIDs of the maps of programs."""
     table = next(stream.sections(LIST), b"")
     rows = [table[place : place + 4] for place in range(8, len(table) - 7, 4)]
     return [_pid(row, 2) for row in rows if row[:2] != b"\0\0"][:MAX_PROGRAMS]
 
 
-def _pids(stream: _Stream, place: int) -> Iterator[int]:
+def _pids(stream: _Packets, place: int) -> Iterator[int]:
     """Those of messages, in the map of a program."""
     table = next(stream.sections(place), b"")
     at = 12 + _length(table, 10)
@@ -73,7 +73,7 @@ def _length(data: bytes, place: int) -> int:
 
 
 @dataclass(slots=True)
-class _Stream:
+class _Packets:
     data: mmap
     _high: bytes = field(init=False)  # of the PIDs of all packets
     _low: bytes = field(init=False)
