@@ -29,6 +29,11 @@ class Clip:
     keys: ClipKeys = field(default_factory=ClipKeys)
 
     @property
+    def has_offsets(self) -> bool:
+        """One of its times counts from the first media that is offered."""
+        return any(one is not None and one.is_offset for one in (self.start, self.end))
+
+    @property
     def matches(self) -> Matches:
         return read_filter(self.filter) if self.filter else lambda track: True
 

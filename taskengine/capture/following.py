@@ -162,9 +162,7 @@ class Following:
     async def _told_range(self, found: Range) -> None:
         head = f"Clip {self.clip.place}"
         await self.info(f"{head}: from {found.told()}, {', '.join(found.tracks)}")
-        if found.has_clock and any(
-            one and one.is_offset for one in (self.clip.start, self.clip.end)
-        ):
+        if found.has_clock and self.clip.has_offsets:
             first = told(found.start, has_clock=True)
             await self.warn(f"{head}: offsets count from {first}, the first media offered")
 
