@@ -23,7 +23,7 @@ from taskengine.capture.signals import MAX_SIGNALS
 from taskengine.capture.sources.addresses import Addresses
 from taskengine.capture.sources.events import event_streams
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.sources.mpd_segments import Maker, PeriodTimes, Representation
+from taskengine.capture.sources.mpd_segments import PeriodTimes, Representation, SegmentMaker
 from taskengine.capture.sources.mpd_xml import (
     attribute,
     based,
@@ -83,7 +83,7 @@ class Mpd:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _MpdReader:
     root: Element
     url: str
     now: Time  # since 1970: what is available of a live stream whose list is a rule
@@ -159,7 +159,7 @@ class _Reader:
                 if (track := _track(group, one)) is not None:
                     key, addresses = _key(group, one), self.addresses
                     base = addresses.checked(based(self.url, self.root, period, group, one))
-                    maker = Maker(times, track, base, track.bitrate, key, addresses)
+                    maker = SegmentMaker(times, track, base, track.bitrate, key, addresses)
                     made = _made(maker, (period, group, one))
                     self.number += len(made.segments)
                     if self.number > MAX_SEGMENTS:
@@ -167,7 +167,7 @@ class _Reader:
                     yield made
 
 
-def _made(maker: Maker, chain: Sequence[Element]) -> Representation:
+def _made(maker: SegmentMaker, chain: Sequence[Element]) -> Representation:
     if templates := inherited("SegmentTemplate", chain):
         return Representation(maker.track, tuple(maker.of_template(templates)))
     if lists := inherited("SegmentList", chain):
@@ -179,7 +179,7 @@ def _made(maker: Maker, chain: Sequence[Element]) -> Representation:
 
 def read_mpd(text: str, url: str, now: Time) -> Mpd:
     """Raises SourceRefused. `now` counts since 1970."""
-    return _Reader(read_xml(text), url, now).read()
+    return _MpdReader(read_xml(text), url, now).read()
 
 
 def _track(group: Element, element: Element) -> SourceTrack | None:
