@@ -163,7 +163,7 @@ def read_samples(path: Path, header: Header) -> Samples:
 
 def samples_in(data: bytes, header: Header, time: int = 0) -> Samples:
     """Of the track in fragments at hand; `time`: of those that state none. Raises ValueError."""
-    found = _Reader(header, time=time)
+    found = _FragmentReader(header, time=time)
     try:
         for kind, content, end in boxes(data):
             if kind == b"moof":
