@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +14,7 @@ import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.registry import action
+from taskengine.actions.together import together
 from taskengine.media.naming import ManifestName, parked_name, parse_name
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
@@ -44,10 +48,14 @@ async def publish(
     record = await _record(context, content_id, manifest, names, metadata)
     old = await _earlier(content_id, folder, names)
     await folder.put(record, record_name)
-    staged.sort(key=lambda item: (parse_name(content_id, item[1]) is not None, item[1] == manifest))
-    for number, (stage, name) in enumerate(staged):  # in the order of their making otherwise
-        await _move(context, context.workspace.below(stage), folder, name)
-        await context.progress((number + 1) / len(staged))
+    media = [item for item in staged if parse_name(content_id, item[1]) is None]
+    shown = sorted(
+        (item for item in staged if item not in media), key=lambda item: item[1] == manifest
+    )
+    moving = _Moving(context, folder, len(staged))
+    await together(partial(moving.move, stage, name) for stage, name in media)
+    for stage, name in shown:
+        await moving.move(stage, name)
     if empty_target:
         await _empty(context, folder, names)
     else:
@@ -101,13 +109,32 @@ async def _record(
     return path
 
 
-async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> None:
-    if stage.storage is folder.storage:
-        await folder.take(stage, name)
-        return
-    local = context.scratch / "moving"
-    await stage.fetch(name, local)
-    await folder.put(local, name)
+@dataclass(slots=True)
+class _Moving:
+    """From the workspace into the asset's folder, which may be on another storage."""
+
+    context: Context
+    folder: Folder
+    number: int  # of all files
+    moved: int = 0
+
+    async def move(self, staged: str, name: str) -> None:
+        stage = self.context.workspace.below(staged)
+        if stage.storage is self.folder.storage:
+            await self.folder.take(stage, name)
+        else:
+            await self._carry(stage, name)
+        self.moved += 1
+        await self.context.progress(self.moved / self.number)
+
+    async def _carry(self, stage: Folder, name: str) -> None:
+        """By way of this host, whose disk holds no more than what is on its way."""
+        local = self.context.scratch / f"moving-{uuid.uuid4().hex}"
+        try:
+            await stage.fetch(name, local)
+            await self.folder.put(local, name)
+        finally:
+            local.unlink(missing_ok=True)
 
 
 async def _empty(context: Context, folder: Folder, names: list[str]) -> None:

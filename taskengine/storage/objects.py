@@ -23,6 +23,7 @@ from taskengine.model import BadInput
 from taskengine.storage import (
     FenceCheck,
     FileNotStored,
+    FileStored,
     StorageFailed,
     StorageRefused,
     StoredFile,
@@ -104,6 +105,19 @@ class ObjectStorage:
         write = self._put_whole if size <= PART else self._put_in_parts
         await self._patiently(lambda: write(source, place, size, fence))
 
+    async def put_new(self, source: Path, key: str) -> None:
+        """Without conditional writes, two that come at the same instant may both succeed."""
+        place, content = self._locate(key), await trio.Path(source).read_bytes()
+        try:
+            await self._meta(place)
+        except FileNotStored:
+            with suppress(AlreadyExistsError):
+                await self._put_bytes(
+                    place, content, "create" if self._conditional else "overwrite"
+                )
+                return
+        raise FileStored(f"{key}: there is such a file")
+
     async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
         """Copy and delete; each is behind the fence, and nothing is deleted but what was copied."""
         here, there = self._locate(source), self._locate(target)
@@ -133,15 +147,7 @@ class ObjectStorage:
             mode = await self._condition(place)
             await pass_fence(fence)
             try:
-                await self._commit(
-                    place,
-                    obstore.put,
-                    place,
-                    content,
-                    attributes=attributes_of(place),
-                    use_multipart=False,
-                    mode=mode,
-                )
+                await self._put_bytes(place, content, mode)
             except (AlreadyExistsError, PreconditionError):
                 continue  # another attempt, perhaps: the fence knows; or an answer was lost
             return
@@ -156,6 +162,12 @@ class ObjectStorage:
         finally:
             with trio.CancelScope(shield=True):
                 await self._ask(place, upload.close, finish=True)
+
+    async def _put_bytes(self, place: str, content: bytes, mode: Any) -> None:
+        kinds = attributes_of(place)
+        await self._commit(
+            place, obstore.put, place, content, attributes=kinds, use_multipart=False, mode=mode
+        )
 
     async def _condition(self, place: str) -> Any:
         """How the object has to be when it is written: as it is now, or absent."""

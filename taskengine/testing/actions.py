@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from taskengine.actions import Context
-from taskengine.media.keys import FileKeyStore
+from taskengine.media.keys import FileKeyStore, KeyStore
 from taskengine.model import Attempt, Job, JobState, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
@@ -59,8 +59,12 @@ def fake_context(
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
     commands: Mapping[str, Sequence[str]] | None = None,
+    prefix: str = "",
+    workspace: Folder | None = None,
+    keys: KeyStore | None = None,
 ) -> tuple[Context, Journal]:
-    """A context with a scratch folder of its own; the roots are folders of tmp_path.
+    """A context with a scratch folder of its own; the roots are folders of tmp_path, those of
+    storages elsewhere are below `prefix`.
 
     `answer` is what the other side of its HTTP client says.
     """
@@ -71,18 +75,20 @@ def fake_context(
     scratch.mkdir(parents=True, exist_ok=True)
 
     def roots(storage: str, root: str) -> Folder:
-        return Folder(known[storage], str(tmp_path / ROOTS[root]), "")
+        is_here = isinstance(known[storage], LocalStorage)
+        top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
+        return Folder(known[storage], top, "")
 
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at),
         open_scratch=lambda: scratch,
-        workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
+        workspace=workspace or Folder(local, str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
         write=journal.write,
         report=journal.report,
         admit=journal.admit,
         confirm=journal.confirm,
-        keys=FileKeyStore(tmp_path / "keys"),
+        keys=keys or FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
         commands=commands or {},
     )
