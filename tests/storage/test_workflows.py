@@ -1,4 +1,4 @@
-"""Workflows on storages elsewhere, task by task: sources, results and workspaces on S3 and Azure."""
+"""Workflows on storages elsewhere, task by task: sources, results, workspaces on S3 and Azure."""
 
 from __future__ import annotations
 
