@@ -205,6 +205,8 @@ class ObjectStorage:
             await self._ask(here, upload.send_object, self._read, here)
             await pass_fence(fence)
             await self._ask(there, upload.commit, finish=True)
+        except PreconditionError:
+            raise StorageFailed(f"{self.label}: {here} was replaced while it was copied") from None
         finally:
             with trio.CancelScope(shield=True):
                 await self._ask(there, upload.close, finish=True)
@@ -244,7 +246,7 @@ class ObjectStorage:
 
     def _locate(self, key: str) -> str:
         """Raises BadInput for a key that is outside of the roots."""
-        parts = key.strip("/").split("/")
+        parts = key.strip("/").split("/") if key.strip("/") else []  # a root may be all of it
         outside = not any(tuple(parts[: len(root)]) == root for root in self._roots)
         if outside or CONTROL.search(key) or any(part in ("", ".", "..") for part in parts):
             raise BadInput(f"{key}: not within the folders of the storage {self.label}")

@@ -100,7 +100,7 @@ def find_storage_types() -> dict[str, type[StorageSettings]]:
         found |= {one.label: one for one in own}
     for offered in plugins(GROUP, _type_of):
         found[offered.label] = offered
-    return found
+    return dict(sorted(found.items(), key=lambda one: (one[0] != "local", one[0])))
 
 
 def _is_type(value: object, module: str) -> bool:

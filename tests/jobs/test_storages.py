@@ -42,7 +42,7 @@ def test_a_storage_that_is_not_configured_is_refused():
     with pytest.raises(BadInput) as refused:
         prepared({"destination_storage": "azure_blob"})
     assert str(refused.value) == (
-        "parameters.destination_storage: expected a storage that is configured here, S3, local, "
+        "parameters.destination_storage: expected a storage that is configured here, local, S3, "
         'got "azure_blob"'
     )
 
