@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,10 @@ from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
+NAMING: Final = (*MANIFESTS, ".vtt")  # suffixes of files that may name others
 INTERNAL: Final = frozenset({"file", "folder", "stream", "private"})  # of a track
+
+Staged = tuple[str, str]  # a folder of the workspace, a name in it
 
 
 @action("package.publish")
@@ -40,7 +45,7 @@ async def publish(
     target has nothing else in the end (A80).
     """
     folder = await context.open_folder(**target)
-    staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
+    staged: list[Staged] = [(p["staged"], file) for p in packages if p for file in p["files"]]
     manifest = next((p["manifest"] for p in packages if p and p.get("active")), main_file)
     if manifest is None or manifest not in [name for _, name in staged]:
         raise PermanentFailure(f"{content_id}: no manifest was made")
@@ -48,14 +53,9 @@ async def publish(
     record = await _record(context, content_id, manifest, names, metadata)
     old = await _earlier(content_id, folder, names)
     await folder.put(record, record_name)
-    media = [item for item in staged if parse_name(content_id, item[1]) is None]
-    shown = sorted(
-        (item for item in staged if item not in media), key=lambda item: item[1] == manifest
-    )
     moving = _Moving(context, folder, len(staged))
-    await together(partial(moving.move, stage, name) for stage, name in media)
-    for stage, name in shown:
-        await moving.move(stage, name)
+    for group in _in_order(content_id, staged, manifest):
+        await together(partial(moving.move, *item) for item in group)
     if empty_target:
         await _empty(context, folder, names)
     else:
@@ -107,6 +107,21 @@ async def _record(
     text = json.dumps(without_nulls(event), indent=2, ensure_ascii=False)
     await trio.Path(path).write_text(f"{text}\n")
     return path
+
+
+def _in_order(
+    content_id: str, staged: Sequence[Staged], manifest: str
+) -> Iterator[Sequence[Staged]]:
+    """Groups of files of which none names another: media, playlists, manifests, the active one."""
+
+    def rank(item: Staged) -> int:
+        name = item[1]
+        if name == manifest:
+            return 3
+        return 2 if parse_name(content_id, name) else int(name.endswith(NAMING))
+
+    for _, group in groupby(sorted(staged, key=rank), rank):
+        yield list(group)
 
 
 @dataclass(slots=True)
