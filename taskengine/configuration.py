@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
+from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
 from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.storage.local import LocalFolder
@@ -25,7 +26,7 @@ SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
 SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
 SECRET = frozenset(
-    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+    {"database_url", "redis_url", "bootstrap_client", "secrets", "session_secret"}
 )  # their values are not shown
 # Variables that are no settings of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
@@ -87,6 +88,10 @@ class Configuration(BaseModel):
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
     )
+    session_secret: str = Field(
+        "",
+        description="signs sessions of the pages, with each client's key; on all instances alike",
+    )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
     )
@@ -97,6 +102,7 @@ class Configuration(BaseModel):
         500, ge=1, description="of one address, but for loopback, where a reverse proxy is"
     )
     storage: StorageTables = Field(default_factory=StorageTables)
+    mediatailor: MediaTailorSettings = Field(default_factory=MediaTailorSettings)
 
     @field_validator("workflows", mode="before")
     @classmethod

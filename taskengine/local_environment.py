@@ -37,6 +37,11 @@ def local_environment(
         unverified=unverified,
         commands=configuration.commands,
         secrets=configuration.secrets,
-        hidden=frozenset(one for table in tables.values() for one in secret_values(table)),
+        hidden=frozenset(
+            one
+            for table in (*tables.values(), configuration.mediatailor)
+            for one in secret_values(table)
+        ),
+        mediatailor=configuration.mediatailor,
         pulse=pulse,
     )

@@ -94,6 +94,11 @@ class Client:
     former_key_hash: str | None = None
     former_until: datetime | None = None
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it may look at everything that is its own, and change nothing."""
+        return self.options.get("read_only") is True
+
 
 @dataclass(frozen=True, slots=True)
 class LogLine:

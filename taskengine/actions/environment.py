@@ -14,6 +14,7 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
+from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, Storage, StorageFailed
@@ -37,7 +38,8 @@ class ActionEnvironment:
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
-    hidden: frozenset[str] = frozenset()  # secrets of the storages, which nobody names
+    hidden: frozenset[str] = frozenset()  # of storages and services: nobody names them
+    mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     @asynccontextmanager
@@ -64,6 +66,7 @@ class ActionEnvironment:
                 keys=self.keys,
                 http=self.http,
                 commands=self.commands,
+                mediatailor=self.mediatailor,
                 pulse=self.pulse,
             )
 

@@ -18,6 +18,7 @@ KNOWN = (
     "roots.KEY",
     "roots.STORAGE.KEY",
     "storage",
+    "read_only",
     *(f"callback.{name}" for name in CallbackOptions.__slots__),
 )
 ELSEWHERE = {  # what people look for here → the right door
@@ -116,4 +117,6 @@ def _check(options: JsonObject) -> None:
             options["storage"] = storage_label(options["storage"])
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
+    if not isinstance(options.get("read_only", False), bool):
+        raise BadInput(f"read_only: expected true or false, got {str(options['read_only'])[:40]!r}")
     CallbackOptions.of(options)

@@ -80,8 +80,8 @@ class RootedSettings(StorageSettings):
         return [self.input_root, self.output_root, self.workspace_root]
 
 
-def secret_values(settings: StorageSettings) -> Iterator[str]:
-    """What nobody may see of the settings."""
+def secret_values(settings: BaseModel) -> Iterator[str]:
+    """What nobody may see of a table of settings."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from taskengine.actions import Context
-from taskengine.media.keys import FileKeyStore, KeyStore
+from taskengine.media.keys import FileKeyStore
 from taskengine.model import Attempt, Job, JobState, Severity, Task, TaskState
 from taskengine.storage import Folder, Storage
 from taskengine.storage.local import LocalStorage
@@ -58,15 +59,13 @@ def fake_context(
     job_id: int = 7,
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
-    commands: Mapping[str, Sequence[str]] | None = None,
     prefix: str = "",
-    workspace: Folder | None = None,
-    keys: KeyStore | None = None,
+    **more: Any,
 ) -> tuple[Context, Journal]:
     """A context with a scratch folder of its own; the roots are folders of tmp_path, those of
     storages elsewhere are below `prefix`.
 
-    `answer` is what the other side of its HTTP client says.
+    `answer` is what the other side of its HTTP client says; `more` are fields of the context.
     """
     known = {"local": LocalStorage([tmp_path]), **(storages or {})}
     local = known["local"]
@@ -79,18 +78,21 @@ def fake_context(
         top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
         return Folder(known[storage], top, "")
 
+    given = {
+        "workspace": Folder(local, str(tmp_path), f"workspace/{job_id}"),
+        "keys": FileKeyStore(tmp_path / "keys"),
+        **more,
+    }
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at),
         open_scratch=lambda: scratch,
-        workspace=workspace or Folder(local, str(tmp_path), f"workspace/{job_id}"),
         roots=roots,
         write=journal.write,
         report=journal.report,
         admit=journal.admit,
         confirm=journal.confirm,
-        keys=keys or FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-        commands=commands or {},
+        **given,
     )
     return context, journal
 
