@@ -64,7 +64,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("data_dir = ", "te.toml:1: Invalid value"),
         ("\n\ndata_dir = x\n", "te.toml:3: Invalid value"),
         ("a = 1\na = 2", "te.toml:2: Cannot overwrite a value"),
-        ("storage = 3", "te.toml: storage: expected a table, with default, workspace, "
+        ("storage = 3", "te.toml: storage: expected a table, with default, workspace, cache, "
          "local, S3, azure_blob"),
         ("[storage]\nlocal = 3", "te.toml: storage.local: expected a table, with input_root, "
          "output_root, workspace_root"),

@@ -8,6 +8,7 @@ nothing is seen before the last request, the one behind the fence (`transfers.py
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +30,7 @@ from taskengine.storage import (
     StoredFile,
     unfenced,
 )
+from taskengine.storage.cache import Cache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.transfers import (
     PART,
@@ -74,12 +76,14 @@ class ObjectStorage:
         connect: Callable[[Any], ObjectStore],
         roots: Sequence[str],
         *,
+        cache: Cache | None = None,
         conditional: bool = True,
         largest_copy: int | None = None,
     ) -> None:
         self.label = label
         self._read, self._write = connect(READING), connect(WRITING)
         self._roots = [_parts(root) for root in roots]
+        self._cache = cache
         self._conditional, self._largest_copy = conditional, largest_copy
         self._threads = trio.CapacityLimiter(MAX_THREADS)
 
@@ -96,9 +100,15 @@ class ObjectStorage:
         return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
 
     async def fetch(self, key: str, target: Path) -> None:
-        """Download it. Raises StorageFailed if the disk has no room for it."""
+        """Download it, or find it in the cache. Raises StorageFailed if the disk has no room."""
         place = self._locate(key)
-        await download(partial(self._ask, place), self._read, place, target)
+        meta = await self._meta(place)
+        fetch = partial(download, partial(self._ask, place), self._read, place)
+        if self._cache is None or meta["size"] <= PART or not meta.get("e_tag"):
+            await fetch(target)
+        else:
+            version = hashlib.sha256(f"{self.label}:{place}:{meta['e_tag']}".encode()).hexdigest()
+            await self._cache.fetch(version, meta["size"], target, fetch)
 
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         place, size = self._locate(key), (await trio.Path(source).stat()).st_size

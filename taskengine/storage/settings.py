@@ -18,9 +18,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from taskengine.plugins import plugins
 from taskengine.storage import Storage
+from taskengine.storage.cache import Cache
 
 GROUP: Final = "taskengine.storages"
-RESERVED: Final = ("default", "workspace")  # settings beside the tables of the types
+RESERVED: Final = ("default", "workspace", "cache")  # settings beside the tables of the types
 ROOT_KEYS: Final = ("input_root", "output_root")  # that every storage has
 
 
@@ -56,8 +57,9 @@ class StorageSettings(BaseModel, ABC):
         """The folder of jobs' workspaces, where they are on this storage."""
 
     @abstractmethod
-    def open(self, data: Path) -> Storage:
-        """The storage, which leads nobody out of its roots and its workspace."""
+    def open(self, data: Path, cache: Cache | None = None) -> Storage:
+        """The storage, which leads nobody out of its roots and its workspace. The cache is for what
+        has to be fetched over a network."""
 
 
 class RootedSettings(StorageSettings):

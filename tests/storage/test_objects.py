@@ -20,6 +20,7 @@ from taskengine.storage import (
     objects,
     transfers,
 )
+from taskengine.storage.cache import Cache
 from taskengine.storage.transfers import attributes_of, in_words
 from taskengine.testing.contract.storages import LARGE, written
 from tests.support.object_stores import free_ports
@@ -115,6 +116,28 @@ async def test_a_file_that_the_disk_has_no_room_for_is_not_fetched(folder, tmp_p
     with pytest.raises(StorageFailed, match=r"a has 0.0 GB, and \d+\.\d GB are free for it here"):
         await folder.fetch("a", tmp_path / "fetched")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("fetched")] == []
+
+
+async def test_a_large_file_is_downloaded_once_to_a_host_until_it_is_replaced(
+    server, settings_on, place, tmp_path, monkeypatch
+):
+    opened = settings_on(server).open(tmp_path, Cache(tmp_path / "cache", 1 << 30))
+    folder = Folder(opened, f"{place}/output", "films/c1")
+    downloads = []
+    download = objects.download
+
+    async def counted(*arguments):
+        downloads.append(None)
+        await download(*arguments)
+
+    monkeypatch.setattr(objects, "download", counted)
+    for number, fill in enumerate(b"ab", 1):
+        (tmp_path / "large").write_bytes(bytes([fill]) * (9 << 20))
+        await folder.put(tmp_path / "large", "a.mp4")
+        for name in ("first", "second"):
+            await folder.fetch("a.mp4", tmp_path / name)
+            assert (tmp_path / name).read_bytes() == (tmp_path / "large").read_bytes()
+        assert len(downloads) == number
 
 
 async def test_wrong_keys_are_told_without_them(s3_server, settings_on, place, tmp_path):
