@@ -131,6 +131,11 @@ class Folder:
     async def put(self, source: Path, name: str) -> None:
         await self.storage.put(source, self.name_of(name), self.fence)
 
+    async def hand_over(self, source: Path, name: str) -> None:
+        """Store a local file that is not needed here any more: a long job fills no disk."""
+        await self.put(source, name)
+        source.unlink(missing_ok=True)
+
     async def put_new(self, source: Path, name: str) -> None:
         await self.fence()
         await self.storage.put_new(source, self.name_of(name))
