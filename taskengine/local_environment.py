@@ -11,7 +11,7 @@ from taskengine.configuration import Configuration
 from taskengine.media.keys import FileKeyStore, StoredKeyStore
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.settings import secret_values
 
 GB = 1_000_000_000  # bytes
@@ -27,7 +27,7 @@ def local_environment(
     """Storages, their roots, workspaces and keys. Raises Misconfigured."""
     data, tables = configuration.data_dir.absolute(), configuration.storages
     shared = configuration.workspace_storage
-    cache = Cache(data / "cache", configuration.storage.cache * GB)
+    cache = FetchCache(data / "cache", configuration.storage.cache * GB)
     storages = {label: table.open(data, cache) for label, table in tables.items()}
     workspaces = Folder(storages[shared.label], shared.workspace(data), "")
     keys = workspaces.below("keys")  # no job's, so that nobody cleans it

@@ -44,7 +44,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
     assert sorted(given(text, variables, lease="0", bind="here")) == sorted(
         [
             "te.toml: data_dirr: there is no such setting; is data_dir meant?",
-            "te.toml: storrage: there is no such setting; is storage.default meant?",
+            "te.toml: storrage: there is no such setting; is storage.cache meant?",
             "te.toml: storage.defalt: there is no such setting; is storage.default meant?",
             "te.toml: notice: expected a number, got true or false",
             "te.toml: queues: there is no queue 'wrok', expected work, windows_capture, callback; "

@@ -57,7 +57,7 @@ class Reader:
     storage: str
     now: datetime
     refuses: Callable[[str], bool] = lambda _: False  # whether callbacks never reach that URL
-    storages: Collection[str] = ("local",)  # that are configured
+    storages: frozenset[str] = frozenset({"local"})  # that are configured
 
     def read(self, received: Received) -> Submission:
         """The job to record; its `refusal` says why it will not run."""
@@ -89,9 +89,8 @@ class Reader:
         priority = 5 if wrong else job.priority()
         seen = client_scope(owner, self.storage)
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
-        about["created_at"] = format_time(self.now)
+        scope = {"client": seen, "job": {**about, "created_at": format_time(self.now)}}
         try:
-            scope = {"client": seen, "job": about}
             prepared = prepare_for(self.storages, workflow.parameters, given, scope)
         except BadInput as error:
             raise BadInput("; ".join([*wrong, str(error)])) from None

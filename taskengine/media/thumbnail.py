@@ -53,7 +53,7 @@ async def sprite(
     """A JPEG with a preview for each interval; returns the WebVTT that maps times to them."""
     interval = max(interval, track.duration / MOST)
     count = max(1, math.ceil(round(track.duration / interval, 6)))
-    columns = min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
+    columns = columns_of(count)
     rows = math.ceil(count / columns)
     height = max(2, round(TILE * track.height / track.width / 2) * 2)
     chain = (
@@ -69,13 +69,25 @@ async def sprite(
         duration=track.duration,
         on_progress=on_progress,
     )
+    return preview_map(target.name, count, columns, height, interval, track.duration)
+
+
+def preview_map(
+    image: str, count: int, columns: int, height: int, interval: float, duration: float
+) -> str:
+    """The WebVTT of a sprite: which part of the image, so many pixels high, each time shows."""
     cells = [(n % columns * TILE, n // columns * height) for n in range(count)]
     lines = ["WEBVTT"]
     for number, (x, y) in enumerate(cells):
-        end = min((number + 1) * interval, track.duration)
+        end = min((number + 1) * interval, duration)
         lines += ["", f"{_clock(number * interval)} --> {_clock(end)}"]
-        lines += [f"{target.name}#xywh={x},{y},{TILE},{height}"]
+        lines += [f"{image}#xywh={x},{y},{TILE},{height}"]
     return "\n".join(lines) + "\n"
+
+
+def columns_of(count: int) -> int:
+    """How many previews a row of a sprite has."""
+    return min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
 
 
 def _clock(time: float) -> str:

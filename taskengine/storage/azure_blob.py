@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SecretStr, model_validator
 
 from taskengine.storage import Storage
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.settings import RootedSettings
 
 
@@ -41,7 +41,7 @@ class AzureBlobSettings(RootedSettings):
     def is_configured(self) -> bool:
         return self.container is not None
 
-    def open(self, data: Path, cache: Cache | None = None) -> Storage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         from obstore.store import AzureStore  # which takes time and memory, where there is none
 
         from taskengine.storage.objects import ObjectStorage, client_options

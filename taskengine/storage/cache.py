@@ -23,7 +23,7 @@ ABANDONED: Final = 86_400.0  # seconds after which the part of a download is wha
 Download = Callable[[Path], Awaitable[None]]  # makes the file appear there
 
 
-class Cache:
+class FetchCache:
     """A folder with at most `limit` bytes of files, which instances of one host share; those that
     were not read for longest make room."""
 

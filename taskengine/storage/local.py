@@ -21,7 +21,7 @@ from pydantic import BeforeValidator, Field
 from taskengine.model import BadInput
 from taskengine.runtime.folders import make_private
 from taskengine.storage import FenceCheck, FileNotStored, FileStored, StoredFile, unfenced
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
 from taskengine.storage.pinned import Area, real
@@ -60,7 +60,7 @@ class LocalSettings(StorageSettings):
     def workspace(self, data: Path) -> str:
         return self._folder("workspace_root", data)
 
-    def open(self, data: Path, cache: Cache | None = None) -> LocalStorage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> LocalStorage:
         folders = [*self.roots(data).values(), self.workspace(data)]
         for folder in folders:
             make_private(Path(folder))

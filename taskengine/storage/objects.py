@@ -30,7 +30,7 @@ from taskengine.storage import (
     StoredFile,
     unfenced,
 )
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.transfers import (
     PART,
@@ -76,7 +76,7 @@ class ObjectStorage:
         connect: Callable[[Any], ObjectStore],
         roots: Sequence[str],
         *,
-        cache: Cache | None = None,
+        cache: FetchCache | None = None,
         conditional: bool = True,
         largest_copy: int | None = None,
     ) -> None:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from taskengine.plugins import plugins
 from taskengine.storage import Storage
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 
 GROUP: Final = "taskengine.storages"
 RESERVED: Final = ("default", "workspace", "cache")  # settings beside the tables of the types
@@ -57,7 +57,7 @@ class StorageSettings(BaseModel, ABC):
         """The folder of jobs' workspaces, where they are on this storage."""
 
     @abstractmethod
-    def open(self, data: Path, cache: Cache | None = None) -> Storage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         """The storage, which leads nobody out of its roots and its workspace. The cache is for what
         has to be fetched over a network."""
 

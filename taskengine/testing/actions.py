@@ -73,28 +73,33 @@ def fake_context(
     scratch = tmp_path / f"scratch-{job_id}-{number}-{attempt}"
     scratch.mkdir(parents=True, exist_ok=True)
 
-    def roots(storage: str, root: str) -> Folder:
-        is_here = isinstance(known[storage], LocalStorage)
-        top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
-        return Folder(known[storage], top, "")
-
     given = {
         "workspace": Folder(local, str(tmp_path), f"workspace/{job_id}"),
         "keys": FileKeyStore(tmp_path / "keys"),
-        **more,
     }
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at),
         open_scratch=lambda: scratch,
-        roots=roots,
+        roots=_roots(tmp_path, known, prefix),
         write=journal.write,
         report=journal.report,
         admit=journal.admit,
         confirm=journal.confirm,
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-        **given,
+        **{**given, **more},
     )
     return context, journal
+
+
+def _roots(
+    tmp_path: Path, storages: Mapping[str, Storage], prefix: str
+) -> Callable[[str, str], Folder]:
+    def roots(storage: str, root: str) -> Folder:
+        is_here = isinstance(storages[storage], LocalStorage)
+        top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
+        return Folder(storages[storage], top, "")
+
+    return roots
 
 
 def _attempt(name: str, number: int, attempt: int, job_id: int, at: datetime) -> Attempt:

@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 
 from taskengine.storage import cache as cache_module
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class Source:
 
 
 async def test_tasks_side_by_side_fetch_a_file_once(folder, tmp_path):
-    cache, source = Cache(folder, 100), Source(10)
+    cache, source = FetchCache(folder, 100), Source(10)
     async with trio.open_nursery() as nursery:
         for number in range(4):
             nursery.start_soon(cache.fetch, "a", 10, tmp_path / str(number), source)
@@ -40,7 +40,7 @@ async def test_tasks_side_by_side_fetch_a_file_once(folder, tmp_path):
 
 
 async def test_what_was_not_read_for_longest_makes_room(folder, tmp_path):
-    cache, sources = Cache(folder, 25), {name: Source(10) for name in "abc"}
+    cache, sources = FetchCache(folder, 25), {name: Source(10) for name in "abc"}
     for age, name in enumerate("ab"):
         await cache.fetch(name, 10, tmp_path / name, sources[name])
         os.utime(folder / name, (age, age))
@@ -52,7 +52,7 @@ async def test_what_was_not_read_for_longest_makes_room(folder, tmp_path):
 
 
 async def test_what_is_larger_than_the_cache_goes_past_it(folder, tmp_path):
-    await Cache(folder, 5).fetch("a", 10, tmp_path / "a", Source(10))
+    await FetchCache(folder, 5).fetch("a", 10, tmp_path / "a", Source(10))
     assert (tmp_path / "a").read_bytes() == b"x" * 10
     assert not folder.exists()
 
@@ -62,7 +62,7 @@ async def test_what_a_kill_left_of_a_download_is_removed(folder, tmp_path, monke
     for name in ("old.part", "new.part"):
         (folder / name).touch()
     os.utime(folder / "old.part", (1, 1))
-    await Cache(folder, 100).fetch("a", 10, tmp_path / "a", Source(10))
+    await FetchCache(folder, 100).fetch("a", 10, tmp_path / "a", Source(10))
     assert sorted(os.listdir(folder)) == ["a", "new.part"]
 
 
@@ -73,5 +73,5 @@ async def test_a_cache_on_another_file_system_than_scratch_is_no_failure(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(cache_module.os, "link", refuse)
-    await Cache(folder, 100).fetch("a", 10, tmp_path / "a", Source(10))
+    await FetchCache(folder, 100).fetch("a", 10, tmp_path / "a", Source(10))
     assert (tmp_path / "a").read_bytes() == b"x" * 10

@@ -20,7 +20,7 @@ from taskengine.storage import (
     objects,
     transfers,
 )
-from taskengine.storage.cache import Cache
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.transfers import attributes_of, in_words
 from taskengine.testing.contract.storages import LARGE, written
 from tests.support.object_stores import free_ports
@@ -121,7 +121,7 @@ async def test_a_file_that_the_disk_has_no_room_for_is_not_fetched(folder, tmp_p
 async def test_a_large_file_is_downloaded_once_to_a_host_until_it_is_replaced(
     server, settings_on, place, tmp_path, monkeypatch
 ):
-    opened = settings_on(server).open(tmp_path, Cache(tmp_path / "cache", 1 << 30))
+    opened = settings_on(server).open(tmp_path, FetchCache(tmp_path / "cache", 1 << 30))
     folder = Folder(opened, f"{place}/output", "films/c1")
     downloads = []
     download = objects.download

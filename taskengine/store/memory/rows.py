@@ -184,6 +184,7 @@ class Rows:
         self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []
         self._ended_tasks: Counter[TaskState] = Counter()
+        self._ends: Counter[tuple[datetime, str, bool]] = Counter()  # by hour, client, failed
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._listeners: set[trio.MemorySendChannel[str]] = set()
         self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}

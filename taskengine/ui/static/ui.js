@@ -175,7 +175,7 @@ document.getElementById("theme")?.addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
   const year = 31536000;
-  document.cookie = `taskengine-theme=${root.dataset.theme}; max-age=${year}; samesite=strict`;
+  document.cookie = `taskengine-theme=${root.dataset.theme}; path=/; max-age=${year}; samesite=strict`;
 });
 
 // The player: HLS by the browser itself where it can
