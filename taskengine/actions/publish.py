@@ -79,9 +79,9 @@ async def deliver(
     folder = await context.open_folder(**target)
     staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
     names = _distinct([name for _, name in staged])
-    for number, (stage, name) in enumerate(staged):
-        await _move(context, context.workspace.below(stage), folder, name)
-        await context.progress((number + 1) / len(staged))
+    moving = _Moving(context, folder, len(staged))
+    for stage, name in staged:
+        await moving.move(stage, name)
         await context.info(f"{folder.storage.label} folder: {folder.complete}, File {name}")
     return {"names": names, "files": [folder.name_of(name) for name in names]}
 

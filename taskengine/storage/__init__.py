@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+import trio
+
 from taskengine.model import BadInput, NotFound, TaskEngineError
 from taskengine.storage.fencing import FenceCheck, unfenced
 
@@ -134,7 +136,7 @@ class Folder:
     async def hand_over(self, source: Path, name: str) -> None:
         """Store a local file that is not needed here any more: a long job fills no disk."""
         await self.put(source, name)
-        source.unlink(missing_ok=True)
+        await trio.Path(source).unlink(missing_ok=True)
 
     async def put_new(self, source: Path, name: str) -> None:
         await self.fence()

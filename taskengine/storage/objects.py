@@ -102,7 +102,11 @@ class ObjectStorage:
     async def fetch(self, key: str, target: Path) -> None:
         """Download it, or find it in the cache. Raises StorageFailed if the disk has no room."""
         place = self._locate(key)
-        meta = await self._meta(place)
+        try:
+            meta = await self._meta(place)
+        except FileNotStored:
+            await self.folders(key)  # which knows whether there is a bucket at all
+            raise
         fetch = partial(download, partial(self._ask, place), self._read, place)
         if self._cache is None or meta["size"] <= PART or not meta.get("e_tag"):
             await fetch(target)
