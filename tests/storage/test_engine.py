@@ -64,8 +64,8 @@ async def test_an_engine_that_is_killed_while_it_publishes_leaves_the_same_resul
         refused = await client.post(
             "/job",
             json={
-                "job": {"workflow": "vodstream"},
-                "parameters": {"source_storage": "tape", "content_id": "c"},
+                "job": {"workflow": "drmswitch"},
+                "parameters": {"source_storage": "tape", "content_id": "c", "folder": "c"},
             },
         )
         assert refused.status_code == 400
