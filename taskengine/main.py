@@ -183,7 +183,7 @@ def resources_of(
             configuration.default_storage,
             now,
             allowed(configuration.outbound_allow).refuses,
-            frozenset(configuration.storages),
+            tuple(configuration.storages),
         ),
         meters=meters,
         left=witness.send_away,
