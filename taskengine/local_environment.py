@@ -48,4 +48,5 @@ def local_environment(
         ),
         mediatailor=configuration.mediatailor,
         pulse=pulse,
+        limits=configuration.limits,
     )

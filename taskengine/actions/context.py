@@ -12,6 +12,7 @@ import httpx
 from taskengine.media.keys import KeyStore
 from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Severity
+from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.process import OnLine, run_process
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, clean_folder
@@ -41,6 +42,7 @@ class Context:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse | None = None  # of the guards of child processes
+    limits: Limits = NO_LIMITS  # of child processes
 
     @property
     def scratch(self) -> Path:
@@ -111,6 +113,8 @@ class Context:
         """Run a child process in the scratch folder and return its standard output.
 
         It ends with the task: a cancelled attempt takes all its processes with it. Raises
-        ProcessFailed with the last lines of its standard error, and PulseMissed.
+        ProcessFailed with the last lines of its standard error, LimitReached and PulseMissed.
         """
-        return await run_process(command, cwd=self.scratch, on_line=on_line, pulse=self.pulse)
+        return await run_process(
+            command, cwd=self.scratch, on_line=on_line, pulse=self.pulse, limits=self.limits
+        )

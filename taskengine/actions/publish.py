@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
+from taskengine.actions.records import is_told
 from taskengine.actions.registry import action
 from taskengine.actions.together import together
 from taskengine.media.naming import ManifestName, parked_name, parse_name
@@ -23,7 +24,7 @@ from taskengine.storage import FileNotStored, Folder
 
 MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
 NAMING: Final = (*MANIFESTS, ".vtt")  # suffixes of files that may name others
-INTERNAL: Final = frozenset({"file", "folder", "stream", "private"})  # of a track
+INTERNAL: Final = frozenset({"file", "folder", "stream", "private", "source"})  # of a track
 
 Staged = tuple[str, str]  # a folder of the workspace, a name in it
 
@@ -114,7 +115,7 @@ async def _record(
         "client": job.client,
         "created_at": datetime.fromtimestamp(context.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         "manifest": manifest,
-        "files": names,
+        "files": [name for name in names if is_told(content_id, name)],
         **metadata,
         "tracks": [
             {key: value for key, value in track.items() if key not in INTERNAL}

@@ -10,9 +10,9 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.inspection import MEDIA, suffix
 from taskengine.actions.materials import bench_of, fetch, local_name, stage
 from taskengine.actions.storedstream import stream_tracks
+from taskengine.media.extensions import MEDIA, suffix
 from taskengine.media.ism import read_ism
 from taskengine.media.keys import asset_name
 from taskengine.media.naming import ManifestName, parse_name

@@ -148,7 +148,7 @@ class Recorder:
         self.spread(recorded)
         self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
-            self._deferred.close(one, one.message.record.fence not in recorded.stale)
+            self._deferred.close(one)
 
     # Deferred records
 
@@ -206,7 +206,11 @@ def _job(mail: RecordMail) -> int:
 
 
 def _with(mail: RecordMail, record: Ended) -> RecordMail:
-    return replace(mail, message=Finish(record))
+    """The same mail, with an end that says less."""
+    message = mail.message
+    if isinstance(message, Finish):
+        return Envelope(Finish(record, message.settled))
+    return Envelope(Note(record, message.settled))
 
 
 def _storable(record: Record) -> Ended | None:

@@ -96,7 +96,7 @@ def _belongs(name: str, content_id: str, listed: Collection[str]) -> bool:
     """Whether a file is another asset's of the same folder."""
     if name in listed or parse_name(content_id, name):
         return True
-    if re.match(rf"{re.escape(slug(content_id))}_{GUID}_", name):
+    if re.match(rf"{re.escape(slug(content_id))}_{GUID}[_.]", name):
         return True
     return name in {f"{content_id}{suffix}" for suffix in BESIDE}
 

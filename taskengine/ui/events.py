@@ -47,8 +47,9 @@ async def events(visit: Visit) -> Response:
     told = (
         _changes(stream) if number is None or after is None else _log(visit, stream, number, after)
     )
+    body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
     response = Response(
-        told, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
+        body, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
     )
     response.timeout = None
     return response
