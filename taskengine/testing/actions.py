@@ -59,11 +59,11 @@ def fake_context(
     job_id: int = 7,
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
-    prefix: str = "",
+    prefix: str | None = None,
     **more: Any,
 ) -> tuple[Context, Journal]:
-    """A context with a scratch folder of its own; the roots are folders of tmp_path, those of
-    storages elsewhere are below `prefix`.
+    """A context with a scratch folder of its own; the roots are folders of tmp_path. Those of
+    storages elsewhere begin with `prefix`, if one is given.
 
     `answer` is what the other side of its HTTP client says; `more` are fields of the context.
     """
@@ -92,10 +92,10 @@ def fake_context(
 
 
 def _roots(
-    tmp_path: Path, storages: Mapping[str, Storage], prefix: str
+    tmp_path: Path, storages: Mapping[str, Storage], prefix: str | None
 ) -> Callable[[str, str], Folder]:
     def roots(storage: str, root: str) -> Folder:
-        is_here = isinstance(storages[storage], LocalStorage)
+        is_here = prefix is None or isinstance(storages[storage], LocalStorage)
         top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
         return Folder(storages[storage], top, "")
 
