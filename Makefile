@@ -57,7 +57,7 @@ stores: setup ## install what the tests of object storages need: Node.js (as roo
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -p no:schemathesis $(QUICK) $(ARGS)
 
-bench: setup ## measure (ARGS="scale --jobs 20000" picks one, and a short form of it)
+bench: setup ## measure, beside peers (ARGS="--quick --json FILE", ARGS=scale, ARGS=soak)
 	$(BIN)/taskengine bench $(ARGS)
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)

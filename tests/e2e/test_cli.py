@@ -215,11 +215,8 @@ def test_clients_are_made_shown_and_removed(engine):
         ("admin=false", "`taskengine client set NAME --admin` or `--no-admin`"),
         ("max_jobs=3", "POST /settings"),
         ("storage=Lokal", "storage: expected one of local, S3, azure_blob, got 'Lokal'"),
-        (
-            "foo=bar",
-            "foo: there is no such option; there are roots.KEY, roots.STORAGE.KEY, "
-            "storage, callback.secret",
-        ),
+        ("foo=bar", "foo: there is no such option; there are roots.KEY, roots.STORAGE.KEY"),
+        ("read_only=maybe", "read_only: expected true or false, got 'maybe'"),
         ("callback.heders.X=1", "is 'callback.headers' meant?"),
         ("roots=/vod", "roots: expected a key below it"),
         ("roots.a.b=/vod", "roots.a: expected a folder, or keys below one of S3, azure_blob"),

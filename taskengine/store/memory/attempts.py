@@ -99,12 +99,13 @@ class Attempts(Endings):
             len(compact(part).encode())
             for part in (job.submitted, opened(one.parameters), one.client_scope)
         )
-        comes_along = size <= CARRIED and len(documents.results) <= CARRIED
+        if len(documents.results or "") > CARRIED:
+            documents = replace(documents, results=None)
         assert row.claimed_at is not None
         return Attempt(
             row.task,
             job.job,
-            documents if comes_along else None,
+            documents if size <= CARRIED else None,
             one.client_scope,
             self._options(row.task.job_id),
             row.claimed_at,
@@ -130,8 +131,9 @@ class Attempts(Endings):
         if job_id not in self._jobs:
             raise NotFound(f"there is no job {job_id}")
         found = self._documents(job_id, wanted)
-        if len(found.results.encode()) > MOST_RESULTS:
-            raise too_much(len(found.results.encode()))
+        size = len((found.results or "").encode())
+        if size > MOST_RESULTS:
+            raise too_much(size)
         return found
 
     async def current(self, instance: int, fence: Fence) -> bool:

@@ -192,6 +192,15 @@ with present as materialized (
     union all
     select {t.task}, t.claimed_at, t.priority
     from before b join tasks t on t.id = b.id
+), looked_at as materialized (
+    -- What the jobs' tasks gave, where it is little: once for all tasks of a job that were got.
+    select g.job_id,
+           case when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
+                      from (select r.size from results r where r.job_id = g.job_id limit 65) as few)
+                then (select coalesce(json_object_agg(r.name, r.result), '{}')
+                      from results r where r.job_id = g.job_id)
+           end as results
+    from (select distinct job_id from got where number > 0) as g
 ), next as materialized (
     -- When the next retry is due, for who got less than it wanted: at once, if others held the
     -- locks of all that it tried besides what it got.
@@ -215,10 +224,7 @@ select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failur
        case when d.size <= $8 then d.parameters end as parameters,
        case when d.size > $8 then null
             when t.number = 0 then '{}'
-            when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
-                  from (select r.size from results r where r.job_id = t.job_id limit 65) as few)
-            then (select coalesce(json_object_agg(r.name, r.result), '{}')
-                  from results r where r.job_id = t.job_id)
+            else (select l.results from looked_at l where l.job_id = t.job_id)
        end as results,
        case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
        {j.job}
