@@ -113,12 +113,7 @@ class Reader:
             client_scope=seen,
             urls=urls,
             events=CallbackOptions.of(owner.options).events,
-            priority=priority,
-            position=job.position(),
-            top_of_queue=job.top_of_queue(),
-            persist=job.persist(),
-            run_at=run_at,
-            semaphore_url=job.semaphore_url(),
+            **job.planning() | {"run_at": run_at},
             content_id=_content_id(prepared.values),
             depends_on=job.depends_on(),
         )

@@ -137,9 +137,9 @@ def test_workspaces_lie_where_engines_reach_them_and_clients_do_not(given, text,
 
 
 def test_secrets_are_no_options_of_a_command():
-    from taskengine.cli.settings import setting_options
+    from taskengine.cli.configuration import configuration_options
 
-    names = {option.opts[0] for option in setting_options()}
+    names = {option.opts[0] for option in configuration_options()}
     assert "--storage-s3-bucket" in names
     assert "--storage-s3-secret-access-key" not in names
     assert "--storage-azure-blob-account-key" not in names

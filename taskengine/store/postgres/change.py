@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
-from taskengine.model import BadInput, Job, JobState, NotFound, Severity
+from taskengine.jobs.changes import CHANGED, asked_anew, changed
+from taskengine.jobs.new_job import check_rerun, rerun_of
+from taskengine.model import Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.completion import STOPPED
 from taskengine.store.postgres.connections import Connection
@@ -17,8 +19,15 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import ENDS, queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.postgres.rows import SQL, Line, columns, job_of
-from taskengine.store.postgres.submit import PreparedSubmission, put_data, put_definitions
+from taskengine.store.postgres.rows import SQL, Line, columns, job_of, job_row
+from taskengine.store.postgres.submit import (
+    PreparedSubmission,
+    put_data,
+    put_definitions,
+    put_jobs,
+)
+
+_changed_values = attrgetter(*CHANGED)
 
 
 async def change(
@@ -70,10 +79,7 @@ async def rerun(
     if row["rerun_as"] is not None:
         again: int = row["rerun_as"]
         return again
-    if job.digest is None:
-        raise BadInput(REFUSED)
-    if job.state is JobState.BROKEN:
-        raise BadInput(BROKEN)
+    check_rerun(job)
     tally = Tally()
     calls: list[OutboxEvent] = []
     written: list[Line] = []
@@ -85,7 +91,9 @@ async def rerun(
         written += await _stop(connection, row, after, now, calls, tally)
         [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
         open_tasks = left["open_tasks"]
-    new = await _copy(connection, job, now, waits=open_tasks > 0)
+    lanes = row["lanes"] if anew is None else len(anew.lanes)
+    again_as = rerun_of(job, anew.one if anew else None, now)
+    new = await _copy(connection, job.id, again_as, lanes, waits=open_tasks > 0)
     await _put_data(connection, job.id, new, anew)
     state = await _place(connection, new, now)
     tally.jobs[job.client, int(state), False] += 1
@@ -114,19 +122,7 @@ async def _lock(connection: Connection, job_id: int) -> Any:
 
 
 async def _write(connection: Connection, job: Job) -> None:
-    await connection.execute(
-        SQL["change_job"],
-        job.id,
-        int(job.state),
-        job.run_at,
-        job.priority,
-        job.position,
-        job.top_of_queue,
-        job.persist,
-        job.semaphore_url,
-        job.gate_open,
-        job.updated_at,
-    )
+    await connection.execute(SQL["change_job"], job.id, *_changed_values(job))
 
 
 async def _stop(
@@ -153,13 +149,13 @@ async def _stop(
     return [Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
 
 
-async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool) -> int:
-    """The same job with the original's edges; with `waits` it waits for the end of its tasks."""
-    state = int(JobState.QUEUED)
-    new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
-    await connection.execute(SQL["copy_edges"], job.id, new)
+async def _copy(connection: Connection, original: int, job: Job, lanes: int, *, waits: bool) -> int:
+    """A job with the edges of its original; with `waits` it waits for the end of its tasks."""
+    row = job_row(job, uuid.uuid4(), lanes, rerun_of=original)
+    [new] = (await put_jobs(connection, [row])).values()
+    await connection.execute(SQL["copy_edges"], original, new)
     if waits:
-        await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
+        await connection.execute(SQL["add_edges"], *columns([(original, new, ENDS, True)], 4))
     await connection.execute(SQL["count_edges"], [new])
     return new
 
@@ -172,11 +168,8 @@ async def _put_data(
         await connection.execute(SQL["copy_job_data"], job_id, new)
         await connection.execute(SQL["copy_lanes"], job_id, new)
         return
-    one = anew.one
-    await put_definitions(connection, [one])
+    await put_definitions(connection, [anew.one])
     await put_data(connection, [(new, anew)])
-    digest = one.definition and one.definition.digest
-    await connection.execute(SQL["redefine_job"], new, digest, one.content_id, len(anew.lanes))
 
 
 async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:

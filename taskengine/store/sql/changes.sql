@@ -12,10 +12,7 @@ order by id
 for no key update
 
 -- name: change_job
-update jobs set state = $2, run_at = $3, priority = $4, position = $5, top_of_queue = $6,
-                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10,
-                changed = pg_current_xact_id()
-where id = $1
+update jobs set {job.changed}, changed = pg_current_xact_id() where id = $1
 
 -- name: ask_anew
 update jobs set gate_due_at = null, gate_failures = 0,
@@ -69,20 +66,9 @@ update jobs set state = {job.broken}, updated_at = $2, rerun_as = $3,
                 handed_on = state not in ({job.over}), changed = pg_current_xact_id()
 where id = $1
 
--- name: copy_job
-insert into jobs (request_id, client, workflow, state, priority, position, top_of_queue, persist,
-                  lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest, rerun_of)
-select $2, client, workflow, $3, priority, position, top_of_queue, persist,
-       lanes, $4, $4, greatest(run_at, $4), content_id, semaphore_url, digest, id
-from jobs where id = $1
-returning id
-
 -- name: copy_job_data
 insert into job_data (job_id, submitted, parameters, facts, size)
 select $2, submitted, parameters, facts, size from job_data where job_id = $1
-
--- name: redefine_job
-update jobs set digest = $2, content_id = $3, lanes = $4 where id = $1
 
 -- name: copy_lanes
 insert into lanes (job_id, ordinal, url, host, events)
