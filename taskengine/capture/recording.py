@@ -86,7 +86,7 @@ class Recording:
     async def write_note(self, name: str, text: str) -> None:
         path = self.scratch / f"written-{name}"  # several may be written at once
         await trio.Path(path).write_text(text, "utf-8")
-        await self.folder.put(path, name)
+        await self.folder.hand_over(path, name)
 
     def has(self, track: str, source: int, segment: Segment) -> bool:
         return _key(track, source, segment) in self.fetched
@@ -107,13 +107,13 @@ class Recording:
         if name not in self.inits:
             path = self.scratch / f"made-{next(self._made)}.mp4"
             await trio.Path(path).write_bytes(content)
-            await self.folder.put(path, name)
+            await self.folder.hand_over(path, name)
             self.inits.add(name)
         return name
 
     async def keep(self, one: Fetched, path: Path) -> None:
         """Store a segment's file; it is listed soon."""
-        await self.folder.put(path, one.file)
+        await self.folder.hand_over(path, one.file)
         self.note(one)
         is_due = trio.current_time() - self._last_page >= PAGE_SECONDS
         if len(self._unlisted) >= PAGE or is_due:
@@ -136,7 +136,7 @@ class Recording:
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
         try:
             await trio.Path(path).write_text(text, "utf-8")
-            await self.folder.put(path, f"{INDEX}{self.writer}-{number:06}.json")
+            await self.folder.hand_over(path, f"{INDEX}{self.writer}-{number:06}.json")
         except BaseException:  # cancelled, for another source was quicker: the next page has them
             self._unlisted = [*page, *self._unlisted]
             raise

@@ -17,6 +17,7 @@ from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
 from taskengine.cli.failures import in_words
 from taskengine.cli.jobs import jobs, submit
+from taskengine.cli.keys import keys
 from taskengine.cli.logs import logs
 from taskengine.cli.serving import serve
 from taskengine.cli.workflows import workflows
@@ -64,6 +65,7 @@ for command in (
     submit,
     jobs,
     logs,
+    keys,
     *verbs,
     rerun,
     bench,
