@@ -140,8 +140,7 @@ async def _stop(
     cancelled = await connection.fetch(SQL["cancel_rest"], [job.id], [now])
     number = len(cancelled)
     if number:
-        closed = columns([(job.id, number, False, 0, False)], 5)
-        await connection.execute(SQL["close_tasks"], *closed, now)
+        await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
     if row["open_tasks"] == number:
         await connection.execute(SQL["free_slot"], job.id)
     last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
