@@ -186,6 +186,7 @@ class Job:
     persist: bool = False
     digest: str | None = None
     gate_open: bool = False  # its semaphore_url has answered so once
+    workspace: int | None = None  # the job whose workspace it uses; None: its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,6 @@ UPDATABLE = (
     "persist",
     "semaphore_url",
 )
-REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
-BROKEN = (
-    "the job is broken: it was stopped, or run again already. Only one that completed, or has not "
-    "ended, runs again: submit its body anew"
-)
 TIMING = {"run_at", "semaphore_url"}
 
 

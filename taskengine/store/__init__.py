@@ -175,6 +175,15 @@ class Store(StoreReads, Upkeep, Protocol):
         parameters, or those of `anew`. Raises NotFound, BadInput."""
         ...
 
+    async def retry(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        """Run a job that failed or was stopped again, once, from the tasks that did not complete;
+        the answer is the new job's id. It has the results of those that did and uses the
+        original's workspace. By the definition of `anew` a task that this says otherwise, and what
+        needs it, runs too (continuing.kept_tasks). Raises NotFound, BadInput."""
+        ...
+
     # Gates
     async def claim_gates(
         self, limit: int, busy_hosts: Collection[str], now: datetime, lease: timedelta

@@ -50,6 +50,7 @@ from taskengine.store.transactions import (
     instances,
     outbox,
     record,
+    rerunning,
     schedules,
     stalled,
     submit,
@@ -167,7 +168,13 @@ class PostgresStore(Reads):
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
         [prepared] = [None] if anew is None else await _prepared([anew])
-        return await self._do(change.rerun, job_id, lines, now, self.writer, prepared)
+        return await self._do(rerunning.rerun, job_id, lines, now, self.writer, prepared)
+
+    async def retry(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        [prepared] = [None] if anew is None else await _prepared([anew])
+        return await self._do(rerunning.retry, job_id, lines, now, self.writer, prepared)
 
     # Gates
 

@@ -4,7 +4,11 @@ from taskengine.model import JobState, TaskState
 from taskengine.store.postgres import PostgresStore
 
 JOBS = "select state, failed, count(*) as n from jobs group by state, failed"
-TASKS = "select state, count(*) as n from tasks where state in (3, 4, 6) group by state"
+# Without those that a retry has kept: they were counted once.
+TASKS = """
+select t.state, count(*) as n from tasks t join jobs j on j.id = t.job_id
+where t.state in (3, 4, 6) and (j.workspace is null or t.ended_at >= j.created_at) group by t.state
+"""
 COUNTED = "select state, sum(n)::bigint as n from task_counters where state <> 5 group by state"
 
 

@@ -153,11 +153,16 @@ class MemoryStore(Listing, MemorySchedules):
         lines = [line for line in self._lines if line.job_id == job_id and line.id > after]
         yield [line for line in lines if show_all or line.visible]
 
-    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
+    async def workspaces_in_use(
+        self, job_ids: Collection[int], ended_after: datetime
+    ) -> frozenset[int]:
         await trio.lowlevel.checkpoint()
-        return frozenset(
-            job_id for job_id in job_ids if job_id in self._jobs and not self._jobs[job_id].over
-        )
+        used = {
+            row.job.workspace or row.job.id
+            for row in self._jobs.values()
+            if not row.over or (row.may_be_retried and row.job.updated_at >= ended_after)
+        }
+        return frozenset(used.intersection(job_ids))
 
     async def totals(self) -> Totals:
         await trio.lowlevel.checkpoint()

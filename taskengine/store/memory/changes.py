@@ -1,4 +1,4 @@
-"""Updates, reruns and gates in memory."""
+"""Updates and gates in memory."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from datetime import datetime, timedelta
 
 import trio
 
-from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
-from taskengine.model import (
-    BadInput,
-    Job,
-    JobState,
-    LogLine,
-    NotFound,
-    Severity,
-    Submission,
-    TaskState,
-)
+from taskengine.jobs.changes import asked_anew, changed
+from taskengine.model import JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer, Lines
 from taskengine.store.ending import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
-from taskengine.store.memory.rows import ENDS, Edge, StoredJob
+from taskengine.store.memory.rows import StoredJob
 from taskengine.store.memory.work import Work
 
 
@@ -48,27 +39,6 @@ class MemoryChanges(Work):
         elif row.job.state is JobState.PAUSED and before.state is JobState.STARTED:
             self._hold(row)
         return Changed(row.job, called=row.job.state is JobState.BROKEN)
-
-    async def rerun(
-        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
-    ) -> int:
-        await trio.lowlevel.checkpoint()
-        row = self._known(job_id)
-        if row.rerun_as is not None:
-            return row.rerun_as
-        if row.job.digest is None:
-            raise BadInput(REFUSED)
-        if row.job.state is JobState.BROKEN:
-            raise BadInput(BROKEN)
-        before = row.job.state
-        row.job = replace(row.job, state=JobState.BROKEN, updated_at=now)
-        if not before.is_final:
-            self._stop(row, now)
-        new = self._copy(row, anew, now)
-        row.rerun_as, row.handed_on = new.job.id, not before.is_final
-        self._queue_cascades([job_id])  # its edges go to the new one
-        self._tell(new.job.id, lines, now)
-        return new.job.id
 
     def _known(self, job_id: int) -> StoredJob:
         if job_id not in self._jobs:
@@ -101,39 +71,6 @@ class MemoryChanges(Work):
         for task in self._tasks_of(row.job.id):
             if task.task.state is TaskState.QUEUED:
                 task.task = replace(task.task, state=TaskState.WAITING)
-
-    def _copy(self, row: StoredJob, anew: Submission | None, now: datetime) -> StoredJob:
-        """The same job with the original's edges; it waits for the end of the original's tasks."""
-        submission = anew or row.submission
-        definition = submission.definition if anew else row.definition
-        if anew and definition:
-            self._definitions.setdefault(definition.digest, definition)
-        job = Job(
-            id=self._next("job"),
-            client=row.job.client,
-            workflow=row.job.workflow,
-            state=JobState.QUEUED,
-            failed=False,
-            priority=row.job.priority,
-            position=row.job.position,
-            top_of_queue=row.job.top_of_queue,
-            created_at=now,
-            updated_at=now,
-            run_at=max(row.job.run_at, now),
-            content_id=submission.content_id,
-            semaphore_url=row.job.semaphore_url,
-            persist=row.job.persist,
-            digest=definition.digest if definition else None,
-        )
-        new = StoredJob(job, submission, definition, rerun_of=row.job.id)
-        self._jobs[job.id] = new
-        self._put_lanes(job.id, submission)
-        for edge in [one for one in self._edges if one.child == row.job.id]:
-            self._edges.append(replace(edge, child=job.id))
-        if row.open_tasks > 0:
-            self._edges.append(Edge(row.job.id, job.id, ENDS, open=True))
-        self._place(new, now)
-        return new
 
     # Gates
 

@@ -20,6 +20,7 @@ from taskengine.model import (
     Fence,
     Job,
     JobDetails,
+    JobState,
     JsonObject,
     JsonText,
     LogLine,
@@ -45,7 +46,7 @@ class StoredJob:
     band: Band | None = None  # None: it holds no slot
     rerun_of: int | None = None
     rerun_as: int | None = None
-    handed_on: bool = False  # run again before it ended
+    handed_on: bool = False  # run again before it completed
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
@@ -65,6 +66,12 @@ class StoredJob:
     def over(self) -> bool:
         """Whether it has ended and none of its tasks is still being stopped."""
         return self.job.state.is_final and self.open_tasks == 0
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether it ended without completing its tasks and was not run again."""
+        unhappy = self.job.failed or self.job.state is JobState.BROKEN
+        return unhappy and self.definition is not None and self.rerun_as is None
 
     @property
     def content(self) -> JsonObject | None:

@@ -14,11 +14,11 @@ from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store import Cleared, OldJob
 from taskengine.store.ending import MAX_CHILDREN
-from taskengine.store.memory.changes import MemoryChanges
+from taskengine.store.memory.rerunning import MemoryReruns
 from taskengine.store.memory.rows import ScheduleRow
 
 
-class MemorySchedules(MemoryChanges):
+class MemorySchedules(MemoryReruns):
     """Schedules, their ticks, and the jobs that nobody needs any more."""
 
     async def schedules(self) -> Sequence[Schedule]:

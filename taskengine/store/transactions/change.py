@@ -1,24 +1,21 @@
-"""Updates and reruns of jobs (decisions A19, A20)."""
+"""Updates of jobs (decision A19)."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from taskengine.jobs.changes import BROKEN, REFUSED, asked_anew, changed
-from taskengine.model import BadInput, Job, JobState, NotFound, Severity
+from taskengine.jobs.changes import asked_anew, changed
+from taskengine.model import Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.connections import Connection
 from taskengine.store.ending import STOPPED
 from taskengine.store.transactions.counting import Tally
-from taskengine.store.transactions.edges import ENDS, queue_cascades
+from taskengine.store.transactions.edges import queue_cascades
 from taskengine.store.transactions.lines import add_lines
 from taskengine.store.transactions.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.transactions.rows import SQL, Line, columns, job_of
-from taskengine.store.transactions.submit import PreparedSubmission, put_data, put_definitions
+from taskengine.store.transactions.rows import SQL, Line, job_of
 
 
 async def change(
@@ -30,12 +27,12 @@ async def change(
     writer: int,
 ) -> Changed:
     """See Store.change."""
-    row = await _lock(connection, job_id)
+    row = await lock_job(connection, job_id)
     before = job_of(row)
     after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
     tally = Tally()
     calls: list[OutboxEvent] = []
-    written = _lines(job_id, lines, now)
+    written = lines_of(job_id, lines, now)
     await _write(connection, after)
     if asked_anew(before, after):
         same = after.semaphore_url == before.semaphore_url
@@ -44,69 +41,18 @@ async def change(
         tally.jobs[before.client, int(before.state), before.failed] -= 1
         tally.jobs[after.client, int(after.state), after.failed] += 1
     if after.state is JobState.BROKEN:
-        written += await _stop(connection, row, after, now, calls, tally)
+        written += await stop(connection, row, after, now, calls, tally)
         await queue_cascades(connection, [job_id], tally)
     elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
         await connection.execute(SQL["hold_tasks"], job_id)
         await connection.execute(SQL["free_slot"], job_id)
     if after.priority != before.priority:
         await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
-    await _finish(connection, written, calls, tally, writer, now)
+    await finish(connection, written, calls, tally, writer, now)
     return Changed(after, called=bool(calls))
 
 
-async def rerun(
-    connection: Connection,
-    job_id: int,
-    lines: Lines,
-    now: datetime,
-    writer: int,
-    anew: PreparedSubmission | None,
-) -> int:
-    """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
-    await _lock_with_parents(connection, job_id)
-    row = await _lock(connection, job_id)
-    job = job_of(row)
-    if row["rerun_as"] is not None:
-        again: int = row["rerun_as"]
-        return again
-    if job.digest is None:
-        raise BadInput(REFUSED)
-    if job.state is JobState.BROKEN:
-        raise BadInput(BROKEN)
-    tally = Tally()
-    calls: list[OutboxEvent] = []
-    written: list[Line] = []
-    after = replace(job, state=JobState.BROKEN)
-    tally.jobs[job.client, int(job.state), job.failed] -= 1
-    tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
-    open_tasks = 0
-    if not job.state.is_final:
-        written += await _stop(connection, row, after, now, calls, tally)
-        [left] = await connection.fetch(SQL["open_tasks_of"], job_id)
-        open_tasks = left["open_tasks"]
-    new = await _copy(connection, job, now, waits=open_tasks > 0)
-    await _put_data(connection, job.id, new, anew)
-    state = await _place(connection, new, now)
-    tally.jobs[job.client, int(state), False] += 1
-    await connection.execute(SQL["break_for_rerun"], job_id, now, new)
-    await queue_cascades(connection, [job_id], tally)  # its edges go to the new one
-    written += _lines(new, lines, now)
-    await _finish(connection, written, calls, tally, writer, now)
-    return new
-
-
-async def _lock_with_parents(connection: Connection, job_id: int) -> None:
-    """Read again after the locks: a parent that was run again meanwhile has handed on its edge."""
-    locked: set[int] = set()
-    while True:
-        rows = await connection.fetch(SQL["lock_with_parents"], job_id)
-        if (found := {row["id"] for row in rows}) <= locked:
-            return
-        locked |= found
-
-
-async def _lock(connection: Connection, job_id: int) -> Any:
+async def lock_job(connection: Connection, job_id: int) -> Any:
     row = await connection.fetchrow(SQL["lock_job"], job_id)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
@@ -129,7 +75,7 @@ async def _write(connection: Connection, job: Job) -> None:
     )
 
 
-async def _stop(
+async def stop(
     connection: Connection,
     row: Any,
     job: Job,
@@ -153,45 +99,14 @@ async def _stop(
     return [Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
 
 
-async def _copy(connection: Connection, job: Job, now: datetime, *, waits: bool) -> int:
-    """The same job with the original's edges; with `waits` it waits for the end of its tasks."""
-    state = int(JobState.QUEUED)
-    new: int = await connection.fetchval(SQL["copy_job"], job.id, uuid.uuid4(), state, now)
-    await connection.execute(SQL["copy_edges"], job.id, new)
-    if waits:
-        await connection.execute(SQL["add_edges"], *columns([(job.id, new, ENDS, True)], 4))
-    await connection.execute(SQL["count_edges"], [new])
-    return new
-
-
-async def _put_data(
-    connection: Connection, job_id: int, new: int, anew: PreparedSubmission | None
-) -> None:
-    """The original's parameters and URLs; or another definition, with what it makes of them."""
-    if anew is None:
-        await connection.execute(SQL["copy_job_data"], job_id, new)
-        await connection.execute(SQL["copy_lanes"], job_id, new)
-        return
-    one = anew.one
-    await put_definitions(connection, [one])
-    await put_data(connection, [(new, anew)])
-    digest = one.definition and one.definition.digest
-    await connection.execute(SQL["redefine_job"], new, digest, one.content_id, len(anew.lanes))
-
-
-async def _place(connection: Connection, job_id: int, now: datetime) -> JobState:
-    [row] = await connection.fetch(SQL["place_jobs"], [job_id], now)
-    return JobState(row["state"])
-
-
-def _lines(job_id: int, lines: Lines, now: datetime) -> list[Line]:
+def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
     return [
         Line(job_id, 0, int(severity), progname, message, now)
         for severity, progname, message in lines
     ]
 
 
-async def _finish(
+async def finish(
     connection: Connection,
     lines: list[Line],
     calls: list[OutboxEvent],
@@ -199,6 +114,6 @@ async def _finish(
     writer: int,
     now: datetime,
 ) -> None:
-    await add_lines(connection, lines, now)
+    await addlines_of(connection, lines, now)
     await put_calls(connection, calls)
     await tally.write(connection, writer)

@@ -23,6 +23,7 @@ from taskengine.testing.contract.records import Records
 from taskengine.testing.contract.replays import Replays
 from taskengine.testing.contract.rescues import Rescues
 from taskengine.testing.contract.retention import Retention
+from taskengine.testing.contract.retries import Retries
 from taskengine.testing.contract.schedules import Schedules
 from taskengine.testing.contract.stalls import Stalls
 from taskengine.testing.contract.submissions import Submissions
@@ -47,6 +48,7 @@ class StoreContract(
     Updates,
     Explanations,
     Dependencies,
+    Retries,
     Cascades,
     Stalls,
     LongWorkflows,
