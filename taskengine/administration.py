@@ -11,8 +11,8 @@ from taskengine.configuration import Configuration
 from taskengine.embedded.postgres import has_database
 from taskengine.main import CONNECTIONS, open_database, open_store
 from taskengine.model import Misconfigured
-from taskengine.store.migrate import missing, wait_and_upgrade, wait_for
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.store.postgres.migrate import missing, wait_and_upgrade, wait_for
 
 
 @asynccontextmanager

@@ -43,8 +43,8 @@ from taskengine.runtime.garbage import collect_less
 from taskengine.runtime.pulse import Pulse
 from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watch_over_the_end
 from taskengine.storage.roots import warn_of_common_roots
-from taskengine.store.migrate import wait_and_upgrade
 from taskengine.store.postgres import PostgresStore, open_postgres
+from taskengine.store.postgres.migrate import wait_and_upgrade
 from taskengine.witness.witnessed import Witness, witnessed
 from taskengine.workflows.library import CurrentLibrary
 

@@ -18,8 +18,8 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.store.memory import MemoryStore
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.migrate import upgrade
 from taskengine.testing.times import NOON as NOON
 
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api")  # assertions

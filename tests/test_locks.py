@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from taskengine.store.queries import migrations, queries
+from taskengine.store.postgres.queries import migrations, queries
 
 LOCKS = re.compile(r"\sfor (?:no key update|update|share|key share)\b(?! (?:of \w+ )?skip locked)")
 ORDERED = re.compile(r"order by (?:\w\.)?(?:id|name|digest)(?= for )")

@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from taskengine.model import StoreUnavailable
-from taskengine.store.runner import LONGEST_PAUSE, Runner
-from taskengine.store.troubles import Outages
+from taskengine.store.postgres.driver_errors import Outages
+from taskengine.store.postgres.runner import LONGEST_PAUSE, Runner
 
 
 class Away:

@@ -10,7 +10,7 @@ from taskengine.cli import main
 from taskengine.configuration import read_configuration
 from taskengine.model import Misconfigured, StoreUnavailable
 from taskengine.server_urls import check_database_url, check_redis_url, hosts_of
-from taskengine.store.migrate import upgrade
+from taskengine.store.postgres.migrate import upgrade
 
 PASSWORDS = ["sec/ret9", "sec?ret9", "sec#ret9", "s[ec9", "s]ec9", "12/ret9", "se:c/ret9", "9?x"]
 BAD = [f"postgresql://te:{password}@127.0.0.1:5999/db" for password in PASSWORDS]

@@ -6,9 +6,9 @@ from dataclasses import fields
 import pytest
 
 from taskengine.model import Job, JobState, TaskState
-from taskengine.store.queries import expanded, queries
-from taskengine.store.transactions.record import EndedTask, RequeuedTask
-from taskengine.store.transactions.rows import Line
+from taskengine.store.postgres.queries import expanded, queries
+from taskengine.store.postgres.record import EndedTask, RequeuedTask
+from taskengine.store.postgres.rows import Line
 
 
 @pytest.mark.parametrize(

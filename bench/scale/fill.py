@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bench.scale.block import BACKLOG, HISTORY
-from taskengine.store.connections import Connection
+from taskengine.store.postgres.connections import Connection
 
 CHUNK = 2_500  # copies in one statement
 SPAN_OF_HISTORY = timedelta(days=29)  # less than after which clean-up takes it

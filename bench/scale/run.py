@@ -19,8 +19,8 @@ from bench.scale.samples import Timings
 from taskengine.actions import find_actions
 from taskengine.embedded.postgres import embedded_postgres
 from taskengine.model import Definition
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.migrate import upgrade
 from taskengine.workflows.library import load
 
 WAITING = "select count(*) from lanes where due_at is not null"

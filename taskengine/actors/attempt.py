@@ -36,7 +36,7 @@ from taskengine.runtime.limit import TimeLimit
 from taskengine.storage import Folder
 from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
-from taskengine.store.ending import BUG_MET, LOST, definitions_line
+from taskengine.store.completion import BUG_MET, LOST, definitions_line
 from taskengine.texts import clean_text
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 

@@ -17,7 +17,7 @@ from taskengine.messages import Wake
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import JobFilter, Mark, Store
-from taskengine.store.values import Change
+from taskengine.store.types import Change
 
 POLL_INTERVAL = 1.0  # seconds between looks without a hint: progress has none
 POLL_PAUSE = 0.1  # seconds between looks, however many hints there are

@@ -24,7 +24,7 @@ from taskengine.model import Ended, Fence, LaneFence, Outcome, StoreUnavailable
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address, Mailbox
 from taskengine.store import Dismissed, Store
-from taskengine.store.ending import NEVER_ARRIVED
+from taskengine.store.completion import NEVER_ARRIVED
 
 logger = logging.getLogger(__name__)
 

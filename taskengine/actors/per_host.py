@@ -15,7 +15,7 @@ import trio
 from taskengine.messages import Wake
 from taskengine.runtime.clock import Now, next_look
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store.ending import host_of
+from taskengine.store.completion import host_of
 
 
 class OutboundCall(Protocol):

@@ -19,7 +19,7 @@ from taskengine.model import Recorded
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Store
-from taskengine.store.ending import STALLED
+from taskengine.store.completion import STALLED
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from taskengine.model import Attempt, Ended, Fence, Outcome
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
 from taskengine.runtime.mailbox import ActorGone, Address, Mailbox
-from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED
+from taskengine.store.completion import ENGINE_FELL, ENGINE_STOPPED
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
 MAX_UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on

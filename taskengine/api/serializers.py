@@ -9,7 +9,7 @@ from datetime import datetime
 from taskengine.api.responses import dumps
 from taskengine.masking import masked_text
 from taskengine.model import Job, JobDetails, JsonObject, LogLine, Task, TaskState
-from taskengine.store.values import percent
+from taskengine.store.types import percent
 from taskengine.times import format_time
 
 

@@ -85,7 +85,7 @@ def upgrade(**database: str | None) -> None:
 
 
 def _told(applied: list[str]) -> str:
-    from taskengine.store.queries import migrations
+    from taskengine.store.postgres.queries import migrations
 
     latest = len(migrations())
     before = latest - len(applied)

@@ -4,11 +4,11 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reading.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
-`postgres.py` is the real one: its methods run functions of `transactions/`, whose SQL stands in
-`sql/`, by way of `runner.py` and `connections.py`. `memory/` is its executable specification:
-`taskengine.testing.contract` holds both to the same promises. `ending.py` has the rules that both
-follow.
+`Store` (with `reads.py`, what is only read, and `upkeep.py`, what recurs) is the interface.
+`postgres/` is the real one: a module for each subject, whose SQL stands in `sql/`, run by way of
+its `runner.py` and `connections.py`. `memory/` is its executable specification, by the same
+subjects: `taskengine.testing.contract` holds both to the same promises. `completion.py` and
+`log_retention.py` have the rules that both follow, `types.py` what is asked and answered.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.store.reading import StoreReads
-from taskengine.store.upkeep import Upkeep
-from taskengine.store.values import (
+from taskengine.store.reads import StoreReads
+from taskengine.store.types import (
     BEFORE,
     Admitted,
     Beat,
@@ -52,6 +51,7 @@ from taskengine.store.values import (
     Totals,
     Wanted,
 )
+from taskengine.store.upkeep import Upkeep
 
 __all__ = [
     "BEFORE",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from taskengine.model import JsonObject, Recorded
 from taskengine.schedules import Schedule, Tick
-from taskengine.store.values import Cleared, OldJob, Settled
+from taskengine.store.types import Cleared, OldJob, Settled
 
 
 class Upkeep(Protocol):

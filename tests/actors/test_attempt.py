@@ -11,7 +11,7 @@ from taskengine.actors.instance_state import InstanceState
 from taskengine.model import Fence, Outcome, PermanentFailure, Severity
 from taskengine.policy import MAX_RESCUES
 from taskengine.runtime.clock import virtual_clock
-from taskengine.store.ending import BUG_MET, LOST
+from taskengine.store.completion import BUG_MET, LOST
 from taskengine.testing.contract.world import World
 from taskengine.testing.times import NOON
 from taskengine.testing.virtual import ACTIONS, actions_with, virtual_environment

@@ -13,7 +13,7 @@ from taskengine.messages import Submit
 from taskengine.model import BadInput, Ended, JobState, Severity, Written
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.store.ending import TERSE
+from taskengine.store.completion import TERSE
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, receiver, submission, workflow
 from tests.conftest import NOON

@@ -4,7 +4,7 @@ import trio
 
 from taskengine.actors.reporter import LINE_BURST, LINE_RATE
 from taskengine.actors.tree import QUEUED_SUBMISSIONS
-from taskengine.store import keeping
+from taskengine.store import log_retention
 from taskengine.store.memory import MemoryStore
 from taskengine.testing.virtual import actions_with, instance, workflow
 
@@ -31,7 +31,7 @@ async def until_completed(one, job_id):
 
 
 async def test_a_noisy_task_holds_up_nobody_and_fills_nothing(autojump_clock, monkeypatch):
-    monkeypatch.setattr(keeping, "KEPT", 2_000)
+    monkeypatch.setattr(log_retention, "KEPT", 2_000)
     written = 0
 
     async def noise(context):

@@ -14,8 +14,8 @@ from trio_asyncio import aio_as_trio
 from taskengine.api_keys import hash_key
 from taskengine.model import Client
 from taskengine.policy import SYSTEM
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.migrate import upgrade
 from tests.chaos.place import ADMIN, CLIENTS, GATE_INTERVAL, KEY, LIMITS, RETRY_DELAY, Limits
 
 SQL = (Path(__file__).parent / "audit.sql").read_text()

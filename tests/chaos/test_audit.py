@@ -10,8 +10,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.model import Began, JobState, Progressed, Written
 from taskengine.policy import SYSTEM
-from taskengine.store.postgres import open_postgres
-from taskengine.store.transactions import admit, record
+from taskengine.store.postgres import admit, open_postgres, record
 from taskengine.testing.contract.world import CHAIN, World, at, done, failed, submission
 from tests.chaos.audit import connection_to, query, watch
 from tests.chaos.place import Limits

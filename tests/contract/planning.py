@@ -3,7 +3,7 @@ statement is prepared in it as in its transaction."""
 
 import pytest
 
-from taskengine.store.queries import queries
+from taskengine.store.postgres.queries import queries
 from tests.conftest import fresh_database
 
 STILL = """

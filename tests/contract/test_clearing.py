@@ -5,8 +5,8 @@ from random import Random
 
 from taskengine.model import JobState
 from taskengine.store import JobFilter
-from taskengine.store.transactions import cleaning, submit
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.postgres import cleaning, submit
+from taskengine.store.postgres.rows import SQL
 from taskengine.testing.contract.world import NOON, World, at, submission
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import at_once, worlds

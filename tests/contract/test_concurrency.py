@@ -13,8 +13,8 @@ from taskengine.model import Began, Outcome
 from taskengine.policy import SYSTEM
 from taskengine.store import Dismissed
 from taskengine.store.postgres import open_postgres
-from taskengine.store.transactions.admit import admit
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.postgres.admit import admit
+from taskengine.store.postgres.rows import SQL
 from taskengine.testing.contract.world import (
     DIAMOND,
     ONE,

@@ -11,8 +11,8 @@ from trio_asyncio import aio_as_trio, trio_as_aio
 
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed, connections
-from taskengine.store.connections import LOCK_WAITS
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.connections import LOCK_WAITS
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.recount import fetch

@@ -13,8 +13,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
-from taskengine.store import connections, migrate, wakeups
-from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres import connections, migrate, notify, open_postgres
 from tests.contract.recount import fetch
 
 LIMIT = 0.2  # seconds, in place of those of the program
@@ -83,10 +82,10 @@ async def test_what_fails_in_the_event_loop_is_logged_and_counted_and_ends_nothi
 
 async def test_whatever_is_heard_the_driver_is_not_told_of_a_failure():
     """Its callback runs in the event loop: more than there is room for, and after the end."""
-    ears = wakeups._Ears(lambda: 7)
+    ears = notify._Ears(lambda: 7)
     payloads = ["7:work", "8:work", "8:stop", "", ":", "no colon", f"{ears.token}:trial", "\ud800"]
     for payload in payloads * 3:
-        ears.hear(None, 1, wakeups.CHANNEL, payload)
+        ears.hear(None, 1, notify.CHANNEL, payload)
     assert set(ears.heard()) == {"work", "stop"}
     ears._receive.close()
-    ears.hear(None, 1, wakeups.CHANNEL, "8:work")
+    ears.hear(None, 1, notify.CHANNEL, "8:work")

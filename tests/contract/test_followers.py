@@ -7,7 +7,7 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import Began, Written
-from taskengine.store.transactions.outbox import deliver
+from taskengine.store.postgres.outbox import deliver
 from taskengine.testing.contract.world import ONE, at, delivery, submission
 from tests.conftest import NOON
 from tests.contract.test_concurrency import at_once, worlds  # noqa: F401

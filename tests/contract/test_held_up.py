@@ -5,7 +5,7 @@ import pytest
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.postgres.rows import SQL
 from taskengine.testing.contract.world import ONE, submission
 from tests.contract.recount import fetch
 from tests.contract.test_concurrency import worlds

@@ -3,8 +3,8 @@
 import pytest
 import trio_asyncio
 
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.migrate import upgrade
 from tests.conftest import fresh_database
 from tests.contract.recount import fetch
 

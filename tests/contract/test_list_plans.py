@@ -7,7 +7,7 @@ import pytest
 
 from taskengine.model import JobState
 from taskengine.store import JobFilter
-from taskengine.store.transactions.listing import ORDERS, list_jobs
+from taskengine.store.postgres.listing import ORDERS, list_jobs
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.planning import database_url, planned, run

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.store.queries import queries
+from taskengine.store.postgres.queries import queries
 from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run

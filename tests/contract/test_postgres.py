@@ -4,7 +4,7 @@ import pytest
 
 from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
-from taskengine.store.transactions.outbox import END, START, OutboxEvent, put_calls
+from taskengine.store.postgres.outbox import END, START, OutboxEvent, put_calls
 from taskengine.testing.contract import StoreContract
 from taskengine.testing.contract.world import ONE, World, again, at, submission
 from tests.conftest import NOON

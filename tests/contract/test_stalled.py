@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskengine.store.transactions import stalled
+from taskengine.store.postgres import stalled
 from taskengine.testing.contract.updates import BROKEN
 from taskengine.testing.contract.world import CHAIN, ONE, World, at, submission
 from tests.contract.recount import assert_counters_are_true, fetch

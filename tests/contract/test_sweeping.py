@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskengine.store.transactions import sweeping
+from taskengine.store.postgres import sweeping
 from taskengine.testing.contract.dependencies import child_of, state
 from taskengine.testing.contract.world import CHAIN, ONE, World, at, submission
 from tests.contract.recount import fetch

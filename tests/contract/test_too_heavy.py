@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from taskengine.model import Interrupted, StoreUnavailable, TooHeavy, TooSlow
-from taskengine.store.runner import Runner
-from taskengine.store.troubles import Outages
+from taskengine.store.postgres.driver_errors import Outages
+from taskengine.store.postgres.runner import Runner
 from tests.contract.silence import store
 
 __all__ = ["store"]  # a fixture

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio_asyncio import aio_as_trio
 
-from taskengine.store import migrate
+from taskengine.store.postgres import migrate
 from taskengine.testing.contract.world import World
 from tests.conftest import NOON
 from tests.contract.recount import fetch

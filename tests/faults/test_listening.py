@@ -13,7 +13,7 @@ from taskengine.model import StoreUnavailable
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.store import Deaf
 from taskengine.store.postgres import open_postgres
-from taskengine.store.wakeups import WAKE_PAUSE
+from taskengine.store.postgres.notify import WAKE_PAUSE
 from tests.faults.proxy import Refusal
 
 SOON = 30.0  # seconds: silence, a trial, a pause, a connection, and a machine that is busy

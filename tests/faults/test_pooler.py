@@ -7,8 +7,8 @@ import trio
 import trio_asyncio
 
 from taskengine.store import Deaf
-from taskengine.store.migrate import upgrade
 from taskengine.store.postgres import open_postgres
+from taskengine.store.postgres.migrate import upgrade
 from taskengine.testing.contract.world import World
 from tests.faults.load import check_counters, rows
 from tests.faults.pooler import Pooler

@@ -16,11 +16,10 @@ import pytest
 import trio
 from trio_asyncio import trio_as_aio
 
-from taskengine.store import connections, runner
-from taskengine.store.connections import Pool
-from taskengine.store.postgres import PostgresStore
-from taskengine.store.queries import queries
-from taskengine.store.troubles import COLLIDED
+from taskengine.store.postgres import PostgresStore, connections, runner
+from taskengine.store.postgres.connections import Pool
+from taskengine.store.postgres.driver_errors import COLLIDED
+from taskengine.store.postgres.queries import queries
 
 # The limits of the role would end a transaction that is stopped while the machine is busy; a
 # deadlock is to be seen at once.

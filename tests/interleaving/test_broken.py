@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from taskengine.store.transactions import record
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.postgres import record
+from taskengine.store.postgres.rows import SQL
 from tests.interleaving.actions import Action
 from tests.interleaving.cases import Cases
 from tests.interleaving.pairs import ACTIONS

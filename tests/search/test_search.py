@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio_asyncio
 
-from taskengine.store.transactions.rows import SQL
+from taskengine.store.postgres.rows import SQL
 from tests.conftest import kept_database
 from tests.search.search import kind_of, search
 

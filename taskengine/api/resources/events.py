@@ -25,7 +25,7 @@ from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
 from taskengine.model import BadInput, StoreUnavailable
 from taskengine.store import Mark
-from taskengine.store.values import Change
+from taskengine.store.types import Change
 
 HEARTBEAT = 15.0  # seconds of silence after which a comment is sent, so that proxies keep it open
 RETRY = 2_000  # milliseconds after which a reader connects anew

@@ -31,8 +31,8 @@ from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
 from taskengine.store.memory.rows import StoredJob, check_data
 from taskengine.store.memory.schedules import MemorySchedules
-from taskengine.store.reading import DocumentName
-from taskengine.store.values import Change, percent
+from taskengine.store.reads import DocumentName
+from taskengine.store.types import Change, percent
 
 
 class MemoryStore(Listing, MemorySchedules):

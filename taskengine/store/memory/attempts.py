@@ -30,7 +30,7 @@ from taskengine.model import (
     Written,
 )
 from taskengine.store import Claimed, Wanted
-from taskengine.store.ending import (
+from taskengine.store.completion import (
     CARRIED,
     MOST_RESULTS,
     confirms,

@@ -11,7 +11,7 @@ import trio
 from taskengine.jobs.changes import asked_anew, changed
 from taskengine.model import JobState, LogLine, NotFound, Severity, TaskState
 from taskengine.store import Changed, Gate, GateAnswer, Lines
-from taskengine.store.ending import STOPPED
+from taskengine.store.completion import STOPPED
 from taskengine.store.memory.outbox import few_for_each_host
 from taskengine.store.memory.rows import StoredJob
 from taskengine.store.memory.work import Work

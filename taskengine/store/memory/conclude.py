@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from taskengine.model import JobState, LogLine, TaskState
-from taskengine.store.ending import NO_EXTRAS, Extras, extras_of, failure_of, last_words
+from taskengine.store.completion import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import StoredJob, opened
 

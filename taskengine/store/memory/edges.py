@@ -11,7 +11,7 @@ import trio
 from taskengine.jobs.changes import placed
 from taskengine.model import JobState, LogLine, Severity
 from taskengine.store import Settled
-from taskengine.store.ending import PARENTS, Fate, fate_of, lost
+from taskengine.store.completion import PARENTS, Fate, fate_of, lost
 from taskengine.store.memory.outbox import Outbox
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, StoredJob
 

@@ -31,9 +31,9 @@ from taskengine.model import (
     Submission,
     Task,
 )
-from taskengine.store.ending import CARRIED_BODY, PER_HOST, definitions_line, host_of
+from taskengine.store.completion import CARRIED_BODY, PER_HOST, definitions_line, host_of
 from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows, StoredJob
-from taskengine.store.reading import CALLBACKS
+from taskengine.store.reads import CALLBACKS
 from taskengine.texts import compact
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from taskengine.jobs.continuing import REFUSED, check_kept, check_retried, kept_
 from taskengine.model import BadInput, Definition, Job, JobState, Submission, Task, TaskState
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Lines
-from taskengine.store.ending import Fate, lost_before
+from taskengine.store.completion import Fate, lost_before
 from taskengine.store.memory.changes import MemoryChanges
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, StoredJob, TaskRow
 from taskengine.texts import compact

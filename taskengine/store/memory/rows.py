@@ -32,7 +32,7 @@ from taskengine.model import (
 from taskengine.policy import Band
 from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS, Schedule
 from taskengine.store import Dismissed
-from taskengine.store.keeping import PROGNAME, notice, surplus
+from taskengine.store.log_retention import PROGNAME, notice, surplus
 
 COMPLETES, ENDS = "completes", "ends"  # what the child of an edge waits for
 

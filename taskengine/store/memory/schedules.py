@@ -13,7 +13,7 @@ from taskengine.model import JsonObject, NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store import Cleared, OldJob
-from taskengine.store.ending import MAX_CHILDREN
+from taskengine.store.completion import MAX_CHILDREN
 from taskengine.store.memory.rerunning import MemoryReruns
 from taskengine.store.memory.rows import ScheduleRow
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import trio
 
 from taskengine.model import Ended, JobState, Outcome, Recorded, TaskState
-from taskengine.store.ending import STALLED
+from taskengine.store.completion import STALLED
 from taskengine.store.memory.attempts import Attempts
 from taskengine.store.memory.rows import StoredJob, TaskRow
 

@@ -23,7 +23,7 @@ from taskengine.policy import (
     settings_of,
 )
 from taskengine.store import Admitted, Beat, Dismissed
-from taskengine.store.ending import ENGINE_FELL, ENGINE_STOPPED, lost_with
+from taskengine.store.completion import ENGINE_FELL, ENGINE_STOPPED, lost_with
 from taskengine.store.memory.rows import COMPLETES, ENDS, Peer, StoredJob, TaskRow
 from taskengine.store.memory.stalled import Stalled
 

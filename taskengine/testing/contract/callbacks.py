@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from taskengine.model import Began, LaneResult
-from taskengine.store.ending import TERSE
+from taskengine.store.completion import TERSE
 from taskengine.testing.contract.world import (
     CHAIN,
     ONE,

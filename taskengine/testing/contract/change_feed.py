@@ -2,7 +2,7 @@
 
 from taskengine.model import Began, JobState, Progressed
 from taskengine.store import GateAnswer
-from taskengine.store.values import Mark
+from taskengine.store.types import Mark
 from taskengine.testing.contract.world import PAIR, at, done, failed, submission
 from taskengine.testing.times import NOON
 

@@ -7,7 +7,7 @@ import pytest
 
 from taskengine.model import BadInput, Began, NotFound
 from taskengine.store import Wanted
-from taskengine.store.ending import MOST_RESULTS
+from taskengine.store.completion import MOST_RESULTS
 from taskengine.testing.contract.world import ONE, TWO, definition, done
 from taskengine.testing.times import NOON
 

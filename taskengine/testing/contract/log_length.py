@@ -3,7 +3,7 @@
 import pytest
 
 from taskengine.model import JobState, Severity, Written
-from taskengine.store import keeping
+from taskengine.store import log_retention
 from taskengine.testing.contract.world import done
 from taskengine.testing.times import NOON
 
@@ -23,8 +23,8 @@ def texts(lines):
 class LogLength:
     @pytest.fixture
     def short_logs(self, monkeypatch):
-        monkeypatch.setattr(keeping, "KEPT", LIMIT)
-        monkeypatch.setattr(keeping, "REMOVED_AT_ONCE", ROOM)
+        monkeypatch.setattr(log_retention, "KEPT", LIMIT)
+        monkeypatch.setattr(log_retention, "REMOVED_AT_ONCE", ROOM)
 
     async def test_the_oldest_lines_of_a_long_log_go(self, world, short_logs):
         job_id = await world.start()

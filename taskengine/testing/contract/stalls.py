@@ -4,7 +4,7 @@ import pytest
 
 from taskengine.model import Definition, JobState, PlannedTask
 from taskengine.policy import SYSTEM
-from taskengine.store.ending import STALLED
+from taskengine.store.completion import STALLED
 from taskengine.testing.contract.dependencies import child_of, state
 from taskengine.testing.contract.world import ACTION, ONE, PAIR, at, submission
 

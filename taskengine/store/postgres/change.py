@@ -1,0 +1,119 @@
+"""Updates of jobs (decision A19)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from taskengine.jobs.changes import asked_anew, changed
+from taskengine.model import Job, JobState, NotFound, Severity
+from taskengine.store import Changed, Lines
+from taskengine.store.postgres.connections import Connection
+from taskengine.store.completion import STOPPED
+from taskengine.store.postgres.counting import Tally
+from taskengine.store.postgres.edges import queue_cascades
+from taskengine.store.postgres.lines import add_lines
+from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
+from taskengine.store.postgres.rows import SQL, Line, job_of
+
+
+async def change(
+    connection: Connection,
+    job_id: int,
+    changes: Mapping[str, object],
+    lines: Lines,
+    now: datetime,
+    writer: int,
+) -> Changed:
+    """See Store.change."""
+    row = await lock_job(connection, job_id)
+    before = job_of(row)
+    after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
+    tally = Tally()
+    calls: list[OutboxEvent] = []
+    written = lines_of(job_id, lines, now)
+    await _write(connection, after)
+    if asked_anew(before, after):
+        same = after.semaphore_url == before.semaphore_url
+        await connection.execute(SQL["ask_anew"], job_id, same)
+    if after.state is not before.state:
+        tally.jobs[before.client, int(before.state), before.failed] -= 1
+        tally.jobs[after.client, int(after.state), after.failed] += 1
+    if after.state is JobState.BROKEN:
+        written += await stop(connection, row, after, now, calls, tally)
+        await queue_cascades(connection, [job_id], tally)
+    elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
+        await connection.execute(SQL["hold_tasks"], job_id)
+        await connection.execute(SQL["free_slot"], job_id)
+    if after.priority != before.priority:
+        await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
+    await finish(connection, written, calls, tally, writer, now)
+    return Changed(after, called=bool(calls))
+
+
+async def lock_job(connection: Connection, job_id: int) -> Any:
+    row = await connection.fetchrow(SQL["lock_job"], job_id)
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
+
+
+async def _write(connection: Connection, job: Job) -> None:
+    await connection.execute(
+        SQL["change_job"],
+        job.id,
+        int(job.state),
+        job.run_at,
+        job.priority,
+        job.position,
+        job.top_of_queue,
+        job.persist,
+        job.semaphore_url,
+        job.gate_open,
+        job.updated_at,
+    )
+
+
+async def stop(
+    connection: Connection,
+    row: Any,
+    job: Job,
+    now: datetime,
+    calls: list[OutboxEvent],
+    tally: Tally,
+) -> list[Line]:
+    """Cancel what has not started; what works keeps the slot until its holder reports its end.
+
+    An admitted job has its last words now (A27); one that never started sends none.
+    """
+    cancelled = await connection.fetch(SQL["cancel_rest"], [job.id], [now])
+    number = len(cancelled)
+    if number:
+        await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
+    if row["open_tasks"] == number:
+        await connection.execute(SQL["free_slot"], job.id)
+    last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
+    if last and row["lanes"]:
+        calls.append(end_call(job, last, now, STOPPED))
+    return [Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
+
+
+def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
+    return [
+        Line(job_id, 0, int(severity), progname, message, now)
+        for severity, progname, message in lines
+    ]
+
+
+async def finish(
+    connection: Connection,
+    lines: list[Line],
+    calls: list[OutboxEvent],
+    tally: Tally,
+    writer: int,
+    now: datetime,
+) -> None:
+    await addlines_of(connection, lines, now)
+    await put_calls(connection, calls)
+    await tally.write(connection, writer)

@@ -1,0 +1,135 @@
+"""Rows of the database as the nouns of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from taskengine.model import (
+    FINAL_STATES,
+    BadInput,
+    Client,
+    Job,
+    JobState,
+    JsonText,
+    LogLine,
+    Severity,
+    Submission,
+    Task,
+    TaskState,
+)
+from taskengine.store.postgres.queries import JOB, TASK, queries
+
+Row = Any  # asyncpg.Record
+SQL = queries()
+_job_columns, _task_columns = itemgetter(*JOB), itemgetter(*TASK)
+
+
+def dumped(value: object) -> str:
+    """Raises BadInput for what JSON cannot say, as the database would."""
+    if isinstance(value, JsonText):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the database refuses the data: {error}") from error
+
+
+def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as the arrays that unnest() takes."""
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned or [[] for _ in range(width)]
+
+
+def job_of(row: Row) -> Job:
+    number, client, workflow, state, *rest = _job_columns(row)
+    return Job(number, client, workflow, JobState(state), *rest)
+
+
+@dataclass(slots=True)
+class JobRow:
+    """A locked job, as far as its attempts change it."""
+
+    id: int
+    client: str
+    workflow: str
+    state: int
+    failed: bool
+    open_tasks: int
+    content_id: str | None
+    has_lanes: bool
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its tasks are to go on: it is not over, and no task has failed for good."""
+        return self.state not in FINAL_STATES and not self.failed
+
+
+def locked_job(row: Row) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        client=row["client"],
+        workflow=row["workflow"],
+        state=row["state"],
+        failed=row["failed"],
+        open_tasks=row["open_tasks"],
+        content_id=row["content_id"],
+        has_lanes=row["lanes"] > 0,
+    )
+
+
+def task_of(row: Row) -> Task:
+    """With its result where that was read with it."""
+    result = row.get("result")
+    columns = (*_task_columns(row), None if result is None else json.loads(result))
+    number, job_id, place, name, action, queue, state, *rest = columns
+    return Task(number, job_id, place, name, action, queue, TaskState(state), *rest)
+
+
+def client_of(row: Row) -> Client:
+    return Client(
+        name=row["name"],
+        key_hash=row["key_hash"],
+        admin=row["admin"],
+        options=json.loads(row["options"]),
+        former_key_hash=row["former_key_hash"],
+        former_until=row["former_until"],
+    )
+
+
+def line_of(row: Row) -> LogLine:
+    return LogLine(
+        id=row["id"],
+        job_id=row["job_id"],
+        task_id=row["task_id"],
+        severity=Severity(row["severity"]),
+        progname=row["progname"],
+        message=row["message"],
+        created_at=row["created_at"],
+    )
+
+
+class Line(NamedTuple):
+    """A line of a log, as `put_lines` takes it."""
+
+    job_id: int
+    task_id: int
+    severity: int
+    progname: str
+    message: str
+    created_at: datetime
+
+
+def first_lines(job_id: int, one: Submission, now: datetime) -> list[Line]:
+    return [
+        Line(job_id, 0, int(severity), progname, message, now)
+        for severity, progname, message in one.lines
+    ]
+
+
+def visible_from(show_all: bool) -> int:
+    return int(Severity.DEBUG if show_all else Severity.INFO)

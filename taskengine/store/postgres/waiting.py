@@ -1,0 +1,51 @@
+"""What a job waits for, read in one snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from taskengine.jobs.explanation import RANKED, Slots, WaitingState
+from taskengine.model import JobState
+from taskengine.policy import SYSTEM, UNBOUND, Band
+from taskengine.store.postgres.admit import limits, running_jobs
+from taskengine.store.postgres.connections import Connection
+from taskengine.store.postgres.edges import COMPLETES, ENDS
+from taskengine.store.postgres.rows import SQL, job_of
+
+
+async def load_waiting_state(connection: Connection, job_id: int) -> WaitingState | None:
+    """See Store.waiting_state. It locks nothing."""
+    await connection.execute(SQL["one_snapshot"])
+    row = await connection.fetchrow(SQL["waiting_job"], job_id)
+    if row is None:
+        return None
+    job = job_of(row)
+    system, clients = await limits(connection, [SYSTEM, job.client])
+    running = await running_jobs(connection)
+    total: Counter[Band] = Counter()
+    for (_, band), number in running.items():
+        total[band] += number
+    rows = await connection.fetch(SQL["edges_of"], job_id)
+    edges = [edge for edge in rows if edge["open"]]
+    originals = [edge["parent"] for edge in edges if edge["kind"] == ENDS]
+    unserved = await connection.fetch(SQL["unserved_of"], job_id)
+    ahead = 0
+    if job.state is JobState.QUEUED:
+        place = (job.top_of_queue, job.priority, job.position, job.created_at, job.id)
+        ahead = await connection.fetchval(SQL["jobs_ahead"], *place, RANKED)
+    own = {band: running[job.client, band] for band in Band}
+    return WaitingState(
+        job,
+        system=Slots(system, total[Band.LOW], total[Band.HIGH]),
+        client=Slots(clients.get(job.client, UNBOUND), own[Band.LOW], own[Band.HIGH]),
+        ahead=ahead,
+        open_tasks=row["open_tasks"],
+        working=row["working"],
+        parents=sorted(edge["parent"] for edge in edges if edge["kind"] == COMPLETES),
+        original=originals[0] if originals else None,
+        gate_answer=row["gate_answer"],
+        gate_due_at=row["gate_due_at"],
+        queues_due=row["queues_due"],
+        told=sorted(edge["parent"] for edge in edges if edge["told"]),
+        unserved=[(one["name"], one["action"], one["queue"]) for one in unserved],
+    )
