@@ -120,8 +120,15 @@ class RestClient:
 
     async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
         """The answer, with the id of the new job."""
+        return await self._again(job_id, "rerun", definition)
+
+    async def retry(self, job_id: int, definition: str = "original") -> JsonObject:
+        """The same, of a job that goes on from the tasks that did not complete."""
+        return await self._again(job_id, "retry", definition)
+
+    async def _again(self, job_id: int, how: str, definition: str) -> JsonObject:
         query = {"definition": definition} if definition != "original" else None
-        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/rerun", query=query)
+        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/{how}", query=query)
         return told
 
     async def watch(

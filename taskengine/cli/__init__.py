@@ -11,7 +11,7 @@ import click
 
 from taskengine.cli.actions import actions
 from taskengine.cli.benching import bench
-from taskengine.cli.changes import rerun, verbs
+from taskengine.cli.changes import verbs
 from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
@@ -65,7 +65,6 @@ for command in (
     jobs,
     logs,
     *verbs,
-    rerun,
     bench,
     version,
 ):

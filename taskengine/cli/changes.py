@@ -1,4 +1,4 @@
-"""`taskengine pause`, `resume`, `break` and `rerun`."""
+"""`taskengine pause`, `resume`, `break`, `rerun` and `retry`."""
 
 from __future__ import annotations
 
@@ -46,21 +46,37 @@ def _verb(name: str, state: str, done: str, about: str) -> click.Command:
 verbs = [_verb(*verb) for verb in VERBS]
 
 
-@click.command()
-@click.argument("job_id", metavar="ID", type=JOB_ID)
-@click.option("--definition", type=click.Choice(["original", "current"]), default="original",
-              show_default=True, help="The definition of the new job.")  # fmt: skip
-@json_option
-@connection
-def rerun(job_id: int, definition: str, as_json: bool, **access: str) -> None:
-    """Run a job again with the same parameters; prints the new job's id.
+def _again(name: str, about: str) -> click.Command:
+    @click.command(name, help=about)
+    @click.argument("job_id", metavar="ID", type=JOB_ID)
+    @click.option("--definition", type=click.Choice(["original", "current"]), default="original",
+                  show_default=True, help="The definition of the new job.")  # fmt: skip
+    @json_option
+    @connection
+    def command(job_id: int, definition: str, as_json: bool, **access: str) -> None:
+        async def work(rest: RestClient) -> JsonObject:
+            return await (rest.rerun if name == "rerun" else rest.retry)(job_id, definition)
 
-    The original becomes broken. A second rerun prints the id already made.
-    """
-    told = in_client(lambda rest: rest.rerun(job_id, definition), access)
-    if as_json:
-        print_json(told)
-        return
-    click.echo(f"job {told['id']} accepted, a rerun of job {job_id}")
-    for warning in told.get("warnings", ()):
-        click.echo(f"warning: {plain(warning)}", err=True)
+        told = in_client(work, access)
+        if as_json:
+            print_json(told)
+            return
+        click.echo(f"job {told['id']} accepted, a {name} of job {job_id}")
+        for warning in told.get("warnings", ()):
+            click.echo(f"warning: {plain(warning)}", err=True)
+
+    return command
+
+
+verbs += [
+    _again(
+        "rerun",
+        "Run a job again with the same parameters; prints the new job's id. The original becomes "
+        "broken. A second rerun prints the id already made.",
+    ),
+    _again(
+        "retry",
+        "Run a job that failed or was stopped again, from the tasks that did not complete; prints "
+        "the new job's id. A second retry prints the id already made.",
+    ),
+]

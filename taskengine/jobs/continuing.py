@@ -1,4 +1,4 @@
-"""What a job that goes on where another ended takes over from it. Pure: both stores decide by it."""
+"""What a job that goes on where another ended takes over. Pure: both stores decide by it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""PUT and PATCH /job/<id>, and POST /jobs/<id>/rerun: what clients do to jobs they submitted."""
+"""PUT and PATCH /job/<id>, POST /jobs/<id>/rerun and /retry: what clients do to jobs that they
+submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,9 +36,11 @@ from taskengine.api.updating import UPDATES, Update, read_anew, read_update, upd
 from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
+from taskengine.store import Lines
 from taskengine.workflows.schemas import secret_names, shown
 
 METHODS = ("PUT", "PATCH")
+RunAgain = Callable[[int, Lines, datetime, Submission | None], Awaitable[int]]
 NO_JOB = "There is no such job."
 DEFINITION = "definition"
 ORIGINAL, CURRENT = DEFINITIONS = ("original", "current")  # of the rerun job, or in force now
@@ -55,29 +58,50 @@ CHANGE = Operation(
         404: NO_JOB,
     },
 )
+RUN_AGAIN = ResponseSpec(
+    "Accepted: `id` is the id of the new job.",
+    record(
+        "Rerun",
+        ("warnings",),
+        id=NUMBER_AS_TEXT,
+        result={"const": "accepted"},
+        warnings=list_of(TEXT),
+    ),
+)
+WHICH = [Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})]
+ERRORS: dict[int, str | ResponseSpec] = {
+    403: "The job belongs to another client.",
+    404: NO_JOB,
+    413: "The body is too large.",
+}
 RERUN = Operation(
     summary="Run a job again with the same parameters",
     tag="jobs",
     description="The original becomes broken. A second rerun answers with the id already made. The "
     "new job has the definition of the original, even if the workflow's file has changed; with "
     "`definition=current`, in the query or the body, the current definition.",
-    answer=ResponseSpec(
-        "Accepted: `id` is the id of the new job.",
-        record(
-            "Rerun",
-            ("warnings",),
-            id=NUMBER_AS_TEXT,
-            result={"const": "accepted"},
-            warnings=list_of(TEXT),
-        ),
-    ),
+    answer=RUN_AGAIN,
     lenient=True,
-    parameters=[Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})],
+    parameters=WHICH,
     errors={
-        400: "The job was refused or is broken, or the workflow in force refuses its parameters.",
-        403: "The job belongs to another client.",
-        404: NO_JOB,
-        413: "The body is too large.",
+        400: "The job was refused, what it depends on came to nothing, or the workflow in force "
+        "refuses its parameters.",
+        **ERRORS,
+    },
+)
+RETRY = Operation(
+    summary="Run a job that failed or was stopped again, from the tasks that did not complete",
+    tag="jobs",
+    description="The new job has the results of the tasks that completed, and their files: these "
+    "are kept for `retry_hours` (a setting) after the job's end. With `definition=current` the "
+    "tasks that the current definition says otherwise run again, and all that need them. A second "
+    "retry, or a rerun, answers with the id already made.",
+    answer=RUN_AGAIN,
+    lenient=True,
+    parameters=WHICH,
+    errors={
+        400: "The job has not ended or has completed, was refused, or the files are gone.",
+        **ERRORS,
     },
 )
 
@@ -126,6 +150,12 @@ class Changes:
         return await self.services.heavy.run(READING, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
+        return await self._again(job_id, self.services.store.rerun)
+
+    async def retry(self, job_id: str) -> Response:
+        return await self._again(job_id, self.services.store.retry)
+
+    async def _again(self, job_id: str, how: RunAgain) -> Response:
         if self.services.draining():
             raise Draining
         async with received(self.services, any_type=True) as sent:
@@ -135,11 +165,13 @@ class Changes:
         wanted = _wanted_definition(body)
         with sent.patience.counted():
             details = await self._own(number, sent.client, named(body))
-            new = await self._rerun(details, body, wanted)
+            new = await self._run_again(details, body, wanted, how)
             warnings = unread(body, (DEFINITION,), (DEFINITION,)) + self._outdated(details, wanted)
         return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
 
-    async def _rerun(self, details: JobDetails, body: JsonObject, wanted: str) -> int:
+    async def _run_again(
+        self, details: JobDetails, body: JsonObject, wanted: str, how: RunAgain
+    ) -> int:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
             anew = await self._read_anew(details)
@@ -149,7 +181,7 @@ class Changes:
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
         told = f"Runs job {details.job.id} again, by the definition {whose}: {digest}"
         lines = [line, *announced(details.job.run_at, now), (Severity.INFO, "api", told)]
-        new = await self.services.store.rerun(details.job.id, lines, now, anew)
+        new = await how(details.job.id, lines, now, anew)
         self.services.changed()
         return new
 
@@ -210,4 +242,5 @@ def routes(services: Services) -> Sequence[Route]:
     return [
         *(Route(method, path, changes.update, CHANGE) for path in paths for method in METHODS),
         *(Route("POST", f"{path}/rerun", changes.rerun, RERUN) for path in paths),
+        *(Route("POST", f"{path}/retry", changes.retry, RETRY) for path in paths),
     ]

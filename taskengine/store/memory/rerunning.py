@@ -169,7 +169,7 @@ class MemoryReruns(MemoryChanges):
             needs = tuple(sorted(set(planned.needs)))
             made = TaskRow(task, sum(need not in rest.kept for need in needs), needs, now)
             if before and number in rest.kept:
-                own = {"id": task.id, "job_id": task.job_id, "number": number, "queue": task.queue}
-                kept = replace(before.task, **own, failures=0, rescues=0)
-                made.task, made.claimed_at, made.waits_for = kept, before.claimed_at, 0
+                kept = replace(before.task, id=task.id, job_id=task.job_id, number=number)
+                made.task = replace(kept, queue=task.queue, failures=0, rescues=0)
+                made.claimed_at, made.waits_for = before.claimed_at, 0
             self._tasks[task.id] = made

@@ -9,8 +9,8 @@ from typing import Any
 from taskengine.jobs.changes import asked_anew, changed
 from taskengine.model import Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
-from taskengine.store.postgres.connections import Connection
 from taskengine.store.completion import STOPPED
+from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
@@ -114,6 +114,6 @@ async def finish(
     writer: int,
     now: datetime,
 ) -> None:
-    await addlines_of(connection, lines, now)
+    await add_lines(connection, lines, now)
     await put_calls(connection, calls)
     await tally.write(connection, writer)

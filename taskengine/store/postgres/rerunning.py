@@ -13,9 +13,9 @@ from taskengine.jobs.continuing import REFUSED, check_kept, check_retried, kept_
 from taskengine.model import BadInput, Job, JobState, PlannedTask, TaskState
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Lines
-from taskengine.store.postgres.connections import Connection
 from taskengine.store.completion import Fate, fate_of, lost_before
 from taskengine.store.postgres.change import finish, lines_of, lock_job, stop
+from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import COMPLETES, ENDS, queue_cascades
 from taskengine.store.postgres.outbox import OutboxEvent
@@ -159,7 +159,9 @@ async def _put_edges(connection: Connection, job: Job, new: int, *, waits: bool)
     await connection.execute(SQL["count_edges"], [new])
 
 
-async def _edges_anew(connection: Connection, job: Job, new: int) -> list[tuple[int, int, str, bool]]:
+async def _edges_anew(
+    connection: Connection, job: Job, new: int
+) -> list[tuple[int, int, str, bool]]:
     """Of a job that was stopped: what it waits for counts as it is now, in the last runs; but what
     was satisfied stays so. Raises BadInput where one of these came to nothing."""
     edges = await connection.fetch(SQL["edges_of"], job.id)
@@ -226,9 +228,7 @@ async def _rest(
     return Rest(Workflow.from_content(after).definition.plan, before, frozenset(kept))
 
 
-async def _put_rest(
-    connection: Connection, job: Job, new: int, rest: Rest, now: datetime
-) -> None:
+async def _put_rest(connection: Connection, job: Job, new: int, rest: Rest, now: datetime) -> None:
     """All tasks of the new job. Those that are to run are held until it is admitted, and count
     their attempts on: what earlier ones left in the workspace is not theirs."""
     rows = [_task_of_rest(place, one, rest) for place, one in enumerate(rest.plan)]

@@ -7,9 +7,9 @@ import pytest
 from taskengine.model import BadInput, Began, Ended, JobState, NotFound, Outcome, Severity
 from taskengine.policy import SYSTEM
 from taskengine.testing.contract.world import (
-    LATER,
     CHAIN,
     DIAMOND,
+    LATER,
     LINE,
     ONE,
     PAIR,
