@@ -120,16 +120,33 @@ class RestClient:
 
     async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
         """The answer, with the id of the new job."""
-        return await self._again(job_id, "rerun", definition)
+        return await self.again(job_id, "rerun", definition)
 
-    async def retry(self, job_id: int, definition: str = "original") -> JsonObject:
-        """The same, of a job that goes on from the tasks that did not complete."""
-        return await self._again(job_id, "retry", definition)
-
-    async def _again(self, job_id: int, how: str, definition: str) -> JsonObject:
+    async def again(self, job_id: int, how: str, definition: str) -> JsonObject:
+        """The same of a `rerun` or a `retry`."""
         query = {"definition": definition} if definition != "original" else None
         told: JsonObject = await self._call("POST", f"/jobs/{job_id}/{how}", query=query)
         return told
+
+    async def operate(self, action: str, query: Query, body: JsonObject) -> JsonObject:
+        """Begin a bulk operation."""
+        begun: JsonObject = await self._call("POST", f"/jobs/bulk/{action}", body=body, query=query)
+        return begun
+
+    async def watch_operation(self, number: int, show: Callable[[JsonObject], None]) -> JsonObject:
+        """Show a bulk operation until it is over."""
+        while True:
+            one: JsonObject = await patiently(partial(self.get, f"/operations/{number}"))
+            show(one)
+            if one["state"] not in ("counting", "running", "undoing"):
+                return one
+            await trio.sleep(POLL_INTERVAL)
+
+    async def get(self, path: str, query: Query | None = None) -> Json:
+        return await self._call("GET", path, query=query)
+
+    async def post(self, path: str, body: Json = None) -> Json:
+        return await self._call("POST", path, body=body)
 
     async def watch(
         self,

@@ -19,6 +19,7 @@ from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
 from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.notifier import Notifier
+from taskengine.actors.operator import Operator
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.retention import Retention
@@ -83,6 +84,7 @@ ACTORS = (
     Row(FINISHERS, "courier", Courier.of, {Topic.CALLBACKS}, copies="callback"),
     Row(STARTERS, "gatekeeper", Gatekeeper.of, {Topic.SCHEDULE}),
     Row(STARTERS, "controller", Controller.of, {Topic.ADMISSION}),
+    Row(STARTERS, "operator", Operator.of, {Topic.OPERATIONS}),
     Row(STARTERS, "settler", Settler.of, {Topic.CASCADES}),
     Row(STARTERS, "scheduler", Scheduler.of, {Topic.SCHEDULE}),
     Row(STARTERS, "cron", Cron.of, {Topic.SCHEDULES}),

@@ -42,6 +42,7 @@ class Services:
     refusals: Refusals = field(default_factory=Refusals)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
+    operated: Callable[[], None] = lambda: None  # a bulk operation has begun, or its undoing
 
     def reader(self) -> Reader:
         """What makes jobs of submissions, with the workflows in force now."""

@@ -24,6 +24,11 @@ class MemoryChanges(Work):
         self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
     ) -> Changed:
         await trio.lowlevel.checkpoint()
+        return self._change(job_id, changes, lines, now)
+
+    def _change(
+        self, job_id: int, changes: Mapping[str, object], lines: Lines, now: datetime
+    ) -> Changed:
         row = self._known(job_id)
         before = row.job
         waits = bool(self._open_edges(child=job_id))

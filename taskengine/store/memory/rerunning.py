@@ -33,6 +33,9 @@ class MemoryReruns(MemoryChanges):
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
         await trio.lowlevel.checkpoint()
+        return self._rerun(job_id, lines, now, anew)
+
+    def _rerun(self, job_id: int, lines: Lines, now: datetime, anew: Submission | None) -> int:
         row = self._known(job_id)
         if row.rerun_as is not None:
             return row.rerun_as
@@ -44,6 +47,9 @@ class MemoryReruns(MemoryChanges):
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
         await trio.lowlevel.checkpoint()
+        return self._retry(job_id, lines, now, anew)
+
+    def _retry(self, job_id: int, lines: Lines, now: datetime, anew: Submission | None) -> int:
         row = self._known(job_id)
         if row.rerun_as is not None:
             return row.rerun_as

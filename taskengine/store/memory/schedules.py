@@ -14,11 +14,11 @@ from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import Schedule, Tick, check_room, with_interval
 from taskengine.store import Cleared, OldJob
 from taskengine.store.completion import MAX_CHILDREN
-from taskengine.store.memory.rerunning import MemoryReruns
+from taskengine.store.memory.operations import MemoryOperations
 from taskengine.store.memory.rows import ScheduleRow
 
 
-class MemorySchedules(MemoryReruns):
+class MemorySchedules(MemoryOperations):
     """Schedules, their ticks, and the jobs that nobody needs any more."""
 
     async def schedules(self) -> Sequence[Schedule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,28 @@ from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
 from taskengine.store.postgres.rows import SQL, Line, job_of
 
 
+@dataclass(slots=True)
+class Effects:
+    """What changes of jobs leave to be written at the end of their transaction: lines, callbacks,
+    and counters, which come last in the order of locks."""
+
+    lines: list[Line] = field(default_factory=list)
+    calls: list[OutboxEvent] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, other: Effects) -> None:
+        self.lines += other.lines
+        self.calls += other.calls
+        self.tally.jobs.update(other.tally.jobs)
+        self.tally.tasks.update(other.tally.tasks)
+        self.tally.cascades += other.tally.cascades
+
+    async def write(self, connection: Connection, writer: int, now: datetime) -> None:
+        await add_lines(connection, self.lines, now)
+        await put_calls(connection, self.calls)
+        await self.tally.write(connection, writer)
+
+
 async def change(
     connection: Connection,
     job_id: int,
@@ -27,29 +50,41 @@ async def change(
     writer: int,
 ) -> Changed:
     """See Store.change."""
+    effects = Effects()
+    after = await change_with(connection, job_id, changes, lines, now, effects)
+    await effects.write(connection, writer, now)
+    return Changed(after, called=bool(effects.calls))
+
+
+async def change_with(
+    connection: Connection,
+    job_id: int,
+    changes: Mapping[str, object],
+    lines: Lines,
+    now: datetime,
+    effects: Effects,
+) -> Job:
+    """The job after a change, of which `effects` are still to be written."""
     row = await lock_job(connection, job_id)
     before = job_of(row)
     after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
-    tally = Tally()
-    calls: list[OutboxEvent] = []
-    written = lines_of(job_id, lines, now)
+    effects.lines += lines_of(job_id, lines, now)
     await _write(connection, after)
     if asked_anew(before, after):
         same = after.semaphore_url == before.semaphore_url
         await connection.execute(SQL["ask_anew"], job_id, same)
     if after.state is not before.state:
-        tally.jobs[before.client, int(before.state), before.failed] -= 1
-        tally.jobs[after.client, int(after.state), after.failed] += 1
+        effects.tally.jobs[before.client, int(before.state), before.failed] -= 1
+        effects.tally.jobs[after.client, int(after.state), after.failed] += 1
     if after.state is JobState.BROKEN:
-        written += await stop(connection, row, after, now, calls, tally)
-        await queue_cascades(connection, [job_id], tally)
+        await stop(connection, row, after, now, effects)
+        await queue_cascades(connection, [job_id], effects.tally)
     elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
         await connection.execute(SQL["hold_tasks"], job_id)
         await connection.execute(SQL["free_slot"], job_id)
     if after.priority != before.priority:
         await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
-    await finish(connection, written, calls, tally, writer, now)
-    return Changed(after, called=bool(calls))
+    return after
 
 
 async def lock_job(connection: Connection, job_id: int) -> Any:
@@ -75,14 +110,7 @@ async def _write(connection: Connection, job: Job) -> None:
     )
 
 
-async def stop(
-    connection: Connection,
-    row: Any,
-    job: Job,
-    now: datetime,
-    calls: list[OutboxEvent],
-    tally: Tally,
-) -> list[Line]:
+async def stop(connection: Connection, row: Any, job: Job, now: datetime, effects: Effects) -> None:
     """Cancel what has not started; what works keeps the slot until its holder reports its end.
 
     An admitted job has its last words now (A27); one that never started sends none.
@@ -95,8 +123,8 @@ async def stop(
         await connection.execute(SQL["free_slot"], job.id)
     last: int = await connection.fetchval(SQL["last_task"], job.id) or 0
     if last and row["lanes"]:
-        calls.append(end_call(job, last, now, STOPPED))
-    return [Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now)]
+        effects.calls.append(end_call(job, last, now, STOPPED))
+    effects.lines.append(Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now))
 
 
 def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
@@ -104,16 +132,3 @@ def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
         Line(job_id, 0, int(severity), progname, message, now)
         for severity, progname, message in lines
     ]
-
-
-async def finish(
-    connection: Connection,
-    lines: list[Line],
-    calls: list[OutboxEvent],
-    tally: Tally,
-    writer: int,
-    now: datetime,
-) -> None:
-    await add_lines(connection, lines, now)
-    await put_calls(connection, calls)
-    await tally.write(connection, writer)

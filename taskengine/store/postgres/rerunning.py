@@ -14,11 +14,9 @@ from taskengine.model import BadInput, Job, JobState, PlannedTask, TaskState
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Lines
 from taskengine.store.completion import Fate, fate_of, lost_before
-from taskengine.store.postgres.change import finish, lines_of, lock_job, stop
+from taskengine.store.postgres.change import Effects, lines_of, lock_job, stop
 from taskengine.store.postgres.connections import Connection
-from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import COMPLETES, ENDS, queue_cascades
-from taskengine.store.postgres.outbox import OutboxEvent
 from taskengine.store.postgres.rows import SQL, Line, Row, columns, job_of
 from taskengine.store.postgres.submit import PreparedSubmission, put_data, put_definitions
 from taskengine.workflows.workflow import Workflow
@@ -60,12 +58,10 @@ async def rerun(
     anew: PreparedSubmission | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
-    row = await _lock(connection, job_id)
-    if row["rerun_as"] is not None:
-        return int(row["rerun_as"])
-    if row["digest"] is None:
-        raise BadInput(REFUSED)
-    return await _run_again(connection, row, lines_of(0, lines, now), now, writer, anew, None)
+    effects = Effects()
+    new = await rerun_with(connection, job_id, lines, now, anew, effects)
+    await effects.write(connection, writer, now)
+    return new
 
 
 async def retry(
@@ -77,6 +73,39 @@ async def retry(
     anew: PreparedSubmission | None,
 ) -> int:
     """See Store.retry: it succeeds once, as a rerun does."""
+    effects = Effects()
+    new = await retry_with(connection, job_id, lines, now, anew, effects)
+    await effects.write(connection, writer, now)
+    return new
+
+
+async def rerun_with(
+    connection: Connection,
+    job_id: int,
+    lines: Lines,
+    now: datetime,
+    anew: PreparedSubmission | None,
+    effects: Effects,
+) -> int:
+    """The same, of which `effects` are still to be written."""
+    row = await _lock(connection, job_id)
+    if row["rerun_as"] is not None:
+        return int(row["rerun_as"])
+    if row["digest"] is None:
+        raise BadInput(REFUSED)
+    told = lines_of(0, lines, now)
+    return await _run_again(connection, row, told, now, anew, None, effects)
+
+
+async def retry_with(
+    connection: Connection,
+    job_id: int,
+    lines: Lines,
+    now: datetime,
+    anew: PreparedSubmission | None,
+    effects: Effects,
+) -> int:
+    """The same for a retry."""
     row = await _lock(connection, job_id)
     if row["rerun_as"] is not None:
         return int(row["rerun_as"])
@@ -86,7 +115,7 @@ async def retry(
     told = lines_of(0, lines, now)
     if rest is not None:
         told.append(line_of_rest(rest, job_id, now))
-    return await _run_again(connection, row, told, now, writer, anew, rest)
+    return await _run_again(connection, row, told, now, anew, rest, effects)
 
 
 def line_of_rest(rest: Rest, job_id: int, now: datetime) -> Line:
@@ -110,20 +139,17 @@ async def _run_again(
     row: Row,
     told: Sequence[Line],
     now: datetime,
-    writer: int,
     anew: PreparedSubmission | None,
     rest: Rest | None,
+    effects: Effects,
 ) -> int:
     """The new job. It waits until no task of the original runs any more."""
-    job, tally = job_of(row), Tally()
-    calls: list[OutboxEvent] = []
-    written: list[Line] = []
+    job, tally = job_of(row), effects.tally
     tally.jobs[job.client, int(job.state), job.failed] -= 1
     tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
     open_tasks = row["open_tasks"]
     if not job.state.is_final:
-        after = replace(job, state=JobState.BROKEN)
-        written += await stop(connection, row, after, now, calls, tally)
+        await stop(connection, row, replace(job, state=JobState.BROKEN), now, effects)
         open_tasks = await connection.fetchval(SQL["open_tasks_of"], job.id)
     new = await _copy(connection, job, now, keeps_workspace=rest is not None)
     await _put_edges(connection, job, new, waits=open_tasks > 0)
@@ -134,8 +160,7 @@ async def _run_again(
     tally.jobs[job.client, placed["state"], False] += 1
     await connection.execute(SQL["break_for_rerun"], job.id, now, new)
     await queue_cascades(connection, [job.id], tally)  # its edges go to the new one
-    written += [line._replace(job_id=new) for line in told]
-    await finish(connection, written, calls, tally, writer, now)
+    effects.lines += [line._replace(job_id=new) for line in told]
     return new
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from taskengine.store import Store
 from taskengine.testing.contract.admissions import Admissions
+from taskengine.testing.contract.bulk import Bulk
 from taskengine.testing.contract.callbacks import Callbacks
 from taskengine.testing.contract.cascades import Cascades
 from taskengine.testing.contract.change_feed import ChangeFeed
@@ -49,6 +50,7 @@ class StoreContract(
     Explanations,
     Dependencies,
     Retries,
+    Bulk,
     Cascades,
     Stalls,
     LongWorkflows,
