@@ -12,8 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
-from taskengine.model import STORAGES, TASK_QUEUES, Misconfigured
+from taskengine.mediatailor.service import MediaTailorSettings
+from taskengine.model import TASK_QUEUES, Misconfigured
 from taskengine.server_urls import check_database_url, check_redis_url
+from taskengine.storage.local import LocalFolder
+from taskengine.storage.settings import StorageSettings
+from taskengine.storage_tables import StorageTables
 from taskengine.texts import like
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
@@ -22,7 +26,7 @@ SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
 SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
 SECRET = frozenset(
-    {"database_url", "redis_url", "bootstrap_client", "secrets"}
+    {"database_url", "redis_url", "bootstrap_client", "secrets", "session_secret"}
 )  # their values are not shown
 # Variables that are no settings of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
@@ -34,41 +38,10 @@ def _no_flag(value: object) -> object:
     return value
 
 
-def storage_label(text: str) -> str:
-    """A storage type as it is written, from any case of letters. Raises ValueError."""
-    for label in STORAGES:
-        if text.lower() == label.lower():
-            return label
-    raise ValueError(f"expected one of {', '.join(STORAGES)}, got {text[:40]!r}")
-
-
-def _folder(value: object) -> object:
-    if value == "":  # would be the working folder
-        raise ValueError("expected a folder, got ''")
-    return value
-
-
 Number = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
-Folder = Annotated[Path, BeforeValidator(_folder)]
-
-
-class StorageDefaults(BaseModel):
-    """Where files are. Unset roots are folders of the data folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    default: str | None = Field(
-        default=None, description="S3; `local` while the database is embedded"
-    )
-    local_input_root: Folder | None = Field(default=None, description="<data>/input if unset")
-    local_output_root: Folder | None = Field(default=None, description="<data>/output if unset")
-
-    @field_validator("default")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        return None if value is None else storage_label(value)
+Folder = LocalFolder
 
 
 class Configuration(BaseModel):
@@ -115,6 +88,10 @@ class Configuration(BaseModel):
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
     )
+    session_secret: str = Field(
+        "",
+        description="signs sessions of the pages, with each client's key; on all instances alike",
+    )
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
     )
@@ -124,7 +101,8 @@ class Configuration(BaseModel):
     connections_per_address: int = Field(
         500, ge=1, description="of one address, but for loopback, where a reverse proxy is"
     )
-    storage: StorageDefaults = Field(default_factory=StorageDefaults)
+    storage: StorageTables = Field(default_factory=StorageTables)
+    mediatailor: MediaTailorSettings = Field(default_factory=MediaTailorSettings)
 
     @field_validator("workflows", mode="before")
     @classmethod
@@ -220,12 +198,19 @@ class Configuration(BaseModel):
         return self.storage.default or ("local" if self.embedded_database else "S3")
 
     @property
-    def local_roots(self) -> Mapping[str, Path]:
+    def storages(self) -> Mapping[str, StorageSettings]:
+        """Those that jobs can use, by label."""
+        return self.storage.configured
+
+    @property
+    def local_roots(self) -> Mapping[str, str]:
         """The folders of the local storage by root key."""
-        return {
-            "input_root": (self.storage.local_input_root or self.data_dir / "input").absolute(),
-            "output_root": (self.storage.local_output_root or self.data_dir / "output").absolute(),
-        }
+        return self.storage.tables["local"].roots(self.data_dir)
+
+    @property
+    def workspace_storage(self) -> StorageSettings:
+        """Where workspaces are. Raises Misconfigured."""
+        return self.storage.of_workspaces(self.data_dir)
 
     @property
     def workflow_folders(self) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ from taskengine.httpd.settings import limited, listen, read_settings
 from taskengine.runtime.aside import Aside
 from taskengine.runtime.descriptors import for_connections, raise_limit
 from taskengine.runtime.shutdown import Shutdown
+from taskengine.ui import add_pages
 from taskengine.workflows.library import CurrentLibrary
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,10 @@ def http_server_of(
         settings = read_settings(HOME / "hypercorn.toml")
         limits = limited(_limits(configuration), settings)
         listening, tls = listen(configuration.bind, settings)
-        server = Server(create_app(services(engine)), limits, tls)
+        given = services(engine)
+        app = create_app(given)
+        add_pages(app, given)
+        server = Server(app, limits, tls)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.serve, [listening])
             started(url_of(listening, tls=tls is not None))

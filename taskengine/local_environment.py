@@ -1,4 +1,4 @@
-"""The environment of actions on this machine: its storages, folders and keys."""
+"""The environment of actions on this machine: storages as they are configured, folders, keys."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import httpx
 from taskengine.actions.environment import ActionEnvironment
 from taskengine.configuration import Configuration
 from taskengine.media.keys import FileKeyStore
-from taskengine.runtime.folders import make_private
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder
-from taskengine.storage.local import LocalStorage
+from taskengine.storage.settings import secret_values
 
 
 def local_environment(
@@ -22,22 +21,25 @@ def local_environment(
     unverified: httpx.AsyncClient,
     pulse: Pulse,
 ) -> ActionEnvironment:
-    """Storages, their roots, workspaces and keys, on this machine's file system."""
-    data = configuration.data_dir.absolute()
-    roots = {key: str(folder) for key, folder in configuration.local_roots.items()}
-    workspaces = data / "workspace"
-    for folder in (*map(Path, roots.values()), workspaces):
-        make_private(folder)
-    local = LocalStorage([*roots.values(), workspaces])
+    """Storages, their roots, workspaces and keys. Raises Misconfigured."""
+    data, tables = configuration.data_dir.absolute(), configuration.storages
+    shared = configuration.workspace_storage
+    storages = {label: table.open(data) for label, table in tables.items()}
     return ActionEnvironment(
         scratch=scratch,
-        storages={"local": local},
-        roots={"local": roots},
-        workspaces=Folder(local, str(workspaces), ""),
+        storages=storages,
+        roots={label: table.roots(data) for label, table in tables.items()},
+        workspaces=Folder(storages[shared.label], shared.workspace(data), ""),
         keys=FileKeyStore(data / "keys"),
         http=http,
         unverified=unverified,
         commands=configuration.commands,
         secrets=configuration.secrets,
+        hidden=frozenset(
+            one
+            for table in (*tables.values(), configuration.mediatailor)
+            for one in secret_values(table)
+        ),
+        mediatailor=configuration.mediatailor,
         pulse=pulse,
     )

@@ -43,7 +43,6 @@ class JobState(IntEnum):
 
 FINAL_STATES = (JobState.COMPLETED, JobState.BROKEN)
 
-STORAGES = ("local", "S3", "azure_blob")  # types, as log lines name them
 TASK_QUEUES = ("work", "windows_capture")  # the kinds of tasks that workers specialise in
 
 
@@ -94,6 +93,11 @@ class Client:
     options: JsonObject = field(default_factory=dict)
     former_key_hash: str | None = None
     former_until: datetime | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it may look at everything that is its own, and change nothing."""
+        return self.options.get("read_only") is True
 
 
 @dataclass(frozen=True, slots=True)

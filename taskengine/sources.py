@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path as File
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from taskengine.model import Misconfigured
 from taskengine.texts import closest
 
-Path = tuple[str, ...]  # of a setting: a name, or a table's name and one in it
+Path = tuple[str, ...]  # of a setting: the names of the tables that it is in, and its own
 M = TypeVar("M", bound=BaseModel)
 
 # What Kubernetes puts into each container of a namespace that has a service of this name.
@@ -68,35 +68,42 @@ def _table(field: FieldInfo) -> type[BaseModel] | None:
 
 def read(model: type[M], sources: Sequence[SettingSource], secret: frozenset[str]) -> M:
     """What the sources say together; a later one wins. Raises Misconfigured with all problems, but
-    never with the value of a secret."""
+    never with the value of a secret: of those settings, and all that are of the type SecretStr."""
     known, nested = settings(model), dict[str, Any]()
-    called: dict[Path, Callable[[Path], str]] = {}
+    given: dict[Path, SettingSource] = {}
     problems: list[str] = []
     for source in sources:
         for path, value in source.values.items():
             if path in known:
-                called[path] = _naming(source, path)
-                table = nested.setdefault(path[0], {}) if len(path) > 1 else nested
-                table[path[-1]] = value
+                given[path] = source
+                _put(nested, path, value)
             else:
                 problems.append(_unknown(source, path, known))
+    hidden = {path for path, field in known.items() if path[0] in secret or is_secret(field)}
     try:
         checked = model.model_validate(nested)
     except ValidationError as error:
-        problems += _wrong(error, called, secret)
+        problems += _wrong(error, given, hidden)
     if problems:
         raise Misconfigured("\n".join(dict.fromkeys(problems)))
     return checked
 
 
-def _naming(source: SettingSource, path: Path) -> Callable[[Path], str]:
-    return lambda below: source.called(path, below)
+def _put(nested: dict[str, Any], path: Path, value: Any) -> None:
+    for name in path[:-1]:
+        nested = nested.setdefault(name, {})
+    nested[path[-1]] = value
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether nobody may see the value of a setting."""
+    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
 
 
 def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) -> str:
     here = source.called(path, ())
-    if below := [one[-1] for one in known if len(one) > 1 and one[: len(path)] == path]:
-        return f"{here}: expected a table, with {', '.join(below)}"
+    if below := [one[len(path)] for one in known if one[: len(path)] == path]:
+        return f"{here}: expected a table, with {', '.join(dict.fromkeys(below))}"
     called = {".".join(one): source.called(one, ()).rpartition(": ")[2] for one in known}
     called |= {name.lower(): source.called((name,), ()) for name in source.others}
     close = closest(".".join(path), called)
@@ -105,16 +112,24 @@ def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) ->
 
 
 def _wrong(
-    error: ValidationError, called: Mapping[Path, Callable[[Path], str]], secret: frozenset[str]
+    error: ValidationError, given: Mapping[Path, SettingSource], hidden: Collection[Path]
 ) -> Iterator[str]:
     for problem in error.errors():
         place = tuple(map(str, problem["loc"]))
-        path = place[:2] if place[:2] in called else place[:1]
+        path = next((path for path in given if place[: len(path)] == path), place)
         told = problem["msg"].removeprefix("Value error, ")
         if expected := EXPECTED.get(problem["type"]):
-            got = "" if path[0] in secret else f", got {str(problem['input'])[:80]!r}"
+            got = "" if path in hidden else f", got {str(problem['input'])[:80]!r}"
             told = f"expected {expected.format(**problem.get('ctx', {}))}{got}"
-        yield f"{called[path](place[len(path) :])}: {told}"
+        yield f"{_name_of(place, path, given)}: {told}"
+
+
+def _name_of(place: Path, path: Path, given: Mapping[Path, SettingSource]) -> str:
+    """What a place is called where it was given; a table, where one of its settings was."""
+    if path in given:
+        return given[path].called(path, place[len(path) :])
+    inner = next((one for one in given if one[: len(place)] == place), place)
+    return given[inner].called(inner, ()) if inner in given else ".".join(place)
 
 
 # The sources
@@ -122,14 +137,20 @@ def _wrong(
 
 def of_file(file: File, model: type[BaseModel]) -> SettingSource:
     """A TOML file. Raises Misconfigured if it is none."""
-    tables = {name for name, field in model.model_fields.items() if _table(field)}
-    values: dict[Path, Any] = {}
-    for name, value in _toml(file).items():
-        if name in tables and isinstance(value, dict):
-            values |= {(name, inner): one for inner, one in value.items()}
-        else:
-            values[name,] = value
+    values = dict(_values(_toml(file), model))
     return SettingSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
+
+
+def _values(
+    table: Mapping[str, Any], model: type[BaseModel], above: Path = ()
+) -> Iterator[tuple[Path, Any]]:
+    tables = {name: _table(field) for name, field in model.model_fields.items()}
+    for name, value in table.items():
+        inner = tables.get(name)
+        if inner is not None and isinstance(value, dict):
+            yield from _values(value, inner, (*above, name))
+        else:
+            yield (*above, name), value
 
 
 def _toml(file: File) -> dict[str, Any]:
@@ -168,7 +189,7 @@ def of_environment(
 
 def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> SettingSource:
     """The options of a command, a setting of a table as `table_name`; None: not given."""
-    names = {"_".join(path): path for path in settings(model)}
+    names = {"_".join(path).lower(): path for path in settings(model)}
     given = {names.get(name, (name,)): one for name, one in options.items() if one is not None}
     return SettingSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
 

@@ -9,7 +9,8 @@ from click import Group
 
 from taskengine.actions import find_actions
 from taskengine.actors.tree import ACTORS
-from taskengine.configuration import Configuration, StorageDefaults, builtin_workflows
+from taskengine.configuration import Configuration, builtin_workflows
+from taskengine.sources import settings
 from taskengine.workflows.library import load
 
 ROOT = Path(__file__).parent.parent
@@ -127,16 +128,23 @@ def test_the_built_in_workflows_are_sound():
 
 
 def test_every_setting_is_in_the_configuration_file():
-    names = [*Configuration.model_fields, *StorageDefaults.model_fields]
-    lines = [line.lstrip("# [") for line in SETTINGS_FILE.splitlines()]
-    missing = [name for name in names if not any(line.startswith(name) for line in lines)]
+    tables, table = {"": ""}, ""
+    for line in SETTINGS_FILE.splitlines():
+        if line.startswith("["):
+            table = line[1 : line.index("]")]
+        tables[table] = tables.get(table, "") + "\n" + line.lstrip("# ")
+    names = [(".".join(path[:-1]), path[-1]) for path in settings(Configuration)]
+    missing = [
+        (table, name)
+        for table, name in names
+        if f"\n{name} = " not in tables.get(table, "") and name not in tables
+    ]
     assert missing == []
 
 
 def test_every_setting_says_what_it_is():
-    for model in (Configuration, StorageDefaults):
-        for name, field in model.model_fields.items():
-            assert field.description or name == "storage", name
+    untold = [path for path, field in settings(Configuration).items() if not field.description]
+    assert untold == []
 
 
 def test_the_readme_names_the_commands_people_start_with():

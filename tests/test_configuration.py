@@ -27,12 +27,13 @@ def given(tmp_path, monkeypatch):
 
 
 def test_options_win_over_the_environment_and_that_over_the_file(given):
-    text = 'drain = 1\nnotice = 1\nlease = 4\n[storage]\ndefault = "local"\nlocal_input_root = "/i"'
+    text = "drain = 1\nnotice = 1\nlease = 4\n[storage]\ndefault = 'local'\n"
+    text += "[storage.local]\ninput_root = '/i'"
     variables = {"TASKENGINE_NOTICE": "2", "TASKENGINE_LEASE": "5"}
     variables["TASKENGINE_STORAGE_LOCAL_INPUT_ROOT"] = "/ü b"
     read = given(text, variables, lease="6", storage_default="s3")
     assert (read.drain, read.notice, read.lease) == (1, 2, 6)
-    assert (read.storage.default, read.storage.local_input_root) == ("S3", Path("/ü b"))
+    assert (read.storage.default, read.storage.local.input_root) == ("S3", Path("/ü b"))
 
 
 def test_all_problems_are_told_at_once_with_their_place(given):
@@ -63,8 +64,14 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("data_dir = ", "te.toml:1: Invalid value"),
         ("\n\ndata_dir = x\n", "te.toml:3: Invalid value"),
         ("a = 1\na = 2", "te.toml:2: Cannot overwrite a value"),
-        ("storage = 3", "te.toml: storage: expected a table, with default, local_input_root, "
-         "local_output_root"),
+        ("storage = 3", "te.toml: storage: expected a table, with default, workspace, S3, "
+         "azure_blob, local"),
+        ("[storage]\nlocal = 3", "te.toml: storage.local: expected a table, with input_root, "
+         "output_root, workspace_root"),
+        ("[storage.local]\ninput_root = ''",
+         "te.toml: storage.local.input_root: expected a folder, got ''"),
+        ("[storage]\nlocal_input_root = '/i'", "te.toml: storage.local_input_root: there is no "
+         "such setting; is storage.local.input_root meant?"),
         ('data_dir = ""', "te.toml: data_dir: expected a folder, got ''"),
         ("drain = nan", "te.toml: drain: expected at least 0, got 'nan'"),
         ("lease = inf", "te.toml: lease: expected a finite number, got 'inf'"),
@@ -76,7 +83,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("public_reads = 'perhaps'",
          "te.toml: public_reads: expected true or false, got 'perhaps'"),
         ("[storage]\ndefault = 'disk'",
-         "te.toml: storage.default: expected one of local, S3, azure_blob, got 'disk'"),
+         "te.toml: storage.default: expected one of S3, azure_blob, local, got 'disk'"),
         ("database_url = ''", "te.toml: database_url: expected a text that is not empty"),
         ("bootstrap_client = 'key'", "te.toml: bootstrap_client: expected NAME:KEY"),
         ("bootstrap_client = '../x:key'",

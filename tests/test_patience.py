@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from taskengine.model import StoreUnavailable
-from taskengine.store.postgres.driver_errors import Outages
+from taskengine.store.postgres.driver_errors import SHORTEST_WAIT, Outages
 from taskengine.store.postgres.runner import LONGEST_PAUSE, Runner
 
 
@@ -46,3 +46,29 @@ async def test_instances_do_not_come_back_all_at_once(autojump_clock, seed):
     waited = await pauses()
     assert len({round(one, 3) for one in waited}) > 10
     assert min(waited[4:]) >= LONGEST_PAUSE / 2
+
+
+async def test_all_who_wait_go_on_as_soon_as_one_finds_the_database_back(autojump_clock):
+    away = Away()
+    asked = [Runner(away, is_patient=True) for _ in range(10)]
+    async with trio.open_nursery() as nursery:
+        for runner in asked:
+            nursery.start_soon(runner._fetch, "time")
+    first = min(one for one in away.tried if one >= 60)
+    assert trio.current_time() - first <= SHORTEST_WAIT
+
+
+async def test_who_is_refused_while_others_are_served_does_not_try_without_end(autojump_clock):
+    outages = Outages()
+
+    async def serve_others() -> None:
+        while True:
+            outages.over()
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_others)
+        for _ in range(20):
+            await outages.wait(LONGEST_PAUSE)
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() >= 20 * SHORTEST_WAIT

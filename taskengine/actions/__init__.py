@@ -12,10 +12,9 @@ from taskengine.actions.context import Context
 from taskengine.actions.registry import (
     Action,
     Actions,
-    BrokenPlugin,
     action,
     action_of,
     find_actions,
 )
 
-__all__ = ["Action", "Actions", "BrokenPlugin", "Context", "action", "action_of", "find_actions"]
+__all__ = ["Action", "Actions", "Context", "action", "action_of", "find_actions"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from taskengine.media.keys import KeyStore
+from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.process import OnLine, run_process
 from taskengine.runtime.pulse import Pulse
@@ -38,6 +39,7 @@ class Context:
     keys: KeyStore  # content keys of assets
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
+    mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse | None = None  # of the guards of child processes
 
     @property

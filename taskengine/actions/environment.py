@@ -12,9 +12,11 @@ import httpx
 from taskengine.actions.context import Context
 from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
-from taskengine.model import Attempt, BadInput, Severity
+from taskengine.mediatailor.service import MediaTailorSettings
+from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, Storage
+from taskengine.storage.roots import is_foreign, roots_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class ActionEnvironment:
     unverified: httpx.AsyncClient  # the same, but it takes any TLS certificate
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
+    hidden: frozenset[str] = frozenset()  # of storages and services: nobody names them
+    mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
 
     @asynccontextmanager
@@ -56,6 +60,7 @@ class ActionEnvironment:
                 keys=self.keys,
                 http=self.http,
                 commands=self.commands,
+                mediatailor=self.mediatailor,
                 pulse=self.pulse,
             )
 
@@ -67,19 +72,29 @@ class ActionEnvironment:
         """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
         client that was removed keep the roots that it had when it sent them."""
         options = attempt.client_scope if attempt.options is None else attempt.options
-        own: Mapping[str, str] = options.get("roots", {})
+        client = attempt.job.client
 
         def find(storage: str, key: str) -> Folder:
             label = next((name for name in self.storages if name.lower() == storage.lower()), None)
             if label is None:
                 known = ", ".join(sorted(self.storages))
                 raise BadInput(f"storage: expected one of {known}, got {storage!r}")
-            folder = own.get(key) or self.roots[label].get(key)
+            folder = roots_on(label, client, options, self.roots[label]).get(key)
             if folder is None:
                 raise BadInput(f"root: no folder is configured for the key {key!r}")
             return Folder(self.storages[label], folder, "")
 
         return find
+
+    def is_of_others(self, folder: Folder, others: Sequence[Client]) -> bool:
+        """Whether a folder reaches into a root that another client has below its own."""
+        label = folder.storage.label
+        roots = [
+            root
+            for one in others
+            for root in roots_on(label, one.name, one.options, self.roots[label]).values()
+        ]
+        return is_foreign(folder.root, folder.complete, roots)
 
     def scratch_for(self, attempt: Attempt) -> AbstractAsyncContextManager[Callable[[], Path]]:
         """A folder of this attempt alone, always removed."""

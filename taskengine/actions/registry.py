@@ -7,15 +7,14 @@ import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from taskengine.actions.context import Context
-from taskengine.model import JsonObject, PermanentFailure, TaskEngineError
-from taskengine.texts import clean_text, name_of, words_of
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.plugins import plugins
 
 F = TypeVar("F", bound=Callable[..., Awaitable[JsonObject | None]])
 GROUP = "taskengine.actions"
@@ -65,10 +64,6 @@ def action_of(name: str, function: Callable[..., Awaitable[JsonObject | None]]) 
     return Action(name, function, _arguments(name, function))
 
 
-class BrokenPlugin(TaskEngineError):
-    """An installed package offers actions that cannot be used; the message names it."""
-
-
 def find_actions() -> dict[str, Action]:
     """All actions of this package and of installed packages, by name. Raises BrokenPlugin."""
     import taskengine.actions as package
@@ -76,25 +71,16 @@ def find_actions() -> dict[str, Action]:
     found: dict[str, Action] = {}
     for info in pkgutil.iter_modules(package.__path__):
         found |= _actions_in(importlib.import_module(f"{package.__name__}.{info.name}"))
-    for entry in entry_points(group=GROUP):
-        found |= _actions_of(entry)
+    for actions in plugins(GROUP, _actions_of):
+        found |= actions
     return found
 
 
-def _actions_of(entry: EntryPoint) -> dict[str, Action]:
-    """Of an installed package. Importing it can do anything, and end with anything."""
-    try:
-        module = entry.load()
-        if not isinstance(module, ModuleType):
-            raise TypeError(f"expected a module, got {type(module).__name__}")
-        return _actions_in(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        told = clean_text(f"{name_of(error)}: {words_of(error)}".removesuffix(": "))
-        raise BrokenPlugin(
-            f"the plug-in {entry.name} ({entry.value}) cannot be used: {told}"
-        ) from None
+def _actions_of(module: object) -> dict[str, Action]:
+    """Of a module of an installed package."""
+    if not isinstance(module, ModuleType):
+        raise TypeError(f"expected a module, got {type(module).__name__}")
+    return _actions_in(module)
 
 
 def _actions_in(module: ModuleType) -> dict[str, Action]:

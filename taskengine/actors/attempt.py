@@ -34,7 +34,6 @@ from taskengine.policy import MAX_RESCUES, SYSTEM, Settings, in_force, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
 from taskengine.storage import Folder
-from taskengine.storage.roots import is_foreign
 from taskengine.store import Store
 from taskengine.store.completion import BUG_MET, LOST, definitions_line
 from taskengine.texts import clean_text
@@ -97,7 +96,7 @@ async def _prepare_and_run(attempt: Attempt, environment: AttemptEnvironment) ->
         message = clean_text(f"the job's definition cannot be used: {describe(error)}")
         return Ended(attempt.fence, environment.now(), Outcome.FAILED, error=message)
     limit = TimeLimit(math.inf if template.timeout is None else template.timeout)
-    hidden = inputs.secrets | {*secrets.values()}
+    hidden = inputs.secrets | {*secrets.values()} | environment.of_actions.hidden
     report = environment.open_report(attempt.fence, hidden, limit)
     attempt = replace(attempt, documents=None)  # they may be large, and the task long
     try:
@@ -182,7 +181,7 @@ class _PreparedAttempt:
         """Raises BadInput for a folder that belongs to another client."""
         own = self.attempt.job.client
         others = [one for one in await self.environment.store.clients() if one.name != own]
-        if is_foreign(folder.root, folder.complete, others):
+        if self.environment.of_actions.is_of_others(folder, others):
             raise BadInput(f"folder: {folder.path} belongs to another client")
 
     async def _confirm(self) -> None:

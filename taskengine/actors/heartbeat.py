@@ -29,6 +29,8 @@ from taskengine.store.completion import NEVER_ARRIVED
 logger = logging.getLogger(__name__)
 
 READ_INTERVAL = 1.0  # seconds between two readings of all beats
+RETURN_INTERVAL = 0.2  # seconds between them where the database was away: witnesses get through
+RETURN_TIME = 3.0  # seconds for which it is so
 READ_DEADLINE = 2.0  # seconds after which a reading is late
 F = TypeVar("F")
 
@@ -69,6 +71,7 @@ class Heartbeat:
     _over: frozenset[Fence] = field(default=frozenset(), init=False)  # as the peers know it
     _next_beat: float = field(default=0.0, init=False)
     _last_read: float = field(default=-1e9, init=False)
+    _last_outage: float = field(default=-1e9, init=False)
 
     @classmethod
     def of(cls, wiring: Wiring) -> Heartbeat:
@@ -107,8 +110,15 @@ class Heartbeat:
                     await self._look()
             except (StoreUnavailable, trio.TooSlowError):
                 self._watched.clear()
-            if await mailbox.collect(max(0.0, started + READ_INTERVAL - trio.current_time())):
+                self._last_outage = trio.current_time()
+            if await mailbox.collect(self._pause(started)):
                 self._next_beat = trio.current_time()
+
+    def _pause(self, started: float) -> float:
+        """Seconds from now to the next reading, after one that began then."""
+        now = trio.current_time()
+        is_back = now < self._last_outage + RETURN_TIME
+        return max(0.0, started + (RETURN_INTERVAL if is_back else READ_INTERVAL) - now)
 
     async def _look(self) -> None:
         if trio.current_time() >= self._next_beat:

@@ -16,7 +16,7 @@ from taskengine.messages import Wake
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
-from taskengine.storage import Folder
+from taskengine.storage import Folder, StorageFailed
 from taskengine.store import Store
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class WorkspaceCleaner:
     async def _sweep(self) -> None:
         try:
             jobs = sorted(await self._jobs())
-        except OSError as error:  # of a disk or a mount: all else goes on
+        except (OSError, StorageFailed) as error:  # of a disk or a server: all else goes on
             logger.warning("the workspaces cannot be read for now: %s", error)
             return
         if not jobs:
@@ -70,5 +70,5 @@ class WorkspaceCleaner:
     async def _remove(self, job_id: int) -> None:
         try:
             await self.workspaces.below(str(job_id)).clear()
-        except OSError as error:
+        except (OSError, StorageFailed) as error:
             logger.warning("the workspace of job %d stays for now: %s", job_id, error)

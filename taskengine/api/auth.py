@@ -19,6 +19,7 @@ from taskengine.texts import clean_text
 
 # A name with dots in it that is no address: one that somebody else may own.
 OF_THE_WEB = re.compile(r"\.(?!localhost$)[^.]*[a-z-][^.]*$")
+READING = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 KEY_HEADERS = ("api-key", "x-api-key", "x-auth-key")
 
 
@@ -49,6 +50,8 @@ async def caller(services: Services, name: str | None = None) -> Client:
         services.refusals.tell(name)
         raise unauthorized("unknown client or wrong api-key")
     services.limits.count_client(client.name)
+    if client.read_only and request.method not in READING:
+        raise Forbidden(f"client {client.name} may only read")
     return client
 
 

@@ -22,8 +22,11 @@ MAX_BUCKETS = 10_000  # of each kind: about 2 MB
 class Buckets:
     """Token buckets by name. Of each only the time is kept at which it is full again."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = trio.current_time) -> None:
+    def __init__(
+        self, rate: float, clock: Callable[[], float] = trio.current_time, burst: float = BURST
+    ) -> None:
         self._rate = rate  # tokens per second; 0: no limit
+        self._burst = burst  # seconds
         self._clock = clock
         self._full_at: OrderedDict[str, float] = OrderedDict()  # the latest used last
 
@@ -36,7 +39,7 @@ class Buckets:
             return 0
         now, token = self._clock(), 1 / self._rate
         full_at = max(self._full_at.pop(name, now), now) + token
-        wait = full_at - now - max(BURST, token)
+        wait = full_at - now - max(self._burst, token)
         refused = wait > 1e-9
         self._full_at[name] = full_at - token if refused else full_at
         self._forget(now)

@@ -13,7 +13,6 @@ from taskengine.api.json_body import LIGHT, is_heavy
 from taskengine.api.query import Query
 from taskengine.api.reading import BodyReading, Foreign, Item
 from taskengine.api.reception import Sent
-from taskengine.api.request_log import origin
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, Submission
 from taskengine.runtime.aside import WorkerEnded
@@ -52,7 +51,7 @@ class Readings:
             return []
         caller = self.sent.client.name
         query = [*Query.of_request().values]
-        reading = BodyReading(self.services.reader(), origin(), caller, query, owners)
+        reading = BodyReading(self.services.reader(), self.sent.origin, caller, query, owners)
         weight = sum(len(item.raw) for item in items)
         if weight <= LIGHT and not any(is_heavy(item.raw) for item in items):
             return reading.read(items)

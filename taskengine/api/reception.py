@@ -19,6 +19,7 @@ from taskengine.api.arrival import arriving
 from taskengine.api.auth import caller, given_key, header, unauthorized
 from taskengine.api.heavy import Heavy
 from taskengine.api.json_body import Document, decoded, is_heavy, loaded, parse
+from taskengine.api.request_log import origin
 from taskengine.api.services import Services
 from taskengine.api.sizes import SMALL_BODY, max_body
 from taskengine.model import BadInput, Client, JsonObject
@@ -51,12 +52,19 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A body, and the client whose key came with it."""
+    """A body, and the client whose key came with it. `told` is how it came, where not a request of
+    the API brought it."""
 
     client: Client
     raw: bytes
     patience: Patience
     heavy: Heavy
+    told: JsonObject | None = None
+
+    @property
+    def origin(self) -> JsonObject:
+        """How it came, as the first line of its job's log tells it."""
+        return origin() if self.told is None else self.told
 
     async def aside(self, function: Callable[..., T], *args: Any) -> T:
         """What the function makes of the body: here if that is small, else by a worker."""

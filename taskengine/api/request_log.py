@@ -42,6 +42,11 @@ def remote_address() -> str:
     return last if _is_address(last) else direct
 
 
+def header_text(name: str) -> str:
+    """A header as text that any store can keep."""
+    return clean_text(request.headers.get(name, ""))
+
+
 def peer() -> str:
     """Who is at the other end of the connection."""
     client = request.scope.get("client")

@@ -48,4 +48,5 @@ class Services:
         """What makes jobs of submissions, with the workflows in force now."""
         settings = self.configuration
         refuses = allowed(settings.outbound_allow).refuses
-        return Reader(self.library(), settings.default_storage, self.now(), refuses)
+        storages = settings.storages.keys()
+        return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)

@@ -95,7 +95,8 @@ def set_options(
     """Change a client's options, and print them with secrets masked.
 
     \b
-    roots.KEY=FOLDER         the folder of a root key, such as output_root
+    roots.KEY=FOLDER         the local folder of a root key, such as output_root
+    roots.STORAGE.KEY=FOLDER the same on another storage; else <root>/<client> for who has roots
     storage=TYPE             its default storage: local, S3, azure_blob
     callback.secret=TEXT     signs its callbacks (Standard Webhooks; whsec_… is base64)
     callback.headers.X=TEXT  a header of its callbacks
@@ -103,7 +104,7 @@ def set_options(
     callback.body=TEMPLATE   a template of the body to send, as in '{"id": "{{ body.job_id }}"}'
     callback.verify=false    accepts any TLS certificate of the receivers
 
-    A value is parsed as JSON if possible, else it is text; the first four are always text. `KEY=`
+    A value is parsed as JSON if possible, else it is text; the first five are always text. `KEY=`
     without a value removes the key. `taskengine client key` generates an api-key.
     """
     from taskengine.cli.options import changed, hidden

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.configuration import storage_label
 from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
+from taskengine.storage_tables import STORAGES, storage_label
 from taskengine.texts import like
 
 TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
-KNOWN = ("roots.KEY", "storage", *(f"callback.{name}" for name in CallbackOptions.__slots__))
+KNOWN = (
+    "roots.KEY",
+    "roots.STORAGE.KEY",
+    "storage",
+    "read_only",
+    *(f"callback.{name}" for name in CallbackOptions.__slots__),
+)
 ELSEWHERE = {  # what people look for here → the right door
     **dict.fromkeys(("api-key", "api_key", "key"), "`taskengine client key NAME` makes a new one"),
     "admin": "`taskengine client set NAME --admin` or `--no-admin`",
@@ -90,11 +96,16 @@ def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
 def _check(options: JsonObject) -> None:
     """Whether the engine can use what it reads of them."""
     roots = options.get("roots", {})
-    if not isinstance(roots, dict) or not all(isinstance(one, str) for one in roots.values()):
+    if not isinstance(roots, dict):
         raise BadInput("roots: expected a key below it, as in roots.KEY=FOLDER")
+    for label in (name for name, one in roots.items() if isinstance(one, dict)):
+        if label not in STORAGES:
+            raise BadInput(f"roots.{label}: expected one of {', '.join(STORAGES)}")
     if "storage" in options:
         try:
             options["storage"] = storage_label(options["storage"])
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
+    if not isinstance(options.get("read_only", False), bool):
+        raise BadInput(f"read_only: expected true or false, got {str(options['read_only'])[:40]!r}")
     CallbackOptions.of(options)

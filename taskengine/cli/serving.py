@@ -38,10 +38,10 @@ def serve(**options: Any) -> None:
     """
     import trio
 
-    from taskengine.actions import BrokenPlugin
     from taskengine.configuration import read_configuration
     from taskengine.main import serve as serve_engine
     from taskengine.model import BadInput
+    from taskengine.plugins import BrokenPlugin
     from taskengine.workflows.library import WorkflowErrors
 
     log_to_stderr()

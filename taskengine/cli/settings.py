@@ -9,7 +9,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from taskengine.configuration import PREFIX, Configuration
-from taskengine.sources import Path, settings
+from taskengine.sources import Path, is_secret, settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=File)
 
@@ -19,12 +19,12 @@ def setting_options() -> Iterator[click.Option]:
     text = "a TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
     yield click.Option(["--config"], metavar="FILE", type=FILE, help=text)
     for path, field in settings(Configuration).items():
-        if path == ("secrets",):
+        if path == ("secrets",) or is_secret(field):
             continue  # a command line is seen by everybody on the machine
-        name = "-".join(path).replace("_", "-")
+        name = "-".join(path).replace("_", "-").lower()
         is_flag = field.annotation is bool
         yield click.Option(
-            [f"--{name}/--no-{name}" if is_flag else f"--{name}", "_".join(path)],
+            [f"--{name}/--no-{name}" if is_flag else f"--{name}", "_".join(path).lower()],
             type=bool if is_flag else str,
             default=None,
             metavar=None if is_flag else _metavar(path[-1], field),

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.jobs.clips import check_clips
 from taskengine.jobs.fields import MAX_URL, OF_JOB, Fields
+from taskengine.jobs.storages import prepare_for
 from taskengine.masking import ALWAYS_SECRET, masked, masked_text
 from taskengine.model import BadInput, Client, JsonObject, Severity, Submission
 from taskengine.policy import latest_clip_end
 from taskengine.texts import like
 from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
-from taskengine.workflows.parameters import PreparedParameters, complete, prepare
+from taskengine.workflows.parameters import PreparedParameters, complete
 from taskengine.workflows.schemas import shown
 from taskengine.workflows.scope import client_scope
 from taskengine.workflows.workflow import MAX_TASKS, Workflow
@@ -56,6 +57,7 @@ class Reader:
     storage: str
     now: datetime
     refuses: Callable[[str], bool] = lambda _: False  # whether callbacks never reach that URL
+    storages: Collection[str] = ("local",)  # that are configured
 
     def read(self, received: Received) -> Submission:
         """The job to record; its `refusal` says why it will not run."""
@@ -89,7 +91,8 @@ class Reader:
         about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
         about["created_at"] = format_time(self.now)
         try:
-            prepared = prepare(workflow.parameters, given, {"client": seen, "job": about})
+            scope = {"client": seen, "job": about}
+            prepared = prepare_for(self.storages, workflow.parameters, given, scope)
         except BadInput as error:
             raise BadInput("; ".join([*wrong, str(error)])) from None
         if wrong:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-import trio
+from taskengine.model import BadInput, NotFound, TaskEngineError
+from taskengine.storage.fencing import FenceCheck, unfenced
 
-from taskengine.model import BadInput, NotFound
-
-FenceCheck = Callable[[], Awaitable[None]]  # raises FenceMoved if the writer's attempt is over
-unfenced: FenceCheck = trio.lowlevel.checkpoint
+__all__ = [
+    "FenceCheck",
+    "FileNotStored",
+    "Folder",
+    "Storage",
+    "StorageFailed",
+    "StorageRefused",
+    "StoredFile",
+    "clean_folder",
+    "unfenced",
+]
 
 
 class FileNotStored(NotFound):
     """The storage has no such file or folder."""
+
+
+class StorageFailed(TaskEngineError):
+    """The storage cannot be reached, or does not do what is asked; the message names it."""
+
+
+class StorageRefused(StorageFailed):
+    """It denies access, or its bucket does not exist: the same call will fail again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +44,13 @@ class StoredFile:
 
 
 class Storage(Protocol):
-    """Files by key; a key is a relative path with `/` between its parts.
+    """Files by key: a path with `/` between its parts, which begins with one of the roots.
 
     Writing is atomic: a key shows the whole file or nothing. `move` takes "source gone, target
     there" as done, so that it can be repeated. A fence is awaited right before a file appears,
-    after whatever takes long: a writer that was stopped in between must not go on (rule 6).
+    after whatever takes long: a writer that was stopped in between must not go on (rule 6). A key
+    outside of the roots raises BadInput; a storage that is away, or refuses, StorageFailed or
+    OSError. All this is held by `taskengine.testing.contract.storages`.
     """
 
     label: str  # as log lines name it: local, S3, azure_blob
@@ -80,7 +98,9 @@ class Folder:
     @property
     def complete(self) -> str:
         """The folder as log lines and callbacks name it: `{root}/{folder}`."""
-        return f"{self.root.rstrip('/')}/{self.path}" if self.path else self.root
+        if not self.path or not self.root:  # a root may be a whole bucket
+            return self.path or self.root
+        return f"{self.root.rstrip('/')}/{self.path}"
 
     def name_of(self, name: str) -> str:
         """The complete path of one of its files."""

@@ -10,24 +10,65 @@ import errno
 import fcntl
 import os
 import shutil
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, ClassVar
 
 import trio
+from pydantic import BeforeValidator, Field
 
 from taskengine.model import BadInput
+from taskengine.runtime.folders import make_private
 from taskengine.storage import FenceCheck, FileNotStored, StoredFile, unfenced
+from taskengine.storage.fencing import pass_fence
 from taskengine.storage.pinned import Area, real
+from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
 CHUNK = 4 << 20
-FRESH = 1.0  # seconds; less than a lease, in which nobody else is given the task
-PASSES = 10
+
+
+def _not_empty(value: object) -> object:
+    if value == "":  # would be the working folder
+        raise ValueError("expected a folder, got ''")
+    return value
+
+
+LocalFolder = Annotated[Path, BeforeValidator(_not_empty)]
+
+
+class LocalSettings(StorageSettings):
+    """Folders of this machine. Those that are not set are folders of the data folder."""
+
+    label: ClassVar[str] = "local"
+
+    input_root: LocalFolder | None = Field(None, description="sources; <data>/input if unset")
+    output_root: LocalFolder | None = Field(None, description="results; <data>/output if unset")
+    workspace_root: LocalFolder | None = Field(
+        None, description="jobs' workspaces; <data>/workspace if unset"
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        return True
+
+    def roots(self, data: Path) -> Mapping[str, str]:
+        return {key: self._folder(key, data) for key in ROOT_KEYS}
+
+    def workspace(self, data: Path) -> str:
+        return self._folder("workspace_root", data)
+
+    def open(self, data: Path) -> LocalStorage:
+        folders = [*self.roots(data).values(), self.workspace(data)]
+        for folder in folders:
+            make_private(Path(folder))
+        return LocalStorage(folders)
+
+    def _folder(self, key: str, data: Path) -> str:
+        return str((getattr(self, key) or data / key.removesuffix("_root")).absolute())
 
 
 class LocalStorage:
@@ -181,7 +222,7 @@ class LocalStorage:
                 self._replace(part, target, fence)
 
     def _replace(self, source: Path, target: Path, fence: FenceCheck) -> None:
-        _pass(fence)
+        trio.from_thread.run(pass_fence, fence)
         for last in (False, False, True):
             try:
                 self._area.make(target.parent)
@@ -242,16 +283,6 @@ def _remove_leftovers(folder: Path) -> None:
         with suppress(OSError), part.open("r+b") as left:
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
-
-
-def _pass(fence: FenceCheck) -> None:
-    """Ask until the answer is fresh: the process may have been stopped while it was on its way."""
-    for _ in range(PASSES):
-        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
-        trio.from_thread.run(fence)
-        if time.clock_gettime(time.CLOCK_BOOTTIME) - asked < FRESH:
-            return
-    raise TimeoutError("the fence answers too late")
 
 
 def _sync(path: Path) -> None:

@@ -62,6 +62,19 @@ class Area:
             with self.pinned(folder) as place, suppress(FileExistsError):
                 place.mkdir()
 
+    def open_file(self, path: Path) -> int:
+        """The descriptor of a file, to read it. Raises OSError if it is none."""
+        with self.pinned(path) as place:
+            descriptor = os.open(place, FILE)
+        try:
+            self._check(descriptor, path)
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no file", str(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
     def lend(self, path: Path, target: Path) -> None:
         """Another name for a file, which goes on to be that file whatever becomes of the first
         one; on another file system a link. Raises FileNotFoundError if it is no file."""

@@ -1,12 +1,17 @@
-"""Whose folders are whose: each client but the first has roots of its own below the common ones."""
+"""Whose folders are whose: each client but the first has roots of its own below the common ones.
+
+The option `roots` of a client holds its folders on the local storage by root key, and those on
+another storage by the label of that: `roots.S3.output_root`. A client that has such an option works
+below `<root>/<client>` of every other storage for which it says nothing.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
 from taskengine.model import Client, JsonObject
@@ -37,12 +42,28 @@ def _escaped(text: str) -> Iterator[str]:
             yield "".join(f"{ESCAPE}{byte:02x}" for byte in raw)
 
 
-def own_roots(client: str, common: Mapping[str, Path]) -> JsonObject:
+def own_roots(client: str, common: Mapping[str, str]) -> JsonObject:
     """The roots of a client that is not to reach those of others, by root key."""
-    return {key: str(folder / folder_name(client)) for key, folder in common.items()}
+    name = folder_name(client)
+    return {key: f"{folder}/{name}" if folder else name for key, folder in common.items()}
 
 
-def warn_of_common_roots(clients: Iterable[Client], common: Mapping[str, Path]) -> None:
+def roots_on(
+    storage: str, client: str, options: JsonObject, common: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The folders of a client on a storage by root key; `common` are the storage's."""
+    given: JsonObject = options.get("roots") or {}
+    if storage == "local":
+        return {**common, **_folders(given)}
+    apart = own_roots(client, common) if given else common
+    return {**apart, **_folders(given.get(storage) or {})}
+
+
+def _folders(given: JsonObject) -> Mapping[str, str]:
+    return {key: folder for key, folder in given.items() if isinstance(folder, str)}
+
+
+def warn_of_common_roots(clients: Iterable[Client], common: Mapping[str, str]) -> None:
     """Where several clients work in the same folders, each can read and change all of it."""
     if names := on_the_same_roots(clients, common):
         logger.warning(
@@ -53,20 +74,19 @@ def warn_of_common_roots(clients: Iterable[Client], common: Mapping[str, Path]) 
         )
 
 
-def on_the_same_roots(clients: Iterable[Client], common: Mapping[str, Path]) -> list[str]:
-    """The names of clients that have a root in common with another."""
+def on_the_same_roots(clients: Iterable[Client], common: Mapping[str, str]) -> list[str]:
+    """The names of clients that have a root of the local storage in common with another. Who has
+    roots of its own there has some on every other storage."""
     users: dict[str, set[str]] = {}
     for client in clients:
-        roots = {key: str(folder) for key, folder in common.items()}
-        for folder in (roots | client.options.get("roots", {})).values():
+        for folder in roots_on("local", client.name, client.options, common).values():
             users.setdefault(folder, set()).add(client.name)
     return sorted(set().union(*(names for names in users.values() if len(names) > 1)))
 
 
-def is_foreign(root: str, folder: str, others: Sequence[Client]) -> bool:
-    """Whether a folder of a root reaches into a root that another client has below that one."""
+def is_foreign(root: str, folder: str, roots: Iterable[str]) -> bool:
+    """Whether a folder of a root reaches into one of these roots of others, below that one."""
     here, top = _parts(folder), _parts(root)
-    roots = [root for one in others for root in one.options.get("roots", {}).values()]
     below = [foreign for foreign in map(_parts, roots) if len(foreign) > len(top)]
     return any(
         foreign[: len(top)] == top and foreign[: len(here)] == here[: len(foreign)]

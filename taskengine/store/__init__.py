@@ -4,8 +4,8 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reads.py`, what is only read, `upkeep.py`, what recurs, and `operations.py`) is the
-interface.
+`Store` (with `reads.py`, what is only read, `overview.py`, what people look at, `upkeep.py`, what
+recurs, and `operations.py`) is the interface.
 `postgres/` is the real one: a module for each subject, whose SQL stands in `sql/`, run by way of
 its `runner.py` and `connections.py`. `memory/` is its executable specification, by the same
 subjects: `taskengine.testing.contract` holds both to the same promises. `completion.py` and
@@ -30,6 +30,7 @@ from taskengine.model import (
     Submission,
 )
 from taskengine.store.operations import Operations
+from taskengine.store.overview import StoreOverview
 from taskengine.store.reads import StoreReads
 from taskengine.store.types import (
     BEFORE,
@@ -80,7 +81,7 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, Upkeep, Operations, Protocol):
+class Store(StoreReads, StoreOverview, Upkeep, Operations, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None

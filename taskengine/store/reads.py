@@ -19,7 +19,7 @@ from taskengine.model import (
 )
 from taskengine.store.types import JobFilter, Mark, News, Page, Totals, Wanted
 
-DocumentName = Literal["submitted", "parameters"]
+DocumentName = Literal["submitted", "parameters", "facts"]  # facts: its client scope
 CALLBACKS = 1_000  # of a page of the delivery log
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -58,11 +59,11 @@ def fake_context(
     job_id: int = 7,
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
-    commands: Mapping[str, Sequence[str]] | None = None,
+    **more: Any,
 ) -> tuple[Context, Journal]:
     """A context with a scratch folder of its own; the roots are folders of tmp_path.
 
-    `answer` is what the other side of its HTTP client says.
+    `answer` is what the other side of its HTTP client says; `more` are fields of the context.
     """
     known = {"local": LocalStorage([tmp_path]), **(storages or {})}
     local = known["local"]
@@ -84,7 +85,7 @@ def fake_context(
         confirm=journal.confirm,
         keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-        commands=commands or {},
+        **more,
     )
     return context, journal
 

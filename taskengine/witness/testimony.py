@@ -29,7 +29,7 @@ UNTOLD, LIVES = 1, 3  # exit codes: the database stayed away; the engine lives w
 REAPING = 5.0  # seconds between the end of a process's pipe and its own
 POLL_INTERVAL = 0.01  # seconds between two looks whether it has ended
 REQUEST_DEADLINE = 5.0  # seconds for each try
-PAUSES = (0.05, 0.1, 0.2, 0.5)  # seconds between tries; the last one again and again
+PAUSES = (0.05, 0.1, 0.2)  # seconds between tries; the last one again and again
 
 
 def main(engine: int, bond: int) -> int:

@@ -8,9 +8,11 @@ from unittest.mock import call
 import pytest
 from click.testing import CliRunner
 
-from taskengine.actions import BrokenPlugin, find_actions, registry
+from taskengine import plugins
+from taskengine.actions import find_actions
 from taskengine.actions.registry import GROUP
 from taskengine.cli import main
+from taskengine.plugins import BrokenPlugin
 
 BROKEN = {
     "import sys; sys.exit(3)": "SystemExit: 3",
@@ -33,7 +35,7 @@ def plug_in(tmp_path, monkeypatch):
     def install(text, value="plugged_in"):
         (tmp_path / "plugged_in.py").write_text(text)
         entry = EntryPoint("own", value, GROUP)
-        monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
 
     yield install
     sys.modules.pop("plugged_in", None)

@@ -10,7 +10,7 @@ select state, count(*) as n from tasks t
 where state in (3, 4, 6) and not exists (
     select from jobs j join tasks before on before.job_id = j.rerun_of
     where j.id = t.job_id and j.workspace is not null and before.name = t.name
-      and before.ended_at = t.ended_at and before.state = t.state)
+      and before.ended_at = t.ended_at and before.attempt = t.attempt)
 group by state
 """
 COUNTED = "select state, sum(n)::bigint as n from task_counters where state <> 5 group by state"

@@ -3,7 +3,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import trio
@@ -340,22 +339,3 @@ async def test_a_writer_that_is_overtaken_while_it_copies_leaves_nothing(
         await fenced.put(tmp_path / "link", "b")
     assert [path.name for path in (root / "films/c1").iterdir()] == ["a"]
     assert len([name for name in seen if name.startswith(local_module.TEMPORARY)]) == 2
-
-
-async def test_an_answer_of_the_fence_that_came_late_is_asked_for_again(
-    folder, tmp_path, monkeypatch
-):
-    clock, asked = [0.0], []
-    reads = SimpleNamespace(CLOCK_BOOTTIME=7, clock_gettime=lambda _: clock[0])
-    monkeypatch.setattr(local_module, "time", reads)
-
-    async def fence():
-        asked.append(None)
-        clock[0] += 2 * local_module.FRESH if len(asked) < 3 else 0
-
-    await replace(folder, fence=fence).put(written(tmp_path / "a"), "a")
-    assert len(asked) == 3
-    asked[:] = []
-    monkeypatch.setattr(local_module, "PASSES", 2)
-    with pytest.raises(TimeoutError):
-        await replace(folder, fence=fence).put(written(tmp_path / "b"), "b")

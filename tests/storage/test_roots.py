@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +21,7 @@ from taskengine.storage.roots import (
 )
 from taskengine.store.memory import MemoryStore
 
-COMMON = {"input_root": Path("/in"), "output_root": Path("/out")}
+COMMON = {"input_root": "/in", "output_root": "/out"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,8 @@ def test_what_is_below_a_clients_root_may_be_anothers(root, folder, foreign):
     ]
     if root == "/out/other":
         others = others[1:]
-    assert is_foreign(root, folder, others) is foreign
+    roots = [one for other in others for one in other.options.get("roots", {}).values()]
+    assert is_foreign(root, folder, roots) is foreign
 
 
 def test_a_folder_that_has_files_already_is_told_of(tmp_path, monkeypatch):
@@ -134,5 +135,5 @@ def test_a_folder_that_has_files_already_is_told_of(tmp_path, monkeypatch):
 
 
 def clients_of(folder):
-    roots = own_roots("film", {key: folder / key.removesuffix("_root") for key in COMMON})
+    roots = own_roots("film", {key: str(folder / key.removesuffix("_root")) for key in COMMON})
     return Client("film", "hash", options={"roots": roots})

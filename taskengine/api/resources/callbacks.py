@@ -27,7 +27,7 @@ from taskengine.api.routes import Route, job_number, number_in
 from taskengine.api.services import Services
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
 from taskengine.masking import masked_text
-from taskengine.model import CallbackEntry, CallbackState, JsonObject
+from taskengine.model import CallbackEntry, CallbackState, Client, JsonObject
 from taskengine.times import format_time
 
 OTHERS = "The job belongs to another client."
@@ -75,7 +75,7 @@ class Callbacks:
         client = await caller(self.services)
         number = job_number(job_id)
         await find_job(self.services, number, reach(client))
-        return await array_reply(self._pages(number), _row)
+        return await array_reply(self._pages(number), callback_row)
 
     async def _pages(self, job_id: int) -> AsyncIterator[Sequence[CallbackEntry]]:
         """A job of thousands of tasks with a hundred URLs has millions."""
@@ -86,14 +86,19 @@ class Callbacks:
 
     async def replay(self, callback_id: str) -> Response:
         client = await caller(self.services)
-        number, store = number_in(callback_id, "callback"), self.services.store
+        number = number_in(callback_id, "callback")
+        await self.send_again(number, client)
+        return reply({"id": str(number), "result": "accepted"})
+
+    async def send_again(self, number: int, client: Client) -> None:
+        """Send a callback now, or again, for this client. Raises NotFound and Forbidden."""
+        store = self.services.store
         check_owner(reach(client), await store.callback_client(number))
         await store.replay(number, self.services.now())
         self.services.changed()
-        return reply({"id": str(number), "result": "accepted"})
 
 
-def _row(entry: CallbackEntry) -> JsonObject:
+def callback_row(entry: CallbackEntry) -> JsonObject:
     return {
         "id": entry.id,
         "webhook_id": entry.webhook_id,

@@ -3,7 +3,7 @@ submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,6 @@ from taskengine.api.openapi.operation import (
 )
 from taskengine.api.query import Query
 from taskengine.api.reception import Sent, received
-from taskengine.api.request_log import origin
 from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
@@ -36,11 +35,9 @@ from taskengine.api.updating import UPDATES, Update, read_anew, read_update, upd
 from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
-from taskengine.store import Lines
 from taskengine.workflows.schemas import secret_names, shown
 
 METHODS = ("PUT", "PATCH")
-RunAgain = Callable[[int, Lines, datetime, Submission | None], Awaitable[int]]
 NO_JOB = "There is no such job."
 DEFINITION = "definition"
 ORIGINAL, CURRENT = DEFINITIONS = ("original", "current")  # of the rerun job, or in force now
@@ -113,12 +110,18 @@ class Changes:
     async def update(self, job_id: str) -> Response:
         try:
             async with received(self.services) as sent:
-                number, update = job_number(job_id), await sent.aside(read_update, sent.raw)
-                names = await self._update(number, sent, update)
+                number = job_number(job_id)
+                update, names = await self.apply(number, sent)
         except BadInput as refusal:
             return reply({"id": job_id[:40], "error": masked_text(str(refusal))}, 400)
         answer = {"id": str(number), "result": f"Performed updates: {', '.join(names)}"}
         return reply(with_warnings(answer, unread(update.unknown, UPDATES)))
+
+    async def apply(self, number: int, sent: Sent) -> tuple[Update, Sequence[str]]:
+        """Make the changes that a body names; gives their names, in its order. Raises BadInput,
+        NotFound and Forbidden."""
+        update = await sent.aside(read_update, sent.raw)
+        return update, await self._update(number, sent, update)
 
     async def _update(self, number: int, sent: Sent, update: Update) -> Sequence[str]:
         """Change the fields that the body names; gives these names, in its order."""
@@ -130,7 +133,7 @@ class Changes:
         changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
             changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
-        lines = await sent.aside(update_lines, sent.raw, origin(), _secrets(content))
+        lines = await sent.aside(update_lines, sent.raw, sent.origin, _secrets(content))
         lines = [*lines, *announced(changes.get("run_at"), now)]
         with sent.patience.counted():
             await self.services.store.change(number, changes, lines, now)
@@ -150,49 +153,65 @@ class Changes:
         return await self.services.heavy.run(READING, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
-        return await self._again(job_id, self.services.store.rerun)
+        return await self._answer(job_id, retries=False)
 
     async def retry(self, job_id: str) -> Response:
-        return await self._again(job_id, self.services.store.retry)
+        return await self._answer(job_id, retries=True)
 
-    async def _again(self, job_id: str, how: RunAgain) -> Response:
+    async def _answer(self, job_id: str, *, retries: bool) -> Response:
         if self.services.draining():
             raise Draining
         async with received(self.services, any_type=True) as sent:
             number, body = job_number(job_id), {}
             with suppress(BadInput):  # it needs none: what is no JSON object says nothing
                 body = (await sent.document()).value
+        new, outdated = await self.run_again(number, sent, body, retries=retries)
+        warnings = unread(body, (DEFINITION,), (DEFINITION,)) + outdated
+        return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
+
+    async def run_again(
+        self, number: int, sent: Sent, body: JsonObject, *, retries: bool = False
+    ) -> tuple[int, list[str]]:
+        """Run a job again by the definition that the body wants, or go on with it; gives the new
+        job's id, and what is to be said of that definition. Raises BadInput, NotFound and
+        Forbidden."""
         wanted = _wanted_definition(body)
         with sent.patience.counted():
             details = await self._own(number, sent.client, named(body))
-            new = await self._run_again(details, body, wanted, how)
-            warnings = unread(body, (DEFINITION,), (DEFINITION,)) + self._outdated(details, wanted)
-        return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
+            new = await self._run_again(details, sent.origin, body, wanted, retries=retries)
+        return new, self._outdated(details, wanted)
 
     async def _run_again(
-        self, details: JobDetails, body: JsonObject, wanted: str, how: RunAgain
+        self,
+        details: JobDetails,
+        origin: JsonObject,
+        body: JsonObject,
+        wanted: str,
+        *,
+        retries: bool,
     ) -> int:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
-            anew = await self._read_anew(details)
+            anew = await self._read_anew(details, origin)
         secrets = _secrets(await self._definition(details))
-        line = api_line(origin(), body, secrets, "job_created")
+        line = api_line(origin, body, secrets, "job_created")
         whose = "of the original" if anew is None else "in force"
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
         told = f"Runs job {details.job.id} again, by the definition {whose}: {digest}"
         lines = [line, *announced(details.job.run_at, now), (Severity.INFO, "api", told)]
-        new = await how(details.job.id, lines, now, anew)
+        again = self.services.store.retry if retries else self.services.store.rerun
+        new = await again(details.job.id, lines, now, anew)
         self.services.changed()
         return new
 
-    async def _read_anew(self, details: JobDetails) -> Submission:
+    async def _read_anew(self, details: JobDetails, origin: JsonObject) -> Submission:
         """What the workflow in force makes of the job's parameters. Raises BadInput."""
         job = details.job
         client = await self.services.store.client(job.client)
         if client is None:
             raise BadInput(f"definition: the client {job.client} was removed")
         text = await self.services.store.document(job.id, "submitted")
-        arguments = (self.services.reader(), client, origin(), job.workflow, text or "{}")
+        arguments = (self.services.reader(), client, origin, job.workflow, text or "{}")
         if is_heavy((text or "").encode()):
             submission = await self.services.heavy.run(client.name, read_anew, *arguments)
         else:

@@ -84,14 +84,17 @@ class Explain:
 
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
-        number = job_number(job_id)
+        return reply(await self.explained(job_number(job_id), only))
+
+    async def explained(self, number: int, only: str | None) -> JsonObject:
+        """All that keeps a job from running, if it is that client's. Raises NotFound, Forbidden."""
         waiting = await self.services.store.waiting_state(number)
         if waiting is None:
-            raise no_job(job_id)
+            raise no_job(number)
         check_owner(only, waiting.job.client)
         if waiting.job.failed and waiting.job.state is JobState.COMPLETED:
             waiting = replace(waiting, errors=await self._errors(number))
-        return reply(explanation(waiting, self.services.now()))
+        return explanation(waiting, self.services.now())
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
         pages = self.services.store.tasks(job_id)

@@ -20,7 +20,7 @@ from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.serializers import TaskRows, job_details, job_row
 from taskengine.api.services import Services
 from taskengine.masking import ALWAYS_SECRET
-from taskengine.model import BadInput, JobState
+from taskengine.model import BadInput, JobDetails, JobState
 from taskengine.store import JobFilter
 from taskengine.workflows.schemas import secret_names
 
@@ -69,18 +69,18 @@ class Jobs:
     async def one(self, job_id: str) -> Response:
         only = await only_client(self.services)
         details = await find_job(self.services, job_number(job_id), only)
-        secrets = await self._secrets_of(details.job.digest)
-        parameters = await self._parameters(details.job.id, secrets)
+        parameters = await self.parameters(details)
         tasks = TaskRows()
         async for page in self.services.store.tasks(details.job.id):
             tasks.add(page)
         return json_reply(job_details(details, parameters, tasks))
 
-    async def _parameters(self, number: int, secrets: frozenset[str]) -> bytes:
-        """What was submitted, the secrets masked."""
-        text = await self.services.store.document(number, "submitted")
+    async def parameters(self, details: JobDetails) -> bytes:
+        """What was submitted, the secrets masked. Raises NotFound."""
+        text = await self.services.store.document(details.job.id, "submitted")
         if text is None:  # cleaned up a moment ago
-            raise no_job(number)
+            raise no_job(details.job.id)
+        secrets = await self._secrets_of(details.job.digest)
         if not is_heavy(text.encode()):
             return masked_document(text, secrets)
         return await self.services.heavy.run(READERS, masked_document, text, secrets)

@@ -161,7 +161,7 @@ class Schedules:
     services: Services
 
     async def active(self) -> Response:
-        seen = await self._seen_by(await caller(self.services))
+        seen = await self.seen_by(await caller(self.services))
         active = {name: schedule_entry(one) for name, one in seen.items() if one.active}
         return reply({"result": "ok", "schedules": active})
 
@@ -170,8 +170,12 @@ class Schedules:
             body, client = await sent.value(), sent.client
         await owner(self.services, client, body)
         name, active = switched(body)
-        warnings = unread(body, ("schedule", "active"))
-        seen = await self._seen_by(client)
+        await self.turn(name, client, active=active)
+        return await self._changed(client, unread(body, ("schedule", "active")))
+
+    async def turn(self, name: str, client: Client, *, active: bool) -> None:
+        """Switch a schedule on or off, for this client. Raises BadInput and Forbidden."""
+        seen = await self.seen_by(client)
         known = found(seen, name) or found(seen, name.lower())
         if known is None:
             there_are = ", ".join(seen)[:1000]
@@ -181,7 +185,7 @@ class Schedules:
         _check(client, known)
         now = self.services.now()
         await self.services.store.activate(known.name, known.client, active, now)
-        return await self._changed(client, warnings)
+        self.services.rescheduled()
 
     async def add(self) -> Response:
         async with received(self.services) as sent:
@@ -198,13 +202,18 @@ class Schedules:
 
     async def remove(self, name: str) -> Response:
         client = await caller(self.services)
-        known = found(await self._seen_by(client), name)
+        await self.drop(name, client)
+        return await self._changed(client)
+
+    async def drop(self, name: str, client: Client) -> None:
+        """Remove a schedule, for this client. Raises NotFound and BadInput."""
+        known = found(await self.seen_by(client), name)
         if known is None:
             raise NotFound(f"there is no schedule {name[:40]!r}")
         if known.client is None:
             raise BadInput(f"{name} is the engine's own: it can be switched off")
         await self.services.store.remove_schedule(known.name, known.client)
-        return await self._changed(client)
+        self.services.rescheduled()
 
     def _check_job(self, schedule: Schedule, client: Client) -> list[str]:
         """The warnings that each of its jobs will have. Raises BadInput for a job that would be
@@ -216,12 +225,11 @@ class Schedules:
         return [text for severity, _, text in read.lines if severity is Severity.WARN]
 
     async def _changed(self, client: Client, warnings: Sequence[str] = ()) -> Response:
-        self.services.rescheduled()
-        seen = await self._seen_by(client)
+        seen = await self.seen_by(client)
         names = [name for name in seen if seen[name].active]
         return reply(with_warnings({"result": "ok", "schedules": names}, warnings))
 
-    async def _seen_by(self, client: Client) -> dict[str, Schedule]:
+    async def seen_by(self, client: Client) -> dict[str, Schedule]:
         """The engine's and the client's own, an admin's are all, by what each is called: a name
         that several clients have taken is `<client>/<name>`, but for the caller's own."""
         known = await self.services.store.schedules()

@@ -66,14 +66,18 @@ class SettingsOfClients:
     services: Services
 
     async def read(self) -> Response:
-        """The values in force, set or not; null: not bounded at the client's level."""
-        client, read = await caller(self.services), self.services.store.settings
-        stored = system = await read(SYSTEM)
+        client = await caller(self.services)
+        return reply({"result": "ok", "settings": await self.values(_scope(client))})
+
+    async def values(self, scope: str) -> JsonObject:
+        """The values in force for a client or the system, set or not; null: not bounded at the
+        client's level."""
+        stored = system = await self.services.store.settings(SYSTEM)
         known = settings_of(system)
-        if not client.admin:
-            stored = await read(client.name)
+        if scope != SYSTEM:
+            stored = await self.services.store.settings(scope)
             known = in_force(system, stored)
-        return reply({"result": "ok", "settings": {**stored, **asdict(known)}})
+        return {**stored, **asdict(known)}
 
     async def write(self) -> Response:
         async with received(self.services) as sent:
@@ -81,6 +85,13 @@ class SettingsOfClients:
         client = await owner(self.services, sender, body)
         # An admin may name a client, and then writes that client's.
         scope = _scope(sender) if client == sender else client.name
+        name = await self.put(scope, body)
+        answer = {"result": "ok", "message": f"{name} setting created/updated"}
+        return reply(with_warnings(answer, [*_unknown(name), *unread(body, ("name", "setting"))]))
+
+    async def put(self, scope: str, body: JsonObject) -> str:
+        """Write the setting that a body names, of a client or the system; gives its name. Raises
+        BadInput."""
         name, value = _setting(body)
         if scope != SYSTEM and name in SYSTEM_ONLY:
             raise BadInput(f"name: {name} is the system's alone: an admin sets it")
@@ -88,8 +99,7 @@ class SettingsOfClients:
         self.services.changed()  # a slot may have come free
         if name in SYSTEM_ONLY:
             self.services.rescheduled()
-        answer = {"result": "ok", "message": f"{name} setting created/updated"}
-        return reply(with_warnings(answer, [*_unknown(name), *unread(body, ("name", "setting"))]))
+        return name
 
 
 def _unknown(name: str) -> list[str]:

@@ -54,12 +54,16 @@ class Submissions:
             raise Draining
         async with received(self.services) as sent:
             key = read_key()
-            [one] = await self.prepare(sent, [Item(sent.raw, key.text, key.problem)])
-            if isinstance(one, Exception):
-                raise one
-            with sent.patience.counted():
-                verdict = await self.verdict(await submit_one(self.services.intake, one))
+            verdict = await self.accept(sent, Item(sent.raw, key.text, key.problem))
         return reply(verdict.content, verdict.status)
+
+    async def accept(self, sent: Sent, item: Item) -> Verdict:
+        """Record one submission. Raises what its sender is to be told where there is no record."""
+        [one] = await self.prepare(sent, [item])
+        if isinstance(one, Exception):
+            raise one
+        with sent.patience.counted():
+            return await self.verdict(await submit_one(self.services.intake, one))
 
     async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         """What to record of each; for one of which there is no record the error."""

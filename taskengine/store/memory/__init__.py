@@ -29,13 +29,14 @@ from taskengine.model import (
 from taskengine.policy import check_number_of_settings, initial_state
 from taskengine.store import Mark, News, Totals
 from taskengine.store.memory.listing import Listing
+from taskengine.store.memory.overview import MemoryOverview
 from taskengine.store.memory.rows import StoredJob, check_data
 from taskengine.store.memory.schedules import MemorySchedules
 from taskengine.store.reads import DocumentName
 from taskengine.store.types import Change, percent
 
 
-class MemoryStore(Listing, MemorySchedules):
+class MemoryStore(Listing, MemoryOverview, MemorySchedules):
     """See taskengine.store.Store."""
 
     # Clients and settings
@@ -139,7 +140,8 @@ class MemoryStore(Listing, MemorySchedules):
         details = await self.job(job_id)
         if details is None:
             return None
-        found = details.submitted if name == "submitted" else details.parameters
+        known = {"submitted": details.submitted, "parameters": details.parameters}
+        found = known.get(name, details.client_scope)
         return JsonText(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
     async def job(self, job_id: int) -> JobDetails | None:

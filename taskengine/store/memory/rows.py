@@ -100,6 +100,7 @@ class Peer:
     name: str
     lease: float
     process: uuid.UUID | None
+    joined_at: datetime
     dead: bool = False
 
 

@@ -37,7 +37,7 @@ class Work(Stalled):
         await trio.lowlevel.checkpoint()
         instance = self._next("instance")
         self._beats[instance] = 0
-        self._peers[instance] = Peer(name, lease, process)
+        self._peers[instance] = Peer(name, lease, process, now)
         return instance
 
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:

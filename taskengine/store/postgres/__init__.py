@@ -65,6 +65,7 @@ from taskengine.store.postgres import (
 )
 from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
+from taskengine.store.postgres.overview import Overview
 from taskengine.store.postgres.reads import Reads
 from taskengine.store.postgres.rows import client_of, columns
 
@@ -84,7 +85,7 @@ async def open_postgres(
 
 
 @dataclass(slots=True)
-class PostgresStore(Reads):
+class PostgresStore(Reads, Overview):
     """See taskengine.store.Store."""
 
     @property

@@ -238,7 +238,7 @@ class Pool:
         """Another one on the same database, closed with this one, and served before it where
         connections are few."""
         other = Pool(self.url, size, self.nature)
-        other._giver = self
+        other._giver, other.outages = self, self.outages
         self._others.append(other)
         return other
 

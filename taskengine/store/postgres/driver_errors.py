@@ -65,13 +65,15 @@ class TransactionCut(Exception):
         self.error = error
 
 
+SHORTEST_WAIT = 0.1  # seconds between two tries
 ENDED = (Blocked, Interrupted, TooSlow)  # a transaction was, rather than the database
 
 
 class Outages:
-    """Tells of an outage that lasts, and of its end: once for all who meet it."""
+    """Tells of an outage that lasts, and of its end: once for all who meet it, and wakes them."""
 
     def __init__(self) -> None:
+        self._returned = trio.Event()
         self._since: float | None = None
         self._told: set[str] = set()  # an outage may begin with transactions that were ended
 
@@ -83,7 +85,21 @@ class Outages:
         self._since = self._since or trio.current_time()
         logger.warning("the database %s, tried again and again: %s", told, outage)
 
+    async def wait(self, seconds: float) -> None:
+        """Until somebody finds the database back, or so long. Never shorter than the shortest
+        wait: where others are served and the caller is not, the caller must not try without end."""
+        returned = self._returned
+        await trio.sleep(min(seconds, SHORTEST_WAIT))
+        with trio.move_on_after(max(0.0, seconds - SHORTEST_WAIT)):
+            await returned.wait()
+
+    def answered(self) -> None:
+        """Somebody was: all who wait try again."""
+        self._returned.set()
+        self._returned = trio.Event()
+
     def over(self) -> None:
+        self.answered()
         if self._since is not None:
             seconds = trio.current_time() - self._since
             logger.warning("the database is back, after %.0f s", seconds)

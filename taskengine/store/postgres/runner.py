@@ -58,7 +58,7 @@ class Runner:
                 if divisible and (isinstance(outage, TooSlow) or cuts >= CUTS):
                     await self._check_weight(outage)
                 self.pool.outages.met(outage, lasting=pause >= LASTING)
-                await trio.sleep(pause * random.uniform(0.5, 1.0))
+                await self.pool.outages.wait(pause * random.uniform(0.5, 1.0))
             else:
                 self.pool.outages.over()
                 return answer
@@ -72,9 +72,11 @@ class Runner:
     async def _answered(self, transaction: Transaction[T], single: bool) -> T:
         try:
             with trio.fail_after(LONGEST_ANSWER):
-                return await self._timed(transaction, single)
+                answer = await self._timed(transaction, single)
         except trio.TooSlowError:
             raise TooSlow(f"no answer in {LONGEST_ANSWER:g} s") from None
+        self.pool.outages.answered()
+        return answer
 
     async def _timed(self, transaction: Transaction[T], single: bool, **options: int) -> T:
         name = getattr(transaction, "func", transaction).__name__

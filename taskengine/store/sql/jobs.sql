@@ -86,7 +86,7 @@ where j.id = any($1::bigint[])
 order by j.id
 
 -- name: document
-select case $2 when 'submitted' then submitted else parameters end::text as text
+select case $2 when 'submitted' then submitted when 'facts' then facts else parameters end::text as text
 from job_data where job_id = $1
 
 -- name: tasks

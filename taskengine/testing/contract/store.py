@@ -19,6 +19,7 @@ from taskengine.testing.contract.idempotency import Idempotency
 from taskengine.testing.contract.lists import Lists
 from taskengine.testing.contract.log_length import LogLength
 from taskengine.testing.contract.long_workflows import LongWorkflows
+from taskengine.testing.contract.overviews import Overviews
 from taskengine.testing.contract.pages import Pages
 from taskengine.testing.contract.records import Records
 from taskengine.testing.contract.replays import Replays
@@ -45,6 +46,7 @@ class StoreContract(
     Replays,
     Lists,
     Pages,
+    Overviews,
     Clients,
     Updates,
     Explanations,

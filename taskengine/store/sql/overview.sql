@@ -1,0 +1,64 @@
+-- name: some_tasks
+select {task} from tasks
+where job_id = $1 and number > $2 and ($4::smallint is null or state + 0 = $4)
+order by number limit $3
+
+-- name: task_by_name
+select {task} from tasks where job_id = $1 and name = $2 order by number limit 1
+
+-- name: task_summary
+select state, count(*) as n, min(started_at) as started_at, max(ended_at) as ended_at,
+       sum(case when state = {task.skipped} then 1 else progress end)::float8 as done
+from tasks where job_id = $1
+group by state
+
+-- name: task_result
+-- A large one is not read: its size is told.
+select case when size <= $3 then result::text end as result, size
+from results where job_id = $1 and name = $2
+
+-- name: last_lines
+select * from (
+    select id, job_id, task_id, severity, progname, message, created_at
+    from logs
+    where job_id = $1 and severity >= $2 and id < $3
+    order by id desc
+    limit $4
+) as latest
+order by id
+
+-- name: instances
+select i.id, i.name, i.joined_at, i.lease, i.dead,
+       (select count(*) from tasks t where t.holder = i.id) as working,
+       array(select o.queue from offers o where o.instance = i.id order by o.queue) as queues
+from instances i
+order by i.id
+
+-- name: at_work
+-- As many as there are workers.
+select {t.task}, t.holder, j.client, j.workflow, j.content_id
+from tasks t join jobs j on j.id = t.job_id
+where t.holder is not null and ($2::text is null or j.client = $2)
+order by coalesce(t.started_at, t.claimed_at), t.id
+limit $1
+
+-- name: oldest_waiting
+-- The index is walked from one kind of task and priority to the next; of each the first is read.
+with recursive heads as (
+    (select queue, action, priority, id, due_at from tasks
+     where state = {task.queued} and not is_retry
+     order by queue, action, priority, id limit 1)
+    union all
+    select next.queue, next.action, next.priority, next.id, next.due_at
+    from heads h
+    cross join lateral (
+        select t.queue, t.action, t.priority, t.id, t.due_at from tasks t
+        where t.state = {task.queued} and not t.is_retry
+          and (t.queue, t.action, t.priority) > (h.queue, h.action, h.priority)
+        order by t.queue, t.action, t.priority, t.id
+        limit 1
+    ) as next
+)
+select queue, min(due_at) as since
+from (select queue, due_at from heads limit 1000) as first
+group by queue

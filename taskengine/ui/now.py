@@ -1,0 +1,178 @@
+"""What the engine does now: what runs and where, what waits and since when, what failed lately."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import trio
+from quart import Response
+
+from taskengine.counters import CountersUnavailable, QueueCount
+from taskengine.model import Job, JobState
+from taskengine.policy import SYSTEM, UNBOUND, Band, Settings, settings_of
+from taskengine.store import JobFilter
+from taskengine.store.overview import InstanceView, TaskAtWork
+from taskengine.ui.jobs import rows_of
+from taskengine.ui.routes import PageRoute
+from taskengine.ui.visit import Visit
+
+ROWS = 10  # of each list
+TASKS = 100  # at work
+MIRROR_DEADLINE = 1  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """The system, or a client: its limit and who holds its slots. `limit` None: it has none."""
+
+    name: str
+    limit: int | None
+    low: int
+    high: int
+
+    @property
+    def held(self) -> int:
+        return self.low + self.high
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A queue of tasks: how many wait, since when the first one, and who is at work."""
+
+    name: str
+    waiting: int
+    since: datetime | None
+    count: QueueCount
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """An instance, and what it runs."""
+
+    view: InstanceView
+    tasks: Sequence[TaskAtWork]
+
+
+async def now(visit: Visit) -> Response:
+    store, only = visit.services.store, visit.only
+    started = await _list(visit, JobState.STARTED, "id", ascending=True)
+    queued = await store.first_in_queue(ROWS, only)
+    scheduled = await _list(visit, JobState.SCHEDULED, "run_at", ascending=True)
+    failed = await _list(visit, JobState.COMPLETED, "id", failed=True)
+    tasks = await store.at_work(TASKS, only)
+    return visit.page(
+        "now.html",
+        started=await rows_of(visit, started),
+        queued=await rows_of(visit, queued),
+        scheduled=await rows_of(visit, scheduled),
+        failed=await rows_of(visit, failed),
+        oldest=await _oldest(visit),
+        slots=await _slots(visit),
+        queues=await _queues(visit),
+        instances=await _instances(visit, tasks),
+        tasks=tasks,
+        totals=await _totals(visit),
+    )
+
+
+async def _list(
+    visit: Visit, state: JobState, order: str, *, ascending: bool = False, failed: bool = False
+) -> Sequence[Job]:
+    wanted = JobFilter(
+        ROWS,
+        order,
+        ascending=ascending,
+        states=[state],
+        failed=failed or None,
+        client=visit.only,
+    )
+    return await visit.services.store.jobs(wanted)
+
+
+async def _oldest(visit: Visit) -> Job | None:
+    """The queued job that was submitted first."""
+    wanted = JobFilter(1, "id", ascending=True, states=[JobState.QUEUED], client=visit.only)
+    found = await visit.services.store.jobs(wanted)
+    return found[0] if found else None
+
+
+async def _slots(visit: Visit) -> list[SlotRow]:
+    """The system's row, then those of clients that hold some; a client sees its own besides."""
+    store = visit.services.store
+    held = await store.slots_held()
+    system = settings_of(await store.settings(SYSTEM))
+    names = sorted({name for name, _ in held}) if visit.only is None else [visit.only]
+    rows = [
+        SlotRow(
+            "all clients",
+            system.max_jobs,
+            sum(number for (_, band), number in held.items() if band is Band.LOW),
+            sum(number for (_, band), number in held.items() if band is Band.HIGH),
+        )
+    ]
+    for name in names:
+        limits = await _limits(visit, name)
+        own = (held.get((name, Band.LOW), 0), held.get((name, Band.HIGH), 0))
+        rows.append(SlotRow(name, limits.max_jobs, *own))
+    return rows
+
+
+async def _limits(visit: Visit, name: str) -> Settings:
+    stored = await visit.services.store.settings(name)
+    return settings_of(stored, client=True) if stored else UNBOUND
+
+
+async def _queues(visit: Visit) -> list[QueueRow]:
+    """Queues of tasks; for whoever sees all of them."""
+    if visit.only is not None:
+        return []
+    totals = await visit.services.store.totals()
+    since = await visit.services.store.oldest_waiting()
+    counts = await _counts(visit)
+    names = sorted({*visit.services.configuration.queues, *totals.queued, *since})
+    return [
+        QueueRow(name, totals.queued.get(name, 0), since.get(name), counts.get(name, QueueCount()))
+        for name in names
+    ]
+
+
+async def _counts(visit: Visit) -> Mapping[str, QueueCount]:
+    """Of all instances, or of this one where no mirror answers."""
+    services = visit.services
+    own = {queue: QueueCount(workers=n) for queue, n in services.configuration.queues.items()}
+    own |= services.counts()
+    if services.counters is None:
+        return own
+    try:
+        with trio.fail_after(MIRROR_DEADLINE):
+            return await services.counters.total() or own
+    except (CountersUnavailable, trio.TooSlowError):
+        return own
+
+
+async def _instances(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
+    if visit.only is not None:
+        return []
+    return [
+        InstanceRow(view, [task for task in tasks if task.instance == view.id])
+        for view in await visit.services.store.instances()
+    ]
+
+
+async def _totals(visit: Visit) -> dict[str, int]:
+    """How many jobs are in each state; for whoever sees all of them."""
+    if visit.only is not None:
+        return {}
+    totals = await visit.services.store.totals()
+    found = dict.fromkeys(
+        ("started", "queued", "scheduled", "pending", "paused", "completed", "failed", "broken"), 0
+    )
+    for (state, failed), number in totals.jobs.items():
+        word = "failed" if state is JobState.COMPLETED and failed else state.label
+        found[word] += number
+    return found
+
+
+ROUTES = [PageRoute("GET", "/", now)]

@@ -1,0 +1,200 @@
+"""What came of a job: its files as its callback tells them, and which of them play.
+
+Files are shown to whoever may see the job, and only those that the job's own callback names, below
+the roots of the job's client: a page opens no other door to a storage than the job had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+import trio
+
+from taskengine.media.naming import parse_name
+from taskengine.model import BadInput, JobDetails, Json, JsonObject, NotFound
+from taskengine.storage.pinned import Area
+from taskengine.storage.roots import is_foreign, roots_on
+from taskengine.store import Wanted
+from taskengine.ui.visit import Visit
+from taskengine.workflows.scope import job_scope, scope
+from taskengine.workflows.templates import TemplateError, names_used, results_used
+from taskengine.workflows.workflow import Workflow, callback_extras
+
+SHOWN = 500  # files of a job on a page
+KINDS = {
+    "playlist": (".m3u8", ".mpd", ".ism"),
+    "video": (".mp4", ".webm"),
+    "still": (".jpg", ".jpeg", ".png", ".webp", ".gif"),
+    "text": (".vtt", ".json", ".ttml", ".srt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file that a job made. `size` None: this host has it not, or may not show it."""
+
+    name: str  # below the folder of the result
+    path: str  # as the callback names it
+    size: int | None = None
+
+    @property
+    def kind(self) -> str:
+        end = PurePosixPath(self.name).suffix.lower()
+        return next((kind for kind, ends in KINDS.items() if end in ends), "other")
+
+    @property
+    def url(self) -> str:
+        """Below the job's `files/`."""
+        return quote(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """`playlist` and `videos` are what a browser plays, the active manifest first."""
+
+    folder: str
+    files: Sequence[ResultFile]
+    number: int  # of all files
+    message: str = ""
+    metadata: JsonObject = field(default_factory=dict)
+    playlist: ResultFile | None = None
+    locked: bool = False  # the playlist needs a key
+
+    def of_kind(self, kind: str) -> list[ResultFile]:
+        return [one for one in self.files if one.kind == kind and one.size is not None]
+
+    @property
+    def videos(self) -> list[ResultFile]:
+        """Films by themselves: not the tracks of the playlist."""
+        whole = [one for one in self.of_kind("video") if "_" not in PurePosixPath(one.name).stem]
+        return whole[:3] if self.playlist else self.of_kind("video")[:3]
+
+    @property
+    def gaps(self) -> Sequence[Json]:
+        found = self.metadata.get("gaps")
+        return found if isinstance(found, list) else []
+
+
+async def result_of(visit: Visit, details: JobDetails) -> JobResult | None:
+    """What a job has made; None: nothing, or nobody can tell."""
+    told = await _told(visit, details)
+    paths = [path for path in told.get("files") or () if isinstance(path, str)]
+    if not paths:
+        return None
+    folder = _folder(paths)
+    area = await _area(visit, details)
+    files = [ResultFile(_below(folder, path), path) for path in paths[:SHOWN]]
+    sizes = await trio.to_thread.run_sync(area.sizes, [one.path for one in files])
+    seen = [ResultFile(one.name, one.path, size) for one, size in zip(files, sizes, strict=True)]
+    playlist, locked = _playlist(details.job.content_id or "", seen)
+    message, metadata = told.get("message"), told.get("metadata")
+    return JobResult(
+        folder=folder,
+        files=seen,
+        number=len(paths),
+        message=message if isinstance(message, str) else "",
+        metadata=metadata if isinstance(metadata, dict) else {},
+        playlist=playlist,
+        locked=locked,
+    )
+
+
+async def path_of(visit: Visit, details: JobDetails, name: str) -> tuple[FileArea, str]:
+    """A file of a job by its name below the result's folder. Raises NotFound."""
+    told = await _told(visit, details)
+    paths = [path for path in told.get("files") or () if isinstance(path, str)]
+    folder = _folder(paths)
+    for path in paths:
+        if _below(folder, path) == name:
+            return await _area(visit, details), path
+    raise NotFound(f"job {details.job.id} has made no file {name[:200]!r}")
+
+
+async def _told(visit: Visit, details: JobDetails) -> JsonObject:
+    """What the workflow adds to the job's callback."""
+    content = await visit.services.store.definition(details.job.digest or "")
+    callback = (content or {}).get("callback") or {}
+    if not content or not callback:
+        return {}
+    workflow, store = Workflow.from_content(content), visit.services.store
+    try:
+        wanted = Wanted(names_used(callback), (), results_used(callback))
+        documents = await store.documents(details.job.id, wanted)
+    except (BadInput, TemplateError):  # too large, or of another version
+        return {}
+    facts = await store.document(details.job.id, "facts")
+    parameters, results = json.loads(documents.parameters), json.loads(documents.results)
+    names = scope(
+        parameters,
+        results,
+        job_scope(details.job),
+        json.loads(facts or "{}"),
+        workflow.tasks_seen(callback),
+    )
+    return callback_extras(callback, names)[0]
+
+
+def _folder(paths: Sequence[str]) -> str:
+    folders = {str(PurePosixPath(path).parent) for path in paths}
+    return os.path.commonpath(folders) if len(folders) > 1 else next(iter(folders), "")
+
+
+def _below(folder: str, path: str) -> str:
+    return path.removeprefix(folder).lstrip("/")
+
+
+def _playlist(content_id: str, files: Sequence[ResultFile]) -> tuple[ResultFile | None, bool]:
+    """The HLS that is active, and whether it needs a key; else any playlist that lists others."""
+    for one in files:
+        said = parse_name(content_id, one.name) if one.name.endswith(".m3u8") else None
+        if said is not None and said.active and one.size is not None:
+            return one, said.tag != "nodrm"
+    return None, False
+
+
+@dataclass(frozen=True, slots=True)
+class FileArea:
+    """Where the files of a client are on this host: below its roots, and in no other's."""
+
+    area: Area
+    roots: Sequence[str]
+    others: Sequence[str]  # roots of other clients
+
+    def allows(self, path: str) -> bool:
+        if not os.path.isabs(path) or ".." in PurePosixPath(path).parts:
+            return False
+        tops = [root for root in self.roots if Path(path).is_relative_to(root)]
+        return any(not is_foreign(root, path, self.others) for root in tops)
+
+    def sizes(self, paths: Sequence[str]) -> list[int | None]:
+        return [self._size(path) for path in paths]
+
+    def _size(self, path: str) -> int | None:
+        try:
+            descriptor = self.open(path)
+        except (OSError, BadInput):
+            return None
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def open(self, path: str) -> int:
+        """The descriptor of a file. Raises BadInput for one elsewhere, OSError for none."""
+        if not self.allows(path):
+            raise BadInput("the file is not below the folders of the job's client")
+        return self.area.open_file(Path(path))
+
+
+async def _area(visit: Visit, details: JobDetails) -> FileArea:
+    name, common = details.job.client, visit.services.configuration.local_roots
+    known = {one.name: one.options for one in await visit.services.store.clients()}
+    roots = {one: roots_on("local", one, options, common) for one, options in known.items()}
+    own = roots.pop(name, {})  # of a client that was removed nothing is shown
+    others = [folder for folders in roots.values() for folder in folders.values()]
+    return FileArea(Area([Path(root) for root in common.values()]), [*own.values()], others)
