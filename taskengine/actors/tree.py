@@ -17,6 +17,7 @@ from taskengine.actors.cron import Cron
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
+from taskengine.actors.loop_watch import LoopWatch
 from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.notifier import Notifier
 from taskengine.actors.operator import Operator
@@ -75,6 +76,7 @@ ACTORS = (
     Row(WATCHERS, "heartbeat", Heartbeat.of, {Topic.STOP}),
     Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH, Topic.RESCUE}),
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
+    Row(WATCHERS, "loop_watch", lambda wiring: LoopWatch(wiring.resources.meters), room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),

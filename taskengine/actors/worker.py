@@ -15,6 +15,7 @@ from taskengine.actors.progress import Progress
 from taskengine.actors.reporter import Reporter
 from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail
+from taskengine.meters import Meters
 from taskengine.model import Attempt, Ended, Fence, Outcome
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
@@ -40,6 +41,7 @@ class Worker:
     environment: AttemptEnvironment
     now: Now
     ready: Callable[[], None]  # tells the claimer of an idle worker
+    meters: Meters = field(default_factory=Meters)
     busy: bool = field(default=False, init=False)
 
     @classmethod
@@ -65,6 +67,7 @@ class Worker:
             environment=environment,
             now=resources.now,
             ready=wiring.hint(f"claimer-{queue}"),
+            meters=resources.meters,
         )
 
     async def run(self, handoff: Mailbox[Attempt]) -> None:
@@ -87,7 +90,7 @@ class Worker:
         """Run an attempt and record its end exactly once, also while being cancelled. Who starts
         it goes on as soon as the action is over."""
         end: Ended | None = None
-        self.busy = True
+        self.busy, began = True, trio.current_time()
         with self.state.entry(attempt.fence, attempt.lanes, attempt.size) as running:
             try:
                 with running.scope:
@@ -102,6 +105,8 @@ class Worker:
                     if running.stopped is Stopped.UNWANTED:
                         error = "the job was stopped"
                         end = replace(end, outcome=Outcome.CANCELLED, error=error, fate="")
+                    seconds = running.over_since - began
+                    self.meters.task_ended(attempt.task.action, end.outcome, seconds)
                     await self._record(Finish(replace(end, at=self.now())))
                 written()
 

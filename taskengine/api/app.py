@@ -62,6 +62,7 @@ def create_app(services: Services) -> QuartTrio:
     """The REST API on top of these services."""
     app = App("taskengine", static_folder=None)
     app.meters = services.meters
+    app.logs_requests = services.configuration.access_log
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,

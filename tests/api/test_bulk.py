@@ -79,3 +79,10 @@ async def test_a_client_reaches_its_own_jobs_alone(api, body, ask, world, now):
     assert [await state(api, number) for number in (mine, theirs)] == ["broken", "queued"]
     assert (await ask("POST", "/jobs/bulk/break?client=other"))[0] == 403
     assert (await ask("GET", "/operations/1", client="other"))[0] in (401, 403)
+
+
+async def test_requests_have_ids_in_and_out(api):
+    given = await api.get("/livez", headers={"X-Request-Id": "from-the-proxy/1"})
+    made = await api.get("/livez", headers={"X-Request-Id": "no\tgood"})
+    assert given.headers["X-Request-Id"] == "from-the-proxy/1"
+    assert len(made.headers["X-Request-Id"]) == 32

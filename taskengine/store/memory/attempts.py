@@ -167,7 +167,8 @@ class Attempts(Endings):
         begins = any(isinstance(record, Began) for record in records)
         freed = bool(ended)
         told = ends or begins
-        return Recorded(frozenset(stale), tuple(ended), ends, freed, told, waited)
+        over, self._job_ends = tuple(self._job_ends), []
+        return Recorded(frozenset(stale), tuple(ended), ends, freed, told, waited, over)
 
     def _repeated(self, record: Record) -> bool:
         """An end whose answer was lost: the row shows the same attempt and outcome."""

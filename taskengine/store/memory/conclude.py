@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.model import JobState, LogLine, TaskState
+from taskengine.model import JobEnd, JobState, LogLine, TaskState
 from taskengine.store.completion import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import StoredJob, opened
@@ -31,6 +31,9 @@ class Endings(Edges):
         row.band = None
         if row.job.state.is_final:
             return [row.job.id]
+        seconds = (at - row.job.updated_at).total_seconds()
+        end = JobEnd(row.job.id, row.job.client, row.job.workflow, row.job.failed, seconds)
+        self._job_ends.append(end)
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
         first = self._first_failure(row.job.id)
         failure = failure_of(row.job.failed, first, stalled=stalled)

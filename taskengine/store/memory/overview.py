@@ -9,7 +9,7 @@ from datetime import datetime
 
 import trio
 
-from taskengine.model import JsonText, LogLine, Task, TaskState
+from taskengine.model import JobState, JsonText, LogLine, Task, TaskState
 from taskengine.policy import Band
 from taskengine.store.memory.rows import Rows, TaskRow
 from taskengine.store.overview import InstanceView, TaskAtWork, TaskSummary
@@ -96,6 +96,15 @@ class MemoryOverview(Rows):
         await trio.lowlevel.checkpoint()
         rows = [row for row in self._jobs.values() if row.band is not None]
         return Counter((row.job.client, row.band) for row in rows if row.band is not None)
+
+    async def oldest_queued(self) -> datetime | None:
+        await trio.lowlevel.checkpoint()
+        queued = [row.job for row in self._jobs.values() if row.job.state is JobState.QUEUED]
+        return min((job.created_at for job in queued), default=None)
+
+    async def lanes_dead(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return sum(lane.dead for lane in self._lanes.values())
 
     async def oldest_waiting(self) -> Mapping[str, datetime]:
         await trio.lowlevel.checkpoint()

@@ -20,6 +20,7 @@ from taskengine.model import (
     Fence,
     Job,
     JobDetails,
+    JobEnd,
     JobState,
     JsonObject,
     JsonText,
@@ -190,6 +191,7 @@ class Rows:
         self._edges: list[Edge] = []
         self._cascades: dict[int, int] = {}  # steps that each has had, by parent
         self._lines: list[LogLine] = []
+        self._job_ends: list[JobEnd] = []  # that record() has not told yet
         self._ended_tasks: Counter[TaskState] = Counter()
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._listeners: set[trio.MemorySendChannel[str]] = set()

@@ -158,7 +158,9 @@ class Work(Stalled):
         few = few_enough(chosen, limit * TASKS_EACH)
         for candidate, band in few:
             self._start(self._jobs[candidate.id], band, now)
-        return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit)
+        jobs = [self._jobs[one.id].job for one, _ in few]
+        waits = [(now - max(job.created_at, job.run_at)).total_seconds() for job in jobs]
+        return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit, waits)
 
     def _candidates(self) -> list[Candidate]:
         return [

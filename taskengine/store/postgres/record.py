@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from taskengine.model import (
     Began,
     Ended,
     Fence,
+    JobEnd,
     JobState,
     Outcome,
     Progressed,
@@ -125,6 +126,7 @@ class RecordBatch:
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
+    begun_at: dict[int, datetime] = field(default_factory=dict)  # when these jobs started
 
     def take(self, one: Record) -> bool:
         """Accept a record; False if its fence has moved on."""
@@ -221,6 +223,7 @@ class RecordBatch:
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
         woken = await self._let_go_on(connection, now, closed)
         lengths = await self._close(connection, tally, closed)
+        ends = tuple(self._ends())
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
@@ -230,8 +233,16 @@ class RecordBatch:
         scheduled = tally.adds(JobState.SCHEDULED)
         waited = bool(tally.cascades)
         return Recorded(
-            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited, ends
         )
+
+    def _ends(self) -> Iterator[JobEnd]:
+        """Of the jobs that end with this batch by themselves."""
+        for job_id, last in self.over.items():
+            job = self.jobs[job_id]
+            if job.state not in FINAL_STATES:
+                seconds = (last.at - self.begun_at[job_id]).total_seconds()
+                yield JobEnd(job_id, job.client, job.workflow, job.failed, seconds)
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (
@@ -273,4 +284,5 @@ class RecordBatch:
         rows = await connection.fetch(SQL["close_tasks"], *columns(sorted(told), 4))
         ended = {row["id"] for row in rows if row["open_tasks"] == 0}
         self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
+        self.begun_at = {row["id"]: row["updated_at"] for row in rows if row["id"] in self.over}
         return {row["id"]: row["lines"] for row in rows}

@@ -62,3 +62,13 @@ with recursive heads as (
 select queue, min(due_at) as since
 from (select queue, due_at from heads limit 1000) as first
 group by queue
+
+-- name: oldest_queued
+-- In the order of ids, which is that of their creation but for a moment.
+select created_at from jobs
+where state = {job.queued} and state - 1 <> 0
+order by state, id + 0
+limit 1
+
+-- name: lanes_dead
+select count(*) as n from (select id from lanes where dead order by id limit 10000) as few

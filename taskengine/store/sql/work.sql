@@ -97,7 +97,8 @@ set state = {job.started}, band = c.band, updated_at = $1, changed = pg_current_
                  end
 from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
 where j.id = c.id and j.priority = c.priority and j.state + 0 = {job.queued} -- as above
-returning j.id, j.client, j.failed
+returning j.id, j.client, j.failed,
+          extract(epoch from $1 - greatest(j.created_at, j.run_at))::float8 as waited
 
 -- name: write_plan
 -- In the order given, the best job first: among equals the oldest task is claimed first.
@@ -330,7 +331,7 @@ set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed, lines = j.li
 from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[])
      as c (id, n, failed, lines)
 where j.id = c.id
-returning j.id, j.open_tasks, j.lines
+returning j.id, j.open_tasks, j.lines, j.updated_at
 
 -- name: end_jobs
 update jobs set band = null, changed = pg_current_xact_id(),
