@@ -148,6 +148,25 @@ class RestClient:
     async def post(self, path: str, body: Json = None) -> Json:
         return await self._call("POST", path, body=body)
 
+    async def put(self, path: str, body: Json = None) -> Json:
+        return await self._call("PUT", path, body=body)
+
+    async def delete(self, path: str) -> Json:
+        return await self._call("DELETE", path)
+
+    async def events(self) -> AsyncIterator[str]:
+        """The data of each event of /events, as it comes. Raises Unreachable at its end."""
+        try:
+            async with self.http.stream("GET", "/events", timeout=None) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _content(answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:"):
+                        yield line.removeprefix("data:").strip()
+        except httpx.TransportError as error:
+            raise Unreachable(f"the engine at {self.http.base_url} is gone: {error}") from None
+
     async def watch(
         self,
         job_id: int,

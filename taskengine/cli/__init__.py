@@ -18,6 +18,7 @@ from taskengine.cli.demonstration import demo
 from taskengine.cli.failures import in_words
 from taskengine.cli.jobs import jobs, submit
 from taskengine.cli.logs import logs
+from taskengine.cli.looking import looks
 from taskengine.cli.serving import serve
 from taskengine.cli.workflows import workflows
 
@@ -64,6 +65,7 @@ for command in (
     submit,
     jobs,
     logs,
+    *looks,
     *verbs,
     bench,
     version,

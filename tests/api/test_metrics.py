@@ -70,10 +70,9 @@ def read(families, kinds):
 
 
 def named(name, **labels):
-    whole = (
-        name if name.startswith("process_") else f"taskengine_{name.removeprefix('taskengine_')}"
-    )
-    return whole, frozenset(labels.items())
+    if not name.startswith(("process_", "taskengine_")):
+        name = f"taskengine_{name}"
+    return name, frozenset(labels.items())
 
 
 async def metrics(api):
