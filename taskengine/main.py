@@ -169,7 +169,7 @@ def resources_of(
             configuration.default_storage,
             now,
             allowed(configuration.outbound_allow).refuses,
-            configuration.storages.keys(),
+            frozenset(configuration.storages),
         ),
         meters=meters,
         left=witness.send_away,

@@ -48,5 +48,5 @@ class Services:
         """What makes jobs of submissions, with the workflows in force now."""
         settings = self.configuration
         refuses = allowed(settings.outbound_allow).refuses
-        storages = settings.storages.keys()
+        storages = frozenset(settings.storages)
         return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)
