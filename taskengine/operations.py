@@ -18,7 +18,7 @@ PAUSABLE = (JobState.QUEUED, JobState.STARTED, JobState.PENDING, JobState.SCHEDU
 UNFINISHED = (*PAUSABLE, JobState.PAUSED)
 
 
-class Action(StrEnum):
+class BulkAction(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     BREAK = "break"
@@ -27,7 +27,7 @@ class Action(StrEnum):
     RETRY = "retry"
 
 
-class OperationState(StrEnum):
+class BulkState(StrEnum):
     COUNTING = "counting"
     RUNNING = "running"
     DONE = "done"
@@ -37,36 +37,38 @@ class OperationState(StrEnum):
 
 
 # The states of jobs that an action is for: others are not looked at.
-STATES: Mapping[Action, Sequence[JobState]] = {
-    Action.PAUSE: PAUSABLE,
-    Action.RESUME: (JobState.PAUSED,),
-    Action.BREAK: UNFINISHED,
-    Action.PRIORITY: UNFINISHED,
-    Action.RERUN: (*UNFINISHED, JobState.COMPLETED, JobState.BROKEN),
-    Action.RETRY: (JobState.COMPLETED, JobState.BROKEN),
+STATES: Mapping[BulkAction, Sequence[JobState]] = {
+    BulkAction.PAUSE: PAUSABLE,
+    BulkAction.RESUME: (JobState.PAUSED,),
+    BulkAction.BREAK: UNFINISHED,
+    BulkAction.PRIORITY: UNFINISHED,
+    BulkAction.RERUN: (*UNFINISHED, JobState.COMPLETED, JobState.BROKEN),
+    BulkAction.RETRY: (JobState.COMPLETED, JobState.BROKEN),
 }
 # Jobs that one step, which is one transaction, changes. A rerun writes as much as a submission.
-STEPS: Mapping[Action, int] = {
-    **dict.fromkeys((Action.PAUSE, Action.RESUME, Action.PRIORITY, Action.BREAK), 50),
-    **dict.fromkeys((Action.RERUN, Action.RETRY), 10),
+STEPS: Mapping[BulkAction, int] = {
+    **dict.fromkeys(
+        (BulkAction.PAUSE, BulkAction.RESUME, BulkAction.PRIORITY, BulkAction.BREAK), 50
+    ),
+    **dict.fromkeys((BulkAction.RERUN, BulkAction.RETRY), 10),
 }
-UNDOABLE = (Action.PAUSE, Action.RESUME, Action.PRIORITY)
-ACTIVE = (OperationState.COUNTING, OperationState.RUNNING, OperationState.UNDOING)
+UNDOABLE = (BulkAction.PAUSE, BulkAction.RESUME, BulkAction.PRIORITY)
+ACTIVE = (BulkState.COUNTING, BulkState.RUNNING, BulkState.UNDOING)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class BulkOperation:
     """An operation and how far it has come: `cursor` is where its walk over the jobs goes on."""
 
     client: str  # who asked for it
-    action: Action
+    action: BulkAction
     wanted: JobFilter
     created_at: datetime
     values: JsonObject = field(default_factory=dict)  # `priority`, `definition`
     dry_run: bool = False  # it only counts
     top: int = 0  # the newest job when it began: it touches none that came later
     id: int = 0
-    state: OperationState = OperationState.COUNTING
+    state: BulkState = BulkState.COUNTING
     cursor: Cursor | None = None
     matched: int = 0
     done: int = 0
@@ -86,85 +88,85 @@ class Operation:
     @property
     def step_size(self) -> int:
         """The most jobs of its next step."""
-        return COUNTED if self.state is OperationState.COUNTING else STEPS[self.action]
+        return COUNTED if self.state is BulkState.COUNTING else STEPS[self.action]
 
     @property
     def line(self) -> tuple[Severity, str, str]:
         """What the log of each job says."""
-        undo = "undone: " if self.state is OperationState.UNDOING else ""
+        undo = "undone: " if self.state is BulkState.UNDOING else ""
         told = f"{undo}{self.action.value}, by operation {self.id} of client {self.client}"
         return Severity.INFO, "api", told
 
-    def counted(self, number: int, cursor: Cursor | None, now: datetime) -> Operation:
+    def counted(self, number: int, cursor: Cursor | None, now: datetime) -> BulkOperation:
         """After a page was counted; without a cursor it was the last."""
         after = replace(self, matched=self.matched + number, cursor=cursor)
         if cursor is not None:
             return after
         if self.dry_run:
-            return replace(after, state=OperationState.DONE, ended_at=now)
-        return replace(after, state=OperationState.RUNNING)
+            return replace(after, state=BulkState.DONE, ended_at=now)
+        return replace(after, state=BulkState.RUNNING)
 
     def stepped(
         self, done: int, failed: Sequence[tuple[int, str]], cursor: Cursor | None, now: datetime
-    ) -> Operation:
+    ) -> BulkOperation:
         """After the jobs of a page were changed."""
         errors = [*self.errors, *failed][:MOST_ERRORS]
         after = replace(self, errors=errors, cursor=cursor)
         after = replace(after, done=self.done + done, skipped=self.skipped + len(failed))
         if cursor is not None:
             return after
-        return replace(after, state=OperationState.DONE, ended_at=now)
+        return replace(after, state=BulkState.DONE, ended_at=now)
 
-    def reverted(self, number: int, cursor: Cursor | None) -> Operation:
+    def reverted(self, number: int, cursor: Cursor | None) -> BulkOperation:
         """After the changes to some jobs were taken back."""
         after = replace(self, undone=self.undone + number, cursor=cursor)
-        return after if cursor is not None else replace(after, state=OperationState.UNDONE)
+        return after if cursor is not None else replace(after, state=BulkState.UNDONE)
 
-    def aborted(self, now: datetime) -> Operation:
+    def aborted(self, now: datetime) -> BulkOperation:
         """Raises BadInput where nothing is under way."""
         if self.state not in ACTIVE:
             raise BadInput(f"the operation is {self.state.value}: there is nothing to abort")
-        return replace(self, state=OperationState.ABORTED, ended_at=now, cursor=None)
+        return replace(self, state=BulkState.ABORTED, ended_at=now, cursor=None)
 
-    def undoing(self, now: datetime) -> Operation:
+    def undoing(self, now: datetime) -> BulkOperation:
         """Raises BadInput where it cannot be undone (any more)."""
         if self.action not in UNDOABLE:
             raise BadInput(f"a {self.action.value} cannot be undone")
         if self.state in ACTIVE:
             raise BadInput(f"the operation is {self.state.value}: abort it first")
-        if self.state is OperationState.UNDONE or self.undo_until is None:
+        if self.state is BulkState.UNDONE or self.undo_until is None:
             raise BadInput("the operation has changed nothing that is left to undo")
         if now > self.undo_until:
             raise BadInput(f"the operation ended more than {UNDO_TIME.seconds} s ago")
-        return replace(self, state=OperationState.UNDOING, cursor=None)
+        return replace(self, state=BulkState.UNDOING, cursor=None)
 
 
-def changes_of(operation: Operation) -> JsonObject:
+def changes_of(operation: BulkOperation) -> JsonObject:
     """What an update of one job would say."""
     match operation.action:
-        case Action.PAUSE:
+        case BulkAction.PAUSE:
             return {"queue_state": JobState.PAUSED}
-        case Action.RESUME:
+        case BulkAction.RESUME:
             return {"queue_state": JobState.QUEUED}
-        case Action.BREAK:
+        case BulkAction.BREAK:
             return {"queue_state": JobState.BROKEN}
     return {"priority": operation.values["priority"]}
 
 
-def undoing_of(operation: Operation, job: Job, before: int) -> JsonObject:
+def undoing_of(operation: BulkOperation, job: Job, before: int) -> JsonObject:
     """What takes a change of this job back; nothing where it has been changed otherwise since.
     `before` is the priority that it had."""
     match operation.action:
-        case Action.PAUSE if job.state is JobState.PAUSED:
+        case BulkAction.PAUSE if job.state is JobState.PAUSED:
             return {"queue_state": JobState.QUEUED}
-        case Action.RESUME if job.state in PAUSABLE:
+        case BulkAction.RESUME if job.state in PAUSABLE:
             return {"queue_state": JobState.PAUSED}
-        case Action.PRIORITY if job.priority == operation.values["priority"]:
+        case BulkAction.PRIORITY if job.priority == operation.values["priority"]:
             return {"priority": before} if not job.state.is_final else {}
     return {}
 
 
-def limited(action: Action, wanted: JobFilter) -> JobFilter:
+def limited(action: BulkAction, wanted: JobFilter) -> JobFilter:
     """The filter, for the jobs that an action is for, in the order in which they came: parents
     before children. Raises BadInput for one that names nothing, or no such job."""
     named = (wanted.states, wanted.failed, wanted.since, wanted.until, wanted.search)

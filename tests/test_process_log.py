@@ -27,10 +27,10 @@ def written():
 def test_a_line_for_people_has_its_time_level_logger_and_request(written):
     stream = written("text")
     token = request_id.set("r-1")
-    logging.getLogger("taskengine.test").warning("to %s", "http://u:pw@host/x")
+    logging.getLogger("taskengine.test").warning("to %s", "http://u:password@host/x")
     request_id.reset(token)
     line = stream.getvalue().rstrip()
-    assert line.endswith("Z WARNING taskengine.test: to http://***@host/x [r-1]")
+    assert line.endswith("Z WARNING taskengine.test: to http://u:********@host/x [r-1]")
 
 
 def test_a_line_for_programs_is_an_object(written):

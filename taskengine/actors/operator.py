@@ -21,12 +21,12 @@ from taskengine.jobs.again import read_again
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
 from taskengine.model import Job, JsonObject, Submission, TooHeavy
-from taskengine.operations import ACTIVE, Operation, OperationState
+from taskengine.operations import ACTIVE, BulkOperation, BulkState
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Store
-from taskengine.store.operations import Step
+from taskengine.store.operations import BulkStep
 from taskengine.store.types import Cursor
 
 logger = logging.getLogger(__name__)
@@ -58,15 +58,15 @@ class Operator:
                     await self._perform(one, mailbox)
                 await mailbox.collect(jittered(POLL_INTERVAL))
 
-    async def _claim(self) -> Operation | None:
+    async def _claim(self) -> BulkOperation | None:
         one = await self.store.claim_operation(self.now(), LEASE)
         if one is None:
             await self.store.forget_operations(self.now())
         return one
 
-    async def _perform(self, one: Operation, mailbox: Mailbox[Wake]) -> None:
+    async def _perform(self, one: BulkOperation, mailbox: Mailbox[Wake]) -> None:
         """All its steps; until somebody aborts it, or the engine stops."""
-        current: Operation | None = one
+        current: BulkOperation | None = one
         while current is not None and current.state in ACTIVE and not mailbox.closing:
             started = trio.current_time()
             current = await self.advance(await self.next_step(current))
@@ -75,23 +75,25 @@ class Operator:
         if current is not None and current.state not in ACTIVE:
             logger.info("operation %d (%s): %s", one.id, one.action.value, current.state.value)
 
-    async def next_step(self, one: Operation, limit: int | None = None) -> Step:
+    async def next_step(self, one: BulkOperation, limit: int | None = None) -> BulkStep:
         """The next jobs, with what the definition in force makes of them where it is asked for."""
         limit = limit or one.step_size
-        if one.state is OperationState.UNDOING:
+        if one.state is BulkState.UNDOING:
             return await self._undoing(one, limit)
         page = await self.store.jobs(replace(one.wanted, limit=limit, after=one.cursor))
         jobs = [job for job in page if job.id <= one.top]
-        step = Step(one, [job.id for job in jobs], page.next if len(jobs) == len(page) else None)
-        if one.state is OperationState.COUNTING or one.values.get("definition") != "current":
+        step = BulkStep(
+            one, [job.id for job in jobs], page.next if len(jobs) == len(page) else None
+        )
+        if one.state is BulkState.COUNTING or one.values.get("definition") != "current":
             return step
         return await self._read_anew(step, jobs)
 
-    async def _undoing(self, one: Operation, limit: int) -> Step:
+    async def _undoing(self, one: BulkOperation, limit: int) -> BulkStep:
         jobs = await self.store.changed_jobs(one, limit)
-        return Step(one, jobs, Cursor(jobs[-1], jobs[-1]) if len(jobs) == limit else None)
+        return BulkStep(one, jobs, Cursor(jobs[-1], jobs[-1]) if len(jobs) == limit else None)
 
-    async def _read_anew(self, step: Step, jobs: Sequence[Job]) -> Step:
+    async def _read_anew(self, step: BulkStep, jobs: Sequence[Job]) -> BulkStep:
         anew: dict[int, Submission] = {}
         refused: dict[int, str] = {}
         for job in jobs:
@@ -112,7 +114,7 @@ class Operator:
         given = (self.reader(self.now()), client, origin, job.workflow, text)
         return await in_thread(partial(read_again, *given), len(text))
 
-    async def advance(self, step: Step) -> Operation | None:
+    async def advance(self, step: BulkStep) -> BulkOperation | None:
         """What is too heavy is halved; one job alone that is too heavy is skipped."""
         try:
             return await self.store.advance_operation(step, self.now(), LEASE)

@@ -3,6 +3,7 @@ filter matches, as a bulk operation; and `taskengine operations`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,7 @@ def _operate(
 
 def _progress(one: JsonObject, *, quiet: bool) -> None:
     """On a terminal: how far it has come."""
-    error = click.get_text_stream("stderr")
-    if not quiet and error.isatty():
+    if not quiet and sys.stderr.isatty():
         number = one["undone"] if one["state"] == "undoing" else one["done"] + one["skipped"]
         click.echo(f"\r{one['state']}: {number} of {one['matched']} jobs ", nl=False, err=True)
 

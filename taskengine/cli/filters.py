@@ -15,7 +15,7 @@ DAYS = {"today": 0, "yesterday": 1}
 NAMES = ("state", "failed", "from_", "to", "of", "search")
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]
+class DateText(click.ParamType):  # type: ignore[type-arg]
     """A date or a time as the API takes it; `today` and `yesterday` in UTC."""
 
     name = "time"
@@ -33,8 +33,8 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--search", metavar="TEXT", help="A job id, or how a content id begins."),
         click.option("--of", metavar="CLIENT", help="Only jobs of this client."),
-        click.option("--to", metavar="TIME", type=Moment(), help="Created then or before."),
-        click.option("--from", "from_", metavar="TIME", type=Moment(),
+        click.option("--to", metavar="TIME", type=DateText(), help="Created then or before."),
+        click.option("--from", "from_", metavar="TIME", type=DateText(),
                      help="Created then or later: a date, a time, today, yesterday."),
         click.option("--failed", is_flag=True, help="Only failed jobs."),
         click.option("--state", multiple=True, type=click.Choice(STATES),

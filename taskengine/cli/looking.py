@@ -116,7 +116,7 @@ def _pair(text: str) -> tuple[str, str]:
 @json_option
 @connection
 @click.pass_context
-def schedules(ctx: click.Context, as_json: bool, **access: str) -> None:
+def schedules(ctx: click.Context, /, as_json: bool, **access: str) -> None:
     """List what recurs; `on`, `off` and `remove` change it."""
     if ctx.invoked_subcommand is not None:
         return

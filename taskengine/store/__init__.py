@@ -29,7 +29,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.store.operations import Operations
+from taskengine.store.operations import StoreOperations
 from taskengine.store.overview import StoreOverview
 from taskengine.store.reads import StoreReads
 from taskengine.store.types import (
@@ -81,7 +81,7 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, StoreOverview, Upkeep, Operations, Protocol):
+class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None

@@ -6,6 +6,7 @@ import pytest
 
 from taskengine.actors.operator import Operator
 from taskengine.actors.wiring import no_workflow
+from taskengine.testing.contract.world import submission
 from tests.api.changing import send, state
 
 
@@ -73,7 +74,7 @@ async def test_what_makes_no_sense_is_refused_with_its_name(ask, path, body, tol
 
 async def test_a_client_reaches_its_own_jobs_alone(api, body, ask, world, now):
     mine = await api.accepted(body())
-    theirs = await api.accepted(body(), client="other")
+    [theirs] = await world.submit(submission(client="other"), now=now)
     await ask("POST", "/jobs/bulk/break?state=queued")
     await work(world, now)
     assert [await state(api, number) for number in (mine, theirs)] == ["broken", "queued"]

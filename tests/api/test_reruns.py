@@ -177,11 +177,11 @@ async def test_a_retry_goes_on_with_a_failed_job(api, body, world, now, api_key)
         assert answer == (200, {"id": "2", "result": "accepted"})
     old, new = await show(api, number), await show(api, 2)
     assert (old["queue_state"], new["queue_state"], new["rerun_of"]) == ("broken", "queued", number)
-    assert [task["state"] for task in new["tasks"]] == ["waiting"]
+    assert [task["state"] for task in new["tasks"]] == ["waiting", "waiting"]
     told = [line.message for line in await api.lines(2)]
     assert json.loads(told[0])["path"] == f"POST /jobs/{number}/retry"
     assert told[-1] == (
-        f"goes on where job {number} ended: 0 of 1 tasks are kept, with their results"
+        f"goes on where job {number} ended: 0 of 2 tasks are kept, with their results"
     )
 
 
@@ -193,7 +193,7 @@ async def test_a_retry_may_have_the_definition_in_force(api, body, world, now, a
     status, told = await send(after, "POST", path, b"", key=api_key)
     assert (status, list(told)) == (200, ["id", "result"])
     new = await api.job(int(told["id"]))
-    assert (new.job.digest, len(new.tasks)) == (digest, 2)
+    assert (new.job.digest, len(new.tasks)) == (digest, 3)
 
 
 async def test_what_has_not_ended_is_not_retried(api, body, api_key):

@@ -35,26 +35,25 @@ from taskengine.api.routes import Route, number_in
 from taskengine.api.services import Services
 from taskengine.jobs.fields import updates
 from taskengine.model import BadInput, Client, JsonObject, NotFound
-from taskengine.operations import Action, OperationState, limited
-from taskengine.operations import Operation as BulkOperation
+from taskengine.operations import BulkAction, BulkOperation, BulkState, limited
 from taskengine.store import JobFilter
 from taskengine.texts import like
 from taskengine.times import format_time
 from taskengine.workflows.schemas import shown
 
 FILTERS = ("state", "from", "to", "failed", "search", "job_ids", "client")
-VALUES: dict[Action, str] = {
-    Action.PRIORITY: "priority",
-    Action.RERUN: "definition",
-    Action.RETRY: "definition",
+VALUES: dict[BulkAction, str] = {
+    BulkAction.PRIORITY: "priority",
+    BulkAction.RERUN: "definition",
+    BulkAction.RETRY: "definition",
 }
 SKIPPED = record("Skipped", job=WHOLE, error=TEXT)
 OPERATION = record(
     "BulkOperation",
     id=WHOLE,
     client=TEXT,
-    action=one_of(*(action.value for action in Action)),
-    state=one_of(*(state.value for state in OperationState)),
+    action=one_of(*(action.value for action in BulkAction)),
+    state=one_of(*(state.value for state in BulkState)),
     dry_run=FLAG,
     matched=COUNT,
     done=COUNT,
@@ -121,7 +120,7 @@ UNDO = Operation(
 
 
 @dataclass(frozen=True, slots=True)
-class Operations:
+class BulkOperations:
     services: Services
 
     async def begin(self, action: str) -> Response:
@@ -176,10 +175,10 @@ class Operations:
         return found
 
 
-def _action(text: str) -> Action:
+def _action(text: str) -> BulkAction:
     with suppress(ValueError):
-        return Action(text.lower())
-    known = [action.value for action in Action]
+        return BulkAction(text.lower())
+    known = [action.value for action in BulkAction]
     raise BadInput(
         f"action: expected one of {', '.join(known)}, got {text[:40]!r}{like(text, known)}"
     )
@@ -196,12 +195,12 @@ def _filter(client: Client) -> JobFilter:
     return replace(wanted, client=client.name)
 
 
-def _values(action: Action, body: JsonObject) -> JsonObject:
+def _values(action: BulkAction, body: JsonObject) -> JsonObject:
     """What the action needs to know. Raises BadInput."""
     known = {"dry_run", VALUES.get(action, "dry_run")}
     for name in body.keys() - known:
         raise BadInput(f"{name[:40]}: {action.value} takes {', '.join(sorted(known))}")
-    if action is Action.PRIORITY:
+    if action is BulkAction.PRIORITY:
         if body.get("priority") is None:
             raise BadInput("priority: expected a whole number from 1 to 10")
         return {"priority": updates({"priority": body["priority"]})["priority"]}
@@ -237,7 +236,7 @@ def _row(one: BulkOperation) -> JsonObject:
 
 
 def routes(services: Services) -> Sequence[Route]:
-    operations = Operations(services)
+    operations = BulkOperations(services)
     return [
         Route("POST", "/jobs/bulk/<action>", operations.begin, BULK),
         Route("GET", "/operations", operations.many, LIST),

@@ -14,47 +14,47 @@ from taskengine.operations import (
     KEPT,
     UNDO_TIME,
     UNDOABLE,
-    Action,
-    Operation,
-    OperationState,
+    BulkAction,
+    BulkOperation,
+    BulkState,
     changes_of,
     undoing_of,
 )
 from taskengine.store.memory.rerunning import MemoryReruns
-from taskengine.store.operations import Step
+from taskengine.store.operations import BulkStep
 
 
 @dataclass(slots=True)
 class OperationRow:
-    operation: Operation
+    operation: BulkOperation
     held_until: datetime | None = None
     changed: dict[int, int] = field(default_factory=dict)  # jobs with the priorities they had
 
 
 class MemoryOperations(MemoryReruns):
-    """See taskengine.store.operations.Operations."""
+    """See taskengine.store.operations.StoreOperations."""
 
     def __init__(self) -> None:
         super().__init__()
         self._operations: dict[int, OperationRow] = {}
 
-    async def start_operation(self, operation: Operation) -> Operation:
+    async def start_operation(self, operation: BulkOperation) -> BulkOperation:
         await trio.lowlevel.checkpoint()
         known = replace(operation, id=self._next("operation"), top=max(self._jobs, default=0))
         self._operations[known.id] = OperationRow(known)
         return known
 
-    async def operation(self, number: int) -> Operation | None:
+    async def operation(self, number: int) -> BulkOperation | None:
         await trio.lowlevel.checkpoint()
         row = self._operations.get(number)
         return row.operation if row else None
 
-    async def operations(self, client: str | None = None) -> Sequence[Operation]:
+    async def operations(self, client: str | None = None) -> Sequence[BulkOperation]:
         await trio.lowlevel.checkpoint()
         found = [row.operation for row in self._operations.values()]
         return [one for one in reversed(found) if client in (None, one.client)][:100]
 
-    async def claim_operation(self, now: datetime, lease: timedelta) -> Operation | None:
+    async def claim_operation(self, now: datetime, lease: timedelta) -> BulkOperation | None:
         await trio.lowlevel.checkpoint()
         free = [
             row
@@ -69,17 +69,17 @@ class MemoryOperations(MemoryReruns):
         return row.operation
 
     async def advance_operation(
-        self, step: Step, now: datetime, lease: timedelta
-    ) -> Operation | None:
+        self, step: BulkStep, now: datetime, lease: timedelta
+    ) -> BulkOperation | None:
         await trio.lowlevel.checkpoint()
         row = self._operation_row(step.operation.id)
         found = row.operation
         if found.claim != step.operation.claim or found.state is not step.operation.state:
             return None
         match found.state:
-            case OperationState.COUNTING:
+            case BulkState.COUNTING:
                 row.operation = found.counted(len(step.jobs), step.cursor, now)
-            case OperationState.RUNNING:
+            case BulkState.RUNNING:
                 done, failed = self._change_jobs(row, step, now)
                 row.operation = found.stepped(done, failed, step.cursor, now)
             case _:
@@ -88,19 +88,19 @@ class MemoryOperations(MemoryReruns):
         row.held_until = now + lease
         return row.operation
 
-    async def changed_jobs(self, operation: Operation, limit: int) -> Sequence[int]:
+    async def changed_jobs(self, operation: BulkOperation, limit: int) -> Sequence[int]:
         await trio.lowlevel.checkpoint()
         after = operation.cursor.id if operation.cursor else 0
         changed = self._operation_row(operation.id).changed
         return sorted(job_id for job_id in changed if job_id > after)[:limit]
 
-    async def abort_operation(self, number: int, now: datetime) -> Operation:
+    async def abort_operation(self, number: int, now: datetime) -> BulkOperation:
         await trio.lowlevel.checkpoint()
         row = self._operation_row(number)
         row.operation, row.held_until = row.operation.aborted(now), None
         return row.operation
 
-    async def undo_operation(self, number: int, now: datetime) -> Operation:
+    async def undo_operation(self, number: int, now: datetime) -> BulkOperation:
         await trio.lowlevel.checkpoint()
         row = self._operation_row(number)
         row.operation, row.held_until = row.operation.undoing(now), None
@@ -123,7 +123,7 @@ class MemoryOperations(MemoryReruns):
         return self._operations[number]
 
     def _change_jobs(
-        self, row: OperationRow, step: Step, now: datetime
+        self, row: OperationRow, step: BulkStep, now: datetime
     ) -> tuple[int, list[tuple[int, str]]]:
         done, failed = 0, []
         for job_id in sorted(step.jobs):
@@ -138,14 +138,14 @@ class MemoryOperations(MemoryReruns):
                 row.changed.setdefault(job_id, before)
         return done, failed
 
-    def _change_one(self, one: Operation, step: Step, job_id: int, now: datetime) -> None:
+    def _change_one(self, one: BulkOperation, step: BulkStep, job_id: int, now: datetime) -> None:
         if job_id in step.refused:
             raise BadInput(step.refused[job_id])
-        if one.action not in (Action.RERUN, Action.RETRY):
+        if one.action not in (BulkAction.RERUN, BulkAction.RETRY):
             self._change(job_id, changes_of(one), [one.line], now)
             return
         anew = step.anew.get(job_id)
-        again = self._rerun if one.action is Action.RERUN else self._retry
+        again = self._rerun if one.action is BulkAction.RERUN else self._retry
         again(job_id, [one.line], now, anew)
 
     def _take_back(self, row: OperationRow, jobs: Sequence[int], now: datetime) -> int:

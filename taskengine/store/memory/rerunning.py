@@ -21,7 +21,7 @@ DONE = (TaskState.COMPLETED, TaskState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class KeptTasks:
     """What a retry takes over: what became of the tasks before, and which numbers are kept."""
 
     before: dict[str, TaskRow]
@@ -61,7 +61,7 @@ class MemoryReruns(MemoryChanges):
             lines = [*lines, line_of_kept(job_id, len(rest.kept), len(definition.plan))]
         return self._run_again(row, lines, now, anew, rest)
 
-    def _rest(self, row: StoredJob, definition: Definition, now: datetime) -> Rest | None:
+    def _rest(self, row: StoredJob, definition: Definition, now: datetime) -> KeptTasks | None:
         """None: nothing is taken over, it begins from the start. Raises BadInput."""
         tasks = self._tasks_of(row.job.id)
         if not tasks or row.content is None:
@@ -74,7 +74,7 @@ class MemoryReruns(MemoryChanges):
             check_kept(row.job, now, hours, size)
         elif row.job.updated_at < now - timedelta(hours=hours):
             return None
-        return Rest({one.task.name: one for one in tasks}, frozenset(kept))
+        return KeptTasks({one.task.name: one for one in tasks}, frozenset(kept))
 
     def _run_again(
         self,
@@ -82,7 +82,7 @@ class MemoryReruns(MemoryChanges):
         lines: Lines,
         now: datetime,
         anew: Submission | None,
-        rest: Rest | None,
+        rest: KeptTasks | None,
     ) -> int:
         """The new job. It waits until no task of the original runs any more."""
         before = row.job.state
@@ -155,7 +155,7 @@ class MemoryReruns(MemoryChanges):
         self._place(new, now)
         return new
 
-    def _put_rest(self, row: StoredJob, new: StoredJob, rest: Rest, now: datetime) -> None:
+    def _put_rest(self, row: StoredJob, new: StoredJob, rest: KeptTasks, now: datetime) -> None:
         """All tasks of the new job; those that are to run are held until it is admitted."""
         assert new.definition is not None
         new.job = replace(new.job, workspace=row.job.workspace or row.job.id)

@@ -28,7 +28,6 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
-from taskengine.operations import Operation
 from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
@@ -43,7 +42,6 @@ from taskengine.store import (
     OldJob,
     Settled,
 )
-from taskengine.store.operations import Step
 from taskengine.store.postgres import (
     admit,
     cascade,
@@ -54,7 +52,6 @@ from taskengine.store.postgres import (
     due,
     gates,
     instances,
-    operations,
     outbox,
     record,
     rerunning,
@@ -63,6 +60,7 @@ from taskengine.store.postgres import (
     submit,
     sweeping,
 )
+from taskengine.store.postgres.bulk import StoredOperations
 from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
 from taskengine.store.postgres.overview import Overview
@@ -85,7 +83,7 @@ async def open_postgres(
 
 
 @dataclass(slots=True)
-class PostgresStore(Reads, Overview):
+class PostgresStore(Reads, Overview, StoredOperations):
     """See taskengine.store.Store."""
 
     @property
@@ -268,42 +266,6 @@ class PostgresStore(Reads, Overview):
 
     async def cascade(self, now: datetime, limit: int = 500) -> Settled:
         return await self._do(cascade.cascade, now, limit, self.writer, divisible=True)
-
-    # Bulk operations
-
-    async def start_operation(self, operation: Operation) -> Operation:
-        return await self._do(operations.start, operation)
-
-    async def operation(self, number: int) -> Operation | None:
-        rows = await self._fetch("operation", number)
-        return operations.operation_of(rows[0]) if rows else None
-
-    async def operations(self, client: str | None = None) -> Sequence[Operation]:
-        given = ("operations",) if client is None else ("operations_of", client)
-        return [operations.operation_of(row) for row in await self._fetch(*given)]
-
-    async def claim_operation(self, now: datetime, lease: timedelta) -> Operation | None:
-        return await self._do(operations.claim, now, lease)
-
-    async def advance_operation(
-        self, step: Step, now: datetime, lease: timedelta
-    ) -> Operation | None:
-        arguments = (step, now, lease, self.writer)
-        return await self._do(operations.advance, *arguments, divisible=True)
-
-    async def changed_jobs(self, operation: Operation, limit: int) -> Sequence[int]:
-        after = operation.cursor.id if operation.cursor else 0
-        rows = await self._fetch("changed_jobs", operation.id, after, limit)
-        return [row["job_id"] for row in rows]
-
-    async def abort_operation(self, number: int, now: datetime) -> Operation:
-        return await self._do(operations.abort, number, now)
-
-    async def undo_operation(self, number: int, now: datetime) -> Operation:
-        return await self._do(operations.undo, number, now)
-
-    async def forget_operations(self, now: datetime) -> None:
-        await self._do(operations.forget, now)
 
     # Callbacks
 

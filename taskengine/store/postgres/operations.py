@@ -11,13 +11,13 @@ from taskengine.operations import (
     KEPT,
     UNDO_TIME,
     UNDOABLE,
-    Action,
-    Operation,
-    OperationState,
+    BulkAction,
+    BulkOperation,
+    BulkState,
     changes_of,
     undoing_of,
 )
-from taskengine.store.operations import Step
+from taskengine.store.operations import BulkStep
 from taskengine.store.postgres.change import Effects, change_with, lock_job
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.rerunning import rerun_with, retry_with
@@ -26,30 +26,30 @@ from taskengine.store.postgres.submit import prepare
 from taskengine.store.types import Cursor, JobFilter
 
 
-async def start(connection: Connection, one: Operation) -> Operation:
+async def start(connection: Connection, one: BulkOperation) -> BulkOperation:
     """See Store.start_operation."""
     given = (one.client, one.action.value, _filter_text(one.wanted), dumped(one.values))
     rest = (one.dry_run, one.created_at, one.state.value)
     return operation_of(await connection.fetchrow(SQL["start_operation"], *given, *rest))
 
 
-async def claim(connection: Connection, now: datetime, lease: timedelta) -> Operation | None:
+async def claim(connection: Connection, now: datetime, lease: timedelta) -> BulkOperation | None:
     """See Store.claim_operation."""
     row = await connection.fetchrow(SQL["claim_operation"], now, now + lease)
     return None if row is None else operation_of(row)
 
 
 async def advance(
-    connection: Connection, step: Step, now: datetime, lease: timedelta, writer: int
-) -> Operation | None:
+    connection: Connection, step: BulkStep, now: datetime, lease: timedelta, writer: int
+) -> BulkOperation | None:
     """See Store.advance_operation."""
     found = await _locked(connection, step.operation.id)
     if found.claim != step.operation.claim or found.state is not step.operation.state:
         return None
     match found.state:
-        case OperationState.COUNTING:
+        case BulkState.COUNTING:
             after = found.counted(len(step.jobs), step.cursor, now)
-        case OperationState.RUNNING:
+        case BulkState.RUNNING:
             done, failed = await _change_jobs(connection, found, step, now, writer)
             after = found.stepped(done, failed, step.cursor, now)
         case _:
@@ -59,14 +59,14 @@ async def advance(
     return after
 
 
-async def abort(connection: Connection, number: int, now: datetime) -> Operation:
+async def abort(connection: Connection, number: int, now: datetime) -> BulkOperation:
     """See Store.abort_operation."""
     after = (await _locked(connection, number)).aborted(now)
     await _put(connection, after, None)
     return after
 
 
-async def undo(connection: Connection, number: int, now: datetime) -> Operation:
+async def undo(connection: Connection, number: int, now: datetime) -> BulkOperation:
     """See Store.undo_operation."""
     after = (await _locked(connection, number)).undoing(now)
     await _put(connection, after, None)
@@ -79,14 +79,14 @@ async def forget(connection: Connection, now: datetime) -> None:
     await connection.execute(SQL["forget_operations"], now - KEPT)
 
 
-async def _locked(connection: Connection, number: int) -> Operation:
+async def _locked(connection: Connection, number: int) -> BulkOperation:
     row = await connection.fetchrow(SQL["lock_operation"], number)
     if row is None:
         raise NotFound(f"there is no operation {number}")
     return operation_of(row)
 
 
-async def _put(connection: Connection, one: Operation, held_until: datetime | None) -> None:
+async def _put(connection: Connection, one: BulkOperation, held_until: datetime | None) -> None:
     cursor = one.cursor or Cursor(None, 0)
     at = cursor.value if isinstance(cursor.value, datetime) else None
     counts = (one.matched, one.done, one.skipped, one.undone, dumped(list(one.errors)))
@@ -96,7 +96,7 @@ async def _put(connection: Connection, one: Operation, held_until: datetime | No
 
 
 async def _change_jobs(
-    connection: Connection, one: Operation, step: Step, now: datetime, writer: int
+    connection: Connection, one: BulkOperation, step: BulkStep, now: datetime, writer: int
 ) -> tuple[int, list[tuple[int, str]]]:
     """How many jobs were changed; the others, and why not."""
     effects = Effects()
@@ -122,22 +122,27 @@ async def _change_jobs(
 
 
 async def _change(
-    connection: Connection, one: Operation, step: Step, job_id: int, now: datetime, own: Effects
+    connection: Connection,
+    one: BulkOperation,
+    step: BulkStep,
+    job_id: int,
+    now: datetime,
+    own: Effects,
 ) -> None:
     if job_id in step.refused:
         raise BadInput(step.refused[job_id])
     lines = [one.line]
-    if one.action not in (Action.RERUN, Action.RETRY):
+    if one.action not in (BulkAction.RERUN, BulkAction.RETRY):
         await change_with(connection, job_id, changes_of(one), lines, now, own)
         return
     anew = step.anew.get(job_id)
     [prepared] = [None] if anew is None else prepare([anew])
-    again = rerun_with if one.action is Action.RERUN else retry_with
+    again = rerun_with if one.action is BulkAction.RERUN else retry_with
     await again(connection, job_id, lines, now, prepared, own)
 
 
 async def _take_back(
-    connection: Connection, one: Operation, jobs: Sequence[int], now: datetime, writer: int
+    connection: Connection, one: BulkOperation, jobs: Sequence[int], now: datetime, writer: int
 ) -> int:
     """How many jobs are again as they were: those that were not changed otherwise since."""
     effects, number = Effects(), 0
@@ -152,18 +157,18 @@ async def _take_back(
     return number
 
 
-def operation_of(row: Row) -> Operation:
+def operation_of(row: Row) -> BulkOperation:
     place, at = row["cursor_id"], row["cursor_at"]
-    return Operation(
+    return BulkOperation(
         client=row["client"],
-        action=Action(row["action"]),
+        action=BulkAction(row["action"]),
         wanted=_filter_of(row["wanted"]),
         created_at=row["created_at"],
         values=json.loads(row["values"]),
         dry_run=row["dry_run"],
         top=row["top"],
         id=row["id"],
-        state=OperationState(row["state"]),
+        state=BulkState(row["state"]),
         cursor=None if place is None else Cursor(at or place, place),
         matched=row["matched"],
         done=row["done"],

@@ -6,7 +6,7 @@ for no key update
 
 -- name: lock_with_runs
 -- In the order of ids: the new edges of a rerun are open as long as those that they are copied from;
--- of a job that was stopped, all that it waited for counts as it is now, in the last runs.
+-- of a job that was stopped, all that it waited for counts as it stands, in the last runs.
 with recursive runs as (
     select p.id, p.rerun_as from edges e join jobs p on p.id = e.parent
     where e.child = $1 and e.kind = 'completes'

@@ -8,9 +8,9 @@ import pytest
 from taskengine.actors.operator import LEASE, Operator
 from taskengine.actors.wiring import no_workflow
 from taskengine.model import BadInput, JobState, NotFound
-from taskengine.operations import ACTIVE, Action, Operation, OperationState, limited
+from taskengine.operations import ACTIVE, BulkAction, BulkOperation, BulkState, limited
 from taskengine.store import JobFilter
-from taskengine.store.operations import Step
+from taskengine.store.operations import BulkStep
 from taskengine.testing.contract.dependencies import child_of, state
 from taskengine.testing.contract.updates import BROKEN, QUEUED, change
 from taskengine.testing.contract.world import SINGLE, at, failed, submission
@@ -20,7 +20,9 @@ OF_ACME = JobFilter(client="acme")
 
 
 async def begin(world, action, wanted=OF_ACME, **fields):
-    asked = Operation("acme", Action(action), limited(Action(action), wanted), NOON, **fields)
+    asked = BulkOperation(
+        "acme", BulkAction(action), limited(BulkAction(action), wanted), NOON, **fields
+    )
     return await world.store.start_operation(asked)
 
 
@@ -76,7 +78,7 @@ class Bulk:
         await begin(world, "pause")
         first = await world.store.claim_operation(NOON, LEASE)
         assert await world.store.claim_operation(NOON + LEASE, LEASE) is not None
-        step = Step(first, [job_id])
+        step = BulkStep(first, [job_id])
         assert await world.store.advance_operation(step, NOON, LEASE) is None
         assert await state(world, job_id) == "queued"
 
@@ -158,7 +160,7 @@ class Bulk:
         assert [found.id for found in await world.store.operations()] == [two.id, one.id]
         assert await world.store.operations("beta") == []
         assert await world.store.operation(one.id) == one
-        assert one.state is OperationState.COUNTING
+        assert one.state is BulkState.COUNTING
         for ask in (world.store.abort_operation, world.store.undo_operation):
             with pytest.raises(NotFound):
                 await ask(404, NOON)

@@ -58,7 +58,7 @@ class Retries:
         await world.perform(new)
         assert await state(world, new) == "completed"
 
-    async def test_it_waits_for_the_tasks_that_are_being_stopped(self, world):
+    async def test_a_rerun_waits_for_the_tasks_that_are_being_stopped(self, world):
         old = await world.start()
         [attempt] = await world.claim()
         await change(world, old, BROKEN)
@@ -210,7 +210,7 @@ class Retries:
         new = await retry(world, old, anew=anew)
         assert await world.states(new) == ["queued", *["completed"] * 3, *["waiting"] * 2]
 
-    async def test_and_so_does_what_needs_it(self, world):
+    async def test_what_needs_a_changed_task_runs_again_with_it(self, world):
         changed = definition([], [], [0, 1], [2], [3])
         changed.content["tasks"][1]["with"] = {"seconds": 1}
         old = await fail_at(world, "d", SIDES)
@@ -253,7 +253,7 @@ class Retries:
         await world.perform(new)
         assert await kept(world, [old, new], at(0)) == set()
 
-    async def test_it_goes_when_the_job_runs_again_as_a_whole(self, world):
+    async def test_a_workspace_goes_when_the_job_runs_again_as_a_whole(self, world):
         old = await fail_at(world, "b")
         await rerun(world, old)
         assert await kept(world, [old], at(0)) == set()
