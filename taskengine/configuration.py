@@ -14,6 +14,7 @@ from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
+from taskengine.runtime.limits import Limits
 from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.storage.local import LocalFolder
 from taskengine.storage.settings import StorageSettings
@@ -78,6 +79,16 @@ class Configuration(BaseModel):
     )
     commands: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         {}, description="what process.run may run: a name and the words that it stands for"
+    )
+    tool_seconds: Number = Field(
+        86_400, ge=0, description="that a media tool may run at most; 0: no limit"
+    )
+    tool_stall: Number = Field(
+        600, ge=0, description="seconds in which a media tool may do nothing at all; 0: no limit"
+    )
+    tool_memory: int = Field(8192, ge=0, description="MiB of a media tool at most; 0: no limit")
+    tool_file: int = Field(
+        0, ge=0, description="MiB of a file that a media tool writes at most; 0: no limit"
     )
     secrets: dict[str, str] = Field(
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
@@ -195,6 +206,12 @@ class Configuration(BaseModel):
         if not host or not port.isdigit() or int(port) > 65535:
             raise ValueError(f"expected ADDRESS:PORT, got {value!r}")
         return value
+
+    @property
+    def limits(self) -> Limits:
+        """Of media tools and commands."""
+        memory, file = self.tool_memory << 20, self.tool_file << 20
+        return Limits(self.tool_seconds, self.tool_stall, memory, file)
 
     @property
     def embedded_database(self) -> bool:

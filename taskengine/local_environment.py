@@ -42,4 +42,5 @@ def local_environment(
         ),
         mediatailor=configuration.mediatailor,
         pulse=pulse,
+        limits=configuration.limits,
     )

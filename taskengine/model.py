@@ -300,7 +300,7 @@ class Ended:
     """An attempt is over. `due_at` is when a retry may start. A `terse` end is what is left to say
     where all of it is refused or too much: the job's callback lacks what workflow and client add to
     it. `fate` is what became of one that did not end by itself, as the job's log tells it: "was
-    handed back: …"."""
+    handed back: …". `extras` is what the task's callback has besides, a JSON object."""
 
     fence: Fence
     at: datetime
@@ -310,6 +310,7 @@ class Ended:
     due_at: datetime | None = None
     terse: bool = False
     fate: str = ""
+    extras: str = ""
 
 
 Record = Written | Progressed | Began | Ended

@@ -46,12 +46,8 @@ STATES: Mapping[BulkAction, Sequence[JobState]] = {
     BulkAction.RETRY: (JobState.COMPLETED, JobState.BROKEN),
 }
 # Jobs that one step, which is one transaction, changes. A rerun writes as much as a submission.
-STEPS: Mapping[BulkAction, int] = {
-    **dict.fromkeys(
-        (BulkAction.PAUSE, BulkAction.RESUME, BulkAction.PRIORITY, BulkAction.BREAK), 50
-    ),
-    **dict.fromkeys((BulkAction.RERUN, BulkAction.RETRY), 10),
-}
+AGAIN = (BulkAction.RERUN, BulkAction.RETRY)
+STEPS: Mapping[BulkAction, int] = {one: 10 if one in AGAIN else 50 for one in BulkAction}
 UNDOABLE = (BulkAction.PAUSE, BulkAction.RESUME, BulkAction.PRIORITY)
 ACTIVE = (BulkState.COUNTING, BulkState.RUNNING, BulkState.UNDOING)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import fmean
@@ -41,21 +42,18 @@ async def record(
     """Follow the sources of all clips, and keep what they offer in the job's workspace."""
     _check_options(options or {})
     web = Web(context.http)
-    following = [_follow(context, web, place, said) for place, said in enumerate(clips)]
-    async with unwrapped(), trio.open_nursery() as nursery:
-        nursery.start_soon(_tell, context, following)
-        async with trio.open_nursery() as recorders:
-            over: list[Following] = []
-            for one in following:
-                if _is_over(one):
-                    over.append(one)
-                else:
-                    recorders.start_soon(one.run)
-            turns = trio.CapacityLimiter(AT_ONCE)
-            for one in sorted(over, key=_begins):  # what rolls off first comes first
-                await turns.acquire_on_behalf_of(one.clip.place)
-                recorders.start_soon(_run_in_turn, one, turns)
-        nursery.cancel_scope.cancel()
+    following = [follow(context, web, Clip.read(*one)) for one in enumerate(clips)]
+    async with telling(context, following), trio.open_nursery() as recorders:
+        over: list[Following] = []
+        for one in following:
+            if _is_over(one):
+                over.append(one)
+            else:
+                recorders.start_soon(one.run)
+        turns = trio.CapacityLimiter(AT_ONCE)
+        for one in sorted(over, key=_begins):  # what rolls off first comes first
+            await turns.acquire_on_behalf_of(one.clip.place)
+            recorders.start_soon(_run_in_turn, one, turns)
     await context.progress(1.0)
     size = sum(one.recording.size for one in following)
     number = sum(len(one.recording.fetched) for one in following)
@@ -132,12 +130,12 @@ def _folder(context: Context, name: str, place: int) -> Folder:
     return context.workspace.below(name).below(f"clip-{place}")
 
 
-def _follow(context: Context, web: Web, place: int, said: JsonObject) -> Following:
-    scratch = context.scratch / f"clip-{place}"
+def follow(context: Context, web: Web, clip: Clip, name: str = FOLDER) -> Following:
+    """What records a clip into a folder of the workspace."""
+    scratch = context.scratch / f"clip-{clip.place}"
     scratch.mkdir(exist_ok=True)
     writer = str(context.attempt.task.attempt)
-    recording = Recording(_folder(context, FOLDER, place), scratch, writer)
-    clip = Clip.read(place, said)
+    recording = Recording(_folder(context, name, clip.place), scratch, writer)
     proof = Proof(Bench(context.run, scratch))
     return Following(clip, web, recording, scratch, _now, context.info, context.warn, proof)
 
@@ -162,6 +160,15 @@ async def _run_in_turn(one: Following, turns: trio.CapacityLimiter) -> None:
 
 def _now() -> Fraction:
     return Fraction(time.time())
+
+
+@asynccontextmanager
+async def telling(context: Context, following: Sequence[Following]) -> AsyncIterator[None]:
+    """How far they are is told meanwhile."""
+    async with unwrapped(), trio.open_nursery() as nursery:
+        nursery.start_soon(_tell, context, following)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 async def _tell(context: Context, following: Sequence[Following]) -> None:

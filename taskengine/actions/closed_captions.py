@@ -17,7 +17,8 @@ from taskengine.capture.filters import Matches
 from taskengine.capture.model import SourceTrack
 from taskengine.capture.pieces import ADJACENT, Span
 from taskengine.media.cc_data import SEI, CcData, packets, read_cc_data
-from taskengine.media.tracks import Track, normal_language
+from taskengine.media.languages import normal_language
+from taskengine.media.tracks import Track
 
 ADVANCED: Final = 2  # the first type of CEA-708
 

@@ -12,6 +12,7 @@ import httpx
 from taskengine.media.keys import KeyStore
 from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Severity
+from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.process import OnLine, run_process
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, clean_folder
@@ -41,6 +42,7 @@ class Context:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse | None = None  # of the guards of child processes
+    limits: Limits = NO_LIMITS  # of child processes
 
     @property
     def scratch(self) -> Path:
@@ -83,20 +85,36 @@ class Context:
     async def open_folder(self, storage: str, root: str, folder: str) -> Folder:
         """The folder a client means, logged as the contract's log sample has it. Only the current
         attempt can change it."""
-        try:
-            top = self.roots(storage, root)
-            path = clean_folder("folder", folder)
-        except KeyError as unknown:
-            raise BadInput(f"unknown storage or root: {unknown}") from None
-        opened = replace(top.below(path), fence=self.confirm)
+        top = self._root(storage, root)
+        opened = top.below(clean_folder("folder", folder))
         await self.admit(opened)
         await self.info(f"Root key: {root} Root Folder: {top.root}")
         return opened
+
+    async def open_files(
+        self, storage: str, root: str, files: Sequence[str]
+    ) -> tuple[Folder, list[str]]:
+        """The root of files that a client means, and their paths below it, each once. Logged as
+        that of a folder."""
+        top = self._root(storage, root)
+        paths = list(dict.fromkeys(clean_folder("files", file) for file in files))
+        for path in paths:
+            await self.admit(top.below(path))
+        await self.info(f"Root key: {root} Root Folder: {top.root}")
+        return top, paths
+
+    def _root(self, storage: str, root: str) -> Folder:
+        try:
+            return replace(self.roots(storage, root), fence=self.confirm)
+        except KeyError as unknown:
+            raise BadInput(f"unknown storage or root: {unknown}") from None
 
     async def run(self, command: Sequence[str], *, on_line: OnLine | None = None) -> str:
         """Run a child process in the scratch folder and return its standard output.
 
         It ends with the task: a cancelled attempt takes all its processes with it. Raises
-        ProcessFailed with the last lines of its standard error, and PulseMissed.
+        ProcessFailed with the last lines of its standard error, LimitReached and PulseMissed.
         """
-        return await run_process(command, cwd=self.scratch, on_line=on_line, pulse=self.pulse)
+        return await run_process(
+            command, cwd=self.scratch, on_line=on_line, pulse=self.pulse, limits=self.limits
+        )

@@ -28,9 +28,10 @@ from taskengine.capture.pieces import Span
 from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
+from taskengine.media.languages import normal_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
-from taskengine.media.tracks import Track, TrackType, normal_language
+from taskengine.media.tracks import Track, TrackType
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
 
@@ -98,7 +99,7 @@ class Cut:
             one = await self._track(name, track)
             made += [one] if one is not None else []
             await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
-        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        inspector = Inspector(self.context, self.context.workspace)
         aligned = await inspector.aligned(made, self._keys)
         best = next((track for track in wanted.values() if track.type == "video"), None)
         declared = best.captions if best else ()
@@ -116,7 +117,7 @@ class Cut:
 
     async def placed(self, tracks: Sequence[Track]) -> list[Track]:
         """The tracks where later tasks find them."""
-        inspector = Inspector(self.context, self.context.workspace, 0, False)
+        inspector = Inspector(self.context, self.context.workspace)
         return await inspector.placed([replace(track, folder=SCRATCH) for track in tracks])
 
     async def _look(self, place: int, folder: Folder) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from taskengine.actions.context import Context
+from taskengine.actions.cpix import downloaded, keep
 from taskengine.actions.materials import bench_of
+from taskengine.actions.records import update_record
 from taskengine.actions.registry import action
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.sets import SetName, make_missing_set
@@ -52,16 +54,20 @@ async def rename_manifests(
     switch: Prepared,
     drm: list[str],
     cpix: bool = False,
+    cpix_url: str | None = None,
     root: str = "output_root",
 ) -> JsonObject:
     """Carry out a prepared switch, after making the set of manifests that it misses."""
     opened = await context.open_folder(storage, root, folder)
     names = switch.manifests
     if switch.missing:
-        names = await _make_set(context, opened, content_id, switch, drm, cpix=cpix)
+        if cpix and switch.missing == "drm":
+            await keep(context, await downloaded(context, cpix_url, content_id), opened, content_id)
+        names = await _make_set(context, opened, content_id, switch, drm)
     for old, new in switch.names:
         await opened.rename(old, new)
     active = switch.active_manifest
+    await update_record(context, opened, content_id, active, names)
     await context.info(
         f"{opened.storage.label} folder: {opened.complete}, Active Manifest {active}"
     )
@@ -75,13 +81,9 @@ async def _make_set(
     content_id: str,
     switch: Prepared,
     drm: list[str],
-    *,
-    cpix: bool,
 ) -> list[str]:
     """Make the set that is missing and publish it, its main manifest last; returns its files."""
     said = parse_name(content_id, switch.active_manifest)
-    if cpix and switch.missing == "drm":
-        raise PermanentFailure("cpix: keys from a CPIX document are not available yet")
     if said is None:
         raise PermanentFailure(f"{switch.active_manifest}: no manifest of {content_id}")
     made = await make_missing_set(

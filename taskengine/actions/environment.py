@@ -14,6 +14,7 @@ from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
 from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
+from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import FenceCheck, Folder, Storage
 from taskengine.storage.roots import is_foreign, roots_on
@@ -35,6 +36,7 @@ class ActionEnvironment:
     hidden: frozenset[str] = frozenset()  # of storages and services: nobody names them
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
+    limits: Limits = NO_LIMITS  # of child processes
 
     @asynccontextmanager
     async def context_for(
@@ -62,6 +64,7 @@ class ActionEnvironment:
                 commands=self.commands,
                 mediatailor=self.mediatailor,
                 pulse=self.pulse,
+                limits=self.limits,
             )
 
     def workspace(self, job_id: int) -> Folder:

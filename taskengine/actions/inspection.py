@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
+
+import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, fetch, local_name, stage
-from taskengine.media.captions import to_webvtt
-from taskengine.media.conform import conform, fits
+from taskengine.actions.pace import Pace
+from taskengine.capture.cues import write_webvtt
+from taskengine.capture.model import SourceRefused
+from taskengine.capture.ttml import read_ttml
+from taskengine.media.captions import has_cues, to_webvtt
+from taskengine.media.companions import lacking, make_companion
+from taskengine.media.conform import UNDECODED, conform, fits, is_usable, undecodable
+from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix
 from taskengine.media.ffmpeg import check_whole, refuse
-from taskengine.media.probe import Media, OutputWrong, keyframes, probe_source
+from taskengine.media.probe import SLACK, Media, OutputWrong, probe_source
 from taskengine.media.properties import apply_file_properties
+from taskengine.media.tables import keyframes
 from taskengine.media.tracks import Track
+from taskengine.media.whole import check_boxes
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.runtime.process import ProcessFailed
 from taskengine.storage import Folder
 
-ENCODABLE: Final = frozenset({".mp4", ".m4v", ".mov", ".mpg", ".mkv", ".avi"})
-MEDIA: Final = ENCODABLE | {".mpeg", ".webm", ".ts", ".ismv", ".m4a", ".isma", ".aac", ".ac3",
-                            ".ec3", ".eac3", ".mp3", ".wav", ".flac", ".mka"}  # fmt: skip
-CAPTIONS: Final = frozenset({".srt", ".vtt"})
 SCRATCH: Final = "scratch"  # the folder of tracks that were made anew
+TTML: Final = frozenset({".ttml", ".dfxp"})
+SHAPES: Final = 0.1  # by which the shapes of renditions may differ: sides are rounded
+LONG_SEGMENT: Final = 15.0  # seconds from one keyframe to the next
 
 
 class Inspector:
     """Turns source files into tracks. Those made anew stay in scratch until they are placed."""
 
-    def __init__(self, context: Context, folder: Folder, retries: int, ladder: bool) -> None:
+    def __init__(
+        self,
+        context: Context,
+        folder: Folder,
+        retries: int = 0,
+        ladder: str = "",
+        keeps_sound: bool = True,
+    ) -> None:
         self.context, self.folder, self.retries, self.ladder = context, folder, retries, ladder
+        self.keeps_sound = keeps_sound  # of a source that is encoded
+        self._encoded: list[Track] = []  # videos of sources, as they were before
         self.bench = bench_of(context)
         self._done, self._share = 0.0, 1.0
         self._local: dict[str, str] = {}  # of source files: their names in scratch
@@ -50,20 +69,21 @@ class Inspector:
         path = self.context.scratch / local
         await fetch(self.context, self.folder, name, path, self.retries)
         if suffix(name) in CAPTIONS:
-            made = [await self._captions(local, name)]
+            made = await self._captions(local, name)
         else:
             made = await self._prepared(local, name, await probe_source(self.bench, path, name))
         there = [
-            replace(track, file=name) if track.file == local else replace(track, folder=SCRATCH)
+            replace(track, file=name, source=name) if track.file == local
+            else replace(track, folder=SCRATCH, source=name)
             for track in made
-        ]
+        ]  # fmt: skip
         return [apply_file_properties(track, name, properties) for track in there]
 
     async def aligned(
         self, tracks: Sequence[Track], known: Mapping[str, Sequence[float]] | None = None
     ) -> list[Track]:
-        """Without the renditions that could not be switched to: keyframes at other times. What is
-        `known` of them, by file, is not read again."""
+        """Without the renditions that could not be switched to: keyframes at other times, another
+        shape or length. What is `known` of their keyframes, by file, is not read again."""
         known = known or {}
         videos = sorted((t for t in tracks if t.type == "video"), key=lambda t: -t.bitrate)
         times = []
@@ -71,12 +91,38 @@ class Inspector:
             times = [known.get(track.file) or await self._keyframes(track) for track in videos]
         left_out = []
         for track, other in zip(videos[1:], times[1:], strict=True):
-            if not _same(times[0], other, 0.5 / (videos[0].frame_rate or 25)):
+            if why := _unlike(videos[0], track, times[0], other):
                 left_out.append(track)
-                await self.context.warn(
-                    f"{track.file}: keyframes at other times than in {videos[0].file}, left out"
-                )
+                await self.context.warn(f"{_origin(track)}: {why} {_origin(videos[0])}, left out")
         return [track for track in tracks if track not in left_out]
+
+    async def with_companions(self, tracks: Sequence[Track]) -> list[Track]:
+        """And AAC beside sound that few browsers play, where no other track of its language has
+        it."""
+        made = list(tracks)
+        for track in lacking(tracks):
+            name = f"companion-{track.name}.mp4"
+            await self.context.info(f"{track.name}: AAC is made beside {track.codec}, for browsers")
+            companion = await make_companion(self.bench, self._path(track), track, name)
+            made.insert(made.index(track) + 1, replace(companion, folder=SCRATCH))
+        return made
+
+    async def pictured(self, tracks: Sequence[Track]) -> list[Track]:
+        """Videos that pictures can be taken of, the best first; with lines about what players may
+        mind."""
+        videos = [track for track in tracks if track.type == "video"]
+        for track in videos:
+            times = [*await self._keyframes(track), track.end]
+            longest = max((b - a for a, b in pairwise(times)), default=0.0)
+            if longest > LONG_SEGMENT:
+                await self.context.warn(
+                    f"{_origin(track)}: {longest:.0f} s from one keyframe to the next; segments are"
+                    " as long, and players can begin nowhere else"
+                )
+        found = [track for track in (*videos, *self._encoded) if track.codec not in UNDECODED]
+        if not found:
+            await self.context.warn("no pictures can be taken of AV1, which is packaged as it is")
+        return found
 
     async def placed(self, tracks: Sequence[Track]) -> list[Track]:
         """The tracks where other tasks find them: what was made anew, in the workspace."""
@@ -89,42 +135,107 @@ class Inspector:
 
     async def _prepared(self, local: str, name: str, media: Media) -> list[Track]:
         path = self.context.scratch / local
-        if media.family == "mov":
-            await check_whole(self.bench, path, name)
+        await self._tell_left_out(name, media)
         if not media.streams:
             raise PermanentFailure(f"{name}: there is no video, audio or text in it")
-        ladder = self.ladder and suffix(name) in ENCODABLE
+        if media.family == "mov":
+            await check_boxes(path, name)
+            if any(track.type != "text" for track in media.tracks):
+                await check_whole(self.bench, path, name)
+        ladder = self.ladder if suffix(name) in ENCODABLE else ""
         if fits(media) and not ladder:
             return media.tracks
+        if video := undecodable(media, ladder):
+            raise PermanentFailure(f"{name}: its {video.codec} would have to be encoded anew, and"
+                                   " the media tools of this engine cannot decode it")  # fmt: skip
         await self.context.info(f"{name}: {'encoding' if ladder else 'converting'} for packaging")
+        if ladder:
+            self._encoded += [
+                replace(track, file=name, source=name)
+                for track in media.tracks
+                if track.type == "video"
+            ]
         try:
-            return await conform(
-                self.bench, path, media, ladder=ladder, on_progress=self._converted
+            made = await conform(
+                self.bench,
+                path,
+                media,
+                ladder=ladder,
+                keeps_sound=self.keeps_sound or not ladder,
+                on_progress=Pace(
+                    self.context, name, media.duration, done=self._done, share=self._share
+                ),
             )
         except ProcessFailed as failure:
             refuse(failure, path, name, "cannot be converted")
         except OutputWrong as wrong:
             raise PermanentFailure(f"{name} is damaged: {wrong}") from wrong
+        return [track for track in made if await self._says_something(track, name)]
 
-    async def _converted(self, fraction: float) -> None:
-        await self.context.progress(self._done + fraction * self._share)
+    async def _tell_left_out(self, name: str, media: Media) -> None:
+        unusable = [
+            f"stream {track.stream} is left out: captions of the kind {track.codec} are pictures"
+            for track in media.tracks
+            if not is_usable(track)
+        ]
+        for line in (*media.left_out, *unusable):
+            await self.context.warn(f"{name}: {line}")
 
-    async def _captions(self, local: str, name: str) -> Track:
-        target = self.context.scratch / f"{local.rpartition('.')[0]}-captions.vtt"
-        await to_webvtt(self.bench, self.context.scratch / local, target, name)
-        return Track("text", target.name, codec="webvtt", role="subtitle")
+    async def _says_something(self, track: Track, name: str) -> bool:
+        """Captions without one caption are left out: the packager takes none."""
+        if track.type != "text":
+            return True
+        text = await trio.Path(self.context.scratch / track.file).read_text("utf-8")
+        if not has_cues(text):
+            await self.context.warn(f"{name}: stream of captions ({track.language}) is left out:"
+                                    " there is no caption in it")  # fmt: skip
+        return has_cues(text)
+
+    async def _captions(self, local: str, name: str) -> list[Track]:
+        path = self.context.scratch / local
+        target = path.with_name(f"{path.stem}-captions.vtt")
+        if suffix(name) in TTML:
+            is_something = await trio.to_thread.run_sync(_from_ttml, path, target, name)
+        else:
+            is_something = await to_webvtt(self.bench, path, target, name)
+        if not is_something:
+            await self.context.warn(f"{name} is left out: there is no caption in it")
+            return []
+        return [Track("text", target.name, codec="webvtt", role="subtitle")]
 
     async def _keyframes(self, track: Track) -> list[float]:
-        local = self._local.get(track.file, track.file)
-        return await keyframes(self.bench, self.context.scratch / local, track.stream)
+        return await keyframes(self._path(track), track.stream)
+
+    def _path(self, track: Track) -> Path:
+        return self.context.scratch / self._local.get(track.file, track.file)
+
+
+def _from_ttml(path: Path, target: Path, label: str) -> bool:
+    try:
+        cues = read_ttml(path.read_bytes())
+    except SourceRefused as refusal:
+        raise PermanentFailure(f"{label} is no caption file: {refusal}") from None
+    target.write_text(write_webvtt(cues), "utf-8")
+    return bool(cues)
+
+
+def _origin(track: Track) -> str:
+    return track.source or track.file
+
+
+def _unlike(best: Track, other: Track, times: Sequence[float], others: Sequence[float]) -> str:
+    """Why a video is no rendition of another one; empty if it is."""
+    if not _same(times, others, 0.5 / (best.frame_rate or 25)):
+        return "keyframes at other times than in"
+    if abs(best.end - other.end) > max(SLACK, 0.002 * best.end):
+        return "another length than"
+    shape, its = (track.width / max(1, track.height) for track in (best, other))
+    if abs(shape / (its or 1) - 1) > SHAPES:
+        return "pictures of another shape than"
+    return ""
 
 
 def _same(times: Sequence[float], other: Sequence[float], slack: float) -> bool:
     return len(times) == len(other) and all(
         abs(a - b) <= slack for a, b in zip(times, other, strict=True)
     )
-
-
-def suffix(name: str) -> str:
-    """The extension, in lower case."""
-    return PurePosixPath(name).suffix.lower()

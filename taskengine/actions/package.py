@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
+from taskengine.actions.pace import Pace, by_bytes
 from taskengine.actions.registry import action
-from taskengine.media.keys import AssetKeys, asset_name, keys_for
+from taskengine.media.keys import AssetKeys, asset_name, keys_for, raw_key
 from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
-from taskengine.media.sets import SetName, build_set
+from taskengine.media.sets import MadeSet, SetName, build_ismv, build_set, copies
+from taskengine.media.streams import slug
 from taskengine.media.tiles import TileOptions
+from taskengine.media.tracks import Track, longest
 from taskengine.model import JsonObject, PermanentFailure
 
 
@@ -41,7 +49,8 @@ async def package_set(
     keys = await _keys(context, content_id, target) if tag == "drm" else None
     epoch = None if tag == active else context.epoch
     name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
-    made = await build_set(
+    build = partial(
+        build_set,
         bench_of(context),
         gathered,
         name,
@@ -53,7 +62,7 @@ async def package_set(
         dref=dref,
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
-    await context.progress(0.8)
+    made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
     staged = await stage(context, (made.folder / file for file in made.files))
     return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": epoch is None}
 
@@ -78,9 +87,34 @@ async def create_mp4(
         target,
         mezzanine=mezzanine,
         captions=captions,
-        on_progress=context.progress,
+        on_progress=Pace(context, mp4_filename, longest(gathered)),
     )
     return await stage(context, [target.rename(context.scratch / plain_name(mp4_filename))])
+
+
+@action("package.ismv")
+async def combine_sources(
+    context: Context,
+    *,
+    content_id: str,
+    tracks: list[JsonObject],
+    source: dict[str, str],
+    target: dict[str, str],
+    encrypted: bool = False,
+    key: str | None = None,
+    retries: int = 0,
+) -> JsonObject:
+    """Make one fragmented MP4 of all pictures and sound, `<content_id>_<GUID>.ismv`; `encrypted`
+    with a key, else with the asset's own one."""
+    gathered = await gather(context, tracks, await context.open_folder(**source), retries)
+    await context.progress(0.2)
+    keys = await _keys(context, content_id, target) if encrypted else None
+    if keys is not None and key is not None:
+        keys = replace(keys, key=raw_key(key))
+    name = f"{slug(content_id)}_{context.guid('combined')}.ismv"
+    made = await build_ismv(bench_of(context), gathered, name, keys)
+    await context.progress(0.8)
+    return await stage(context, [made])
 
 
 def plain_name(name: str) -> str:
@@ -88,6 +122,28 @@ def plain_name(name: str) -> str:
     if not name or name in (".", "..") or PurePosixPath(name).name != name or "\0" in name:
         raise PermanentFailure(f"expected a file name without a folder: {name!r}")
     return name
+
+
+async def _followed(
+    context: Context,
+    tag: Tag,
+    tracks: Sequence[Track],
+    copied: int,
+    build: Callable[[], Awaitable[MadeSet]],
+) -> MadeSet:
+    """A set, with its progress while it is built; `copied`: so often all media is written."""
+    pace = Pace(context, f"packaging {tag}", longest(tracks), done=0.2, share=0.6)
+    folders = [context.scratch / f"made-{tag}{suffix}" for suffix in ("", "-plain")]
+    expected = copied * await trio.to_thread.run_sync(_size, context.scratch, tracks)
+    made = await by_bytes(pace, folders, expected, build)
+    for note in made.notes:
+        await context.warn(note)
+    await context.progress(0.8)
+    return made
+
+
+def _size(folder: Path, tracks: Sequence[Track]) -> int:
+    return sum((folder / file).stat().st_size for file in {track.file for track in tracks})
 
 
 async def _keys(context: Context, content_id: str, target: dict[str, str]) -> AssetKeys:

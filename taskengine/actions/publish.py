@@ -10,13 +10,14 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
+from taskengine.actions.records import is_told
 from taskengine.actions.registry import action
 from taskengine.media.naming import ManifestName, parked_name, parse_name
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
-INTERNAL: Final = frozenset({"file", "folder", "stream", "private"})  # of a track
+INTERNAL: Final = frozenset({"file", "folder", "stream", "private", "source"})  # of a track
 
 
 @action("package.publish")
@@ -60,6 +61,24 @@ async def publish(
     }
 
 
+@action("package.deliver")
+async def deliver(
+    context: Context,
+    *,
+    target: dict[str, str],
+    packages: list[JsonObject],
+) -> JsonObject:
+    """Move what earlier tasks made to the target, and touch nothing else."""
+    folder = await context.open_folder(**target)
+    staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
+    names = _distinct([name for _, name in staged])
+    for number, (stage, name) in enumerate(staged):
+        await _move(context, context.workspace.below(stage), folder, name)
+        await context.progress((number + 1) / len(staged))
+        await context.info(f"{folder.storage.label} folder: {folder.complete}, File {name}")
+    return {"names": names, "files": [folder.name_of(name) for name in names]}
+
+
 def without_nulls(value: Json) -> Json:
     """The same without members that are null, at any depth."""
     if isinstance(value, dict):
@@ -88,7 +107,7 @@ async def _record(
         "client": job.client,
         "created_at": datetime.fromtimestamp(context.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         "manifest": manifest,
-        "files": names,
+        "files": [name for name in names if is_told(content_id, name)],
         **metadata,
         "tracks": [
             {key: value for key, value in track.items() if key not in INTERNAL}

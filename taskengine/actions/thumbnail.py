@@ -8,8 +8,11 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
 from taskengine.actions.package import plain_name
 from taskengine.actions.registry import action
+from taskengine.media.ffmpeg import is_shortage, reason
 from taskengine.media.thumbnail import seconds, sprite, still
+from taskengine.media.tracks import Track
 from taskengine.model import JsonObject, PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 
 
 @action("thumbnail.still")
@@ -27,9 +30,12 @@ async def create_thumbnail(
     best, _ = _videos(tracks)
     [track] = await gather(context, [best], await context.open_folder(**source), retries)
     if position >= track.duration:
-        await context.warn(f"thumbnail_time {thumbnail_time} lies behind the end: last keyframe")
+        await context.warn(f"thumbnail_time {thumbnail_time} lies behind the end: last picture")
     target = context.scratch / plain_name(f"{filename_prefix}_thumbnail.jpg")
-    await still(bench_of(context), track, position, target)
+    try:
+        await still(bench_of(context), track, position, target)
+    except (ProcessFailed, PermanentFailure, ValueError) as failure:
+        return await _without(context, "thumbnail", track, failure)
     return await stage(context, [target])
 
 
@@ -49,10 +55,26 @@ async def preview_thumbnails(
     _, lowest = _videos(tracks)
     [track] = await gather(context, [lowest], await context.open_folder(**source), retries)
     image = context.scratch / plain_name(f"{filename_prefix}_sprite.jpg")
-    text = await sprite(bench_of(context), track, interval, image, on_progress=context.progress)
+    bench = bench_of(context)
+    try:
+        text = await sprite(bench, track, interval, image, on_progress=context.progress)
+    except ProcessFailed as failure:
+        return await _without(context, "previews", track, failure)
     map_file = image.with_suffix(".vtt")
     await trio.Path(map_file).write_text(text)
     return await stage(context, [image, map_file])
+
+
+async def _without(context: Context, what: str, track: Track, failure: Exception) -> JsonObject:
+    """A picture that cannot be made does not undo a film; a machine in need is no such case."""
+    if isinstance(failure, ProcessFailed):
+        if is_shortage(failure):
+            raise failure
+        why = reason(failure, context.scratch / track.file, track.source or "the video")
+    else:
+        why = str(failure)
+    await context.warn(f"{what} of {track.source or 'the video'} cannot be made: {why}")
+    return {"staged": "", "files": []}
 
 
 def _videos(tracks: list[JsonObject]) -> tuple[JsonObject, JsonObject]:

@@ -6,38 +6,49 @@ from collections.abc import Sequence
 from typing import Final
 
 from taskengine.actions.context import Context
-from taskengine.actions.inspection import CAPTIONS, ENCODABLE, MEDIA, Inspector, suffix
+from taskengine.actions.inspection import Inspector
 from taskengine.actions.registry import action
+from taskengine.actions.sources import is_hidden, listed, unknown
+from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
 from taskengine.media.tracks import Track, arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored
 
-REFUSED: Final = {  # without them the result would be wrong
-    "cpix": "keys from a CPIX document are not available yet",
-    "encrypt_ismv": "encryption at rest is not available",
+EXTERNAL: Final = "is for an external encoder, and none is configured"
+OF_NO_USE: Final = {  # what is said of parameters that change nothing in this job
+    "encoding_profile": "nothing is encoded without encode_source",
+    "extract_audio": "is of use with encode_source alone: sound is taken as it is",
+    "encoding_mode": EXTERNAL,
+    "encoding_region": EXTERNAL,
+    "encoder_version": EXTERNAL,
+    "cpix": "nothing is encrypted in this job, so that no key is taken",
+    "playready_key": "nothing is encrypted with it without encrypt_ismv",
+    "mezzanine": "no MP4 is made without generate_mp4",
 }
-MISSING: Final = {  # the result is whole without them
-    "create_dref": "no dref MP4 is made: the MP4 on demand and the tracks hold their media",
-    "combine_sources": "tracks stay in files of their own, which the manifests name",
-    "encoding_profile": "renditions are H.264 all the same",
-    "trickplay_thumbnails": "no thumbnail track is made for trickplay, keyframe tracks are",
-}
-QUIET: Final = frozenset({"create_dref", "combine_sources"})  # true by default
 
 
 @action("vodstream.get_filenames")
-async def get_filenames(context: Context, *, source: dict[str, str]) -> JsonObject:
-    """List the source folder; an empty or absent one fails the job at once."""
+async def get_filenames(context: Context, *, source: dict[str, str], content_id: str) -> JsonObject:
+    """List the sources in the folder; an empty or absent one fails the job at once."""
     folder = await context.open_folder(**source)
     try:
-        files = await folder.list()
+        found = await listed(context, folder, content_id)
     except FileNotStored as missing:
         raise PermanentFailure(str(missing)) from missing
-    if not files:
+    await found.tell(context)
+    if not found.sources and not found.left_out:
         raise PermanentFailure(f"{folder.complete} is empty")
-    return {"folder": folder.complete, "files": [file.name for file in files]}
+    others = [*found.left_out]
+    hidden = [name for name in others if is_hidden(name)]
+    return {
+        "folder": folder.complete,
+        "files": found.sources,
+        "documents": found.documents,
+        "others": others,
+        "hidden": hidden,
+    }
 
 
 @action("vodstream.inspect_source")
@@ -49,27 +60,34 @@ async def inspect_source(
     drm: list[str],
     enable_drm: bool = True,
     all_audio_tracks: bool = True,
-    encode_source: bool = False,
+    encoding_profile: str | None = None,
+    extract_audio: bool = True,
     file_properties: JsonObject | None = None,
     track_properties: list[JsonObject | None] | None = None,
     options: JsonObject | None = None,
+    others: list[str] | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
-    await _check_options(context, options or {})
-    media = _media_files(files, encode_source=encode_source)
-    inspector = Inspector(context, await context.open_folder(**source), retries, encode_source)
-    tracks = await inspector.tracks(media, file_properties or {})
+    properties = file_properties or {}
+    await _tell(context, options or {}, unknown(properties, files))
+    _check_files(files, others or [], encode_source=encoding_profile is not None)
+    opened = await context.open_folder(**source)
+    inspector = Inspector(context, opened, retries, encoding_profile or "", extract_audio)
+    tracks = await inspector.tracks(files, properties)
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
     if all(track.type != "video" for track in tracks):
         raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
-    for track in tracks:
-        await context.info(_described(track))
+    pictures = await inspector.pictured(tracks)
+    tracks = await inspector.with_companions(tracks)
+    await _describe(context, tracks)
+    placed = await inspector.placed(tracks)
     plan = plan_sets(drm, enable_drm=enable_drm)
     return {
         "duration": round(longest(tracks), 3),
-        "tracks": [track.to_json() for track in await inspector.placed(tracks)],
+        "tracks": [track.to_json() for track in placed],
+        "pictures": [track.to_json() for track in _where_placed(pictures, placed)],
         "clear": plan.clear,
         "drm": list(plan.drm),
         "active": plan.active,
@@ -91,23 +109,32 @@ async def delete_source(
     return {"files": [folder.name_of(name) for name in deleted]}
 
 
-async def _check_options(context: Context, options: JsonObject) -> None:
-    for name, why in REFUSED.items():
-        if options.get(name):
-            raise PermanentFailure(f"{name}: {why}")
-    for name, why in MISSING.items():
-        if options.get(name):
-            await (context.debug if name in QUIET else context.warn)(f"{name}: {why}")
+def _where_placed(tracks: Sequence[Track], placed: Sequence[Track]) -> list[Track]:
+    """Tracks as they are where other tasks find them; those that nothing was made of stay."""
+    found = {(track.file, track.stream): track for track in placed}
+    return [found.get((track.file, track.stream), track) for track in tracks]
 
 
-def _media_files(files: Sequence[str], *, encode_source: bool) -> list[str]:
-    media = [name for name in files if suffix(name) in MEDIA | CAPTIONS]
-    encodable = [name for name in media if suffix(name) in ENCODABLE]
+async def _tell(context: Context, options: JsonObject, unknown_files: Sequence[str]) -> None:
+    """What changes nothing in this job: parameters that were given, properties of no file."""
+    for name in (name for name, is_given in options.items() if is_given):
+        await context.warn(f"{name}: {OF_NO_USE[name]}")
+    for name in unknown_files:
+        await context.warn(f"file_properties: there is no file {name!r} in the source folder")
+
+
+async def _describe(context: Context, tracks: Sequence[Track]) -> None:
+    for track in tracks:
+        await context.info(_described(track))
+
+
+def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+    encodable = [name for name in files if suffix(name) in ENCODABLE]
     if encode_source and len(encodable) != 1:
         raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
-    if all(suffix(name) in CAPTIONS for name in media):
-        raise PermanentFailure(f"no media file among: {', '.join(files)}")
-    return media
+    if all(suffix(name) in CAPTIONS for name in files):
+        there = ", ".join([*files, *others])
+        raise PermanentFailure(f"no media file among: {there}; those taken are {taken()}")
 
 
 def _described(track: Track) -> str:
@@ -119,5 +146,5 @@ def _described(track: Track) -> str:
         case _:
             shape = track.language
     rate = f", {track.bitrate // 1000} kbit/s" if track.bitrate else ""
-    origin = f"from {track.file}" if not track.folder else "made anew"
+    origin = f"from {track.source}" + (", made anew" if track.folder else "")
     return f"Track {track.name}: {track.codec}, {shape}{rate}, {origin}"

@@ -19,7 +19,7 @@ from taskengine.actors.definitions import Definitions
 from taskengine.actors.failures import AttemptFailed, describe
 from taskengine.actors.inputs import Inputs, read_inputs
 from taskengine.actors.instance_state import InstanceState
-from taskengine.actors.results import encode_result
+from taskengine.actors.results import encode_result, extras_of
 from taskengine.model import (
     Attempt,
     BadInput,
@@ -158,7 +158,8 @@ class _PreparedAttempt:
         with self.limit.running():
             result = await self._call_action(values)
         await report.tell(Severity.INFO, f"'{name}' completed successfully")
-        return self._end(Outcome.COMPLETED, result)
+        end = self._end(Outcome.COMPLETED, result)
+        return replace(end, extras=extras_of(result, self.template.callback))
 
     async def _call_action(self, values: JsonObject) -> str | None:
         async with self.environment.of_actions.context_for(

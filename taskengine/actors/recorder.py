@@ -114,7 +114,7 @@ class Recorder:
                 return lanes * CALLBACK_WEIGHT
             case Ended():
                 told = size + 2 * lanes * CALLBACK_WEIGHT if lanes else 0
-                return told + len(record.result or "")
+                return told + len(record.result or "") + len(record.extras)
         return 0
 
     async def _write(self, mail: Sequence[RecordMail]) -> None:
@@ -225,10 +225,12 @@ def _storable(record: Record) -> Ended | None:
     if not isinstance(record, Ended):
         return None
     if not record.terse:
-        return replace(record, terse=True)
+        return replace(record, terse=True, extras="")
     if record.error == UNSTORABLE:
         return None
-    return replace(record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, terse=False)
+    return replace(
+        record, outcome=Outcome.FAILED, result=None, error=UNSTORABLE, terse=False, extras=""
+    )
 
 
 def _lighter(record: Record) -> Ended | None:
@@ -236,7 +238,7 @@ def _lighter(record: Record) -> Ended | None:
     if not isinstance(record, Ended) or record.error == UNTELLABLE:
         return None
     if not record.terse:
-        return replace(record, terse=True)
+        return replace(record, terse=True, extras="")
     return replace(record, outcome=Outcome.FAILED, result=None, error=UNTELLABLE)
 
 

@@ -30,6 +30,15 @@ async def encode_result(result: object, secrets: Collection[str] = ()) -> str | 
     return text if text != "{}" else None
 
 
+def extras_of(result: str | None, names: Collection[str]) -> str:
+    """What the task's callback has besides, as JSON: these keys of what the action returned. The
+    fields that every callback has are not to be replaced."""
+    if not result or not names:
+        return ""
+    returned = json.loads(result)
+    return compact({name: returned[name] for name in names if name in returned})
+
+
 def _text(result: object, secrets: Collection[str]) -> str:
     """Secrets are looked for in plain values: others may say something else each time."""
     try:

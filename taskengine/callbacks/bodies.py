@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -43,8 +44,10 @@ def hears(events: Collection[str], event: str) -> bool:
     return not events or event in events
 
 
-def task_body(job: Named, task_id: int, name: str, event: str, message: str = "") -> str:
-    """A task callback but for its `time`, which is that of sending."""
+def task_body(
+    job: Named, task_id: int, name: str, event: str, message: str = "", extras: str = ""
+) -> str:
+    """A task callback but for its `time`, which is that of sending. `extras` is a JSON object."""
     fields = {
         "job_id": str(job.id),
         "task_id": str(task_id),
@@ -53,6 +56,7 @@ def task_body(job: Named, task_id: int, name: str, event: str, message: str = ""
         "event": event,
         "content_id": job.content_id,
         "message": message,
+        **(json.loads(extras) if extras else {}),
         "time": None,
         "client": job.client,
     }

@@ -33,6 +33,16 @@ def read_moment(text: str) -> Moment:
     return Moment(since_epoch(parse_time(text)), is_offset=False)
 
 
+def read_position(value: float | str) -> Moment:
+    """The same; seconds and `mm:ss(.f)` too (A50). Raises ValueError."""
+    text = str(value).strip()
+    if (found := SECONDS.fullmatch(text)) is None:
+        return read_moment(text)
+    minutes, seconds = found.groups(default="0")
+    return Moment(60 * int(minutes) + Fraction(seconds), is_offset=True)
+
+
+SECONDS = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,12}(?:\.[0-9]{1,12})?)")  # [mm:]ss
 TIMESTAMP = re.compile(
     r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,12})?\s*(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )

@@ -20,11 +20,12 @@ from taskengine.capture.packets import Format, Packets, formats, pictures
 from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.reading import TrackReader, statements
 from taskengine.capture.splicing import Part, parts, parts_by_group
-from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, source
+from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, refuse, source
 from taskengine.media.fragments import Header, read_file_header, read_header
 from taskengine.media.movie import MovieTrack
 from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
+from taskengine.runtime.process import ProcessFailed
 
 FEW: Final = 300  # pictures that one thread encodes: each takes memory, and parts go side by side
 WHOLE: Final = 1 << 62  # bytes: more than any file has
@@ -200,6 +201,20 @@ class VideoCutter(TrackReader):
             f"{chosen},scale={width}:{height}:force_original_aspect_ratio=decrease,"
             f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
         )
+
+    async def show(self, one: Looked, part: Part, shape: str, target: Path) -> None:
+        """The pictures of a part as they are seen, raw in RGB; `shape` is a filter that sizes
+        them. What is damaged is left out. Raises PermanentFailure for what has no decoder."""
+        raw = self._path("raw")
+        await self.assembler.put_together(one.stretch.segments[part.begin : part.end], raw)
+        chain = f"{self._filter(one, part, one.format, await self._shift(raw, one, part))},{shape}"
+        arguments = [*source(raw, "-copyts"), *_mapped(one), "-an", "-vf", chain]
+        arguments += ["-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"]
+        try:
+            await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
+        except ProcessFailed as failure:
+            refuse(failure, raw, f"a picture of {one.format.codec}", "cannot be decoded")
+        raw.unlink()
 
     async def join(
         self,

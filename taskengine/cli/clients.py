@@ -98,14 +98,17 @@ def set_options(
     roots.KEY=FOLDER         the local folder of a root key, such as output_root
     roots.STORAGE.KEY=FOLDER the same on another storage; else <root>/<client> for who has roots
     storage=TYPE             its default storage: local, S3, azure_blob
+    track_properties=JSON    rules that jobs with apply_track_properties apply first
+    cpix_url=URL             its key service, as in 'https://keys.example/{content_id}'
     callback.secret=TEXT     signs its callbacks (Standard Webhooks; whsec_… is base64)
     callback.headers.X=TEXT  a header of its callbacks
     callback.events=LIST     the events to send, as in '["fail", "end"]'; else all
     callback.body=TEMPLATE   a template of the body to send, as in '{"id": "{{ body.job_id }}"}'
     callback.verify=false    accepts any TLS certificate of the receivers
 
-    A value is parsed as JSON if possible, else it is text; the first five are always text. `KEY=`
-    without a value removes the key. `taskengine client key` generates an api-key.
+    A value is parsed as JSON if possible, else it is text; roots, storage, URLs, secrets and
+    headers are always text. `KEY=` without a value removes the key. `taskengine client key`
+    generates an api-key.
     """
     from taskengine.cli.options import changed, hidden
 

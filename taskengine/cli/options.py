@@ -12,13 +12,15 @@ from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
 from taskengine.storage_tables import STORAGES, storage_label
 from taskengine.texts import like
+from taskengine.workflows.formats import is_http_url
 
-TEXTS = ("roots", "storage", "callback.secret", "callback.headers")  # they and what is below
+TEXTS = (  # they and what is below
+    *("roots", "storage", "cpix_url"),
+    *("callback.secret", "callback.headers"),
+)
 KNOWN = (
-    "roots.KEY",
-    "roots.STORAGE.KEY",
-    "storage",
-    "read_only",
+    *("roots.KEY", "roots.STORAGE.KEY", "storage", "read_only"),
+    *("track_properties", "cpix_url"),
     *(f"callback.{name}" for name in CallbackOptions.__slots__),
 )
 ELSEWHERE = {  # what people look for here → the right door
@@ -106,6 +108,10 @@ def _check(options: JsonObject) -> None:
             options["storage"] = storage_label(options["storage"])
         except ValueError as error:
             raise BadInput(f"storage: {error}") from None
+    if not isinstance(options.get("track_properties", {}), dict):
+        raise BadInput("track_properties: expected a JSON object, as jobs have it")
+    if "cpix_url" in options and not is_http_url(str(options["cpix_url"]).replace("{", "")):
+        raise BadInput("cpix_url: expected an http or https URL; {content_id} may stand in it")
     if not isinstance(options.get("read_only", False), bool):
         raise BadInput(f"read_only: expected true or false, got {str(options['read_only'])[:40]!r}")
     CallbackOptions.of(options)

@@ -99,11 +99,12 @@ def print_end(
     print_heading(console, "All jobs completed, the results play, all callbacks arrived.")
     if not stay:
         return
-    console.print(f"  {site}  plays the results in a browser", soft_wrap=True)
-    paths = [f"/{kind}/{job['id']}" for job in jobs for kind in ("jobs", "logs")]
-    for path in ("/docs", "/dashboard", "/jobs", *paths):
-        console.print(f"  {engine.url}{path}", soft_wrap=True)
+    console.print(f"  {engine.url}/ui  shows all of it; sign in with", soft_wrap=True)
     console.print(f"  client: {engine.client}  api-key: {engine.api_key}", soft_wrap=True)
+    for job in jobs:
+        console.print(f"  {engine.url}/ui/jobs/{job['id']}  {job['workflow']}", soft_wrap=True)
+    console.print(f"  {site}  plays the results in a browser", soft_wrap=True)
+    console.print(f"  {engine.url}/docs  has the REST API", soft_wrap=True)
     console.print("The engine stays up; Ctrl+C ends it.")
 
 

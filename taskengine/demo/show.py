@@ -65,6 +65,8 @@ async def _show(
             story = Story(console, bench, place, engine, receiver, asset, placed, live, site)
             await story.tell()
             shown.set()
+            if stay:
+                await story.leave()
             print_end(console, engine, story.jobs, site.url, stay=stay)
             if stay:
                 await trio.sleep_forever()

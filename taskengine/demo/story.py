@@ -4,6 +4,7 @@ is as promised."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +63,21 @@ class Story:
             for job in self.jobs:
                 await self._check_callbacks(job)
             report.print_log(self.console, self.jobs[0], await rest.log(self.jobs[0]["id"]))
+
+    async def leave(self) -> None:
+        """Jobs to look at while the demonstration stays: one that runs, fails, waits."""
+        later = (datetime.now(UTC) + timedelta(hours=8)).isoformat()
+        no_film = {"content_id": f"{self.asset}-none", "source_folder": f"{self.asset}-none"}
+        left: list[tuple[JsonObject, JsonObject]] = [
+            ({"workflow": "sleep"}, {"content_id": "runs-for-an-hour", "seconds": 3600}),
+            ({"workflow": "vodstream"}, {**no_film, "source_storage": "local"}),
+            ({"workflow": "sleep", "run_at": later}, {"content_id": "runs-later", "seconds": 1}),
+        ]
+        async with open_client(self.engine.url, self.engine.client, self.engine.api_key) as rest:
+            for job, parameters in left:
+                await rest.submit(
+                    {"client": self.engine.client, "job": job, "parameters": parameters}
+                )
 
     @property
     def captured(self) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from taskengine.jobs.changes import UPDATABLE
 from taskengine.model import BadInput, JobState, Json, JsonObject
 from taskengine.times import parse_time
-from taskengine.workflows.schemas import is_http_url, shown
+from taskengine.workflows.formats import is_http_url
+from taskengine.workflows.schemas import shown
 
 GATE_NAMES = ("semaphore_url", "sempahore_url", "semphore_url")  # A4: the first is canonical
 MAX_URL = 2048  # characters

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import trio
 
 from taskengine.media.aes import encrypt_hls
+from taskengine.media.conform import UNDECODED
 from taskengine.media.dref import write_dref
+from taskengine.media.ffmpeg import is_shortage, reason
+from taskengine.media.index import indexed_duration
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark
+from taskengine.media.master import finish_master
+from taskengine.media.mpd import finish_mpd
 from taskengine.media.naming import Extension, Tag, active_name, parked_name
 from taskengine.media.packager import Manifests, Protection, package
-from taskengine.media.probe import OutputWrong, expect_duration
-from taskengine.media.streams import closed_captions, default_language, output_name, slug, streams
+from taskengine.media.probe import OutputWrong, check_duration
+from taskengine.media.streams import (
+    closed_captions,
+    output_name,
+    playlist_name,
+    slug,
+    streams,
+)
 from taskengine.media.tiles import (
+    TileEntries,
     TileOptions,
-    Tiles,
     in_master,
     in_mpd,
     large_enough,
     make_tiles,
     playlist,
+    shown,
 )
 from taskengine.media.times import map_captions, state_began
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 
 SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
@@ -60,6 +74,7 @@ class MadeSet:
     folder: Path
     media: tuple[str, ...]
     manifests: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what could not be made
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -79,7 +94,10 @@ class Maker:
     unlock: AssetKeys | None
     trickplay: bool
     markers: Sequence[Marker] = ()
-    thumbnails: TileOptions | None = None  # a track of them
+    thumbnails: TileOptions | TileEntries | None = (
+        None  # a track of them, to be made or that is there
+    )
+    notes: list[str] = field(default_factory=list)  # what could not be made
 
     @property
     def path(self) -> Path:
@@ -122,21 +140,51 @@ class Maker:
         manifests = Manifests(
             self._manifest("m3u8") if hls else "",
             self._manifest("mpd") if dash else "",
-            default_language(self.tracks),
             closed_captions(self.tracks),
         )
         await package(
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
         )
-        await trio.to_thread.run_sync(self._state_times, label, self.bench.folder / folder)
+        made = self.bench.folder / folder
+        await trio.to_thread.run_sync(self._keep_captions, label, made)
+        await trio.to_thread.run_sync(self._finish_manifests, label, made, manifests)
+        await trio.to_thread.run_sync(self._state_times, label, made)
         for index, track in enumerate(self.tracks):
             if track.type != "text":
                 file = output_name(self.stem(label), self.tracks, index)
-                path = self.bench.folder / folder / file
-                await expect_duration(self.bench, path, track.end, track.zero)
+                await self._check(made / file, track)
         if self.markers:
-            made, playlists = self.bench.folder / folder, f"{self.stem(label)}_*.m3u8"
+            playlists = f"{self.stem(label)}_*.m3u8"
             await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
+
+    async def _check(self, path: Path, track: Track) -> None:
+        """Whether all of a track was packaged: what is missing was missing in its source."""
+        name = track.source or track.name
+        try:
+            made = await trio.to_thread.run_sync(indexed_duration, path)
+            check_duration(made, track.duration)
+        except ValueError as error:
+            raise OutputWrong(f"{name} was packaged, and {error}") from None
+        except OutputWrong as wrong:
+            raise PermanentFailure(f"{name} is damaged: packaged, {wrong}") from None
+
+    def _keep_captions(self, label: str, folder: Path) -> None:
+        """As they are: the packager writes anew what it understands of them."""
+        for index, track in enumerate(self.tracks):
+            if track.type == "text":
+                made = folder / output_name(self.stem(label), self.tracks, index)
+                shutil.copyfile(self.bench.folder / track.file, made)
+
+    def _finish_manifests(self, label: str, folder: Path, manifests: Manifests) -> None:
+        """With what the packager is not told, or says wrongly."""
+        files = [output_name(self.stem(label), self.tracks, n) for n in range(len(self.tracks))]
+        if manifests.dash:
+            mpd = folder / manifests.dash
+            mpd.write_text(finish_mpd(mpd.read_text("utf-8"), self.tracks, files), "utf-8")
+        if manifests.hls:
+            master, playlists = folder / manifests.hls, [playlist_name(file) for file in files]
+            text = finish_master(master.read_text("utf-8"), self.tracks, playlists)
+            master.write_text(text, "utf-8")
 
     def _state_times(self, label: str, folder: Path) -> None:
         """Where times of the source are kept."""
@@ -157,17 +205,34 @@ class Maker:
 
     async def show_tiles(self) -> None:
         """Thumbnails for the manifests that are there; they are clear in any set."""
-        if self.thumbnails is None:
+        wanted = self.thumbnails
+        tiles = await self._make_tiles(wanted) if isinstance(wanted, TileOptions) else wanted
+        if tiles is None:
             return
-        stem = f"{self.stem('tiles')}_tiles"
-        video = large_enough(self.tracks, self.thumbnails.size)
-        tiles = await make_tiles(self.bench, video, self.thumbnails, self.path, stem)
-        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
-        changes: list[tuple[Extension, Callable[[str, Tiles], str]]]
+        changes: list[tuple[Extension, Callable[[str, TileEntries], str]]]
         changes = [("mpd", in_mpd), ("m3u8", in_master)]
         for extension, change in changes:
             manifest = trio.Path(self.path / self._manifest(extension))
             await manifest.write_text(change(await manifest.read_text(), tiles))
+
+    async def _make_tiles(self, options: TileOptions) -> TileEntries | None:
+        """None, with a note, if no pictures can be taken."""
+        stem = f"{self.stem('tiles')}_tiles"
+        decodable = [track for track in self.tracks if track.codec not in UNDECODED]
+        try:
+            video = large_enough(decodable, options.size)
+            tiles = await make_tiles(self.bench, video, options, self.path, stem)
+        except PermanentFailure as failure:
+            self.notes.append(str(failure))
+            return None
+        except ProcessFailed as failure:
+            if is_shortage(failure):
+                raise
+            why = reason(failure, self.bench.folder / video.file, video.source or video.name)
+            self.notes.append(f"trickplay_thumbnails cannot be made: {why}")
+            return None
+        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
+        return shown(tiles)
 
     async def refer(self, label: str) -> None:
         """A dref MP4 beside the media of a label, which has to be clear."""
@@ -175,7 +240,7 @@ class Maker:
         try:
             await trio.to_thread.run_sync(write_dref, self.path, self._published(label), target)
         except ValueError as error:
-            raise OutputWrong(f"no dref MP4 can be made of what was packaged: {error}") from None
+            self.notes.append(f"no dref MP4 can be made of what was packaged: {error}")
 
     async def _make_aes_set(self, keys: AssetKeys, main: str) -> None:
         clear = f"{self.folder}-plain"
@@ -212,4 +277,5 @@ class Maker:
                  if not aes or self.name.tag == "drm"]  # fmt: skip
         found = {path.name for path in self.path.iterdir()}
         media = sorted(found - set(names), key=lambda name: (name.endswith(".m3u8"), name))
-        return MadeSet(self.path, tuple(media), tuple(name for name in names if name in found))
+        manifests = tuple(name for name in names if name in found)
+        return MadeSet(self.path, tuple(media), manifests, tuple(self.notes))

@@ -15,7 +15,7 @@ OnProgress = Callable[[float], Awaitable[None]]
 # Playlists, concat scripts and images are no sources: they name other files.
 FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,"
-    "aac,ac3,eac3,mp3,wav,flac,ogg,srt,webvtt"
+    "aac,ac3,eac3,mp3,wav,flac,ogg,srt,webvtt,ass"
 )
 SAFE_INPUT: Final = (
     *("-max_pixels", "35389440"),  # 8192 by 4320; a small file may claim far more
@@ -25,6 +25,7 @@ SAFE_INPUT: Final = (
 CAREFUL: Final = ("-xerror", "-err_detect", "explode")  # otherwise damage ends with code 0
 QUIET: Final = ("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-y")
 KILLED: Final = frozenset({126, 127, 128 + 9, 128 + 15, 255})  # 255: ffmpeg after SIGTERM
+CHATTER: Final = ("Svt[info]", "Task finished")  # no reasons
 SHORTAGES: Final = ("No space left", "Cannot allocate memory", "Input/output error")
 FRAGMENTED: Final = (  # output whose samples fragments.py finds
     *("-movflags", "frag_keyframe+empty_moov+delay_moov+default_base_moof"),
@@ -69,7 +70,7 @@ async def ffmpeg_patiently(bench: Bench, *arguments: str) -> None:
 async def check_whole(bench: Bench, path: Path, label: str) -> None:
     """Read every packet of a file; a truncated one is refused by its label."""
     try:
-        await ffmpeg(bench, *source(path), "-map", "0:v?", "-map", "0:a?", "-c", "copy",
+        await ffmpeg(bench, *source(path), "-map", "0:V?", "-map", "0:a?", "-c", "copy",
                      "-f", "null", "-")  # fmt: skip
     except ProcessFailed as failure:
         refuse(failure, path, label, "is damaged")
@@ -78,16 +79,21 @@ async def check_whole(bench: Bench, path: Path, label: str) -> None:
 def refuse(failure: ProcessFailed, path: Path, label: str, what: str) -> NoReturn:
     """Blame the file for good, unless the disk was full or the process killed: then another try may
     do better."""
-    machine = failure.returncode < 0 or failure.returncode in KILLED
-    if machine or any(text in failure.stderr_tail for text in SHORTAGES):
+    if is_shortage(failure):
         raise failure
     raise PermanentFailure(f"{label} {what}: {reason(failure, path, label)}") from None
+
+
+def is_shortage(failure: ProcessFailed) -> bool:
+    """Whether the machine is to blame: another try may do better."""
+    is_killed = failure.returncode < 0 or failure.returncode in KILLED
+    return is_killed or any(text in failure.stderr_tail for text in SHORTAGES)
 
 
 def reason(failure: ProcessFailed, path: Path, label: str) -> str:
     """The last thing a tool said, with the file's own name in it."""
     lines = failure.stderr_tail.strip().splitlines() or [f"code {failure.returncode}"]
-    said = next((line for line in lines if "Task finished" not in line), lines[-1])
+    said = next((line for line in lines if not any(text in line for text in CHATTER)), lines[-1])
     return said.split("] ")[-1].replace(f"file:{path}", label).replace(str(path), label)
 
 

@@ -64,7 +64,7 @@ def read_header(data: bytes, kind: bytes) -> Header:
             if name == b"trak":
                 handler, _ = _found(data, "mdia/hdlr", first, last)
                 if data[handler + 8 : handler + 12] == kind:
-                    return _header(data, moov, first, last)
+                    return header_of(data, moov, first, last)
     except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"an initialization that cannot be read: {error}") from None
     raise ValueError(f"an initialization without a track of {kind.decode()}")
@@ -85,7 +85,8 @@ def _found(data: bytes, path: str, start: int, end: int) -> tuple[int, int]:
     return found
 
 
-def _header(data: bytes, moov: tuple[int, int], first: int, last: int) -> Header:
+def header_of(data: bytes, moov: tuple[int, int], first: int, last: int) -> Header:
+    """Of a `trak` whose content is between two places, in a `moov`. Raises ValueError."""
     track = _number(data, _found(data, "tkhd", first, last)[0], 12, 20)
     scale = _number(data, _found(data, "mdia/mdhd", first, last)[0], 12, 20)
     start, end = _found(data, "mdia/minf/stbl/stsd", first, last)

@@ -65,6 +65,8 @@ def _parameters(track: Track) -> Iterator[tuple[str, str]]:
     yield "Channels", str(track.channels)
     yield "SamplingRate", str(track.sample_rate)
     yield "closedCaptions", track.captions
+    yield "FrameRate", f"{track.frame_rate:g}"
+    yield "companion", track.companion
 
 
 def _track(element: ElementTree.Element, kind: TrackType) -> Track:
@@ -90,4 +92,6 @@ def _track(element: ElementTree.Element, kind: TrackType) -> Track:
         channels=int(said.get("Channels", 0)),
         sample_rate=int(said.get("SamplingRate", 0)),
         captions=said.get("closedCaptions", ""),
+        frame_rate=float(said.get("FrameRate", 0)),
+        companion=said.get("companion", ""),
     )

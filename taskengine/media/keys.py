@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -9,11 +10,14 @@ import secrets
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
+from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
+
+KEY_SIZE: Final = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,22 @@ class KeyStore(Protocol):
 
 def generate_keys() -> AssetKeys:
     return AssetKeys(uuid.uuid4().hex, *(secrets.token_hex(16) for _ in range(3)))
+
+
+def raw_key(text: str) -> str:
+    """A key as clients write it, hexadecimal (a UUID's dashes allowed) or base64 of 16 bytes
+    (A69), as hexadecimal. Raises PermanentFailure, which does not show it."""
+    plain = text.strip()
+    try:
+        if plain.endswith("=="):
+            key = base64.b64decode(plain, validate=True)
+        else:
+            key = bytes.fromhex(plain.replace("-", ""))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise PermanentFailure("key: expected 32 hexadecimal digits, or base64 of 16 bytes")
+    return key.hex()
 
 
 def asset_name(folder: Folder, content_id: str) -> str:

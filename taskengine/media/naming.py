@@ -20,6 +20,12 @@ Extension = Literal["ism", "m3u8", "mpd"]  # the server manifest, then its compa
 _GUID = "(?P<guid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ACTIVE = rf"_(?P<tag>drm|nodrm)_{_GUID}(?P<aes>_aes)?\.(?P<extension>ism|m3u8|mpd)"
 _PARKED = r"(?P<aes>_aes)?(?:\.(?P<extension>m3u8|mpd))?\.(?P<tag>drm|nodrm)"
+_ANY_GUID = _GUID.replace("?P<guid>", "?:")
+_MEDIA = rf".+_{_ANY_GUID}_(?:[avt][0-9]+|tiles|dref)(?:_[a-z0-9]+)?\.(?:mp4|vtt|m3u8|m4s|jpg)"
+_MANIFEST = rf".+_(?:drm|nodrm)_{_ANY_GUID}(?:_aes)?\.(?:ism|m3u8|mpd)"
+_PARKED_MANIFEST = rf"[0-9]{{10}}_{_ANY_GUID}_.+\.(?:drm|nodrm)"
+_COMBINED = rf".+_{_ANY_GUID}\.ismv"
+_RESULT = re.compile(f"{_MEDIA}|{_COMBINED}|{_MANIFEST}|{_PARKED_MANIFEST}")
 _EPOCH = "(?P<epoch>[0-9]{10})"  # of parking, in whole seconds
 
 
@@ -70,6 +76,12 @@ def parse_name(content_id: str, name: str) -> ManifestName | None:
     epoch = int(said["epoch"]) if "epoch" in said else None
     extension = cast(Extension, said["extension"] or "ism")
     return ManifestName(tag, said["guid"], extension, aes, epoch)
+
+
+def is_result(name: str) -> bool:
+    """Whether a file is one that packaging has made: media and playlists of a set, or a manifest
+    of any content id."""
+    return _RESULT.fullmatch(name) is not None
 
 
 def _suffix(aes: bool) -> str:

@@ -15,7 +15,6 @@ from taskengine.model import PermanentFailure
 FORBIDDEN: Final = frozenset(',="\r\n\0')  # they end a field, or a quoted value of a playlist
 SEGMENT: Final = "4"  # seconds
 CACHE: Final = str(4 << 20)  # bytes, of each file that is read or written
-NO_LANGUAGE: Final = "zxx"  # ISO 639: no linguistic content
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,6 @@ class Manifests:
 
     hls: str = ""
     dash: str = ""
-    language: str = ""  # of the default audio
     captions: str = ""  # inside the pictures, as the packager names them
 
 
@@ -80,8 +78,6 @@ def write_secretly(path: Path, lines: Sequence[str]) -> None:
 def _manifest_flags(folder: str, manifests: Manifests) -> list[str]:
     flags = [
         *("--segment_duration", SEGMENT, "--temp_dir", ".", "--io_cache_size", CACHE),
-        *("--default_language", manifests.language or "und"),
-        *("--default_text_language", NO_LANGUAGE),
         *("--hls_playlist_type", "VOD", "--per_playlist_target_duration"),
     ]
     if manifests.captions:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from taskengine.media.tracks import Track, TrackType, language_of
+from taskengine.media.extensions import CAPTIONS, SOUND, suffix
+from taskengine.media.languages import language_of
+from taskengine.media.tracks import Track, TrackType
 from taskengine.model import BadInput, Json, JsonObject
 
 SECTIONS: Final[dict[str, TrackType]] = {"audio": "audio", "textstream": "text"}
@@ -17,11 +19,12 @@ FIELDS: Final = {"track_name": "name", "track_description": "description",
 def apply_file_properties(track: Track, label: str, properties: JsonObject) -> Track:
     """Language and kind of a track that came from the file of that name."""
     said = properties.get(label) or {}
-    if track.type == "video":
-        return replace(track, language=language_of(track.language, ""))
-    wanted = said.get("language") if track.type == "audio" else None
-    kind = said.get("kind") or track.kind if track.type == "audio" else ""
-    return replace(track, language=language_of(track.language, label, wanted), kind=kind)
+    if track.type != "audio":  # names of films often end with letters that are a code as well
+        named = label if track.type == "text" and suffix(label) in CAPTIONS else ""
+        return replace(track, language=language_of(track.language, named))
+    name = label if suffix(label) in SOUND else ""
+    language = language_of(track.language, name, said.get("language"))
+    return replace(track, language=language, kind=said.get("kind") or track.kind)
 
 
 def apply_track_properties(tracks: Sequence[Track], *rules: JsonObject | None) -> list[Track]:

@@ -14,23 +14,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 import trio
 
-from taskengine.media.building import Guid, MadeSet, Maker, SetName
+from taskengine.media.building import CENC, Guid, MadeSet, Maker, SetName
+from taskengine.media.index import indexed_duration
 from taskengine.media.ism import read_ism
+from taskengine.media.ismv import combine
 from taskengine.media.keys import AssetKeys, KeyStore, asset_name, keys_for
 from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.naming import Tag, parse_name
+from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import probe
-from taskengine.media.tiles import TileOptions
+from taskengine.media.streams import output_name, streams
+from taskengine.media.tiles import TileEntries, TileOptions, read_shown
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
-__all__ = ["MadeSet", "SetName", "SetPlan", "build_set", "make_missing_set", "plan_sets"]
+IFRAMES: Final = "#EXT-X-I-FRAME-STREAM-INF"  # of a set with tracks of keyframes
+
+__all__ = [
+    "MadeSet",
+    "SetName",
+    "SetPlan",
+    "build_ismv",
+    "build_set",
+    "make_missing_set",
+    "plan_sets",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,14 @@ def plan_sets(drm: Sequence[str], *, enable_drm: bool) -> SetPlan:
     return SetPlan(clear="clear" in drm or active == "nodrm", drm=protected, active=active)
 
 
+def copies(tag: Tag, drm: Sequence[str]) -> int:
+    """How often all media is written for a set."""
+    if tag == "nodrm":
+        return 1
+    both = "fairplay" in drm and not CENC.isdisjoint(drm)
+    return 1 + both + 2 * ("aes" in drm)
+
+
 async def build_set(
     bench: Bench,
     tracks: Sequence[Track],
@@ -61,7 +85,7 @@ async def build_set(
     trickplay: bool = False,
     markers: Sequence[Marker] = (),
     dref: bool = False,
-    thumbnails: TileOptions | None = None,
+    thumbnails: TileOptions | TileEntries | None = None,
 ) -> MadeSet:
     """Make a set from tracks whose files lie in the bench's folder; markers are those of
     advertising in it.
@@ -80,6 +104,20 @@ async def build_set(
     else:
         await maker.protect(drm)
     return await trio.to_thread.run_sync(maker.made)
+
+
+async def build_ismv(
+    bench: Bench, tracks: Sequence[Track], name: str, keys: AssetKeys | None = None
+) -> Path:
+    """One fragmented MP4 of the pictures and sound of tracks whose files lie in the bench's folder,
+    encrypted where there are `keys`. Captions stay in files of their own."""
+    held = [track for track in tracks if track.type != "text"]
+    protection = Protection("cenc", ("PlayReady", "CommonSystem"), keys) if keys else None
+    folder = "made-ismv"
+    files = [bench.folder / folder / output_name("part", held, n) for n in range(len(held))]
+    await package(bench, streams(held, "part", folder), folder, Manifests(), protection=protection)
+    await trio.to_thread.run_sync(combine, files, bench.folder / folder / name)
+    return bench.folder / folder / name
 
 
 async def make_missing_set(
@@ -102,11 +140,20 @@ async def make_missing_set(
     if tag == "drm" and found is None:
         raise PermanentFailure(f"{manifest}: the keys of {folder.complete} are not stored")
     tracks = await _fetched(bench, folder, manifest)
-    markers = await _markers(bench, folder, name.content_id, manifest)
+    mpd, master = await _beside(bench, folder, name.content_id, manifest)
     wanted = await keys_for(keys, asset) if name.tag == "drm" else None
     unlock = found if tag == "drm" else None
     return await build_set(
-        bench, tracks, name, guid=guid, drm=drm, keys=wanted, unlock=unlock, markers=markers
+        bench,
+        tracks,
+        name,
+        guid=guid,
+        drm=drm,
+        keys=wanted,
+        unlock=unlock,
+        trickplay=IFRAMES in master,
+        markers=read_markers(mpd) if mpd else [],
+        thumbnails=read_shown(mpd, master),
     )
 
 
@@ -136,17 +183,27 @@ async def _fetched(bench: Bench, folder: Folder, manifest: str) -> list[Track]:
     return tracks
 
 
-async def _markers(bench: Bench, folder: Folder, content_id: str, manifest: str) -> list[Marker]:
-    """Those that stand in the MPD beside a server manifest."""
+async def _beside(bench: Bench, folder: Folder, content_id: str, manifest: str) -> tuple[str, str]:
+    """The MPD and the master playlist beside a server manifest; empty where there is none."""
     said = parse_name(content_id, manifest)
     assert said is not None
-    beside = SetName(content_id, said.tag, said.guid, said.epoch).of("mpd")
+    name = SetName(content_id, said.tag, said.guid, said.epoch)
+    return await _text(bench, folder, name.of("mpd")), await _text(bench, folder, name.of("m3u8"))
+
+
+async def _text(bench: Bench, folder: Folder, name: str) -> str:
     try:
-        await folder.fetch(beside, bench.folder / "source.mpd")
+        await folder.fetch(name, bench.folder / "beside.txt")
     except FileNotStored:
-        return []
-    return read_markers(await trio.Path(bench.folder / "source.mpd").read_text("utf-8"))
+        return ""
+    return await trio.Path(bench.folder / "beside.txt").read_text("utf-8")
 
 
 async def _duration(bench: Bench, local: str) -> float:
-    return 0.0 if local.endswith(".vtt") else (await probe(bench, bench.folder / local)).duration
+    """Of media alone, wherever its times begin."""
+    if local.endswith(".vtt"):
+        return 0.0
+    try:
+        return await trio.to_thread.run_sync(indexed_duration, bench.folder / local)
+    except ValueError:  # made elsewhere
+        return (await probe(bench, bench.folder / local)).duration

@@ -6,19 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from taskengine.media.tracks import ACCESSIBLE, Track, checked_language, normal_language
+from taskengine.media.languages import checked_language, normal_language
+from taskengine.media.master import audio_group
+from taskengine.media.tracks import Track
 
 LETTERS: Final = {"video": "v", "audio": "a", "text": "t"}
-ROLES: Final = {  # of HTML's audio track kinds, as DASH has them
-    "main": "main", "alternative": "alternate", "descriptions": "description",
-    "main-desc": "description", "translation": "dub", "commentary": "commentary",
-}  # fmt: skip
-DASH_ROLES: Final = frozenset({
-    "caption", "subtitle", "main", "alternate", "supplementary", "commentary", "dub",
-    "description", "sign", "metadata", "emergency", "forced-subtitle", "easyreader", "karaoke",
-})  # fmt: skip
 SERVICE: Final = re.compile(r"CC[1-4]|SERVICE[1-9]\d?")
-DESCRIBES_VIDEO: Final = "public.accessibility.describes-video"
 
 
 def slug(content_id: str) -> str:
@@ -40,7 +33,7 @@ def streams(
     found: list[Mapping[str, str]] = []
     for index, track in enumerate(tracks):
         name = output_name(stem, tracks, index)
-        fields = _common(track, f"{folder}/{name}") | _of_type(track, name, trickplay)
+        fields = _common(track, f"{folder}/{name}") | _of_type(track, index, name, trickplay)
         found.append(fields)
         last_video = track.type == "video" and all(t.type != "video" for t in tracks[index + 1 :])
         if trickplay and dash and last_video:
@@ -48,11 +41,9 @@ def streams(
     return found
 
 
-def default_language(tracks: Sequence[Track]) -> str:
-    """That of the first audio track made for everybody."""
-    audio = [track for track in tracks if track.type == "audio"]
-    main = next((track for track in audio if track.kind not in ACCESSIBLE), None)
-    return checked_language((main or audio[0]).language) if audio else ""
+def playlist_name(file: str) -> str:
+    """Of a track whose file is called so."""
+    return f"{file.rpartition('.')[0]}.m3u8"
 
 
 def closed_captions(tracks: Sequence[Track]) -> str:
@@ -72,27 +63,24 @@ def _language_of(language: str) -> str:
 
 
 def _common(track: Track, output: str) -> dict[str, str]:
-    name = output.rpartition("/")[2]
     return {
         "in": track.file,
         "stream": "text" if track.type == "text" else str(track.stream),
         "output": output,
-        "playlist_name": f"{name.rpartition('.')[0]}.m3u8",
+        "playlist_name": playlist_name(output.rpartition("/")[2]),
     }
 
 
-def _of_type(track: Track, name: str, trickplay: bool) -> dict[str, str]:
+def _of_type(track: Track, index: int, name: str, trickplay: bool) -> dict[str, str]:
+    """What viewers read is put in afterwards (mpd.py, master.py): numbers stand for it."""
     if track.type == "video":
         stem = name.rpartition(".")[0]
         return {"iframe_playlist_name": f"{stem}_iframe.m3u8"} if trickplay else {}
-    accessible = track.kind in ACCESSIBLE
-    role = ROLES.get(track.kind) or (track.role if track.role in DASH_ROLES else "")
     return {
         "lang": checked_language(track.language),
-        "hls_group_id": "subs" if track.type == "text" else "audio",
-        "hls_name": track.description or track.name,
-        "hls_characteristics": DESCRIBES_VIDEO if accessible else "",
-        "dash_roles": role,
+        "hls_group_id": "subs" if track.type == "text" else audio_group(track),
+        "hls_name": str(index),
+        "dash_label": str(index),  # keeps tracks apart
     }
 
 

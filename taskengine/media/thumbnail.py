@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
-from taskengine.media.probe import keyframes
+from taskengine.media.tables import read_track, shown_at
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -31,15 +31,16 @@ def seconds(value: float | str) -> float:
 
 
 async def still(bench: Bench, track: Track, position: float, target: Path) -> None:
-    """A JPEG of the frame at a position, or of the last keyframe if the video ends before."""
+    """A JPEG of the picture that is on screen at a position; behind the end, of the last one."""
     place = ["-map", f"0:{track.stream}", "-frames:v", "1"]
-    shape = ["-q:v", "2", "-update", "1", "-f", "image2", f"file:{target}"]
+    shape = ["-pix_fmt", "yuvj420p", "-q:v", "2", "-update", "1", "-f", "image2", f"file:{target}"]
     path = bench.folder / track.file
-    if position > track.duration - 0.5 / (track.frame_rate or 25):
-        position = (await keyframes(bench, path, track.stream) or [track.zero])[-1] - track.zero
-    await ffmpeg(bench, *source(path, "-ss", f"{position:.6f}"), *place, *shape)
+    header, samples = await trio.to_thread.run_sync(read_track, path, track.stream)
+    at = shown_at(header, samples, position + track.zero) - track.zero
+    half = 0.25 / (track.frame_rate or 25)  # times are rounded on the way
+    await ffmpeg(bench, *source(path, "-ss", f"{max(0.0, at - half):.6f}"), *place, *shape)
     if not await trio.Path(target).exists():
-        raise PermanentFailure(f"{track.file}: there is no frame at {position:g} s")
+        raise PermanentFailure(f"there is no picture at {position:g} s")
 
 
 async def sprite(
@@ -53,7 +54,7 @@ async def sprite(
     """A JPEG with a preview for each interval; returns the WebVTT that maps times to them."""
     interval = max(interval, track.duration / MOST)
     count = max(1, math.ceil(round(track.duration / interval, 6)))
-    columns = min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
+    columns = columns_of(count)
     rows = math.ceil(count / columns)
     height = max(2, round(TILE * track.height / track.width / 2) * 2)
     chain = (
@@ -69,13 +70,25 @@ async def sprite(
         duration=track.duration,
         on_progress=on_progress,
     )
+    return preview_map(target.name, count, columns, height, interval, track.duration)
+
+
+def preview_map(
+    image: str, count: int, columns: int, height: int, interval: float, duration: float
+) -> str:
+    """The WebVTT of a sprite: which part of the image, so many pixels high, each time shows."""
     cells = [(n % columns * TILE, n // columns * height) for n in range(count)]
     lines = ["WEBVTT"]
     for number, (x, y) in enumerate(cells):
-        end = min((number + 1) * interval, track.duration)
+        end = min((number + 1) * interval, duration)
         lines += ["", f"{_clock(number * interval)} --> {_clock(end)}"]
-        lines += [f"{target.name}#xywh={x},{y},{TILE},{height}"]
+        lines += [f"{image}#xywh={x},{y},{TILE},{height}"]
     return "\n".join(lines) + "\n"
+
+
+def columns_of(count: int) -> int:
+    """How many previews a row of a sprite has."""
+    return min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
 
 
 def _clock(time: float) -> str:

@@ -6,6 +6,7 @@ DASH-IF Interoperability Points, 6.2.6; Roku's image media playlists for HLS.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ TILES: Final = 5  # in a row, and rows, at most
 MOST: Final = 20_000  # thumbnails of an asset
 BEST, WORST = 2, 31  # quality as the encoder counts it
 TICKS: Final = 1000  # a second, in MPDs
+IMAGES: Final = "#EXT-X-IMAGE-STREAM-INF:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +99,49 @@ def _size(track: Track, wanted: int) -> tuple[int, int]:
     return max(2, round(track.width * scale / 2) * 2), max(2, round(track.height * scale / 2) * 2)
 
 
-def in_mpd(text: str, tiles: Tiles) -> str:
-    """The MPD with a set of images at the end of its period."""
+@dataclass(frozen=True, slots=True)
+class TileEntries:
+    """What manifests say of a track of thumbnails: a set of an MPD, a line of a master playlist."""
+
+    adaptation: str
+    line: str
+
+
+def shown(tiles: Tiles) -> TileEntries:
+    """What is said of those that were made."""
     duration = round(tiles.span * TICKS)
     width, height = tiles.width * tiles.columns, tiles.height * tiles.rows
-    images = f"""    <AdaptationSet contentType="image" mimeType="image/jpeg">
+    adaptation = f"""    <AdaptationSet contentType="image" mimeType="image/jpeg">
       <SegmentTemplate media="{tiles.stem}_$Number$.jpg" timescale="{TICKS}" duration="{duration}" startNumber="1"/>
       <Representation id="tiles" bandwidth="{tiles.bandwidth}" width="{width}" height="{height}">
         <EssentialProperty schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" value="{tiles.columns}x{tiles.rows}"/>
       </Representation>
     </AdaptationSet>
 """  # noqa: E501
-    before, mark, after = text.rpartition("  </Period>")
-    return f"{before}{images}{mark}{after}"
-
-
-def in_master(text: str, tiles: Tiles) -> str:
-    """The HLS master playlist with the image playlist."""
     size = f"RESOLUTION={tiles.width}x{tiles.height}"
     rates = f'BANDWIDTH={tiles.bandwidth},{size},CODECS="jpeg"'
-    return f'{text.rstrip()}\n\n#EXT-X-IMAGE-STREAM-INF:{rates},URI="{tiles.stem}.m3u8"\n'
+    return TileEntries(adaptation, f'{IMAGES}{rates},URI="{tiles.stem}.m3u8"')
+
+
+def read_shown(mpd: str, master: str) -> TileEntries | None:
+    """What the manifests of a set say of thumbnails, which are the same for any set; None: there
+    are none."""
+    adaptation = re.search(
+        r' *<AdaptationSet contentType="image".*?</AdaptationSet>\n', mpd, re.DOTALL
+    )
+    line = next((one for one in master.splitlines() if one.startswith(IMAGES)), None)
+    return TileEntries(adaptation[0], line) if adaptation and line else None
+
+
+def in_mpd(text: str, tiles: TileEntries) -> str:
+    """The MPD with a set of images at the end of its period."""
+    before, mark, after = text.rpartition("  </Period>")
+    return f"{before}{tiles.adaptation}{mark}{after}"
+
+
+def in_master(text: str, tiles: TileEntries) -> str:
+    """The HLS master playlist with the image playlist."""
+    return f"{text.rstrip()}\n\n{tiles.line}\n"
 
 
 def playlist(tiles: Tiles) -> str:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 
-from taskengine.model import JsonObject, PermanentFailure
+from taskengine.model import JsonObject
 
 TrackType = Literal["video", "audio", "text"]
 ACCESSIBLE: Final = frozenset({"descriptions", "main-desc"})  # kinds made for few listeners
-_LANGUAGE: Final = re.compile(r"([a-z]{2,3})((?:-[A-Za-z0-9]{1,8})*)")
-_TWO_LETTERS: Final = """
-    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs
-    cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha
-    he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn
-    ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb
-    nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd
-    se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw
-    ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
-"""  # ISO 639-1; the packager refuses others of that length
-_SUFFIX: Final = re.compile(r"_([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)\.[^.]+")
+SECONDARY: Final = frozenset({"commentary", "alternative", "translation"})  # beside the film's own
+LAST_PACKET: Final = 0.5  # seconds by which sound may outlast pictures without being meant to
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +40,9 @@ class Track:
     role: str = ""
     name: str = ""
     description: str = ""
+    source: str = ""  # the file of the client that it came from
+    preferred: bool = False  # by that file, over the others of its type
+    companion: str = ""  # the name of the track whose sound it holds in another codec
     captions: str = ""  # services of CEA-608/708 inside the pictures: `CC1=eng;SERVICE2=und`
 
     @property
@@ -62,58 +55,44 @@ class Track:
 
 
 def arrange(tracks: Iterable[Track], *, every_audio: bool = True) -> list[Track]:
-    """Best video first, main audio before accessible audio, and each track with its own name."""
+    """Best video first; the film's own sound before that of other files, and what is made for few
+    listeners last; each track with its own name."""
     found = list(tracks)
     video = sorted((t for t in found if t.type == "video"), key=lambda t: -t.bitrate)
-    audio = sorted((t for t in found if t.type == "audio"), key=lambda t: t.kind in ACCESSIBLE)
+    film = video[0].source if video else ""
+    audio = sorted((t for t in found if t.type == "audio"), key=lambda t: _place(t, film))
     if not every_audio:
         audio = _best_of_each_language(audio)
     return list(_named([*video, *audio, *(t for t in found if t.type == "text")]))
 
 
-def language_of(stated: str, file: str, wanted: str | None = None) -> str:
-    """The wanted language, else the one the media states, else `…_<language>.<extension>`."""
-    suffix = _SUFFIX.search(file)
-    for language in (wanted, stated, suffix and suffix[1]):
-        if language and (known := normal_language(language)) != "und":
-            return known
-    return "und"
-
-
-def normal_language(value: str) -> str:
-    """A code of ISO 639 or BCP 47 as tools take it; `und` for what is none."""
-    main, dash, rest = value.partition("-")
-    found = _LANGUAGE.fullmatch(main.lower() + dash + rest)
-    if found is None or (len(found[1]) == 2 and found[1] not in _TWO_LETTERS):
-        return "und"
-    return found[0]
-
-
-def checked_language(value: str) -> str:
-    """The code for a command line, empty if unknown. Raises PermanentFailure for what is none."""
-    if value in ("", "und"):
-        return ""
-    if normal_language(value) == "und":
-        raise PermanentFailure(f"language: expected ISO 639 or BCP 47: {value!r}")
-    return normal_language(value)
-
-
 def longest(tracks: Sequence[Track]) -> float:
-    """The duration of a whole: the end of its longest video track, else of its longest track."""
-    video = [track.end for track in tracks if track.type == "video"]
-    return max(video or [track.end for track in tracks], default=0.0)
+    """The duration of a whole: the end of its longest video track, unless sound goes on for longer
+    than an encoder's last packet."""
+    ends = {kind: max((t.end for t in tracks if t.type == kind), default=0.0)
+            for kind in ("video", "audio", "text")}  # fmt: skip
+    if ends["audio"] > ends["video"] + LAST_PACKET:
+        return ends["audio"]
+    return ends["video"] or ends["text"]
+
+
+def _place(track: Track, film: str) -> tuple[bool, bool, bool, bool]:
+    """Among tracks of sound; `film` is the file that the best video came from."""
+    is_few, is_other = track.kind in ACCESSIBLE, track.kind in SECONDARY
+    return is_few, is_other, track.source != film, not track.preferred
 
 
 def _best_of_each_language(audio: Sequence[Track]) -> list[Track]:
     best: dict[str, Track] = {}
     for track in audio:
         other = best.get(track.language)
-        if other is None or (track.kind in ACCESSIBLE, -track.bitrate) < (
-            other.kind in ACCESSIBLE,
-            -other.bitrate,
-        ):
+        if other is None or _rank(track) < _rank(other):
             best[track.language] = track
     return [track for track in audio if best[track.language] is track]
+
+
+def _rank(track: Track) -> tuple[bool, bool, int]:
+    return track.kind in ACCESSIBLE, track.kind in SECONDARY, -track.bitrate
 
 
 def _named(tracks: Sequence[Track]) -> Iterable[Track]:

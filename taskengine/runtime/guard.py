@@ -1,7 +1,7 @@
 """The guard of a child process: it ends the child, and all that came of it, with its engine.
 
-Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH COMMAND…`. LIFELINE is the reading end of
-a pipe that the engine holds open and sends pulses into.
+Run as a program: `guard.py LIFELINE GRACE PATIENCE REACH LIMITS COMMAND…`. LIFELINE is the reading
+end of a pipe that the engine holds open and sends pulses into.
 
 - LET_GO says that the engine wants the child to stop: SIGTERM for its group, SIGKILL after GRACE
   seconds.
@@ -14,6 +14,8 @@ a pipe that the engine holds open and sends pulses into.
   counts even if the guard was stopped as well and reads both together.
 - A CUT says that somebody else has the task: SIGKILL at once.
 
+LIMITS are bytes of memory and of a file that the child may take, `MEMORY,FILE`; 0: no limit.
+
 The guard exits, with the child's code, only when all are gone. REACH says who that is: the child's
 `group`, or the whole `tree`: processes that left the group or the session too, since they become
 children of the guard when their parents end. Should the guard itself be killed, the kernel kills
@@ -24,6 +26,7 @@ Standard library alone: it starts quickly.
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import signal
 import struct
@@ -36,6 +39,7 @@ CUT = -1.0
 LET_GO = -2.0
 TREE, GROUP = "tree", "group"
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # of prctl(2)
+LIMITED = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)
 PAUSE = 0.02  # seconds between two looks at what is ending
 
 
@@ -87,7 +91,9 @@ class GuardLifeline:
         )
 
 
-def main(descriptor: int, grace: float, patience: float, reach: str, command: list[str]) -> int:
+def main(
+    descriptor: int, grace: float, patience: float, reach: str, limits: str, command: list[str]
+) -> int:
     """Run the command under the guard; returns the code to exit with."""
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
@@ -100,7 +106,7 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     guard = os.getpid()
     child = os.fork()
     if child == 0:
-        become(command, guard)
+        become(command, guard, limits)
     watched = select.poll()  # select(2) knows no descriptors above 1023
     for readable in (descriptor, wake):
         watched.register(readable, select.POLLIN)
@@ -123,7 +129,7 @@ def main(descriptor: int, grace: float, patience: float, reach: str, command: li
     return code_of(status or 0)
 
 
-def become(command: list[str], guard: int) -> None:
+def become(command: list[str], guard: int, limits: str) -> None:
     """Turn this fork into the command, in a group of its own, with the standard streams alone."""
     os.setpgid(0, 0)
     prctl(SET_PDEATHSIG, signal.SIGKILL)
@@ -133,6 +139,9 @@ def become(command: list[str], guard: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for kind, most in zip(LIMITED, limits.split(","), strict=True):
+        if int(most):
+            resource.setrlimit(kind, (int(most), int(most)))
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -212,5 +221,5 @@ def code_of(status: int) -> int:
 
 
 if __name__ == "__main__":
-    lifeline, grace, patience, reach, *command = sys.argv[1:]
-    sys.exit(main(int(lifeline), float(grace), float(patience), reach, command))
+    lifeline, grace, patience, reach, limits, *command = sys.argv[1:]
+    sys.exit(main(int(lifeline), float(grace), float(patience), reach, limits, command))

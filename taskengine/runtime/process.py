@@ -15,6 +15,7 @@ import trio
 
 from taskengine.runtime import guard
 from taskengine.runtime.environment import clean_environment
+from taskengine.runtime.limits import NO_LIMITS, LimitReached, Limits, watch
 from taskengine.runtime.pulse import Lifeline, Pulse
 
 OnLine = Callable[[str], Awaitable[None]]
@@ -66,13 +67,14 @@ async def open_guarded(
     cwd: Path | None = None,
     reach: str = guard.TREE,
     env: Mapping[str, str] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> trio.Process:
     """Start a command under a guard; the process is the guard's. Without an `env` it gets nothing
     of the engine's environment but what programs need to run."""
     descriptor = lifeline.reading.fileno()
     # A dead engine beat a third of its lease and a second ago at most: peers have its tasks later.
     grace = min(GUARD_GRACE, pulse.lease / 3)
-    orders = [str(descriptor), str(grace), str(pulse.lease), reach]
+    orders = [str(descriptor), str(grace), str(pulse.lease), reach, limits.orders]
     process = await trio.lowlevel.open_process(
         [sys.executable, "-I", "-S", guard.__file__, *orders, *command],
         stdin=subprocess.DEVNULL,
@@ -93,30 +95,36 @@ async def run_process(
     cwd: Path | None = None,
     on_line: OnLine | None = None,
     pulse: Pulse | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> str:
     """Run a command under a guard (rule 6) and return its standard output.
 
     With `on_line` each line of it is handed over instead. When the caller is cancelled the whole
     process tree is stopped, and the call returns only when it is gone. Raises ProcessFailed,
-    CommandUnusable, and PulseMissed when the guard heard no `pulse` for a lease.
+    CommandUnusable, LimitReached, and PulseMissed when the guard heard no `pulse` for a lease.
     """
     pulse = pulse or Pulse()
     with pulse.lifeline() as lifeline:
         try:
-            process = await open_guarded(command, pulse, lifeline, cwd=cwd)
+            process = await open_guarded(command, pulse, lifeline, cwd=cwd, limits=limits)
         except ValueError as error:  # a NUL, or what no file system can spell
             raise CommandUnusable(command, str(error)) from None
         except OSError as error:
             if error.strerror in UNUSABLE:
                 raise CommandUnusable(command, error.strerror or "") from None
             raise
-        return await _follow(process, command, lifeline, on_line)
+        return await _follow(process, command, lifeline, on_line, limits)
 
 
 async def _follow(
-    process: trio.Process, command: Sequence[str], lifeline: Lifeline, on_line: OnLine | None
+    process: trio.Process,
+    command: Sequence[str],
+    lifeline: Lifeline,
+    on_line: OnLine | None,
+    limits: Limits,
 ) -> str:
     output, errors = bytearray(), bytearray()
+    reached: list[str] = []
     assert process.stdout is not None
     assert process.stderr is not None
     try:
@@ -126,13 +134,17 @@ async def _follow(
                 nursery.start_soon(_keep, process.stdout, output, OUTPUT_LIMIT)
             else:
                 nursery.start_soon(_hand_over, process.stdout, on_line)
-            await process.wait()
+            await _end(process, limits, reached)
+            if reached:
+                nursery.cancel_scope.cancel()
     finally:
         lifeline.let_go()
         with trio.CancelScope(shield=True):  # bounded by the guard's own deadline
             await process.wait()
             await process.stdout.aclose()
             await process.stderr.aclose()
+    if reached:
+        raise LimitReached(f"{Path(command[0]).name} {reached[0]}")
     if process.returncode == -signal.SIGALRM:
         raise PulseMissed
     if process.returncode:
@@ -141,6 +153,22 @@ async def _follow(
             raise CommandUnusable(command, told)
         raise ProcessFailed(command, process.returncode, told)
     return output.decode(errors="replace")
+
+
+async def _end(process: trio.Process, limits: Limits, reached: list[str]) -> None:
+    """Wait for the end of a process, or for a limit that it has reached."""
+    if not limits.is_watched:
+        await process.wait()
+        return
+
+    async def look() -> None:
+        reached.append(await watch(process.pid, limits))
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        await process.wait()
+        nursery.cancel_scope.cancel()
 
 
 def _is_the_guards(told: str, name: str) -> bool:

@@ -53,6 +53,20 @@ class TaskAtWork:
     content_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HourOfEnds:
+    """How many jobs ended in the hour that begins then, and how many of them failed."""
+
+    hour: datetime
+    ended: int = 0
+    failed: int = 0
+
+
+def hour_of(moment: datetime) -> datetime:
+    """When the hour of a moment began."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
 class StoreOverview(Protocol):
     """The part of taskengine.store.Store that pages are made of."""
 
@@ -85,6 +99,12 @@ class StoreOverview(Protocol):
 
     async def at_work(self, limit: int, client: str | None = None) -> Sequence[TaskAtWork]:
         """Tasks that instances run, those that began first in front; of all clients or of one."""
+        ...
+
+    async def ends_since(self, start: datetime, client: str | None = None) -> Sequence[HourOfEnds]:
+        """How many jobs came to their ends by themselves, in each hour from that of `start` on in
+        which there were any; of all clients or of one. What was ended stays counted for a week,
+        whatever becomes of the jobs."""
         ...
 
     async def slots_held(self) -> Mapping[tuple[str, Band], int]:

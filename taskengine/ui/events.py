@@ -6,7 +6,8 @@ no marks: whoever connects anew fetches the page once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 
 import trio
 from quart import Response, request
@@ -18,7 +19,7 @@ from taskengine.api.connections import EVENT_STREAM
 from taskengine.api.errors import Draining
 from taskengine.api.resources.events import HEARTBEAT, RETRY
 from taskengine.api.responses import dumps
-from taskengine.model import JsonObject, StoreUnavailable
+from taskengine.model import JsonObject, LogLine, StoreUnavailable
 from taskengine.store.types import Change
 from taskengine.ui.rendering import HEADERS
 from taskengine.ui.routes import PageRoute
@@ -46,8 +47,9 @@ async def events(visit: Visit) -> Response:
     told = (
         _changes(stream) if number is None or after is None else _log(visit, stream, number, after)
     )
+    body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
     response = Response(
-        told, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
+        body, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
     )
     response.timeout = None
     return response
@@ -92,7 +94,7 @@ async def _log(
                 return
             changed = bool(changes)
         try:
-            lines = [line async for line in _some(visit, number, after)]
+            lines = await _some(visit, number, after)
         except StoreUnavailable:
             return  # it connects anew
         if lines:
@@ -107,14 +109,12 @@ async def _log(
             yield b":\n\n"
 
 
-async def _some(visit: Visit, number: int, after: int) -> AsyncGenerator[JsonObject, None]:
-    told = 0
-    async for page in visit.services.store.log(number, after=after):
-        for line in page:
-            if told < MANY_LINES:
-                yield visit.renderer.log_line(line)
-            told += 1
-        return
+async def _some(visit: Visit, number: int, after: int) -> list[JsonObject]:
+    """The next lines of a log; whoever is told of them asks for those behind."""
+    pages: AsyncIterator[Sequence[LogLine]] = visit.services.store.log(number, after=after)
+    async with aclosing(pages):  # type: ignore[type-var]
+        page: Sequence[LogLine] = await anext(pages, [])
+    return [visit.renderer.log_line(line) for line in page[:MANY_LINES]]
 
 
 def _event(name: str, value: object) -> bytes:

@@ -64,6 +64,11 @@ def moment(time: datetime | None) -> str:
     return "" if time is None else format_time(time)[:19].replace("T", " ")
 
 
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line behind an underscore."""
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
 def size(number: float) -> str:
     for unit in SIZES[:-1]:
         if number < 1000:
@@ -135,6 +140,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "clock": clock,
     "moment": moment,
+    "breakable": breakable,
     "size": size,
     "count": count,
     "pretty": pretty,

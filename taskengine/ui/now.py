@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import trio
 from quart import Response
@@ -13,7 +13,7 @@ from taskengine.counters import CountersUnavailable, QueueCount
 from taskengine.model import Job, JobState
 from taskengine.policy import SYSTEM, UNBOUND, Band, Settings, settings_of
 from taskengine.store import JobFilter
-from taskengine.store.overview import InstanceView, TaskAtWork
+from taskengine.store.overview import HourOfEnds, InstanceView, TaskAtWork, hour_of
 from taskengine.ui.jobs import rows_of
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
@@ -21,6 +21,7 @@ from taskengine.ui.visit import Visit
 ROWS = 10  # of each list
 TASKS = 100  # at work
 MIRROR_DEADLINE = 1  # seconds
+HOURS, CHART_HEIGHT = 24, 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,27 @@ class InstanceRow:
     tasks: Sequence[TaskAtWork]
 
 
+@dataclass(frozen=True, slots=True)
+class HourBar:
+    """An hour of the chart; the heights are those of all that ended, and of what failed."""
+
+    hour: datetime
+    ended: int
+    failed: int
+    height: float
+    failed_height: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoursChart:
+    """The jobs that ended in the last hours."""
+
+    bars: Sequence[HourBar]
+    ended: int
+    failed: int
+    most: int  # in one of the hours
+
+
 async def now(visit: Visit) -> Response:
     store, only = visit.services.store, visit.only
     started = await _list(visit, JobState.STARTED, "id", ascending=True)
@@ -74,6 +96,7 @@ async def now(visit: Visit) -> Response:
         instances=await _instances(visit, tasks),
         tasks=tasks,
         totals=await _totals(visit),
+        hours=await _hours(visit),
     )
 
 
@@ -173,6 +196,27 @@ async def _totals(visit: Visit) -> dict[str, int]:
         word = "failed" if state is JobState.COMPLETED and failed else state.label
         found[word] += number
     return found
+
+
+async def _hours(visit: Visit) -> HoursChart:
+    this = hour_of(visit.services.now())
+    start = this - timedelta(hours=HOURS - 1)
+    known = {one.hour: one for one in await visit.services.store.ends_since(start, visit.only)}
+    hours = [start + timedelta(hours=number) for number in range(HOURS)]
+    found = [known.get(hour, HourOfEnds(hour)) for hour in hours]
+    most = max(one.ended for one in found)
+    scale = CHART_HEIGHT / (most or 1)
+    bars = [
+        HourBar(
+            one.hour,
+            one.ended,
+            one.failed,
+            round(max(2.0, one.ended * scale), 1),
+            round(max(2.0, one.failed * scale), 1),
+        )
+        for one in found
+    ]
+    return HoursChart(bars, sum(one.ended for one in found), sum(one.failed for one in found), most)
 
 
 ROUTES = [PageRoute("GET", "/", now)]

@@ -20,16 +20,15 @@ from taskengine.ui import formats
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 THEME = "taskengine-theme"  # a cookie: light or dark; none: as the system has it
-NOTICE = "taskengine-notice"
+NOTICE = "taskengine-notice"  # a cookie: what the next page is to say
 CSP = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",
-        "media-src 'self' blob:",
+        "media-src 'self'",
         "connect-src 'self'",
-        "worker-src 'self' blob:",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
@@ -68,7 +67,7 @@ class Renderer:
         )
         response = Response(text, status, HEADERS, content_type="text/html; charset=utf-8")
         if notice:
-            response.delete_cookie(NOTICE, path=None)
+            response.delete_cookie(NOTICE)
         return response
 
     def log_line(self, line: LogLine) -> JsonObject:

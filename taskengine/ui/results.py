@@ -55,7 +55,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """`playlist` and `videos` are what a browser plays, the active manifest first."""
+    """`playlist` is the active manifest, `video` a film in one file."""
 
     folder: str
     files: Sequence[ResultFile]
@@ -64,15 +64,10 @@ class JobResult:
     metadata: JsonObject = field(default_factory=dict)
     playlist: ResultFile | None = None
     locked: bool = False  # the playlist needs a key
+    video: ResultFile | None = None
 
     def of_kind(self, kind: str) -> list[ResultFile]:
         return [one for one in self.files if one.kind == kind and one.size is not None]
-
-    @property
-    def videos(self) -> list[ResultFile]:
-        """Films by themselves: not the tracks of the playlist."""
-        whole = [one for one in self.of_kind("video") if "_" not in PurePosixPath(one.name).stem]
-        return whole[:3] if self.playlist else self.of_kind("video")[:3]
 
     @property
     def gaps(self) -> Sequence[Json]:
@@ -101,6 +96,7 @@ async def result_of(visit: Visit, details: JobDetails) -> JobResult | None:
         metadata=metadata if isinstance(metadata, dict) else {},
         playlist=playlist,
         locked=locked,
+        video=_video(details.job.content_id or "", seen),
     )
 
 
@@ -155,6 +151,13 @@ def _playlist(content_id: str, files: Sequence[ResultFile]) -> tuple[ResultFile 
         if said is not None and said.active and one.size is not None:
             return one, said.tag != "nodrm"
     return None, False
+
+
+def _video(content_id: str, files: Sequence[ResultFile]) -> ResultFile | None:
+    """The film that bears the content's name; else the largest one, which has most tracks."""
+    known = [one for one in files if one.kind == "video" and one.size is not None]
+    named = [one for one in known if PurePosixPath(one.name).stem == content_id]
+    return max(named or known, key=lambda one: one.size or 0, default=None)
 
 
 @dataclass(frozen=True, slots=True)

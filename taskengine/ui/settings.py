@@ -36,7 +36,7 @@ async def settings(visit: Visit) -> Response:
     scope = _scope(visit, visit.query.text("client") or "")
     values = await SettingsOfClients(visit.services).values(scope)
     lines = [
-        SettingLine(name, MEANINGS[name], values[name], *NUMBERS[name])
+        SettingLine(name, MEANINGS.get(name, ""), values[name], *NUMBERS[name])
         for name in NUMBERS
         if scope == SYSTEM or name not in SYSTEM_ONLY
     ]

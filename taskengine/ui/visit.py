@@ -22,12 +22,11 @@ from taskengine.api.request_log import header_text, remote_address
 from taskengine.api.services import Services
 from taskengine.model import BadInput, Client, JobDetails, JsonObject
 from taskengine.texts import clean_text
-from taskengine.ui.rendering import Renderer
+from taskengine.ui.rendering import NOTICE, Renderer
 from taskengine.ui.session import Ticket, form_token
 
 logger = logging.getLogger("taskengine.audit")
 
-NOTICE = "taskengine-notice"  # the cookie of what the next page is to say
 LONGEST_NOTICE = 600  # characters
 SAME_SITE = ("same-origin", "none")  # of Sec-Fetch-Site: by a page of ours, or typed in
 MAX_FIELDS = 500  # of a form
@@ -146,14 +145,17 @@ def redirect(target: str, said: str = "", *, wrong: bool = False) -> Response:
     response = Response(b"", 303, {"Location": target, "Cache-Control": "no-store"})
     if said:
         content = json.dumps(["wrong" if wrong else "done", said[:LONGEST_NOTICE]]).encode()
-        set_cookie(response, NOTICE, urlsafe_b64encode(content).decode(), seconds=60)
+        set_cookie(response, NOTICE, urlsafe_b64encode(content).decode(), 60, path="/")
     return response
 
 
-def set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
-    """For pages of ours alone; without a path, so that a proxy may put them below a prefix."""
+def set_cookie(
+    response: Response, name: str, value: str, seconds: int, path: str | None = None
+) -> None:
+    """Without a path it is for pages beside and below the one that was asked for: nobody here knows
+    the prefix that a proxy may have put before them."""
     response.set_cookie(
-        name, value, seconds, path=None, secure=is_secure(), httponly=True, samesite="Strict"
+        name, value, seconds, path=path, secure=is_secure(), httponly=True, samesite="Strict"
     )
 
 

@@ -47,6 +47,10 @@ class ActionLike(Protocol):
     def arguments(self) -> type[BaseModel]: ...
 
 
+COMMON = (  # what every task callback has
+    *("job_id", "task_id", "task_name", "workflow", "event", "content_id", "message", "time"),
+    "client",
+)
 MAX_RETRIES = NUMBERS["retry_limit"][1]
 MAX_BACKOFF = 1_000
 WORD = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
@@ -94,6 +98,7 @@ SHAPE: JsonObject = {  # of a workflow file
                     },
                 },
                 "timeout": {"type": "number", "exclusiveMinimum": 0},
+                "callback": {"type": "array", "items": WORD | {"not": {"enum": [*COMMON]}}},
             },
         }
     },

@@ -10,6 +10,7 @@ import re
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -20,11 +21,11 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 
 from taskengine.model import BadInput, Json, JsonObject
+from taskengine.workflows.formats import FORMATS, TextFormat
 from taskengine.workflows.patterns import LinearValidator
 from taskengine.workflows.schemas import (
     dotted,
     explained,
-    is_http_url,
     resolved,
     secret_names,
     shown,
@@ -47,7 +48,6 @@ INTEGER = re.compile(r"-?[0-9]{1,18}")
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 MAX_REASON = 300  # characters of what a schema failed with
 MAX_TOLD = 10  # problems of a submission
-FORMATS = FormatChecker(formats=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +193,27 @@ def _rank(error: ValidationError, given: JsonObject) -> tuple[bool, int]:
     return bool(path) and path[0] not in given, len(path)
 
 
+def _checker() -> FormatChecker:
+    made = FormatChecker(formats=())
+    for name, known in FORMATS.items():
+        made.checks(name)(partial(_accepts, known))
+    return made
+
+
+def _accepts(known: TextFormat, value: object) -> bool:
+    return not isinstance(value, str) or known.accepts(value)  # else it is for `type` to say
+
+
+CHECKER = _checker()
+
+
 def _validator(schema: JsonObject) -> Validator:
     registry: Registry[Any] = Registry()  # an empty one: nothing is fetched
     schema = {key: value for key, value in schema.items() if key != "$schema"}  # it chooses another
-    validator: Validator = LinearValidator(schema, registry=registry, format_checker=FORMATS)
+    validator: Validator = LinearValidator(schema, registry=registry, format_checker=CHECKER)
     return validator
 
 
 def fits(root: JsonObject, schema: JsonObject, value: Json) -> bool:
     """Whether a value is valid by a schema that is part of `root`."""
     return bool(_validator(root).evolve(schema=schema).is_valid(value))
-
-
-@FORMATS.checks("http-url")
-def _is_http_url(value: object) -> bool:
-    return not isinstance(value, str) or is_http_url(value)  # else it is for `type` to say

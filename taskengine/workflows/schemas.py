@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from typing import cast
-from urllib.parse import urlsplit
 
 from jsonschema import ValidationError
 
 from taskengine.masking import ALWAYS_SECRET, is_secret, masked_text
 from taskengine.model import Json, JsonObject
+from taskengine.workflows.formats import FORMATS
 from taskengine.workflows.templates import Path
 
 REFUSED = "x-refused"  # a keyword of ours: why what a schema does not allow is refused
@@ -56,8 +56,8 @@ def expected(schema: JsonObject) -> str:
         return json.dumps(schema["const"])
     if "enum" in schema:
         return f"one of {', '.join(map(word, schema['enum']))}"
-    if schema.get("format") == "http-url":
-        return "an http or https URL"
+    if (known := FORMATS.get(schema.get("format", ""))) is not None:
+        return known.words
     words = " or ".join(_NOUNS.get(kind, kind) for kind in types_of(schema)) or "a value"
     if schema.get("minLength") or schema.get("minItems"):
         words = words.replace("a string", "a non-empty string").replace("an a", "a non-empty a")
@@ -93,17 +93,6 @@ def dotted(path: Path) -> str:
     """A path as people write it: `clips[0].start`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_cut(step)}" for step in path)
     return "".join(steps).removeprefix(".")
-
-
-def is_http_url(text: str) -> bool:
-    """What the format `http-url` asks for."""
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
-        return False
-    try:
-        url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
 
 
 def shown(value: Json) -> str:

@@ -8,6 +8,7 @@ from taskengine.model import Client, Job, JsonObject
 from taskengine.times import format_time
 
 CLIENT = ("name", "storage")
+OWN = ("roots", "track_properties", "cpix_url")  # that a client may have
 EARLY = ("client", "workflow", "priority", "created_at")  # of the job, known at its submission
 JOB = ("id", *EARLY, "run_at")
 
@@ -40,5 +41,5 @@ def client_scope(client: Client, storage: str) -> JsonObject:
     """What templates see as `client`; `storage` is for those without a default of their own (A47).
     Its `roots` are those that it has apart from the common ones."""
     options = client.options
-    roots = {"roots": options["roots"]} if options.get("roots") else {}
-    return {"name": client.name, "storage": options.get("storage") or storage, **roots}
+    own = {name: options[name] for name in OWN if options.get(name)}
+    return {"name": client.name, "storage": options.get("storage") or storage, **own}

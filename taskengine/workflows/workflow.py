@@ -36,6 +36,7 @@ class TaskTemplate:
     when: Json = True
     retry: Retry = Retry()
     timeout: float | None = None  # seconds
+    callback: tuple[str, ...] = ()  # keys of what its action returns that its callback has
 
     @classmethod
     def from_content(cls, content: JsonObject) -> TaskTemplate:
@@ -49,11 +50,13 @@ class TaskTemplate:
             when=content.get("when", True),
             retry=Retry(**content.get("retry", {})),
             timeout=content.get("timeout"),
+            callback=tuple(content.get("callback", ())),
         )
 
     @property
     def content(self) -> JsonObject:
-        """Every key, so that equal tasks have equal content; but `needs` only where it is given."""
+        """Every key, so that equal tasks have equal content; but `needs` and `callback` only where
+        they are given."""
         retry = {
             "limit": self.retry.limit,
             "delay": self.retry.delay,
@@ -68,6 +71,7 @@ class TaskTemplate:
             "when": self.when,
             "retry": retry,
             "timeout": self.timeout,
+            **({"callback": list(self.callback)} if self.callback else {}),
         }
 
     def wanted(self, scope: Mapping[str, Json]) -> bool:

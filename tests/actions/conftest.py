@@ -3,6 +3,7 @@
 import pytest
 
 from tests.actions.captures import SECONDS, CaptureJob
+from tests.actions.stored_assets import make_films
 from tests.capture.live import make_stream
 
 
@@ -15,3 +16,11 @@ def stream(tmp_path_factory):
 @pytest.fixture
 def job(tmp_path, stream):
     return CaptureJob(tmp_path, *stream)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory):
+    """A folder with high.mp4 and low.mp4."""
+    folder = tmp_path_factory.mktemp("films")
+    make_films(folder)
+    return folder

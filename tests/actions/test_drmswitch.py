@@ -1,5 +1,6 @@
 """The workflow drmswitch, run from its file: names, lines, results."""
 
+import json
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -139,6 +140,21 @@ async def test_the_log_is_that_of_the_contract(asset, run, tmp_path):
     }
 
 
+async def test_the_record_tells_of_what_is_active_alone(asset, run):
+    """Whoever finds it finds no clear media, and no manifest that is parked or gone."""
+    fill(asset, [*LOG_SAMPLE, clear := f"{C}_{G3}_v1.mp4", "still.jpg"])
+    record = asset / f"{C}.json"
+    told = [*LOG_SAMPLE, clear, "still.jpg"]
+    record.write_text(json.dumps({"job_id": "1", "files": told, "manifest": LOG_SAMPLE[2]}))
+    extras = await run()
+    said = json.loads(record.read_text())
+    assert said["manifest"] == Path(extras["message"]).name
+    names = [Path(file).name for file in extras["files"]]
+    assert sorted(said["files"]) == sorted([*names, "still.jpg"])
+    assert all(name.startswith(f"{C}_drm_") for name in names)
+    assert said["job_id"] == "1"
+
+
 async def test_two_switches_restore_the_contents(asset, run, tmp_path):
     fill(asset, LOG_SAMPLE)
     await run()
@@ -220,7 +236,7 @@ async def packaged(context, folder):
 
 async def test_keys_of_a_document_are_not_made_up(asset, run):
     fill(asset, LOG_SAMPLE[2:])
-    with pytest.raises(PermanentFailure, match="CPIX"):
+    with pytest.raises(PermanentFailure, match="no key service"):
         await run({**SUBMITTED, "drm": ["cenc"], "cpix": True})
     assert files(asset) == LOG_SAMPLE[2:]
 

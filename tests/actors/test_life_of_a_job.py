@@ -91,6 +91,24 @@ async def test_callbacks_arrive_in_order_twice_n_plus_one(memory_store, autojump
     assert len({r.headers["webhook-id"] for _, r in heard}) == 10
 
 
+async def test_the_callback_of_a_task_has_what_its_file_wants_of_the_result(
+    memory_store, autojump_clock
+):
+    heard = []
+
+    async def give(context):
+        return {"files": ["a.gif"], "more": 1}
+
+    flow = workflow(("one", "test.give", {"callback": ["files", "nothing"]}), "two")
+    actions = actions_with(give=give)
+    async with instance(memory_store, actions=actions, http=receiver(heard)) as engine:
+        await engine.submit(flow, urls=["http://a.test/hook"])
+        await trio.sleep(30)
+    bodies = [json.loads(request.content) for _, request in heard]
+    assert [body.get("files") for body in bodies] == [None, ["a.gif"], None, None, None]
+    assert not any("more" in body or "nothing" in body for body in bodies)
+
+
 async def test_each_callback_event_has_one_line_after_the_controllers(memory_store, autojump_clock):
     flow = workflow("only")
     async with instance(memory_store, http=receiver([])) as engine:

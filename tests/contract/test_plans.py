@@ -132,6 +132,15 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "clear_logs": "logs_pkey",
     "clear_edges": "edges_pkey",
     "clear_jobs": "jobs_pkey",
+    "some_tasks": "tasks_job_id_number_key",
+    "task_by_name": "tasks_job_id_number_key",
+    "task_summary": "tasks_job_id_number_key",
+    "task_result": "results_pkey",
+    "last_lines": "logs_pkey",
+    "at_work": "tasks_held",
+    "instances": "tasks_held",
+    "oldest_waiting": "tasks_queued",
+    "ends_since": "ends_pkey",
 }
 SCANNED = re.compile(r"Seq Scan on (jobs|tasks|lanes|callbacks|events|logs|job_data|results)\b")
 

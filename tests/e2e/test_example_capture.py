@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from PIL import Image
 
 from taskengine.demo.live import SEGMENT, running_stream
 from taskengine.demo.site import running_site
@@ -13,7 +14,7 @@ from taskengine.media.sample import RATE
 from tests.capture.film import numbers
 from tests.support.serving import KEY, ended_job, lines_of, serving
 
-EXAMPLE = Path(__file__).parents[2] / "examples/capture.sh"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SECONDS = 10
 
 
@@ -25,7 +26,7 @@ async def live(tmp_path):
         yield stream
 
 
-async def test_the_example_captures_the_live_stream(tmp_path, live):
+async def test_the_examples_capture_the_live_stream(tmp_path, live):
     data = tmp_path / "var"
     async with (
         running_site(live.folder, data / "output") as site,
@@ -33,12 +34,15 @@ async def test_the_example_captures_the_live_stream(tmp_path, live):
     ):
         await until_captures_may_begin(live)
         settings = {"URL": client.base_url, "CLIENT": "acme", "API_KEY": KEY}
-        job_id = await run_example(site.live, settings)
-        job = await ended_job(client, job_id)
-        assert job["failed"] is False, await lines_of(client, job_id)
+        for name in ("frame.sh", "capture.sh"):
+            job_id = await run_example(name, site.live, settings)
+            job = await ended_job(client, job_id)
+            assert job["failed"] is False, await lines_of(client, job_id)
         [master] = (data / "output/news/latest").glob("news_nodrm_*.m3u8")
         site.films.append(("A & B", [master, master.with_name("news.mp4")]))
         await check_the_page(site)
+    with Image.open(data / "output/news/stills/latest.jpg") as still:
+        assert still.format == "JPEG"
     found = numbers(data / "output/news/latest/news.mp4")
     assert found == list(range(found[0], found[0] + SECONDS * RATE))
 
@@ -50,9 +54,9 @@ async def until_captures_may_begin(live):
             await trio.sleep(0.1)
 
 
-async def run_example(source, settings):
+async def run_example(name, source, settings):
     env = {f"TASKENGINE_{name}": str(value) for name, value in settings.items()}
-    done = await trio.run_process([EXAMPLE, source], env=env, capture_stdout=True)
+    done = await trio.run_process([EXAMPLES / name, source], env=env, capture_stdout=True)
     return int(re.search(rb'"id": *"?(\d+)', done.stdout)[1])
 
 

@@ -16,6 +16,7 @@ from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.scte35 import splice_insert
 from taskengine.media.sets import SetName, SetPlan, build_set, make_missing_set, plan_sets
+from taskengine.media.tiles import TileOptions
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
@@ -34,6 +35,12 @@ def guid(label):
 
 def name(tag, epoch=None):
     return SetName("film-001", tag, G, epoch)
+
+
+def playable(made):
+    """Playlists of pictures and sound, of a set with one master playlist."""
+    found = players.renditions(made.folder / made.manifests[0])
+    return [one for one in found if re.search(r"_[va]\d\.m3u8$", one.name)]
 
 
 async def words(bench):
@@ -63,14 +70,10 @@ async def test_the_clear_set_plays_from_hls_and_dash(bench, tracks, tmp_path):
     assert made.manifests == (f"{stem}.m3u8", f"{stem}.mpd", f"{stem}.ism")
     assert {path.name for path in made.folder.iterdir()} == set(made.files)
 
-    playlists = players.renditions(made.folder / f"{stem}.m3u8")
-    playable = [p for p in playlists if "_t1" not in p.name and "iframe" not in p.name]
-    assert len(playable) == 4
-    for playlist in playable:
+    assert len(playable(made)) == 4
+    for playlist in playable(made):
         assert players.decoded(playlist, hls=True) == ALMOST
-    assert (
-        'LANGUAGE="en",NAME="audio_eng",DEFAULT=YES' in (made.folder / f"{stem}.m3u8").read_text()
-    )
+    assert 'LANGUAGE="en",NAME="English",DEFAULT=YES' in (made.folder / f"{stem}.m3u8").read_text()
 
     mpd = made.folder / f"{stem}.mpd"
     assert players.duration_of(mpd) == ALMOST
@@ -197,18 +200,29 @@ async def test_the_missing_set_is_made_from_the_other(bench, tracks, tmp_path):
 
     markers = [Marker(1, Fraction(2), Fraction(1), splice_insert(1, Fraction(2), is_out=True))]
     clear = await build_set(
-        bench, [*tracks, await words(bench)], name("nodrm"), guid=guid, markers=markers
+        bench,
+        [*tracks, await words(bench)],
+        name("nodrm"),
+        guid=guid,
+        markers=markers,
+        trickplay=True,
+        thumbnails=TileOptions(size=80, interval=2),
     )
     await publish(clear)
     made = await make_missing_set(
         bench, folder, name("drm"), guid=guid, drm=["fairplay", "cenc"], keys=store
     )
     keys = await store.load(asset_name(folder, "film-001"))
-    for playlist in players.renditions(made.folder / made.manifests[0])[:-1]:
-        if "_t1" not in playlist.name:
-            joined = players.joined(players.ranges(playlist), tmp_path / "joined.mp4")
-            assert players.decoded(joined, key=keys.key) == ALMOST
+    for playlist in playable(made):
+        joined = players.joined(players.ranges(playlist), tmp_path / "joined.mp4")
+        assert players.decoded(joined, key=keys.key) == ALMOST
 
+    master, mpd = ((made.folder / file).read_text() for file in made.manifests[:2])
+    assert "#EXT-X-I-FRAME-STREAM-INF" in master
+    [images] = re.findall(r'#EXT-X-IMAGE-STREAM-INF.*URI="(.*?)"', master)
+    assert images in clear.files  # of the other set: they are clear in any
+    assert mpd.count('contentType="image"') == mpd.count("guidelines/trickmode") == 1
+    assert re.search(r"FRAME-RATE=25.000.*\n.*_v1", master)
     assert made.manifests[1].endswith(".mpd")
     assert read_markers((made.folder / made.manifests[1]).read_text()) == markers
 
@@ -218,9 +232,8 @@ async def test_the_missing_set_is_made_from_the_other(bench, tracks, tmp_path):
     again = await make_missing_set(
         bench, folder, name("nodrm"), guid=lambda label: guid(f"2{label}"), keys=store
     )
-    for playlist in players.renditions(again.folder / again.manifests[0]):
-        if "_t1" not in playlist.name:
-            assert players.decoded(playlist, hls=True) == ALMOST
+    for playlist in playable(again):
+        assert players.decoded(playlist, hls=True) == ALMOST
     with pytest.raises(PermanentFailure, match=r"keys of .* are not stored"):
         await make_missing_set(
             bench, folder, name("nodrm"), guid=guid, keys=FileKeyStore(tmp_path / "none")
@@ -242,10 +255,11 @@ async def test_keys_stay_the_same_and_are_nobody_elses(tmp_path):
 
 @pytest.mark.parametrize("bad", ["eng,output=pwned.mp4", "a,b", 'a"b', "a=b", "a\nb"])
 async def test_values_that_would_add_fields_are_refused(bench, tracks, bad):
-    for track in (
-        Track("audio", tracks[2].file, stream=1, language=bad),
-        Track("audio", tracks[2].file, stream=1, description=bad),
-    ):
-        with pytest.raises(PermanentFailure):
-            await build_set(bench, [track], name("nodrm"), guid=guid)
+    track = Track("audio", tracks[2].file, stream=1, codec="aac")
+    with pytest.raises(PermanentFailure):
+        await build_set(bench, [replace(track, language=bad)], name("nodrm"), guid=guid)
+    made = await build_set(bench, [replace(track, description=bad)], name("nodrm"), guid=guid)
+    called = bad.replace('"', "'").replace("\n", " ")
+    assert f'NAME="{called}"' in (made.folder / made.manifests[0]).read_text()
+    assert f"<Label>{called}</Label>" in (made.folder / made.manifests[1]).read_text()
     assert not (bench.folder / "pwned.mp4").exists()

@@ -26,6 +26,24 @@ def make_film(folder):
         (folder / f"film_{language}.vtt").write_text(_captions(language))
 
 
+def make_odd_film(folder):
+    """What players stumble over as it is: Matroska with open groups of pictures, which begin after
+    the sound, and AC-3 alone; SubRip beside it."""
+    folder.mkdir(parents=True)
+    open_groups = "open-gop=1:scenecut=0"
+    ffmpeg(
+        *("-f", "lavfi", "-i", f"{drawn(RATE, SECONDS)},scale=-2:{HEIGHTS[0]}:flags=area"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-g", GOP, "-keyint_min", GOP, "-bf", "3"),
+        *("-x264-params", open_groups, pictures := folder.parent / "odd.mp4"),
+    )
+    tone = f"sine=frequency={PITCHES['en']}:sample_rate=48000:duration={SECONDS}"
+    ffmpeg(
+        *("-i", pictures, "-f", "lavfi", "-i", tone, "-map", "0", "-map", "1"),
+        *("-c:v", "copy", "-c:a", "ac3", "-metadata:s:a:0", "language=eng", folder / "odd.mkv"),
+    )
+    (folder / "odd.en.srt").write_text(_captions("en").removeprefix("WEBVTT\n\n"))
+
+
 def _captions(language):
     """One for each second, which says which."""
     cues = [

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from taskengine.media.keys import AssetKeys, FileKeyStore, asset_name
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
-from tests.players.film import RATE, SECONDS, make_film
+from tests.players.film import HEIGHTS, LANGUAGES, RATE, SECONDS, make_film, make_odd_film
 from tests.support.serving import ended_job, lines_of, post_job, serving
 
 START, END = 1.52, 8.52  # seconds of the film that are captured
@@ -24,11 +24,14 @@ class Result:
     seconds: float
     keys: AssetKeys | None = None
     languages: tuple[str, ...] = ("de", "en")  # as files of sources are named, one after another
+    texts: tuple[str, ...] = LANGUAGES
+    heights: tuple[int, ...] = HEIGHTS
 
 
 async def make_results(data, site, keys):
     """Below `data/output`, which `site` serves as `/assets`; fills in the AES-128 `keys` by id."""
     make_film(data / "input/film")
+    make_odd_film(data / "input/odd")
     async with serving(data) as (_, client):
 
         async def run(workflow, folder, **parameters):
@@ -39,6 +42,7 @@ async def make_results(data, site, keys):
 
         output = data / "output"
         await run("vodstream", "film", source_folder="film")
+        await run("vodstream", "odd", source_folder="odd")
         source = _urls(output / "film", site)
         clip = {"source": source[0], "start": CLOCK.format(START), "end": CLOCK.format(END)}
         await run("vodcapture", "clip", clips=[clip])
@@ -47,9 +51,11 @@ async def make_results(data, site, keys):
         asset_name(Folder(LocalStorage([output]), str(output), "locked"), "locked")
     )
     keys[kept.key_id] = bytes.fromhex(kept.aes)
+    odd = _urls(output / "odd", site)
     captured = (round(START * RATE), END - START)
     return {
         "film": Result(*source, 0, SECONDS),
+        "odd": Result(*odd, 0, SECONDS, None, ("en",), ("en",), HEIGHTS[:1]),
         "clip": Result(*_urls(output / "clip", site), *captured),
         "locked": Result(*_urls(output / "locked", site), *captured, kept),
         "aes": Result(*_urls(output / "locked", site, "_aes"), *captured),

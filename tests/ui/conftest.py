@@ -29,7 +29,8 @@ class Seen:
     @property
     def plain(self):
         """What a person reads of it."""
-        text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", self.text, flags=re.DOTALL)
+        text = re.sub(r"<(script|style)\b.*?</\1>", " ", self.text, flags=re.DOTALL)
+        text = re.sub(r"<[^>]+>", " ", text.replace("<wbr>", ""))
         return " ".join(unescape(text).split())
 
 

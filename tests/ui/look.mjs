@@ -9,7 +9,7 @@ import { text } from "node:stream/consumers";
 const players = createRequire(new URL("../players/package.json", import.meta.url));
 const { chromium } = players("playwright-core");
 const axe = readFileSync(players.resolve("axe-core/axe.min.js"), "utf8");
-const WAIT = 20000; // ms for what has to become true
+const WAIT = 8000; // ms for what has to become true
 
 const { site, key, pictures, items } = JSON.parse(await text(process.stdin));
 const browser = await chromium.launch({
@@ -76,13 +76,12 @@ async function act(page, { press, fill, value, wait, gone, read, evaluate, keys,
   if (keys) await page.keyboard.press(keys);
   if (fill) await page.locator(fill).first().fill(value);
   if (press) {
-    const going = moved ? page.waitForNavigation() : null;
-    await page.locator(press).first().click();
-    await going;
+    const click = page.locator(press).first().click();
+    await Promise.all(moved ? [page.waitForNavigation(), click] : [click]);
   }
   if (wait) await page.waitForSelector(wait);
   if (gone) await page.waitForSelector(gone, { state: "detached" });
-  if (evaluate) return page.evaluate(evaluate);
+  if (evaluate) return page.evaluate(`(${evaluate})()`);
   return read ? (await page.locator(read).first().innerText()).trim() : null;
 }
 

@@ -257,6 +257,7 @@ async def test_now_shows_what_runs_where_and_what_waits(api, admin, owner, world
     assert page.status == 200
     for told in ("running", "waiting", "get_filenames", "1 started", "1 queued", "Instances"):
         assert told in page.plain, told
+    assert "0 in 24 h, 0 failed" in page.plain
     own = await owner.get("")
     assert "running" in own.plain
     assert "Instances" not in own.plain

@@ -6,12 +6,24 @@ import re
 
 from taskengine.api.openapi.operation import HTTP_URL
 from taskengine.model import Json, JsonObject
+from taskengine.workflows.formats import KEY, LONGEST_NAME, POSITION
 from taskengine.workflows.parameters import complete
 from taskengine.workflows.schemas import types_of
 
 FLAG_TEXT = "([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"
 READ_FROM_TEXTS = ("boolean", "integer", "number")
 IN_ANY_CASE = "In any case of letters."
+CONTROL = "\\x00-\\x1f\\x7f"
+FORMATS: dict[str, JsonObject] = {  # of workflows/formats.py
+    "http-url": HTTP_URL,
+    "file-name": {"pattern": rf"^[^/\\{CONTROL}]+$", "maxLength": LONGEST_NAME},
+    "position": {"pattern": POSITION},
+    "key": {"pattern": KEY},
+    "folder": {
+        "pattern": rf"^[^{CONTROL}]*[^./{CONTROL}][^{CONTROL}]*$",
+        "not": {"pattern": r"(^|/)\.\.(/|$)"},
+    },
+}
 
 
 def parameters_of(schema: JsonObject, place: str) -> JsonObject:
@@ -96,8 +108,8 @@ def _has_template(value: Json) -> bool:
 
 def _spelt(schema: JsonObject) -> JsonObject:
     """Formats and patterns that are the engine's own, in the words of OpenAPI."""
-    if schema.get("format") == "http-url":
-        return {**schema, **HTTP_URL}
+    if (known := FORMATS.get(schema.get("format", ""))) is not None:
+        return {**{key: value for key, value in schema.items() if key != "format"}, **known}
     if schema.get("pattern", "").startswith("(?i)"):
         return {**schema, "pattern": _in_any_case(schema["pattern"].removeprefix("(?i)"))}
     return {**schema}

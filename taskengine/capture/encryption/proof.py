@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from taskengine.capture.encryption.fragments import Opened
-from taskengine.media.ffmpeg import KILLED, SAFE_INPUT, SHORTAGES, ffmpeg, source
+from taskengine.media.ffmpeg import SAFE_INPUT, ffmpeg, is_shortage, source
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import ProcessFailed
 
@@ -54,7 +54,7 @@ class Proof:
         try:
             await ffmpeg(self.bench, *tolerant, *arguments, "-f", "null", "-", careful=False)
         except ProcessFailed as failure:
-            if _is_machine(failure):
+            if is_shortage(failure):
                 raise
             return True if await self._has_keyframe(path) else None
         return False
@@ -66,16 +66,10 @@ class Proof:
         try:
             said = await self.bench.run([*command, "-select_streams", "v:0", "-i", f"file:{path}"])
         except ProcessFailed as failure:
-            if _is_machine(failure):
+            if is_shortage(failure):
                 raise
             return True
         return not said.strip() or "K" in said
-
-
-def _is_machine(failure: ProcessFailed) -> bool:
-    """Whether the machine is to blame, not what was read."""
-    killed = failure.returncode < 0 or failure.returncode in KILLED
-    return killed or any(text in failure.stderr_tail for text in SHORTAGES)
 
 
 def _put_together(head: bytes, body: Path, target: Path) -> None:

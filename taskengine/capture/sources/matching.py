@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskengine.capture.model import SourceTrack
-from taskengine.media.tracks import normal_language
+from taskengine.media.languages import normal_language
 
 THREE_LETTERS = {"dut": "nl", "nld": "nl", "eng": "en", "fre": "fr", "fra": "fr", "ger": "de"}
 THREE_LETTERS |= {"deu": "de", "spa": "es", "ita": "it", "por": "pt", "pol": "pl", "swe": "sv"}

@@ -211,7 +211,7 @@ class Attempts(Endings):
         row.holder, row.claim_id = None, None
         self._ended_tasks[state] += 1
         if state is TaskState.COMPLETED:
-            self._call_task(row.task, COMPLETE, record.at)
+            self._call_task(row.task, COMPLETE, record.at, extras=record.extras)
         if state is TaskState.FAILED:
             self._call_task(row.task, FAIL, record.at, record.error or "")
             self._cancel_rest(row.task.job_id, record.at)

@@ -9,6 +9,7 @@ from taskengine.model import JobEnd, JobState, LogLine, TaskState
 from taskengine.store.completion import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.edges import Edges
 from taskengine.store.memory.rows import StoredJob, opened
+from taskengine.store.overview import hour_of
 
 
 class Endings(Edges):
@@ -35,6 +36,7 @@ class Endings(Edges):
         end = JobEnd(row.job.id, row.job.client, row.job.workflow, row.job.failed, seconds)
         self._job_ends.append(end)
         row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
+        self._ends[hour_of(now), row.job.client, row.job.failed] += 1
         first = self._first_failure(row.job.id)
         failure = failure_of(row.job.failed, first, stalled=stalled)
         called = bool(row.submission.urls)

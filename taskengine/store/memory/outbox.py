@@ -47,11 +47,13 @@ class Outbox(Rows):
             lane = LaneRow(self._next("lane"), job_id, ordinal, url, tuple(one.events))
             self._lanes[lane.id] = lane
 
-    def _call_task(self, task: Task, event: str, at: datetime, message: str = "") -> None:
+    def _call_task(
+        self, task: Task, event: str, at: datetime, message: str = "", extras: str = ""
+    ) -> None:
         job = self._jobs[task.job_id].job
         if job.state.is_final:
             return  # its last words are said
-        body = task_body(job, task.id, task.name, event, message)
+        body = task_body(job, task.id, task.name, event, message, extras)
         self._call(job.id, task.id, task.name, event, body, at)
 
     def _call_end(

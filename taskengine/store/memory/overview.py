@@ -12,7 +12,13 @@ import trio
 from taskengine.model import JobState, JsonText, LogLine, Task, TaskState
 from taskengine.policy import Band
 from taskengine.store.memory.rows import Rows, TaskRow
-from taskengine.store.overview import InstanceView, TaskAtWork, TaskSummary
+from taskengine.store.overview import (
+    HourOfEnds,
+    InstanceView,
+    TaskAtWork,
+    TaskSummary,
+    hour_of,
+)
 from taskengine.texts import compact
 
 
@@ -91,6 +97,15 @@ class MemoryOverview(Rows):
                 task, whose = replace(row.task, result=None), (job.client, job.workflow)
                 found.append(TaskAtWork(task, row.holder or 0, *whose, job.content_id))
         return found[:limit]
+
+    async def ends_since(self, start: datetime, client: str | None = None) -> Sequence[HourOfEnds]:
+        await trio.lowlevel.checkpoint()
+        ended, failed = Counter[datetime](), Counter[datetime]()
+        for (hour, name, bad), number in sorted(self._ends.items()):
+            if hour >= hour_of(start) and client in (None, name):
+                ended[hour] += number
+                failed[hour] += number if bad else 0
+        return [HourOfEnds(hour, number, failed[hour]) for hour, number in ended.items()]
 
     async def slots_held(self) -> Mapping[tuple[str, Band], int]:
         await trio.lowlevel.checkpoint()

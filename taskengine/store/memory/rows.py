@@ -193,6 +193,7 @@ class Rows:
         self._lines: list[LogLine] = []
         self._job_ends: list[JobEnd] = []  # that record() has not told yet
         self._ended_tasks: Counter[TaskState] = Counter()
+        self._ends: Counter[tuple[datetime, str, bool]] = Counter()  # by hour, client, failed
         self._told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self._listeners: set[trio.MemorySendChannel[str]] = set()
         self._recurring = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}

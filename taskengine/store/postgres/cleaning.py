@@ -48,6 +48,7 @@ async def tidy(connection: Connection) -> None:
     """See Store.tidy."""
     await connection.execute(SQL["fold_orphaned_counters"])
     await connection.execute(SQL["clear_counters"])
+    await connection.execute(SQL["clear_ends"])
     locked = [row["digest"] for row in await connection.fetch(SQL["lock_definitions"])]
     if locked:  # a job may have come before the lock (rule 1)
         await connection.execute(SQL["clear_definitions"], locked)

@@ -40,6 +40,7 @@ async def conclude_jobs(
         lines += _say(job, failure, extras.get(job.id, NO_EXTRAS), last[job.id], calls)
         tally.jobs[job.client, job.state, job.failed] -= 1
         tally.jobs[job.client, int(JobState.COMPLETED), job.failed] += 1
+        tally.ended(job.client, job.failed, now)
     await settle_edges(connection, [job.id for job in ending], now, tally)
     return lines
 

@@ -73,12 +73,17 @@ class OutboxEvent:
 
 
 def task_call(
-    job: Named, task_id: int, name: str, event: str, at: datetime, message: str = ""
+    job: Named,
+    task_id: int,
+    name: str,
+    event: str,
+    at: datetime,
+    message: str = "",
+    extras: str = "",
 ) -> OutboxEvent:
     """What became of a task."""
-    return OutboxEvent(
-        job.id, task_id, name, event, at, task_body(job, task_id, name, event, message)
-    )
+    body = task_body(job, task_id, name, event, message, extras)
+    return OutboxEvent(job.id, task_id, name, event, at, body)
 
 
 def end_call(

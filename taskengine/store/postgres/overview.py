@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from taskengine.model import JsonText, LogLine, Task, TaskState
 from taskengine.policy import Band
-from taskengine.store.overview import InstanceView, TaskAtWork, TaskSummary
+from taskengine.store.overview import (
+    HourOfEnds,
+    InstanceView,
+    TaskAtWork,
+    TaskSummary,
+    hour_of,
+)
 from taskengine.store.postgres.admit import running_jobs
 from taskengine.store.postgres.rows import line_of, task_of, visible_from
 from taskengine.store.postgres.runner import Runner
@@ -64,6 +71,13 @@ class Overview(Runner):
             )
             for row in await self._fetch("at_work", limit, client)
         ]
+
+    async def ends_since(self, start: datetime, client: str | None = None) -> Sequence[HourOfEnds]:
+        ended, failed = Counter[datetime](), Counter[datetime]()
+        for row in await self._fetch("ends_since", hour_of(start), client):
+            ended[row["hour"]] += row["n"]
+            failed[row["hour"]] += row["n"] if row["failed"] else 0
+        return [HourOfEnds(hour, number, failed[hour]) for hour, number in ended.items()]
 
     async def slots_held(self) -> Mapping[tuple[str, Band], int]:
         return await self._run(running_jobs, single=True)

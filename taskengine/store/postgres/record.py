@@ -192,7 +192,7 @@ class RecordBatch:
         if one.result:
             self.results.append((job.id, task.name, one.result))
         if state is TaskState.COMPLETED:
-            self._call(job, task, COMPLETE, one.at)
+            self._call(job, task, COMPLETE, one.at, extras=one.extras)
         if state is TaskState.FAILED:
             self._call(job, task, FAIL, one.at, one.error or "")
             if not job.failed:
@@ -211,9 +211,17 @@ class RecordBatch:
     def _set(self, task: Task, state: TaskState) -> None:
         self.tasks[task.id] = replace(task, state=state)
 
-    def _call(self, job: JobRow, task: Task, event: str, at: datetime, message: str = "") -> None:
+    def _call(
+        self,
+        job: JobRow,
+        task: Task,
+        event: str,
+        at: datetime,
+        message: str = "",
+        extras: str = "",
+    ) -> None:
         if job.has_lanes and job.state not in FINAL_STATES:
-            self.calls.append(task_call(job, task.id, task.name, event, at, message))
+            self.calls.append(task_call(job, task.id, task.name, event, at, message, extras))
 
     async def write(self, connection: Connection, now: datetime, writer: int) -> Recorded:
         """Write all that was taken, and what follows from it; counters come last."""

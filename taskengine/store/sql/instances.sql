@@ -152,6 +152,13 @@ select $1, state, n from unnest($2::smallint[], $3::bigint[]) as d (state, n)
 order by state
 on conflict (instance, state) do update set n = task_counters.n + excluded.n
 
+-- name: count_ends
+insert into ends (hour, client, failed, instance, n)
+select hour, client, failed, $1, n
+from unnest($2::timestamptz[], $3::text[], $4::boolean[], $5::bigint[]) as e (hour, client, failed, n)
+order by hour, client, failed
+on conflict (hour, client, failed, instance) do update set n = ends.n + excluded.n
+
 -- name: job_totals
 select state, failed, sum(n)::bigint as n from counters group by state, failed
 

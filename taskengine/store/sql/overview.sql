@@ -35,11 +35,14 @@ from instances i
 order by i.id
 
 -- name: at_work
--- As many as there are workers.
-select {t.task}, t.holder, j.client, j.workflow, j.content_id
-from tasks t join jobs j on j.id = t.job_id
-where t.holder is not null and ($2::text is null or j.client = $2)
-order by coalesce(t.started_at, t.claimed_at), t.id
+-- There are as many as workers, and they are found first.
+with held as materialized (
+    select {task}, holder, claimed_at from tasks where holder is not null
+)
+select {h.task}, h.holder, j.client, j.workflow, j.content_id
+from held h join jobs j on j.id = h.job_id
+where $2::text is null or j.client = $2
+order by coalesce(h.started_at, h.claimed_at), h.id
 limit $1
 
 -- name: oldest_waiting
@@ -62,6 +65,13 @@ with recursive heads as (
 select queue, min(due_at) as since
 from (select queue, due_at from heads limit 1000) as first
 group by queue
+
+-- name: ends_since
+select hour, failed, sum(n)::bigint as n
+from ends
+where hour >= $1 and ($2::text is null or client = $2)
+group by hour, failed
+order by hour, failed
 
 -- name: oldest_queued
 -- In the order of ids, which is that of their creation but for a moment.

@@ -168,6 +168,18 @@ for update skip locked
 delete from definitions d
 where d.digest = any($1::text[]) and not exists (select 1 from jobs j where j.digest = d.digest)
 
+-- name: clear_ends
+-- The newest hour tells how late it is.
+with old as materialized (
+    select hour, client, failed, instance from ends
+    where hour < (select max(hour) from ends) - interval '7 days'
+    order by hour, client, failed, instance
+    limit 1000
+    for update skip locked
+)
+delete from ends e using old o
+where (e.hour, e.client, e.failed, e.instance) = (o.hour, o.client, o.failed, o.instance)
+
 -- name: clear_counters
 with none as materialized (
     select instance, client, state, failed from counters where n = 0

@@ -20,9 +20,8 @@ OF_ACME = JobFilter(client="acme")
 
 
 async def begin(world, action, wanted=OF_ACME, **fields):
-    asked = BulkOperation(
-        "acme", BulkAction(action), limited(BulkAction(action), wanted), NOON, **fields
-    )
+    action = BulkAction(action)
+    asked = BulkOperation("acme", action, limited(action, wanted), NOON, **fields)
     return await world.store.start_operation(asked)
 
 

@@ -66,6 +66,17 @@ class Callbacks:
             (5, "end", two.task.id),
         ]
 
+    async def test_a_task_that_ends_may_say_more(self, world):
+        await world.start(PAIR, urls=[ONE])
+        one, two = await world.claim()
+        await world.record(replace(done(one), extras='{"files":["a","\\u00fc"]}'))
+        await world.record(done(two))
+        [lane] = await world.lanes()
+        first, second = (json.loads(call.body) for call in lane.callbacks[:2])
+        assert first["files"] == ["a", "ü"]
+        assert list(first)[-2:] == ["time", "client"]
+        assert "files" not in second
+
     async def test_urls_hear_of_the_events_that_their_client_wants(self, world):
         job_id = await world.start(CHAIN, urls=[ONE, TWO], events=["fail", "end"])
         await world.perform(job_id)

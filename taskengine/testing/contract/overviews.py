@@ -4,6 +4,7 @@ import json
 
 from taskengine.model import Began, Progressed, Severity, TaskState, Written
 from taskengine.policy import Band
+from taskengine.store.overview import hour_of
 from taskengine.testing.contract.world import (
     CHAIN,
     DIAMOND,
@@ -102,6 +103,25 @@ class Overviews:
         [own] = await world.store.at_work(9, "beta")
         assert own.task.job_id == second
         assert [one.task.job_id for one in await world.store.at_work(1)] == [first]
+
+    async def test_ends_are_counted_by_the_hour_and_stay_counted(self, world):
+        for client, fails, seconds in (
+            ("acme", False, 10),
+            ("acme", True, 20),
+            ("beta", False, 3700),
+            ("acme", False, 3800),
+        ):
+            await world.start(client=client)
+            [attempt] = await world.claim(1, at(seconds))
+            ended = failed if fails else done
+            await world.record(ended(attempt, when=at(seconds)))
+        hours = await world.store.ends_since(at(0))
+        assert [(one.ended, one.failed) for one in hours] == [(2, 1), (2, 0)]
+        assert [one.hour for one in hours] == [hour_of(at(0)), hour_of(at(3600))]
+        own = await world.store.ends_since(at(3600), "acme")
+        assert [(one.ended, one.failed) for one in own] == [(1, 0)]
+        await world.store.tidy()
+        assert await world.store.ends_since(at(0)) == hours
 
     async def test_slots_are_told_by_client_and_band(self, world):
         await world.setting("", priority_threshold=3)

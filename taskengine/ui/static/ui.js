@@ -175,25 +175,19 @@ document.getElementById("theme")?.addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
   const year = 31536000;
-  document.cookie = `taskengine-theme=${root.dataset.theme}; max-age=${year}; samesite=strict`;
+  document.cookie = `taskengine-theme=${root.dataset.theme}; path=/; max-age=${year}; samesite=strict`;
 });
 
-// The player: HLS by the browser itself where it can
+// The player: HLS by the browser itself where it can, else a film in one file, else a word
 
 for (const video of document.querySelectorAll("video[data-hls]")) {
-  const url = video.dataset.hls;
-  if (video.canPlayType("application/vnd.apple.mpegurl")) video.src = url;
-  else playByScript(video, url);
-}
-
-function playByScript(video, url) {
-  const script = document.createElement("script");
-  script.src = `${up}static/hls.min.js`;
-  script.onload = () => {
-    const hls = new window.Hls({ enableWorker: false });
-    hls.loadSource(new URL(url, location.href).href);
-    hls.attachMedia(video);
-  };
-  script.onerror = () => video.insertAdjacentHTML("afterend", "<p>This browser plays no HLS.</p>");
-  document.head.append(script);
+  const { hls, mp4 } = video.dataset;
+  if (video.canPlayType("application/vnd.apple.mpegurl")) video.src = hls;
+  else if (mp4) video.src = mp4;
+  else {
+    const told = document.createElement("p");
+    told.className = "empty";
+    told.textContent = "This browser plays no HLS by itself; Safari and Chromium do, and any player that is given the file.";
+    video.replaceWith(told);
+  }
 }

@@ -1,0 +1,173 @@
+"""Work on stored assets: an MP4 of one, and all that it takes to package one anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from taskengine.actions.context import Context
+from taskengine.actions.deleting import delete
+from taskengine.actions.materials import bench_of, stage
+from taskengine.actions.package import plain_name
+from taskengine.actions.registry import action
+from taskengine.actions.stored import StoredAsset
+from taskengine.media.building import SetName
+from taskengine.media.markers import Marker
+from taskengine.media.marking import read_markers
+from taskengine.media.mp4 import choose, make_mp4
+from taskengine.media.naming import parse_name
+from taskengine.media.ownership import GUID
+from taskengine.media.streams import slug
+from taskengine.media.tracks import Track, arrange, longest
+from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import Folder
+
+TAKEN: Final = (".ism", ".m3u8", ".mpd")  # no MP4 may be called so
+SYSTEMS: Final = {  # DASH-IF: the ids of key systems, as manifests have them
+    "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed": "widevine",
+    "9a04f079-9840-4286-ab92-e65be0885f95": "playready",
+    "94ce86fb-07ff-4f43-adb8-93d2fa968ca2": "fairplay",
+}
+MARKS: Final = {'value="cenc"': "cenc", 'keyformat="com.apple.streamingkeydelivery"': "fairplay"}
+CODECS: Final = ("h264", "hevc")
+KEPT: Final = 1.0  # seconds from which on a first time is one that was kept of a source (A71)
+BEGAN: Final = re.compile(r"#EXT-X-PROGRAM-DATE-TIME:(?!1970)(\S+)")
+
+
+@action("asset.mp4")
+async def create_mp4(
+    context: Context,
+    *,
+    content_id: str,
+    source: dict[str, str],
+    target: dict[str, str],
+    mp4_filename: str,
+    mezzanine: bool = False,
+    retries: int = 0,
+) -> JsonObject:
+    """Make an MP4 of the best tracks of a stored asset, or of all (`mezzanine`)."""
+    name = plain_name(mp4_filename)
+    folder = await context.open_folder(**source)
+    place = await context.open_folder(**target)
+    asset = await StoredAsset.open(context, folder, content_id, retries)
+    tracks = await asset.tracks(lambda found: choose(arrange(found), mezzanine=mezzanine))
+    if name.endswith(TAKEN) or (_is_same(place, folder) and name in asset.used):
+        raise PermanentFailure(f"mp4_filename: {name} is part of the asset")
+    made = context.scratch / "made.mp4"
+    zero = min(track.zero for track in tracks if track.type == tracks[0].type)
+    await make_mp4(
+        bench_of(context),
+        tracks,
+        made,
+        mezzanine=mezzanine,
+        zero=zero if asset.is_on_one_clock else None,
+        on_progress=context.progress,
+    )
+    await context.info(f"{name} of {', '.join(track.name or track.file for track in tracks)}")
+    return await stage(context, [made.rename(context.scratch / name)])
+
+
+@action("asset.inspect")
+async def inspect_asset(
+    context: Context, *, content_id: str, source: dict[str, str], retries: int = 0
+) -> JsonObject:
+    """What a stored asset is made of, in the clear, and what sets of manifests it has; `media` are
+    the files that go when it is packaged anew."""
+    folder = await context.open_folder(**source)
+    asset = await StoredAsset.open(context, folder, content_id, retries)
+    tracks = await asset.tracks(arrange)
+    _check(tracks)
+    tracks = await _timed(asset, tracks)
+    drm = await _systems(asset)
+    sets = [said for name in asset.top if (said := parse_name(content_id, name))]
+    active = {said.tag for said in sets if said.active and said.extension == "ism"}
+    return {
+        "duration": round(longest(tracks), 3),
+        "tracks": [track.to_json() for track in await asset.placed(tracks)],
+        "clear": not sets or any(said.tag == "nodrm" for said in sets),
+        "drm": drm,
+        "active": "drm" if active == {"drm"} else "nodrm",
+        "dref": any(name.endswith("_dref.mp4") for name in asset.top),
+        "markers": [one.to_json() for one in await _markers(asset)],
+        "media": own_media(content_id, asset.top) if asset.said else [],
+    }
+
+
+@action("asset.remove_replaced")
+async def remove_replaced(
+    context: Context,
+    *,
+    content_id: str,
+    source: dict[str, str],
+    target: dict[str, str],
+    media: list[str],
+    published: list[str],
+) -> JsonObject:
+    """Remove the sets of an asset that those published have taken the place of, with their media;
+    nothing where they lie in another folder."""
+    folder = await context.open_folder(**source)
+    if not _is_same(folder, await context.open_folder(**target)):
+        return {"files": []}
+    names = [file.name for file in await folder.list() if "/" not in file.name]
+    sets = [name for name in names if parse_name(content_id, name)]
+    gone = [name for name in [*sets, *(name for name in names if name in media)]
+            if folder.name_of(name) not in published]  # fmt: skip
+    await delete(context, folder, gone)
+    await context.info(f"Removed {len(gone)} files that others have taken the place of")
+    return {"files": [folder.name_of(name) for name in gone]}
+
+
+def own_media(content_id: str, names: Sequence[str]) -> list[str]:
+    """The media files of an asset of ours, and their playlists, by their names."""
+    begins = re.compile(rf"{re.escape(slug(content_id))}_{GUID}_")
+    return [name for name in names if begins.match(name)]
+
+
+def _check(tracks: Sequence[Track]) -> None:
+    videos = [track for track in tracks if track.type == "video"]
+    if not videos:
+        raise PermanentFailure("there is no video in the asset")
+    if (other := next((one for one in videos if one.codec not in CODECS), None)) is not None:
+        raise PermanentFailure(
+            f"expected H.264 or H.265, {other.name or other.file} is {other.codec}"
+        )
+
+
+async def _timed(asset: StoredAsset, tracks: Sequence[Track]) -> list[Track]:
+    """With the times that the whole begins with, where they are those of a source."""
+    zero = next(track.zero for track in tracks if track.type == "video")
+    if zero < KEPT:
+        return [replace(track, zero=0.0) for track in tracks]
+    playlists = [name for name in asset.top if name.endswith("_v1.m3u8")]
+    found = BEGAN.search(await asset.text(playlists[0])) if playlists else None
+    return [replace(track, zero=zero, began=found[1] if found else "") for track in tracks]
+
+
+async def _systems(asset: StoredAsset) -> list[str]:
+    """What its set with DRM is made for, as its manifests tell."""
+    parsed = [(said, name) for name in asset.top if (said := parse_name(asset.content_id, name))]
+    drm = [(said, name) for said, name in parsed if said.tag == "drm"]
+    if not drm:
+        return []
+    found: set[str] = set()
+    for said, name in drm:
+        text = (await asset.text(name)).lower() if said.extension != "ism" else ""
+        found |= {system for id_, system in SYSTEMS.items() if id_ in text}
+        found |= {value for mark, value in MARKS.items() if mark in text}
+        found |= {"aes"} if said.aes else set()
+    return sorted(found)
+
+
+async def _markers(asset: StoredAsset) -> list[Marker]:
+    """Those that stand in the MPD of the set that was read."""
+    said = asset.said
+    if said is None:
+        return []
+    name = SetName(asset.content_id, said.tag, said.guid, said.epoch).of("mpd")
+    return read_markers(await asset.text(name)) if name in asset.top else []
+
+
+def _is_same(one: Folder, other: Folder) -> bool:
+    return one.storage is other.storage and one.complete == other.complete

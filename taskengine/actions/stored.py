@@ -1,0 +1,177 @@
+"""The tracks of a stored asset, whoever made it: of server manifests, HLS, DASH, plain files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Final
+
+import trio
+
+from taskengine.actions.context import Context
+from taskengine.actions.materials import bench_of, fetch, local_name, stage
+from taskengine.actions.storedstream import stream_tracks
+from taskengine.media.extensions import MEDIA, suffix
+from taskengine.media.ism import read_ism
+from taskengine.media.keys import asset_name
+from taskengine.media.naming import ManifestName, parse_name
+from taskengine.media.ownership import content_id_of
+from taskengine.media.probe import probe
+from taskengine.media.stored import is_encrypted, paired, placed, span, unlocked
+from taskengine.media.tracks import Track, arrange
+from taskengine.model import PermanentFailure
+from taskengine.storage import FileNotStored, Folder
+
+Choice = Callable[[Sequence[Track]], Sequence[Track]]
+STREAMS: Final = (".m3u8", ".mpd")
+
+
+@dataclass(slots=True)
+class StoredAsset:
+    """`names` are the files of its folder."""
+
+    context: Context
+    folder: Folder
+    content_id: str
+    names: Sequence[str]
+    retries: int = 0
+    is_on_one_clock: bool = True  # the times in its files count from one zero
+    used: list[str] = field(default_factory=list)  # files that the tracks were read from
+    said: ManifestName | None = None  # of its set, if it is one of ours
+    _local: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    async def open(
+        cls, context: Context, folder: Folder, content_id: str, retries: int = 0
+    ) -> StoredAsset:
+        """Raises PermanentFailure for a folder that is not there or has another asset alone."""
+        try:
+            names = [file.name for file in await folder.list()]
+        except FileNotStored as missing:
+            raise PermanentFailure(str(missing)) from missing
+        found = cls(context, folder, content_id, names, retries)
+        others = {content_id_of(name, content_id) for name in found.top} - {None}
+        if others and content_id not in others:
+            told = ", ".join(sorted(one for one in others if one))
+            raise PermanentFailure(f"{folder.complete} holds {told}, not {content_id}")
+        return found
+
+    @property
+    def top(self) -> list[str]:
+        """The files of the folder itself."""
+        return [name for name in self.names if "/" not in name]
+
+    async def tracks(self, choice: Choice) -> list[Track]:
+        """Those that are chosen, in the clear, in files of the scratch folder."""
+        if (manifest := self._server_manifest()) is not None:
+            return await self._of_manifest(manifest, choice)
+        if (stream := self._stream_manifest()) is not None:
+            self.used = [stream]
+            return list(choice(await stream_tracks(self.context, self.folder, stream)))
+        return await self._of_files(choice)
+
+    def _server_manifest(self) -> str | None:
+        """Of our sets a clear one before one with DRM, an active one before those parked; else
+        any other server manifest."""
+        parsed = [(said, name) for name in self.top if (said := parse_name(self.content_id, name))]
+        own = [(said, name) for said, name in parsed if said.extension == "ism" and not said.aes]
+        if own:
+            self.said, name = max(own, key=lambda one: _rank(one[0]))
+            return name
+        return self._named([name for name in self.top if suffix(name) == ".ism"])
+
+    def _stream_manifest(self) -> str | None:
+        return self._named([name for name in self.top if suffix(name) in STREAMS])
+
+    def _named(self, names: Sequence[str]) -> str | None:
+        """That of the content id, else a master's, else the first."""
+        wanted = (self.content_id, "master", "index", "manifest", "main", "playlist")
+        stems = {name.rpartition(".")[0]: name for name in sorted(names)}
+        return next(
+            (stems[stem] for stem in wanted if stem in stems), next(iter(sorted(names)), None)
+        )
+
+    async def _of_manifest(self, manifest: str, choice: Choice) -> list[Track]:
+        named = placed(read_ism(await self.text(manifest)))
+        chosen = list(choice(named))
+        if any("/" in track.file or track.file not in self.names for track in chosen):
+            lacking = next(track.file for track in chosen if track.file not in self.names)
+            raise PermanentFailure(f"{manifest}: its media is not in the folder: {lacking!r}")
+        self.used = [manifest, *dict.fromkeys(track.file for track in named)]
+        found = [await self._found(track) for track in chosen]
+        if self.said is not None and self.said.tag == "drm":
+            found = await self._unlocked(found)
+        return found
+
+    async def placed(self, tracks: Sequence[Track]) -> list[Track]:
+        """The tracks where later tasks find them: what is stored as it is stays there, the rest is
+        put into the workspace."""
+        stored = {local: name for name, local in self._local.items()}
+        made = dict.fromkeys(track.file for track in tracks if track.file not in stored)
+        staged = await stage(self.context, [self.context.scratch / file for file in made])
+        return [
+            replace(track, file=stored[track.file], folder="")
+            if track.file in stored
+            else replace(track, file=PurePosixPath(track.file).name, folder=staged["staged"])
+            for track in tracks
+        ]
+
+    async def _found(self, track: Track) -> Track:
+        """A track with what its file says of it."""
+        local = await self._fetched(track.file)
+        if track.type == "text":
+            return replace(track, file=local)
+        bench = bench_of(self.context)
+        if self.said is None and await is_encrypted(bench, bench.folder / local):
+            raise PermanentFailure(f"{track.file} is encrypted, and its key is not known")
+        media = await probe(bench, bench.folder / local)
+        stream = paired(media.tracks, track)
+        if stream is None:
+            raise PermanentFailure(f"{track.file}: there is no {track.type} in it")
+        zero, lasts = await span(bench, bench.folder / local)
+        told = {
+            name: value
+            for name in ("name", "description", "role", "kind", "captions", "bitrate", "private")
+            if (value := getattr(track, name))
+        }
+        return replace(stream, **told, language=track.language, file=local, start=0.0,
+                       duration=lasts, zero=zero)  # fmt: skip
+
+    async def _unlocked(self, tracks: Sequence[Track]) -> list[Track]:
+        keys = await self.context.keys.load(asset_name(self.folder, self.content_id))
+        if keys is None:
+            raise PermanentFailure(f"the keys of {self.folder.complete} are not stored")
+        return await unlocked(bench_of(self.context), tracks, keys)
+
+    async def _of_files(self, choice: Choice) -> list[Track]:
+        media = [name for name in self.top if suffix(name) in MEDIA]
+        if not media:
+            raise PermanentFailure(
+                f"{self.folder.complete} has no asset in it: no manifest, and no media file"
+            )
+        self.used, self.is_on_one_clock = media, len(media) == 1
+        bench = bench_of(self.context)
+        tracks: list[Track] = []
+        for name in media:
+            local = await self._fetched(name)
+            found = await probe(bench, bench.folder / local, name)
+            tracks += [replace(track, file=local) for track in found.tracks]
+        return list(choice(arrange(tracks)))
+
+    async def text(self, name: str) -> str:
+        """What stands in one of its files."""
+        path = self.context.scratch / await self._fetched(name)
+        return await trio.Path(path).read_text("utf-8", "replace")
+
+    async def _fetched(self, name: str) -> str:
+        if name not in self._local:
+            local = local_name(len(self._local), name)
+            target = self.context.scratch / local
+            await fetch(self.context, self.folder, name, target, self.retries)
+            self._local[name] = local
+        return self._local[name]
+
+
+def _rank(said: ManifestName) -> tuple[bool, bool, int]:
+    return said.tag == "nodrm", said.active, said.epoch or 0

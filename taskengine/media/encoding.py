@@ -1,0 +1,92 @@
+"""Arguments of encoders: pictures and sound that cannot be packaged as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from taskengine.media.probe import Stream
+from taskengine.media.tracks import Track
+
+KEYFRAMES: Final = "expr:gte(t,n_forced*2)"
+LADDER: Final = ((1080, 5000), (720, 2800), (480, 1400), (360, 800), (240, 400))  # lines, kbit/s
+NEAR: Final = 0.93  # of the top rung: one that is hardly smaller is of no use
+HDR: Final = frozenset({"arib-std-b67", "smpte2084"})  # HLG and PQ
+PER_CHANNEL: Final = 64  # kbit/s of AAC
+LEAST, STEREO, MOST = 96, 160, 512
+TO_SDR: Final = "out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=limited"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A rendition: its shorter edge in pixels, kbit/s."""
+
+    edge: int
+    rate: int
+
+
+def rungs(track: Track) -> list[Rung]:
+    """The renditions of a video: its own size, then what is below, by its shorter edge."""
+    edge = max(2, min(track.width, track.height) // 2 * 2)
+    below = [Rung(*rung) for rung in LADDER if rung[0] <= edge * NEAR]
+    return [Rung(edge, _rate(edge)), *below]
+
+
+def _rate(edge: int) -> int:
+    """Of the ladder's rung, else as its neighbours have it for their pixels."""
+    known = dict(LADDER)
+    if edge in known:
+        return known[edge]
+    if edge < LADDER[-1][0]:
+        return LADDER[-1][1]
+    lines, rate = next((rung for rung in LADDER if rung[0] < edge), LADDER[-1])
+    return round(rate * math.pow(edge / lines, 1.5))
+
+
+def scaled(track: Track, edge: int) -> str:
+    """The filter that gives pictures a shorter edge of so many pixels."""
+    return f"scale={edge}:-2" if track.width < track.height else f"scale=-2:{edge}"
+
+
+def video(codec: str, stream: Stream, scale: str) -> list[str]:
+    """Pictures with keyframes at the same times, whatever their size. The first one is shown
+    from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
+    late = stream.track.start
+    held = [f"setpts='if(eq(N,0),PTS-{late:.6f}/TB,PTS)'"] * (late > 0)
+    if stream.transfer in HDR:
+        scale = f"{scale}{':' if '=' in scale else '='}{TO_SDR}"
+    chain = ",".join(["yadif=deint=interlaced", *held, scale, "format=yuv420p"])
+    return ["-vf", chain, *CODECS[codec], "-force_key_frames", KEYFRAMES]
+
+
+CODECS: Final = {  # names of profiles, as `encoding_profile` has them
+    "H264": (
+        *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-bf", "3"),
+        *("-sc_threshold", "0", "-flags", "+cgop"),
+    ),
+    "H265": (
+        *("-c:v", "libx265", "-preset", "veryfast", "-tag:v", "hvc1"),
+        *("-x265-params", "log-level=error:open-gop=0:scenecut=0"),
+    ),
+    "AV1": (
+        *("-c:v", "libsvtav1", "-preset", "10"),
+        *("-svtav1-params", "scd=0:enable-overlays=0"),
+    ),
+}
+
+
+def audio(track: Track, zero: float) -> list[str]:
+    """AAC; silence stands before what begins late. `zero` is the time of the file's beginning."""
+    start = round(zero * (track.sample_rate or 48_000))
+    rate = STEREO if track.channels == 2 else PER_CHANNEL * (track.channels or 2)
+    arguments = ["-c:a", "aac", "-b:a", f"{min(MOST, max(LEAST, rate))}k"]
+    return [*arguments, "-af", f"aresample=async=1:first_pts={start}"] if track.start else arguments
+
+
+def limits(codec: str, rate: int) -> Sequence[str]:
+    """For a mean of so many kbit/s; that encoder of AV1 takes no more than the mean."""
+    if codec == "AV1":
+        return ("-b:v", f"{rate}k")
+    return ("-b:v", f"{rate}k", "-maxrate", f"{rate * 6 // 5}k", "-bufsize", f"{rate * 2}k")
