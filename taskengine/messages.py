@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from taskengine.model import BadInput, Ended, Record, StoreUnavailable, Submission
+from taskengine.model import (
+    BadInput,
+    Client,
+    Ended,
+    Record,
+    StoreUnavailable,
+    Submission,
+    TaskEngineError,
+)
 from taskengine.runtime.mailbox import Ask
 
 
@@ -33,14 +41,20 @@ class Wake:
     """There may be something to do: look."""
 
 
-IntakeAnswer = int | BadInput | StoreUnavailable
+class SenderChanged(TaskEngineError):
+    """The client that sent a submission is not what it was when its key was looked at."""
+
+
+IntakeAnswer = int | BadInput | StoreUnavailable | SenderChanged
 
 
 @dataclass(frozen=True, slots=True)
 class Submit(Ask[IntakeAnswer]):
-    """Record a submission; the answer is the job's id, once it is committed, or why not."""
+    """Record a submission; the answer is the job's id, once it is committed, or why not. `sender`
+    is who sent it, where that is to be made sure of."""
 
     submission: Submission
+    sender: Client | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +66,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish(Ask[bool]):
-    """Write the end of an attempt; the answer is False if its fence had moved on."""
+class Finish:
+    """Write the end of an attempt; `settled` is told whether that is done, or was given up."""
 
     record: Ended
+    settled: Callable[[bool], None]
 
 
 Mail = Wake | Note | Finish  # what a recorder is sent

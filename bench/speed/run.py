@@ -1,127 +1,104 @@
-"""The measurement: single submissions, a backlog that is worked off, and jobs on an idle engine."""
+"""The measurement from its first step to its last: rounds of ours and of its peers in turns."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
-import trio
+import asyncpg
+import trio_asyncio
+from trio_asyncio import aio_as_trio
 
-from bench.serving import CLIENT, Served, serving
+from bench.serving import serving
+from bench.speed import limit
+from bench.speed.ours import Bench, Ours, Sizes, write_workflows
+from bench.speed.peers import PEERS, Peer, measure
+from bench.speed.report import Report
+from bench.usage import database_meter
+from taskengine.embedded.postgres import embedded_postgres
+from taskengine.embedded.valkey import embedded_valkey
+from taskengine.store.postgres.migrate import upgrade
 
-JOB = {"client": CLIENT, "job": {"workflow": "noop"}, "parameters": {}}
-SLOTS = 1_000
-BATCH = 1_000  # jobs of a request
-CLIENTS = 32  # requests under way
-SINGLES = 100 * CLIENTS
-IDLE = 50  # jobs, one after the other
-LOOK = 0.1  # seconds
-PATIENCE = 600.0  # seconds
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    constant: float  # requests a second that are answered with a constant
-    single: float  # jobs a second, a request each
-    batch: float  # jobs a second, in requests of BATCH
-    completed: float  # jobs a second
-    cpu: float  # seconds of the engine's process for a completed job
-    starts: list[float]  # seconds from submission to the task's start
-    memory: int  # resident bytes
-    workers: int
-
-    @property
-    def table(self) -> str:
-        """As Markdown."""
-        ordered = sorted(self.starts)
-        p50, p95 = (1000 * ordered[int(len(ordered) * part)] for part in (0.5, 0.95))
-        rows = {
-            f"`GET /livez`, {CLIENTS} at a time, a constant": f"{self.constant:,.0f}/s",
-            f"`POST /job`, {CLIENTS} at a time": f"{self.single:,.0f}/s",
-            "the same, as a part of the constant": f"{self.single / self.constant:.2f}",
-            f"`POST /jobs/batch` of {BATCH:,}": f"{self.batch:,.0f} jobs/s",
-            f"jobs of one task completed, {self.workers} workers": f"{self.completed:,.0f}/s",
-            "CPU of the engine for each of them": f"{1000 * self.cpu:.2f} ms",
-            "from `POST /job` to the task's start, idle engine, p50": f"{p50:.0f} ms",
-            "the same, p95": f"{p95:.0f} ms",
-            "resident memory at the end": f"{self.memory / (1 << 20):.0f} MiB",
-        }
-        return "\n".join(["| | |", "|---|--:|", *(f"| {k} | {v} |" for k, v in rows.items())])
+QUEUES = "work=9,windows_capture=0,callback=1"  # as by default, but for captures
+LIMIT_JOBS = 3_000
 
 
-async def run(data: Path, jobs: int, workers: int) -> Figures:
-    """Of an engine of its own below `data`, on so many jobs."""
-    queues = f"work={workers},windows_capture=0,callback=1"
-    async with serving(data, queues=queues) as served:
-        starts = [await _start(served) for _ in range(IDLE)]
-        await _slots(served, 0)
-        constant = await _rate(SINGLES, lambda: served.http.get("/livez"))
-        single = await _rate(SINGLES, lambda: served.http.post("/job", json=JOB))
-        began = time.perf_counter()
-        for _ in range(jobs // BATCH):
-            answer = await served.http.post("/jobs/batch", json=[JOB] * BATCH)
-            answer.raise_for_status()
-        batch = jobs // BATCH * BATCH / (time.perf_counter() - began)
-        backlog = SINGLES + jobs // BATCH * BATCH
-        before, began = _cpu(served), time.perf_counter()
-        await _slots(served, SLOTS)
-        await _completed(served, IDLE + backlog)
-        completed = backlog / (time.perf_counter() - began)
-        cpu = (_cpu(served) - before) / backlog
-        return Figures(constant, single, batch, completed, cpu, starts, served.memory(), workers)
+async def run(
+    data: Path,
+    environments: Path,
+    sizes: Sizes,
+    rounds: int,
+    told: Callable[[str], None],
+    peers: Sequence[Peer] = PEERS,
+    database: str | None = None,
+) -> Report:
+    """So many rounds, each on new databases of one server: that at `database`, whose user may make
+    databases, or an embedded one below `data`. Raises PeerFailed."""
+    pythons = {}
+    for peer in peers:
+        told(f"{peer.title}: its environment")
+        pythons[peer.name] = peer.environment(environments)
+    report = Report(rounds)
+    async with trio_asyncio.open_loop(), _server(data, database) as url:
+        for number in range(rounds):
+            told(f"round {number + 1} of {rounds}: ours")
+            report.note_load()
+            report.ours.append(await _ours(data / f"round-{number}", url, sizes))
+            report.note_load()
+            told("the bare loop")
+            async with _database(url) as own:
+                await upgrade(own)
+                report.limits.append(await limit.drained(own, LIMIT_JOBS))
+            for peer in peers:
+                told(peer.title)
+                async with _broker(data, peer, url) as own, database_meter(url) as meter:
+                    python = pythons[peer.name]
+                    figures = await measure(peer, python, own, meter)
+                    report.peers.setdefault(peer.title, []).append((peer, figures))
+    return report
 
 
-async def _rate(number: int, ask: Callable[[], Awaitable[httpx.Response]]) -> float:
-    """So many requests, some at a time; how many a second."""
-
-    async def ask_some() -> None:
-        for _ in range(number // CLIENTS):
-            (await ask()).raise_for_status()
-
-    began = time.perf_counter()
-    async with trio.open_nursery() as nursery:
-        for _ in range(CLIENTS):
-            nursery.start_soon(ask_some)
-    return number / (time.perf_counter() - began)
+async def _ours(data: Path, url: str, sizes: Sizes) -> Ours:
+    given = {"queues": QUEUES, "workflows": write_workflows(data)}
+    async with (
+        _database(url) as own,
+        serving(data, database_url=own, **given) as served,
+        database_meter(own) as meter,
+    ):
+        return await Bench(served, meter).measure(sizes)
 
 
-async def _start(served: Served) -> float:
-    """Seconds from a submission to the start of its task, as both clocks of the engine tell."""
-    answer = await served.http.post("/job", json=JOB)
-    job_id = answer.raise_for_status().json()["id"]
-    with trio.fail_after(PATIENCE):
-        while True:
-            job = (await served.http.get(f"/jobs/{job_id}")).raise_for_status().json()
-            if job["queue_state"] == "completed":
-                break
-            await trio.sleep(0.02)
-    created, started = (
-        datetime.fromisoformat(text) for text in (job["created_at"], job["tasks"][0]["started_at"])
-    )
-    return (started - created).total_seconds()
+@asynccontextmanager
+async def _server(data: Path, url: str | None) -> AsyncIterator[str]:
+    if url is not None:
+        yield url
+        return
+    async with embedded_postgres(data) as embedded:
+        yield embedded
 
 
-async def _slots(served: Served, number: int) -> None:
-    answer = await served.http.post("/settings", json={"name": "max_jobs", "setting": number})
-    answer.raise_for_status()
+@asynccontextmanager
+async def _broker(data: Path, peer: Peer, url: str) -> AsyncIterator[str]:
+    """Where a peer keeps its jobs: new for each round."""
+    if not peer.on_valkey:
+        async with _database(url) as own:
+            yield own
+        return
+    async with embedded_valkey(data) as valkey:
+        yield valkey
 
 
-async def _completed(served: Served, jobs: int) -> None:
-    with trio.fail_after(PATIENCE):
-        while True:
-            counts = (await served.http.get("/health")).raise_for_status().json()["jobs"]
-            if int(counts["completed"]) >= jobs:
-                return
-            await trio.sleep(LOOK)
-
-
-def _cpu(served: Served) -> float:
-    """Seconds of CPU that the engine's process has used."""
-    text = Path(f"/proc/{served.process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(text[11]) + int(text[12])) / TICKS
+@asynccontextmanager
+async def _database(url: str) -> AsyncIterator[str]:
+    """A database of its own on the server, for the length of the block."""
+    name = f"bench_{os.urandom(4).hex()}"
+    connection = await aio_as_trio(asyncpg.connect)(url)
+    try:
+        await aio_as_trio(connection.execute)(f"create database {name}")
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        await aio_as_trio(connection.execute)(f"drop database {name} with (force)")
+        connection.terminate()

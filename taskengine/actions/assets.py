@@ -18,8 +18,7 @@ from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.mp4 import choose, make_mp4
 from taskengine.media.naming import parse_name
-from taskengine.media.ownership import GUID
-from taskengine.media.streams import slug
+from taskengine.media.ownership import is_media_of
 from taskengine.media.tracks import Track, arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
@@ -91,7 +90,7 @@ async def inspect_asset(
         "active": "drm" if active == {"drm"} else "nodrm",
         "dref": any(name.endswith("_dref.mp4") for name in asset.top),
         "markers": [one.to_json() for one in await _markers(asset)],
-        "media": own_media(content_id, asset.top) if asset.said else [],
+        "media": [name for name in asset.top if asset.said and _is_of_sets(content_id, name)],
     }
 
 
@@ -119,10 +118,9 @@ async def remove_replaced(
     return {"files": [folder.name_of(name) for name in gone]}
 
 
-def own_media(content_id: str, names: Sequence[str]) -> list[str]:
-    """The media files of an asset of ours, and their playlists, by their names."""
-    begins = re.compile(rf"{re.escape(slug(content_id))}_{GUID}_")
-    return [name for name in names if begins.match(name)]
+def _is_of_sets(content_id: str, name: str) -> bool:
+    """Whether a file belongs to sets of manifests, which the one file of all tracks does not."""
+    return is_media_of(content_id, name) and not name.endswith(".ismv")
 
 
 def _check(tracks: Sequence[Track]) -> None:

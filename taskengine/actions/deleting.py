@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -18,14 +17,17 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import stage
 from taskengine.actions.publish import MANIFESTS
 from taskengine.actions.registry import action
-from taskengine.actions.together import together
-from taskengine.media.ownership import Left, assets_by_folder, split
+from taskengine.actions.together import unwrapped
+from taskengine.media.ownership import Left, split
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
-TOLD: Final = 100  # lines about single files
+AT_ONCE: Final = 8  # deletions: each waits for the storage and the fence
+TOLD: Final = 100  # lines about files that are left
+MOST_LINES: Final = 1_000  # hidden ones, about files that are deleted
 LIST: Final = "files.json"  # in the workspace: there may be too many for a result
 LARGEST_RECORD: Final = 16 << 20  # bytes
+MOST_RECORDS: Final = 1_000  # of a folder
 PARKED: Final = (*MANIFESTS, ".drm", ".nodrm")
 
 
@@ -40,7 +42,7 @@ async def find_asset(
     left: list[Left] = []
     try:
         sizes = {file.name: file.size for file in await opened.list()}
-        listed = await _listed(context, opened, sizes, content_id)
+        listed = await _listed(context, opened, sizes)
         files, left = split(list(sizes), content_id or None, listed)
     except FileNotStored:
         await context.warn(f"{opened.complete} is not there: nothing to delete")
@@ -104,25 +106,26 @@ async def delete_files(
     return {"files": [top.name_of(path) for path in paths]}
 
 
-async def _listed(
-    context: Context, folder: Folder, sizes: dict[str, int], content_id: str | None
-) -> dict[str, list[str]]:
-    """What the records of the folder's other assets list as theirs."""
+async def _listed(context: Context, folder: Folder, sizes: dict[str, int]) -> dict[str, list[str]]:
+    """What the records in the folder itself list, by the content ids of their assets."""
     found: dict[str, list[str]] = {}
-    for one in assets_by_folder(sizes, content_id).get("", set()) - {content_id}:
-        if 0 < sizes.get(record := f"{one}.json", 0) <= LARGEST_RECORD:
+    records = [name for name in sizes if name.endswith(".json") and "/" not in name]
+    for name in records[:MOST_RECORDS]:
+        if sizes[name] <= LARGEST_RECORD:
             path = context.scratch / "record.json"
-            await folder.fetch(record, path)
-            found[one] = _files_of(await trio.Path(path).read_text("utf-8", "replace"))
+            await folder.fetch(name, path)
+            found |= _files_of(await trio.Path(path).read_text("utf-8", "replace"))
     return found
 
 
-def _files_of(record: str) -> list[str]:
+def _files_of(record: str) -> dict[str, list[str]]:
+    """The files that a record lists; nothing where it is none of ours."""
     try:
         said = json.loads(record)
-        return [str(name) for name in said["files"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []  # not one of ours: names tell what they can
+        files = [str(name) for name in said["files"]]
+        return {str(said["content_id"]): files} if said["workflow"] else {}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 async def _stored(context: Context, top: Folder, parent: str, paths: Sequence[str]) -> set[str]:
@@ -146,15 +149,26 @@ async def _is_stored(context: Context, top: Folder, path: str) -> bool:
 async def delete(context: Context, folder: Folder, names: Sequence[str]) -> None:
     """Those that are there; each behind the fence."""
     await context.confirm()  # once more for each of them
-    await together(partial(_delete_one, context, folder, name) for name in names)
+    waiting = iter(enumerate(names, 1))
+
+    async def work() -> None:
+        for number, name in waiting:
+            await _delete_one(context, folder, name, is_told=number <= MOST_LINES)
+            await context.progress(number / len(names))
+
+    async with unwrapped(), trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(work)
 
 
-async def _delete_one(context: Context, folder: Folder, name: str) -> None:
+async def _delete_one(context: Context, folder: Folder, name: str, *, is_told: bool) -> None:
     try:
         await folder.delete(name)
-        await context.debug(f"Deleted {folder.name_of(name)}")
+        line = f"Deleted {folder.name_of(name)}"
     except FileNotStored:
-        await context.debug(f"{folder.name_of(name)} is gone already")
+        line = f"{folder.name_of(name)} is gone already"
+    if is_told:
+        await context.debug(line)
 
 
 async def _remove_if_empty(folder: Folder) -> None:

@@ -133,4 +133,4 @@ async def _drawing(sampler: Sampler, segments: Sequence[Fetched]) -> Drawing:
 
 
 def _nearest(made: Mapping[int, Path], place: int) -> Path:
-    return made[min(made, key=lambda other: abs(other - place))]
+    return made[min(made, key=lambda other: (abs(other - place), other))]

@@ -18,13 +18,16 @@ from taskengine.media.keys import asset_name
 from taskengine.media.naming import ManifestName, parse_name
 from taskengine.media.ownership import content_id_of
 from taskengine.media.probe import probe
-from taskengine.media.stored import is_encrypted, paired, placed, span, unlocked
+from taskengine.media.stored import is_encrypted, paired, placed, unlocked
 from taskengine.media.tracks import Track, arrange
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 Choice = Callable[[Sequence[Track]], Sequence[Track]]
 STREAMS: Final = (".m3u8", ".mpd")
+NAMED: Final = (  # what a server manifest knows better than a file
+    *("name", "description", "role", "kind", "captions", "companion", "bitrate", "private"),
+)
 
 
 @dataclass(slots=True)
@@ -129,14 +132,9 @@ class StoredAsset:
         stream = paired(media.tracks, track)
         if stream is None:
             raise PermanentFailure(f"{track.file}: there is no {track.type} in it")
-        zero, lasts = await span(bench, bench.folder / local)
-        told = {
-            name: value
-            for name in ("name", "description", "role", "kind", "captions", "bitrate", "private")
-            if (value := getattr(track, name))
-        }
+        told = {name: value for name in NAMED if (value := getattr(track, name))}
         return replace(stream, **told, language=track.language, file=local, start=0.0,
-                       duration=lasts, zero=zero)  # fmt: skip
+                       duration=media.duration, zero=media.zero)  # fmt: skip
 
     async def _unlocked(self, tracks: Sequence[Track]) -> list[Track]:
         keys = await self.context.keys.load(asset_name(self.folder, self.content_id))

@@ -24,7 +24,7 @@ OF_NO_USE: Final = {  # what is said of parameters that change nothing in this j
     "encoding_region": EXTERNAL,
     "encoder_version": EXTERNAL,
     "cpix": "nothing is encrypted in this job, so that no key is taken",
-    "playready_key": "nothing is encrypted with it without encrypt_ismv",
+    "encrypt_ismv": "nothing is encrypted with playready_key without it",
     "mezzanine": "no MP4 is made without generate_mp4",
 }
 

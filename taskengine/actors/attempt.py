@@ -19,6 +19,7 @@ from taskengine.actors.definitions import Definitions
 from taskengine.actors.failures import AttemptFailed, describe
 from taskengine.actors.inputs import Inputs, read_inputs
 from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.recent_settings import RecentSettings
 from taskengine.actors.results import encode_result, extras_of
 from taskengine.model import (
     Attempt,
@@ -30,7 +31,7 @@ from taskengine.model import (
     Outcome,
     Severity,
 )
-from taskengine.policy import MAX_RESCUES, SYSTEM, Settings, in_force, retry_at
+from taskengine.policy import MAX_RESCUES, retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
 from taskengine.storage import Folder
@@ -65,6 +66,7 @@ class AttemptEnvironment:
     store: Store  # a patient one
     state: InstanceState
     definitions: Definitions
+    settings: RecentSettings
     actions: Actions
     of_actions: ActionEnvironment
     now: Now
@@ -206,7 +208,7 @@ class _PreparedAttempt:
         error = self.report.clean(str(failure))
         if failure.outdated:
             return replace(self._end(Outcome.LOST), error=error, fate=LOST + error)
-        settings = await self._settings()
+        settings = await self.environment.settings.of(self.attempt.job.client)
         limit = settings.retry_limit if retry.limit is None else retry.limit
         delay = settings.retry_delay if retry.delay is None else retry.delay
         message = f"'{task.name}' failed: {error}"
@@ -218,7 +220,3 @@ class _PreparedAttempt:
         await self.report.tell(Severity.WARN, message)
         end = replace(self._end(Outcome.RETRY), error=error)
         return replace(end, due_at=retry_at(end.at, delay, retry.backoff, number))
-
-    async def _settings(self) -> Settings:
-        store = self.environment.store
-        return in_force(await store.settings(SYSTEM), await store.settings(self.attempt.job.client))

@@ -1,23 +1,25 @@
-"""Claimers: one for each queue, taking as many tasks as there are idle workers."""
+"""Claimers: one for each queue, taking what its workers can begin with."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import trio
 from prometheus_client import Histogram
 
+from taskengine.actors.desk import Desk
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Wake
-from taskengine.model import Attempt, TooHeavy
+from taskengine.messages import Mail, Note, Wake
+from taskengine.model import Attempt, Ended, Outcome, TooHeavy
 from taskengine.runtime.clock import Now, next_look
-from taskengine.runtime.mailbox import Mailbox
-from taskengine.store import Dismissed, Store
+from taskengine.runtime.mailbox import Address, Mailbox
+from taskengine.store import Ahead, Claimed, Dismissed, Store
 
 logger = logging.getLogger(__name__)
 
@@ -27,18 +29,20 @@ POLL_INTERVAL = 2.0  # seconds between looks without a hint, jittered
 
 @dataclass(slots=True)
 class Claimer:
-    """Hands claimed tasks to the workers at its handoff, a mailbox without room: a task that no
-    worker can take now stays in the store."""
+    """Puts claimed tasks on the desk of its queue. What neither an idle worker nor the desk has
+    room for stays in the store."""
 
     queue: str
     store: Store
     state: InstanceState
     now: Now
     actions: Collection[str]
-    handoff: Mailbox[Attempt]
+    desk: Desk
+    recorder: Address[Mail]
     taken: Histogram  # how many tasks at once
     _offered: int | None = field(default=None, init=False)  # as which instance it said what it runs
     _most: int = field(default=MAX_CLAIM, init=False)  # in one claim, as the database takes it
+    _is_contested: bool = field(default=False, init=False)  # others held what was there to claim
 
     @classmethod
     def of(cls, wiring: Wiring, queue: str) -> Claimer:
@@ -49,7 +53,8 @@ class Claimer:
             state=wiring.state,
             now=resources.now,
             actions=list(resources.actions),
-            handoff=wiring.mailboxes[queue],
+            desk=wiring.desks[queue],
+            recorder=wiring.mailboxes.recorder.address,
             taken=resources.meters.claims.labels(queue),
         )
 
@@ -57,34 +62,57 @@ class Claimer:
         patience = 0.0
         with suppress(trio.EndOfChannel):
             while True:
-                await mailbox.collect(patience)
+                await mailbox.collect(min(patience, self.desk.patience))
+                self._hand_back(self.desk.overdue())
                 patience = await self._claim(mailbox)
-        self.handoff.address.close()
+        self._hand_back(self.desk.close())
 
     async def _claim(self, mailbox: Mailbox[Wake]) -> float:
-        """Claim for the idle workers; how long to wait, in seconds, before looking again."""
+        """Claim what is wanted; how long to wait, in seconds, before looking again."""
         patience = next_look(POLL_INTERVAL, None, self.now())
-        while not mailbox.closing and self.handoff.readers:
-            wanted = min(self.handoff.readers, self._most)
+        while not mailbox.closing and self.desk.is_low:
+            idle, ahead = self._wanted()
+            if not idle + ahead.number:
+                return patience
             try:
                 await self._offer()
-                claimed = await self.store.claim(
-                    self.state.instance, self.queue, self.actions, wanted, uuid.uuid4(), self.now()
-                )
+                claimed = await self._claim_some(idle, ahead)
             except Dismissed:
                 return patience  # the heartbeat joins anew
             except TooHeavy as error:
-                logger.warning("a claim of %d tasks is too heavy: %s", wanted, error)
-                self._most = max(1, wanted // 2)
+                logger.warning("a claim of %d tasks is too heavy: %s", idle + ahead.number, error)
+                self._most = max(1, (idle + ahead.number) // 2)
                 return patience
             self._most = min(2 * self._most, MAX_CLAIM)
-            if claimed.attempts:
-                self.taken.observe(len(claimed.attempts))
-            for attempt in claimed.attempts:
-                await self.handoff.address.tell(attempt)
-            if len(claimed.attempts) < wanted:
+            number = len(claimed.attempts)
+            self.desk.may_have_more = number >= idle
+            if number < idle + ahead.number:
                 return next_look(POLL_INTERVAL, claimed.next_due, self.now())
         return patience
+
+    def _wanted(self) -> tuple[int, Ahead]:
+        """How many tasks for idle workers, and what besides."""
+        idle, ahead = min(self.desk.idle, self._most), self.desk.ahead
+        return idle, replace(ahead, number=min(ahead.number, self._most - idle))
+
+    async def _claim_some(self, idle: int, ahead: Ahead) -> Claimed:
+        now, is_contested = self.now(), self.state.has_peers or self._is_contested
+        given = (self.state.instance, self.queue, self.actions, idle, uuid.uuid4(), now)
+        claimed = await self.store.claim(*given, ahead, is_contested)
+        self._is_contested = claimed.next_due is not None and claimed.next_due <= now
+        if claimed.attempts:
+            self.taken.observe(len(claimed.attempts))
+        for attempt in claimed.attempts:
+            self.state.list(attempt)
+            self.desk.put(attempt)
+        return claimed
+
+    def _hand_back(self, attempts: Sequence[Attempt]) -> None:
+        """They did not begin: nothing is told of them."""
+        for attempt in attempts:
+            end = Ended(attempt.fence, self.now(), Outcome.RELEASED)
+            forget = partial(self.state.forget, attempt.fence)
+            self.recorder.hint(Note(end, forget))
 
     async def _offer(self) -> None:
         """Say once what this instance runs, so that others can tell what nobody does."""

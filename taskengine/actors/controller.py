@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,12 +42,18 @@ class Controller:
         return cls(resources.patient, wiring.state, resources.now, admitted, resources.meters)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
+        """A hint that came out of the blue is followed at once, and so is the next one."""
         with suppress(trio.EndOfChannel):
+            idle = math.inf
             while True:
                 started = trio.current_time()
                 await self._admit()
-                await rest(started, REST_FACTOR, MAX_REST)
+                over = trio.current_time()
+                if idle < REST_FACTOR * (over - started):
+                    await rest(started, REST_FACTOR, MAX_REST)
+                over = trio.current_time()
                 await mailbox.collect(jittered(POLL_INTERVAL))
+                idle = trio.current_time() - over
 
     async def _admit(self) -> None:
         """One transaction after the other, as long as others may fit: workers hear of each."""

@@ -18,6 +18,7 @@ import trio
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.per_host import Due, PerHostDispatcher
+from taskengine.actors.rounds import QuickHosts, Round, rounds_of
 from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
@@ -62,7 +63,12 @@ Served = tuple[Lane, Sequence[Delivery]]
 
 @dataclass(slots=True)
 class Courier:
-    """Claims lanes, sends what waits in them, and records what became of it in batches."""
+    """Claims lanes, sends what waits in them, and records what became of it in batches.
+
+    At most PER_HOST lanes are served at once for a host. One that answers quickly has more of them
+    claimed, for these to be served in rounds: else claims and records would take longer than the
+    deliveries. As soon as it is slow, or fails, the rest of a round is given back.
+    """
 
     store: Store
     state: InstanceState
@@ -72,7 +78,8 @@ class Courier:
     bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
-    dispatcher: PerHostDispatcher[Lane, Served] = field(init=False)
+    dispatcher: PerHostDispatcher[Round, Sequence[Served]] = field(init=False)
+    _quick: QuickHosts = field(default_factory=QuickHosts, init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
     _late: list[Served] = field(default_factory=list, init=False)  # not recorded yet
     _mailbox: Mailbox[Wake] | None = field(default=None, init=False)
@@ -92,7 +99,7 @@ class Courier:
 
     def __post_init__(self) -> None:
         self.dispatcher = PerHostDispatcher(
-            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record
+            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record_rounds
         )
 
     @property
@@ -111,11 +118,12 @@ class Courier:
             self._late.clear()
             self._forget(self._mine)
 
-    async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Lane]:
+    async def _claim(self, limit: int, busy_hosts: Collection[str]) -> Due[Round]:
         await self._record_late()
         instance, now = self.state.instance, self.now()
         try:
-            lanes, next_due = await self.store.claim_lanes(instance, limit, busy_hosts, now)
+            given = (limit, busy_hosts, now, self._quick.hosts)
+            lanes, next_due = await self.store.claim_lanes(instance, *given)
         except Dismissed:
             return [], None  # the heartbeat joins anew
         except TooHeavy as error:
@@ -124,9 +132,30 @@ class Courier:
         for lane in lanes:
             self.state.lanes[lane.fence] = trio.CancelScope()
             self._mine.add(lane.fence)
-        return lanes, next_due
+        return rounds_of(lanes), next_due
 
-    async def _serve(self, lane: Lane) -> Served:
+    async def _serve(self, lanes: Round) -> Sequence[Served]:
+        """Deliver what waits in the lanes of a round, as long as the receiver is quick."""
+        served: list[Served] = []
+        begun = trio.current_time()
+        for place, lane in enumerate(lanes.lanes):
+            started = trio.current_time()
+            deliveries = await self._serve_lane(lane)
+            served.append((lane, deliveries))
+            is_quick = self._quick.learn(lane.url, deliveries, trio.current_time() - started)
+            is_late = self._stopping and trio.current_time() > begun + STOPPING_GRACE
+            if is_late or not is_quick:
+                await self._give_back(lanes.lanes[place + 1 :])
+                break
+        return served
+
+    async def _give_back(self, lanes: Sequence[Lane]) -> None:
+        if lanes:
+            fences = {lane.fence for lane in lanes}
+            await self.store.release_lanes(self.state.instance, fences, self.now())
+            self._forget(fences)
+
+    async def _serve_lane(self, lane: Lane) -> Sequence[Delivery]:
         """Deliver what waits in a lane, in order, until one fails."""
         deliveries: list[Delivery] = []
         try:
@@ -134,7 +163,7 @@ class Courier:
                 await self._deliver_all(lane, deliveries)
         except Exception:  # of a clean-up, while the lane was given up
             logger.exception("lane %d was left unfinished", lane.id)
-        return lane, deliveries
+        return deliveries
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
         hasty_until = trio.current_time() + STOPPING_GRACE
@@ -198,6 +227,9 @@ class Courier:
         if status == GONE or due_at is None:
             return None
         return max(due_at, now + wished_pause(retry_after, now))
+
+    async def _record_rounds(self, rounds: Sequence[Sequence[Served]]) -> None:
+        await self._record([one for served in rounds for one in served])
 
     async def _record(self, served: Sequence[Served]) -> None:
         """Of what is too heavy or held up by somebody's lock, one half after the other; what cannot

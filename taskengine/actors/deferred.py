@@ -11,6 +11,7 @@ from types import TracebackType
 import trio
 
 from taskengine.messages import Finish, Mail, Note, Wake
+from taskengine.model import Ended, Fence
 from taskengine.runtime.mailbox import Envelope
 
 RecordMail = Envelope[Note | Finish]
@@ -45,12 +46,12 @@ class DeferredRecords:
 
 
 class DeferredByJob:
-    """The deferred mail of all jobs. Leaving the block settles all mail in hand, so that askers
-    learn of a crash at once."""
+    """The deferred mail of all jobs. Leaving the block settles all mail in hand, so that those who
+    told it learn of a crash at once."""
 
     def __init__(self) -> None:
         self._deferred: dict[int, DeferredRecords] = {}
-        self._open: dict[int, RecordMail] = {}
+        self._open: dict[Fence | int, RecordMail] = {}
 
     def __bool__(self) -> bool:
         return bool(self._deferred)
@@ -93,17 +94,14 @@ class DeferredByJob:
 
     def open(self, batch: Iterable[Envelope[Mail]]) -> list[RecordMail]:
         """Take mail in hand, but for wake-ups."""
-        told = [
-            Envelope(one.message, one.slot) for one in batch if not isinstance(one.message, Wake)
-        ]
+        told = [Envelope(one.message) for one in batch if not isinstance(one.message, Wake)]
         self._open |= {_key(one): one for one in told}
         return told
 
-    def close(self, mail: RecordMail, answer: object) -> None:
-        """Mail is handled: answer its asker."""
+    def close(self, mail: RecordMail) -> None:
+        """Mail is handled."""
         self._open.pop(_key(mail), None)
-        mail.reply(answer)
-        _settle(mail)
+        _settle(mail, is_written=True)
 
     def __enter__(self) -> DeferredByJob:
         return self
@@ -115,16 +113,19 @@ class DeferredByJob:
         traceback: TracebackType | None,
     ) -> None:
         for mail in self._open.values():
-            _settle(mail)
+            _settle(mail, is_written=False)
 
 
-def _key(mail: RecordMail) -> int:
+def _key(mail: RecordMail) -> Fence | int:
     """An identity that stays when an end is replaced."""
-    return id(mail.slot) if isinstance(mail.message, Finish) else id(mail.message)
+    record = mail.message.record
+    return record.fence if isinstance(record, Ended) else id(record)
 
 
-def _settle(mail: RecordMail) -> None:
+def _settle(mail: RecordMail, *, is_written: bool) -> None:
     """Mail is written, or given up."""
-    with mail as message:
-        if isinstance(message, Note):
-            message.settled()
+    message = mail.message
+    if isinstance(message, Finish):
+        message.settled(is_written)
+    else:
+        message.settled()

@@ -172,6 +172,7 @@ class Heartbeat:
         if now - self._last_read > READ_INTERVAL + READ_DEADLINE:
             self._watched.clear()
         self._last_read = now
+        self.state.has_peers = len(beats) > 1
         for peer, beat in beats.items():
             if beat is None:
                 self.told_dead()

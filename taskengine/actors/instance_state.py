@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 import trio
 
-from taskengine.model import Fence, LaneFence
+from taskengine.model import Attempt, Fence, LaneFence
 
 
 class Stopped(Enum):
@@ -22,8 +22,8 @@ class Stopped(Enum):
 
 @dataclass(slots=True)
 class Running:
-    """An attempt under way. What its end may write besides its result depends on the job: how many
-    URLs hear of it, and how many octets its documents have."""
+    """An attempt, from its claim on. What its end may write besides its result depends on the job:
+    how many URLs hear of it, and how many octets its documents have."""
 
     scope: trio.CancelScope
     stopped: Stopped | None = None
@@ -42,21 +42,20 @@ class InstanceState:
     running: dict[Fence, Running] = field(default_factory=dict)
     drain: trio.CancelScope = field(default_factory=trio.CancelScope)  # of those who run attempts
     lanes: dict[LaneFence, trio.CancelScope] = field(default_factory=dict)
+    has_peers: bool = True  # other instances work on the same database, as far as is known
     _on_probation: Fence | None = field(default=None, init=False)
     _seen: float = field(default_factory=trio.current_time, init=False)
     _doubters: trio.lowlevel.ParkingLot = field(
         default_factory=trio.lowlevel.ParkingLot, init=False
     )
 
-    @contextmanager
-    def entry(self, fence: Fence, lanes: int = 0, size: int = 0) -> Iterator[Running]:
-        """List an attempt for the length of the block, which runs in its scope."""
-        running = self.running[fence] = Running(trio.CancelScope(), None, lanes, size)
-        try:
-            yield running
-        finally:
-            if self.running.get(fence) is running:
-                del self.running[fence]
+    def list(self, attempt: Attempt) -> None:
+        """From its claim on, until its end is written or it is handed back."""
+        self.running[attempt.fence] = Running(trio.CancelScope(), None, attempt.lanes, attempt.size)
+
+    def forget(self, fence: Fence) -> None:
+        """Nothing of the attempt is left to do."""
+        self.running.pop(fence, None)
 
     def stop(self, fences: Iterable[Fence], why: Stopped) -> None:
         """Cancel attempts that are still running."""

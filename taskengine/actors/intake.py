@@ -11,7 +11,7 @@ import trio
 
 from taskengine.actors.batches import MAX_BATCH_WEIGHT, ROW_WEIGHT, split_by_weight
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Submit, Topic
+from taskengine.messages import SenderChanged, Submit, Topic
 from taskengine.model import (
     BadInput,
     Interrupted,
@@ -71,6 +71,7 @@ class Intake:
             return
         try:
             with trio.fail_after(BATCH_DEADLINE):
+                batch = await self._of_known_senders(batch)
                 ids = await self._submit([one.message.submission for one in batch])
         except BadInput as refusal:
             if len(batch) > 1:
@@ -86,6 +87,22 @@ class Intake:
             self._heaviest = min(2 * self._heaviest, MAX_BATCH_WEIGHT)
             self.wake()
 
+    async def _of_known_senders(
+        self, batch: Sequence[Envelope[Submit]]
+    ) -> Sequence[Envelope[Submit]]:
+        """Those whose senders are what they were when they were let in; the others are told."""
+        given = {one.message.sender.name for one in batch if one.message.sender}
+        if not given:
+            return batch
+        now = {client.name: client for client in await self.store.clients_named(given)}
+        changed = [
+            one
+            for one in batch
+            if (sender := one.message.sender) and now.get(sender.name) != sender
+        ]
+        _answer(changed, [SenderChanged()] * len(changed))
+        return [one for one in batch if one not in changed] if changed else batch
+
     def _lighten(self, batch: Sequence[Envelope[Submit]], outage: Exception) -> None:
         """The clients of a batch that was too heavy have no time left for a second try; when they
         come again, they are taken in smaller batches."""
@@ -97,7 +114,7 @@ class Intake:
         """Repeat a batch as long as nobody knows whether it was committed: what was recorded keeps
         its id, and no client is told of an outage whose job was made (rule 4)."""
         is_unknown = False
-        while True:
+        while submissions:
             try:
                 return await self.store.submit(submissions, self.now())
             except OutcomeUnknown:
@@ -106,6 +123,7 @@ class Intake:
                 if not is_unknown:
                     raise
             await trio.sleep(RETRY_PAUSE)
+        return []
 
 
 def _next_batch(

@@ -158,7 +158,7 @@ class Recorder:
                 logger.info(told, end.id, end.workflow, end.client, extra=_figures(end))
         self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
-            self._deferred.close(one, one.message.record.fence not in recorded.stale)
+            self._deferred.close(one)
 
     # Deferred records
 
@@ -216,7 +216,11 @@ def _job(mail: RecordMail) -> int:
 
 
 def _with(mail: RecordMail, record: Ended) -> RecordMail:
-    return replace(mail, message=Finish(record))
+    """The same mail, with an end that says less."""
+    message = mail.message
+    if isinstance(message, Finish):
+        return Envelope(Finish(record, message.settled))
+    return Envelope(Note(record, message.settled))
 
 
 def _storable(record: Record) -> Ended | None:

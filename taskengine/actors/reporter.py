@@ -58,6 +58,7 @@ class Reporter:
     async def write(self, severity: Severity, message: str) -> None:
         """A line of the action. It waits where it writes too much: neither database nor siblings
         suffer from it."""
+        await trio.lowlevel.checkpoint()
         await self._keep_pace()
         line = self._line(severity, self.clean(message))
         if not await self._find_room():

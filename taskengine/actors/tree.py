@@ -38,7 +38,6 @@ Children = Mapping[str, Callable[[], Awaitable[None]]]
 QUEUED_SUBMISSIONS = 500
 QUEUED_ANNOUNCEMENTS = 64
 UNBOUNDED = math.inf  # by the mailbox: attempts bound what they may have unwritten (reporter.py)
-HANDOFF = 0  # no room: a task that no worker can take now stays in the store
 
 
 class Ring(Enum):
@@ -97,7 +96,7 @@ ACTORS = (
         for queue in TASK_QUEUES
     ),
     *(
-        Row(STARTERS, queue, partial(Worker.of, queue=queue), room=HANDOFF, copies=queue)
+        Row(STARTERS, queue, partial(Worker.of, queue=queue), room=None, copies=queue)
         for queue in TASK_QUEUES
     ),
 )
@@ -131,7 +130,7 @@ def children_of(ring: Ring, wiring: Wiring) -> Children:
 
 
 def close_ring(ring: Ring, mailboxes: Mailboxes) -> None:
-    """Say that no more mail comes to a ring. Hand-offs are closed by the claimers that fill them;
+    """Say that no more mail comes to a ring. Desks are closed by the claimers that fill them;
     watchers go on until they are cancelled."""
     if ring is not WATCHERS:
         mailboxes.close([row.name for row in _rows(ring) if row.room])

@@ -15,10 +15,12 @@ from taskengine.actions import Actions
 from taskengine.actions.environment import ActionEnvironment
 from taskengine.actors.bodies import Bodies
 from taskengine.actors.definitions import Definitions
+from taskengine.actors.desk import Desk
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.progress import Progress
+from taskengine.actors.recent_settings import RecentSettings
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Topic, Wake
@@ -75,6 +77,8 @@ class Wiring:
     progress: Progress = field(init=False)
     definitions: Definitions = field(init=False)
     bodies: Bodies = field(init=False)
+    settings: RecentSettings = field(init=False)
+    desks: Mapping[str, Desk] = field(init=False)  # by queue
     made: dict[str, list[Any]] = field(default_factory=dict, init=False)  # the actors by name
     silent: dict[int, int] = field(default_factory=dict, init=False)  # peers, at which beat
 
@@ -83,6 +87,8 @@ class Wiring:
         self.event_feed = EventFeed(patient, self.hint("event_feed"))
         self.progress = Progress(self.hint("recorder"))
         self.definitions, self.bodies = Definitions(patient), Bodies(patient)
+        self.settings = RecentSettings(patient)
+        self.desks = {queue: Desk() for queue in TASK_QUEUES}
 
     def hint(self, actor: str) -> Callable[[], None]:
         """A function that wakes an actor of this instance."""

@@ -37,13 +37,18 @@ def given_key() -> str:
     raise unauthorized("the header api-key is missing")
 
 
-async def caller(services: Services, name: str | None = None) -> Client:
-    """Who sent the request; `name` is what the body says where no `client` header does."""
+async def caller(
+    services: Services, name: str | None = None, *, may_be_recent: bool = False
+) -> Client:
+    """Who sent the request; `name` is what the body says where no `client` header does. One that
+    `may_be_recent` is as it was a moment ago: who goes on from there has to make sure of it."""
     key = given_key()
     name = header("client") or name
     if not name:
         raise unauthorized("the header client is missing")
-    client = await services.store.client(name)
+    client = services.recent.of(name) if may_be_recent else None
+    if client is None or not opens(key, client, services.now()):
+        client = await services.recent.read(services.store, name)
     known = opens(key, client, services.now())
     if client is None or not known:
         services.meters.refused.inc()

@@ -88,16 +88,19 @@ class Sent:
 
 
 @asynccontextmanager
-async def received(services: Services, *, any_type: bool = False) -> AsyncIterator[Sent]:
+async def received(
+    services: Services, *, any_type: bool = False, may_be_recent: bool = False
+) -> AsyncIterator[Sent]:
     """Who sent the request, with a key that is right, and only then its body; for the length of the
-    block there is room for it. With `any_type` JSON may come under any name."""
+    block there is room for it. With `any_type` JSON may come under any name. See auth.caller for
+    `may_be_recent`."""
     given_key()
     patience, name = Patience(), header("client")
     if not name:
         services.limits.count_address()
         name = await _name_in_body()
     with patience.counted():
-        client = await caller(services, name)
+        client = await caller(services, name, may_be_recent=may_be_recent)
     if not any_type:
         _check_type()
     limit, length = max_body(request.path), request.content_length

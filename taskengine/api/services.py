@@ -9,6 +9,7 @@ from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
 from taskengine.api.heavy import Heavy
 from taskengine.api.limits import RequestLimits
+from taskengine.api.recent_clients import RecentClients
 from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
@@ -40,6 +41,7 @@ class Services:
     event_feed: EventFeed | None = None  # None: there are no events
     counts: Callable[[], QueueCounts] = dict  # of this instance
     refusals: Refusals = field(default_factory=Refusals)
+    recent: RecentClients = field(default_factory=RecentClients)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
     operated: Callable[[], None] = lambda: None  # a bulk operation has begun, or its undoing

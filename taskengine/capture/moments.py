@@ -25,6 +25,13 @@ class Moment:
         """Itself on the timeline of a stream whose first media is there."""
         return first + self.time if self.is_offset else self.time
 
+    def moved(self, by: Time) -> Moment:
+        """Itself some seconds later, not before the beginning."""
+        return Moment(max(Fraction(0), self.time + by), self.is_offset)
+
+
+BEGINNING = Moment(Fraction(0), is_offset=True)  # of a stream
+
 
 def read_moment(text: str) -> Moment:
     """`hh:mm:ss(.f)` or an ISO timestamp, UTC if it has no zone. Raises ValueError."""

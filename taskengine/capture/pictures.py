@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -18,6 +18,7 @@ from taskengine.media.images import Shape
 from taskengine.model import PermanentFailure
 
 HD: Final = 720  # rows from which on colours are those of BT.709
+MOST_AHEAD: Final = 600  # seconds; more is another clock
 LAST_LONGER: Final = Fraction(3, 2)  # of a picture's length: so long the last one is shown at most
 
 
@@ -41,10 +42,24 @@ class OneRendition(Clip):
 
 def around(moment: Moment, lead: Time) -> tuple[Moment, Moment]:
     """From `lead` seconds before a moment to right after it."""
-    return (
-        replace(moment, time=max(Fraction(0), moment.time - lead)),
-        replace(moment, time=moment.time + MILLISECOND),
-    )
+    return moment.moved(-lead), moment.moved(MILLISECOND)
+
+
+def is_summed(one: Looked) -> bool:
+    """Whether its times are sums of rounded durations, as in HLS without a clock."""
+    first = one.stretch.segments[0].segment
+    return not first.stated and first.number > 0
+
+
+def runs_ahead(one: Looked, beginning: Looked) -> Time:
+    """By how much the times of a stretch, sums of what a manifest rounded, are ahead of its media,
+    as the beginning of the stream tells; 0 where the media begins anew in between."""
+    near, far = beginning.stretch, one.stretch
+    if near.segments[0].segment.run != far.segments[0].segment.run:
+        return Fraction(0)
+    media = far.pictures[0].media - near.pictures[0].media
+    ahead = far.time(0) - near.time(0) - media
+    return ahead if abs(ahead) < MOST_AHEAD else Fraction(0)
 
 
 def shown_at(looked: Iterable[Looked], time: Time) -> tuple[Looked, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,10 +25,11 @@ from taskengine.capture.model import (
     Time,
 )
 from taskengine.capture.streams import Stream
-from taskengine.media.ffmpeg import ffmpeg_patiently, source
+from taskengine.media.ffmpeg import ffmpeg_patiently, refuse, source
 from taskengine.media.images import Shape
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
+from taskengine.runtime.process import ProcessFailed
 
 TRIES: Final = 4
 FIRST_PAUSE: Final = 0.5  # seconds, twice as long after each try
@@ -161,7 +163,12 @@ class Sampler:
         chain = f"setpts=PTS-STARTPTS,trim=end={float(within + SLACK):.6f},{drawing.filter}"
         arguments = [*source(raw, "-skip_frame", "nokey"), "-map", "0:v:0", "-vf", chain]
         arguments += ["-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"]
-        await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
+        try:
+            await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
+        except ProcessFailed as failure:
+            with suppress(PermanentFailure):  # not what the machine is to blame for
+                refuse(failure, raw, "a segment", "cannot be decoded")
+            return False
         raw.unlink()
         return await trio.to_thread.run_sync(_keep_last, target, drawing.shape)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from taskengine.jobs.submission import refused_data
 from taskengine.messages import IntakeAnswer, Submit
-from taskengine.model import BadInput, Submission
+from taskengine.model import BadInput, Client, Submission
 from taskengine.runtime.mailbox import ActorGone, Address
 
 
@@ -18,10 +18,13 @@ class Submitted(NamedTuple):
     submission: Submission
 
 
-async def submit_one(intake: Address[Submit], submission: Submission) -> Submitted:
-    """Record a submission. If the database refuses its data, a refused job is recorded without
-    them. Raises StoreUnavailable, ActorGone, and BadInput if even that is refused."""
-    return await _settle(intake, submission, await intake.ask(Submit(submission)))
+async def submit_one(
+    intake: Address[Submit], submission: Submission, sender: Client | None = None
+) -> Submitted:
+    """Record a submission, if its sender is still as given. If the database refuses its data, a
+    refused job is recorded without them. Raises StoreUnavailable, ActorGone, SenderChanged, and
+    BadInput if even that is refused."""
+    return await _settle(intake, submission, await intake.ask(Submit(submission, sender)))
 
 
 async def submit_many(

@@ -54,10 +54,12 @@ def split(
 ) -> tuple[list[str], list[Left]]:
     """What of a folder is an asset's own, and what is left to others.
 
-    `listed` are the files, by content id, that the records of other assets in the folder list.
-    Raises ValueError if it is not clear which asset is meant, or if it is none of those there.
+    `listed` are the files, by content id, that the records in the folder list. Raises ValueError if
+    it is not clear which asset is meant, or if it is none of those there.
     """
     by_folder = assets_by_folder(names, content_id)
+    if listed:  # an asset may be an MP4 alone
+        by_folder[""] = by_folder.get("", set()) | listed.keys()
     own = _own_id(by_folder, content_id)
     foreign = {folder for folder, ids in by_folder.items() if folder and not ids <= {own}}
     others = sorted(by_folder.get("", set()) - {own})
@@ -96,9 +98,12 @@ def _belongs(name: str, content_id: str, listed: Collection[str]) -> bool:
     """Whether a file is another asset's of the same folder."""
     if name in listed or parse_name(content_id, name):
         return True
-    if re.match(rf"{re.escape(slug(content_id))}_{GUID}[_.]", name):
-        return True
-    return name in {f"{content_id}{suffix}" for suffix in BESIDE}
+    return is_media_of(content_id, name) or name in {f"{content_id}{suffix}" for suffix in BESIDE}
+
+
+def is_media_of(content_id: str, name: str) -> bool:
+    """Whether a file is media of an asset of ours, or a playlist of such."""
+    return re.match(rf"{re.escape(slug(content_id))}_{GUID}[_.]", name) is not None
 
 
 def _folder(name: str) -> str:

@@ -19,13 +19,6 @@ from taskengine.model import JsonObject
 ENCRYPTED: Final = frozenset({"encv", "enca"})  # ISO/IEC 14496-12, 8.12
 
 
-async def span(bench: Bench, path: Path) -> tuple[float, float]:
-    """The first time of a file, and how long it lasts from there, in seconds."""
-    said = await _asked(bench, path, "format=start_time,duration")
-    start = _seconds(said["format"].get("start_time"))
-    return start, max(0.0, _seconds(said["format"].get("duration")) - start)
-
-
 async def is_encrypted(bench: Bench, path: Path) -> bool:
     said = await _asked(bench, path, "stream=codec_tag_string")
     return any(one.get("codec_tag_string") in ENCRYPTED for one in said.get("streams", []))
@@ -69,10 +62,3 @@ async def _asked(bench: Bench, path: Path, shown: str) -> JsonObject:
     command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-show_entries", shown]
     found: JsonObject = json.loads(await bench.run([*command, "-of", "json", "-i", f"file:{path}"]))
     return found
-
-
-def _seconds(said: object) -> float:
-    try:
-        return float(str(said))
-    except ValueError:
-        return 0.0

@@ -59,9 +59,10 @@ class Address(Generic[M]):
         self._send = send
 
     async def tell(self, message: M) -> None:
-        """Queue a message, waiting while the mailbox is full."""
+        """Queue a message, waiting while the mailbox is full, and only then: it is no checkpoint
+        while there is room."""
         try:
-            await self._send.send(Envelope(message))
+            await self._put(Envelope(message))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise ActorGone from None
 
@@ -75,7 +76,7 @@ class Address(Generic[M]):
         slot, answer = trio.open_memory_channel[R](1)
         with answer:
             try:
-                await self._send.send(Envelope(message, slot))  # type: ignore[arg-type]
+                await self._put(Envelope(message, slot))  # type: ignore[arg-type]
                 return await answer.receive()
             except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
                 raise ActorGone from None
@@ -85,13 +86,20 @@ class Address(Generic[M]):
         slots = [trio.open_memory_channel[R](1) for _ in messages]
         try:
             for message, (slot, _) in zip(messages, slots, strict=True):
-                await self._send.send(Envelope(message, slot))  # type: ignore[arg-type]
+                await self._put(Envelope(message, slot))  # type: ignore[arg-type]
             return [await answer.receive() for _, answer in slots]
         except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
             raise ActorGone from None
         finally:
             for _, answer in slots:
                 answer.close()
+
+    async def _put(self, envelope: Envelope[M]) -> None:
+        """A message that finds room costs no turn of the loop."""
+        try:
+            self._send.send_nowait(envelope)
+        except trio.WouldBlock:
+            await self._send.send(envelope)
 
     def close(self) -> None:
         """Say that no more mail comes: the actor handles what is queued and returns."""

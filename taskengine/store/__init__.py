@@ -34,7 +34,9 @@ from taskengine.store.overview import StoreOverview
 from taskengine.store.reads import StoreReads
 from taskengine.store.types import (
     BEFORE,
+    NOTHING_AHEAD,
     Admitted,
+    Ahead,
     Beat,
     Changed,
     Claimed,
@@ -58,7 +60,9 @@ from taskengine.store.upkeep import Upkeep
 
 __all__ = [
     "BEFORE",
+    "NOTHING_AHEAD",
     "Admitted",
+    "Ahead",
     "Beat",
     "Changed",
     "Claimed",
@@ -132,6 +136,10 @@ class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
     async def client(self, name: str) -> Client | None: ...
 
     async def clients(self) -> Sequence[Client]: ...
+
+    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
+        """Those of them that there are."""
+        ...
 
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False
@@ -218,8 +226,13 @@ class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
         limit: int,
         claim_id: uuid.UUID,
         now: datetime,
+        ahead: Ahead = NOTHING_AHEAD,
+        contested: bool = True,
     ) -> Claimed:
-        """Take queued tasks with one of these actions, the best first. Raises Dismissed."""
+        """Take queued tasks with one of these actions, the best first: up to `limit`, and some
+        ahead. Should the instance die before one of the latter began, its loss does not count as a
+        rescue. Where the claim is not `contested`, no other instance is thought to hold the locks
+        of tasks. Raises Dismissed."""
         ...
 
     async def record(
@@ -237,9 +250,15 @@ class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
 
     # Callbacks
     async def claim_lanes(
-        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+        self,
+        instance: int,
+        limit: int,
+        busy_hosts: Collection[str],
+        now: datetime,
+        quick_hosts: Collection[str] = (),
     ) -> tuple[Sequence[Lane], datetime | None]:
-        """Lanes with something due, each for this instance alone, and when the next one is."""
+        """Lanes with something due, each for this instance alone, and when the next one is: a few
+        for each host, none for a busy one, many for one that answers quickly."""
         ...
 
     async def release_lanes(

@@ -44,6 +44,7 @@ CARRIED = 65_536  # octets of a job's documents, and of its results, that come w
 CARRIED_BODY = 16_384  # octets of a callback's body that come with the claim of its lane
 MOST_RESULTS = 8 << 20  # octets of results that one attempt sees
 PER_HOST = 2  # lanes or gates of one host in a claim: one that hangs holds up nobody
+QUICK_LANES = 32  # lanes of a claim for a host that answers quickly
 
 
 class Fate(Enum):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from taskengine.model import (
     Attempt,
@@ -58,6 +58,18 @@ class Wanted:
             return True
         text = f"{name}:{compact(value)}".lower()
         return any(hint in text for hint in self.hints)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What may be claimed before a worker is free for it: so many tasks with these actions, none
+    of which was tried before."""
+
+    number: int
+    actions: Collection[str]
+
+
+NOTHING_AHEAD: Final = Ahead(0, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,6 @@ class Pages:
 
     services: Services
     renderer: Renderer
-    _paths: set[tuple[str, str]] = field(default_factory=set)
 
     def add(
         self, app: QuartTrio, method: str, path: str, handler: Callable[..., Awaitable[Response]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -130,12 +130,6 @@ def duration(start: datetime | None, end: datetime | None) -> str:
     return "" if seconds is None else short_duration(seconds)
 
 
-def attributes(values: Mapping[str, object]) -> Markup:
-    """Attributes of an element; those that are None are left out."""
-    given = {name: value for name, value in values.items() if value is not None}
-    return Markup(" ").join(Markup('{}="{}"').format(name, escape(given[name])) for name in given)
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "clock": clock,
@@ -155,5 +149,4 @@ GLOBALS: dict[str, Callable[..., Any]] = {
     "job_word": job_word,
     "bar": bar,
     "duration": duration,
-    "attributes": attributes,
 }

@@ -32,12 +32,11 @@ async def act(visit: Visit, job_id: str) -> Response:
     """Do what the button says, and go back to its page."""
     fields = await visit.form()
     number, wanted = job_number(job_id), fields.get("do", "")
-    details = await visit.job(number)
-    owner = {"client": details.job.client}
+    await visit.job(number)
     if wanted in RERUNS:
-        return await _run_again(visit, number, RERUNS[wanted] | owner)
+        return await _run_again(visit, number, RERUNS[wanted])
     body, told = _change(wanted, fields)
-    await Changes(visit.services).apply(number, visit.sent({**body, **owner}))
+    await Changes(visit.services).apply(number, visit.sent(body))
     visit.audit(f"{wanted} of job {number}")
     return visit.back(fields, f"jobs/{number}", f"Job {number} {told}.")
 
@@ -47,8 +46,6 @@ def _change(wanted: str, fields: Mapping[str, str]) -> tuple[JsonObject, str]:
     if wanted == "priority":
         priority = fields.get("priority", "")
         return {"priority": priority}, f"has the priority {priority}"
-    if wanted == "run_at":
-        return {"run_at": fields.get("run_at", "")}, "has another time"
     if wanted not in CHANGES:
         raise BadInput(f"do: there is no such action: {wanted[:40]!r}")
     return CHANGES[wanted]

@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 
-import trio
 from quart import Response
 
-from taskengine.counters import CountersUnavailable, QueueCount
 from taskengine.model import Job, JobState
-from taskengine.policy import SYSTEM, UNBOUND, Band, Settings, settings_of
 from taskengine.store import JobFilter
-from taskengine.store.overview import HourOfEnds, InstanceView, TaskAtWork, hour_of
+from taskengine.ui.figures import chart_of, instances_of, queues_of, slots_of, totals_of
 from taskengine.ui.jobs import rows_of
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
 ROWS = 10  # of each list
 TASKS = 100  # at work
-MIRROR_DEADLINE = 1  # seconds
-HOURS, CHART_HEIGHT = 24, 72
-
-
-@dataclass(frozen=True, slots=True)
-class SlotRow:
-    """The system, or a client: its limit and who holds its slots. `limit` None: it has none."""
-
-    name: str
-    limit: int | None
-    low: int
-    high: int
-
-    @property
-    def held(self) -> int:
-        return self.low + self.high
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """A queue of tasks: how many wait, since when the first one, and who is at work."""
-
-    name: str
-    waiting: int
-    since: datetime | None
-    count: QueueCount
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceRow:
-    """An instance, and what it runs."""
-
-    view: InstanceView
-    tasks: Sequence[TaskAtWork]
-
-
-@dataclass(frozen=True, slots=True)
-class HourBar:
-    """An hour of the chart; the heights are those of all that ended, and of what failed."""
-
-    hour: datetime
-    ended: int
-    failed: int
-    height: float
-    failed_height: float
-
-
-@dataclass(frozen=True, slots=True)
-class HoursChart:
-    """The jobs that ended in the last hours."""
-
-    bars: Sequence[HourBar]
-    ended: int
-    failed: int
-    most: int  # in one of the hours
 
 
 async def now(visit: Visit) -> Response:
@@ -91,12 +31,12 @@ async def now(visit: Visit) -> Response:
         scheduled=await rows_of(visit, scheduled),
         failed=await rows_of(visit, failed),
         oldest=await _oldest(visit),
-        slots=await _slots(visit),
-        queues=await _queues(visit),
-        instances=await _instances(visit, tasks),
+        slots=await slots_of(visit),
+        queues=await queues_of(visit),
+        instances=await instances_of(visit, tasks),
         tasks=tasks,
-        totals=await _totals(visit),
-        hours=await _hours(visit),
+        totals=await totals_of(visit),
+        hours=await chart_of(visit),
     )
 
 
@@ -119,104 +59,6 @@ async def _oldest(visit: Visit) -> Job | None:
     wanted = JobFilter(1, "id", ascending=True, states=[JobState.QUEUED], client=visit.only)
     found = await visit.services.store.jobs(wanted)
     return found[0] if found else None
-
-
-async def _slots(visit: Visit) -> list[SlotRow]:
-    """The system's row, then those of clients that hold some; a client sees its own besides."""
-    store = visit.services.store
-    held = await store.slots_held()
-    system = settings_of(await store.settings(SYSTEM))
-    names = sorted({name for name, _ in held}) if visit.only is None else [visit.only]
-    rows = [
-        SlotRow(
-            "all clients",
-            system.max_jobs,
-            sum(number for (_, band), number in held.items() if band is Band.LOW),
-            sum(number for (_, band), number in held.items() if band is Band.HIGH),
-        )
-    ]
-    for name in names:
-        limits = await _limits(visit, name)
-        own = (held.get((name, Band.LOW), 0), held.get((name, Band.HIGH), 0))
-        rows.append(SlotRow(name, limits.max_jobs, *own))
-    return rows
-
-
-async def _limits(visit: Visit, name: str) -> Settings:
-    stored = await visit.services.store.settings(name)
-    return settings_of(stored, client=True) if stored else UNBOUND
-
-
-async def _queues(visit: Visit) -> list[QueueRow]:
-    """Queues of tasks; for whoever sees all of them."""
-    if visit.only is not None:
-        return []
-    totals = await visit.services.store.totals()
-    since = await visit.services.store.oldest_waiting()
-    counts = await _counts(visit)
-    names = sorted({*visit.services.configuration.queues, *totals.queued, *since})
-    return [
-        QueueRow(name, totals.queued.get(name, 0), since.get(name), counts.get(name, QueueCount()))
-        for name in names
-    ]
-
-
-async def _counts(visit: Visit) -> Mapping[str, QueueCount]:
-    """Of all instances, or of this one where no mirror answers."""
-    services = visit.services
-    own = {queue: QueueCount(workers=n) for queue, n in services.configuration.queues.items()}
-    own |= services.counts()
-    if services.counters is None:
-        return own
-    try:
-        with trio.fail_after(MIRROR_DEADLINE):
-            return await services.counters.total() or own
-    except (CountersUnavailable, trio.TooSlowError):
-        return own
-
-
-async def _instances(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
-    if visit.only is not None:
-        return []
-    return [
-        InstanceRow(view, [task for task in tasks if task.instance == view.id])
-        for view in await visit.services.store.instances()
-    ]
-
-
-async def _totals(visit: Visit) -> dict[str, int]:
-    """How many jobs are in each state; for whoever sees all of them."""
-    if visit.only is not None:
-        return {}
-    totals = await visit.services.store.totals()
-    found = dict.fromkeys(
-        ("started", "queued", "scheduled", "pending", "paused", "completed", "failed", "broken"), 0
-    )
-    for (state, failed), number in totals.jobs.items():
-        word = "failed" if state is JobState.COMPLETED and failed else state.label
-        found[word] += number
-    return found
-
-
-async def _hours(visit: Visit) -> HoursChart:
-    this = hour_of(visit.services.now())
-    start = this - timedelta(hours=HOURS - 1)
-    known = {one.hour: one for one in await visit.services.store.ends_since(start, visit.only)}
-    hours = [start + timedelta(hours=number) for number in range(HOURS)]
-    found = [known.get(hour, HourOfEnds(hour)) for hour in hours]
-    most = max(one.ended for one in found)
-    scale = CHART_HEIGHT / (most or 1)
-    bars = [
-        HourBar(
-            one.hour,
-            one.ended,
-            one.failed,
-            round(max(2.0, one.ended * scale), 1),
-            round(max(2.0, one.failed * scale), 1),
-        )
-        for one in found
-    ]
-    return HoursChart(bars, sum(one.ended for one in found), sum(one.failed for one in found), most)
 
 
 ROUTES = [PageRoute("GET", "/", now)]

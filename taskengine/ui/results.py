@@ -10,21 +10,21 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 import trio
 
 from taskengine.media.naming import parse_name
 from taskengine.model import BadInput, JobDetails, Json, JsonObject, NotFound
-from taskengine.storage.pinned import Area
-from taskengine.storage.roots import is_foreign, roots_on
 from taskengine.store import Wanted
+from taskengine.ui.file_area import FileArea, area_of
 from taskengine.ui.visit import Visit
 from taskengine.workflows.scope import job_scope, scope
 from taskengine.workflows.templates import TemplateError, names_used, results_used
 from taskengine.workflows.workflow import Workflow, callback_extras
 
+SHOWN_APART = ("duration", "gaps", "markers")  # of the metadata
 SHOWN = 500  # files of a job on a page
 KINDS = {
     "playlist": (".m3u8", ".mpd", ".ism"),
@@ -70,6 +70,11 @@ class JobResult:
         return [one for one in self.files if one.kind == kind and one.size is not None]
 
     @property
+    def further(self) -> JsonObject:
+        """What else the callback says of it, such as its quality."""
+        return {key: one for key, one in self.metadata.items() if key not in SHOWN_APART and one}
+
+    @property
     def gaps(self) -> Sequence[Json]:
         found = self.metadata.get("gaps")
         return found if isinstance(found, list) else []
@@ -82,7 +87,7 @@ async def result_of(visit: Visit, details: JobDetails) -> JobResult | None:
     if not paths:
         return None
     folder = _folder(paths)
-    area = await _area(visit, details)
+    area = await area_of(visit, details.job.client)
     files = [ResultFile(_below(folder, path), path) for path in paths[:SHOWN]]
     sizes = await trio.to_thread.run_sync(area.sizes, [one.path for one in files])
     seen = [ResultFile(one.name, one.path, size) for one, size in zip(files, sizes, strict=True)]
@@ -107,7 +112,7 @@ async def path_of(visit: Visit, details: JobDetails, name: str) -> tuple[FileAre
     folder = _folder(paths)
     for path in paths:
         if _below(folder, path) == name:
-            return await _area(visit, details), path
+            return await area_of(visit, details.job.client), path
     raise NotFound(f"job {details.job.id} has made no file {name[:200]!r}")
 
 
@@ -158,46 +163,3 @@ def _video(content_id: str, files: Sequence[ResultFile]) -> ResultFile | None:
     known = [one for one in files if one.kind == "video" and one.size is not None]
     named = [one for one in known if PurePosixPath(one.name).stem == content_id]
     return max(named or known, key=lambda one: one.size or 0, default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class FileArea:
-    """Where the files of a client are on this host: below its roots, and in no other's."""
-
-    area: Area
-    roots: Sequence[str]
-    others: Sequence[str]  # roots of other clients
-
-    def allows(self, path: str) -> bool:
-        if not os.path.isabs(path) or ".." in PurePosixPath(path).parts:
-            return False
-        tops = [root for root in self.roots if Path(path).is_relative_to(root)]
-        return any(not is_foreign(root, path, self.others) for root in tops)
-
-    def sizes(self, paths: Sequence[str]) -> list[int | None]:
-        return [self._size(path) for path in paths]
-
-    def _size(self, path: str) -> int | None:
-        try:
-            descriptor = self.open(path)
-        except (OSError, BadInput):
-            return None
-        try:
-            return os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
-
-    def open(self, path: str) -> int:
-        """The descriptor of a file. Raises BadInput for one elsewhere, OSError for none."""
-        if not self.allows(path):
-            raise BadInput("the file is not below the folders of the job's client")
-        return self.area.open_file(Path(path))
-
-
-async def _area(visit: Visit, details: JobDetails) -> FileArea:
-    name, common = details.job.client, visit.services.configuration.local_roots
-    known = {one.name: one.options for one in await visit.services.store.clients()}
-    roots = {one: roots_on("local", one, options, common) for one, options in known.items()}
-    own = roots.pop(name, {})  # of a client that was removed nothing is shown
-    others = [folder for folders in roots.values() for folder in folders.values()]
-    return FileArea(Area([Path(root) for root in common.values()]), [*own.values()], others)

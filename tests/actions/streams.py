@@ -10,7 +10,7 @@ from taskengine.media.sample import BITS, read_codes
 from tests.actions.captures import BEGAN
 from tests.actions.jobs import WorkflowJob, workflow
 from tests.capture.film import ROWS
-from tests.capture.origin import LiveOrigin
+from tests.capture.origin import Answered, LiveOrigin
 
 
 class StreamJob(WorkflowJob):
@@ -50,3 +50,14 @@ def codes(path, scale=1):
     return read_codes(
         b"".join(one.resize((BITS, 1), Image.Resampling.BOX).tobytes() for one in bar)
     )
+
+
+def rounded(seconds):
+    """A VOD without a clock whose durations are rounded so, too long or too short."""
+
+    def answer(path, found):
+        lines = [one for one in found.body.splitlines() if not one.startswith(b"#EXT-X-PROGRAM")]
+        body = b"\n".join(b"#EXTINF:%.3f," % seconds if b"EXTINF" in one else one for one in lines)
+        return Answered(found.status, body) if path.endswith(".m3u8") else found
+
+    return answer

@@ -95,6 +95,17 @@ async def test_a_live_stream_has_to_be_stopped(job):
     assert job.files() == []
 
 
+async def test_a_segment_that_no_decoder_takes_is_told(job):
+    def spoilt(path, found):
+        head, mark, media = found.body.partition(b"mdat")
+        return Answered(found.status, head + mark + bytes(len(media)))
+
+    job.faults["a.test"] = lambda path, found: spoilt(path, found) if path == "/w/10.m4s" else found
+    await job()
+    assert [number for *_, number in previews(job)] == [0, 75, 150, 150, 300, 375]
+    assert any("1 previews are missing" in line for line in job.warned())
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -1,12 +1,16 @@
 """The workflow capture_frame, run from its file: which picture it takes, of which sources."""
 
+import shutil
+from fractions import Fraction
+
 import pytest
 from PIL import Image
 
 from taskengine.actions import pictures
 from taskengine.model import BadInput, PermanentFailure
-from tests.actions.captures import utc
-from tests.actions.streams import StreamJob, codes
+from tests.actions.captures import BEGAN, utc
+from tests.actions.streams import StreamJob, codes, rounded
+from tests.capture.packaged_origin import packaged_origin
 
 GIVEN = {
     "content_id": "one",
@@ -20,6 +24,14 @@ GIVEN = {
 @pytest.fixture
 def job(tmp_path, stream):
     return StreamJob("capture_frame", tmp_path, stream, GIVEN)
+
+
+@pytest.fixture(scope="module")
+def packaged(stream, tmp_path_factory):
+    """The same stream in other packagings, whose times begin at an hour."""
+    folder = tmp_path_factory.mktemp("packaged") / "stream"
+    shutil.copytree(stream[0], folder)
+    return packaged_origin(folder, stream[1], BEGAN, Fraction(10**6), begins=3600)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +49,21 @@ def job(tmp_path, stream):
 async def test_the_picture_is_the_one_that_is_shown_then(job, manifest, frame_time, number):
     await job(source=f"http://a.test/{manifest}", frame_time=frame_time)
     assert codes(job.output / "one/stills/poster.png") == [number]
+
+
+@pytest.mark.parametrize("manifest", ["ts.m3u8", "packed.m3u8", "one.isml/Manifest", "time.mpd"])
+async def test_each_packaging_shows_the_same_picture(job, packaged, manifest):
+    job.origin = packaged
+    await job(source=f"http://a.test/{manifest}", frame_time=utc("9.48"))
+    assert codes(job.output / "one/stills/poster.png") == [237]
+
+
+@pytest.mark.parametrize("seconds", [1, 1.02, 0.98, 1.1])
+async def test_rounded_durations_move_no_picture(job, seconds):
+    job.faults["a.test"] = rounded(seconds)
+    await job(frame_time="00:00:12.28")
+    assert codes(job.output / "one/stills/poster.png") == [307]
+    assert any(text.startswith("The picture of 12.28,") for _, text in job.lines)
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.JPG", "JPEG"), ("a.webp", "WEBP")])
@@ -83,7 +110,7 @@ async def test_an_attempt_takes_what_another_one_recorded(job):
         ({"frame_time": "00:00:16"}, "nothing of its range|no picture at"),
         ({"frame_time": utc(-5)}, "nothing of its range"),
         ({"source": "http://a.test/a.m3u8"}, "no picture"),
-        ({"source": "http://a.test/gone.m3u8"}, "status 404"),
+        ({"source": "http://a.test/gone.m3u8"}, "^source: no source can be read: .*status 404"),
     ],
 )
 async def test_what_the_stream_does_not_show_is_told(job, more, reason, monkeypatch):

@@ -153,6 +153,8 @@ async def test_jobs_that_cannot_succeed_say_why(job, more, reason):
         ({"source_folder": ".."}, "source_folder"),
         ({"output_folder": "a/../.."}, "output_folder"),
         ({"retries": -1}, "retries"),
+        ({"source_storage": "ftp"}, "source_storage"),
+        ({"destination_storage": "disk"}, "destination_storage"),
         ({"mezzanine": "perhaps"}, "mezzanine"),
     ],
 )

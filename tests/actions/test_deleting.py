@@ -75,7 +75,7 @@ async def test_an_asset_goes_with_its_folder(vod):
 async def test_nothing_of_another_asset_in_the_folder_goes(vod):
     vod.fill("films/film", OTHER)
     vod.fill("films/film/old", [active_name("pilot", "drm", G2, "ism"), "v.mp4"])
-    record = {"content_id": "trailer", "files": [*OTHER]}
+    record = {"content_id": "trailer", "workflow": "vodstream", "files": [*OTHER]}
     (vod.root / "films/film/trailer.json").write_text(json.dumps(record))
     await vod(content_id="film", folder="films/film")
     left = {*OTHER, f"old/{active_name('pilot', 'drm', G2, 'ism')}", "old/v.mp4"}
@@ -84,6 +84,20 @@ async def test_nothing_of_another_asset_in_the_folder_goes(vod):
     assert f"{top}/extra.mp4 is left: it belongs to the asset trailer" in vod.warned()
     assert f"{top}/old/v.mp4 is left: the folder old holds the asset pilot" in vod.warned()
     assert len(vod.warned()) == vod.results["delete_files"]["left"] == len(left)
+
+
+async def test_a_record_tells_of_an_asset_without_manifests(vod):
+    record = {"content_id": "clip", "workflow": "vodcapture", "files": ["cut.mp4", "clip.json"]}
+    for folder in ("films/film", "clips"):
+        vod.fill(folder, ["cut.mp4", "clip.json", "settings.json"])
+        (vod.root / folder / "clip.json").write_text(json.dumps(record))
+    await vod(content_id="film", folder="films/film")
+    left = {"films/film/cut.mp4", "films/film/clip.json"}
+    assert {name for name in vod.there() if name.startswith("films")} == left
+    with pytest.raises(PermanentFailure, match="it holds clip, not film"):
+        await vod(content_id="film", folder="clips")
+    await vod(content_id="clip", folder="clips")
+    assert not (vod.root / "clips").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from PIL import Image
 
 from taskengine.model import BadInput, PermanentFailure
 from tests.actions.captures import utc
-from tests.actions.streams import StreamJob, codes
+from tests.actions.streams import StreamJob, codes, rounded
 from tests.capture.origin import Answered
 
 GIVEN = {
@@ -61,6 +61,12 @@ async def test_a_gif_without_a_size_is_480_high_and_shows_twelve_a_second(job):
     with Image.open(made(job)) as gif:
         assert (gif.size, gif.n_frames) == ((800, 480), 6)
     assert codes(made(job), 2.5)[0] == 163  # the first one at or after 6.5
+
+
+async def test_rounded_durations_move_no_picture(job):
+    job.faults["a.test"] = rounded(1.03)
+    await job(start_at=12, duration=0.4, fps=25, height=192)
+    assert codes(made(job)) == list(range(300, 310))
 
 
 async def test_what_the_source_lacks_is_left_out_and_told(job, monkeypatch):

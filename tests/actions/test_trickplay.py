@@ -5,7 +5,7 @@ from PIL import Image
 
 from taskengine.media.naming import parse_name
 from taskengine.model import BadInput, PermanentFailure
-from tests.actions.stored_assets import FOLDER, HEIGHT, SECONDS, C, StoredJob, numbers
+from tests.actions.stored_assets import CLEAR, FOLDER, HEIGHT, SECONDS, C, StoredJob, numbers
 from tests.media import players
 
 HLS = ("-allowed_extensions", "ALL")
@@ -32,13 +32,13 @@ async def check_pictures(master):
 
 async def test_an_asset_has_keyframes_and_thumbnails_in_all_its_sets(job):
     await job.package("nodrm", "drm", dref=True)
-    (job.asset / f"{C}_thumbnail.jpg").write_text("a still")
+    beside = {f"{C}_thumbnail.jpg", f"{C}_{CLEAR}.ismv"}
+    for name in beside:
+        (job.asset / name).write_text(name)
     before = job.files()
     extras = await job(trickplay_thumbnail_size=160, trickplay_thumbnail_interval=1)
-    assert {path.rpartition("/")[2] for path in extras["files"]} == {
-        name for name in job.files() if name != f"{C}_thumbnail.jpg"
-    }
-    assert job.files() & before == {f"{C}_thumbnail.jpg"}
+    assert {path.rpartition("/")[2] for path in extras["files"]} == job.files() - beside
+    assert job.files() & before == beside
     assert extras["metadata"]["duration"] == pytest.approx(SECONDS, abs=0.05)
     made = manifests(job)
     assert len(made) == 6

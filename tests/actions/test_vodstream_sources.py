@@ -330,7 +330,7 @@ async def test_properties_of_a_file_that_is_not_there_are_told(job):
         ({"encoder_version": "BETA"}, "encoder_version: is for an external encoder"),
         ({"encoding_profile": "H265"}, "encoding_profile: nothing is encoded"),
         ({"extract_audio": True}, "extract_audio: is of use with encode_source alone"),
-        ({"playready_key": "00" * 16}, "playready_key: nothing is encrypted with it"),
+        ({"playready_key": "00" * 16}, "encrypt_ismv: nothing is encrypted with playready_key"),
         ({"mezzanine": True}, "mezzanine: no MP4 is made"),
         ({"cpix": True}, "cpix: nothing is encrypted in this job"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from taskengine.actors.attempt import PROBATION_DELAY, AttemptEnvironment, run_attempt
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.recent_settings import RecentSettings
 from taskengine.model import Fence, Outcome, PermanentFailure, Severity
 from taskengine.policy import MAX_RESCUES
 from taskengine.runtime.clock import virtual_clock
@@ -49,6 +50,7 @@ class Setting:
         self.environment = AttemptEnvironment(
             store=store,
             definitions=Definitions(store),
+            settings=RecentSettings(store),
             now=virtual_clock(NOON),
             open_report=lambda *_: lines,
             **fields,

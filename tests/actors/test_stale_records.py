@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import trio
 
-from taskengine.actors.instance_state import InstanceState
+from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.recorder import Recorder
 from taskengine.messages import Finish, Note
 from taskengine.model import BadInput, TaskState
@@ -14,6 +14,7 @@ from taskengine.store.memory import MemoryStore
 from taskengine.testing.contract.world import PAIR, World, done
 from taskengine.testing.virtual import actions_with, instance, workflow
 from tests.conftest import NOON
+from tests.support.endings import tell_end
 
 LONG = 3000.0  # seconds of a lease: no heartbeat tells it first
 
@@ -54,25 +55,29 @@ async def test_who_is_stale_is_told_so_also_when_a_batch_is_halved(autojump_cloc
     store = Picky()
     world = await World(store).settle()
     await world.start(PAIR)
-    ends = [done(attempt) for attempt in await world.claim()]
-    ends[1] = replace(ends[1], fence=replace(ends[1].fence, attempt=7))
+    first, second = await world.claim()
+    attempts = [first, replace(second, task=replace(second.task, attempt=7))]
+    ends = [done(attempt) for attempt in attempts]
     recorder = Recorder(
         store, InstanceState(world.instance), virtual_clock(NOON), lambda recorded: None
     )
-    counted = {}
+    for attempt in attempts:
+        recorder.state.list(attempt)
+    over = []
 
-    async def ask(place, address):
-        counted[place] = await address.ask(Finish(ends[place]))
+    async def tell(place, address):
+        await tell_end(address, ends[place])
+        over.append(place)
 
     with Mailbox[Note | Finish](9) as mailbox:
         async with trio.open_nursery() as nursery:
             for place in range(2):
-                nursery.start_soon(ask, place, mailbox.address)
+                nursery.start_soon(tell, place, mailbox.address)
                 await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(recorder.run, mailbox)
-            while len(counted) < 2:
+            while len(over) < 2:
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()
-    assert counted == {0: True, 1: False}
+    assert [one.stopped for one in recorder.state.running.values()] == [None, Stopped.STALE]
     [first, second] = (await world.job(1)).tasks
     assert (first.state, second.state) == (TaskState.COMPLETED, TaskState.WORKING)

@@ -8,10 +8,11 @@ import trio_asyncio
 
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.recorder import Recorder
-from taskengine.messages import Finish, Note
+from taskengine.messages import Note
 from taskengine.model import Written
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.testing.contract.world import NOON, ONE, SINGLE, World, done
+from tests.support.endings import tell_end
 from tests.weight.batches import SMALL, check
 
 IN_TIME = 2.0  # seconds
@@ -47,9 +48,9 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
         await trio_asyncio.trio_as_aio(release.wait)()
 
     async def end(attempt):
-        with state.entry(attempt.fence, attempt.lanes, attempt.size):
-            await mailbox.address.tell(Note(Written(attempt.fence, NOON, "before the end")))
-            assert await mailbox.address.ask(Finish(done(attempt)))
+        state.list(attempt)
+        await mailbox.address.tell(Note(Written(attempt.fence, NOON, "before the end")))
+        await tell_end(mailbox.address, done(attempt))
         over[attempt.job.id] = trio.current_time()
 
     recorder = Recorder(postgres_store.patient, state, lambda: NOON, lambda recorded: None)

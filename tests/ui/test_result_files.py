@@ -52,13 +52,17 @@ async def made(api, visitor, world, now, tmp_path):
 
 async def test_a_result_shows_its_files_and_plays(made):
     owner, job_id = await made(
-        made.output / "film" / "a.mp4", duration=12.5, gaps=[{"from": "10:00", "to": "10:01"}]
+        made.output / "film" / "a.mp4",
+        duration=12.5,
+        gaps=[{"from": "10:00", "to": "10:01"}],
+        quality={"frames": 300, "lost": 2},
     )
     page = await owner.get(f"jobs/{job_id}")
     assert f'src="../jobs/{job_id}/files/a.mp4"' in page.text
     assert "10.2 kB" in page.plain
     assert "10:00 – 10:01" in page.plain
     assert "12 s" in page.plain
+    assert '"lost": 2' in page.plain
 
 
 async def test_a_file_is_sent_whole_and_in_parts(made):

@@ -20,10 +20,11 @@ from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.intake import MAX_BATCH, Intake
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.retention import MAX_REMOVED
-from taskengine.messages import Finish, Submit
+from taskengine.messages import Submit
 from taskengine.model import Delivery, LaneResult, Severity, Submission
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.testing.contract.world import ACTION, LATER, NOON, World, at, definition, done
+from tests.support.endings import tell_end
 
 TEXT = "x" * 1_000_000
 WIDE = definition([], [], callback={"echo": "{{ custom_data }}", "all": "{{ tasks }}"})
@@ -122,9 +123,8 @@ async def finish(store: Any, instance: int, attempts: Sequence[Any], result: str
     state = InstanceState(instance)
 
     async def end(attempt: Any) -> None:
-        with state.entry(attempt.fence, attempt.lanes, attempt.size):
-            ended = replace(done(attempt), result=result)
-            assert await mailbox.address.ask(Finish(ended))
+        state.list(attempt)
+        await tell_end(mailbox.address, replace(done(attempt), result=result))
 
     with Mailbox[Any](len(attempts)) as mailbox:
         async with trio.open_nursery() as actors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from quart import Response
 
+from taskengine.api.auth import caller
 from taskengine.api.errors import NO_JOB, Draining
 from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
@@ -18,7 +19,8 @@ from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.jobs.submitting import Submitted, submit_one
-from taskengine.model import JsonObject, Submission
+from taskengine.messages import SenderChanged
+from taskengine.model import Client, JsonObject, Submission
 from taskengine.store import JobFilter
 
 USED = "Idempotency-Key: the client has used it for another body"
@@ -52,18 +54,25 @@ class Submissions:
     async def submit(self) -> Response:
         if self.services.draining():
             raise Draining
-        async with received(self.services) as sent:
+        async with received(self.services, may_be_recent=True) as sent:
             key = read_key()
-            verdict = await self.accept(sent, Item(sent.raw, key.text, key.problem))
+            item = Item(sent.raw, key.text, key.problem)
+            try:
+                verdict = await self.accept(sent, item, sent.client)
+            except SenderChanged:
+                with sent.patience.counted():
+                    client = await caller(self.services, sent.client.name)
+                verdict = await self.accept(replace(sent, client=client), item)
         return reply(verdict.content, verdict.status)
 
-    async def accept(self, sent: Sent, item: Item) -> Verdict:
-        """Record one submission. Raises what its sender is to be told where there is no record."""
+    async def accept(self, sent: Sent, item: Item, sender: Client | None = None) -> Verdict:
+        """Record one submission. Raises what its sender is to be told where there is no record, and
+        SenderChanged where that is to be as given and is not."""
         [one] = await self.prepare(sent, [item])
         if isinstance(one, Exception):
             raise one
         with sent.patience.counted():
-            return await self.verdict(await submit_one(self.services.intake, one))
+            return await self.verdict(await submit_one(self.services.intake, one, sender))
 
     async def prepare(self, sent: Sent, items: Sequence[Item]) -> Sequence[SubmissionOrError]:
         """What to record of each; for one of which there is no record the error."""

@@ -49,6 +49,10 @@ class MemoryStore(Listing, MemoryOverview, MemorySchedules):
         await trio.lowlevel.checkpoint()
         return [self._clients[name] for name in sorted(self._clients)]
 
+    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
+        await trio.lowlevel.checkpoint()
+        return [self._clients[name] for name in names if name in self._clients]
+
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False
     ) -> bool:

@@ -29,7 +29,7 @@ from taskengine.model import (
     TaskState,
     Written,
 )
-from taskengine.store import Claimed, Wanted
+from taskengine.store import NOTHING_AHEAD, Ahead, Claimed, Wanted
 from taskengine.store.completion import (
     CARRIED,
     MOST_RESULTS,
@@ -56,6 +56,8 @@ class Attempts(Endings):
         limit: int,
         claim_id: uuid.UUID,
         now: datetime,
+        ahead: Ahead = NOTHING_AHEAD,
+        contested: bool = True,
     ) -> Claimed:
         await trio.lowlevel.checkpoint()
         self._check(instance)
@@ -70,9 +72,12 @@ class Attempts(Endings):
             and self._jobs[row.task.job_id].job.state is JobState.STARTED
         ]
         if not mine:
-            mine = [row for row in ready if row.due_at <= now][:limit]
+            due = [row for row in ready if row.due_at <= now]
+            early = [row for row in due[limit:] if _may_be_early(row.task, ahead)][: ahead.number]
+            mine = sorted(due[:limit] + early, key=self._rank)
             for row in mine:
                 self._take(row, instance, claim_id, now)
+                row.ahead = row in early
         later = [row.due_at for row in ready if row.due_at > now and len(mine) < limit]
         return Claimed([self._attempt(row) for row in mine], min(later, default=None))
 
@@ -252,3 +257,7 @@ class Attempts(Endings):
         """The state of a task that could run now: a job that was paused meanwhile holds it."""
         started = self._jobs[job_id].job.state is JobState.STARTED
         return TaskState.QUEUED if started else TaskState.WAITING
+
+
+def _may_be_early(task: Task, ahead: Ahead) -> bool:
+    return task.attempt == 0 and task.action in ahead.actions

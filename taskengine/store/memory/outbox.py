@@ -31,7 +31,13 @@ from taskengine.model import (
     Submission,
     Task,
 )
-from taskengine.store.completion import CARRIED_BODY, PER_HOST, definitions_line, host_of
+from taskengine.store.completion import (
+    CARRIED_BODY,
+    PER_HOST,
+    QUICK_LANES,
+    definitions_line,
+    host_of,
+)
 from taskengine.store.memory.rows import CallbackRow, LaneRow, Rows, StoredJob
 from taskengine.store.reads import CALLBACKS
 from taskengine.texts import compact
@@ -95,7 +101,12 @@ class Outbox(Rows):
                 lane.due_at = lane.due_at or at
 
     async def claim_lanes(
-        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+        self,
+        instance: int,
+        limit: int,
+        busy_hosts: Collection[str],
+        now: datetime,
+        quick_hosts: Collection[str] = (),
     ) -> tuple[Sequence[Lane], datetime | None]:
         await trio.lowlevel.checkpoint()
         self._check(instance)
@@ -105,7 +116,7 @@ class Outbox(Rows):
             if lane.holder is None and lane.due_at is not None
         ]
         due = [self._lanes[lane_id] for due_at, lane_id in sorted(free) if due_at <= now]
-        taken = few_for_each_host(due, lambda lane: lane.url, busy_hosts)[:limit]
+        taken = few_for_each_host(due, lambda lane: lane.url, busy_hosts, quick_hosts)[:limit]
         for lane in taken:
             lane.holder = instance
             lane.claims += 1
@@ -218,13 +229,18 @@ def _entry(lane: LaneRow, row: CallbackRow) -> CallbackEntry:
     )
 
 
-def few_for_each_host(rows: Sequence[T], url: Callable[[T], str], busy: Collection[str]) -> list[T]:
+def few_for_each_host(
+    rows: Sequence[T],
+    url: Callable[[T], str],
+    busy: Collection[str],
+    quick: Collection[str] = (),
+) -> list[T]:
     """The first of those that wait for a host, none for a busy one."""
     seen: Counter[str] = Counter()
     chosen = []
     for row in rows:
         host = host_of(url(row))
         seen[host] += 1
-        if host not in busy and seen[host] <= PER_HOST:
+        if host not in busy and seen[host] <= (QUICK_LANES if host in quick else PER_HOST):
             chosen.append(row)
     return chosen

@@ -88,6 +88,7 @@ class TaskRow:
     holder: int | None = None
     claim_id: uuid.UUID | None = None
     claimed_at: datetime | None = None  # by its first attempt
+    ahead: bool = False  # claimed before a worker was free
 
     @property
     def fence(self) -> Fence:

@@ -110,7 +110,8 @@ class Work(Stalled):
         ended: list[int] = []
         over = self._over.pop(instance, frozenset())
         for row in self._held(instance):
-            own = Outcome.RELEASED if row.fence in over else outcome
+            unbegun = row.ahead and row.task.started_at is None
+            own = Outcome.RELEASED if unbegun or row.fence in over else outcome
             ended += self._end(row, Ended(row.fence, now, own, fate=fate), now, rescued=rescued)
         self._settle_edges(ended, now)
         self._forget(instance, now)

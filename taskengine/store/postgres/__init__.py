@@ -31,7 +31,9 @@ from taskengine.model import (
 from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
+    NOTHING_AHEAD,
     Admitted,
+    Ahead,
     Beat,
     Changed,
     Claimed,
@@ -65,7 +67,7 @@ from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
 from taskengine.store.postgres.overview import Overview
 from taskengine.store.postgres.reads import Reads
-from taskengine.store.postgres.rows import client_of, columns
+from taskengine.store.postgres.rows import columns
 
 
 @asynccontextmanager
@@ -141,13 +143,6 @@ class PostgresStore(Reads, Overview, StoredOperations):
 
     # Clients and settings
 
-    async def client(self, name: str) -> Client | None:
-        rows = await self._fetch("client", name)
-        return client_of(rows[0]) if rows else None
-
-    async def clients(self) -> Sequence[Client]:
-        return [client_of(row) for row in await self._fetch("clients")]
-
     async def put_client(
         self, client: Client, *, bootstrap: bool = False, new: bool = False
     ) -> bool:
@@ -210,8 +205,10 @@ class PostgresStore(Reads, Overview, StoredOperations):
         limit: int,
         claim_id: uuid.UUID,
         now: datetime,
+        ahead: Ahead = NOTHING_AHEAD,
+        contested: bool = True,
     ) -> Claimed:
-        arguments = (instance, queue, actions, limit, claim_id, now)
+        arguments = (instance, queue, actions, limit, claim_id, now, ahead, contested)
         return await self._do(claim.claim, *arguments, single=True, divisible=True)
 
     async def record(
@@ -270,9 +267,14 @@ class PostgresStore(Reads, Overview, StoredOperations):
     # Callbacks
 
     async def claim_lanes(
-        self, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+        self,
+        instance: int,
+        limit: int,
+        busy_hosts: Collection[str],
+        now: datetime,
+        quick_hosts: Collection[str] = (),
     ) -> tuple[Sequence[Lane], datetime | None]:
-        arguments = (instance, limit, busy_hosts, now)
+        arguments = (instance, limit, busy_hosts, now, quick_hosts)
         return await self._do(outbox.claim_lanes, *arguments, divisible=True)
 
     async def release_lanes(

@@ -8,12 +8,12 @@ from collections.abc import Collection
 from datetime import datetime
 
 from taskengine.model import Attempt, Documents, Task, TaskState
-from taskengine.store import Claimed, Dismissed
+from taskengine.store import Ahead, Claimed, Dismissed
 from taskengine.store.completion import CARRIED
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.rows import SQL, Row, job_of
 
-SPARE = 100  # tasks that a claim tries besides, where other instances claim at the same moment
+SPARE = 100  # tasks that a contested claim tries besides: other instances may hold their locks
 
 
 async def claim(
@@ -24,10 +24,14 @@ async def claim(
     limit: int,
     claim_id: uuid.UUID,
     now: datetime,
+    ahead: Ahead,
+    contested: bool,
 ) -> Claimed:
     """See Store.claim. One statement, which commits by itself."""
-    given = (instance, queue, list(actions), limit, claim_id, now, SPARE, CARRIED)
-    rows = await connection.fetch(SQL["claim"], *given)
+    given = (instance, queue, list(actions), limit, claim_id, now)
+    spare = SPARE if contested else 0
+    more = (spare, CARRIED, ahead.number, list(ahead.actions))
+    rows = await connection.fetch(SQL["claim"], *given, *more)
     if not rows:
         raise Dismissed(instance)
     return Claimed([_attempt(row) for row in rows if row["task_id"]], rows[0]["next_due"])

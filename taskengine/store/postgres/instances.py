@@ -59,17 +59,20 @@ async def _retire(
     rescued: bool = False,
 ) -> Recorded:
     """End what an instance holds and forget it, in statements after the lock of its row. What was
-    over already, its end not written yet, counts as handed back."""
+    claimed ahead and had not begun, or was over already, its end not written yet, counts as handed
+    back."""
     rows = await connection.fetch(SQL["held_of_instance"], instance)
     batch = await lock_batch(
         connection, [Fence(row["job_id"], row["id"], 0) for row in rows], instance
     )
     marked = await connection.fetch(SQL["take_over"], instance)
     over = {(row["task_id"], row["attempt"]) for row in marked}
+    unbegun = {row["id"] for row in rows if row["unbegun"]}
     for task_id in sorted(batch.held):
         task = batch.tasks[task_id]
         fence = Fence(task.job_id, task.id, task.attempt)
-        own = Outcome.RELEASED if (task.id, task.attempt) in over else outcome
+        is_over = (task.id, task.attempt) in over
+        own = Outcome.RELEASED if is_over or task_id in unbegun else outcome
         end = Ended(fence, now, own, fate=fate)
         batch.end(batch.jobs[task.job_id], task, end, rescued=rescued)
     await connection.execute(SQL["release_lanes"], instance, now)

@@ -37,6 +37,7 @@ from taskengine.store.completion import (
     CLIENT_DEFINITIONS,
     COMMON_DEFINITIONS,
     PER_HOST,
+    QUICK_LANES,
 )
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.lines import put_lines
@@ -113,12 +114,18 @@ async def put_calls(connection: Connection, calls: Sequence[OutboxEvent]) -> Non
 
 
 async def claim_lanes(
-    connection: Connection, instance: int, limit: int, busy_hosts: Collection[str], now: datetime
+    connection: Connection,
+    instance: int,
+    limit: int,
+    busy_hosts: Collection[str],
+    now: datetime,
+    quick_hosts: Collection[str],
 ) -> tuple[list[Lane], datetime | None]:
     """See Store.claim_lanes."""
     if not await connection.fetchval(SQL["lock_instance_row"], instance):
         raise Dismissed(instance)
-    given = (instance, limit, list(busy_hosts), now, PER_HOST)
+    hosts = (PER_HOST, list(quick_hosts), QUICK_LANES)
+    given = (instance, limit, list(busy_hosts), now, *hosts)
     await connection.execute(SQL["plan_by_indexes"])
     rows = await connection.fetch(SQL["claim_lanes"], *given)
     next_due = await connection.fetchval(SQL["next_lane"], now)

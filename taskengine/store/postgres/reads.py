@@ -1,4 +1,4 @@
-"""What the store in PostgreSQL is only asked: jobs, logs, figures."""
+"""What the store in PostgreSQL is only asked: clients, jobs, logs, figures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 from taskengine.jobs.explanation import WaitingState
 from taskengine.model import (
     CallbackEntry,
+    Client,
     Documents,
     Job,
     JobDetails,
@@ -28,7 +29,7 @@ from taskengine.store.postgres import news, outbox
 from taskengine.store.postgres.claim import documents_of
 from taskengine.store.postgres.details import load_details, load_outline
 from taskengine.store.postgres.listing import first_in_queue, list_jobs
-from taskengine.store.postgres.rows import line_of, task_of, visible_from
+from taskengine.store.postgres.rows import client_of, line_of, task_of, visible_from
 from taskengine.store.postgres.runner import Runner
 from taskengine.store.postgres.waiting import load_waiting_state
 from taskengine.store.reads import CALLBACKS, DocumentName
@@ -40,6 +41,16 @@ TASK_PAGE = 500  # of a job
 @dataclass(slots=True)
 class Reads(Runner):
     """See taskengine.store.reads.StoreReads."""
+
+    async def client(self, name: str) -> Client | None:
+        rows = await self._fetch("client", name)
+        return client_of(rows[0]) if rows else None
+
+    async def clients(self) -> Sequence[Client]:
+        return [client_of(row) for row in await self._fetch("clients")]
+
+    async def clients_named(self, names: Collection[str]) -> Sequence[Client]:
+        return [client_of(row) for row in await self._fetch("clients_named", sorted(names))]
 
     async def definition(self, digest: str) -> JsonObject | None:
         rows = await self._fetch("definition", digest)

@@ -44,8 +44,9 @@ from (
 where l.id = w.lane_id
 
 -- name: claim_lanes
--- A few for each host, so that a receiver that hangs takes no more of the deliverers. The index is
--- walked from host to host, past all that waits for one; the oldest are added where it ends early.
+-- A few for each host, so that a receiver that hangs takes no more of the deliverers; $7 for each of
+-- those that answer quickly, $6. The index is walked from host to host, past all that waits for one;
+-- the oldest are added where it ends early.
 with recursive walk as (
     (select host, 1 as n from lanes
      where due_at is not null and holder is null and not dead
@@ -83,15 +84,15 @@ with recursive walk as (
         where l.due_at is not null and l.holder is null and not l.dead and l.host = walk.host
           and l.due_at <= $4
         order by l.due_at, l.id
-        limit $5
+        limit case when walk.host = any($6::text[]) then $7::integer else $5::integer end
     ) as h
     union
     select id, host, due_at from oldest
 ), few as materialized (
     select id, due_at
-    from (select id, due_at, row_number() over (partition by host order by due_at, id) as n
+    from (select id, host, due_at, row_number() over (partition by host order by due_at, id) as n
           from heads where host <> all($3::text[])) as numbered
-    where n <= $5
+    where n <= case when host = any($6::text[]) then $7::integer else $5::integer end
 ), locked as materialized (
     select l.id from few join lanes l on l.id = few.id
     where l.holder is null and not l.dead and l.due_at <= $4

@@ -4,6 +4,10 @@ select name, key_hash, admin, options, former_key_hash, former_until from client
 -- name: clients
 select name, key_hash, admin, options, former_key_hash, former_until from clients order by name
 
+-- name: clients_named
+select name, key_hash, admin, options, former_key_hash, former_until from clients
+where name = any($1::text[])
+
 -- name: lock_clients
 lock table clients in share row exclusive mode
 

@@ -93,7 +93,7 @@ on conflict (instance, task_id) do update set attempt = excluded.attempt
 delete from attempts_over where instance = $1 returning task_id, attempt
 
 -- name: held_of_instance
-select id, job_id from tasks where holder = $1 order by id
+select id, job_id, ahead and started_at is null as unbegun from tasks where holder = $1 order by id
 
 -- name: lanes_of_instance
 select id, claims from lanes where holder = $1

@@ -125,7 +125,8 @@ where job_id = any($2::bigint[]) and state = {task.waiting} and waits_for = 0
 -- One statement, for it runs at every turn. No row: the instance was dismissed. What the claim id got
 -- before, its answer lost, is all that it gets (rule 4). The heads of each action are merged with the
 -- retries that are due, which are ready from then on, in the order of all others; $7 more of them
--- than are wanted, for others may hold locks. MATERIALIZED: a nested loop may otherwise run a
+-- than are wanted, for others may hold locks. $4 are for idle workers; besides, as many as $9 are
+-- claimed ahead, of the actions $10 and never tried before. MATERIALIZED: a nested loop may otherwise run a
 -- subquery again and take more than its limit (rule 21). Documents beyond $8 octets are left where
 -- they are.
 with present as materialized (
@@ -151,12 +152,12 @@ with present as materialized (
         select t.id, t.priority from tasks t
         where t.state = {task.queued} and not t.is_retry and t.queue = $2 and t.action = a.action
         order by t.priority, t.id
-        limit $4::integer + $7::integer
+        limit $4::integer + $7::integer + $9::integer
     ) as h
 ), heads as materialized (
     select id, priority from (select * from fresh union all select * from due) as both_kinds
     order by priority, id
-    limit $4::integer + $7::integer
+    limit $4::integer + $7::integer + $9::integer
 ), ready as materialized (
     select t.id from heads h join tasks t on t.id = h.id
     where t.state + 0 = {task.queued} -- read again under the lock, not from an index
@@ -165,12 +166,20 @@ with present as materialized (
     order by h.priority, h.id
     limit $4
     for no key update of t skip locked
+), early as materialized (
+    select t.id from heads h join tasks t on t.id = h.id
+    where h.id not in (select id from ready) and t.state + 0 = {task.queued} and t.attempt = 0
+      and t.action in (select unnest($10::text[])) and not t.is_retry
+      and exists (select from present) and not exists (select from before)
+    order by h.priority, h.id
+    limit $9
+    for no key update of t skip locked
 ), taken as (
     update tasks t
     set state = {task.working}, attempt = t.attempt + 1, holder = $1, claim_id = $5, progress = 0,
-        is_retry = false, claimed_at = coalesce(t.claimed_at, $6)
-    from ready
-    where t.id = ready.id
+        is_retry = false, claimed_at = coalesce(t.claimed_at, $6), ahead = chosen.ahead
+    from (select id, false as ahead from ready union all select id, true from early) as chosen
+    where t.id = chosen.id
     returning {t.task}, t.claimed_at, t.priority
 ), left_over as materialized (
     select t.id from due d join tasks t on t.id = d.id

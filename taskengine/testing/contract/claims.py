@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from taskengine.model import JobState
-from taskengine.store import Dismissed
+from taskengine.store import Ahead, Dismissed
 from taskengine.testing.contract.world import (
     ACTION,
     CHAIN,
@@ -17,6 +17,7 @@ from taskengine.testing.contract.world import (
     at,
     definition,
     done,
+    released,
     submission,
 )
 from taskengine.testing.times import NOON
@@ -37,6 +38,21 @@ class Claims:
         await world.start(definition(*([] for _ in range(5))))
         assert len(await world.claim(2)) == 2
         assert len(await world.claim(9)) == 3
+
+    async def test_ahead_are_claimed_those_that_were_never_tried_and_no_others(self, world):
+        ids = await world.submit(*(submission() for _ in range(6)))
+        await world.admit()
+        [tried] = await world.claim(1)
+        await world.record(released(tried))
+        assert [one.job.id for one in await world.claim(0, ahead=2)] == ids[1:3]
+        assert [one.job.id for one in await world.claim(1, ahead=9)] == [ids[0], *ids[3:]]
+
+    async def test_what_is_not_among_the_actions_is_not_claimed_ahead(self, world):
+        await world.submit(*(submission() for _ in range(3)))
+        await world.admit()
+        given = (world.instance, "work", [ACTION], 1, uuid.uuid4(), NOON)
+        claimed = await world.store.claim(*given, Ahead(9, ["another.action"]), contested=False)
+        assert len(claimed.attempts) == 1
 
     async def test_concurrent_claims_never_share_a_task(self, world):
         await world.submit(*(submission(PAIR) for _ in range(20)))

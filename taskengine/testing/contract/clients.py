@@ -30,6 +30,11 @@ class Clients:
         assert acme == client == await world.store.client("acme")
         assert (acme.former_key_hash, acme.former_until) == ("first", until)
 
+    async def test_clients_are_found_by_their_names(self, world):
+        named = await world.store.clients_named(["beta", "nobody", "acme"])
+        assert sorted(one.name for one in named) == ["acme", "beta"]
+        assert named[0] == await world.store.client(named[0].name)
+
     async def test_a_removed_client_is_unknown(self, world):
         assert await world.store.remove_client("beta")
         assert not await world.store.remove_client("beta")

@@ -6,11 +6,21 @@ import pytest
 import trio
 
 from taskengine.messages import Topic
-from taskengine.model import Written
+from taskengine.model import Began, Written
 from taskengine.policy import MAX_RESCUES
 from taskengine.store import Dismissed
 from taskengine.testing.contract.updates import BROKEN, PAUSED, change
-from taskengine.testing.contract.world import ONE, PAIR, World, at, done, failed, lost, released
+from taskengine.testing.contract.world import (
+    ONE,
+    PAIR,
+    World,
+    at,
+    done,
+    failed,
+    lost,
+    released,
+    submission,
+)
 from taskengine.testing.times import NOON
 
 PROCESS = uuid.UUID(int=1)
@@ -200,6 +210,20 @@ class Rescues:
         await world.store.mark_over(world.instance, [one.fence])  # of an attempt before
         await self._die(world)
         assert [task.rescues for task in (await world.job(job_id)).tasks] == [1, 2]
+
+    async def test_what_was_claimed_ahead_counts_as_rescued_only_if_it_began(self, world):
+        ids = await world.submit(*(submission() for _ in range(3)))
+        await world.admit()
+        await world.claim(1)
+        [early, _] = await world.claim(0, ahead=2)
+        await world.record(Began(early.fence, NOON))
+        await self._die(world)
+        tasks = [(await world.job(one)).tasks[0] for one in ids]
+        assert [(task.state.label, task.rescues) for task in tasks] == [
+            ("queued", 1),
+            ("queued", 1),
+            ("queued", 0),
+        ]
 
     async def test_a_lost_attempt_counts_as_a_rescue(self, world):
         """Its worker has ended, its instance lives: neither a failure nor a hand-back."""

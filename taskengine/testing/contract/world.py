@@ -27,7 +27,7 @@ from taskengine.model import (
     Written,
 )
 from taskengine.policy import SYSTEM
-from taskengine.store import Store
+from taskengine.store import Ahead, Store
 from taskengine.testing.times import NOON
 from taskengine.workflows.workflow import Workflow
 
@@ -107,10 +107,14 @@ class World:
         return job_id
 
     async def claim(
-        self, limit: int = 10, now: datetime = NOON, instance: int | None = None
+        self,
+        limit: int = 10,
+        now: datetime = NOON,
+        instance: int | None = None,
+        ahead: int = 0,
     ) -> list[Attempt]:
-        claimer = instance or self.instance
-        claimed = await self.store.claim(claimer, "work", [ACTION], limit, uuid.uuid4(), now)
+        given = (instance or self.instance, "work", [ACTION], limit, uuid.uuid4(), now)
+        claimed = await self.store.claim(*given, Ahead(ahead, [ACTION]))
         return list(claimed.attempts)
 
     async def record(self, *records: Any, instance: int | None = None) -> Recorded:

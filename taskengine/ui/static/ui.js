@@ -62,6 +62,7 @@ function replaceParts(fresh) {
     const seen = next.outerHTML;
     const focused = now.contains(document.activeElement) ? pathTo(now, document.activeElement) : null;
     const open = [...now.querySelectorAll("details[open]")].map((one) => pathTo(now, one));
+    now.toggleAttribute("data-active", next.hasAttribute("data-active"));
     now.replaceChildren(...next.childNodes);
     now.dataset.seen = seen;
     for (const path of open) at(now, path)?.setAttribute("open", "");
@@ -145,6 +146,7 @@ if (document.body.dataset.live) {
   addEventListener("pagehide", () => stream?.close());
   listen();
   setInterval(() => document.hidden || refresh(), REFRESH_ALWAYS);
+  setInterval(() => document.querySelector("[data-active]") && refresh(), 1000); // it counts, or does
 }
 for (const one of document.querySelectorAll(".scroll")) one.scrollTop = one.scrollHeight;
 

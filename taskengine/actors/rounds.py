@@ -1,0 +1,56 @@
+"""Rounds of lanes: hosts that answer quickly have many lanes claimed at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from taskengine.model import Delivery, Lane
+from taskengine.store.completion import PER_HOST, host_of
+
+QUICK = 0.05  # seconds for a delivery
+MAX_KEPT = 1_000  # hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Lanes to one host that are served one after the other."""
+
+    lanes: Sequence[Lane]
+
+    @property
+    def url(self) -> str:
+        return self.lanes[0].url
+
+
+def rounds_of(lanes: Sequence[Lane]) -> Sequence[Round]:
+    """Each host's, dealt out to as many as are served at once."""
+    by_host: dict[str, list[Lane]] = defaultdict(list)
+    for lane in lanes:
+        by_host[host_of(lane.url)].append(lane)
+    dealt = (own[first::PER_HOST] for own in by_host.values() for first in range(PER_HOST))
+    return [Round(part) for part in dealt if part]
+
+
+@dataclass(slots=True)
+class QuickHosts:
+    """Those that took their last lane without a failure, and in no time."""
+
+    _known: dict[str, None] = field(default_factory=dict, init=False)  # the latest last
+
+    @property
+    def hosts(self) -> Collection[str]:
+        return list(self._known)
+
+    def learn(self, url: str, deliveries: Sequence[Delivery], seconds: float) -> bool:
+        """What a lane met, in so many seconds; whether its host is quick."""
+        host = host_of(url)
+        self._known.pop(host, None)
+        is_good = bool(deliveries) and deliveries[-1].delivered
+        if not is_good or seconds > QUICK * len(deliveries):
+            return False
+        self._known[host] = None
+        while len(self._known) > MAX_KEPT:
+            del self._known[next(iter(self._known))]
+        return True
