@@ -53,7 +53,7 @@ players: ## install what the tests of players need: Chromium (as root), hls.js a
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -p no:schemathesis $(QUICK) $(ARGS)
 
-bench: setup ## measure (ARGS="scale --jobs 20000" picks one, and a short form of it)
+bench: setup ## measure, beside peers (ARGS="--quick --json FILE", ARGS=scale, ARGS=soak)
 	$(BIN)/taskengine bench $(ARGS)
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)

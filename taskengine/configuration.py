@@ -29,7 +29,7 @@ QUEUES = (*TASK_QUEUES, "callback")
 SECRET = frozenset(
     {"database_url", "redis_url", "bootstrap_client", "secrets", "session_secret"}
 )  # their values are not shown
-# Variables that are no settings of the engine: the file, and what its clients' commands read.
+# Variables that are no options of the engine: the file, and what its clients' commands read.
 OTHER_VARIABLES = frozenset({"CONFIG", "URL", "CLIENT", "API_KEY"})
 
 
@@ -46,7 +46,7 @@ Folder = LocalFolder
 
 
 class Configuration(BaseModel):
-    """Each setting is also an environment variable (TASKENGINE_…) and an option of `serve`."""
+    """Each option is also an environment variable (TASKENGINE_…) and an option of `serve`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -268,20 +268,20 @@ def read_configuration(**options: Any) -> Configuration:
 
 
 def check_environment() -> None:
-    """For commands that read no setting: a variable that is misspelt sets nothing. Raises
+    """For commands that read no option: a variable that is misspelt sets nothing. Raises
     Misconfigured."""
     found = _environment()
-    known = sources.settings(Configuration)
+    known = sources.known_options(Configuration)
     unknown = {path: value for path, value in found.values.items() if path not in known}
     sources.read(Configuration, [found._replace(values=unknown)], SECRET)
 
 
-def _environment() -> sources.SettingSource:
+def _environment() -> sources.OptionSource:
     variables = {name: os.environ[name] for name in os.environ if not name.startswith(SECRETS)}
     return sources.of_environment(variables, Configuration, PREFIX, OTHER_VARIABLES)
 
 
-def _environment_secrets(before: Sequence[sources.SettingSource]) -> sources.SettingSource:
+def _environment_secrets(before: Sequence[sources.OptionSource]) -> sources.OptionSource:
     """TASKENGINE_SECRET_NAME is `secrets.NAME`, beside those that a file has."""
     given = [name for name in os.environ if name.startswith(SECRETS) and os.environ[name]]
     values: dict[sources.Path, Any] = {}
@@ -291,4 +291,4 @@ def _environment_secrets(before: Sequence[sources.SettingSource]) -> sources.Set
             of_file = source.values.get(("secrets",), {})
             found = {**of_file, **found} if isinstance(of_file, dict) else found
         values["secrets",] = found
-    return sources.SettingSource(values, lambda path, below: SECRETS + "_".join(below))
+    return sources.OptionSource(values, lambda path, below: SECRETS + "_".join(below))

@@ -17,9 +17,9 @@ from taskengine.api.limits import RequestLimits
 from taskengine.api.services import Services
 from taskengine.configuration import HOME, Configuration
 from taskengine.engine import Engine, HttpServer
+from taskengine.httpd.hypercorn_file import limited, listen, read_hypercorn_file
 from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server, url_of
-from taskengine.httpd.settings import limited, listen, read_settings
 from taskengine.runtime.aside import Aside
 from taskengine.runtime.descriptors import for_connections, raise_limit
 from taskengine.runtime.shutdown import Shutdown
@@ -39,7 +39,7 @@ def http_server_of(
 
     @asynccontextmanager
     async def serving(engine: Engine) -> AsyncIterator[None]:
-        settings = read_settings(HOME / "hypercorn.toml")
+        settings = read_hypercorn_file(HOME / "hypercorn.toml")
         limits = limited(_limits(configuration), settings)
         listening, tls = listen(configuration.bind, settings)
         given = services(engine)

@@ -243,11 +243,11 @@ class Documents:
     """What templates of tasks see of their job, each a JSON object."""
 
     parameters: str
-    results: str  # that earlier tasks gave, by name
+    results: str | None  # that earlier tasks gave, by name; None: more than a claim carries
 
     @property
     def size(self) -> int:
-        return len(self.parameters) + len(self.results)
+        return len(self.parameters) + len(self.results or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from taskengine.transport import Transport, reason
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host, port → addresses, best first
 
 KEPT_ALIVE = 20  # idle connections
+BODY_PATIENCE = 0.5  # seconds for a body that is read for the sake of its connection
 IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 5
 # Threads that may wait for the name service, apart from those that serve files. Each call waits
 # in one until its deadline, and leaves it behind until the system's resolver gives up, after about
@@ -89,6 +90,19 @@ def _certificates(verify: bool) -> ssl.SSLContext:
         found = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
         named = ", ".join(f"{name}={value}" for name, value in found.items())
         raise Misconfigured(f"{named}: {error.strerror or error}") from None
+
+
+async def finish(response: httpx.Response) -> None:
+    """Close a streamed response of which nobody looks at the body. A small one is read, since a
+    connection that was read to the end is kept for the next request."""
+    length = response.headers.get("content-length", "")
+    try:
+        if length.isascii() and length.isdigit() and len(length) < 5:
+            with trio.move_on_after(BODY_PATIENCE):
+                async for _ in response.aiter_raw():
+                    pass
+    finally:
+        await response.aclose()
 
 
 async def read_limited(response: httpx.Response, limit: int) -> bytes:

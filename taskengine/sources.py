@@ -1,4 +1,4 @@
-"""Settings from a file, the environment and options, and in one message all that is wrong there."""
+"""Options from a file, the environment and options, and in one message all that is wrong there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from taskengine.model import Misconfigured
 from taskengine.texts import closest
 
-Path = tuple[str, ...]  # of a setting: the names of the tables that it is in, and its own
+Path = tuple[str, ...]  # of an option: the names of the tables that it is in, and its own
 M = TypeVar("M", bound=BaseModel)
 
 # What Kubernetes puts into each container of a namespace that has a service of this name.
@@ -42,20 +42,20 @@ EXPECTED = {  # what pydantic calls a problem → what was expected
 }
 
 
-class SettingSource(NamedTuple):
-    """Settings by path, and what one of them is called there, with what is below it."""
+class OptionSource(NamedTuple):
+    """Options by path, and what one of them is called there, with what is below it."""
 
     values: Mapping[Path, Any]
     called: Callable[[Path, Path], str]
-    others: frozenset[str] = frozenset()  # names there that are no settings
+    others: frozenset[str] = frozenset()  # names there that are no options
 
 
-def settings(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
-    """Every setting of a model, also those in tables."""
+def known_options(model: type[BaseModel], above: Path = ()) -> dict[Path, FieldInfo]:
+    """Every option of a model, also those in tables."""
     found: dict[Path, FieldInfo] = {}
     for name, field in model.model_fields.items():
         if table := _table(field):
-            found |= settings(table, (*above, name))
+            found |= known_options(table, (*above, name))
         else:
             found[*above, name] = field
     return found
@@ -66,11 +66,11 @@ def _table(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def read(model: type[M], sources: Sequence[SettingSource], secret: frozenset[str]) -> M:
+def read(model: type[M], sources: Sequence[OptionSource], secret: frozenset[str]) -> M:
     """What the sources say together; a later one wins. Raises Misconfigured with all problems, but
-    never with the value of a secret: of those settings, and all that are of the type SecretStr."""
-    known, nested = settings(model), dict[str, Any]()
-    given: dict[Path, SettingSource] = {}
+    never with the value of a secret: of those options, and all that are of the type SecretStr."""
+    known, nested = known_options(model), dict[str, Any]()
+    given: dict[Path, OptionSource] = {}
     problems: list[str] = []
     for source in sources:
         for path, value in source.values.items():
@@ -96,11 +96,11 @@ def _put(nested: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether nobody may see the value of a setting."""
+    """Whether nobody may see the value of an option."""
     return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
 
 
-def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) -> str:
+def _unknown(source: OptionSource, path: Path, known: Mapping[Path, object]) -> str:
     here = source.called(path, ())
     if below := [one[len(path)] for one in known if one[: len(path)] == path]:
         return f"{here}: expected a table, with {', '.join(dict.fromkeys(below))}"
@@ -108,11 +108,11 @@ def _unknown(source: SettingSource, path: Path, known: Mapping[Path, object]) ->
     called |= {name.lower(): source.called((name,), ()) for name in source.others}
     close = closest(".".join(path), called)
     guess = f"; is {called[close]} meant?" if close else ""
-    return f"{here}: there is no such setting{guess}"
+    return f"{here}: there is no such option{guess}"
 
 
 def _wrong(
-    error: ValidationError, given: Mapping[Path, SettingSource], hidden: Collection[Path]
+    error: ValidationError, given: Mapping[Path, OptionSource], hidden: Collection[Path]
 ) -> Iterator[str]:
     for problem in error.errors():
         place = tuple(map(str, problem["loc"]))
@@ -124,8 +124,8 @@ def _wrong(
         yield f"{_name_of(place, path, given)}: {told}"
 
 
-def _name_of(place: Path, path: Path, given: Mapping[Path, SettingSource]) -> str:
-    """What a place is called where it was given; a table, where one of its settings was."""
+def _name_of(place: Path, path: Path, given: Mapping[Path, OptionSource]) -> str:
+    """What a place is called where it was given; a table, where one of its options was."""
     if path in given:
         return given[path].called(path, place[len(path) :])
     inner = next((one for one in given if one[: len(place)] == place), place)
@@ -135,10 +135,10 @@ def _name_of(place: Path, path: Path, given: Mapping[Path, SettingSource]) -> st
 # The sources
 
 
-def of_file(file: File, model: type[BaseModel]) -> SettingSource:
+def of_file(file: File, model: type[BaseModel]) -> OptionSource:
     """A TOML file. Raises Misconfigured if it is none."""
     values = dict(_values(_toml(file), model))
-    return SettingSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
+    return OptionSource(values, lambda path, below: f"{file}: {'.'.join((*path, *below))}")
 
 
 def _values(
@@ -171,10 +171,10 @@ def _toml(file: File) -> dict[str, Any]:
 
 def of_environment(
     variables: Mapping[str, str], model: type[BaseModel], prefix: str, others: frozenset[str]
-) -> SettingSource:
+) -> OptionSource:
     """The variables with a prefix, in any case of letters; an empty one is as good as none.
-    `others` are those that are no settings."""
-    names = {"_".join(path).upper(): path for path in settings(model)}
+    `others` are those that are no options."""
+    names = {"_".join(path).upper(): path for path in known_options(model)}
     values: dict[Path, Any] = {}
     for variable, value in variables.items():
         name = variable.upper().removeprefix(prefix)
@@ -182,16 +182,16 @@ def of_environment(
             continue
         if value or name not in names:
             values[names.get(name, (name.lower(),))] = value
-    return SettingSource(
+    return OptionSource(
         values, lambda path, below: _with(prefix + "_".join(path).upper(), below), others
     )
 
 
-def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> SettingSource:
-    """The options of a command, a setting of a table as `table_name`; None: not given."""
-    names = {"_".join(path).lower(): path for path in settings(model)}
+def of_options(options: Mapping[str, Any], model: type[BaseModel]) -> OptionSource:
+    """The options of a command, an option of a table as `table_name`; None: not given."""
+    names = {"_".join(path).lower(): path for path in known_options(model)}
     given = {names.get(name, (name,)): one for name, one in options.items() if one is not None}
-    return SettingSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
+    return OptionSource(given, lambda path, below: _with(f"--{_dashed(path)}", below))
 
 
 def _dashed(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is said of those that cannot be used."""
+"""Options: where they come from, and what is said of those that cannot be used."""
 
 from pathlib import Path
 
@@ -43,13 +43,13 @@ def test_all_problems_are_told_at_once_with_their_place(given):
     variables = {"TASKENGINE_DRIAN": "3", "TASKENGINE_DRAIN": "soon", "TASKENGINE_COMMANDS": "ls"}
     assert sorted(given(text, variables, lease="0", bind="here")) == sorted(
         [
-            "te.toml: data_dirr: there is no such setting; is data_dir meant?",
-            "te.toml: storrage: there is no such setting; is storage.default meant?",
-            "te.toml: storage.defalt: there is no such setting; is storage.default meant?",
+            "te.toml: data_dirr: there is no such option; is data_dir meant?",
+            "te.toml: storrage: there is no such option; is storage.default meant?",
+            "te.toml: storage.defalt: there is no such option; is storage.default meant?",
             "te.toml: notice: expected a number, got true or false",
             "te.toml: queues: there is no queue 'wrok', expected work, windows_capture, callback; "
             "is 'work' meant?",
-            "TASKENGINE_DRIAN: there is no such setting; is TASKENGINE_DRAIN meant?",
+            "TASKENGINE_DRIAN: there is no such option; is TASKENGINE_DRAIN meant?",
             "TASKENGINE_DRAIN: expected a number, got 'soon'",
             'TASKENGINE_COMMANDS: expected a JSON object such as {"sum": ["sha256sum"]}',
             "--lease: expected more than 0, got '0'",
@@ -71,7 +71,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("[storage.local]\ninput_root = ''",
          "te.toml: storage.local.input_root: expected a folder, got ''"),
         ("[storage]\nlocal_input_root = '/i'", "te.toml: storage.local_input_root: there is no "
-         "such setting; is storage.local.input_root meant?"),
+         "such option; is storage.local.input_root meant?"),
         ('data_dir = ""', "te.toml: data_dir: expected a folder, got ''"),
         ("drain = nan", "te.toml: drain: expected at least 0, got 'nan'"),
         ("lease = inf", "te.toml: lease: expected a finite number, got 'inf'"),
@@ -115,7 +115,7 @@ def test_an_empty_variable_is_as_good_as_none(given, monkeypatch):
     read = given('data_dir = "/d"', {**variables, "TASKENGINE_QUEUES": ""})
     assert (read.database_url, read.data_dir) == (None, Path("/d"))
     [told] = given("", {"TASKENGINE_DATADIR": ""})
-    assert told == "TASKENGINE_DATADIR: there is no such setting; is TASKENGINE_DATA_DIR meant?"
+    assert told == "TASKENGINE_DATADIR: there is no such option; is TASKENGINE_DATA_DIR meant?"
 
 
 def test_what_a_cluster_adds_and_what_clients_read_is_let_be(given, monkeypatch):
@@ -126,7 +126,7 @@ def test_what_a_cluster_adds_and_what_clients_read_is_let_be(given, monkeypatch)
     assert given().drain == 20
     check_environment()
     monkeypatch.setenv("TASKENGINE_APIKEY", "s3cret")
-    with pytest.raises(Misconfigured, match="no such setting") as caught:
+    with pytest.raises(Misconfigured, match="no such option") as caught:
         check_environment()
     assert "s3cret" not in str(caught.value)
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from taskengine.addresses import Allowed, is_public
 from taskengine.model import BadInput, TaskEngineError
-from taskengine.outbound import AddressRefused, open_outbound, read_limited
+from taskengine.outbound import AddressRefused, finish, open_outbound, read_limited
 
 LOOPBACK = ["127.0.0.0/8"]
 AGES = 60  # seconds, against a hang: nothing here takes long
@@ -98,6 +98,30 @@ async def test_a_request_is_answered():
     assert (response.status_code, response.text) == (200, "ok")
     assert server.requests[0].target == b"/hook?a=b"
     assert server.header(b"accept-encoding") == b"identity"
+
+
+SIZES = {0: 1, 2: 1, 20_000: 3}
+
+
+@pytest.mark.parametrize(("size", "connections"), SIZES.items())
+async def test_an_answer_that_nobody_reads_keeps_its_connection_if_it_is_small(size, connections):
+    server = Server(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
+    async with serving(server) as url, open_outbound(LOOPBACK) as client:
+        for _ in range(3):
+            request = client.build_request("POST", url, content=b"{}")
+            await finish(await client.send(request, stream=True))
+    assert (len(server.requests), server.connections) == (3, connections)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(autojump_clock):
+    class Silent(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            await trio.sleep_forever()
+            yield b""
+
+    began = trio.current_time()
+    await finish(httpx.Response(200, headers={"content-length": "2"}, stream=Silent()))
+    assert trio.current_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,18 @@ import click
 @click.option("--quick", is_flag=True, help="One short round, within five minutes.")
 @click.option("--rounds", type=click.IntRange(1), help="3, or 1 with --quick.")
 @click.option("--json", "rows", type=click.Path(path_type=Path), help="A file for the figures.")
-@click.option("--write", "pages", multiple=True, type=click.Path(path_type=Path, exists=True),
+@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
               help="A page whose figures are replaced, as docs/speed.md.")  # fmt: skip
+@click.option("--ratios", type=click.Path(path_type=Path, exists=True),
+              help="A page for the ratios alone, as README.md.")  # fmt: skip
 @click.option("--database", help="Instead of an embedded PostgreSQL: one to make databases in.")
 @click.option("--peers/--no-peers", "with_peers", default=True, show_default=True)
 def command(
     quick: bool,
     rounds: int | None,
     rows: Path | None,
-    pages: tuple[Path, ...],
+    page: Path | None,
+    ratios: Path | None,
     database: str | None,
     with_peers: bool,
 ) -> None:
@@ -54,5 +57,7 @@ def command(
     click.echo(report.table)
     if rows is not None:
         rows.write_text(json.dumps([row.content for row in report.rows], indent=1) + "\n", "utf-8")
-    for page in pages:
+    if page is not None:
         write(page, report.table)
+    if ratios is not None:
+        write(ratios, report.ratios)

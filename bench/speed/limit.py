@@ -14,9 +14,10 @@ import asyncpg
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import Began, Ended, Fence, Outcome, Record, Severity, Submission, Written
+from taskengine.policy import SYSTEM
 from taskengine.store import Ahead
 from taskengine.store.completion import definitions_line
-from taskengine.store.postgres import admit, claim, record, submit
+from taskengine.store.postgres import admit, claim, clients, record, submit
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.rows import SQL
 from taskengine.workflows.workflow import Workflow
@@ -39,6 +40,7 @@ async def drained(url: str, jobs: int) -> float:
 async def _drained(connection: Connection, jobs: int) -> float:
     [row] = await connection.fetch(SQL["join_instance"], "limit", _now(), 15.0, None)
     instance = row["id"]
+    await _transaction(connection, clients.put_setting, SYSTEM, "max_jobs", str(2 * BATCH))
     for _ in range(jobs // BATCH):
         batch = submit.prepare([_submission() for _ in range(BATCH)])
         await _transaction(connection, submit.submit, batch, _now(), instance)

@@ -128,10 +128,10 @@ class Report:
     @property
     def table(self) -> str:
         """As Markdown: ratios, then what a drained job costs."""
-        return f"{self._ratios}\n\n{self._costs}\n\n{self.noise}"
+        return f"{self._all}\n\n{self._costs}\n\n{self.noise}"
 
     @property
-    def _ratios(self) -> str:
+    def _all(self) -> str:
         lines = ["| | ours | beside | ratio | goal |", "|---|--:|--:|--:|--:|"]
         for row in self.rows:
             told = row.content
@@ -143,6 +143,12 @@ class Report:
             )
             lines.append(f"| {row.name} | " + " | ".join(map(str, cells)) + " |")
         return "\n".join(lines)
+
+    @property
+    def ratios(self) -> str:
+        """What is beside something, as Markdown, with nothing but the ratios."""
+        lines = [f"| {row.name} | {row.ratio:.2f} |" for row in self.rows if row.ratio]
+        return "\n".join(["| | ratio |", "|---|--:|", *lines])
 
     @property
     def _costs(self) -> str:

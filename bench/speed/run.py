@@ -15,7 +15,7 @@ from trio_asyncio import aio_as_trio
 from bench.serving import serving
 from bench.speed import limit
 from bench.speed.ours import Bench, Ours, Sizes, write_workflows
-from bench.speed.peers import PEERS, Peer, measure
+from bench.speed.peers import PEERS, Peer, PeerFigures, measure
 from bench.speed.report import Report
 from bench.usage import database_meter
 from taskengine.embedded.postgres import embedded_postgres
@@ -54,11 +54,15 @@ async def run(
                 report.limits.append(await limit.drained(own, LIMIT_JOBS))
             for peer in peers:
                 told(peer.title)
-                async with _broker(data, peer, url) as own, database_meter(url) as meter:
-                    python = pythons[peer.name]
-                    figures = await measure(peer, python, own, meter)
+                async with _broker(data, peer, url) as own:
+                    figures = await _peer(peer, pythons[peer.name], own, url)
                     report.peers.setdefault(peer.title, []).append((peer, figures))
     return report
+
+
+async def _peer(peer: Peer, python: Path, own: str, server: str) -> PeerFigures:
+    async with database_meter(server if peer.on_valkey else own) as meter:
+        return await measure(peer, python, own, meter)
 
 
 async def _ours(data: Path, url: str, sizes: Sizes) -> Ours:

@@ -87,7 +87,9 @@ async def find_files(context: Context, *, storage: str, root: str, files: list[s
         there |= await _stored(context, top, parent, own)
     missing = [path for path in paths if path not in there]
     for path in missing:
-        await context.warn(f"{top.name_of(path)} is not there: nothing to delete")
+        is_complete = path.startswith(f"{top.complete.strip('/')}/")
+        hint = "; paths count from the root, without it" if is_complete else ""
+        await context.warn(f"{top.name_of(path)} is not there: nothing to delete{hint}")
     return {
         "files": [path for path in paths if path in there],
         "missing": missing,

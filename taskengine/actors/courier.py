@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import chain
 
 import httpx
 import trio
@@ -34,6 +35,7 @@ from taskengine.model import (
     TaskEngineError,
     TooHeavy,
 )
+from taskengine.outbound import finish
 from taskengine.policy import callback_retry_at
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -50,10 +52,7 @@ REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 MAX_RETRY_AFTER = 86_400.0  # seconds that a receiver may ask for
 FAILURES = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    trio.TooSlowError,
-    ValueError,
+    *(httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError),
     TaskEngineError,  # of the client's options: a body that cannot be rendered
 )
 
@@ -99,7 +98,7 @@ class Courier:
 
     def __post_init__(self) -> None:
         self.dispatcher = PerHostDispatcher(
-            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record_rounds
+            MAX_AT_ONCE, POLL_INTERVAL, self.now, self._claim, self._serve, self._record_all
         )
 
     @property
@@ -193,7 +192,7 @@ class Courier:
                 response = await self._post(lane, callback, body, options)
                 status = response.status_code
                 retry_after = response.headers.get("retry-after")
-                await response.aclose()
+                await finish(response)
         except FAILURES as failure:
             error = _told(failure)
         except Exception as bug:  # ours, or a library's: one delivery ends no engine
@@ -228,8 +227,8 @@ class Courier:
             return None
         return max(due_at, now + wished_pause(retry_after, now))
 
-    async def _record_rounds(self, rounds: Sequence[Sequence[Served]]) -> None:
-        await self._record([one for served in rounds for one in served])
+    async def _record_all(self, rounds: Sequence[Sequence[Served]]) -> None:
+        await self._record(list(chain.from_iterable(rounds)))
 
     async def _record(self, served: Sequence[Served]) -> None:
         """Of what is too heavy or held up by somebody's lock, one half after the other; what cannot

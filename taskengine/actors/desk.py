@@ -32,6 +32,7 @@ class Desk:
     _waiting: deque[tuple[float, Attempt]] = field(default_factory=deque, init=False)
     _idle: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot, init=False)
     _places: int = field(default=1, init=False)
+    _halved_at: float = field(default=-math.inf, init=False)
     _brief: dict[str, float] = field(default_factory=dict, init=False)  # actions, from when on
     _is_closed: bool = field(default=False, init=False)
     may_have_more: bool = field(default=True, init=False)  # the store, as the last claim tells
@@ -72,11 +73,18 @@ class Desk:
                 raise trio.EndOfChannel
             await self._idle.park()
         since, attempt = self._waiting.popleft()
-        if trio.current_time() - since > HORIZON:
-            self._places = max(1, self._places // 2)
-        else:
-            self._places = min(self._places + 1, MAX_AHEAD)
+        self._learn(since)
         return attempt
+
+    def _learn(self, since: float) -> None:
+        """From how long an attempt has waited. One delay concerns all that lie here: it counts
+        once."""
+        now = trio.current_time()
+        if now - since <= HORIZON:
+            self._places = min(self._places + 1, MAX_AHEAD)
+        elif since >= self._halved_at:
+            self._places = max(1, self._places // 2)
+            self._halved_at = now
 
     def overdue(self) -> Sequence[Attempt]:
         """What has waited for too long, to be handed back: no worker comes for it."""

@@ -53,8 +53,10 @@ async def read_inputs(
     """With the secrets that are lent to the arguments. Raises BadInput where its templates look up
     more than an attempt may load."""
     documents = attempt.documents
-    if documents is None:
-        documents = await store.documents(attempt.job.id, wanted_of(workflow, template))
+    if documents is None or documents.results is None:
+        wanted = wanted_of(workflow, template)
+        if documents is None or wanted.results != frozenset():
+            documents = await store.documents(attempt.job.id, wanted)
     render = partial(_inputs, attempt, documents, workflow, template, lent)
     return await in_thread(render, documents.size)
 
@@ -75,7 +77,7 @@ def _inputs(
     template: TaskTemplate,
     lent: Mapping[str, str],
 ) -> Inputs:
-    parameters, results = json.loads(documents.parameters), json.loads(documents.results)
+    parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
     secrets = frozenset(secret_values(parameters, workflow.secrets))
     seen = workflow.tasks_seen([template.when, template.with_])
     names = scope(parameters, results, job_scope(attempt.job), attempt.client_scope, seen)

@@ -29,7 +29,7 @@ class TooMany(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Stretch:
+class WantedStretch:
     """`offers` are segments by source; `times` are of a monotonic clock."""
 
     track: str
@@ -43,7 +43,7 @@ class Stretch:
     in_hand: bool = False
     reasons: dict[int, str] = field(default_factory=dict)
 
-    def __lt__(self, other: Stretch) -> bool:
+    def __lt__(self, other: WantedStretch) -> bool:
         return self.start < other.start
 
     @property
@@ -58,9 +58,9 @@ class Demand:
     track: str
     start: Time
     end: Time
-    open: list[Stretch] = field(default_factory=list)
+    open: list[WantedStretch] = field(default_factory=list)
     done: list[tuple[Time, Time]] = field(default_factory=list)  # sorted, apart from each other
-    given_up: list[Stretch] = field(default_factory=list)
+    given_up: list[WantedStretch] = field(default_factory=list)
     seen: dict[int, Time] = field(default_factory=dict)  # the end of each source's window
     oldest: Time | None = None  # the earliest start of any window
     over: set[int] = field(default_factory=set)  # sources that will offer no more
@@ -95,7 +95,7 @@ class Demand:
             if source in stretch.offers:
                 stretch.due_at = min(stretch.due_at, now)
 
-    def next(self, now: float) -> Stretch | None:
+    def next(self, now: float) -> WantedStretch | None:
         """The most urgent one that is due, now in the caller's hand."""
         due = (one for one in self.open if not one.in_hand and one.due_at <= now)
         if len(self.over) == len(self.seen):  # nothing rolls off: in order, without a look at all
@@ -109,13 +109,13 @@ class Demand:
     def next_due(self) -> float:
         return min((one.due_at for one in self.open if not one.in_hand), default=inf)
 
-    def fetched(self, stretch: Stretch, start: Time, end: Time) -> None:
+    def fetched(self, stretch: WantedStretch, start: Time, end: Time) -> None:
         """A segment was had, or is there from an earlier attempt."""
         self.cover(start, end)
         if stretch in self.open:
             self.open.remove(stretch)
 
-    def failed(self, stretch: Stretch, reasons: dict[int, str], now: float) -> bool:
+    def failed(self, stretch: WantedStretch, reasons: dict[int, str], now: float) -> bool:
         """No source had it; whether it is given up."""
         stretch.in_hand = False
         stretch.failures += 1
@@ -135,8 +135,8 @@ class Demand:
         first = min([start, *(one[0] for one in touching)])
         last = max([end, *(one[1] for one in touching)])
         self.done = [*merged, (first, last), *after]
-        low = bisect_left(self.open, Stretch("", start - LONGEST_SEGMENT, start))
-        high = bisect_left(self.open, Stretch("", end, end))
+        low = bisect_left(self.open, WantedStretch("", start - LONGEST_SEGMENT, start))
+        high = bisect_left(self.open, WantedStretch("", end, end))
         self.open[low:high] = [
             one for one in self.open[low:high] if not self.covers(one.start, one.end)
         ]
@@ -181,8 +181,8 @@ class Demand:
             source in self.over or end >= self.end for source, end in self.seen.items()
         )
 
-    def _stretch(self, segment: Segment, now: float) -> Stretch:
-        place = bisect_left(self.open, Stretch("", segment.start - TOLERANCE, segment.start))
+    def _stretch(self, segment: Segment, now: float) -> WantedStretch:
+        place = bisect_left(self.open, WantedStretch("", segment.start - TOLERANCE, segment.start))
         for one in self.open[place : place + 2]:
             close = abs(one.start - segment.start) < TOLERANCE
             if close and abs(one.end - segment.end) < TOLERANCE:
@@ -190,7 +190,7 @@ class Demand:
         self._number += 1
         if self._number > MAX_STRETCHES:
             raise TooMany(f"more than {MAX_STRETCHES} segments")
-        stretch = Stretch(self.track, segment.start, segment.end, since=now)
+        stretch = WantedStretch(self.track, segment.start, segment.end, since=now)
         insort(self.open, stretch)
         return stretch
 
@@ -213,7 +213,7 @@ def offered(demands: Sequence[Demand]) -> tuple[Time, Time] | None:
     return (min(starts), max(ends)) if starts and ends else None
 
 
-def most_urgent(demands: Iterable[Demand], now: float) -> Stretch | None:
+def most_urgent(demands: Iterable[Demand], now: float) -> WantedStretch | None:
     """Of all that is due in any of them, now in the caller's hand."""
     found = [stretch for demand in demands if (stretch := demand.next(now)) is not None]
     for stretch in found:

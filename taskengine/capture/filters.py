@@ -59,7 +59,7 @@ def read_filter(text: str) -> Matches:
     """Raises FilterWrong. `&&` binds tighter than `||`; names are taken in any case."""
     if len(text) > LONGEST:
         raise FilterWrong(f"expected at most {LONGEST} characters")
-    reader = _Reader(text)
+    reader = _FilterReader(text)
     matches = reader.alternatives(0)
     if reader.place < len(text.rstrip()):
         raise FilterWrong(f"unexpected {text[reader.place :][:20]!r}")
@@ -67,7 +67,7 @@ def read_filter(text: str) -> Matches:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _FilterReader:
     text: str
     place: int = 0
 

@@ -21,8 +21,8 @@ from taskengine.capture.clip import FOREVER, Clip, Range, named
 from taskengine.capture.demand import (
     PATIENCE,
     Demand,
-    Stretch,
     TooMany,
+    WantedStretch,
     most_urgent,
     shortage,
     until_due,
@@ -257,11 +257,11 @@ class Following:
                 self.demands[stretch.track].fetched(stretch, had.start, had.end)
             self._change()
 
-    def _in_order(self, stretch: Stretch) -> Sequence[tuple[int, Segment]]:
+    def _in_order(self, stretch: WantedStretch) -> Sequence[tuple[int, Segment]]:
         """The sources that offer it; those that are away last."""
         return sorted(stretch.offers.items(), key=lambda one: (one[0] in self._reasons, one[0]))
 
-    async def _failed(self, stretch: Stretch, failures: Failures) -> None:
+    async def _failed(self, stretch: WantedStretch, failures: Failures) -> None:
         """Raises PermanentFailure for what no key opens."""
         demand = self.demands[stretch.track]
         if stretch not in demand.open:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
+
+DEFAULT = "speed"
 
 
 class Benches(click.Group):
@@ -28,19 +31,22 @@ class Benches(click.Group):
 
 
 @click.group(cls=Benches, invoke_without_command=True)
+@click.option("--quick", is_flag=True, help="The short form of `speed`, within five minutes.")
+@click.option(
+    "--json", "rows", type=click.Path(path_type=Path), help="A file for the figures of `speed`."
+)
 @click.pass_context
-def bench(ctx: click.Context) -> None:
-    """Run benchmarks on this machine; without a name, all of them.
+def bench(ctx: click.Context, quick: bool, rows: Path | None) -> None:
+    """Run benchmarks on this machine; without a name, `speed`: the engine beside its peers.
 
     The benchmarks are part of a checkout, not of an installed package.
     """
     group = ctx.command
     assert isinstance(group, Benches)
-    names = group.list_commands(ctx)
-    if not names:
+    command = group.get_command(ctx, DEFAULT)
+    if command is None:
         raise click.ClickException("no benchmarks found: they are part of a checkout")
     if ctx.invoked_subcommand is None:
-        for name in names:
-            command = group.get_command(ctx, name)
-            assert command is not None
-            ctx.invoke(command)
+        ctx.invoke(command, quick=quick, rows=rows)
+    elif quick or rows is not None:
+        raise click.UsageError(f"--quick and --json go behind the name, if {DEFAULT} is meant")

@@ -1,4 +1,4 @@
-"""`taskengine serve`, with an option for every setting of the configuration."""
+"""`taskengine serve`, with all options of the configuration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from taskengine.cli.failures import Misused, members
 from taskengine.process_log import set_up_log
 
 
-class WithSettings(click.Command):
+class WithConfiguration(click.Command):
     """A command whose options are made of the configuration, when they are asked for."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         if not self.params:
-            from taskengine.cli.settings import setting_options
+            from taskengine.cli.configuration import configuration_options
 
-            self.params = [*setting_options()]
+            self.params = [*configuration_options()]
         return super().get_params(ctx)
 
 
-@click.command(cls=WithSettings)
+@click.command(cls=WithConfiguration)
 def serve(**options: Any) -> None:
     """Run the engine until SIGTERM or SIGINT.
 

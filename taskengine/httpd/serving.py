@@ -15,9 +15,9 @@ from hypercorn.config import Config
 
 from taskengine.httpd.answers import TOO_MANY, ConnectionRefused, written
 from taskengine.httpd.connection import HttpConnection
+from taskengine.httpd.hypercorn_file import hypercorn_configuration
 from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.places import Places
-from taskengine.httpd.settings import hypercorn_configuration
 from taskengine.httpd.wire import LEFT, Wire
 from taskengine.runtime.descriptors import is_lacking
 

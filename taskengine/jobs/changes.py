@@ -18,6 +18,7 @@ UPDATABLE = (
     "persist",
     "semaphore_url",
 )
+CHANGED = ("state", "gate_open", "updated_at", *UPDATABLE[1:])  # of a job, by an update
 TIMING = {"run_at", "semaphore_url"}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 
+from taskengine.jobs.new_job import check_rerun
 from taskengine.model import BadInput, Job, JobState, Json, JsonObject, Severity
 from taskengine.workflows.workflow import Workflow
 
-REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
 COMPLETED = "the job has completed: nothing is left to do; POST /jobs/<id>/rerun runs all of it"
 LARGEST = 16 << 20  # octets of results that are taken over
 HOW_TASKS_RUN = ("queue", "retry", "timeout")  # keys that change nothing of what a task gives
@@ -18,8 +18,7 @@ CLEANED_LATE = timedelta(minutes=1)  # no workspace goes while a retry of its jo
 
 def check_retried(job: Job) -> None:
     """Raises BadInput for a job that does not go on from its tasks."""
-    if job.digest is None:
-        raise BadInput(REFUSED)
+    check_rerun(job)
     if not job.state.is_final:
         raise BadInput(f"the job is {job.state.label}: it has not ended, and goes on by itself")
     if job.state is JobState.COMPLETED and not job.failed:

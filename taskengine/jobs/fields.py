@@ -67,6 +67,10 @@ class Fields:
                 return state
         raise self._wrong("queue_state", "paused, broken or queued")
 
+    def planning(self) -> dict[str, Any]:
+        """What a submission says of its place and time: all that an update may change later."""
+        return {name: reader(self) for name, reader in READERS.items() if name != "queue_state"}
+
     def problems(self) -> list[str]:
         """All that is wrong in the fields of a submission."""
         return list(_wrong(self))
@@ -108,15 +112,7 @@ class Fields:
         return BadInput(f"{self.place}{name}: expected {wanted}, got {shown(self.values[name])}")
 
 
-READERS: dict[str, Callable[[Fields], Any]] = {
-    "queue_state": Fields.queue_state,
-    "run_at": Fields.run_at,
-    "priority": Fields.priority,
-    "position": Fields.position,
-    "top_of_queue": Fields.top_of_queue,
-    "persist": Fields.persist,
-    "semaphore_url": Fields.semaphore_url,
-}
+READERS: dict[str, Callable[[Fields], Any]] = {name: getattr(Fields, name) for name in UPDATABLE}
 
 OF_JOB = {"workflow", "depends_on", *READERS, *GATE_NAMES} - {"queue_state"}  # of a submission
 

@@ -24,7 +24,7 @@ from taskengine.times import format_time, parse_time
 from taskengine.workflows.library import Library
 from taskengine.workflows.parameters import PreparedParameters, complete
 from taskengine.workflows.schemas import shown
-from taskengine.workflows.scope import client_scope
+from taskengine.workflows.scope import client_scope, early_scope
 from taskengine.workflows.workflow import MAX_TASKS, Workflow
 
 KEY_NAMES = frozenset({"api-key", "api_key", "x-api-key", "x-auth-key"})
@@ -88,10 +88,9 @@ class Reader:
         wrong = job.problems()
         priority = 5 if wrong else job.priority()
         seen = client_scope(owner, self.storage)
-        about = {"client": owner.name, "workflow": workflow.name, "priority": priority}
-        about["created_at"] = format_time(self.now)
+        early = early_scope(owner.name, workflow.name, priority, self.now)
         try:
-            scope = {"client": seen, "job": about}
+            scope = {"client": seen, "job": early}
             prepared = prepare_for(self.storages, workflow.parameters, given, scope)
         except BadInput as error:
             raise BadInput("; ".join([*wrong, str(error)])) from None
@@ -114,12 +113,7 @@ class Reader:
             client_scope=seen,
             urls=urls,
             events=CallbackOptions.of(owner.options).events,
-            priority=priority,
-            position=job.position(),
-            top_of_queue=job.top_of_queue(),
-            persist=job.persist(),
-            run_at=run_at,
-            semaphore_url=job.semaphore_url(),
+            **job.planning() | {"run_at": run_at},
             content_id=_content_id(prepared.values),
             depends_on=job.depends_on(),
         )

@@ -82,7 +82,7 @@ class MadeSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class SetMaker:
     """Makes one set in a folder of the bench, with as many packager runs as it takes."""
 
     bench: Bench

@@ -12,7 +12,7 @@ import trio
 from taskengine.media import encoding
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
 from taskengine.media.layout import layout_of
-from taskengine.media.probe import SLACK, Media, OutputWrong, Stream, expect_duration, probe
+from taskengine.media.probe import SLACK, Media, OutputWrong, ProbedStream, expect_duration, probe
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, longest
 
@@ -32,7 +32,7 @@ class Output:
     """What is made of a stream: one file, or one for each rung. `profile` is that of the
     encoder."""
 
-    stream: Stream
+    stream: ProbedStream
     is_copied: bool
     rungs: tuple[encoding.Rung, ...] = ()
     profile: str = "H264"
@@ -52,7 +52,7 @@ def fits(media: Media) -> bool:
     )
 
 
-def stays(media: Media, stream: Stream) -> bool:
+def stays(media: Media, stream: ProbedStream) -> bool:
     """Whether a track can be copied."""
     if stream.layout.is_trimmed:
         return False
@@ -120,13 +120,13 @@ def undecodable(media: Media, ladder: str = "") -> Track | None:
     return None
 
 
-def _wanted(media: Media, stream: Stream, ladder: str, keeps_sound: bool) -> Output:
+def _wanted(media: Media, stream: ProbedStream, ladder: str, keeps_sound: bool) -> Output:
     if ladder and stream.track.type == "video":
         return Output(stream, False, tuple(encoding.rungs(stream.track)), ladder)
     return Output(stream, stays(media, stream) and (keeps_sound or stream.track.type != "audio"))
 
 
-async def _is_open(path: Path, stream: Stream) -> bool:
+async def _is_open(path: Path, stream: ProbedStream) -> bool:
     if stream.track.codec != "h264":
         return False
     return (await trio.to_thread.run_sync(layout_of, path, 0, "video")).is_open
@@ -170,7 +170,7 @@ def _outputs(path: Path, media: Media, wanted: Output) -> list[tuple[Track, list
     ]  # fmt: skip
 
 
-def _name(path: Path, stream: Stream) -> str:
+def _name(path: Path, stream: ProbedStream) -> str:
     extension = "vtt" if stream.track.type == "text" else "mp4"
     return f"{path.stem}-{stream.track.stream}.{extension}"
 
@@ -199,7 +199,7 @@ def _form(track: Track) -> list[str]:
     return form
 
 
-def _is_repacked(stream: Stream) -> bool:
+def _is_repacked(stream: ProbedStream) -> bool:
     """Whether it has to be written anew, though not encoded."""
     return stream.layout.entry == "hev1" or stream.layout.is_negative
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from taskengine.media.probe import Stream
+from taskengine.media.probe import ProbedStream
 from taskengine.media.tracks import Track
 
 KEYFRAMES: Final = "expr:gte(t,n_forced*2)"
@@ -50,7 +50,7 @@ def scaled(track: Track, edge: int) -> str:
     return f"scale={edge}:-2" if track.width < track.height else f"scale=-2:{edge}"
 
 
-def video(codec: str, stream: Stream, scale: str) -> list[str]:
+def video(codec: str, stream: ProbedStream, scale: str) -> list[str]:
     """Pictures with keyframes at the same times, whatever their size. The first one is shown
     from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
     late = stream.track.start

@@ -135,7 +135,7 @@ def _early(data: bytes, place: tuple[int, int] | None, ratio: Fraction) -> int:
 
 def read_samples(path: Path, header: Header) -> Samples:
     """Of the track in a file of fragments. Blocking. Raises ValueError."""
-    found = _Reader(header)
+    found = _FragmentReader(header)
     try:
         with path.open("rb") as file:
             for start, moof in _whole(file, path.stat().st_size, b"moof"):
@@ -164,7 +164,7 @@ def _whole(file: BinaryIO, size: int, wanted: bytes) -> Iterator[tuple[int, byte
 
 
 @dataclass(slots=True)
-class _Reader:
+class _FragmentReader:
     header: Header
     samples: Samples = field(default_factory=Samples)
     time: int | None = None  # of the next sample

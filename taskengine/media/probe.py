@@ -31,7 +31,7 @@ HANDLERS: Final = re.compile(  # names that programs give to any track
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ProbedStream:
     """A track as it is in the file, with what decides whether it can stay so."""
 
     track: Track
@@ -50,7 +50,7 @@ class Media:
 
     family: str
     duration: float
-    streams: tuple[Stream, ...]
+    streams: tuple[ProbedStream, ...]
     accepted: bool = True  # by the packager's parser
     zero: float = 0.0  # seconds
     begins: float = 0.0
@@ -84,7 +84,7 @@ async def probe_source(bench: Bench, path: Path, label: str) -> Media:
     return replace(media, streams=tuple(streams), accepted=await is_accepted(bench, path))
 
 
-async def _looked(path: Path, stream: Stream) -> Stream:
+async def _looked(path: Path, stream: ProbedStream) -> ProbedStream:
     kind = stream.track.type
     if kind == "text":
         return stream
@@ -180,7 +180,7 @@ def _pixels(stream: dict[str, Any]) -> int:
 
 def _stream(
     said: dict[str, Any], form: dict[str, Any], family: str, file: str, zero: float
-) -> Stream:
+) -> ProbedStream:
     tags = {key.lower(): value for key, value in said.get("tags", {}).items()}
     kind, start = TYPES[said["codec_type"]], _number(said.get("start_time"))
     own = _number(said.get("duration"))
@@ -213,7 +213,7 @@ def _stream(
         preferred=_disposed(said, "default"),
     )
     transfer = said.get("color_transfer", "")
-    return Stream(track, said.get("pix_fmt", ""), transfer, turned != 0, timed=own > 0)
+    return ProbedStream(track, said.get("pix_fmt", ""), transfer, turned != 0, timed=own > 0)
 
 
 def _first(names: dict[str, str], said: dict[str, Any]) -> str:

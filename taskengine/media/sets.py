@@ -19,7 +19,7 @@ from typing import Final
 
 import trio
 
-from taskengine.media.building import CENC, Guid, MadeSet, Maker, SetName
+from taskengine.media.building import CENC, Guid, MadeSet, SetMaker, SetName
 from taskengine.media.index import indexed_duration
 from taskengine.media.ism import read_ism
 from taskengine.media.ismv import combine
@@ -94,7 +94,9 @@ async def build_set(
     `dref` adds a dref MP4 to a clear set, `thumbnails` a track of them to either.
     """
     folder = f"made-{name.tag}"
-    maker = Maker(bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails)
+    maker = SetMaker(
+        bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails
+    )
     if name.tag == "nodrm":
         await maker.package("clear", hls=True, dash=True)
         await maker.show_tiles()

@@ -129,7 +129,7 @@ async def _told(visit: Visit, details: JobDetails) -> JsonObject:
     except (BadInput, TemplateError):  # too large, or of another version
         return {}
     facts = await store.document(details.job.id, "facts")
-    parameters, results = json.loads(documents.parameters), json.loads(documents.results)
+    parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
     names = scope(
         parameters,
         results,

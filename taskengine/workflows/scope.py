@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from taskengine.model import Client, Job, JsonObject
 from taskengine.times import format_time
@@ -23,6 +24,12 @@ def scope(
     """What templates see. Of `tasks`, those without a result (skipped ones) are empty objects."""
     known: JsonObject = {name: {} for name in tasks} | dict(results)
     return {**parameters, "tasks": known, "job": job, "client": client}
+
+
+def early_scope(client: str, workflow: str, priority: int, created_at: datetime) -> JsonObject:
+    """What templates of defaults see as `job`: it is being submitted."""
+    values = (client, workflow, priority, format_time(created_at))
+    return dict(zip(EARLY, values, strict=True))
 
 
 def job_scope(job: Job) -> JsonObject:

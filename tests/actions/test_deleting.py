@@ -192,6 +192,14 @@ async def test_chosen_files_go_and_all_others_stay(files):
     assert f"Deleted 3 files below {root}" in shown
 
 
+async def test_a_path_with_its_root_is_told(files):
+    before = files.there()
+    await files(content_id="film", files=[f"{files.root}/films/film/film.json"])
+    assert files.there() == before
+    [line] = files.warned()
+    assert line.endswith("nothing to delete; paths count from the root, without it")
+
+
 async def test_a_folder_is_not_a_file(files):
     before = files.there()
     await files(content_id="film", files=["films/film/social", "films/film"])

@@ -74,7 +74,7 @@ async def test_of_a_batch_of_submissions_only_the_guilty_fail(autojump_clock, gu
     assert store.sizes[0] == 7
     assert {place for place, one in enumerate(told) if isinstance(one, BadInput)} == guilty
     ids = [one for one in told if isinstance(one, int)]
-    assert sorted(ids) == sorted(set(ids)) == sorted(store._jobs)
+    assert sorted(ids) == sorted(set(ids)) == sorted(store.tables.jobs)
 
 
 async def test_an_insert_takes_500_submissions(autojump_clock):

@@ -238,7 +238,7 @@ async def test_a_tick_that_fails_disturbs_no_other(memory_store, autojump_clock,
     await recurring(memory_store, "worse", 60)
     await recurring(memory_store, "nobody's", 60)
     await recurring(memory_store, "good", 60)
-    rows = memory_store._recurring
+    rows = memory_store.tables.schedules
     row = rows["gone", "nobody's"] = rows.pop(("acme", "nobody's"))
     row.schedule = replace(row.schedule, client="gone")
     row = rows["acme", "worse"]

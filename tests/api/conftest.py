@@ -20,8 +20,8 @@ from taskengine.api.services import Services
 from taskengine.api_keys import hash_key
 from taskengine.configuration import Configuration
 from taskengine.counters.memory import MemoryCounters
+from taskengine.httpd.hypercorn_file import listen
 from taskengine.httpd.serving import Server, url_of
-from taskengine.httpd.settings import listen
 from taskengine.messages import Submit, Wake
 from taskengine.model import Client
 from taskengine.runtime.mailbox import Mailbox

@@ -57,7 +57,7 @@ async def test_wrong_credentials_are_a_401_and_leave_no_record(api, api_key, bod
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"]
     assert list(await answer.get_json()) == ["error"]
-    assert api.store._jobs == {}
+    assert api.store.tables.jobs == {}
 
 
 async def test_an_unknown_client_is_verified_as_well(api, body, monkeypatch):
@@ -94,7 +94,7 @@ async def test_header_and_body_have_to_agree(api, body):
     answer = await api.post("/job", body(), client="other")
     assert answer.status_code == 403
     assert list(await answer.get_json()) == ["error"]
-    assert api.store._jobs == {}
+    assert api.store.tables.jobs == {}
 
 
 async def test_an_admin_submits_for_others(api, body):

@@ -73,12 +73,12 @@ async def test_too_many_requests_are_a_429_with_retry_after(client, autojump_clo
         ("GET", "/health", None),
     ],
 )
-@pytest.mark.parametrize("header", ["api_key", "x_api_key", "x_auth_key"])
-async def test_wrong_credentials_are_a_401_everywhere(client, method, path, content, header):
+async def test_wrong_credentials_are_a_401_everywhere(client, method, path, content):
     await client.submitted()
-    given = {"api_key": None, header: "wrong"}
-    status, answer = await client.send(method, path, content, **given)
-    assert (status, list(answer)) == (401, ["error"])
+    for header in ("api_key", "x_api_key", "x_auth_key"):
+        given = {"api_key": None, header: "wrong"}
+        status, answer = await client.send(method, path, content, **given)
+        assert (status, list(answer)) == (401, ["error"])
 
 
 async def test_success_is_200_everywhere(client, admin):

@@ -142,4 +142,4 @@ async def test_submissions_are_counted(api, body, autojump_clock):
     limits = limited(api, 1)
     answers = [await limits.post("/job", body()) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert len(api.store._jobs) == 2
+    assert len(api.store.tables.jobs) == 2

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from taskengine.model import LogLine, Severity
+from taskengine.store.memory.lines import add_line
 from tests.api.conftest import KEY, job_body
 from tests.api.documents import samples
 from tests.api.shapes import assert_like
@@ -48,7 +49,7 @@ async def test_the_first_line_is_that_of_the_sample(client):
 @pytest.mark.parametrize("severity", Severity)
 async def test_severities_have_their_numbers_and_names(client, api, severity, now):
     number = int(await client.submitted())
-    api.store._log(LogLine(number, "worker", "so", now, 7, severity))
+    add_line(api.store.tables, LogLine(number, "worker", "so", now, 7, severity))
     _, lines = await client.open(f"/logs/{number}?show_all=1")
     assert (lines[-1]["severity"], lines[-1]["severity_description"]) == (severity, severity.name)
     assert lines[-1]["visible"] is (severity > 0)

@@ -64,7 +64,7 @@ async def test_submissions_are_alike(api, body, workers, client):
             patch.setattr("taskengine.api.readings.LIGHT", 1 << 30)
             patch.setattr("taskengine.api.readings.is_heavy", lambda raw: False)
             assert seen == await answered(api, text, client=client)
-    kinds = {type(row.submission.submitted) for row in api.store._jobs.values()}
+    kinds = {type(row.submission.submitted) for row in api.store.tables.jobs.values()}
     assert kinds == {dict, JsonText}
 
 

@@ -11,6 +11,7 @@ import pytest
 from taskengine.api.query import Query
 from taskengine.api.resources.jobs import job_filter
 from taskengine.model import Definition, JobState, LogLine, Severity, Submission
+from taskengine.store.memory.lines import add_line
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ROW = {  # the first row of the contract's sample
@@ -183,7 +184,7 @@ async def test_failed_means_completed_and_failed(api, now):
 
 
 def put(api, number, state, *, failed=False):
-    row = api.store._jobs[number]
+    row = api.store.tables.jobs[number]
     row.job = type(row.job)(
         **{name: getattr(row.job, name) for name in row.job.__slots__}
         | {"state": state, "failed": failed}
@@ -272,7 +273,7 @@ async def test_an_admitted_job_shows_its_tasks(api, body, now):
 
 
 def put_progress(api, number, progress):
-    row = api.store._tasks[number]
+    row = api.store.tables.tasks[number]
     names = row.task.__slots__
     row.task = type(row.task)(**{n: getattr(row.task, n) for n in names} | {"progress": progress})
 
@@ -294,7 +295,7 @@ async def test_an_unknown_job_is_a_404(api, path):
 async def test_log_entries_are_those_of_the_contract(api, now):
     number = await submit(api, now)
     message, severity = ENTRY["message"], Severity.INFO
-    api.store._log(LogLine(number, "worker", message, now, 24100, severity))
+    add_line(api.store.tables, LogLine(number, "worker", message, now, 24100, severity))
     entries = await (await api.request("GET", f"/logs/{number}")).get_json()
     alike([ENTRY], entries)
     times = dict.fromkeys(("created_at", "updated_at"), "2030-01-02T03:04:05.678Z")
@@ -304,7 +305,7 @@ async def test_log_entries_are_those_of_the_contract(api, now):
 async def test_debug_lines_are_shown_on_demand(api, now):
     number = await submit(api, now)
     for severity in Severity:
-        api.store._log(LogLine(number, "worker", "text", now, 1, severity))
+        add_line(api.store.tables, LogLine(number, "worker", "text", now, 1, severity))
     shown = await (await api.request("GET", f"/logs/{number}")).get_json()
     everything = await (await api.request("GET", f"/logs/{number}?show_all=1")).get_json()
     assert [line["severity_description"] for line in shown] == ["INFO", "WARN", "ERROR", "FATAL"]
@@ -315,7 +316,7 @@ async def test_debug_lines_are_shown_on_demand(api, now):
 async def test_a_log_is_read_on_from_a_line(api, now):
     number = await submit(api, now)
     for text in ("one", "two", "three"):
-        api.store._log(LogLine(number, "worker", text, now, 1))
+        add_line(api.store.tables, LogLine(number, "worker", text, now, 1))
     lines = await (await api.request("GET", f"/logs/{number}")).get_json()
     path = f"/logs/{number}?after={lines[0]['id']}"
     assert await (await api.request("GET", path)).get_json() == lines[1:]

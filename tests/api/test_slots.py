@@ -37,7 +37,7 @@ class Slots:
 
     async def started(self):
         """Priority and id of the jobs that run."""
-        rows = self.store._jobs.values()
+        rows = self.store.tables.jobs.values()
         return sorted((r.job.priority, r.job.id) for r in rows if r.job.state is JobState.STARTED)
 
     async def starts(self, ids):
@@ -156,7 +156,7 @@ async def test_every_admission_keeps_the_rule(seed):
                 if attempts := await world.claim(1, at(step)):
                     await world.record(done(attempts[0], at(step)))
             case 5:
-                queued = [r.job.id for r in store._jobs.values() if r.job.state < 2]
+                queued = [r.job.id for r in store.tables.jobs.values() if r.job.state < 2]
                 if queued:
                     change = {"priority": rng.randint(1, 10)}
                     await store.change(rng.choice(queued), change, [], at(step))
@@ -167,7 +167,7 @@ async def test_every_admission_keeps_the_rule(seed):
 
 
 def _running(store):
-    return [row for row in store._jobs.values() if row.band is not None]
+    return [row for row in store.tables.jobs.values() if row.band is not None]
 
 
 def _check(store, clients):
@@ -175,7 +175,7 @@ def _check(store, clients):
     held = [(row.job.client, row.band) for row in _running(store)]
     for scope in (SYSTEM, *clients):
         bands = [band for client, band in held if scope in (SYSTEM, client)]
-        limits = settings_of(store._settings.get(scope, {}), client=scope != SYSTEM)
+        limits = settings_of(store.tables.settings.get(scope, {}), client=scope != SYSTEM)
         assert limits.fits(bands.count(Band.LOW), bands.count(Band.HIGH))
 
 

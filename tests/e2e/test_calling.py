@@ -15,7 +15,7 @@ from taskengine.configuration import Configuration
 from taskengine.counters.redis import open_redis
 from taskengine.model import BadInput, Misconfigured
 from taskengine.outbound import open_outbound
-from taskengine.sources import settings
+from taskengine.sources import known_options
 
 
 def test_help_imports_little():
@@ -67,7 +67,7 @@ def test_the_version_is_told_as_people_ask_for_it():
 
 def test_every_setting_is_an_option_of_serve():
     output = CliRunner().invoke(main, ["serve", "--help"], terminal_width=300).output
-    names = ["-".join(path).replace("_", "-") for path in settings(Configuration)]
+    names = ["-".join(path).replace("_", "-") for path in known_options(Configuration)]
     assert {"drain", "storage-default", "storage-local-input-root"} < {*names}
     for name in names:
         assert (f"--{name}" in output) is (name != "secrets")  # `ps` would show them

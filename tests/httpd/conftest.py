@@ -10,10 +10,10 @@ import trio
 from trio.testing import memory_stream_pair
 
 from taskengine.httpd.connection import HttpConnection
+from taskengine.httpd.hypercorn_file import hypercorn_configuration
 from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.places import Places
 from taskengine.httpd.serving import Server
-from taskengine.httpd.settings import hypercorn_configuration
 
 LARGE = 8 << 20  # bytes of an answer: more than sockets hold
 

@@ -26,7 +26,7 @@ from tests.interleaving.worlds import PROCESS, WORLDS, Scene
 # what the transaction has locked by then: it is as good as the stop before it.
 QUIET = (
     *("put_lines", "put_events", "put_results", "put_job_data", "put_lanes"),
-    *("copy_job", "copy_job_data", "copy_lanes", "copy_edges", "hand_edges", "add_edges"),
+    *("copy_job_data", "copy_lanes", "copy_edges", "hand_edges", "add_edges"),
     *(
         "change_job",
         "ask_anew",
@@ -37,7 +37,7 @@ QUIET = (
         "close_edges",
     ),
     *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),
-    *("end_tasks", "let_go_on", "write_plan", "release_held", "count_edges", "open_tasks_of"),
+    *("end_tasks", "advance_tasks", "write_plan", "release_held", "count_edges", "open_tasks_of"),
     *("jobs_by_id", "data_by_id", "tasks_by_job", "parents_of", "definition", "queue_cascades"),
     *("end_cascades", "custom_data", "heirs_of", "recount_tasks", "still_stalled"),
     *("known_definitions", "clients_with_scopes", "lane_options"),

@@ -3,7 +3,7 @@
 import pytest
 
 from taskengine.media import encoding
-from taskengine.media.probe import Stream
+from taskengine.media.probe import ProbedStream
 from taskengine.media.tracks import Track
 
 
@@ -50,9 +50,9 @@ def test_silence_stands_before_late_sound():
 
 
 def test_late_pictures_are_held_and_high_dynamic_range_goes():
-    [_, plain, *_] = encoding.video("H264", Stream(video(2, 2)), "scale=-2:2")
+    [_, plain, *_] = encoding.video("H264", ProbedStream(video(2, 2)), "scale=-2:2")
     assert plain == "yadif=deint=interlaced,scale=-2:2,format=yuv420p"
-    stream = Stream(video(2, 2, start=0.7), transfer="smpte2084")
+    stream = ProbedStream(video(2, 2, start=0.7), transfer="smpte2084")
     [_, chain, *_] = encoding.video("H264", stream, "scale=-2:2")
     assert "setpts='if(eq(N,0),PTS-0.700000/TB,PTS)'" in chain
     assert "scale=-2:2:out_transfer=bt709" in chain

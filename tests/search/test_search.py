@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 import trio_asyncio
 
-from taskengine.store.postgres.rows import SQL
+from taskengine.store.postgres import advance
 from tests.conftest import kept_database
 from tests.search.search import kind_of, search
-
-# Siblings that end together count as one.
-DEFECTIVE = "let_go_on", "count(*) from", "least(count(*), 1) from"
+from tests.support.defects import following_one
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +31,7 @@ def test_a_try_of_each_kind_holds(search_database, kind):
 
 
 def test_a_defect_is_found_and_its_seed_shows_it_again(search_database, monkeypatch):
-    statement, right, wrong = DEFECTIVE
-    assert right in SQL[statement]
-    monkeypatch.setitem(SQL, statement, SQL[statement].replace(right, wrong))
+    monkeypatch.setattr(advance, "following", following_one)
     found = tried(search_database, 1, 200)
     assert found is not None
     assert "waits for" in found.problem

@@ -22,7 +22,7 @@ from taskengine.capture.moments import read_timestamp
 from taskengine.capture.signals import MAX_SIGNALS
 from taskengine.capture.sources.events import event_streams
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.sources.mpd_segments import Maker, PeriodTimes, Representation
+from taskengine.capture.sources.mpd_segments import PeriodTimes, Representation, SegmentMaker
 from taskengine.capture.sources.mpd_xml import (
     attribute,
     based,
@@ -82,7 +82,7 @@ class Mpd:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _MpdReader:
     root: Element
     url: str
     now: Time  # since 1970: what is available of a live stream whose list is a rule
@@ -156,7 +156,7 @@ class _Reader:
             for one in group.findall("Representation"):
                 if (track := _track(group, one)) is not None:
                     base = based(self.url, self.root, period, group, one)
-                    maker = Maker(times, track, base, track.bitrate, _key(group, one))
+                    maker = SegmentMaker(times, track, base, track.bitrate, _key(group, one))
                     made = _made(maker, (period, group, one))
                     self.number += len(made.segments)
                     if self.number > MAX_SEGMENTS:
@@ -164,7 +164,7 @@ class _Reader:
                     yield made
 
 
-def _made(maker: Maker, chain: Sequence[Element]) -> Representation:
+def _made(maker: SegmentMaker, chain: Sequence[Element]) -> Representation:
     if templates := inherited("SegmentTemplate", chain):
         return Representation(maker.track, tuple(maker.of_template(templates)))
     if lists := inherited("SegmentList", chain):
@@ -176,7 +176,7 @@ def _made(maker: Maker, chain: Sequence[Element]) -> Representation:
 
 def read_mpd(text: str, url: str, now: Time) -> Mpd:
     """Raises SourceRefused. `now` counts since 1970."""
-    return _Reader(read_xml(text), url, now).read()
+    return _MpdReader(read_xml(text), url, now).read()
 
 
 def _track(group: Element, element: Element) -> SourceTrack | None:

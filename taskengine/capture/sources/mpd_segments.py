@@ -55,7 +55,7 @@ class Representation:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class SegmentMaker:
     """Makes the segments of one representation."""
 
     period: PeriodTimes

@@ -6,61 +6,57 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import trio
-
 from taskengine.model import Job, JobState
 from taskengine.store import JobFilter, Page
-from taskengine.store.memory.rows import Rows
+from taskengine.store.memory.tables import Tables
 
 Place = Callable[[Job], tuple[Any, int]]
 
 
-class Listing(Rows):
-    """Pages of jobs, and the head of the queue."""
+def list_jobs(tables: Tables, wanted: JobFilter) -> Page:
+    """See StoreReads.jobs."""
+    if wanted.searched_id is not None:
+        one = tables.jobs.get(wanted.searched_id)
+        if found := _page([one.job] if one else [], replace(wanted, search=None)):
+            return found
+    return _page(_in_order(tables, wanted), wanted)
 
-    async def jobs(self, wanted: JobFilter) -> Page:
-        await trio.lowlevel.checkpoint()
-        if wanted.searched_id is not None:
-            one = self._jobs.get(wanted.searched_id)
-            if found := _page([one.job] if one else [], replace(wanted, search=None)):
-                return found
-        return _page(self._in_order(wanted), wanted)
 
-    async def first_in_queue(self, limit: int, client: str | None = None) -> Sequence[Job]:
-        await trio.lowlevel.checkpoint()
-        found = [
-            row.job
-            for row in self._jobs.values()
-            if row.job.state is JobState.QUEUED and client in (None, row.job.client)
-        ]
-        return sorted(found, key=_rank)[:limit]
+def first_in_queue(tables: Tables, limit: int, client: str | None = None) -> Sequence[Job]:
+    """See StoreReads.first_in_queue."""
+    found = [
+        row.job
+        for row in tables.jobs.values()
+        if row.job.state is JobState.QUEUED and client in (None, row.job.client)
+    ]
+    return sorted(found, key=_rank)[:limit]
 
-    def _in_order(self, wanted: JobFilter) -> Sequence[Job]:
-        """The jobs of that part of the order that is asked for."""
 
-        def place(job: Job) -> tuple[Any, int]:
-            return getattr(job, wanted.order_by), job.id
+def _in_order(tables: Tables, wanted: JobFilter) -> Sequence[Job]:
+    """The jobs of that part of the order that is asked for."""
 
-        after, jobs = wanted.after, [row.job for row in self._jobs.values()]
-        jobs.sort(key=place, reverse=not wanted.ascending)
-        if wanted.before is not None:
-            jobs = self._before(jobs, wanted.before, place)
-        if after is None:
-            return jobs
-        behind = (after.value, after.id)
-        return [
-            job
-            for job in jobs
-            if (place(job) > behind if wanted.ascending else place(job) < behind)
-        ]
+    def place(job: Job) -> tuple[Any, int]:
+        return getattr(job, wanted.order_by), job.id
 
-    def _before(self, jobs: Sequence[Job], before: int, place: Place) -> list[Job]:
-        """In the place of a job that is gone stands the one before it."""
-        known = [row.job for job_id, row in self._jobs.items() if job_id <= before]
-        if not known:
-            return []
-        end = place(replace(max(known, key=lambda job: job.id), id=before))
-        return [job for job in jobs if place(job) < end]
+    after, jobs = wanted.after, [row.job for row in tables.jobs.values()]
+    jobs.sort(key=place, reverse=not wanted.ascending)
+    if wanted.before is not None:
+        jobs = _before(tables, jobs, wanted.before, place)
+    if after is None:
+        return jobs
+    behind = (after.value, after.id)
+    return [
+        job for job in jobs if (place(job) > behind if wanted.ascending else place(job) < behind)
+    ]
+
+
+def _before(tables: Tables, jobs: Sequence[Job], before: int, place: Place) -> list[Job]:
+    """In the place of a job that is gone stands the one before it."""
+    known = [row.job for job_id, row in tables.jobs.items() if job_id <= before]
+    if not known:
+        return []
+    end = place(replace(max(known, key=lambda job: job.id), id=before))
+    return [job for job in jobs if place(job) < end]
 
 
 def _rank(job: Job) -> tuple[object, ...]:

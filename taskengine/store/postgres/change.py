@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from taskengine.jobs.changes import asked_anew, changed
+from taskengine.jobs.changes import CHANGED, asked_anew, changed
 from taskengine.model import Job, JobState, NotFound, Severity
 from taskengine.store import Changed, Lines
 from taskengine.store.completion import STOPPED
@@ -17,6 +18,8 @@ from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
 from taskengine.store.postgres.rows import SQL, Line, job_of
+
+_changed_values = attrgetter(*CHANGED)
 
 
 @dataclass(slots=True)
@@ -95,19 +98,7 @@ async def lock_job(connection: Connection, job_id: int) -> Any:
 
 
 async def _write(connection: Connection, job: Job) -> None:
-    await connection.execute(
-        SQL["change_job"],
-        job.id,
-        int(job.state),
-        job.run_at,
-        job.priority,
-        job.position,
-        job.top_of_queue,
-        job.persist,
-        job.semaphore_url,
-        job.gate_open,
-        job.updated_at,
-    )
+    await connection.execute(SQL["change_job"], job.id, *_changed_values(job))
 
 
 async def stop(connection: Connection, row: Any, job: Job, now: datetime, effects: Effects) -> None:

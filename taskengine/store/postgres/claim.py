@@ -56,7 +56,7 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         task=task,
         job=job_of(row),
-        documents=documents_of(row) if row["results"] else None,
+        documents=documents_of(row) if row["parameters"] else None,
         client_scope=json.loads(row["facts"]),
         options=json.loads(row["options"]) if row["options"] else None,
         started_at=row["claimed_at"],

@@ -32,6 +32,7 @@ from taskengine.store.completion import (
     settled,
     told_fate,
 )
+from taskengine.store.postgres.advance import advance_tasks
 from taskengine.store.postgres.conclude import conclude_jobs
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.counting import Tally
@@ -45,6 +46,7 @@ from taskengine.store.postgres.outbox import (
     task_call,
 )
 from taskengine.store.postgres.rows import SQL, JobRow, Line, columns, locked_job, task_of
+from taskengine.workflows.plan import fails_job, meets_needs, ready_state
 
 
 async def record(
@@ -122,7 +124,7 @@ class RecordBatch:
     requeued: list[RequeuedTask] = field(default_factory=list)
     ended: list[EndedTask] = field(default_factory=list)
     results: list[tuple[int, str, str]] = field(default_factory=list)
-    gone: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
+    done: list[tuple[int, int]] = field(default_factory=list)  # job, number: what needs it goes on
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
@@ -175,8 +177,7 @@ class RecordBatch:
         one = settled(task, one)
         if is_tried_again(one, wanted=job.wanted):
             failures, rescues = one.outcome is Outcome.RETRY, one.outcome is Outcome.LOST
-            # A job that was paused meanwhile holds it.
-            state = TaskState.QUEUED if job.state == JobState.STARTED else TaskState.WAITING
+            state = ready_state(JobState(job.state))
             self._set(task, state)
             self._tell_fate(job, one, state, rescued)
             counted = (int(failures), int(rescues), one.error, int(state))
@@ -193,13 +194,13 @@ class RecordBatch:
             self.results.append((job.id, task.name, one.result))
         if state is TaskState.COMPLETED:
             self._call(job, task, COMPLETE, one.at, extras=one.extras)
-        if state is TaskState.FAILED:
+        if fails_job(state):
             self._call(job, task, FAIL, one.at, one.error or "")
             if not job.failed:
                 self.failed[job.id] = one.at
             job.failed = True
-        if state in (TaskState.COMPLETED, TaskState.SKIPPED):
-            self.gone.append((job.id, task.number))
+        if meets_needs(state):
+            self.done.append((job.id, task.number))
 
     def _tell_fate(self, job: JobRow, one: Ended, state: TaskState, rescued: bool) -> None:
         """In the log of the job, unless that is over: then it is no news."""
@@ -229,7 +230,8 @@ class RecordBatch:
         await self._write_tasks(connection)
         # How many tasks of each job end with this batch.
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
-        woken = await self._let_go_on(connection, now, closed)
+        done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
+        woken = await advance_tasks(connection, self.jobs, done, now) or bool(self.requeued)
         lengths = await self._close(connection, tally, closed)
         ends = tuple(self._ends())
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
@@ -262,15 +264,6 @@ class RecordBatch:
         ):
             if rows:
                 await connection.execute(SQL[name], *columns(rows, width))
-
-    async def _let_go_on(self, connection: Connection, now: datetime, closed: Counter[int]) -> bool:
-        """Queue the tasks whose last need is met; whether any task was queued."""
-        gone = [(id_, n) for id_, n in self.gone if self.jobs[id_].open_tasks > closed[id_]]
-        rows = []
-        if gone:
-            rows = await connection.fetch(SQL["let_go_on"], *columns(gone, 2), now)
-        queued = any(row["state"] == TaskState.QUEUED for row in rows)
-        return queued or bool(self.requeued)
 
     async def _close(
         self, connection: Connection, tally: Tally, closed: Counter[int]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from taskengine.jobs.continuing import REFUSED, check_kept, check_retried, kept_tasks, line_of_kept
+from taskengine.jobs.continuing import check_kept, check_retried, kept_tasks, line_of_kept
+from taskengine.jobs.new_job import check_rerun
 from taskengine.model import BadInput, Job, JobState, PlannedTask, TaskState
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Lines
@@ -91,8 +92,7 @@ async def rerun_with(
     row = await _lock(connection, job_id)
     if row["rerun_as"] is not None:
         return int(row["rerun_as"])
-    if row["digest"] is None:
-        raise BadInput(REFUSED)
+    check_rerun(job_of(row))
     told = lines_of(0, lines, now)
     return await _run_again(connection, row, told, now, anew, None, effects)
 

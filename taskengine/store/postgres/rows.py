@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from taskengine.model import (
@@ -27,6 +28,7 @@ from taskengine.store.postgres.queries import JOB, TASK, queries
 Row = Any  # asyncpg.Record
 SQL = queries()
 _job_columns, _task_columns = itemgetter(*JOB), itemgetter(*TASK)
+_new_job_values = attrgetter(*JOB[1:])
 
 
 def dumped(value: object) -> str:
@@ -48,6 +50,20 @@ def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
 def job_of(row: Row) -> Job:
     number, client, workflow, state, *rest = _job_columns(row)
     return Job(number, client, workflow, JobState(state), *rest)
+
+
+NewJob = tuple[Any, ...]  # as `put_jobs` takes it: the columns of NEW_JOB
+
+
+def job_row(
+    job: Job,
+    request_id: uuid.UUID,
+    lanes: int,
+    key: str | None = None,
+    digest: str | None = None,
+    rerun_of: int | None = None,
+) -> NewJob:
+    return (*_new_job_values(job), request_id, lanes, key, digest, rerun_of)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from taskengine.model import Definition, JobState, Submission
-from taskengine.policy import initial_state
+from taskengine.jobs.new_job import new_job
+from taskengine.model import Definition, Job, JobState, Submission
 from taskengine.store.completion import host_of
 from taskengine.store.postgres.cascade import Child, break_jobs
 from taskengine.store.postgres.connections import Connection
@@ -17,7 +17,8 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import tie
 from taskengine.store.postgres.lines import put_lines
 from taskengine.store.postgres.outbox import OutboxEvent, put_calls
-from taskengine.store.postgres.rows import SQL, columns, dumped, first_lines
+from taskengine.store.postgres.queries import NEW_JOB
+from taskengine.store.postgres.rows import SQL, NewJob, columns, dumped, first_lines, job_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,11 @@ async def _put_new(
     connection: Connection, new: Mapping[uuid.UUID, PreparedSubmission], now: datetime, writer: int
 ) -> dict[uuid.UUID, int]:
     """Insert those that nobody knows, with all that belongs to them; their ids."""
-    rows = await connection.fetch(
-        SQL["put_jobs"], now, *columns([_job(one.one, now) for one in new.values()], 16)
-    )
-    ids: dict[uuid.UUID, int] = {row["request_id"]: row["id"] for row in rows}
+    made = {key: new_job(one.one, now) for key, one in new.items()}
+    ids = await put_jobs(connection, [_row(one, made[key]) for key, one in new.items()])
     await _put_rest(connection, [(ids[key], new[key]) for key in ids], now)
     jobs = {ids[key]: new[key].one for key in ids}
-    states = {job_id: _state(one, now) for job_id, one in jobs.items()}
+    states = {ids[key]: made[key].state for key in ids}
     calls: list[OutboxEvent] = []
     tally = Tally()
     states |= await _tie(connection, jobs, now, calls, tally)
@@ -128,32 +127,15 @@ def _child(job_id: int, one: Submission) -> Child:
     return Child(job_id, one.client, one.workflow, one.content_id, lanes)
 
 
-def _state(one: Submission, now: datetime) -> JobState:
-    return initial_state(
-        refused=one.definition is None, run_at=one.run_at, gate=bool(one.semaphore_url), now=now
-    )
+def _row(one: PreparedSubmission, job: Job) -> NewJob:
+    key, digest = one.one.idempotency_key, one.one.body_digest
+    return job_row(job, one.one.request_id, len(one.lanes), key, digest)
 
 
-def _job(one: Submission, now: datetime) -> tuple[Any, ...]:
-    state = _state(one, now)
-    return (
-        one.request_id,
-        one.client,
-        one.workflow,
-        int(state),
-        state is JobState.BROKEN,
-        one.priority,
-        one.position,
-        one.top_of_queue,
-        one.persist,
-        len(dict.fromkeys(one.urls)),
-        one.run_at,
-        one.content_id,
-        one.semaphore_url,
-        one.definition.digest if one.definition else None,
-        one.idempotency_key,
-        one.body_digest,
-    )
+async def put_jobs(connection: Connection, rows: Sequence[NewJob]) -> dict[uuid.UUID, int]:
+    """Insert jobs; the ids of those whose request and key nobody has used, by request."""
+    inserted = await connection.fetch(SQL["put_jobs"], *columns(rows, len(NEW_JOB)))
+    return {row["request_id"]: row["id"] for row in inserted}
 
 
 async def put_definitions(connection: Connection, batch: Sequence[Submission]) -> None:

@@ -19,10 +19,7 @@ order by id
 for no key update
 
 -- name: change_job
-update jobs set state = $2, run_at = $3, priority = $4, position = $5, top_of_queue = $6,
-                persist = $7, semaphore_url = $8, gate_open = $9, updated_at = $10,
-                changed = pg_current_xact_id()
-where id = $1
+update jobs set {job.changed}, changed = pg_current_xact_id() where id = $1
 
 -- name: ask_anew
 update jobs set gate_due_at = null, gate_failures = 0,

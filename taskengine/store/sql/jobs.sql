@@ -17,18 +17,8 @@ on conflict do nothing
 select digest from definitions where digest = any($1::text[]) order by digest for key share
 
 -- name: put_jobs
-insert into jobs (request_id, client, workflow, state, failed, priority, position, top_of_queue,
-                  persist, lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest,
-                  idempotency_key, idempotency_digest)
-select request_id, client, workflow, state, failed, priority, position, top_of_queue,
-       persist, lanes, $1, $1, coalesce(run_at, $1), content_id, semaphore_url, digest,
-       idempotency_key, idempotency_digest
-from unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::boolean[], $7::smallint[],
-            $8::integer[], $9::boolean[], $10::boolean[], $11::smallint[], $12::timestamptz[],
-            $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-     with ordinality as s (request_id, client, workflow, state, failed, priority, position,
-                           top_of_queue, persist, lanes, run_at, content_id, semaphore_url, digest,
-                           idempotency_key, idempotency_digest, n)
+insert into jobs ({new_job})
+select {new_job} from unnest({new_job.arrays}) with ordinality as s ({new_job}, n)
 order by n
 on conflict do nothing -- the request is known, or the client has used the key
 returning request_id, id

@@ -193,6 +193,15 @@ with present as materialized (
     union all
     select {t.task}, t.claimed_at, t.priority
     from before b join tasks t on t.id = b.id
+), looked_at as materialized (
+    -- What the jobs' tasks gave, where it is little: once for all tasks of a job that were got.
+    select g.job_id,
+           case when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
+                      from (select r.size from results r where r.job_id = g.job_id limit 65) as few)
+                then (select coalesce(json_object_agg(r.name, r.result), '{}')
+                      from results r where r.job_id = g.job_id)
+           end as results
+    from (select distinct job_id from got where number > 0) as g
 ), next as materialized (
     -- When the next retry is due, for who got less than it wanted: at once, if others held the
     -- locks of all that it tried besides what it got.
@@ -216,10 +225,7 @@ select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failur
        case when d.size <= $8 then d.parameters end as parameters,
        case when d.size > $8 then null
             when t.number = 0 then '{}'
-            when (select coalesce(sum(few.size), 0) <= $8 and count(*) <= 64
-                  from (select r.size from results r where r.job_id = t.job_id limit 65) as few)
-            then (select coalesce(json_object_agg(r.name, r.result), '{}')
-                  from results r where r.job_id = t.job_id)
+            else (select l.results from looked_at l where l.job_id = t.job_id)
        end as results,
        case when (select count(*) from got) < $4 then (select due_at from next) end as next_due,
        {j.job}
@@ -311,27 +317,23 @@ from unnest($1::bigint[], $2::timestamptz[]) as f (job_id, at)
 where t.job_id = f.job_id and t.state in ({task.waiting}, {task.queued})
 returning t.job_id
 
--- name: let_go_on
--- The siblings of a batch are counted together: each would see the others as working.
--- The tasks of a job are read once, however many of them have ended.
+-- name: waiting_tasks
+-- Those that need one of the tasks that have ended; their jobs are locked. The tasks of a job are
+-- read once, however many of them have ended.
 with ended as materialized (
     select e.job_id, array_agg(e.number) as numbers
     from unnest($1::bigint[], $2::smallint[]) as e (job_id, number)
     group by e.job_id
-), gone as materialized (
-    select t.id, (select count(*) from unnest(t.needs) as need
-                  where need = any(e.numbers)) as n
-    from ended e
-    join tasks t on t.job_id = e.job_id and t.state + 0 = {task.waiting} and t.needs && e.numbers
 )
-update tasks t
-set waits_for = t.waits_for - gone.n,
-    state = case when t.waits_for = gone.n and j.state = {job.started} then {task.queued}
-                 else {task.waiting} end, -- held while paused
-    due_at = $3
-from gone, jobs j
-where t.id = gone.id and j.id = t.job_id
-returning t.state
+select t.job_id, t.id, t.needs, t.waits_for
+from ended e
+join tasks t on t.job_id = e.job_id and t.state + 0 = {task.waiting} and t.needs && e.numbers
+order by t.id
+
+-- name: advance_tasks
+update tasks t set state = s.state, waits_for = s.waits_for, due_at = $4
+from unnest($1::bigint[], $2::smallint[], $3::smallint[]) as s (id, state, waits_for)
+where t.id = s.id and t.state + 0 = {task.waiting}
 
 -- name: close_tasks
 update jobs j

@@ -1,11 +1,12 @@
 """Promises of callbacks and their lanes."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
 from taskengine.model import Began, LaneResult
-from taskengine.store.completion import TERSE
+from taskengine.store.completion import TERSE, host_of
 from taskengine.testing.contract.world import (
     CHAIN,
     ONE,
@@ -288,6 +289,15 @@ class Callbacks:
         await world.deliver(*first)
         assert [lane.url for lane in await world.lanes(busy=["slow.test"])] == []
         assert [lane.url for lane in await world.lanes()] == slow[2:4]
+
+    async def test_a_host_that_answers_quickly_has_many_lanes_claimed(self, world):
+        for _ in range(5):
+            await world.start(urls=[ONE, TWO])
+        for attempt in await world.claim(10):
+            await world.record(Began(attempt.fence, NOON))
+        given = (world.instance, 64, [], NOON, [host_of(ONE)])
+        lanes, _ = await world.store.claim_lanes(*given)
+        assert Counter(lane.url for lane in lanes) == {ONE: 5, TWO: 2}
 
     async def test_the_lane_due_first_goes_first(self, world):
         for number, host in enumerate("cab"):

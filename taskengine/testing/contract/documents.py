@@ -49,7 +49,8 @@ class Documents:
             [attempt] = await world.claim()
             await world.record(done(attempt, text="y" * 40_000))
         [attempt] = await world.claim()
-        assert attempt.documents is None
+        assert attempt.documents.results is None
+        assert json.loads(attempt.documents.parameters) == {}
         for names, found in ((None, {"a", "b"}), ({"b"}, {"b"}), ((), set())):
             documents = await world.store.documents(job_id, Wanted(results=names))
             assert json.loads(documents.results).keys() == found

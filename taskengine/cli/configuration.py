@@ -1,4 +1,4 @@
-"""Settings of the configuration as options of a command."""
+"""Options of the configuration as options of a command."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import click
 from pydantic.fields import FieldInfo
 
 from taskengine.configuration import PREFIX, Configuration
-from taskengine.sources import Path, is_secret, settings
+from taskengine.sources import Path, is_secret, known_options
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=File)
 
 
-def setting_options() -> Iterator[click.Option]:
-    """An option for each setting; one that is not given leaves it to environment and file."""
-    text = "a TOML file with settings.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
+def configuration_options() -> Iterator[click.Option]:
+    """An option for each option; one that is not given leaves it to environment and file."""
+    text = "a TOML file with options.  [TASKENGINE_CONFIG; default: config/taskengine.toml]"
     yield click.Option(["--config"], metavar="FILE", type=FILE, help=text)
-    for path, field in settings(Configuration).items():
+    for path, field in known_options(Configuration).items():
         if path == ("secrets",) or is_secret(field):
             continue  # a command line is seen by everybody on the machine
         name = "-".join(path).replace("_", "-").lower()

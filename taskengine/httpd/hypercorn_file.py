@@ -24,7 +24,7 @@ LIMITS = {
 }
 
 
-def read_settings(file: Path) -> Mapping[str, Any]:
+def read_hypercorn_file(file: Path) -> Mapping[str, Any]:
     """What the file says; nothing where there is none. Raises BadInput."""
     if not file.is_file():
         return {}

@@ -13,25 +13,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from taskengine.configuration import HOME
+from taskengine.httpd.hypercorn_file import limited, listen, read_hypercorn_file
 from taskengine.httpd.limits import ConnectionLimits
 from taskengine.httpd.serving import Server, url_of
-from taskengine.httpd.settings import limited, listen, read_settings
 from taskengine.model import BadInput
 
 
 def test_the_file_that_comes_along_has_the_defaults():
-    settings = read_settings(HOME / "hypercorn.toml")
+    settings = read_hypercorn_file(HOME / "hypercorn.toml")
     assert len(settings) == 5
     assert limited(ConnectionLimits(), settings) == ConnectionLimits()
 
 
 def test_without_a_file_there_are_defaults(tmp_path):
-    assert limited(ConnectionLimits(), read_settings(tmp_path / "none.toml")) == ConnectionLimits()
+    assert (
+        limited(ConnectionLimits(), read_hypercorn_file(tmp_path / "none.toml"))
+        == ConnectionLimits()
+    )
 
 
 def test_limits_can_be_set(tmp_path):
     (tmp_path / "a.toml").write_text("keep_alive_timeout = 5\ngraceful_timeout = 9\n")
-    limits = limited(ConnectionLimits(connections=7), read_settings(tmp_path / "a.toml"))
+    limits = limited(ConnectionLimits(connections=7), read_hypercorn_file(tmp_path / "a.toml"))
     assert (limits.idle, limits.grace, limits.connections) == (5, 9, 7)
 
 
@@ -47,7 +50,7 @@ def test_limits_can_be_set(tmp_path):
 def test_what_is_not_known_is_refused(tmp_path, text, told):
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(BadInput, match=told):
-        read_settings(tmp_path / "a.toml")
+        read_hypercorn_file(tmp_path / "a.toml")
 
 
 @pytest.fixture
