@@ -17,6 +17,7 @@ from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
 from taskengine.cli.failures import in_words
 from taskengine.cli.jobs import jobs, submit
+from taskengine.cli.keys import keys
 from taskengine.cli.logs import logs
 from taskengine.cli.looking import looks
 from taskengine.cli.serving import serve
@@ -66,6 +67,7 @@ for command in (
     jobs,
     logs,
     *looks,
+    keys,
     *verbs,
     bench,
     version,

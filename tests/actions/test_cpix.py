@@ -2,10 +2,13 @@
 
 import httpx
 import pytest
+import trio
+from click.testing import CliRunner
 
 from taskengine.actions.cpix import take_cpix
+from taskengine.cli.keys import keys
 from taskengine.media.cpix import read_cpix, write_cpix
-from taskengine.media.keys import asset_name, generate_keys
+from taskengine.media.keys import FileKeyStore, asset_name, generate_keys
 from taskengine.model import PermanentFailure
 from taskengine.testing.actions import fake_context
 
@@ -78,6 +81,18 @@ async def test_the_key_service_of_the_client_gives_the_key(tmp_path):
     kept = await taken(tmp_path, download=True, url=URL, service=service)
     assert asked == ["https://keys.example/cpix/film%201"]
     assert kept.key == KEYS.key
+
+
+def test_the_command_prints_the_document_of_an_asset(tmp_path):
+    folder = "/srv/output/films/film-1"
+    store = FileKeyStore(tmp_path / "keys")
+    trio.run(store.keep, f"local:{folder}:film-1", KEYS)
+    options = ["--data-dir", str(tmp_path)]
+    done = CliRunner().invoke(keys, ["export", f"{folder}/", "film-1", *options])
+    assert read_cpix(done.output.encode()).key == KEYS.key
+    done = CliRunner().invoke(keys, ["export", folder, "film-2", *options])
+    assert done.exit_code == 1
+    assert "no key is kept for film-2" in done.output
 
 
 async def test_a_service_that_has_no_document_fails_the_task(tmp_path):
