@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test players chaos search weight quick check bench lock clean
+.PHONY: help setup demo serve test players stores chaos search weight quick check bench lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,7 @@ check: setup ## format, lint, types, import contracts
 
 test: check ## every check and every test (ARGS="-k name" picks some)
 	-@tests/players/install
+	-@tests/storage/install
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --json FILE", ARGS=capture)
@@ -49,6 +50,9 @@ QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \
 
 players: ## install what the tests of players need: Chromium (as root), hls.js and others
 	tests/players/install
+
+stores: setup ## install what the tests of object storages need: Node.js (as root), Azurite
+	tests/storage/install
 
 quick: setup ## the tests that need no database, in seconds
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -p no:schemathesis $(QUICK) $(ARGS)

@@ -8,10 +8,13 @@ import httpx
 
 from taskengine.actions.environment import ActionEnvironment
 from taskengine.configuration import Configuration
-from taskengine.media.keys import FileKeyStore
+from taskengine.media.keys import FileKeyStore, StoredKeyStore
 from taskengine.runtime.pulse import Pulse
 from taskengine.storage import Folder
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.settings import secret_values
+
+GB = 1_000_000_000  # bytes
 
 
 def local_environment(
@@ -24,13 +27,16 @@ def local_environment(
     """Storages, their roots, workspaces and keys. Raises Misconfigured."""
     data, tables = configuration.data_dir.absolute(), configuration.storages
     shared = configuration.workspace_storage
-    storages = {label: table.open(data) for label, table in tables.items()}
+    cache = FetchCache(data / "cache", configuration.storage.cache * GB)
+    storages = {label: table.open(data, cache) for label, table in tables.items()}
+    workspaces = Folder(storages[shared.label], shared.workspace(data), "")
+    keys = workspaces.below("keys")  # no job's, so that nobody cleans it
     return ActionEnvironment(
         scratch=scratch,
         storages=storages,
         roots={label: table.roots(data) for label, table in tables.items()},
-        workspaces=Folder(storages[shared.label], shared.workspace(data), ""),
-        keys=FileKeyStore(data / "keys"),
+        workspaces=workspaces,
+        keys=FileKeyStore(data / "keys") if shared.label == "local" else StoredKeyStore(keys),
         http=http,
         unverified=unverified,
         commands=configuration.commands,

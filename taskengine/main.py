@@ -97,6 +97,8 @@ async def open_and_run(
             warn_of_common_roots(await store.patient.clients(), configuration.local_roots)
             pulse = Pulse(configuration.lease, (witness.bond, scratch.lock))
             environment = local_environment(configuration, scratch.folder, http, unverified, pulse)
+            warn_of_missing_default(configuration)
+            await environment.check_storages()
             resources = resources_of(
                 configuration, store, counters, library, environment, meters, witness
             )
@@ -144,6 +146,18 @@ async def _hurry(shutdown: Shutdown, engine: Engine) -> None:
     watch_over_the_end(OVERTIME)
 
 
+def warn_of_missing_default(configuration: Configuration) -> None:
+    """Jobs that name no storage would be refused, all of them."""
+    default = configuration.default_storage
+    if default not in configuration.storages:
+        logger.warning(
+            "the default storage %s is not configured: jobs that name no storage are refused; set "
+            "storage.default, or what [storage.%s] needs (docs/storages.md)",
+            default,
+            default,
+        )
+
+
 def resources_of(
     configuration: Configuration,
     store: PostgresStore,
@@ -169,7 +183,7 @@ def resources_of(
             configuration.default_storage,
             now,
             allowed(configuration.outbound_allow).refuses,
-            frozenset(configuration.storages),
+            tuple(configuration.storages),
         ),
         meters=meters,
         left=witness.send_away,

@@ -16,7 +16,8 @@ HEAD = 64 << 10  # bytes before an answer's body, informational answers among th
 FRAMING = 1 << 20  # bytes of a body's framing; besides what is in proportion to the body
 PER_BYTE = 16  # bytes of framing for one of the body: "1\r\nx\r\n" has five
 HEAD_READING = 4 << 10  # bytes read at once: of small answers one has a hundred thousand
-BODY_READING = 16 << 10
+BODY_READING = 16 << 10  # of a body in chunks, whose framing is parsed at once
+PLAIN_READING = 64 << 10  # of one whose length its head has told: there is nothing to parse
 
 
 class BoundedStream(httpcore.AsyncNetworkStream):
@@ -26,9 +27,9 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         self._stream = stream
         self._left, self._at_once = HEAD, HEAD_READING
 
-    def body_begins(self) -> None:
-        """The head is complete."""
-        self._left, self._at_once = FRAMING, BODY_READING
+    def body_begins(self, *, is_plain: bool) -> None:
+        """The head is complete; `is_plain`: nothing but the body follows."""
+        self._left, self._at_once = FRAMING, PLAIN_READING if is_plain else BODY_READING
 
     def was_body(self, size: int) -> None:
         """So many bytes of what was read were of the body itself."""
@@ -74,5 +75,6 @@ def bounded(answer: httpcore.Response) -> BoundedStream | None:
     stream = answer.extensions.get("network_stream")
     if not isinstance(stream, BoundedStream):
         return None
-    stream.body_begins()
+    names = {name.lower() for name, _ in answer.headers}
+    stream.body_begins(is_plain=b"content-length" in names and b"transfer-encoding" not in names)
     return stream

@@ -129,7 +129,7 @@ def _name_of(place: Path, path: Path, given: Mapping[Path, OptionSource]) -> str
     if path in given:
         return given[path].called(path, place[len(path) :])
     inner = next((one for one in given if one[: len(place)] == place), place)
-    return given[inner].called(inner, ()) if inner in given else ".".join(place)
+    return given[inner].called(place, ()) if inner in given else ".".join(place)
 
 
 # The sources

@@ -36,6 +36,14 @@ class StorageDefaults(BaseModel):
         "disk need one that all reach",
     )
 
+    cache: float = Field(
+        default=20,
+        ge=0,
+        allow_inf_nan=False,
+        description="GB of large files that this host keeps of what it fetched from other "
+        "storages, so that the tasks of a job fetch a source once; 0: none",
+    )
+
     @field_validator("default", "workspace")
     @classmethod
     def _known(cls, value: str | None) -> str | None:

@@ -44,7 +44,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
     assert sorted(given(text, variables, lease="0", bind="here")) == sorted(
         [
             "te.toml: data_dirr: there is no such option; is data_dir meant?",
-            "te.toml: storrage: there is no such option; is storage.default meant?",
+            "te.toml: storrage: there is no such option; is storage.cache meant?",
             "te.toml: storage.defalt: there is no such option; is storage.default meant?",
             "te.toml: notice: expected a number, got true or false",
             "te.toml: queues: there is no queue 'wrok', expected work, windows_capture, callback; "
@@ -64,8 +64,8 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("data_dir = ", "te.toml:1: Invalid value"),
         ("\n\ndata_dir = x\n", "te.toml:3: Invalid value"),
         ("a = 1\na = 2", "te.toml:2: Cannot overwrite a value"),
-        ("storage = 3", "te.toml: storage: expected a table, with default, workspace, S3, "
-         "azure_blob, local"),
+        ("storage = 3", "te.toml: storage: expected a table, with default, workspace, cache, "
+         "local, S3, azure_blob"),
         ("[storage]\nlocal = 3", "te.toml: storage.local: expected a table, with input_root, "
          "output_root, workspace_root"),
         ("[storage.local]\ninput_root = ''",
@@ -83,7 +83,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("public_reads = 'perhaps'",
          "te.toml: public_reads: expected true or false, got 'perhaps'"),
         ("[storage]\ndefault = 'disk'",
-         "te.toml: storage.default: expected one of S3, azure_blob, local, got 'disk'"),
+         "te.toml: storage.default: expected one of local, S3, azure_blob, got 'disk'"),
         ("database_url = ''", "te.toml: database_url: expected a text that is not empty"),
         ("bootstrap_client = 'key'", "te.toml: bootstrap_client: expected NAME:KEY"),
         ("bootstrap_client = '../x:key'",

@@ -13,7 +13,8 @@ from typing import Final
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.cutting import Cut, Missing
+from taskengine.actions.cutting import Cut
+from taskengine.actions.missing import Missing
 from taskengine.actions.registry import action
 from taskengine.actions.together import unwrapped
 from taskengine.capture.clip import FOREVER, Clip
@@ -32,6 +33,7 @@ from taskengine.storage import Folder
 PROGRESS_SECONDS: Final = 2.0
 LINE_SECONDS: Final = 60.0
 AT_ONCE: Final = 20  # clips that are over and recorded side by side; hundreds starve the engine
+MANIFESTS_ONLY: Final = ("trickplay", "trickplay_thumbnails")  # options that a file has no use of
 FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
 
 
@@ -89,8 +91,7 @@ async def cut(
     tracks = apply_track_properties(arrange(found), *(track_properties or []))
     plan = plan_sets(drm, enable_drm=enable_drm)
     has_pictures = any(track.type == "video" for track in tracks)
-    wants_dref = bool((options or {}).get("create_dref"))
-    await _tell_left_out(context, has_pictures, dref=plan.clear or not wants_dref)
+    await _tell_left_out(context, options or {}, has_pictures, plan.clear, generate_vod)
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
@@ -103,11 +104,16 @@ async def cut(
     }
 
 
-async def _tell_left_out(context: Context, has_pictures: bool, *, dref: bool) -> None:
+async def _tell_left_out(
+    context: Context, options: JsonObject, has_pictures: bool, is_clear: bool, has_manifests: bool
+) -> None:
     if not has_pictures:
         await context.info("There are no pictures: no thumbnails are made")
-    if not dref:
+    if options.get("create_dref") and not is_clear:
         await context.info("create_dref: no dref MP4 is made, it could only refer to clear media")
+    for name in MANIFESTS_ONLY if not has_manifests else ():
+        if options.get(name):
+            await context.warn(f"{name} is left out: it needs generate_vod")
 
 
 def _missing(content: str, limit: float | None) -> Missing:

@@ -16,7 +16,7 @@ from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
 from taskengine.capture.model import SourceTrack
 from taskengine.capture.pieces import ADJACENT, Span
-from taskengine.media.cc_data import SEI, CcData, packets, read_cc_data
+from taskengine.media.cc_data import SEI, CcData, PacketPlaces, read_cc_data
 from taskengine.media.languages import normal_language
 from taskengine.media.tracks import Track
 
@@ -29,19 +29,19 @@ async def with_captions(
     declared: Sequence[str],
     admitted: Matches,
     joints: Sequence[Fraction],
+    packets: Mapping[str, PacketPlaces],
 ) -> list[Track]:
     """The tracks, those of pictures with the services inside them, and one of text for each
     service of CEA-608 that says anything and that the clip's filter lets through.
 
-    `declared` is what the source says of its services; at `joints` other pictures begin.
+    `declared` is what the source says of its services; at `joints` other pictures begin; `packets`
+    are those of each file of pictures.
     """
     video = next((one for one in tracks if one.type == "video"), None)
     if video is None or video.codec not in SEI:
         return list(tracks)
     path = bench_of(context).folder / video.file
-    shown = await packets(bench_of(context), path)
-    zero = Fraction(str(video.zero))
-    data = _Noted(read_cc_data(path, video.codec, shown, zero))
+    data = _Noted(read_cc_data(path, video.codec, packets[video.file]))
     length = Fraction(str(video.end))
     found = await trio.to_thread.run_sync(captions, data, length, joints)
     if not data.has_any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,13 @@ from taskengine.actions.closed_captions import joints, with_captions
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
+from taskengine.actions.missing import Missing
 from taskengine.actions.together import together
 from taskengine.capture.audio import AudioCutter
 from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
-from taskengine.capture.joining import Taken
-from taskengine.capture.model import Fetched, Gap, SourceRefused, SourceTrack, Time
+from taskengine.capture.joining import Joined, Taken
+from taskengine.capture.model import Fetched, SourceRefused, SourceTrack, Time
 from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Span
@@ -32,38 +33,10 @@ from taskengine.media.languages import normal_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
 from taskengine.media.tracks import Track, TrackType
-from taskengine.model import JsonObject, PermanentFailure
+from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 
 PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
-
-
-@dataclass(slots=True)
-class Missing:
-    """What no source had (A72). `limit` is in seconds of all clips; None: none. `is_filled`: black
-    pictures and silence stand for it."""
-
-    limit: float | None
-    is_filled: bool = False
-    told: list[JsonObject] = field(default_factory=list)
-    seconds: Fraction = Fraction(0)
-
-    def add(self, clip: RecordedClip, gap: Gap) -> str:
-        """Note a gap; the line about it."""
-        clock = clip.range.has_clock
-        start, end = (told(time, has_clock=clock) for time in (gap.start, gap.end))
-        filled = {"filled": True} if self.is_filled else {}
-        self.told.append({"clip": clip.place, "from": start, "to": end, **filled})
-        self.seconds += gap.end - gap.start
-        length = float(gap.end - gap.start)
-        return f"Clip {clip.place}: no source has {start} to {end} ({length:.3f} s)"
-
-    def check(self) -> None:
-        if self.limit is not None and self.seconds > self.limit:
-            raise PermanentFailure(
-                f"{float(self.seconds):.3f} s are missing in {len(self.told)} gaps,"
-                f" missing_content_limit is {self.limit:g} s"
-            )
 
 
 class Cut:
@@ -86,31 +59,31 @@ class Cut:
         self._shown: list[Shown] = []
         self._spans: list[list[Span]] = []
         self._known: dict[str, dict[str, Format]] = {"video": {}, "audio": {}}
-        self._keys: dict[str, list[float]] = {}  # seconds of keyframes, by file
+        self._joined: dict[str, Joined] = {}  # tracks of pictures, by file
+        self._ended = 0  # tracks
 
     async def tracks(self, folders: Sequence[Folder]) -> list[Track]:
         """All of the result, in files of the scratch folder."""
         await together(partial(self._look, place, folder) for place, folder in enumerate(folders))
         await self._note_gaps()
         await self.context.progress(0.3)
-        made: list[Track] = []
         wanted = self._clips[0].range.tracks
-        for number, (name, track) in enumerate(wanted.items()):
-            one = await self._track(name, track)
-            made += [one] if one is not None else []
-            await self.context.progress(0.3 + 0.7 * (number + 1) / len(wanted))
+        made = await together(partial(self._track, *one) for one in wanted.items())
         inspector = Inspector(self.context, self.context.workspace)
-        aligned = await inspector.aligned(made, self._keys)
+        keys = {file: [float(time) for time in one.keys] for file, one in self._joined.items()}
+        there = [one for one in made if one is not None]
+        aligned = await inspector.aligned(there, keys)
         best = next((track for track in wanted.values() if track.type == "video"), None)
         declared = best.captions if best else ()
+        packets = {file: one.packets for file, one in self._joined.items()}
         return await with_captions(
-            self.context, aligned, declared, self.admitted, joints(self._spans)
+            self.context, aligned, declared, self.admitted, joints(self._spans), packets
         )
 
     async def markers(self) -> list[Marker]:
         """Of advertising, once the tracks are made."""
         clips = list(zip(self._clips, self._shown, self._spans, strict=True))
-        found, problems = await advertising(clips)
+        found, problems = await advertising(clips, self._zero or Fraction(0))
         for problem in problems:
             await self.context.warn(problem)
         return found
@@ -150,8 +123,8 @@ class Cut:
         if (zero := self._zero) is None:
             return track
         clip, start = self._clips[0], self._spans[0][0].start
-        began = str(told(start, has_clock=True)) if clip.range.has_clock else ""
-        return replace(track, zero=float(zero), began=began)
+        began = told(start, has_clock=clip.range.has_clock)
+        return replace(track, zero=float(zero), began=began if isinstance(began, str) else "")
 
     @property
     def _model(self) -> Format | None:
@@ -160,6 +133,13 @@ class Cut:
         return best.format if best else None
 
     async def _track(self, name: str, track: SourceTrack) -> Track | None:
+        """None for one that is left out."""
+        made = await self._made(name, track)
+        self._ended += 1
+        await self.context.progress(0.3 + 0.7 * self._ended / len(self._clips[0].range.tracks))
+        return made
+
+    async def _made(self, name: str, track: SourceTrack) -> Track | None:
         match track.type:
             case "video":
                 return await self._video(name, track)
@@ -187,8 +167,8 @@ class Cut:
         number = sum(own for _, own in made)
         cutter = self._clips[0].cutter(f"{name}-joint")
         target = self.bench.folder / f"{name}.mp4"
-        times = await cutter.join(taken, first.format, target, number, self._zero)
-        self._keys[target.name] = [float(time) for time in times]
+        joined = await cutter.join(taken, first.format, target, number, self._zero)
+        self._joined[target.name] = joined
         await self._tell_encoded(name, taken)
         return await self._probed(target, track)
 

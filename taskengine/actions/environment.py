@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.scratch import scratch_of_attempt
@@ -16,8 +18,12 @@ from taskengine.mediatailor.service import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import FenceCheck, Folder, Storage
+from taskengine.storage import FenceCheck, Folder, Storage, StorageFailed
 from taskengine.storage.roots import is_foreign, roots_on
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 5.0  # for a storage to answer at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,17 @@ class ActionEnvironment:
             return Folder(self.storages[label], folder, "")
 
         return find
+
+    async def check_storages(self) -> None:
+        """Warn of what tasks would fail at, with its reason."""
+        for label, storage in self.storages.items():
+            try:
+                with trio.fail_after(CHECK_SECONDS):
+                    await storage.folders(self.roots[label]["output_root"])
+            except (StorageFailed, OSError) as error:
+                logger.warning("the storage %s cannot be used for now: %s", label, error)
+            except trio.TooSlowError:
+                logger.warning("the storage %s does not answer", label)
 
     def is_of_others(self, folder: Folder, others: Sequence[Client]) -> bool:
         """Whether a folder reaches into a root that another client has below its own."""

@@ -66,6 +66,6 @@ async def stage(context: Context, paths: Iterable[Path]) -> JsonObject:
     """Hand files on to later tasks, under their own names."""
     names = []
     for path in paths:
-        await context.staging.put(path, path.name)
+        await context.staging.hand_over(path, path.name)
         names.append(path.name)
     return {"staged": PurePosixPath(context.staging.path).name, "files": names}

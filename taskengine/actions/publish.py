@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +17,16 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.actions.records import is_told
 from taskengine.actions.registry import action
+from taskengine.actions.together import together
 from taskengine.media.naming import ManifestName, parked_name, parse_name
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
 MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
+NAMING: Final = (*MANIFESTS, ".vtt")  # suffixes of files that may name others
 INTERNAL: Final = frozenset({"file", "folder", "stream", "private", "source"})  # of a track
+
+Staged = tuple[str, str]  # a folder of the workspace, a name in it
 
 
 @action("package.publish")
@@ -37,7 +46,7 @@ async def publish(
     target has nothing else in the end (A80).
     """
     folder = await context.open_folder(**target)
-    staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
+    staged: list[Staged] = [(p["staged"], file) for p in packages if p for file in p["files"]]
     manifest = next((p["manifest"] for p in packages if p and p.get("active")), main_file)
     if manifest is None or manifest not in [name for _, name in staged]:
         raise PermanentFailure(f"{content_id}: no manifest was made")
@@ -45,10 +54,9 @@ async def publish(
     record = await _record(context, content_id, manifest, names, metadata)
     old = await _earlier(content_id, folder, names)
     await folder.put(record, record_name)
-    staged.sort(key=lambda item: (parse_name(content_id, item[1]) is not None, item[1] == manifest))
-    for number, (stage, name) in enumerate(staged):  # in the order of their making otherwise
-        await _move(context, context.workspace.below(stage), folder, name)
-        await context.progress((number + 1) / len(staged))
+    moving = _Moving(context, folder, len(staged))
+    for group in _in_order(content_id, staged, manifest):
+        await together(partial(moving.move, *item) for item in group)
     if empty_target:
         await _empty(context, folder, names)
     else:
@@ -72,9 +80,9 @@ async def deliver(
     folder = await context.open_folder(**target)
     staged = [(p["staged"], file) for p in packages if p for file in p["files"]]
     names = _distinct([name for _, name in staged])
-    for number, (stage, name) in enumerate(staged):
-        await _move(context, context.workspace.below(stage), folder, name)
-        await context.progress((number + 1) / len(staged))
+    moving = _Moving(context, folder, len(staged))
+    for stage, name in staged:
+        await moving.move(stage, name)
         await context.info(f"{folder.storage.label} folder: {folder.complete}, File {name}")
     return {"names": names, "files": [folder.name_of(name) for name in names]}
 
@@ -120,13 +128,47 @@ async def _record(
     return path
 
 
-async def _move(context: Context, stage: Folder, folder: Folder, name: str) -> None:
-    if stage.storage is folder.storage:
-        await folder.take(stage, name)
-        return
-    local = context.scratch / "moving"
-    await stage.fetch(name, local)
-    await folder.put(local, name)
+def _in_order(
+    content_id: str, staged: Sequence[Staged], manifest: str
+) -> Iterator[Sequence[Staged]]:
+    """Groups of files of which none names another: media, playlists, manifests, the active one."""
+
+    def rank(item: Staged) -> int:
+        name = item[1]
+        if name == manifest:
+            return 3
+        return 2 if parse_name(content_id, name) else int(name.endswith(NAMING))
+
+    for _, group in groupby(sorted(staged, key=rank), rank):
+        yield list(group)
+
+
+@dataclass(slots=True)
+class _Moving:
+    """From the workspace into the asset's folder, which may be on another storage."""
+
+    context: Context
+    folder: Folder
+    number: int  # of all files
+    moved: int = 0
+
+    async def move(self, staged: str, name: str) -> None:
+        stage = self.context.workspace.below(staged)
+        if stage.storage is self.folder.storage:
+            await self.folder.take(stage, name)
+        else:
+            await self._carry(stage, name)
+        self.moved += 1
+        await self.context.progress(self.moved / self.number)
+
+    async def _carry(self, stage: Folder, name: str) -> None:
+        """By way of this host, whose disk holds no more than what is on its way."""
+        local = self.context.scratch / f"moving-{uuid.uuid4().hex}"
+        try:
+            await stage.fetch(name, local)
+            await self.folder.put(local, name)
+        finally:
+            local.unlink(missing_ok=True)
 
 
 async def _empty(context: Context, folder: Folder, names: list[str]) -> None:

@@ -33,5 +33,6 @@ async def update_record(
         return
     told = [one for one in (*files, *others) if is_told(content_id, one)]
     text = json.dumps({**said, "manifest": manifest, "files": told}, indent=2, ensure_ascii=False)
-    await trio.Path(local).write_text(f"{text}\n", "utf-8")
-    await folder.put(local, name)
+    changed = context.scratch / "record-changed.json"  # what was fetched is never written to
+    await trio.Path(changed).write_text(f"{text}\n", "utf-8")
+    await folder.put(changed, name)

@@ -13,7 +13,8 @@ import httpx
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.cutting import Cut, Missing
+from taskengine.actions.cutting import Cut
+from taskengine.actions.missing import Missing
 from taskengine.actions.recorded import recorded
 from taskengine.capture.clip import Clip
 from taskengine.capture.model import SourceTrack

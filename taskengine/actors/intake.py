@@ -40,14 +40,16 @@ class Intake:
     store: Store  # an impatient one: a client waits
     now: Now
     wake: Callable[[], None]  # there are new jobs
+    wake_scheduler: Callable[[], None] = lambda: None  # some of them wait for a time or a gate
     _heaviest: int = field(
         default=MAX_BATCH_WEIGHT, init=False
     )  # of one insert, as the database takes it
 
     @classmethod
     def of(cls, wiring: Wiring) -> Intake:
-        wake = wiring.announce(Topic.ADMISSION, Topic.SCHEDULE)
-        return cls(wiring.resources.store, wiring.resources.now, wake)
+        resources, announce = wiring.resources, wiring.announce
+        wakes = (announce(Topic.ADMISSION), announce(Topic.SCHEDULE))
+        return cls(resources.store, resources.now, *wakes)
 
     async def run(self, mailbox: Mailbox[Submit]) -> None:
         async for first in mailbox:
@@ -86,6 +88,8 @@ class Intake:
             _answer(batch, ids)
             self._heaviest = min(2 * self._heaviest, MAX_BATCH_WEIGHT)
             self.wake()
+            if any(_may_wait(one.message.submission) for one in batch):
+                self.wake_scheduler()
 
     async def _of_known_senders(
         self, batch: Sequence[Envelope[Submit]]
@@ -124,6 +128,11 @@ class Intake:
                     raise
             await trio.sleep(RETRY_PAUSE)
         return []
+
+
+def _may_wait(one: Submission) -> bool:
+    """Whether it concerns the scheduler and the gatekeeper, as few jobs do."""
+    return one.run_at is not None or bool(one.semaphore_url)
 
 
 def _next_batch(

@@ -50,5 +50,5 @@ class Services:
         """What makes jobs of submissions, with the workflows in force now."""
         settings = self.configuration
         refuses = allowed(settings.outbound_allow).refuses
-        storages = frozenset(settings.storages)
+        storages = tuple(settings.storages)
         return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import trio
 
 from taskengine.capture.model import Fetched
+from taskengine.media.copying import append
 from taskengine.storage import Folder
 
-PIECE = 1 << 20  # bytes copied at once
+AT_ONCE: Final = 8  # files that are looked up side by side: each waits for the storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,16 @@ class Assembler:
 
     async def files(self, segments: Sequence[Fetched]) -> tuple[Path, ...]:
         """The segments as they lie there; to be read."""
-        return tuple([await self.local(one.file) for one in segments])
+        waiting = iter([one.file for one in segments])
+
+        async def work() -> None:
+            for name in waiting:
+                await self.local(name)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(work)
+        return tuple([self._path(one.file) for one in segments])
 
     async def put_together(self, segments: Sequence[Fetched], target: Path) -> list[int]:
         """The initialization and the segments as one file; the bytes of each part."""
@@ -38,10 +48,13 @@ class Assembler:
 
     async def local(self, name: str) -> Path:
         """Where a file of the recording can be read; it is not to be changed."""
-        path = self.scratch / f"stored-{name.replace('/', '-')}"
+        path = self._path(name)
         if not path.is_symlink() and not path.exists():
             await self.folder.fetch(name, path)
         return path
+
+    def _path(self, name: str) -> Path:
+        return self.scratch / f"stored-{name.replace('/', '-')}"
 
 
 def _concatenate(paths: Sequence[Path | None], target: Path) -> list[int]:
@@ -51,6 +64,6 @@ def _concatenate(paths: Sequence[Path | None], target: Path) -> list[int]:
             before = file.tell()
             if path is not None:
                 with path.open("rb") as source:
-                    shutil.copyfileobj(source, file, PIECE)
+                    append(source, 0, path.stat().st_size, file)
             sizes.append(file.tell() - before)
     return sizes

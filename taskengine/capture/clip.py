@@ -10,7 +10,7 @@ from typing import Any
 from taskengine.capture.encryption.keys import ClipKeys
 from taskengine.capture.filters import Matches, read_filter
 from taskengine.capture.model import SourceTrack, Time, TrackType, Window
-from taskengine.capture.moments import Moment, read_moment
+from taskengine.capture.moments import Moment, read_moment, told
 from taskengine.model import PermanentFailure
 
 MAX_TRACKS = 100  # of a clip
@@ -27,6 +27,11 @@ class Clip:
     end: Moment | None = None
     filter: str = ""
     keys: ClipKeys = field(default_factory=ClipKeys)
+
+    @property
+    def has_offsets(self) -> bool:
+        """One of its times counts from the first media that is offered."""
+        return any(one is not None and one.is_offset for one in (self.start, self.end))
 
     @property
     def matches(self) -> Matches:
@@ -105,6 +110,11 @@ class Range:
         """The track whose segments hold a track."""
         inside = self.tracks[name].inside
         return next((own for own, one in self.tracks.items() if inside and one.id == inside), name)
+
+    def told(self) -> str:
+        """`<start> to <end>`, as lines have it."""
+        start, end = (told(time, has_clock=self.has_clock) for time in (self.start, self.end))
+        return f"{start} to {'its end' if self.end == FOREVER else end}"
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -64,12 +64,14 @@ class Demand:
     seen: dict[int, Time] = field(default_factory=dict)  # the end of each source's window
     oldest: Time | None = None  # the earliest start of any window
     over: set[int] = field(default_factory=set)  # sources that will offer no more
+    misses: dict[int, float] = field(default_factory=dict)  # since when sources cannot be read
     _number: int = 0
 
     def offer(
         self, source: int, window: Window, now: float, part: Sequence[Segment] | None = None
     ) -> None:
         """A reading of a source, or a part of it. Raises TooMany."""
+        self.misses.pop(source, None)
         if window.end is not None:
             self.seen[source] = window.end
         if window.is_over:
@@ -88,6 +90,17 @@ class Demand:
             stretch.offers[source] = segment
             if not window.is_over and oldest is not None:
                 stretch.rolls_off[source] = now + float(segment.end - oldest)
+
+    def missed(self, source: int, now: float) -> bool:
+        """This track of a source could not be read; whether it is the first time."""
+        is_first = source not in self.misses
+        self.misses.setdefault(source, now)
+        return is_first
+
+    def is_lost(self, now: float) -> bool:
+        """No source can be read any more, for so long that nobody waits for it."""
+        is_missed = bool(self.misses) and self.seen.keys() <= self.misses.keys()
+        return is_missed and not self.open and now >= max(self.misses.values()) + PATIENCE
 
     def returned(self, source: int, now: float) -> None:
         """A source that was away answers again: what it offers is asked for at once."""

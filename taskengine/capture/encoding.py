@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
+
+import trio
 
 from taskengine.capture.packets import Format
 from taskengine.model import PermanentFailure
 
 QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
+AHEAD: Final = "rc-lookahead=4"  # pictures that an encoder holds back; each takes memory
+LARGE: Final = 500_000  # pixels of a picture
+LARGE_ONES: Final = trio.CapacityLimiter(1)  # encoders of such pictures: one takes 160 MB for 1080p
 PROFILES: Final = {
     "Constrained Baseline": "baseline",
     "Baseline": "baseline",
@@ -27,10 +34,12 @@ def encoder(model: Format) -> list[str]:
     said = model.said
     arguments = ["-c:v", codec, "-preset", "veryfast", "-crf", QUALITY, "-bf", "3"]
     arguments += ["-pix_fmt", said.get("pix_fmt", "yuv420p"), "-flags", "+cgop"]
-    if (profile := PROFILES.get(said.get("profile", ""))) and codec == "libx264":
-        arguments += ["-profile:v", profile]
+    if codec == "libx264":
+        arguments += ["-x264-params", AHEAD]
+        if profile := PROFILES.get(said.get("profile", "")):
+            arguments += ["-profile:v", profile]
     if codec == "libx265":
-        arguments += ["-x265-params", "log-level=error:open-gop=0", "-tag:v", "hvc1"]
+        arguments += ["-x265-params", f"log-level=error:open-gop=0:{AHEAD}", "-tag:v", "hvc1"]
         arguments += ["-a53cc", "1"]  # the captions in the pictures; libx264 keeps them by itself
     for option, name in (
         ("-color_primaries", "color_primaries"),
@@ -40,3 +49,13 @@ def encoder(model: Format) -> list[str]:
         if said.get(name) and said[name] != "unknown":
             arguments += [option, said[name]]
     return arguments
+
+
+@asynccontextmanager
+async def turn_of(model: Format) -> AsyncIterator[None]:
+    """For the length of an encoding: of large pictures one at a time, in all jobs."""
+    if int(model.said.get("width", 0)) * int(model.said.get("height", 0)) < LARGE:
+        yield
+        return
+    async with LARGE_ONES:
+        yield

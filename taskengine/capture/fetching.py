@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ MAX_INIT: Final = 4 << 20  # bytes
 MAX_SEGMENT: Final = 512 << 20  # bytes
 MAX_HEADS: Final = 64 << 20  # bytes of initializations that are remembered
 SMALLEST_LIMIT: Final = 16 << 20  # bytes that each segment may have
+TOGETHER: Final = 64  # initializations that may be fetched at once
 LARGER: Final = 10  # times more than declared: peaks, and other tracks in the same file
 
 
@@ -33,14 +35,15 @@ class Fetcher:
     scratch: Path
     locks: Locks
     bitrates: dict[str, int] = field(default_factory=dict)  # declared, by track; bits a second
-    _initializing: dict[Resource | bytes | None, trio.Lock] = field(
-        default_factory=lambda: defaultdict(trio.Lock)
+    _initializing: Sequence[trio.Lock] = field(
+        default_factory=lambda: [trio.Lock() for _ in range(TOGETHER)]
     )
     _files: int = 0
     _heads: dict[str, tuple[Head, str]] = field(default_factory=dict)
 
     async def take(self, track: str, source: int, segment: Segment) -> None:
-        async with self._initializing[segment.init]:  # each is fetched once, by whoever comes first
+        turn = self._initializing[hash(segment.init) % TOGETHER]
+        async with turn:  # each is fetched once, by whoever comes first
             head, init = await self._init(track, source, segment)
         file = self.recording.name_for(track, source, segment)
         clear = replace(segment, encryption=None)
@@ -50,19 +53,22 @@ class Fetcher:
         self._files += 1
         path = self.scratch / f"segment-{self._files}"
         try:
-            size = await self.web.download(segment.media, path, self._limit(track, segment))
-            await self._open_whole(source, segment, path)
+            await self._download(track, source, segment, path)
             await self.locks.open_samples(source, segment, path, head)
+            size = path.stat().st_size
             await self.recording.keep(Fetched(track, source, clear, file, init, size), path)
         finally:
             path.unlink(missing_ok=True)
 
-    async def _open_whole(self, source: int, segment: Segment, path: Path) -> None:
+    async def _download(self, track: str, source: int, segment: Segment, path: Path) -> None:
         """The segment as its packager made it, all of it."""
+        limit, check = self._limit(track, segment), partial(_whole, segment)
+        if not self.locks.is_whole(segment):
+            await self.web.download(segment.media, path, limit, check)
+            return
+        await self.web.download(segment.media, path, limit)
         await self.locks.open_whole(source, segment, path)
-        if segment.form == "smooth":
-            await trio.to_thread.run_sync(_timed, path, segment.number)
-        if problem := await trio.to_thread.run_sync(is_whole, path, segment.form):
+        if problem := await trio.to_thread.run_sync(check, path):
             raise SourceAway(problem)
 
     async def _init(self, track: str, source: int, segment: Segment) -> tuple[Head, str]:
@@ -76,7 +82,7 @@ class Fetcher:
             if isinstance(body, Resource):
                 body = (await self.web.get(body, MAX_INIT)).body
             head = await self.locks.open_head(source, segment, body)
-            name = await self.recording.keep_init(track, made_of, head.content)
+            name = await self.recording.keep_init(track, head.content)
             self._remember(made_of, head, name)
             return head, name
         return self._heads[made_of]
@@ -96,9 +102,12 @@ class Fetcher:
         return int(min(max(SMALLEST_LIMIT, declared), MAX_SEGMENT)) if declared else MAX_SEGMENT
 
 
-def _timed(path: Path, time: int) -> None:
-    """Blocking."""
-    try:
-        path.write_bytes(timed(path.read_bytes(), time))
-    except UNREADABLE as error:
-        raise SourceAway(f"a fragment that cannot be read: {error}") from None
+def _whole(segment: Segment, path: Path) -> str:
+    """Why its file is not; empty if it is. A chunk of Smooth Streaming gets the time that its
+    manifest tells. Blocking."""
+    if segment.form == "smooth":
+        try:
+            path.write_bytes(timed(path.read_bytes(), segment.number))
+        except UNREADABLE as error:
+            return f"a fragment that cannot be read: {error}"
+    return is_whole(path, segment.form)

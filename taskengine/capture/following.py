@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from taskengine.capture.clip import FOREVER, Clip, Range, named
+from taskengine.capture.clip import Clip, Range, named
 from taskengine.capture.demand import (
     PATIENCE,
     Demand,
@@ -30,7 +30,7 @@ from taskengine.capture.demand import (
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import Segment, SourceAway, SourceRefused, Time
+from taskengine.capture.model import NEEDED, Segment, SourceAway, SourceRefused, Time
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.racing import Race
@@ -92,7 +92,10 @@ class Following:
                 await self._something()
             nursery.cancel_scope.cancel()
         await self.recording.write_page()
+        await self.listener.noted.write()
         self.fetcher.locks.check()
+        if problem := self.fetcher.locks.weakness:
+            await self.warn(f"Clip {self.clip.place}: {problem}")
         assert self.range is not None
         found, demands = self.range, list(self.demands.values())
         if why := shortage(demands, found.start, found.end, has_clock=found.has_clock):
@@ -153,20 +156,15 @@ class Following:
         if self.range is None:
             found = self.clip.ranged(named(chosen), first, self.now())
             self._want(found)
-            await self._told_range(found)
             await self.recording.write_note("clip.json", json.dumps(found.to_json()))
+            await self._told_range(found)
 
     async def _told_range(self, found: Range) -> None:
-        shown = told(found.start, has_clock=found.has_clock)
-        until = "its end" if found.end == FOREVER else told(found.end, has_clock=found.has_clock)
-        await self.info(
-            f"Clip {self.clip.place}: from {shown} to {until}, {', '.join(found.tracks)}"
-        )
-        offsets = [one for one in (self.clip.start, self.clip.end) if one and one.is_offset]
-        if offsets and found.has_clock:
-            await self.warn(
-                f"Clip {self.clip.place}: offsets count from {shown}, the first media offered"
-            )
+        head = f"Clip {self.clip.place}"
+        await self.info(f"{head}: from {found.told()}, {', '.join(found.tracks)}")
+        if found.has_clock and self.clip.has_offsets:
+            first = told(found.start, has_clock=True)
+            await self.warn(f"{head}: offsets count from {first}, the first media offered")
 
     def _want(self, found: Range) -> None:
         self.range = found
@@ -221,7 +219,14 @@ class Following:
             own = nearest(track, [one for one in stream.tracks if not one.inside])
             if own is None:
                 continue
-            window = await stream.window(own)
+            try:
+                window = await stream.window(own)
+            except (SourceAway, SourceRefused) as error:
+                if track.type in NEEDED:
+                    raise
+                await self._pass_by(name, place, str(error))
+                refresh = min(refresh or REFUSED_PAUSE, REFUSED_PAUSE)
+                continue
             for part in window.parts(AT_ONCE):
                 self.demands[name].offer(place, window, trio.current_time(), part)
                 await trio.lowlevel.checkpoint()
@@ -231,6 +236,11 @@ class Following:
             if not window.is_over:
                 refresh = min(window.refresh, refresh or window.refresh)
         return refresh
+
+    async def _pass_by(self, name: str, place: int, reason: str) -> None:
+        """Captions and images that cannot be read hold up neither pictures nor sound."""
+        if self.demands[name].missed(place, trio.current_time()):
+            await self.warn(f"Source {place} of clip {self.clip.place}: {name}: {reason}")
 
     def _pass_over(self, name: str, place: int) -> None:
         """What an earlier attempt has is not fetched again."""
@@ -279,7 +289,8 @@ class Following:
 
     def _is_complete(self) -> bool:
         """Also when the range is over for so long that no source will offer more of it."""
-        if all(demand.is_complete() for demand in self.demands.values()):
+        now = trio.current_time()
+        if all(one.is_complete() or one.is_lost(now) for one in self.demands.values()):
             return True
         assert self.range is not None
         if any(demand.open for demand in self.demands.values()) or not self.range.has_clock:

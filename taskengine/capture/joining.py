@@ -7,22 +7,27 @@ decoder is right wherever it begins.
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from taskengine.capture.model import Time
+from taskengine.media.cc_data import PacketPlaces
 from taskengine.media.copying import append
 from taskengine.media.fragmenting import write_fragments
-from taskengine.media.fragments import Header, Samples, read_samples
+from taskengine.media.fragments import Header, Samples, read_file_header, read_samples
 from taskengine.media.movie import FILE_TYPE, MovieTrack, media_head, movie
 from taskengine.media.parameter_sets import delimiter_size, parameter_sets
 from taskengine.media.probe import OutputWrong
+from taskengine.model import PermanentFailure
 
 START: Final = 5  # bytes of a sample that tell what it begins with
+MAX_SAMPLES: Final = 10_000_000  # of a track
+MAX_RANGES: Final = 1_000_000  # that are copied: of each, some hundred bytes are held
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,14 @@ class Copied:
     before: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A track as it was made: when keyframes are shown, in seconds, and where its packets lie."""
+
+    keys: Sequence[Time]
+    packets: PacketPlaces
+
+
 @dataclass(slots=True)
 class Joiner:
     """Puts parts one after the other. Blocking. What a track is given to hide is decoded only."""
@@ -59,9 +72,11 @@ class Joiner:
     _at: Time = Fraction(0)
     _last: int | None = None  # decoding time of the last sample
     _delay: int = 0  # ticks by which pictures have to be shown later than they are decoded
+    _place: int = 0  # of the media in the file
 
     def join(self, taken: Sequence[Taken], target: Path) -> int:
-        """The number of samples. Raises OutputWrong for parts that say what is not there."""
+        """The number of samples. Raises OutputWrong for parts that say what is not there, and
+        PermanentFailure for too many."""
         sets = [parameter_sets(one.header.description) for one in taken]
         is_mixed = len(set(sets)) > 1
         for one, own in zip(taken, sets, strict=True):
@@ -69,7 +84,7 @@ class Joiner:
         self._close()
         if self.zero is None:
             with target.open("wb") as file:
-                self._write(file)
+                self._place = self._write(file)
         else:
             self._write_later(self.zero, target)
         return len(self.track.sizes)
@@ -82,12 +97,21 @@ class Joiner:
         write_fragments(self.track, plain, place, round(zero * self.track.scale), target)
         plain.unlink()
 
-    def key_times(self) -> list[Time]:
+    def packets(self, target: Path) -> PacketPlaces:
+        """Where each sample lies in the target, and when it is shown after the first one."""
+        track = self.track
+        rows = zip(accumulate(track.lengths, initial=0), track.offsets, strict=False)
+        times = array("q", (at + offset - track.hidden for at, offset in rows))
+        if self.zero is None:
+            places = array("Q", islice(accumulate(track.sizes, initial=self._place), len(times)))
+        else:
+            places = read_samples(target, read_file_header(target, track.kind)).places
+        return PacketPlaces(Fraction(1, track.scale), times, places, track.sizes)
+
+    def key_times(self, found: PacketPlaces) -> list[Time]:
         """When keyframes are shown, seconds."""
-        decoded = accumulate(self.track.lengths, initial=0)
-        rows = zip(decoded, self.track.offsets, self.track.keys, strict=False)
-        hidden, scale = self.track.hidden, self.track.scale
-        return [Fraction(at + offset - hidden, scale) for at, offset, is_key in rows if is_key]
+        rows = zip(found.times, self.track.keys, strict=True)
+        return [at * found.base for at, is_key in rows if is_key]
 
     def _add(self, one: Taken, sets: bytes) -> None:
         ratio = Fraction(self.track.scale, one.header.scale)
@@ -103,6 +127,9 @@ class Joiner:
             self._times(samples, chosen, first, begin, ratio)
             self.copied += _ranges(path, samples, chosen, sets)
             self.track.sizes.extend(samples.sizes[n] + len(sets) * samples.keys[n] for n in chosen)
+            if len(self.track.sizes) > MAX_SAMPLES or len(self.copied) > MAX_RANGES:
+                most = f"{MAX_SAMPLES} samples, or in more than {MAX_RANGES} parts"
+                raise PermanentFailure(f"a track of more than {most}")
         self._at += one.length
 
     def _times(

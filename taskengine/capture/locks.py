@@ -6,6 +6,7 @@ until that has proved the key: nothing else tells a wrong one.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from taskengine.capture.encryption.files import (
 )
 from taskengine.capture.encryption.fragments import KeyOf, Opened
 from taskengine.capture.encryption.keys import ClipKeys, NoKey
-from taskengine.capture.encryption.proof import Proof, enough
+from taskengine.capture.encryption.proof import HARDLY, Proof, enough
 from taskengine.capture.encryption.protection import SampleProtection, clear_header
 from taskengine.capture.model import (
     FRAGMENTS,
@@ -43,6 +44,7 @@ from taskengine.model import PermanentFailure
 KEY: Final = 16  # bytes
 PLAIN: Final = frozenset({b"ftyp", b"moov", b"styp"})  # boxes that an initialization begins with
 WRONG: Final = "the key does not open it"
+TURNS: Final = trio.CapacityLimiter(os.cpu_count() or 1)  # decryption only takes processors
 T = TypeVar("T")
 Failures = dict[int, SourceAway | SourceRefused]  # by source
 Lock = tuple[int, str]  # the source, and the id of a key or what stands for it
@@ -59,8 +61,13 @@ class Locks:
     _fetched: dict[Resource, bytes] = field(default_factory=dict, repr=False)
     _fetching: dict[Resource, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
     _proofs: dict[Lock, int] = field(default_factory=dict)  # samples decoded
+    _unsure: set[Lock] = field(default_factory=set)  # of decoders that overlook garbage
     _doubtful: set[Lock] = field(default_factory=set)  # used for what could not be decoded
     _proving: trio.Lock = field(default_factory=trio.Lock)
+
+    def is_whole(self, segment: Segment) -> bool:
+        """Whether its file is encrypted as a whole (AES-128)."""
+        return _whole(segment) is not None
 
     async def open_whole(self, source: int, segment: Segment, path: Path) -> None:
         """A file that is encrypted as a whole (AES-128)."""
@@ -93,6 +100,14 @@ class Locks:
         """That all keys were proved. Raises PermanentFailure."""
         if not self._doubtful <= self._proofs.keys():
             raise PermanentFailure("nothing shows that the key opens the stream: no keyframes")
+
+    @property
+    def weakness(self) -> str:
+        """What is to be said of the key that is proved worst; empty if all are proved well."""
+        few = min((self._proofs[one] for one in self._unsure & self._proofs.keys()), default=HARDLY)
+        if few >= HARDLY:
+            return ""
+        return f"only {few} samples that were decoded prove a key: garbage may look like media"
 
     async def _opened(self, segment: Segment, path: Path, head: Head) -> Opened:
         encryption = segment.encryption
@@ -163,13 +178,15 @@ class Locks:
         if verdict is None:
             self._doubtful |= locks
             return
+        if not opened.is_sure:
+            self._unsure |= locks
         for one in locks:
             self._proofs[one] = self._proofs.get(one, 0) + opened.locked
 
     async def _unlocked(self, lock: Lock, work: Callable[[], T]) -> T:
         """A key that has opened something is not wrong: then the file is damaged."""
         try:
-            found = await trio.to_thread.run_sync(work)
+            found = await trio.to_thread.run_sync(work, limiter=TURNS)
         except WrongKey:
             raise (SourceAway if lock in self._proofs else Locked)(WRONG) from None
         except UNREADABLE as error:
@@ -189,7 +206,7 @@ def locked_reason(failures: Failures, sources: int | None) -> str:
 
 async def _read(work: Callable[[], T]) -> T:
     try:
-        return await trio.to_thread.run_sync(work)
+        return await trio.to_thread.run_sync(work, limiter=TURNS)
     except NoKey as missing:
         raise Locked(str(missing)) from None
     except UNREADABLE as error:

@@ -117,38 +117,42 @@ class _Part:
     ends: bool
 
 
-def markers(shown: Shows, found: Sequence[Break], remarks: Sequence[Remark]) -> list[Marker]:
-    """Of one clip, without ids; messages have their times in the result."""
-    made = [marker for one in found for marker in _of_break(shown, one)]
+def markers(
+    shown: Shows, found: Sequence[Break], remarks: Sequence[Remark], zero: Time = Fraction(0)
+) -> list[Marker]:
+    """Of one clip, without ids; messages have the times of the result's media, which begin with
+    `zero`."""
+    made = [marker for one in found for marker in _of_break(shown, one, zero)]
     for remark in remarks:
         times = (at for place in shown if (at := place.of(remark.time)) is not None)
         if (at := next(times, None)) is not None:
-            made.append(Marker(0, at, other=_moved(remark.section, at)))
+            made.append(Marker(0, at, other=_moved(remark.section, zero + at)))
     return made
 
 
-def numbered(made: Iterable[Marker]) -> list[Marker]:
+def numbered(made: Iterable[Marker], zero: Time = Fraction(0)) -> list[Marker]:
     """Those of all clips in the order of the result, with ids from 1."""
     ordered = sorted(made, key=lambda one: one.start)
-    return [_complete(replace(one, id=number)) for number, one in enumerate(ordered, 1)]
+    return [_complete(replace(one, id=number), zero) for number, one in enumerate(ordered, 1)]
 
 
-def _complete(one: Marker) -> Marker:
+def _complete(one: Marker, zero: Time) -> Marker:
     """A break always begins with a message, and ends with one where it is known to end."""
     if one.other:
         return one
-    out = one.out or splice_insert(one.id, one.start, one.duration, is_out=True)
+    out = one.out or splice_insert(one.id, zero + one.start, one.duration, is_out=True)
     return replace(one, out=out)
 
 
-def _of_break(shown: Shows, one: Break) -> Iterator[Marker]:
+def _of_break(shown: Shows, one: Break, zero: Time) -> Iterator[Marker]:
     for part in _joined(_parts(shown, one)):
         length = None if one.end is None else part.end - part.start
         is_cut = not (part.begins and part.ends)
-        out = _moved(one.out, part.start, length if is_cut else None)
+        out = _moved(one.out, zero + part.start, length if is_cut else None)
         back = b""
         if part.ends and one.is_ended:
-            back = _moved(one.back, part.end) or splice_insert(_event(one), part.end, is_out=False)
+            at = zero + part.end
+            back = _moved(one.back, at) or splice_insert(_event(one), at, is_out=False)
         yield Marker(0, part.start, length, out, back)
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 # Seconds on a stream's timeline: since 1970 where it has a clock, else since its first media.
 Time = Fraction
 TrackType = Literal["video", "audio", "text", "image"]
+NEEDED: Final = frozenset({"video", "audio"})  # tracks without which a source is of no use
 Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's bytes
 FRAGMENTS: Final = ("mp4", "smooth")  # those of fragmented MP4
 # Of a break: it begins; ends; goes on, nobody says since when. Or something else is said.

@@ -77,10 +77,14 @@ def as_utc(time: Time) -> datetime:
 
 
 def told(time: Time, *, has_clock: bool) -> str | float:
-    """As callbacks and log lines have it: UTC where there is a clock, else seconds (A72)."""
-    if not has_clock:
-        return round(float(time), 3)
-    return as_utc(to_millisecond(time)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """As callbacks and log lines have it: UTC where there is a clock, else seconds (A72). A clock
+    that is beyond the calendar has seconds, too."""
+    try:
+        if has_clock:
+            return as_utc(to_millisecond(time)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    except OverflowError:
+        pass
+    return round(float(time), 3)
 
 
 def to_millisecond(time: Time) -> Time:

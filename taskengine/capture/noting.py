@@ -31,6 +31,7 @@ class Noted:
     recording: Recording
     found: dict[Key, tuple[int, Signal]] = field(default_factory=dict)  # with the source's place
     is_full: bool = False
+    _unwritten: list[dict[str, Any]] = field(default_factory=list)
     _pages: int = 0
 
     async def load(self) -> None:
@@ -43,17 +44,26 @@ class Noted:
 
     async def note(self, source: int, signals: Iterable[Signal]) -> None:
         """Those that are new, in a page of their own."""
-        new: list[dict[str, Any]] = []
         for one in signals:
             self.is_full = len(self.found) >= MAX_SIGNALS
             if key_of(one) in self.found or self.is_full:
                 continue
             self.found[key_of(one)] = (source, one)
-            new.append({**to_json(one), "source": source})
-        if new:
-            self._pages += 1
-            name = f"{PREFIX}{self.recording.writer}-{self._pages:06}.json"
-            await self.recording.write_note(name, json.dumps(new))
+            self._unwritten.append({**to_json(one), "source": source})
+        await self.write()
+
+    async def write(self) -> None:
+        """What no page has: all of it, also if it was cancelled before."""
+        page, self._unwritten = self._unwritten, []
+        if not page:
+            return
+        self._pages += 1
+        name = f"{PREFIX}{self.recording.writer}-{self._pages:06}.json"
+        try:
+            await self.recording.write_note(name, json.dumps(page))
+        except BaseException:
+            self._unwritten = [*page, *self._unwritten]
+            raise
 
     @property
     def signals(self) -> list[Signal]:

@@ -41,7 +41,7 @@ class Recording:
     scratch: Path
     writer: str  # of its pages: the attempt
     fetched: dict[Key, Fetched] = field(default_factory=dict)
-    inits: dict[str, str] = field(default_factory=dict)  # file by what it was made of
+    inits: set[str] = field(default_factory=set)  # files of initializations that are there
     found: dict[str, int] = field(default_factory=dict)  # files that no page lists; their sizes
     size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Recording:
     async def write_note(self, name: str, text: str) -> None:
         path = self.scratch / f"written-{name}"  # several may be written at once
         await trio.Path(path).write_text(text, "utf-8")
-        await self.folder.put(path, name)
+        await self.folder.hand_over(path, name)
 
     def has(self, track: str, source: int, segment: Segment) -> bool:
         return _key(track, source, segment) in self.fetched
@@ -101,19 +101,19 @@ class Recording:
         run = _digest(f"{segment.run}|{_era(segment)}".encode())
         return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
-    async def keep_init(self, track: str, made_of: str, content: bytes) -> str:
+    async def keep_init(self, track: str, content: bytes) -> str:
         """An initialization segment; each content is kept once."""
         name = f"{track}/init-{_digest(content)}.mp4"
-        if name not in self.inits.values():
+        if name not in self.inits:
             path = self.scratch / f"made-{next(self._made)}.mp4"
             await trio.Path(path).write_bytes(content)
-            await self.folder.put(path, name)
-        self.inits[made_of] = name
+            await self.folder.hand_over(path, name)
+            self.inits.add(name)
         return name
 
     async def keep(self, one: Fetched, path: Path) -> None:
         """Store a segment's file; it is listed soon."""
-        await self.folder.put(path, one.file)
+        await self.folder.hand_over(path, one.file)
         self.note(one)
         is_due = trio.current_time() - self._last_page >= PAGE_SECONDS
         if len(self._unlisted) >= PAGE or is_due:
@@ -136,7 +136,7 @@ class Recording:
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
         try:
             await trio.Path(path).write_text(text, "utf-8")
-            await self.folder.put(path, f"{INDEX}{self.writer}-{number:06}.json")
+            await self.folder.hand_over(path, f"{INDEX}{self.writer}-{number:06}.json")
         except BaseException:  # cancelled, for another source was quicker: the next page has them
             self._unlisted = [*page, *self._unlisted]
             raise

@@ -11,6 +11,7 @@ from taskengine.capture.model import Signal, SignalKind, Time
 from taskengine.media.scte35 import Message
 
 MAX_SIGNALS: Final = 2000  # of a clip
+MAX_NAME: Final = 200  # characters of what a source calls a break
 
 
 def signal_of(
@@ -22,7 +23,8 @@ def signal_of(
     kind: SignalKind = "other" if message.is_out is None else "out" if message.is_out else "in"
     name = name if message.event_id is None else str(message.event_id)
     length = message.duration if duration is None else duration
-    return Signal(kind, time, length if kind == "out" else None, name, message.section)
+    length = length if kind == "out" else None
+    return Signal(kind, time, length, name[:MAX_NAME], message.section)
 
 
 def to_json(one: Signal) -> dict[str, Any]:

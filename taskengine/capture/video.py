@@ -11,8 +11,8 @@ from typing import Final
 import trio
 
 from taskengine.capture.clock import mapping
-from taskengine.capture.encoding import encoder
-from taskengine.capture.joining import Joiner, Taken
+from taskengine.capture.encoding import encoder, turn_of
+from taskengine.capture.joining import Joined, Joiner, Taken
 from taskengine.capture.looked import Looked, blank_number
 from taskengine.capture.model import Fetched, Time
 from taskengine.capture.packed import WRAP
@@ -110,11 +110,17 @@ class VideoCutter(TrackReader):
             ]
         return taken
 
-    async def cut(self, looked: Sequence[Looked], pieces: Sequence[Piece], target: Path) -> None:
+    async def cut(
+        self,
+        looked: Sequence[Looked],
+        pieces: Sequence[Piece],
+        target: Path,
+        zero: Time | None = None,
+    ) -> Joined:
         """All pieces as one file, like the first one. Raises OutputWrong."""
         model = looked[pieces[0].stretch].format
         taken = await self.parts_of(looked, pieces, model)
-        await self.join(taken, model, target, sum(piece.number for piece in pieces))
+        return await self.join(taken, model, target, sum(piece.number for piece in pieces), zero)
 
     def _parts(self, one: Looked, piece: Piece, model: Format) -> list[Part]:
         if not one.fits(model):  # made to fit, picture by picture (A75)
@@ -136,19 +142,25 @@ class VideoCutter(TrackReader):
         raw, made = self._path("raw"), self._path("mp4")
         await self.assembler.put_together(segments, raw)
         if part.is_copied:
-            arguments = [*source(raw), *_mapped(one), "-c", "copy"]
+            copying = [*source(raw), *_mapped(one), "-c", "copy"]
+            await ffmpeg_patiently(self.bench, *copying, *FRAGMENTED, f"file:{made}")
         else:
-            shift = await self._shift(raw, one, part)
-            arguments = [*_mapped(one), "-an", "-vf", self._filter(one, part, model, shift)]
-            arguments += [*encoder(model), "-fps_mode", "passthrough"]
-            arguments += ["-video_track_timescale", str(model.time_base.denominator)]
-            threads = ("-threads", "1") if part.number <= FEW else ()
-            arguments = [*source(raw, "-copyts", *threads), *arguments, *threads]
-        await ffmpeg_patiently(self.bench, *arguments, *FRAGMENTED, f"file:{made}")
+            await self._encode(raw, one, part, model, made)
         raw.unlink()
         header = await trio.to_thread.run_sync(read_file_header, made, b"vide")
         number = self._number(one, part, model)
         return Taken((made,), header, length, number, is_copied=part.is_copied, is_kept=False)
+
+    async def _encode(self, raw: Path, one: Looked, part: Part, model: Format, made: Path) -> None:
+        """A part's pictures, like those of the model."""
+        shift = await self._shift(raw, one, part)
+        arguments = [*_mapped(one), "-an", "-vf", self._filter(one, part, model, shift)]
+        arguments += [*encoder(model), "-fps_mode", "passthrough"]
+        arguments += ["-video_track_timescale", str(model.time_base.denominator)]
+        threads = ("-threads", "1") if part.number <= FEW else ()
+        arguments = [*source(raw, "-copyts", *threads), *arguments, *threads]
+        async with turn_of(model):
+            await ffmpeg_patiently(self.bench, *arguments, *FRAGMENTED, f"file:{made}")
 
     async def _blank(self, piece: Piece, model: Format) -> Taken:
         """Black pictures like the model's for what nobody had."""
@@ -157,7 +169,8 @@ class VideoCutter(TrackReader):
         picture = f"color=black:s={size}:r={model.frame_rate}"
         arguments = ["-f", "lavfi", "-i", picture, "-frames:v", str(number), *encoder(model)]
         scale = ("-video_track_timescale", str(model.time_base.denominator))
-        await ffmpeg(self.bench, *arguments, *scale, *FRAGMENTED, f"file:{made}")
+        async with turn_of(model):
+            await ffmpeg(self.bench, *arguments, *scale, *FRAGMENTED, f"file:{made}")
         header = await trio.to_thread.run_sync(read_file_header, made, b"vide")
         length = piece.end - piece.start
         return Taken((made,), header, length, number, is_copied=False, is_kept=False)
@@ -223,9 +236,9 @@ class VideoCutter(TrackReader):
         target: Path,
         number: int,
         zero: Time | None = None,
-    ) -> list[Time]:
-        """All of so many pictures as one file; when its keyframes are shown, after its first time,
-        which is `zero`. Raises OutputWrong."""
+    ) -> Joined:
+        """All of so many pictures as one file, whose first time is `zero`; times of what was made
+        count from there. Raises OutputWrong."""
         most = max(taken, key=lambda one: one.number)  # its description needs no change
         width, height = (int(model.said.get(name, 0)) for name in ("width", "height"))
         track = MovieTrack(
@@ -238,7 +251,8 @@ class VideoCutter(TrackReader):
                 path.unlink()
         if found != number:
             raise OutputWrong(f"{target.name} has {found} pictures instead of {number}")
-        return joiner.key_times()
+        packets = await trio.to_thread.run_sync(joiner.packets, target)
+        return Joined(joiner.key_times(packets), packets)
 
 
 def _mapped(one: Looked) -> tuple[str, str]:

@@ -6,9 +6,10 @@ The client it is given checks every address that it connects to; it follows no r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -27,6 +28,13 @@ SILENCE: Final = 10.0  # seconds without a byte
 LONGEST: Final = 120.0  # seconds for one body
 HELD: Final = 1 << 20  # bytes of a body that are written at once
 
+Check = Callable[[Path], str]  # what is wrong with a file; blocking
+
+
+def passed(_: Path) -> str:
+    """Nothing is looked at."""
+    return ""
+
 
 @dataclass(slots=True)
 class Web:
@@ -39,32 +47,24 @@ class Web:
 
     async def get(self, resource: Resource, limit: int) -> Answer:
         """A body in memory. Raises SourceAway, SourceRefused."""
-        body = bytearray()
-
-        async def write(piece: bytes) -> None:
-            body.extend(piece)
-
+        body = _Arriving()
         async with self._opened(resource) as (response, url):
-            await _copy(response, resource, limit, write)
-        return Answer(bytes(body), url)
+            await _copy(response, resource, limit, body)
+        return Answer(bytes(body.held), url)
 
-    async def download(self, resource: Resource, target: Path, limit: int) -> int:
-        """A body in a file; its length. A body that is cut raises SourceAway."""
-        held = bytearray()
-        async with (
-            self._opened(resource) as (response, _),
-            await trio.open_file(target, "wb") as file,
-        ):
-
-            async def write(piece: bytes) -> None:
-                held.extend(piece)
-                if len(held) >= HELD:
-                    await file.write(held)
-                    held.clear()
-
-            await _copy(response, resource, limit, write)
-            await file.write(held)
-            return await file.tell()
+    async def download(
+        self, resource: Resource, target: Path, limit: int, check: Check = passed
+    ) -> None:
+        """A body in a file. One that is cut raises SourceAway, and so does one of which `check`
+        says, in a thread, what is wrong with it."""
+        body = _Arriving(target)
+        try:
+            async with self._opened(resource) as (response, _):
+                await _copy(response, resource, limit, body)
+            if problem := await body.finish(check):
+                raise SourceAway(problem)
+        finally:
+            body.close()
 
     @asynccontextmanager
     async def _opened(self, resource: Resource) -> AsyncIterator[tuple[httpx.Response, str]]:
@@ -123,25 +123,61 @@ def _check(response: httpx.Response, resource: Resource) -> None:
         raise SourceAway(f"status {response.status_code}")
 
 
-async def _copy(
-    response: httpx.Response,
-    resource: Resource,
-    limit: int,
-    write: Callable[[bytes], Awaitable[object]],
-) -> None:
+@dataclass(slots=True)
+class _Arriving:
+    """A body that arrives: held in memory, with a target written there, a large piece at a time.
+    Most bodies are small, and take one turn of a thread."""
+
+    target: Path | None = None
+    held: bytearray = field(default_factory=bytearray)
+    _file: FileIO | None = None
+
+    async def add(self, piece: bytes) -> None:
+        self.held += piece
+        if self.target is not None and len(self.held) >= HELD:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._write)
+
+    async def finish(self, check: Check) -> str:
+        """All of it is in the target; what the check says of that. Raises SourceAway."""
+        try:
+            return await trio.to_thread.run_sync(self._finish, check)
+        except OSError as error:
+            raise SourceAway(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self) -> None:
+        assert self.target is not None
+        if self._file is None:
+            self._file = FileIO(self.target, "w")
+        left = memoryview(self.held)
+        while left:
+            left = left[self._file.write(left) :]
+        left.release()
+        self.held.clear()
+
+    def _finish(self, check: Check) -> str:
+        self._write()
+        self.close()
+        assert self.target is not None
+        return check(self.target)
+
+
+async def _copy(response: httpx.Response, resource: Resource, limit: int, body: _Arriving) -> None:
     """The body, all of it. Raises SourceRefused for more than the limit, SourceAway for less than
     a range."""
     wanted = resource.length if resource.length is not None else limit + 1
-    left = await _written(response, wanted, write)
+    left = await _written(response, wanted, body)
     if resource.length is None and left <= 0:
         raise SourceRefused(f"a file of more than {limit} bytes")
     if resource.length is not None and left > 0:
         raise SourceAway(f"{left} bytes of its range are missing")
 
 
-async def _written(
-    response: httpx.Response, left: int, write: Callable[[bytes], Awaitable[object]]
-) -> int:
+async def _written(response: httpx.Response, left: int, body: _Arriving) -> int:
     """How many bytes of those wanted there were not."""
     is_read = response.is_stream_consumed  # by a transport that has all of it, unpacked
     unpacker = Unpacker("" if is_read else response.headers.get("content-encoding", ""))
@@ -154,8 +190,7 @@ async def _written(
                 continue  # what a transport still had, before it saw that it is cancelled
             try:
                 for piece in unpacker.pieces(packed):
-                    with trio.CancelScope(shield=True):
-                        await write(piece[:left])
+                    await body.add(piece[:left])
                     left -= len(piece)
                     if left <= 0:
                         enough.cancel()

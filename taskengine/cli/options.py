@@ -95,14 +95,25 @@ def _put(options: JsonObject, parts: Sequence[str], value: Json) -> None:
         options[parts[-1]] = value
 
 
-def _check(options: JsonObject) -> None:
-    """Whether the engine can use what it reads of them."""
-    roots = options.get("roots", {})
+def _check_roots(roots: Json) -> None:
+    """Local folders by key, and tables of them by the label of another storage."""
     if not isinstance(roots, dict):
         raise BadInput("roots: expected a key below it, as in roots.KEY=FOLDER")
-    for label in (name for name, one in roots.items() if isinstance(one, dict)):
-        if label not in STORAGES:
-            raise BadInput(f"roots.{label}: expected one of {', '.join(STORAGES)}")
+    elsewhere = [label for label in STORAGES if label != "local"]
+    for label, own in ((name, one) for name, one in roots.items() if not isinstance(one, str)):
+        if label not in elsewhere:
+            raise BadInput(
+                f"roots.{label}: expected a folder, or keys below one of {', '.join(elsewhere)}"
+            )
+        if not all(isinstance(one, str) for one in own.values()):
+            raise BadInput(
+                f"roots.{label}: expected a key below it, as in roots.{label}.KEY=FOLDER"
+            )
+
+
+def _check(options: JsonObject) -> None:
+    """Whether the engine can use what it reads of them."""
+    _check_roots(options.get("roots", {}))
     if "storage" in options:
         try:
             options["storage"] = storage_label(options["storage"])

@@ -31,7 +31,7 @@ def _check_storages(schema: JsonObject, values: JsonObject, known: Collection[st
         if value.lower() in labels:
             values[name] = labels[value.lower()]
         else:
-            listed = ", ".join(sorted(known))
+            listed = ", ".join(known)
             problems.append(
                 f"parameters.{name}: expected a storage that is configured here, {listed}, "
                 f"got {shown(value)}"

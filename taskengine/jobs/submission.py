@@ -57,7 +57,7 @@ class Reader:
     storage: str
     now: datetime
     refuses: Callable[[str], bool] = lambda _: False  # whether callbacks never reach that URL
-    storages: frozenset[str] = frozenset({"local"})  # that are configured
+    storages: tuple[str, ...] = ("local",)  # that are configured
 
     def read(self, received: Received) -> Submission:
         """The job to record; its `refusal` says why it will not run."""

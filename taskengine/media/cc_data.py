@@ -5,16 +5,12 @@ They lie in SEI messages before a picture's slices, so that only the beginnings 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import trio
-
-from taskengine.media.ffmpeg import SAFE_INPUT
-from taskengine.media.tools import Bench
+from typing import Final
 
 MARK: Final = b"\xb5\x00\x31GA94\x03"  # ITU-T T.35: the United States, ATSC, cc_data
 MAX_SEI: Final = 1 << 14  # bytes
@@ -35,57 +31,40 @@ class CcData:
 
 @dataclass(frozen=True, slots=True)
 class PacketPlaces:
-    """Time in units of `base` seconds, place and size of each, as they are shown."""
+    """Of the pictures in a file, as columns: when each is shown, in units of `base` seconds, where
+    it lies, and its bytes."""
 
     base: Fraction
-    rows: list[tuple[int, int, int]]
+    times: Sequence[int]
+    places: Sequence[int]
+    sizes: Sequence[int]
+
+    def rows(self) -> Iterator[tuple[int, int, int]]:
+        """In the order in which they are shown."""
+        order = sorted(range(len(self.times)), key=self.times.__getitem__)
+        return ((self.times[n], self.places[n], self.sizes[n]) for n in order)
 
 
-async def packets(bench: Bench, path: Path) -> PacketPlaces:
-    """Of the only video track of an MP4 file; their lines are read as they come, they are many."""
-    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-of", "csv=p=0"]
-    shown = "packet=pts,pos,size:stream=time_base"
-    command += ["-select_streams", "v:0", "-show_entries", shown, "-i", f"file:{path}"]
-    rows: list[tuple[int, int, int]] = []
-    bases: list[Fraction] = []
-
-    async def take(line: str) -> None:
-        said = line.strip().split(",")
-        if "/" in said[0]:
-            bases.append(Fraction(said[0]))
-        elif len(said) >= 3 and said[0] != "N/A":
-            pts, size, place = map(int, said[:3])
-            rows.append((pts, place, size))
-
-    await bench.run(command, on_line=take)
-    await trio.to_thread.run_sync(rows.sort)
-    return PacketPlaces(bases[-1], rows)
-
-
-def read_cc_data(
-    path: Path, codec: str, found: PacketPlaces, zero: Fraction = Fraction(0)
-) -> Iterator[CcData]:
-    """Of the pictures that have some, in seconds from `zero`, a time of the file. Blocking."""
-    began = round(zero / found.base)  # exact: it is told rounded
+def read_cc_data(path: Path, codec: str, found: PacketPlaces) -> Iterator[CcData]:
+    """Of the pictures that have some. Blocking."""
     with path.open("rb") as file:
-        for time, place, size in found.rows:
-            triples = tuple(_triples(file, codec, place, place + size))
+        for time, place, size in found.rows():
+            triples = tuple(_triples(file.fileno(), codec, place, place + size))
             if triples:
-                yield CcData((time - began) * found.base, triples)
+                yield CcData(time * found.base, triples)
 
 
-def _triples(file: BinaryIO, codec: str, place: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _triples(file: int, codec: str, place: int, end: int) -> Iterator[tuple[int, int, int]]:
     for _ in range(MAX_UNITS):
-        file.seek(place)
-        head = file.read(5)
+        head = os.pread(file, 5, place)
         if len(head) < 5 or place >= end:
             return
         size, kind = int.from_bytes(head[:4], "big"), _kind(codec, head[4])
         if kind in SLICES[codec]:
             return
         if kind == SEI[codec]:
-            file.seek(place + 4)
-            yield from cc_of_sei(file.read(min(size, MAX_SEI))[1 if codec == "h264" else 2 :])
+            unit = os.pread(file, min(size, MAX_SEI), place + 4)
+            yield from cc_of_sei(unit[1 if codec == "h264" else 2 :])
         place += 4 + size
 
 

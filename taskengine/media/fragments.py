@@ -19,9 +19,11 @@ from typing import BinaryIO, Final
 
 from taskengine.media.boxes import boxes, file_boxes, inner
 
+BOX_HEAD: Final = 8  # bytes, of boxes that are no larger than LARGEST
 LARGEST: Final = 16 << 20  # bytes of a `moov` or `moof`
 NO_KEYFRAME: Final = 0x10000 | 0x1000000  # not a sync sample, or one that depends on others
 MAX_SAMPLES: Final = 1_000_000  # of a file
+LOOSE_SCALE: Final = 1000  # ticks a second, where nothing says it
 HIDDEN: Final = {b"encv", b"enca"}  # sample entries of what is encrypted
 
 
@@ -70,6 +72,19 @@ def read_header(data: bytes, kind: bytes) -> Header:
     raise ValueError(f"an initialization without a track of {kind.decode()}")
 
 
+def loose_header(data: bytes, track: int) -> Header:
+    """Of a track by its number, as far as an initialization tells of it: of captions there may be
+    none, or hardly anything in it. Raises ValueError."""
+    try:
+        scale = inner(data, "moov/trak/mdia/mdhd")
+        moov = inner(data, "moov")
+        ticks = _number(data, scale[0], 12, 20) if scale else 0
+        defaults = _defaults(data, moov, track) if moov else (0, 0, 0)
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"an initialization that cannot be read: {error}") from None
+    return Header(track, ticks or LOOSE_SCALE, b"", defaults)
+
+
 def has_track(data: bytes, kind: bytes) -> bool:
     """Whether an initialization describes a track of a kind."""
     try:
@@ -106,6 +121,7 @@ def _number(data: bytes, place: int, short: int, long: int) -> int:
 
 
 def _defaults(data: bytes, moov: tuple[int, int], track: int) -> tuple[int, int, int]:
+    """Duration, size and flags of a track's samples (`trex`)."""
     extends = inner(data, "mvex", *moov)
     for name, first, _ in boxes(data, *extends) if extends else ():
         if name == b"trex":
@@ -140,6 +156,19 @@ def read_samples(path: Path, header: Header) -> Samples:
         with path.open("rb") as file:
             for start, moof in _whole(file, path.stat().st_size, b"moof"):
                 found.add(moof, start)
+    except (struct.error, IndexError, OverflowError) as error:
+        raise ValueError(f"a fragment that cannot be read: {error}") from None
+    return found.samples
+
+
+def samples_in(data: bytes, header: Header, time: int = 0) -> Samples:
+    """Of the track in fragments at hand; `time`: of those that state none. Raises ValueError."""
+    found = _FragmentReader(header, time=time)
+    try:
+        for kind, content, end in boxes(data):
+            if kind == b"moof":
+                start = content - BOX_HEAD
+                found.add(data[start:end], start)
     except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"a fragment that cannot be read: {error}") from None
     return found.samples

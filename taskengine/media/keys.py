@@ -10,12 +10,13 @@ import secrets
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Protocol
 
 import trio
 
 from taskengine.model import PermanentFailure
-from taskengine.storage import Folder
+from taskengine.storage import FileNotStored, FileStored, Folder
 
 KEY_SIZE: Final = 16  # bytes
 
@@ -92,7 +93,38 @@ class FileKeyStore:
         return await trio.to_thread.run_sync(_keep, self._path(asset), asset, keys)
 
     def _path(self, asset: str) -> Path:
-        return self.folder / f"{hashlib.sha256(asset.encode()).hexdigest()}.json"
+        return self.folder / _file_name(asset)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeyStore:
+    """A file for each asset on a storage that several hosts reach, where no client does."""
+
+    folder: Folder
+
+    async def load(self, asset: str) -> AssetKeys | None:
+        with TemporaryDirectory() as own:
+            path = Path(own, "keys.json")
+            try:
+                await self.folder.fetch(_file_name(asset), path)
+            except FileNotStored:
+                return None
+            return _read(path)
+
+    async def keep(self, asset: str, keys: AssetKeys) -> AssetKeys:
+        with TemporaryDirectory() as own:
+            path = _draft(Path(own, "keys.json"), asset, keys)
+            try:
+                await self.folder.put_new(path, _file_name(asset))
+            except FileStored:
+                kept = await self.load(asset)
+                assert kept is not None
+                return kept
+        return keys
+
+
+def _file_name(asset: str) -> str:
+    return f"{hashlib.sha256(asset.encode()).hexdigest()}.json"
 
 
 def _read(path: Path) -> AssetKeys | None:
@@ -106,12 +138,7 @@ def _read(path: Path) -> AssetKeys | None:
 def _keep(path: Path, asset: str, keys: AssetKeys) -> AssetKeys:
     """Write beside, then link: readers see all or nothing, and the first writer wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{uuid.uuid4().hex}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "w") as file:
-        json.dump({"asset": asset, **asdict(keys)}, file)
-        file.flush()
-        os.fsync(file.fileno())
+    draft = _draft(path.with_suffix(f".{uuid.uuid4().hex}"), asset, keys)
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -121,3 +148,12 @@ def _keep(path: Path, asset: str, keys: AssetKeys) -> AssetKeys:
     finally:
         draft.unlink()
     return keys
+
+
+def _draft(path: Path, asset: str, keys: AssetKeys) -> Path:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w") as file:
+        json.dump({"asset": asset, **asdict(keys)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    return path

@@ -15,6 +15,7 @@ from typing import Final
 CLOCK: Final = 90_000  # a second
 WRAP: Final = 1 << 33
 LONGEST: Final = 4096 + 3  # bytes of a section
+AROUND: Final = 20  # of them that stand before and behind the command and the descriptors
 INSERT, TIME_SIGNAL = 5, 6
 SILENT: Final = frozenset({0, 7})  # splice_null, bandwidth_reservation: they say nothing
 STARTS: Final = frozenset({0x22, 0x30, 0x32, 0x34, 0x36, 0x38, 0x3A, 0x3C, 0x3E, 0x44, 0x46})
@@ -36,6 +37,15 @@ class Message:
     @property
     def says_nothing(self) -> bool:
         return self.command in SILENT
+
+    @property
+    def time(self) -> Fraction | None:
+        """When it counts, in seconds of the clock of MPEG-TS; None: at once, or nobody can read
+        it."""
+        if self.pts is None:
+            return None
+        adjustment = (self.section[4] & 1) << 32 | int.from_bytes(self.section[5:9], "big")
+        return Fraction((self.pts + adjustment) % WRAP, CLOCK)
 
     def moved(self, pts: Fraction, duration: Fraction | None = None) -> bytes:
         """The same for another time, in seconds, and of another duration where it has one."""
@@ -104,6 +114,9 @@ def splice_time(pts: Fraction | None) -> bytes:
 def section_of(
     command: int, content: bytes, descriptors: bytes = b"", adjustment: int = 0
 ) -> bytes:
+    """Raises ValueError for more than a section takes."""
+    if len(content) + len(descriptors) > LONGEST - AROUND:
+        raise ValueError(f"a message of {len(content) + len(descriptors)} bytes")
     body = bytes([0]) + (adjustment % WRAP).to_bytes(5, "big") + b"\xff"
     body += (0xFFF << 12 | len(content)).to_bytes(3, "big") + bytes([command]) + content
     body += len(descriptors).to_bytes(2, "big") + descriptors

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+import trio
+
 from taskengine.model import BadInput, NotFound, TaskEngineError
 from taskengine.storage.fencing import FenceCheck, unfenced
 
 __all__ = [
     "FenceCheck",
     "FileNotStored",
+    "FileStored",
     "Folder",
     "Storage",
     "StorageFailed",
@@ -25,6 +28,10 @@ __all__ = [
 
 class FileNotStored(NotFound):
     """The storage has no such file or folder."""
+
+
+class FileStored(TaskEngineError):
+    """The storage has such a file already."""
 
 
 class StorageFailed(TaskEngineError):
@@ -69,6 +76,11 @@ class Storage(Protocol):
 
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Store a local file. The source may be moved away."""
+        ...
+
+    async def put_new(self, source: Path, key: str) -> None:
+        """Store a small local file unless there is one of that key: of several writers the first
+        one wins. Raises FileStored for the others."""
         ...
 
     async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None: ...
@@ -120,6 +132,15 @@ class Folder:
 
     async def put(self, source: Path, name: str) -> None:
         await self.storage.put(source, self.name_of(name), self.fence)
+
+    async def hand_over(self, source: Path, name: str) -> None:
+        """Store a local file that is not needed here any more: a long job fills no disk."""
+        await self.put(source, name)
+        await trio.Path(source).unlink(missing_ok=True)
+
+    async def put_new(self, source: Path, name: str) -> None:
+        await self.fence()
+        await self.storage.put_new(source, self.name_of(name))
 
     async def take(self, other: Folder, name: str) -> None:
         """Move a file here from another folder of the same storage."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SecretStr, model_validator
 
 from taskengine.storage import Storage
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.settings import RootedSettings
 
 
@@ -40,7 +41,7 @@ class AzureBlobSettings(RootedSettings):
     def is_configured(self) -> bool:
         return self.container is not None
 
-    def open(self, data: Path) -> Storage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         from obstore.store import AzureStore  # which takes time and memory, where there is none
 
         from taskengine.storage.objects import ObjectStorage, client_options
@@ -53,7 +54,7 @@ class AzureBlobSettings(RootedSettings):
                 retry_config=retries,
             )
 
-        return ObjectStorage(self.label, store, self.all_roots())
+        return ObjectStorage(self.label, store, self.all_roots(), cache=cache)
 
     def _config(self) -> Any:
         key, token = self.account_key, self.sas_token

@@ -7,27 +7,26 @@ they stay within the allowed roots; whatever leads out of them is refused.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
-from typing import Annotated, BinaryIO, ClassVar
+from typing import Annotated, ClassVar
 
 import trio
 from pydantic import BeforeValidator, Field
 
 from taskengine.model import BadInput
 from taskengine.runtime.folders import make_private
-from taskengine.storage import FenceCheck, FileNotStored, StoredFile, unfenced
+from taskengine.storage import FenceCheck, FileNotStored, FileStored, StoredFile, unfenced
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
+from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
 from taskengine.storage.pinned import Area, real
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
-TEMPORARY = ".part-"  # how the names of files begin that are not whole yet; never listed
 CHUNK = 4 << 20
 
 
@@ -61,7 +60,7 @@ class LocalSettings(StorageSettings):
     def workspace(self, data: Path) -> str:
         return self._folder("workspace_root", data)
 
-    def open(self, data: Path) -> LocalStorage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> LocalStorage:
         folders = [*self.roots(data).values(), self.workspace(data)]
         for folder in folders:
             make_private(Path(folder))
@@ -100,6 +99,10 @@ class LocalStorage:
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
         await trio.to_thread.run_sync(self._put, source, key, fence)
+
+    async def put_new(self, source: Path, key: str) -> None:
+        """Copy the file there, and have it as its new name if there is none."""
+        await trio.to_thread.run_sync(self._put_new, source, key)
 
     async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
         """Rename; "source gone, target there" is done. Raises FileNotStored if both are missing."""
@@ -161,6 +164,19 @@ class LocalStorage:
         else:
             self._rename(source, target, fence)
 
+    def _put_new(self, source: Path, key: str) -> None:
+        target = self._locate(key)
+        self._area.make(target.parent)
+        with self._area.pinned(target) as place, part_beside(place) as (part, writer):
+            part.chmod(source.stat().st_mode & 0o777)
+            writer.write(source.read_bytes())
+            writer.flush()
+            _sync(part)
+            try:
+                os.link(part, place)
+            except FileExistsError:
+                raise FileStored(f"{key}: there is such a file") from None
+
     def _move(self, source: str, target: str, fence: FenceCheck) -> None:
         there = self._locate(target)
         try:
@@ -192,7 +208,7 @@ class LocalStorage:
         with suppress(OSError, BadInput):  # not empty, or not what it was
             while folder not in roots:
                 with self._area.inside(folder) as place:
-                    _remove_leftovers(place)
+                    remove_leftovers(place)
                 with self._area.pinned(folder) as place:
                     place.rmdir()
                 folder = folder.parent
@@ -212,8 +228,8 @@ class LocalStorage:
         """Copy a file so that its name shows all of it or nothing."""
         self._area.make(target.parent)
         with self._area.pinned(target) as place:
-            _remove_leftovers(place.parent)
-            with _part_beside(place) as (part, writer), source.open("rb") as reader:
+            remove_leftovers(place.parent)
+            with part_beside(place) as (part, writer), source.open("rb") as reader:
                 while chunk := reader.read(CHUNK):
                     trio.from_thread.check_cancelled()
                     writer.write(chunk)
@@ -222,7 +238,8 @@ class LocalStorage:
                 self._replace(part, target, fence)
 
     def _replace(self, source: Path, target: Path, fence: FenceCheck) -> None:
-        trio.from_thread.run(pass_fence, fence)
+        if fence is not unfenced:
+            trio.from_thread.run(pass_fence, fence)
         for last in (False, False, True):
             try:
                 self._area.make(target.parent)
@@ -258,31 +275,6 @@ def _utf8(path: PurePosixPath) -> str:
         shown = ascii(os.fsencode(name))[2:-1]
         raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
     return name
-
-
-@contextmanager
-def _part_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file that is not whole yet, under a lock; removed if it is still there at the end."""
-    while True:
-        part = target.with_name(f"{TEMPORARY}{uuid.uuid4()}")
-        with part.open("xb") as writer:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(writer, fcntl.LOCK_EX)
-            if os.fstat(writer.fileno()).st_nlink == 0:  # taken for a leftover
-                continue
-            try:
-                yield part, writer
-            finally:
-                part.unlink(missing_ok=True)
-            return
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Files that are not whole and never will be: the lock of a killed writer is free."""
-    for part in folder.glob(f"{TEMPORARY}*"):
-        with suppress(OSError), part.open("r+b") as left:
-            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ nothing is seen before the last request, the one behind the fence (`transfers.py
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,11 +24,13 @@ from taskengine.model import BadInput
 from taskengine.storage import (
     FenceCheck,
     FileNotStored,
+    FileStored,
     StorageFailed,
     StorageRefused,
     StoredFile,
     unfenced,
 )
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.transfers import (
     PART,
@@ -73,12 +76,14 @@ class ObjectStorage:
         connect: Callable[[Any], ObjectStore],
         roots: Sequence[str],
         *,
+        cache: FetchCache | None = None,
         conditional: bool = True,
         largest_copy: int | None = None,
     ) -> None:
         self.label = label
         self._read, self._write = connect(READING), connect(WRITING)
         self._roots = [_parts(root) for root in roots]
+        self._cache = cache
         self._conditional, self._largest_copy = conditional, largest_copy
         self._threads = trio.CapacityLimiter(MAX_THREADS)
 
@@ -95,14 +100,37 @@ class ObjectStorage:
         return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
 
     async def fetch(self, key: str, target: Path) -> None:
-        """Download it. Raises StorageFailed if the disk has no room for it."""
+        """Download it, or find it in the cache. Raises StorageFailed if the disk has no room."""
         place = self._locate(key)
-        await download(partial(self._ask, place), self._read, place, target)
+        try:
+            meta = await self._meta(place)
+        except FileNotStored:
+            await self.folders(key)  # which knows whether there is a bucket at all
+            raise
+        fetch = partial(download, partial(self._ask, place), self._read, place)
+        if self._cache is None or meta["size"] <= PART or not meta.get("e_tag"):
+            await fetch(target)
+        else:
+            version = hashlib.sha256(f"{self.label}:{place}:{meta['e_tag']}".encode()).hexdigest()
+            await self._cache.fetch(version, meta["size"], target, fetch)
 
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         place, size = self._locate(key), (await trio.Path(source).stat()).st_size
         write = self._put_whole if size <= PART else self._put_in_parts
         await self._patiently(lambda: write(source, place, size, fence))
+
+    async def put_new(self, source: Path, key: str) -> None:
+        """Without conditional writes, two that come at the same instant may both succeed."""
+        place, content = self._locate(key), await trio.Path(source).read_bytes()
+        try:
+            await self._meta(place)
+        except FileNotStored:
+            with suppress(AlreadyExistsError):
+                await self._put_bytes(
+                    place, content, "create" if self._conditional else "overwrite"
+                )
+                return
+        raise FileStored(f"{key}: there is such a file")
 
     async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
         """Copy and delete; each is behind the fence, and nothing is deleted but what was copied."""
@@ -133,15 +161,7 @@ class ObjectStorage:
             mode = await self._condition(place)
             await pass_fence(fence)
             try:
-                await self._commit(
-                    place,
-                    obstore.put,
-                    place,
-                    content,
-                    attributes=attributes_of(place),
-                    use_multipart=False,
-                    mode=mode,
-                )
+                await self._put_bytes(place, content, mode)
             except (AlreadyExistsError, PreconditionError):
                 continue  # another attempt, perhaps: the fence knows; or an answer was lost
             return
@@ -156,6 +176,12 @@ class ObjectStorage:
         finally:
             with trio.CancelScope(shield=True):
                 await self._ask(place, upload.close, finish=True)
+
+    async def _put_bytes(self, place: str, content: bytes, mode: Any) -> None:
+        kinds = attributes_of(place)
+        await self._commit(
+            place, obstore.put, place, content, attributes=kinds, use_multipart=False, mode=mode
+        )
 
     async def _condition(self, place: str) -> Any:
         """How the object has to be when it is written: as it is now, or absent."""
@@ -193,6 +219,8 @@ class ObjectStorage:
             await self._ask(here, upload.send_object, self._read, here)
             await pass_fence(fence)
             await self._ask(there, upload.commit, finish=True)
+        except PreconditionError:
+            raise StorageFailed(f"{self.label}: {here} was replaced while it was copied") from None
         finally:
             with trio.CancelScope(shield=True):
                 await self._ask(there, upload.close, finish=True)
@@ -232,7 +260,7 @@ class ObjectStorage:
 
     def _locate(self, key: str) -> str:
         """Raises BadInput for a key that is outside of the roots."""
-        parts = key.strip("/").split("/")
+        parts = key.strip("/").split("/") if key.strip("/") else []  # a root may be all of it
         outside = not any(tuple(parts[: len(root)]) == root for root in self._roots)
         if outside or CONTROL.search(key) or any(part in ("", ".", "..") for part in parts):
             raise BadInput(f"{key}: not within the folders of the storage {self.label}")

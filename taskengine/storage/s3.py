@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SecretStr, model_validator
 
 from taskengine.storage import Storage
+from taskengine.storage.cache import FetchCache
 from taskengine.storage.settings import RootedSettings
 
 LARGEST_COPY = 5 << 30  # bytes that S3 copies at once
@@ -47,7 +48,7 @@ class S3Settings(RootedSettings):
     def is_configured(self) -> bool:
         return self.bucket is not None
 
-    def open(self, data: Path) -> Storage:
+    def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         from obstore.store import S3Store  # which takes time and memory, where there is no S3
 
         from taskengine.storage.objects import ObjectStorage, client_options
@@ -64,6 +65,7 @@ class S3Settings(RootedSettings):
             self.label,
             store,
             self.all_roots(),
+            cache=cache,
             conditional=self.conditional_writes,
             largest_copy=LARGEST_COPY,
         )

@@ -18,9 +18,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from taskengine.plugins import plugins
 from taskengine.storage import Storage
+from taskengine.storage.cache import FetchCache
 
 GROUP: Final = "taskengine.storages"
-RESERVED: Final = ("default", "workspace")  # settings beside the tables of the types
+RESERVED: Final = ("default", "workspace", "cache")  # settings beside the tables of the types
 ROOT_KEYS: Final = ("input_root", "output_root")  # that every storage has
 
 
@@ -56,8 +57,9 @@ class StorageSettings(BaseModel, ABC):
         """The folder of jobs' workspaces, where they are on this storage."""
 
     @abstractmethod
-    def open(self, data: Path) -> Storage:
-        """The storage, which leads nobody out of its roots and its workspace."""
+    def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
+        """The storage, which leads nobody out of its roots and its workspace. The cache is for what
+        has to be fetched over a network."""
 
 
 class RootedSettings(StorageSettings):
@@ -100,7 +102,7 @@ def find_storage_types() -> dict[str, type[StorageSettings]]:
         found |= {one.label: one for one in own}
     for offered in plugins(GROUP, _type_of):
         found[offered.label] = offered
-    return found
+    return dict(sorted(found.items(), key=lambda one: (one[0] != "local", one[0])))
 
 
 def _is_type(value: object, module: str) -> bool:

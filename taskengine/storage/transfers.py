@@ -6,6 +6,7 @@ import mimetypes
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -65,7 +66,7 @@ def attributes_of(key: str) -> dict[str, str]:
 async def download(ask: Ask, store: Any, key: str, target: Path) -> None:
     """Have an object as a file: all of one version. Raises FileNotStored and StorageFailed."""
     await trio.Path(target.parent).mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
         for _ in range(MAX_VERSIONS):
             with suppress(PreconditionError):  # it was replaced meanwhile

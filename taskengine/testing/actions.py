@@ -59,9 +59,11 @@ def fake_context(
     job_id: int = 7,
     started_at: datetime = NOON,
     answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(404),
+    prefix: str | None = None,
     **more: Any,
 ) -> tuple[Context, Journal]:
-    """A context with a scratch folder of its own; the roots are folders of tmp_path.
+    """A context with a scratch folder of its own; the roots are folders of tmp_path. Those of
+    storages elsewhere begin with `prefix`, if one is given.
 
     `answer` is what the other side of its HTTP client says; `more` are fields of the context.
     """
@@ -71,23 +73,33 @@ def fake_context(
     scratch = tmp_path / f"scratch-{job_id}-{number}-{attempt}"
     scratch.mkdir(parents=True, exist_ok=True)
 
-    def roots(storage: str, root: str) -> Folder:
-        return Folder(known[storage], str(tmp_path / ROOTS[root]), "")
-
+    given = {
+        "workspace": Folder(local, str(tmp_path), f"workspace/{job_id}"),
+        "keys": FileKeyStore(tmp_path / "keys"),
+    }
     context = Context(
         attempt=_attempt(task, number, attempt, job_id, started_at),
         open_scratch=lambda: scratch,
-        workspace=Folder(local, str(tmp_path), f"workspace/{job_id}"),
-        roots=roots,
+        roots=_roots(tmp_path, known, prefix),
         write=journal.write,
         report=journal.report,
         admit=journal.admit,
         confirm=journal.confirm,
-        keys=FileKeyStore(tmp_path / "keys"),
         http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-        **more,
+        **{**given, **more},
     )
     return context, journal
+
+
+def _roots(
+    tmp_path: Path, storages: Mapping[str, Storage], prefix: str | None
+) -> Callable[[str, str], Folder]:
+    def roots(storage: str, root: str) -> Folder:
+        is_here = prefix is None or isinstance(storages[storage], LocalStorage)
+        top = str(tmp_path / ROOTS[root]) if is_here else f"{prefix}{ROOTS[root]}"
+        return Folder(storages[storage], top, "")
+
+    return roots
 
 
 def _attempt(name: str, number: int, attempt: int, job_id: int, at: datetime) -> Attempt:

@@ -176,3 +176,17 @@ async def test_ids_of_a_clients_submissions_grow_in_its_order(autojump_clock):
     assert ids["beta"] == sorted(set(ids["beta"]))
     assert ids["beta"][0] < ids["acme"][-1]
     assert ids["acme"][0] < ids["beta"][-1]
+
+
+async def test_schedulers_hear_of_those_alone_that_wait_for_a_time_or_a_gate(autojump_clock):
+    woken = []
+    given = (MemoryStore(), virtual_clock(NOON), lambda: woken.append("controller"))
+    intake = Intake(*given, lambda: woken.append("scheduler"))
+    waiting = [{}, {"run_at": NOON}, {"semaphore_url": "http://gate.test/"}]
+    async with trio.open_nursery() as nursery:
+        with Mailbox[Submit](9) as mailbox:
+            nursery.start_soon(intake.run, mailbox)
+            for more in waiting:
+                await mailbox.address.ask(Submit(submission(FLOW, **more)))
+            nursery.cancel_scope.cancel()
+    assert woken == ["controller", "controller", "scheduler", "controller", "scheduler"]

@@ -59,6 +59,18 @@ MANIFESTS = {  # by what is told about them
     "more than 3000 segments in all": mpd(
         ENDLESS.format(900), "".join(f'<Representation id="{n}"/>' for n in range(1000))
     ),
+    "an address of it is too long": mpd(
+        f'<BaseURL>{"b" * 9000}/</BaseURL><SegmentTemplate media="$Number$.m4s" duration="1"/>'
+    ),
+    "addresses have more than 1000000 characters": mpd(
+        f'<BaseURL>{"b" * 7000}/</BaseURL><SegmentList duration="1">'
+        + '<SegmentURL media="x.m4s"/>' * 200
+        + "</SegmentList>"
+    ),
+    "add more than 16777216 characters": playlist(
+        f'#EXT-X-DEFINE:NAME="a",VALUE="{"a" * 6000}"',
+        *("#EXT-X-CUE-OUT:{$a}" for _ in range(3000)),
+    ),
     "more than 100000 chunks": (
         '<SmoothStreamingMedia><StreamIndex Type="text" Url="{start time}"><QualityLevel '
         'Bitrate="1"/><c t="0" d="1" r="1000000000000"/></StreamIndex></SmoothStreamingMedia>'

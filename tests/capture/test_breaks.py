@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -220,6 +221,28 @@ async def test_what_was_heard_survives_the_attempt(folder, tmp_path):
     await third.load()
     assert third.signals == [out(90), *signals]
     assert len(await folder.list()) == 2
+
+
+def test_messages_have_the_times_of_the_media():
+    """Those of the source, where the result keeps them (A71)."""
+    one = Break(ZERO + 12, ZERO + 22, OUT, b"", is_ended=True)
+    zero = Fraction(1000)
+    [found] = numbered(markers(shown((10, 30)), [one], [], zero), zero)
+    assert found.start == 2
+    assert [played(one) for one in (found.out, found.back)] == [1002, 1012]
+
+
+async def test_what_was_heard_survives_a_write_that_is_cancelled(folder, tmp_path):
+    recording = Recording(folder, tmp_path, "1")
+    noted = Noted(recording)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await noted.note(0, [out(90)])
+    assert scope.cancelled_caught
+    await noted.write()
+    later = Noted(Recording(folder, tmp_path, "2"))
+    await later.load()
+    assert later.signals == [out(90)]
 
 
 async def test_what_is_heard_is_bounded(folder, tmp_path, monkeypatch):

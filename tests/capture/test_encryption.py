@@ -3,15 +3,19 @@
 import hashlib
 import subprocess
 from base64 import b64encode
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
 
 from taskengine.capture.encryption.ciphers import counted, open_sample
-from taskengine.capture.encryption.files import open_fragments, open_head, open_stream
+from taskengine.capture.encryption.files import Head, open_fragments, open_head, open_stream
+from taskengine.capture.encryption.fragments import Opened
 from taskengine.capture.encryption.keys import ClipKeys, NoKey
 from taskengine.capture.encryption.playready import content_key, header_key_id
 from taskengine.capture.encryption.samples import open_pictures
+from taskengine.capture.locks import Locks
+from taskengine.capture.model import Resource, Segment
 from taskengine.media.tools import bundled_tools
 from taskengine.model import PermanentFailure
 from tests.capture.film import BEEP, drawn, ffmpeg
@@ -269,3 +273,26 @@ def test_a_transport_stream_that_was_tampered_with_raises_nothing_else(tmp_path,
         except ValueError:
             continue
         assert path.stat().st_size == len(body)
+
+
+async def test_a_key_that_few_samples_prove_is_told(tmp_path, monkeypatch):
+    """Of decoders that overlook garbage: one that was decoded says little."""
+
+    class Decoder:
+        async def fails(self, head, body, opened):
+            return False
+
+    def found(number, *, is_sure):
+        opened = Opened(number, number, {b"k" * 16}, is_sure=is_sure)
+        monkeypatch.setattr("taskengine.capture.locks.open_fragments", lambda *_: opened)
+
+    locks = Locks(None, ClipKeys(), Decoder())
+    segment = Segment(0, Fraction(0), Fraction(2), Resource("u"))
+    found(5, is_sure=True)
+    await locks.open_samples(1, segment, tmp_path, Head())
+    assert locks.weakness == ""
+    found(50, is_sure=False)
+    await locks.open_samples(0, segment, tmp_path, Head())
+    assert "only 50 samples" in locks.weakness
+    await locks.open_samples(0, segment, tmp_path, Head())
+    assert locks.weakness == ""

@@ -299,3 +299,22 @@ async def test_a_page_whose_writing_was_cancelled_is_written_later(tmp_path, mon
     again = Recording(folder, tmp_path, "2")
     await again.load()
     assert [one.file for one in again.of("video-1")] == ["video-1/7.mp4"]
+
+
+async def test_captions_that_cannot_be_read_hold_up_no_pictures(media, tmp_path, monkeypatch):
+    monkeypatch.setattr(demand, "PATIENCE", 1.0)
+
+    def bad(path, found, _):
+        if path == "/master.m3u8":
+            words = b'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="t",NAME="t",URI="bad.m3u8"\n'
+            return Answered(200, found.body.replace(b"#EXTM3U\n", b"#EXTM3U\n" + words))
+        return Answered(404) if path == "/bad.m3u8" else found
+
+    origins = Origins(media, faults={"a.test": bad})
+    clip = {"source": "http://a.test/master.m3u8", "start": origins.utc(1), "end": origins.utc(3)}
+    async with follower(origins, tmp_path, clip) as one:
+        with trio.fail_after(20):
+            found = await one.run()
+        assert "text-1" in found.tracks
+        assert await numbers(one, "video-1") == [2, 3, 4, 5, 6, 7]
+        assert "Source 0 of clip 0: text-1: status 404" in origins.lines

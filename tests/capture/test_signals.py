@@ -4,12 +4,15 @@ import struct
 from fractions import Fraction
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from taskengine.capture.moments import read_timestamp
 from taskengine.capture.sources.dash import read_mpd
 from taskengine.capture.sources.events import messages
 from taskengine.capture.sources.hls_media import MediaPlaylist
-from taskengine.media.scte35 import read_text, splice_insert
+from taskengine.capture.sources.transport import transport_messages
+from taskengine.media.scte35 import crc32, read_text, section_of, splice_insert, splice_time
 from tests.media.test_scte35 import INSERT, OPPORTUNITY
 
 URL = "http://a.test/v.m3u8"
@@ -143,6 +146,13 @@ def of_mpd(scheme, event):
     return read_mpd(MPD.format(STREAM.format(scheme, event)), "http://a.test/x.mpd", ZERO)
 
 
+def test_names_of_breaks_are_cut():
+    name = "x" * 10_000
+    dated = '#EXT-X-DATERANGE:ID="{}",START-DATE="2031-01-05T10:00:08Z",SCTE35-OUT=0x00'
+    found, _ = heard(f"#EXT-X-CUE-OUT:ID={name},DURATION=3", dated.format(name))
+    assert [named for *_, named in found] == ["x" * 200] * 2
+
+
 def test_event_streams_count_from_their_period():
     event = f'<Event presentationTime="1350000" duration="2700000" id="3">{SIGNAL}</Event>'
     mpd = of_mpd("urn:scte:scte35:2014:xml+bin", event.format(INSERT))
@@ -172,6 +182,51 @@ def emsg(version, time, section, scheme=b"urn:scte:scte35:2013:bin", duration=0x
 
 def box(kind, content):
     return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def packet(pid, payload, *, start=True):
+    head = struct.pack(">BHB", 0x47, start << 14 | pid, 0x10)
+    return head + payload.ljust(184, b"\xff")
+
+
+def table(kind, content):
+    body = struct.pack(">HBBB", 1, 0xC1, 0, 0) + content
+    head = struct.pack(">BH", kind, 0xB000 | len(body) + 4)
+    return head + body + crc32(head + body)
+
+
+def test_messages_in_mpeg_ts(tmp_path):
+    """A stream beside the pictures; a message may lie in several packets, or be damaged."""
+    programs = table(0, struct.pack(">HH", 0, 0xE010) + struct.pack(">HH", 1, 0xF000))
+    streams = struct.pack(">BHH", 0x1B, 0xE101, 0xF000) + struct.pack(">BHH", 0x86, 0xE201, 0xF000)
+    program = table(2, struct.pack(">HH", 0xE101, 0xF000) + streams)
+    insert = splice_insert(7, Fraction(12), Fraction(30), is_out=True)
+    long = section_of(6, splice_time(Fraction(40)), bytes([9, 200]) + bytes(200))
+    path = tmp_path / "0.ts"
+    path.write_bytes(
+        packet(0, b"\0" + programs)
+        + packet(0x1000, b"\0" + program)
+        + packet(0x101, b"pictures" * 20)
+        + packet(0x201, b"\0" + insert)
+        + packet(0x201, (b"\0" + long)[:184])
+        + packet(0x101, b"pictures" * 20)
+        + packet(0x201, long[183:], start=False)
+        + packet(0x201, b"\0" + insert[:-1] + b"x")
+    )
+    problems = []
+    found = transport_messages(path, problems.append)
+    assert [(one.time, one.message.section) for one in found] == [(12, insert), (40, long)]
+    assert problems == ["a message in MPEG-TS that cannot be read: its checksum is wrong"]
+    path.write_bytes(packet(0x101, b"pictures"))
+    assert transport_messages(path, problems.append) == []
+
+
+@given(st.lists(st.binary(min_size=0, max_size=184), max_size=8))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_packets_are_borne(tmp_path, payloads):
+    path = tmp_path / "0.ts"
+    path.write_bytes(b"".join(packet(n % 2, one) for n, one in enumerate(payloads)))
+    assert len(transport_messages(path, lambda _: None)) < 100
 
 
 def test_messages_in_segments(tmp_path):

@@ -60,9 +60,11 @@ def lanes(*, host="'one.test'", due_at="'2031-02-01'", number=MANY):
 NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
-CLAIM = ("claim", f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100, 65536")
+FOR_NINE = f"1, 'work', {SERVED}, 9, gen_random_uuid(), {NOON}, 100, 65536"
+CLAIM = ("claim", f"{FOR_NINE}, 0, array[]::text[]")
+CLAIM_AHEAD = ("claim", f"{FOR_NINE}, 64, {SERVED}")  # eight times as many
 TOTALS = ("queued_totals", "")
-CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2")
+CLAIM_LANES = ("claim_lanes", f"1, 32, array['one.test'], {NOON}, 2, array['two.test'], 32")
 NEXT_LANE = ("next_lane", NOON)
 DUE = [("queue_due", NOON), ("next_due", "")]
 GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64, array['busy'], 2"), ("next_gate", NOON)]
@@ -77,13 +79,16 @@ def at_most(pages, *statements):
 
 
 BACKLOGS = {  # what was filled in, and the statements that it must not slow down, with their pages
-    "tasks": (tasks(), at_most(700, CLAIM) + at_most(11_000, TOTALS)),  # of each, at the worst
+    "tasks": (
+        tasks(),  # of each, at the worst
+        at_most(700, CLAIM) + at_most(3_000, CLAIM_AHEAD) + at_most(11_000, TOTALS),
+    ),
     "retries": (
         tasks(due_at=LATER, is_retry="true"),
         at_most(100, CLAIM) + at_most(11_000, TOTALS),
     ),
     "due retries": (tasks(is_retry="true"), at_most(CHANGING, CLAIM)),
-    "tasks of others": (tasks(action="'not.here'"), at_most(100, CLAIM)),
+    "tasks of others": (tasks(action="'not.here'"), at_most(100, CLAIM, CLAIM_AHEAD)),
     "retries of others": (tasks(action="'not.here'", is_retry="true"), at_most(100, CLAIM)),
     "jobs": (jobs(), at_most(2_500, ("group_heads", ROOM)) + at_most(20, ("group_heads", FULL))),
     "jobs of many clients": (

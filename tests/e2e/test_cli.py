@@ -219,7 +219,8 @@ def test_clients_are_made_shown_and_removed(engine):
         ("read_only=maybe", "read_only: expected true or false, got 'maybe'"),
         ("callback.heders.X=1", "is 'callback.headers' meant?"),
         ("roots=/vod", "roots: expected a key below it"),
-        ("roots.a.b=/vod", "roots: expected a key below it"),
+        ("roots.a.b=/vod", "roots.a: expected a folder, or keys below one of S3, azure_blob"),
+        ("roots.S3.a.b=vod", "roots.S3: expected a key below it, as in roots.S3.KEY=FOLDER"),
         ("callback.secret", "callback.secret: expected KEY=VALUE"),
     ],
 )

@@ -6,8 +6,6 @@ import pytest
 
 from taskengine.capture.sources.mpd_xml import read_xml
 from taskengine.media.scte35 import (
-    CLOCK,
-    WRAP,
     crc32,
     read_message,
     read_text,
@@ -25,8 +23,13 @@ PROGRAMME = "/DBIAAAAAAAA///wBQb+ek2ItgAyAhdDVUVJSAAAGH+fCAgAAAAALMvDRBEAAAIXQ1V
 
 def played(message):
     """When it says that it counts, seconds."""
-    adjustment = int.from_bytes(message.section[4:9], "big") % WRAP
-    return Fraction((message.pts + adjustment) % WRAP, CLOCK)
+    return message.time
+
+
+def test_a_message_has_no_more_than_a_section_takes():
+    assert len(section_of(6, b"\x7f", bytes(4000))) < 4096
+    with pytest.raises(ValueError, match="a message of 70"):
+        section_of(6, b"\x7f", bytes(70_000))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from taskengine.storage.roots import (
     is_foreign,
     on_the_same_roots,
     own_roots,
+    roots_on,
     warn_of_common_roots,
 )
 from taskengine.store.memory import MemoryStore
@@ -137,3 +138,18 @@ def test_a_folder_that_has_files_already_is_told_of(tmp_path, monkeypatch):
 def clients_of(folder):
     roots = own_roots("film", {key: str(folder / key.removesuffix("_root")) for key in COMMON})
     return Client("film", "hash", options={"roots": roots})
+
+
+def test_a_client_with_roots_of_its_own_has_some_on_every_storage():
+    common = {"input_root": "incoming", "output_root": ""}
+    own = {"roots": {"output_root": "/out/a b", "S3": {"output_root": "elsewhere"}}}
+    assert roots_on("azure_blob", "a b", {}, common) == common
+    assert roots_on("azure_blob", "a b", own, common) == {
+        "input_root": "incoming/a~20b",
+        "output_root": "a~20b",
+    }
+    assert roots_on("S3", "a b", own, common) == {
+        "input_root": "incoming/a~20b",
+        "output_root": "elsewhere",
+    }
+    assert roots_on("local", "a b", own, COMMON) == {"input_root": "/in", "output_root": "/out/a b"}

@@ -22,6 +22,7 @@ from taskengine.runtime.process import ProcessFailed
 SECONDS: Final = "1"  # that are decoded where that tells enough
 ENOUGH: Final = 10  # encrypted samples that were decoded prove a key
 ENOUGH_UNSURE: Final = 250  # of decoders that find an error in every tenth sample of garbage
+HARDLY: Final = 60  # of these, below which a wrong key passes more often than once in 500 times
 
 
 def enough(opened: Opened) -> int:

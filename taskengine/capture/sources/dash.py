@@ -20,6 +20,7 @@ from taskengine.capture.model import (
 )
 from taskengine.capture.moments import read_timestamp
 from taskengine.capture.signals import MAX_SIGNALS
+from taskengine.capture.sources.addresses import Addresses
 from taskengine.capture.sources.events import event_streams
 from taskengine.capture.sources.matching import nearest
 from taskengine.capture.sources.mpd_segments import PeriodTimes, Representation, SegmentMaker
@@ -92,6 +93,7 @@ class _MpdReader:
     signals: list[Signal] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
     number: int = 0  # of segments
+    addresses: Addresses = field(default_factory=Addresses)
 
     def read(self) -> Mpd:
         root = self.root
@@ -155,8 +157,9 @@ class _MpdReader:
                 continue
             for one in group.findall("Representation"):
                 if (track := _track(group, one)) is not None:
-                    base = based(self.url, self.root, period, group, one)
-                    maker = SegmentMaker(times, track, base, track.bitrate, _key(group, one))
+                    key, addresses = _key(group, one), self.addresses
+                    base = addresses.checked(based(self.url, self.root, period, group, one))
+                    maker = SegmentMaker(times, track, base, track.bitrate, key, addresses)
                     made = _made(maker, (period, group, one))
                     self.number += len(made.segments)
                     if self.number > MAX_SEGMENTS:

@@ -23,6 +23,7 @@ from taskengine.capture.model import (
 from taskengine.capture.sources.hls_signals import TAGS as SIGNALS
 from taskengine.capture.sources.hls_signals import read_signals
 from taskengine.capture.sources.hls_tags import (
+    MAX_LINE,
     Lines,
     Tag,
     byte_range,
@@ -145,7 +146,7 @@ class _Reading:
         if method not in known:
             raise SourceRefused(f"its segments are encrypted with METHOD={method[:40]}")
         form = attributes.get("KEYFORMAT", "identity")
-        url = self.lines.resolved(attributes.get("URI", ""))
+        url = self.lines.resolved(attributes.get("URI", ""), MAX_LINE)  # it may be data itself
         is_key = form == "identity" and url.startswith(("http://", "https://"))
         self.keys[form] = Encryption(
             known[method],  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Final
 
 from taskengine.capture.model import Signal, SignalKind, Time
 from taskengine.capture.moments import read_timestamp
-from taskengine.capture.signals import MAX_SIGNALS, signal_of
+from taskengine.capture.signals import MAX_NAME, MAX_SIGNALS, signal_of
 from taskengine.capture.sources.hls_tags import Tag
 from taskengine.media.scte35 import Message, read_text
 
@@ -64,7 +64,7 @@ class _Cues:
         elif length is None and message and message.is_out:
             length = message.duration
         event = message.event_id if message else None
-        name = str(event) if event is not None else said.get("id", "")
+        name = str(event) if event is not None else said.get("id", "")[:MAX_NAME]
         self.found.append(Signal(kind, self.time, length, name, section))
 
     def _go_on(self, said: Mapping[str, str]) -> None:
@@ -161,7 +161,7 @@ class _Range:
 
     def signals(self, starts: Sequence[Time]) -> Iterator[Signal]:
         """`starts` are those of its class, in their order."""
-        start, name, end = self.start, self.said.get("id", ""), self._end(starts)
+        start, name, end = self.start, self.said.get("id", "")[:MAX_NAME], self._end(starts)
         assert start is not None
         out, back = self._message("scte35-out"), self._message("scte35-in")
         planned = _seconds(self.said.get("planned-duration"))

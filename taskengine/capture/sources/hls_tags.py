@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from taskengine.capture.model import Resource, SourceRefused, Time
 from taskengine.capture.moments import read_timestamp
+from taskengine.capture.sources.addresses import MAX_ADDRESS, Addresses
 
 # Anchored, and its parts bounded: the time that it takes grows with the text, not its square.
 ATTRIBUTE = re.compile(r'(?:^|,)\s{0,20}([A-Z0-9-]{1,100})=("[^"]*"|[^",]*)(?=,|$)')
@@ -18,6 +19,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")  # what is simply a
 LONGEST = 86_400  # seconds of a segment; more is a mistake
 MAX_VARIABLES = 100
 MAX_LINE = 1 << 16  # characters, its variables filled in
+MAX_GROWTH = 16 << 20  # characters that variables add to a playlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Lines:
     imported: Mapping[str, str] = field(default_factory=dict)  # variables of the master
     variables: dict[str, str] = field(default_factory=dict)
     _folder: str = field(init=False)
+    _addresses: Addresses = field(default_factory=Addresses)
+    _growth: int = 0
 
     def __post_init__(self) -> None:
         self._folder = urljoin(self.url, ".")
@@ -61,8 +65,10 @@ class Lines:
                 else:
                     yield Tag(name, self._filled(value))
 
-    def resolved(self, uri: str) -> str:
-        return self._folder + uri if PLAIN.fullmatch(uri) else urljoin(self.url, uri)
+    def resolved(self, uri: str, limit: int = MAX_ADDRESS) -> str:
+        """Raises SourceRefused for one that is too long."""
+        joined = self._folder + uri if PLAIN.fullmatch(uri) else urljoin(self.url, uri)
+        return self._addresses.checked(joined, limit)
 
     def _define(self, attributes: Mapping[str, str]) -> None:
         if len(self.variables) >= MAX_VARIABLES:
@@ -76,7 +82,11 @@ class Lines:
 
     def _filled(self, text: str) -> str:
         if self.variables:
+            before = len(text)
             text = VARIABLE.sub(lambda found: self.variables.get(found[1], found[0]), text)
+            self._growth += max(0, len(text) - before)
+        if self._growth > MAX_GROWTH:
+            raise SourceRefused(f"its variables add more than {MAX_GROWTH} characters")
         if len(text) > MAX_LINE:
             raise SourceRefused("a line of it is too long")
         return text

@@ -19,6 +19,7 @@ from taskengine.capture.model import (
     SourceTrack,
     Time,
 )
+from taskengine.capture.sources.addresses import Addresses
 from taskengine.capture.sources.mpd_xml import (
     attribute,
     child,
@@ -28,7 +29,6 @@ from taskengine.capture.sources.mpd_xml import (
     timeline,
 )
 
-MAX_URL = 4_000  # characters: each segment has one
 MAX_SEGMENTS: Final = 100_000  # of a representation
 
 
@@ -63,6 +63,7 @@ class SegmentMaker:
     base: str
     bandwidth: int
     encryption: Encryption | None
+    addresses: Addresses
 
     def of_template(self, elements: Sequence[Element]) -> Iterator[Segment]:
         scale, offset = self._scale(elements)
@@ -122,7 +123,7 @@ class SegmentMaker:
         regular = ((offset + number * length, length) for number in range(len(files)))
         times = timeline(lines, 0) if lines is not None else regular
         for number, (file, (time, span)) in enumerate(zip(files, times, strict=False)):
-            url = urljoin(self.base, file.get("media", ""))
+            url = self._joined(file.get("media", ""))
             media = ranged(url, file.get("mediaRange"))
             yield self._segment(number, time - offset, span, scale, media, init)
 
@@ -145,7 +146,7 @@ class SegmentMaker:
         head = child("Initialization", elements)
         if head is None:
             return None
-        return ranged(urljoin(self.base, head.get("sourceURL", "")), head.get("range"))
+        return ranged(self._joined(head.get("sourceURL", "")), head.get("range"))
 
     def _scale(self, elements: Sequence[Element]) -> tuple[int, int]:
         scale = integer(attribute("timescale", elements), 1)
@@ -155,10 +156,10 @@ class SegmentMaker:
 
     def _url(self, template: str, number: int, time: int) -> str:
         """Of a template that is joined to its base already: joining takes long."""
-        url = filled(template, self.track.id, self.bandwidth, number, time)
-        if len(url) > MAX_URL:
-            raise SourceRefused("an address of it is too long")
-        return url
+        return self.addresses.checked(filled(template, self.track.id, self.bandwidth, number, time))
+
+    def _joined(self, url: str) -> str:
+        return self.addresses.checked(urljoin(self.base, url))
 
     def _segment(
         self,

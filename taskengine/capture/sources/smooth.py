@@ -21,6 +21,7 @@ from taskengine.capture.model import (
     TrackType,
     Window,
 )
+from taskengine.capture.sources.addresses import Addresses
 from taskengine.capture.sources.mpd_xml import integer, read_xml
 from taskengine.capture.sources.smooth_init import Quality, initialization
 
@@ -30,7 +31,6 @@ SCALE: Final = 10_000_000  # ticks a second, unless the manifest says otherwise
 YEAR_2000: Final = 946_684_800
 TYPES: Final[Mapping[str, TrackType]] = {"video": "video", "audio": "audio", "text": "text"}
 BITRATE: Final = re.compile(r"\{bitrate\}", re.IGNORECASE)
-MAX_URL: Final = 4_000  # characters: each segment has one
 START: Final = re.compile(r"\{start[ _]time\}", re.IGNORECASE)
 
 
@@ -49,7 +49,7 @@ def read_smooth(text: str, url: str) -> Smooth:
     scale = integer(root.get("TimeScale"), SCALE)
     header = root.find("Protection/ProtectionHeader")
     encryption = None if header is None else Encryption("CENC", key_id=_key_id(header))
-    tracks, windows, number = [], {}, 0
+    tracks, windows, number, addresses = [], {}, 0, Addresses()
     for stream in root.findall("StreamIndex"):
         if stream.get("Type", "").lower() not in TYPES:
             continue
@@ -58,7 +58,7 @@ def read_smooth(text: str, url: str) -> Smooth:
             track = _track(stream, level)
             tracks.append(track)
             init = _init(stream, level, integer(stream.get("TimeScale"), scale))
-            maker = partial(_segment, stream, level, url, scale, init, encryption)
+            maker = partial(_segment, stream, level, url, scale, init, encryption, addresses)
             number += len(times)
             if number > MAX_IN_ALL:
                 raise SourceRefused(f"it lists more than {MAX_IN_ALL} chunks in all")
@@ -120,6 +120,7 @@ def _segment(
     scale: int,
     init: bytes | None,
     encryption: Encryption | None,
+    addresses: Addresses,
     time: int,
     length: int,
 ) -> Segment:
@@ -127,13 +128,11 @@ def _segment(
     scale = integer(stream.get("TimeScale"), scale)
     address = BITRATE.sub(level.get("Bitrate", "0"), stream.get("Url", ""))
     address = START.sub(str(time), address)
-    if len(address) > MAX_URL:
-        raise SourceRefused("an address of it is too long")
     return Segment(
         time,
         Fraction(time, scale),
         Fraction(length, scale),
-        Resource(urljoin(url, address)),
+        Resource(addresses.checked(urljoin(url, address))),
         init,
         f"{stream.get('Name', '')[:200]}|{level.get('Bitrate')}",
         form="smooth" if init else "ttml",

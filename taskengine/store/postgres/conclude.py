@@ -23,7 +23,7 @@ async def conclude_jobs(
     now: datetime,
     tally: Tally,
 ) -> list[Line]:
-    """End jobs whose tasks are all over, given as they were before, with their last ends; adds to
+    """What follows from the end of jobs, given as they were before, with their last ends; adds to
     `calls` and gives the jobs' last lines."""
     if not ending:
         return []
@@ -33,7 +33,6 @@ async def conclude_jobs(
     failures = await _failures(connection, [job for job in unsaid if job.failed], last)
     called = [job.id for job in unsaid if job.has_lanes and not last[job.id].terse]
     extras = await render(connection, called)
-    await connection.execute(SQL["end_jobs"], [job.id for job in ending], now)
     lines: list[Line] = []
     for job in unsaid:
         failure = failures.get(job.id)

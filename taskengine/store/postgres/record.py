@@ -128,7 +128,6 @@ class RecordBatch:
     failed: dict[int, datetime] = field(default_factory=dict)  # jobs that this batch fails, when
     last: dict[int, Ended] = field(default_factory=dict)  # the last end of each job
     over: dict[int, Ended] = field(default_factory=dict)  # of those whose tasks have all ended
-    begun_at: dict[int, datetime] = field(default_factory=dict)  # when these jobs started
 
     def take(self, one: Record) -> bool:
         """Accept a record; False if its fence has moved on."""
@@ -232,7 +231,7 @@ class RecordBatch:
         closed = Counter(self.tasks[row.id].job_id for row in self.ended)
         done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
         woken = await advance_tasks(connection, self.jobs, done, now) or bool(self.requeued)
-        lengths = await self._close(connection, tally, closed)
+        lengths = await self._close(connection, now, tally, closed)
         ends = tuple(self._ends())
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
@@ -251,7 +250,7 @@ class RecordBatch:
         for job_id, last in self.over.items():
             job = self.jobs[job_id]
             if job.state not in FINAL_STATES:
-                seconds = (last.at - self.begun_at[job_id]).total_seconds()
+                seconds = (last.at - job.updated_at).total_seconds()
                 yield JobEnd(job_id, job.client, job.workflow, job.failed, seconds)
 
     async def _write_tasks(self, connection: Connection) -> None:
@@ -266,9 +265,10 @@ class RecordBatch:
                 await connection.execute(SQL[name], *columns(rows, width))
 
     async def _close(
-        self, connection: Connection, tally: Tally, closed: Counter[int]
+        self, connection: Connection, now: datetime, tally: Tally, closed: Counter[int]
     ) -> dict[int, int]:
-        """Count lines and ended tasks in their jobs; gives the lengths of these jobs' logs."""
+        """Count lines and ended tasks in their jobs, which end if none is left; gives the lengths
+        of these jobs' logs."""
         tally.tasks.update(TaskState(row.state) for row in self.ended)
         if self.failed:
             failed = columns(sorted(self.failed.items()), 2)
@@ -279,11 +279,13 @@ class RecordBatch:
             tally.jobs[job.client, job.state, False] -= 1
             tally.jobs[job.client, job.state, True] += 1
         lines = Counter(line.job_id for line in self.lines)
-        told = [(id_, closed[id_], id_ in self.failed, lines[id_]) for id_ in closed | lines]
+        ended = sorted(id_ for id_, n in closed.items() if self.jobs[id_].open_tasks == n)
+        self.over = {job_id: self.last[job_id] for job_id in ended}
+        told = [
+            (id_, closed[id_], id_ in self.failed, lines[id_], id_ in self.over)
+            for id_ in sorted(closed | lines)
+        ]
         if not told:
             return {}
-        rows = await connection.fetch(SQL["close_tasks"], *columns(sorted(told), 4))
-        ended = {row["id"] for row in rows if row["open_tasks"] == 0}
-        self.over = {job_id: self.last[job_id] for job_id in sorted(ended & closed.keys())}
-        self.begun_at = {row["id"]: row["updated_at"] for row in rows if row["id"] in self.over}
+        rows = await connection.fetch(SQL["close_tasks"], *columns(told, 5), now)
         return {row["id"]: row["lines"] for row in rows}

@@ -97,6 +97,7 @@ async def _end_jobs(
         if _is_wanted(before[job.id]):  # it has failed only now
             tally.jobs[job.client, job.state, False] -= 1
             tally.jobs[job.client, job.state, True] += 1
+    await connection.execute(SQL["end_jobs"], ids, now)
     lines = await conclude_jobs(connection, jobs, last, calls, now, tally)
     await put_lines(connection, lines)
     await put_calls(connection, calls)

@@ -266,7 +266,7 @@ where t.id = $2 and t.holder = $1 and t.attempt = $3
   and j.state not in ({job.over}) and not j.failed
 
 -- name: lock_jobs
-select id, client, workflow, state, failed, open_tasks, lanes, content_id
+select id, client, workflow, state, failed, open_tasks, lanes, content_id, updated_at
 from jobs where id = any($1::bigint[])
 order by id
 for no key update
@@ -336,13 +336,17 @@ from unnest($1::bigint[], $2::smallint[], $3::smallint[]) as s (id, state, waits
 where t.id = s.id and t.state + 0 = {task.waiting}
 
 -- name: close_tasks
+-- Jobs that end with that are written once.
 update jobs j
 set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed, lines = j.lines + c.lines,
-    changed = case when c.failed then pg_current_xact_id() else j.changed end
-from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[])
-     as c (id, n, failed, lines)
+    changed = case when c.failed or c.ends then pg_current_xact_id() else j.changed end,
+    band = case when c.ends then null else j.band end,
+    state = case when c.ends and j.state <> {job.broken} then {job.completed} else j.state end,
+    updated_at = case when c.ends and j.state <> {job.broken} then $6 else j.updated_at end
+from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[], $5::boolean[])
+     as c (id, n, failed, lines, ends)
 where j.id = c.id
-returning j.id, j.open_tasks, j.lines, j.updated_at
+returning j.id, j.lines
 
 -- name: end_jobs
 update jobs set band = null, changed = pg_current_xact_id(),

@@ -1,6 +1,7 @@
 """All that a storage promises, whichever it is."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import trio
 
 from taskengine.model import BadInput
-from taskengine.storage import FileNotStored, Folder, Storage, StoredFile
+from taskengine.storage import FileNotStored, FileStored, Folder, Storage, StoredFile
 
 LARGE = 20 << 20  # bytes; more than a part of an upload or a piece of a download
 ODD = [
@@ -254,6 +255,24 @@ class StorageContract:
             nursery.start_soon(fenced.put, _sparse(tmp_path / "source"), "a")
         with pytest.raises(FileNotStored):
             await folder.list()
+
+    async def test_of_several_writers_of_a_new_file_the_first_one_wins(
+        self, folder, tmp_path, read
+    ):
+        won = []
+
+        async def write(number):
+            with suppress(FileStored):
+                await folder.put_new(written(tmp_path / f"new-{number}", str(number)), "a")
+                won.append(str(number))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(6):
+                nursery.start_soon(write, number)
+        assert won == [await read("a")]
+        await write(6)
+        assert won == [await read("a")]
+        assert await folder.list() == [StoredFile("a", 1)]
 
     async def test_writers_of_one_file_leave_one_whole_file(self, folder, tmp_path, read):
         texts = [str(number) * 1000 for number in range(8)]
