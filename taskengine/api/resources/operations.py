@@ -126,31 +126,38 @@ class BulkOperations:
     async def begin(self, action: str) -> Response:
         if self.services.draining():
             raise Draining
-        wanted_action = _action(action)
+        wanted_action = action_of(action)
         async with received(self.services, any_type=True) as sent:
             body: JsonObject = {}
             if sent.raw.strip():
                 body = await sent.value()
-        wanted = _filter(sent.client)
+        return reply(operation_row(await self.start(sent.client, wanted_action, body)))
+
+    async def start(self, client: Client, action: BulkAction, body: JsonObject) -> BulkOperation:
+        """Begin an operation on what the query of the request names. Raises BadInput, Forbidden."""
         operation = BulkOperation(
-            sent.client.name,
-            wanted_action,
-            limited(wanted_action, wanted),
+            client.name,
+            action,
+            limited(action, _filter(client)),
             self.services.now(),
-            _values(wanted_action, body),
+            _values(action, body),
             _dry_run(body),
         )
+        return await self.record(operation)
+
+    async def record(self, operation: BulkOperation) -> BulkOperation:
+        """Have it done, by whichever instance comes to it."""
         begun = await self.services.store.start_operation(operation)
         self.services.operated()
-        return reply(_row(begun))
+        return begun
 
     async def many(self) -> Response:
         client = await caller(self.services)
         found = await self.services.store.operations(reach(client))
-        return reply([_row(one) for one in found])
+        return reply([operation_row(one) for one in found])
 
     async def one(self, operation_id: str) -> Response:
-        return reply(_row(await self._own(operation_id)))
+        return reply(operation_row(await self._asked(operation_id)))
 
     async def abort(self, operation_id: str) -> Response:
         return await self._change(operation_id, self.services.store.abort_operation)
@@ -161,13 +168,17 @@ class BulkOperations:
     async def _change(
         self, text: str, how: Callable[[int, datetime], Awaitable[BulkOperation]]
     ) -> Response:
-        one = await self._own(text)
+        one = await self._asked(text)
         changed = await how(one.id, self.services.now())
         self.services.operated()
-        return reply(_row(changed))
+        return reply(operation_row(changed))
 
-    async def _own(self, text: str) -> BulkOperation:
-        client, number = await caller(self.services), number_in(text, "operation")
+    async def _asked(self, text: str) -> BulkOperation:
+        return await self.own(await caller(self.services), text)
+
+    async def own(self, client: Client, text: str) -> BulkOperation:
+        """An operation that the client may see. Raises NotFound, Forbidden."""
+        number = number_in(text, "operation")
         found = await self.services.store.operation(number)
         if found is None:
             raise NotFound(f"there is no operation {number}")
@@ -175,7 +186,7 @@ class BulkOperations:
         return found
 
 
-def _action(text: str) -> BulkAction:
+def action_of(text: str) -> BulkAction:
     with suppress(ValueError):
         return BulkAction(text.lower())
     known = [action.value for action in BulkAction]
@@ -217,7 +228,7 @@ def _dry_run(body: JsonObject) -> bool:
     return given
 
 
-def _row(one: BulkOperation) -> JsonObject:
+def operation_row(one: BulkOperation) -> JsonObject:
     return {
         "id": one.id,
         "client": one.client,
