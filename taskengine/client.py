@@ -120,9 +120,52 @@ class RestClient:
 
     async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
         """The answer, with the id of the new job."""
+        return await self.again(job_id, "rerun", definition)
+
+    async def again(self, job_id: int, how: str, definition: str) -> JsonObject:
+        """The same of a `rerun` or a `retry`."""
         query = {"definition": definition} if definition != "original" else None
-        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/rerun", query=query)
+        told: JsonObject = await self._call("POST", f"/jobs/{job_id}/{how}", query=query)
         return told
+
+    async def operate(self, action: str, query: Query, body: JsonObject) -> JsonObject:
+        """Begin a bulk operation."""
+        begun: JsonObject = await self._call("POST", f"/jobs/bulk/{action}", body=body, query=query)
+        return begun
+
+    async def watch_operation(self, number: int, show: Callable[[JsonObject], None]) -> JsonObject:
+        """Show a bulk operation until it is over."""
+        while True:
+            one: JsonObject = await patiently(partial(self.get, f"/operations/{number}"))
+            show(one)
+            if one["state"] not in ("counting", "running", "undoing"):
+                return one
+            await trio.sleep(POLL_INTERVAL)
+
+    async def get(self, path: str, query: Query | None = None) -> Json:
+        return await self._call("GET", path, query=query)
+
+    async def post(self, path: str, body: Json = None) -> Json:
+        return await self._call("POST", path, body=body)
+
+    async def put(self, path: str, body: Json = None) -> Json:
+        return await self._call("PUT", path, body=body)
+
+    async def delete(self, path: str) -> Json:
+        return await self._call("DELETE", path)
+
+    async def events(self) -> AsyncIterator[str]:
+        """The data of each event of /events, as it comes. Raises Unreachable at its end."""
+        try:
+            async with self.http.stream("GET", "/events", timeout=None) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _content(answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:"):
+                        yield line.removeprefix("data:").strip()
+        except httpx.TransportError as error:
+            raise Unreachable(f"the engine at {self.http.base_url} is gone: {error}") from None
 
     async def watch(
         self,

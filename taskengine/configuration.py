@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -99,6 +99,13 @@ class Configuration(BaseModel):
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least severe lines of the process's log"
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="of the process's log: lines for people, or an object of JSON a line"
+    )
+    access_log: bool = Field(False, description="a line in the process's log for each request")
     session_secret: str = Field(
         "",
         description="signs sessions of the pages, with each client's key; on all instances alike",

@@ -96,6 +96,7 @@ def services_of(
         intake=engine.mailboxes.intake.address,
         changed=engine.mailboxes.announce_change,
         rescheduled=engine.mailboxes.announce_reschedule,
+        operated=engine.mailboxes.announce_operation,
         event_feed=engine.event_feed,
         counts=engine.counts,
         version=version("taskengine"),

@@ -27,6 +27,7 @@ class Topic(StrEnum):
     WORK = "work"  # tasks are queued
     CALLBACKS = "callbacks"  # the outbox has more
     SCHEDULE = "schedule"  # a job waits for a time or a gate
+    OPERATIONS = "operations"  # a bulk operation began, or is to be undone
     SCHEDULES = "schedules"  # recurring work was added, removed or switched
     CLEANING = "cleaning"  # a job ended: its workspace can go
     STOP = "stop"  # running attempts are to end

@@ -190,6 +190,7 @@ class Job:
     persist: bool = False
     digest: str | None = None
     gate_open: bool = False  # its semaphore_url has answered so once
+    workspace: int | None = None  # the job whose workspace it uses; None: its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +317,17 @@ Record = Written | Progressed | Began | Ended
 
 
 @dataclass(frozen=True, slots=True)
+class JobEnd:
+    """A job whose last task has ended, and how long it ran."""
+
+    id: int
+    client: str
+    workflow: str
+    failed: bool
+    seconds: float  # since its start, or since its last change
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What became of a batch of records."""
 
@@ -325,6 +337,7 @@ class Recorded:
     scheduled: bool = False  # jobs that waited for others are due, or wait for their time or gate
     called: bool = False  # callbacks were written
     waited: bool = False  # jobs are over for which others wait
+    ends: tuple[JobEnd, ...] = ()  # of the jobs that ended, but for those that were stopped
 
 
 @dataclass(frozen=True, slots=True)

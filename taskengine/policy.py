@@ -46,6 +46,7 @@ class Settings:
     retry_delay: float = 5  # seconds
     retry_limit: int = 3
     retention_days: int = 30  # after a job's end
+    retry_hours: int = 24  # after a failed or stopped job's end, in which its tasks' files are kept
 
     def band(self, priority: int) -> Band:
         return Band.HIGH if priority <= self.priority_threshold else Band.LOW
@@ -79,9 +80,11 @@ NUMBERS = {
     "retry_delay": (0, 86_400),
     "retry_limit": (0, 1_000),
     "retention_days": (1, 36_500),
+    "retry_hours": (0, 8_760),
 }
 MAX_OWN_SETTINGS = 100  # names that a client makes up, beside those that are known
-SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days"})  # no client has its own (rule 9)
+# No client has its own of these (rule 9).
+SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days", "retry_hours"})
 
 
 def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:

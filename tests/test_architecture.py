@@ -29,6 +29,7 @@ FILE_LIMIT = 300
 FUNCTION_LIMIT = 40
 JUSTIFIED = {  # file: why it is longer
     "taskengine/model.py": "every noun and its docstring in one place",
+    "taskengine/store/postgres/__init__.py": "a method for each question that changes something",
 }
 CONTRACT = ROOT / "taskengine" / "testing" / "contract"  # tests, a class for each subject
 ASYNCIO = {

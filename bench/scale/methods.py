@@ -106,13 +106,13 @@ class Instance:
     async def totals(self) -> None:
         await self.store.totals()
 
-    async def unfinished(self) -> None:
-        await self.store.unfinished(range(1, 200))
+    async def workspaces_in_use(self) -> None:
+        await self.store.workspaces_in_use(range(1, 200), await self.now())
 
 
 STEPS = (  # in an order in which each finds what it needs
     *("submit", "queue_due", "claim_gates", "answer_gates", "admit", "claim", "record"),
-    *("claim_lanes", "deliver", "beat", "totals", "unfinished", "clear_old_jobs"),
+    *("claim_lanes", "deliver", "beat", "totals", "workspaces_in_use", "clear_old_jobs"),
 )
 
 

@@ -59,7 +59,7 @@ class ActionEnvironment:
             yield Context(
                 attempt=attempt,
                 open_scratch=open_scratch,
-                workspace=self.workspace(attempt.job.id),
+                workspace=self.workspace(attempt.job.workspace or attempt.job.id),
                 roots=self.roots_of(attempt),
                 write=write,
                 report=report,
@@ -74,7 +74,7 @@ class ActionEnvironment:
             )
 
     def workspace(self, job_id: int) -> Folder:
-        """The job's area, which its tasks on all hosts share."""
+        """The area of a job, which its tasks on all hosts share, and those of its retries."""
         return self.workspaces.below(str(job_id))
 
     def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:

@@ -7,6 +7,7 @@ scheduler, gatekeeper   queue what waited for its time, or for the answer of a U
 controller              starts queued jobs, as far as the slots reach
 claimer, worker         take tasks, and run their actions
 recorder                writes what the workers tell
+operator                does what bulk operations ask for
 settler                 tells jobs that wait for others what became of these
 courier                 delivers callbacks
 workspace_cleaner       removes the workspaces of jobs that have ended
@@ -19,6 +20,7 @@ cron, retention         recurring work; the removal of old jobs
 sweeper                 jobs that a lost message left behind
 event_feed              what changes, to the streams of /events
 counter_publisher       the queue counters, to Valkey or Redis
+loop_watch              how late the event loop is
 
 `wiring` is what they are made from, `mailboxes` who is woken by what, `instance_state` what runs
 here. `per_host` calls many hosts at once; `batches` and `adaptive_limit` bound what one transaction

@@ -66,6 +66,7 @@ class Controller:
             more = admitted.more
             if admitted.number:
                 self.meters.admissions.observe(admitted.number)
+                self.meters.jobs_started(admitted.waits)
                 self.admitted()
 
     async def _admit_some(self, limit: int) -> Admitted:

@@ -23,11 +23,14 @@ from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail, Note
+from taskengine.meters import Meters
 from taskengine.model import (
     BadInput,
     Began,
     Ended,
     HeldUp,
+    JobEnd,
+    JsonObject,
     Outcome,
     Record,
     Recorded,
@@ -56,12 +59,14 @@ class Recorder:
     now: Now
     spread: Callable[[Recorded], None]
     progress: Progress = field(default_factory=Progress)
+    meters: Meters = field(default_factory=Meters)
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
 
     @classmethod
     def of(cls, wiring: Wiring) -> Recorder:
         resources, spread = wiring.resources, wiring.mailboxes.announce_records
-        return cls(resources.patient, wiring.state, resources.now, spread, wiring.progress)
+        given = (resources.patient, wiring.state, resources.now, spread, wiring.progress)
+        return cls(*given, resources.meters)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._deferred = DeferredByJob()
@@ -146,6 +151,11 @@ class Recorder:
 
     def _answer(self, mail: Sequence[RecordMail], recorded: Recorded) -> None:
         self.spread(recorded)
+        for end in recorded.ends:
+            self.meters.job_ended(end)
+            if end.failed:
+                told = "job %d has failed: workflow %s of client %s"
+                logger.info(told, end.id, end.workflow, end.client, extra=_figures(end))
         self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
             self._deferred.close(one)
@@ -234,3 +244,9 @@ def _lighter(record: Record) -> Ended | None:
     if not record.terse:
         return replace(record, terse=True, extras="")
     return replace(record, outcome=Outcome.FAILED, result=None, error=UNTELLABLE)
+
+
+def _figures(end: JobEnd) -> JsonObject:
+    """What a line of JSON has besides."""
+    told = {"job": end.id, "workflow": end.workflow, "client": end.client, "seconds": end.seconds}
+    return {"figures": told}

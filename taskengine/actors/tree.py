@@ -17,8 +17,10 @@ from taskengine.actors.cron import Cron
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
+from taskengine.actors.loop_watch import LoopWatch
 from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.notifier import Notifier
+from taskengine.actors.operator import Operator
 from taskengine.actors.recorder import Recorder
 from taskengine.actors.rescuer import Rescuer
 from taskengine.actors.retention import Retention
@@ -73,6 +75,7 @@ ACTORS = (
     Row(WATCHERS, "heartbeat", Heartbeat.of, {Topic.STOP}),
     Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH, Topic.RESCUE}),
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
+    Row(WATCHERS, "loop_watch", lambda wiring: LoopWatch(wiring.resources.meters), room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),
@@ -82,6 +85,7 @@ ACTORS = (
     Row(FINISHERS, "courier", Courier.of, {Topic.CALLBACKS}, copies="callback"),
     Row(STARTERS, "gatekeeper", Gatekeeper.of, {Topic.SCHEDULE}),
     Row(STARTERS, "controller", Controller.of, {Topic.ADMISSION}),
+    Row(STARTERS, "operator", Operator.of, {Topic.OPERATIONS}),
     Row(STARTERS, "settler", Settler.of, {Topic.CASCADES}),
     Row(STARTERS, "scheduler", Scheduler.of, {Topic.SCHEDULE}),
     Row(STARTERS, "cron", Cron.of, {Topic.SCHEDULES}),

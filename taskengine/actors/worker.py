@@ -16,6 +16,7 @@ from taskengine.actors.progress import Progress
 from taskengine.actors.reporter import Reporter
 from taskengine.actors.wiring import Wiring
 from taskengine.messages import Finish, Mail
+from taskengine.meters import Meters
 from taskengine.model import Attempt, Ended, Fence, Outcome
 from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
@@ -42,6 +43,7 @@ class Worker:
     now: Now
     desk: Desk
     ready: Callable[[], None]  # tells the claimer that the desk has room
+    meters: Meters = field(default_factory=Meters)
     busy: bool = field(default=False, init=False)
     _unwritten: int = field(default=0, init=False)  # ends that were told to the recorder
     _written: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot, init=False)
@@ -71,6 +73,7 @@ class Worker:
             now=resources.now,
             desk=wiring.desks[queue],
             ready=wiring.hint(f"claimer-{queue}"),
+            meters=resources.meters,
         )
 
     async def run(self) -> None:
@@ -105,18 +108,21 @@ class Worker:
         finally:
             self.busy = False
             running.over_since = trio.current_time()
-            self.desk.ended(attempt.task.action, running.over_since - started)
+            seconds = running.over_since - started
+            self.desk.ended(attempt.task.action, seconds)
             self.progress.forget(attempt.fence)
-            self._end(attempt.fence, running, end)
+            self._end(attempt, running, end, seconds)
 
-    def _end(self, fence: Fence, running: Running, end: Ended | None) -> None:
+    def _end(self, attempt: Attempt, running: Running, end: Ended | None, seconds: float) -> None:
         """Tell the end of an attempt, unless another one runs."""
+        fence = attempt.fence
         if running.stopped is Stopped.STALE:
             self.state.forget(fence)
             return
         end = end or self._cut_short(fence)
         if running.stopped is Stopped.UNWANTED:
             end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped", fate="")
+        self.meters.task_ended(attempt.task.action, end.outcome, seconds)
         self._unwritten += 1
         self._tell(replace(end, at=self.now()), MAX_TELLINGS)
 

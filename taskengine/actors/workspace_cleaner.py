@@ -1,16 +1,20 @@
-"""Workspace cleaner: removes the workspaces of jobs that have ended."""
+"""Workspace cleaner: removes the workspaces of jobs that have ended, of those that may be retried
+later than of others."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import trio
 
 from taskengine.actors.wiring import Wiring
+from taskengine.jobs.continuing import CLEANED_LATE
 from taskengine.messages import Wake
-from taskengine.runtime.clock import jittered, rest
+from taskengine.policy import SYSTEM, settings_of
+from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.storage import Folder, StorageFailed
 from taskengine.store import Store
@@ -28,10 +32,12 @@ MAX_REST = 2.0  # seconds
 class WorkspaceCleaner:
     store: Store
     workspaces: Folder
+    now: Now
 
     @classmethod
     def of(cls, wiring: Wiring) -> WorkspaceCleaner:
-        return cls(wiring.resources.patient, wiring.resources.environment.workspaces)
+        resources = wiring.resources
+        return cls(resources.patient, resources.environment.workspaces, resources.now)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
@@ -47,9 +53,14 @@ class WorkspaceCleaner:
         except (OSError, StorageFailed) as error:  # of a disk or a server: all else goes on
             logger.warning("the workspaces cannot be read for now: %s", error)
             return
+        if not jobs:
+            return
+        hours = settings_of(await self.store.settings(SYSTEM)).retry_hours
+        kept_since = self.now() - timedelta(hours=hours) - CLEANED_LATE
         for start in range(0, len(jobs), MAX_BATCH):
             batch = jobs[start : start + MAX_BATCH]
-            for job_id in sorted(set(batch) - await self.store.unfinished(batch)):
+            used = await self.store.workspaces_in_use(batch, kept_since)
+            for job_id in sorted(set(batch) - used):
                 await self._remove(job_id)
 
     async def _jobs(self) -> set[int]:

@@ -24,6 +24,7 @@ from taskengine.api.resources import (
     jobs,
     logs,
     metrics,
+    operations,
     schedules,
     settings,
     status,
@@ -45,6 +46,7 @@ RESOURCES = (
     jobs,
     explain,
     changes,
+    operations,
     callbacks,
     logs,
     events,
@@ -60,6 +62,7 @@ def create_app(services: Services) -> QuartTrio:
     """The REST API on top of these services."""
     app = App("taskengine", static_folder=None)
     app.meters = services.meters
+    app.logs_requests = services.configuration.access_log
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import uuid
 from typing import Any
 
 import trio
@@ -17,6 +19,7 @@ from taskengine.api.sizes import max_body, told_size
 from taskengine.masking import masked_text
 from taskengine.meters import Meters
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TaskEngineError, TooSlow
+from taskengine.process_log import ACCESS, request_id
 from taskengine.runtime.aside import WorkerEnded
 from taskengine.runtime.mailbox import ActorGone
 
@@ -33,6 +36,11 @@ MESSAGES = {
 }
 
 
+REQUEST_ID = "X-Request-Id"
+GIVEN_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+access_log = logging.getLogger(ACCESS)
+
+
 class Draining(TaskEngineError):
     """The instance is stopping and takes no submission any more."""
 
@@ -43,12 +51,15 @@ class App(QuartTrio):
 
     asgi_http_class = AsgiConnection
     meters = Meters()  # the engine's own take its place
+    logs_requests = False
 
     async def handle_request(self, request: Request) -> Any:
         # Quart decodes the query where no error handler is: other bytes than UTF-8 end the request.
         request.query_string = request.query_string.decode("utf-8", "replace").encode()
-        start = trio.current_time()
+        start, number = trio.current_time(), id_of_request(request)
+        request_id.set(number)
         response = await super().handle_request(request)
+        response.headers[REQUEST_ID] = number
         self._count(request, response.status_code, trio.current_time() - start)
         await read_the_rest(request, response)
         return response
@@ -58,6 +69,11 @@ class App(QuartTrio):
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "other"
         self.meters.requests.labels(method, route, status).observe(seconds)
+        if self.logs_requests:
+            figures = {"method": method, "path": request.path[:200], "status": status}
+            figures |= {"milliseconds": round(1_000 * seconds, 1)}
+            told = "%(method)s %(path)s %(status)d %(milliseconds)g ms"
+            access_log.info(told, figures, extra={"figures": figures})
 
     async def handle_user_exception(self, error: Exception | BaseExceptionGroup[Any]) -> Any:
         if isinstance(error, BaseExceptionGroup):
@@ -66,6 +82,12 @@ class App(QuartTrio):
                 raise error
             return answer(failed)
         return await super().handle_user_exception(error)
+
+
+def id_of_request(request: Request) -> str:
+    """The one that came with it, or a new one."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 async def on_error(error: Exception) -> Response:

@@ -3,15 +3,15 @@ tell of it. Pure: on the loop, or by a worker aside."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taskengine.api.json_body import named, parse
 from taskengine.api.reading import packed
+from taskengine.jobs.again import read_again
 from taskengine.jobs.fields import GATE_NAMES, READERS, updates
-from taskengine.jobs.submission import Line, Reader, Received, api_line, repetitions
+from taskengine.jobs.submission import Line, Reader, api_line, repetitions
 from taskengine.model import BadInput, Client, JsonObject, Submission
 
 UPDATES = (*READERS, *GATE_NAMES)
@@ -51,5 +51,4 @@ def read_anew(
     reader: Reader, owner: Client, origin: JsonObject, workflow: str, submitted: str
 ) -> Submission:
     """What the workflow in force makes of the parameters that were submitted once."""
-    body = {"job": {"workflow": workflow}, "parameters": json.loads(submitted)}
-    return packed(reader.read(Received(body, owner, origin)))
+    return packed(read_again(reader, owner, origin, workflow, submitted))

@@ -11,7 +11,7 @@ import click
 
 from taskengine.cli.actions import actions
 from taskengine.cli.benching import bench
-from taskengine.cli.changes import rerun, verbs
+from taskengine.cli.changes import verbs
 from taskengine.cli.clients import client
 from taskengine.cli.database import db
 from taskengine.cli.demonstration import demo
@@ -19,6 +19,7 @@ from taskengine.cli.failures import in_words
 from taskengine.cli.jobs import jobs, submit
 from taskengine.cli.keys import keys
 from taskengine.cli.logs import logs
+from taskengine.cli.looking import looks
 from taskengine.cli.serving import serve
 from taskengine.cli.workflows import workflows
 
@@ -65,9 +66,9 @@ for command in (
     submit,
     jobs,
     logs,
+    *looks,
     keys,
     *verbs,
-    rerun,
     bench,
     version,
 ):

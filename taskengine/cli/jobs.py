@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from taskengine.cli.filters import NAMES, filters, query_of
 from taskengine.cli.output import json_option, plain, print_json, print_table
 from taskengine.cli.rest import Whole, connection, in_client, tell_outage
-from taskengine.model import BadInput, JobState, Json, JsonObject
+from taskengine.model import BadInput, Json, JsonObject
 
 if TYPE_CHECKING:
     from taskengine.client import RestClient
 
 MOST = 1000  # jobs on a page
-STATES = [state.label for state in JobState]
 
 
 @click.command()
@@ -74,28 +74,20 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
 
 
 @click.command()
-@click.option("--state", multiple=True, type=click.Choice(STATES), help="May be given repeatedly.")
-@click.option("--failed", is_flag=True, help="Only failed jobs.")
-@click.option("--of", metavar="CLIENT", help="Only jobs of this client.")
-@click.option("--search", metavar="TEXT", help="A job id, or the beginning of a content id.")
+@filters
 @click.option("--limit", default=10, show_default=True, type=Whole(1, MOST))
 @click.option("--all", "whole", is_flag=True, help="All jobs, without a limit.")
 @json_option
 @connection
 def jobs(
-    state: tuple[str, ...],
-    failed: bool,
-    of: str | None,
-    search: str | None,
     limit: int,
     whole: bool,
     as_json: bool,
-    **access: str,
+    **given: Any,
 ) -> None:
     """List jobs, the newest first."""
-    items = MOST if whole else limit
-    asked: dict[str, str | int] = {"limit": items, "state": ",".join(state), "failed": int(failed)}
-    asked |= {"client": of or "", "search": search or ""}
+    asked = query_of({name: given.pop(name) for name in NAMES})
+    asked["limit"], access = MOST if whole else limit, given
     found = in_client(lambda rest: rest.jobs(asked, whole=whole), access)
     if as_json:
         print_json(found)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
-import sys
-import time
 from typing import Any
 
 import click
 
 from taskengine.cli.failures import Misused, members
-from taskengine.masking import masked_text
-
-QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
+from taskengine.process_log import set_up_log
 
 
 class WithConfiguration(click.Command):
@@ -44,10 +39,10 @@ def serve(**options: Any) -> None:
     from taskengine.plugins import BrokenPlugin
     from taskengine.workflows.library import WorkflowErrors
 
-    log_to_stderr()
     if file := options.pop("config"):
         os.environ["TASKENGINE_CONFIG"] = str(file)
     configuration = read_configuration(**options)
+    set_up_log(configuration.log_level, configuration.log_format)
     try:
         check_address(configuration.bind)
         trio.run(lambda: serve_engine(configuration, started=announce))
@@ -80,23 +75,3 @@ def is_about_address(error: BaseException) -> bool:
 def announce(url: str) -> None:
     """Tell whoever started the engine that it takes jobs."""
     click.echo(f"Task Engine listens on {url}")
-
-
-class MaskingFormatter(logging.Formatter):
-    """Without credentials of URLs, wherever in a message or a traceback they are."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return masked_text(super().format(record))
-
-
-def log_to_stderr() -> None:
-    """A line for each record: time, level, logger, message."""
-    formatter = MaskingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    formatter.converter = time.gmtime
-    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
-    formatter.default_msec_format = "%s.%03dZ"
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -110,12 +110,16 @@ def _over(waiting: WaitingState) -> str:
     job = waiting.job
     if job.digest is None:
         return "It was refused; the ERROR line of its log says why. Mend the body and submit that."
-    again = "POST /jobs/<id>/rerun runs it again, with definition=current by the file in force"
+    again = (
+        "POST /jobs/<id>/retry goes on from the tasks that did not complete, /rerun runs all of it "
+        "again; with definition=current by the file in force"
+    )
     failed = "; ".join(f"{name!r} failed: {error}" for name, error in waiting.errors)
     if job.state is JobState.COMPLETED and job.failed:
         return f"It failed{f': {failed}' if failed else ''}. {again}."
     if job.state is JobState.BROKEN:
-        return "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+        told = "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+        return f"{told} {again}."
     return "It is completed."
 
 

@@ -10,10 +10,6 @@ from taskengine.model import BadInput, Job, JobState, Submission
 from taskengine.policy import initial_state
 
 REFUSED = "the job was refused, and its secrets are masked for good: mend the body and submit that"
-BROKEN = (
-    "the job is broken: it was stopped, or run again already. Only one that completed, or has not "
-    "ended, runs again: submit its body anew"
-)
 _SUBMITTED = {field.name for field in fields(Submission)}
 COPIED = [field.name for field in fields(Job) if field.name in _SUBMITTED]
 
@@ -43,8 +39,6 @@ def check_rerun(job: Job) -> None:
     """Raises BadInput for a job that cannot be run again."""
     if job.digest is None:
         raise BadInput(REFUSED)
-    if job.state is JobState.BROKEN:
-        raise BadInput(BROKEN)
 
 
 def rerun_of(job: Job, anew: Submission | None, now: datetime) -> Job:
@@ -58,6 +52,7 @@ def rerun_of(job: Job, anew: Submission | None, now: datetime) -> Job:
         updated_at=now,
         run_at=max(job.run_at, now),
         gate_open=False,
+        workspace=None,
     )
     if anew is None:
         return new

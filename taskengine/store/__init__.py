@@ -4,8 +4,8 @@ Each method is atomic and may be repeated after a lost answer: a submission by i
 claim by its claim id, every write of an attempt by its fence. All raise StoreUnavailable when
 the database cannot be reached.
 
-`Store` (with `reads.py`, what is only read, `overview.py`, what people look at, and `upkeep.py`,
-what recurs) is the interface.
+`Store` (with `reads.py`, what is only read, `overview.py`, what people look at, `upkeep.py`, what
+recurs, and `operations.py`) is the interface.
 `postgres/` is the real one: a module for each subject, whose SQL stands in `sql/`, run by way of
 its `runner.py` and `connections.py`. `memory/` is its executable specification, by the same
 subjects: `taskengine.testing.contract` holds both to the same promises. `completion.py` and
@@ -29,6 +29,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
+from taskengine.store.operations import StoreOperations
 from taskengine.store.overview import StoreOverview
 from taskengine.store.reads import StoreReads
 from taskengine.store.types import (
@@ -84,7 +85,7 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, StoreOverview, Upkeep, Protocol):
+class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
@@ -183,6 +184,15 @@ class Store(StoreReads, StoreOverview, Upkeep, Protocol):
         """Break a job and submit it anew, once; the answer is the new job's id. The new job
         waits until no task of the original runs any more. It has the original's definition and
         parameters, or those of `anew`. Raises NotFound, BadInput."""
+        ...
+
+    async def retry(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        """Run a job that failed or was stopped again, once, from the tasks that did not complete;
+        the answer is the new job's id. It has the results of those that did and uses the
+        original's workspace. By the definition of `anew` a task that this says otherwise, and what
+        needs it, runs too (continuing.kept_tasks). Raises NotFound, BadInput."""
         ...
 
     # Gates

@@ -70,6 +70,11 @@ def lost(parent: int) -> str:
     return f"it depends on job {parent}, which did not complete"
 
 
+def lost_before(parent: int) -> str:
+    """Why a job that was stopped is not run again."""
+    return f"{lost(parent)}: that one is to run again first"
+
+
 _FINAL = {
     Outcome.COMPLETED: TaskState.COMPLETED,
     Outcome.FAILED: TaskState.FAILED,

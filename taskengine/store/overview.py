@@ -111,6 +111,14 @@ class StoreOverview(Protocol):
         """How many jobs hold slots, by client and band."""
         ...
 
+    async def oldest_queued(self) -> datetime | None:
+        """When the oldest job was made that waits for a slot."""
+        ...
+
+    async def lanes_dead(self) -> int:
+        """How many lanes of callbacks were given up; counted up to 10,000."""
+        ...
+
     async def oldest_waiting(self) -> Mapping[str, datetime]:
         """Of each queue, since when the task waits that was written first; those that wait for a
         retry aside."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, Protocol
 
 from taskengine.jobs.explanation import WaitingState
@@ -72,8 +73,11 @@ class StoreReads(Protocol):
         line ever comes before one that was read (rule 18)."""
         ...
 
-    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
-        """Which of these jobs may still need their workspace."""
+    async def workspaces_in_use(
+        self, job_ids: Collection[int], ended_after: datetime
+    ) -> frozenset[int]:
+        """The jobs whose workspace may still be needed: by one that is not over, or by one that
+        failed or was stopped after that time and that may be retried."""
         ...
 
     async def totals(self) -> Totals: ...

@@ -147,6 +147,7 @@ class Admitted:
 
     number: int
     more: bool = False  # others may fit: all that were wanted did, or too many tasks were written
+    waits: Sequence[float] = ()  # seconds for which each had been due
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from taskengine.ui import (
     job_actions,
     jobs,
     now,
+    operations,
     schedules,
     settings,
     static,
@@ -34,6 +35,7 @@ from taskengine.ui.visit import Visit, local_place, redirect
 
 MODULES = (
     now, jobs, job, job_actions, files, events, schedules, workflows, clients, settings,
+    operations,
 )  # fmt: skip
 PREFIX = "/ui"
 

@@ -28,13 +28,19 @@ RERUNS: dict[str, JsonObject] = {
 }
 
 
+RETRIES: dict[str, JsonObject] = {
+    "retry": {"definition": "original"},
+    "retry_current": {"definition": "current"},
+}
+
+
 async def act(visit: Visit, job_id: str) -> Response:
     """Do what the button says, and go back to its page."""
     fields = await visit.form()
     number, wanted = job_number(job_id), fields.get("do", "")
     await visit.job(number)
-    if wanted in RERUNS:
-        return await _run_again(visit, number, RERUNS[wanted])
+    if body := {**RERUNS, **RETRIES}.get(wanted):
+        return await _run_again(visit, number, body, retries=wanted in RETRIES)
     body, told = _change(wanted, fields)
     await Changes(visit.services).apply(number, visit.sent(body))
     visit.audit(f"{wanted} of job {number}")
@@ -51,13 +57,16 @@ def _change(wanted: str, fields: Mapping[str, str]) -> tuple[JsonObject, str]:
     return CHANGES[wanted]
 
 
-async def _run_again(visit: Visit, number: int, body: JsonObject) -> Response:
+async def _run_again(visit: Visit, number: int, body: JsonObject, *, retries: bool) -> Response:
     """To the new job's page: there is what the button's page showed no more."""
     if visit.services.draining():
         raise Draining
-    new, outdated = await Changes(visit.services).run_again(number, visit.sent(body), body)
-    visit.audit(f"rerun of job {number} as {new}")
-    said = " ".join([f"Job {number} runs again as job {new}.", *outdated])
+    new, outdated = await Changes(visit.services).run_again(
+        number, visit.sent(body), body, retries=retries
+    )
+    visit.audit(f"{'retry' if retries else 'rerun'} of job {number} as {new}")
+    how = "goes on" if retries else "runs again"
+    said = " ".join([f"Job {number} {how} as job {new}.", *outdated])
     return visit.back({}, f"jobs/{new}", said)
 
 

@@ -28,7 +28,8 @@ ORDERS = {
     "priority": "Lowest priority first",
 }
 PLACES = ("before", "cursor")  # of a page in the list
-FIELDS = ("search", "state", "failed", "client", "from", "to", "order_by", "asc", "items")
+FILTERS = ("search", "state", "failed", "client", "from", "to")  # of bulk operations too
+FIELDS = (*FILTERS, "order_by", "asc", "items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ async def jobs(visit: Visit) -> Response:
         asked=asked,
         further=any(visit.query.text(name) for name in PLACES),
         chips=_chips(asked),
+        bulk=urlencode({name: asked[name] for name in FILTERS if asked[name]}),
         orders=ORDERS,
         sizes=SIZES,
         clients=await _clients(visit),

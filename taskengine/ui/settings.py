@@ -19,6 +19,7 @@ MEANINGS = {
     "schedule_interval": "Seconds between looks for jobs whose time has come.",
     "retry_delay": "Seconds before a failed task is tried again.",
     "retry_limit": "How often a failed task is tried again.",
+    "retry_hours": "Hours after its end that a job keeps what a retry needs.",
     "retention_days": "Days after its end that a job is kept.",
 }
 

@@ -1,5 +1,7 @@
 """Workspaces of jobs that have ended, on a real file system: so on the real clock."""
 
+from datetime import timedelta
+
 import pytest
 import trio
 
@@ -8,6 +10,7 @@ from taskengine.messages import Wake
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.storage import Folder
 from taskengine.storage.local import TEMPORARY, LocalStorage
+from taskengine.testing.times import NOON
 
 
 class Unfinished:
@@ -16,8 +19,13 @@ class Unfinished:
     def __init__(self, *jobs):
         self.jobs = frozenset(jobs)
 
-    async def unfinished(self, job_ids):
+    async def settings(self, scope):
         await trio.lowlevel.checkpoint()
+        return {}
+
+    async def workspaces_in_use(self, job_ids, ended_after):
+        await trio.lowlevel.checkpoint()
+        assert ended_after == NOON - timedelta(hours=24, minutes=1)
         return self.jobs & frozenset(job_ids)
 
 
@@ -27,7 +35,7 @@ def clean(tmp_path):
         with Mailbox[Wake](1) as mailbox:
             mailbox.address.close()
             workspaces = Folder(LocalStorage([tmp_path]), str(tmp_path), "")
-            await WorkspaceCleaner(store, workspaces).run(mailbox)
+            await WorkspaceCleaner(store, workspaces, lambda: NOON).run(mailbox)
 
     return run
 

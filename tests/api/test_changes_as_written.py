@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskengine.testing.contract.world import done
+from tests.api.conftest import job_body
 from tests.api.documents import samples
 from tests.api.shapes import assert_like
 
@@ -156,9 +157,9 @@ async def test_a_rerun_is_accepted_with_the_new_id(client, world, now):
     assert await client.send("POST", f"/jobs/{old}/rerun") == (status, content)
 
 
-async def test_what_was_stopped_is_no_original_for_a_rerun(client):
-    number = await client.submitted()
-    await client.send("PUT", f"/job/{number}", {"queue_state": "broken"})
+async def test_what_was_refused_is_no_original_for_a_rerun(client):
+    _, told = await client.send("POST", "/job", job_body(job={"priority": 99}))
+    number = told["id"]
     status, content = await client.send("POST", f"/jobs/{number}/rerun")
     assert status == 400
     assert_like(ERROR, content)

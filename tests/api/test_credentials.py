@@ -8,7 +8,7 @@ import logging
 import httpx
 import pytest
 
-from taskengine.cli.serving import MaskingFormatter
+from taskengine.process_log import TextFormatter
 from taskengine.testing.contract.world import failed
 from tests.api.conftest import job_body
 from tests.api.test_secrets import texts
@@ -90,6 +90,6 @@ def test_credentials_are_not_in_the_log_of_the_process():
     except httpx.HTTPError as error:
         known = (type(error), ValueError(URL), error.__traceback__)
     record = logging.LogRecord("x", logging.ERROR, "x", 1, "cannot ask %s", (URL,), known)
-    told = MaskingFormatter().format(record)
+    told = TextFormatter().format(record)
     assert "user:********@a.test" in told
     assert PASSWORD not in told

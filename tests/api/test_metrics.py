@@ -1,12 +1,13 @@
 """GET /metrics, as Prometheus reads it."""
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from taskengine.api.app import create_app
-from taskengine.meters import Meters
-from taskengine.model import StoreUnavailable
+from taskengine.meters import MOST_NAMES, Meters
+from taskengine.model import JobEnd, StoreUnavailable
 from tests.api.conftest import KEY
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,6 +31,17 @@ OF_THE_INSTANCE = {
     "taskengine_callback_tries": "counter",
     "taskengine_refused_keys": "counter",
     "taskengine_actor_restarts": "counter",
+    "taskengine_jobs_ended": "counter",
+    "taskengine_job_queue_seconds": "histogram",
+    "taskengine_job_run_seconds": "histogram",
+    "taskengine_task_run_seconds": "histogram",
+    "taskengine_loop_delay_seconds": "histogram",
+    "process_virtual_memory_bytes": "gauge",
+    "process_resident_memory_bytes": "gauge",
+    "process_start_time_seconds": "gauge",
+    "process_cpu_seconds": "counter",
+    "process_open_fds": "gauge",
+    "process_max_fds": "gauge",
 }
 OF_ALL = {
     "taskengine_jobs": "gauge",
@@ -38,6 +50,11 @@ OF_ALL = {
     "taskengine_tasks_failed": "counter",
     "taskengine_callbacks_waiting": "gauge",
     "taskengine_instances": "gauge",
+    "taskengine_queue_oldest_task_seconds": "gauge",
+    "taskengine_oldest_queued_job_seconds": "gauge",
+    "taskengine_slots": "gauge",
+    "taskengine_slots_held": "gauge",
+    "taskengine_callback_lanes_dead": "gauge",
 }
 
 
@@ -53,7 +70,9 @@ def read(families, kinds):
 
 
 def named(name, **labels):
-    return f"taskengine_{name.removeprefix('taskengine_')}", frozenset(labels.items())
+    if not name.startswith(("process_", "taskengine_")):
+        name = f"taskengine_{name}"
+    return name, frozenset(labels.items())
 
 
 async def metrics(api):
@@ -149,3 +168,28 @@ async def test_times_and_numbers_are_counted_up_to_each_bound(api):
         bucket = named("store_duration_seconds_bucket", operation="claim", le=bound)
         assert found[bucket] == count
     assert found[named("store_duration_seconds_sum", operation="claim")] == 7.2015
+
+
+def test_series_of_alerts_are_there_before_their_first_event():
+    text = generate_latest(Meters().registry).decode()
+    for series in (
+        'taskengine_callback_tries_total{result="failed"} 0.0',
+        'taskengine_store_errors_total{operation="connection"} 0.0',
+        "taskengine_loop_delay_seconds_count 0.0",
+    ):
+        assert series in text
+
+
+def test_names_that_clients_choose_are_told_apart_up_to_a_limit():
+    meters = Meters()
+    for number in range(MOST_NAMES + 5):
+        meters.job_ended(JobEnd(number, f"client-{number}", "demo", number % 2 == 0, 1.5))
+    samples = [
+        (sample.labels["client"], sample.labels["result"], sample.value)
+        for family in meters.jobs_ended.collect()
+        for sample in family.samples
+    ]
+    assert len(samples) == 2 * MOST_NAMES + 2
+    assert ("client-0", "failed", 1.0) in samples
+    assert ("client-0", "completed", 0.0) in samples
+    assert {("other", "failed", 3.0), ("other", "completed", 2.0)} <= {*samples}

@@ -54,13 +54,17 @@ async def test_the_body_of_a_rerun_may_name_the_client(api, body, rerun):
     assert (await rerun(number, client=None, body=b'{"client": "demo-client"}'))[0] == 200
 
 
-async def test_what_was_refused_or_stopped_is_not_run_again(api, body, rerun, updated):
-    refused, _ = await api.refused(body(job={"priority": 99}))
-    stopped = await api.accepted(body())
-    await updated(stopped, {"queue_state": "broken"}, "queue_state")
-    for number in (refused, stopped):
-        status, content = await rerun(number)
-        assert (status, list(content)) == (400, ["error"])
+async def test_what_was_refused_is_not_run_again(api, body, rerun):
+    number, _ = await api.refused(body(job={"priority": 99}))
+    status, content = await rerun(number)
+    assert (status, list(content)) == (400, ["error"])
+
+
+async def test_a_job_that_was_stopped_runs_again(api, body, rerun, updated):
+    number = await api.accepted(body())
+    await updated(number, {"queue_state": "broken"}, "queue_state")
+    assert await rerun(number) == (200, {"id": "2", "result": "accepted"})
+    assert (await state(api, number), await state(api, 2)) == ("broken", "queued")
 
 
 async def test_a_started_job_is_cancelled_first(api, body, rerun, world, now):
@@ -157,9 +161,49 @@ async def test_which_definition_is_one_of_two(api, body, api_key):
     assert await state(api, number) == "queued"
 
 
-async def test_what_is_broken_says_why_and_how(api, body, rerun, updated):
+async def failed_job(api, body, world, now):
+    """One whose only task failed."""
+    number = await api.accepted(body(label="x"))
+    await world.admit(now)
+    [attempt] = await world.claim(now=now)
+    await world.record(failed(attempt, when=now))
+    return number
+
+
+async def test_a_retry_goes_on_with_a_failed_job(api, body, world, now, api_key):
+    number = await failed_job(api, body, world, now)
+    for path in ("jobs", "job"):
+        answer = await send(api, "POST", f"/{path}/{number}/retry", b"", key=api_key)
+        assert answer == (200, {"id": "2", "result": "accepted"})
+    old, new = await show(api, number), await show(api, 2)
+    assert (old["queue_state"], new["queue_state"], new["rerun_of"]) == ("broken", "queued", number)
+    assert [task["state"] for task in new["tasks"]] == ["waiting", "waiting"]
+    told = [line.message for line in await api.lines(2)]
+    assert json.loads(told[0])["path"] == f"POST /jobs/{number}/retry"
+    assert told[-1] == (
+        f"goes on where job {number} ended: 0 of 2 tasks are kept, with their results"
+    )
+
+
+async def test_a_retry_may_have_the_definition_in_force(api, body, world, now, api_key):
+    number = await failed_job(api, body, world, now)
+    library, digest = changed_library()
+    after = api.with_(library=lambda: library)
+    path = f"/jobs/{number}/retry?definition=current"
+    status, told = await send(after, "POST", path, b"", key=api_key)
+    assert (status, list(told)) == (200, ["id", "result"])
+    new = await api.job(int(told["id"]))
+    assert (new.job.digest, len(new.tasks)) == (digest, 3)
+
+
+async def test_what_has_not_ended_is_not_retried(api, body, api_key):
     number = await api.accepted(body())
-    await updated(number, {"queue_state": "broken"}, "queue_state")
-    _, content = await rerun(number)
-    assert "it was stopped, or run again already" in content["error"]
-    assert content["error"].endswith("submit its body anew")
+    status, told = await send(api, "POST", f"/jobs/{number}/retry", b"", key=api_key)
+    assert status == 400
+    assert told["error"] == "the job is queued: it has not ended, and goes on by itself"
+
+
+async def test_only_the_jobs_client_retries(api, body, api_key):
+    number = await api.accepted(body())
+    other = await send(api, "POST", f"/jobs/{number}/retry", b"", client="other", key="wrong")
+    assert other[0] == 401

@@ -4,7 +4,15 @@ from taskengine.model import JobState, TaskState
 from taskengine.store.postgres import PostgresStore
 
 JOBS = "select state, failed, count(*) as n from jobs group by state, failed"
-TASKS = "select state, count(*) as n from tasks where state in (3, 4, 6) group by state"
+# Without those that a retry has kept: they were counted in the job that it goes on with.
+TASKS = """
+select state, count(*) as n from tasks t
+where state in (3, 4, 6) and not exists (
+    select from jobs j join tasks before on before.job_id = j.rerun_of
+    where j.id = t.job_id and j.workspace is not null and before.name = t.name
+      and before.ended_at = t.ended_at and before.attempt = t.attempt)
+group by state
+"""
 COUNTED = "select state, sum(n)::bigint as n from task_counters where state <> 5 group by state"
 
 

@@ -45,7 +45,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "all_bounds": "settings_bounds",
     "bounds_of": "settings_bounds|settings_pkey",
     "count_edges": "edges_pkey",
-    "lock_with_parents": "edges_pkey",
+    "lock_with_runs": "edges_pkey",
     "queue_cascades": "edges_open",
     "close_ends": "edges_ends",
     "claim_cascades": "cascades_in_turn",

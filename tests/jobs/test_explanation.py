@@ -29,7 +29,11 @@ def full(low, high, **settings):
     return Slots(Settings(**settings), low, high)
 
 
-BROKEN = "It is broken: it was stopped, run again, or a job it waited for came to nothing."
+AGAIN = (
+    "POST /jobs/<id>/retry goes on from the tasks that did not complete, /rerun runs all of it "
+    "again; with definition=current by the file in force."
+)
+BROKEN = f"It is broken: it was stopped, run again, or a job it waited for came to nothing. {AGAIN}"
 REFUSED = "It was refused; the ERROR line of its log says why. Mend the body and submit that."
 TABLE = {
     "failed": (
@@ -37,10 +41,7 @@ TABLE = {
             job=replace(JOB, state=JobState.COMPLETED, failed=True),
             errors=[("second", "sh ended with code 3: err")],
         ),
-        {
-            "over": "It failed: 'second' failed: sh ended with code 3: err. POST /jobs/<id>/rerun "
-            "runs it again, with definition=current by the file in force."
-        },
+        {"over": f"It failed: 'second' failed: sh ended with code 3: err. {AGAIN}"},
     ),
     "free": (seen(), {"next": "Nothing: it is started within moments."}),
     "no slots at all": (

@@ -15,6 +15,8 @@ import trio
 from taskengine.actions import find_actions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.intake import Intake
+from taskengine.actors.operator import Operator
+from taskengine.actors.wiring import no_workflow
 from taskengine.api.app import create_app
 from taskengine.api.services import Services
 from taskengine.api_keys import hash_key
@@ -266,6 +268,8 @@ async def standing(data, *, large=False):
     configuration = Configuration(data_dir=data, requests_per_second=0)
     store, submissions, wakes = MemoryStore(), Mailbox[Submit](100), Mailbox[Wake](1)
     feed, known = EventFeed(store, partial(wakes.address.hint, Wake())), library()
+    orders = Mailbox[Wake](1)
+    operator = Operator(store, no_workflow, lambda: datetime.now(UTC), feed.wake)
     services = Services(
         configuration=configuration,
         store=store,
@@ -277,6 +281,7 @@ async def standing(data, *, large=False):
         draining=lambda: False,
         changed=partial(wakes.address.hint, Wake()),
         version="0.1.0",
+        operated=partial(orders.address.hint, Wake()),
         event_feed=feed,
     )
     stage = Stage(store, services, output)
@@ -287,6 +292,7 @@ async def standing(data, *, large=False):
     server = Server(app)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(feed.run, wakes)
+        nursery.start_soon(operator.run, orders)
         nursery.start_soon(Intake(store, services.now, lambda: None).run, submissions)
         await nursery.start(server.serve, [listening])
         yield stage, url_of(listening, tls=False)

@@ -29,6 +29,7 @@ PAGES = {
     "workflow": "workflows/vodstream",
     "clients": "clients",
     "settings": "settings",
+    "operations": "operations",
     "missing": "jobs/4711",
 }
 NOTICE = {"read": ".notice"}
@@ -96,7 +97,8 @@ ACTS = {
     "stop on a telephone": Act(
         "jobs/13", [MORE, pressed("Stop for good"), NOTICE], "is stopped.", width=PHONE
     ),
-    "run again": Act("jobs/6", [pressed("Run again"), NOTICE], "Job 6 runs again as job"),
+    "run again": Act("jobs/2", [pressed("Run again"), NOTICE], "Job 2 runs again as job"),
+    "go on": Act("jobs/6", [pressed("Go on where it failed"), NOTICE], "Job 6 goes on as job"),
     "send a callback again": Act(
         "jobs/3/callbacks",
         [{"press": "#callbacks tbody button", "moved": True}, NOTICE],
@@ -137,6 +139,20 @@ ACTS = {
             NOTICE,
         ],
         "retry_limit is 4.",
+    ),
+    "all that match": Act(
+        "jobs?search=film-&state=queued",
+        [
+            {"press": "main .head .menu summary"},
+            pressed("Pause"),
+            {"wait": "button[value=begin]"},
+            {"press": "button[value=begin]", "moved": True},
+            {"wait": "#head .badge.done"},
+            {"press": "button[value=undo]", "moved": True},
+            {"wait": "#head .badge.undone"},
+            {"read": "#progress"},
+        ],
+        "taken back",
     ),
     "search by the keyboard": Act(
         "jobs",

@@ -1,4 +1,5 @@
-"""PUT and PATCH /job/<id>, and POST /jobs/<id>/rerun: what clients do to jobs they submitted."""
+"""PUT and PATCH /job/<id>, POST /jobs/<id>/rerun and /retry: what clients do to jobs that they
+submitted."""
 
 from __future__ import annotations
 
@@ -54,29 +55,50 @@ CHANGE = Operation(
         404: NO_JOB,
     },
 )
+RUN_AGAIN = ResponseSpec(
+    "Accepted: `id` is the id of the new job.",
+    record(
+        "Rerun",
+        ("warnings",),
+        id=NUMBER_AS_TEXT,
+        result={"const": "accepted"},
+        warnings=list_of(TEXT),
+    ),
+)
+WHICH = [Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})]
+ERRORS: dict[int, str | ResponseSpec] = {
+    403: "The job belongs to another client.",
+    404: NO_JOB,
+    413: "The body is too large.",
+}
 RERUN = Operation(
     summary="Run a job again with the same parameters",
     tag="jobs",
     description="The original becomes broken. A second rerun answers with the id already made. The "
     "new job has the definition of the original, even if the workflow's file has changed; with "
     "`definition=current`, in the query or the body, the current definition.",
-    answer=ResponseSpec(
-        "Accepted: `id` is the id of the new job.",
-        record(
-            "Rerun",
-            ("warnings",),
-            id=NUMBER_AS_TEXT,
-            result={"const": "accepted"},
-            warnings=list_of(TEXT),
-        ),
-    ),
+    answer=RUN_AGAIN,
     lenient=True,
-    parameters=[Parameter(DEFINITION, "The definition of the new job.", {"enum": [*DEFINITIONS]})],
+    parameters=WHICH,
     errors={
-        400: "The job was refused or is broken, or the workflow in force refuses its parameters.",
-        403: "The job belongs to another client.",
-        404: NO_JOB,
-        413: "The body is too large.",
+        400: "The job was refused, what it depends on came to nothing, or the workflow in force "
+        "refuses its parameters.",
+        **ERRORS,
+    },
+)
+RETRY = Operation(
+    summary="Run a job that failed or was stopped again, from the tasks that did not complete",
+    tag="jobs",
+    description="The new job has the results of the tasks that completed, and their files: these "
+    "are kept for `retry_hours` (a setting) after the job's end. With `definition=current` the "
+    "tasks that the current definition says otherwise run again, and all that need them. A second "
+    "retry, or a rerun, answers with the id already made.",
+    answer=RUN_AGAIN,
+    lenient=True,
+    parameters=WHICH,
+    errors={
+        400: "The job has not ended or has completed, was refused, or the files are gone.",
+        **ERRORS,
     },
 )
 
@@ -131,27 +153,42 @@ class Changes:
         return await self.services.heavy.run(READING, clip_rule_of_text, *arguments)
 
     async def rerun(self, job_id: str) -> Response:
+        return await self._answer(job_id, retries=False)
+
+    async def retry(self, job_id: str) -> Response:
+        return await self._answer(job_id, retries=True)
+
+    async def _answer(self, job_id: str, *, retries: bool) -> Response:
         if self.services.draining():
             raise Draining
         async with received(self.services, any_type=True) as sent:
             number, body = job_number(job_id), {}
             with suppress(BadInput):  # it needs none: what is no JSON object says nothing
                 body = (await sent.document()).value
-        new, outdated = await self.run_again(number, sent, body)
+        new, outdated = await self.run_again(number, sent, body, retries=retries)
         warnings = unread(body, (DEFINITION,), (DEFINITION,)) + outdated
         return reply(with_warnings({"id": str(new), "result": "accepted"}, warnings))
 
-    async def run_again(self, number: int, sent: Sent, body: JsonObject) -> tuple[int, list[str]]:
-        """Run a job again by the definition that the body wants; gives the new job's id, and what
-        is to be said of that definition. Raises BadInput, NotFound and Forbidden."""
+    async def run_again(
+        self, number: int, sent: Sent, body: JsonObject, *, retries: bool = False
+    ) -> tuple[int, list[str]]:
+        """Run a job again by the definition that the body wants, or go on with it; gives the new
+        job's id, and what is to be said of that definition. Raises BadInput, NotFound and
+        Forbidden."""
         wanted = _wanted_definition(body)
         with sent.patience.counted():
             details = await self._own(number, sent.client, named(body))
-            new = await self._rerun(details, sent.origin, body, wanted)
+            new = await self._run_again(details, sent.origin, body, wanted, retries=retries)
         return new, self._outdated(details, wanted)
 
-    async def _rerun(
-        self, details: JobDetails, origin: JsonObject, body: JsonObject, wanted: str
+    async def _run_again(
+        self,
+        details: JobDetails,
+        origin: JsonObject,
+        body: JsonObject,
+        wanted: str,
+        *,
+        retries: bool,
     ) -> int:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
@@ -162,7 +199,8 @@ class Changes:
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
         told = f"Runs job {details.job.id} again, by the definition {whose}: {digest}"
         lines = [line, *announced(details.job.run_at, now), (Severity.INFO, "api", told)]
-        new = await self.services.store.rerun(details.job.id, lines, now, anew)
+        again = self.services.store.retry if retries else self.services.store.rerun
+        new = await again(details.job.id, lines, now, anew)
         self.services.changed()
         return new
 
@@ -223,4 +261,5 @@ def routes(services: Services) -> Sequence[Route]:
     return [
         *(Route(method, path, changes.update, CHANGE) for path in paths for method in METHODS),
         *(Route("POST", f"{path}/rerun", changes.rerun, RERUN) for path in paths),
+        *(Route("POST", f"{path}/retry", changes.retry, RETRY) for path in paths),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 
 import trio
@@ -23,7 +24,8 @@ from taskengine.api.openapi.operation import TEXT, Operation, ResponseSpec
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.counters import CountersUnavailable
-from taskengine.model import StoreUnavailable
+from taskengine.model import TASK_QUEUES, JobState, StoreUnavailable
+from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Totals
 
 REQUEST_DEADLINE = 2  # seconds for the database, and for the mirror
@@ -46,7 +48,12 @@ class Totalled:
 
     totals: Totals
     callbacks: int
+    dead: int
     instances: int
+    held: int  # slots
+    slots: int
+    oldest_job: float  # seconds
+    oldest_tasks: Mapping[str, float]  # seconds, by queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,19 @@ class Metrics:
         self._known[asks] = None
 
     async def _totalled(self) -> Totalled:
-        store = self.services.store
-        totals = await store.totals()
-        return Totalled(totals, await store.callbacks_waiting(), len(await store.beats()))
+        store, now = self.services.store, self.services.now()
+        oldest = await store.oldest_queued()
+        waiting = await store.oldest_waiting()
+        return Totalled(
+            totals=await store.totals(),
+            callbacks=await store.callbacks_waiting(),
+            dead=await store.lanes_dead(),
+            instances=len(await store.beats()),
+            held=sum((await store.slots_held()).values()),
+            slots=settings_of(await store.settings(SYSTEM)).max_jobs or 0,
+            oldest_job=_age(oldest, now),
+            oldest_tasks={queue: _age(waiting.get(queue), now) for queue in TASK_QUEUES},
+        )
 
     async def _mirror(self) -> Metric:
         up = 0
@@ -142,7 +159,21 @@ def _of_all(known: Totalled | None) -> Iterator[Metric]:
         return
     totals = known.totals
     yield _jobs(totals)
-    yield _by_queue("taskengine_queue_pending", "Tasks waiting for a worker.", totals.queued)
+    queued = dict.fromkeys(TASK_QUEUES, 0) | dict(totals.queued)
+    yield _by_queue("taskengine_queue_pending", "Tasks waiting for a worker.", queued)
+    about = "Age of the task that has waited longest for a worker."
+    yield _by_queue("taskengine_queue_oldest_task_seconds", about, known.oldest_tasks)
+    for name, about, number in (
+        ("taskengine_oldest_queued_job_seconds", "Age of the oldest queued job.", known.oldest_job),
+        ("taskengine_slots", "The setting max_jobs of the system.", known.slots),
+        ("taskengine_slots_held", "Jobs that hold a slot.", known.held),
+        (
+            "taskengine_callback_lanes_dead",
+            "Jobs' URLs that were given up, counted up to 10,000.",
+            known.dead,
+        ),
+    ):
+        yield GaugeMetricFamily(name, about, number)
     for name, about, number in (
         ("taskengine_tasks_processed_total", "Tasks that ended.", totals.tasks_processed),
         (
@@ -160,12 +191,17 @@ def _of_all(known: Totalled | None) -> Iterator[Metric]:
 
 def _jobs(totals: Totals) -> Metric:
     jobs = GaugeMetricFamily("taskengine_jobs", "Jobs by state.", labels=["state", "failed"])
-    for (state, failed), number in sorted(totals.jobs.items()):
+    known = {(state, False): 0 for state in JobState} | {(JobState.COMPLETED, True): 0}
+    for (state, failed), number in sorted((known | dict(totals.jobs)).items()):
         jobs.add_metric([state.label, str(failed).lower()], number)
     return jobs
 
 
-def _by_queue(name: str, about: str, values: Mapping[str, int]) -> Metric:
+def _age(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max((now - since).total_seconds(), 0.0)
+
+
+def _by_queue(name: str, about: str, values: Mapping[str, float]) -> Metric:
     gauge = GaugeMetricFamily(name, about, labels=["queue"])
     for queue, number in sorted(values.items()):
         gauge.add_metric([queue], number)

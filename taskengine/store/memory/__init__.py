@@ -29,6 +29,7 @@ from taskengine.store.memory import (
     outbox,
     overview,
     record,
+    rerunning,
     stalled,
     submit,
     sweeping,
@@ -38,6 +39,7 @@ from taskengine.store.memory import change as updates  # a method has the module
 from taskengine.store.memory import claim as claims
 from taskengine.store.memory import clients as accounts
 from taskengine.store.memory import news as feed
+from taskengine.store.memory import operations as bulk
 from taskengine.store.memory import schedules as timetable
 from taskengine.store.memory.tables import Tables
 
@@ -88,12 +90,13 @@ class MemoryStore:
     # Jobs
     submit = atomic(submit.submit)
     change = atomic(updates.change)
-    rerun = atomic(updates.rerun)
+    rerun = atomic(rerunning.rerun)
+    retry = atomic(rerunning.retry)
     definition = atomic(details.definition)
     job = atomic(details.load_details)
     outline = atomic(details.load_outline)
     document = atomic(details.document)
-    unfinished = atomic(details.unfinished)
+    workspaces_in_use = atomic(details.workspaces_in_use)
     waiting_state = atomic(waiting.load_waiting_state)
     jobs = atomic(listing.list_jobs)
     first_in_queue = atomic(listing.first_in_queue)
@@ -139,6 +142,17 @@ class MemoryStore:
     sweep_jobs = atomic(stalled.sweep_jobs)
     cascade = atomic(cascade.cascade)
 
+    # Bulk operations
+    start_operation = atomic(bulk.start)
+    operation = atomic(bulk.operation)
+    operations = atomic(bulk.operations)
+    claim_operation = atomic(bulk.claim)
+    advance_operation = atomic(bulk.advance)
+    changed_jobs = atomic(bulk.changed_jobs)
+    abort_operation = atomic(bulk.abort)
+    undo_operation = atomic(bulk.undo)
+    forget_operations = atomic(bulk.forget)
+
     # Callbacks
     claim_lanes = atomic(outbox.claim_lanes)
     release_lanes = atomic(outbox.release_lanes)
@@ -159,6 +173,8 @@ class MemoryStore:
     at_work = atomic(overview.at_work)
     ends_since = atomic(overview.ends_since)
     oldest_waiting = atomic(overview.oldest_waiting)
+    oldest_queued = atomic(overview.oldest_queued)
+    lanes_dead = atomic(overview.lanes_dead)
 
     # Wake-ups
     announce = atomic(notify.announce)

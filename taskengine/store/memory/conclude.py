@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.model import JobState, LogLine, TaskState
+from taskengine.model import JobEnd, JobState, LogLine, TaskState
 from taskengine.store.completion import NO_EXTRAS, Extras, extras_of, failure_of, last_words
 from taskengine.store.memory.lines import add_line
 from taskengine.store.memory.outbox import call_end
@@ -32,6 +32,9 @@ def conclude_job(
     row.band = None
     if row.job.state.is_final:
         return [row.job.id]
+    seconds = (at - row.job.updated_at).total_seconds()
+    end = JobEnd(row.job.id, row.job.client, row.job.workflow, row.job.failed, seconds)
+    tables.job_ends.append(end)
     row.job = replace(row.job, state=JobState.COMPLETED, updated_at=now)
     tables.ends[hour_of(now), row.job.client, row.job.failed] += 1
     first = _first_failure(tables, row.job.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from taskengine.model import JobDetails, JsonObject, JsonText, Task
 from taskengine.store.memory.rows import COMPLETES, opened
@@ -62,7 +63,13 @@ def definition(tables: Tables, digest: str) -> JsonObject | None:
     return known.content if known else None
 
 
-def unfinished(tables: Tables, job_ids: Collection[int]) -> frozenset[int]:
-    """See StoreReads.unfinished."""
-    known = (job_id for job_id in job_ids if job_id in tables.jobs)
-    return frozenset(job_id for job_id in known if not tables.jobs[job_id].over)
+def workspaces_in_use(
+    tables: Tables, job_ids: Collection[int], ended_after: datetime
+) -> frozenset[int]:
+    """See StoreReads.workspaces_in_use."""
+    used = {
+        row.job.workspace or row.job.id
+        for row in tables.jobs.values()
+        if not row.over or (row.may_be_retried and row.job.updated_at >= ended_after)
+    }
+    return frozenset(used.intersection(job_ids))

@@ -34,7 +34,7 @@ def tie(tables: Tables, row: StoredJob, parents: Sequence[int], now: datetime) -
     """Tie a new job to the last runs of its parents; gives one that failed or is gone, if there is
     one: the job is to be broken."""
     lost = None
-    for parent in dict.fromkeys(_last_run(tables, one) for one in parents):
+    for parent in dict.fromkeys(last_run(tables, one) for one in parents):
         known = tables.jobs.get(parent)
         if known is None or known.job.failed or known.job.state is JobState.BROKEN:
             lost = parent if lost is None else lost
@@ -60,7 +60,7 @@ def close(tables: Tables, edge: Edge, now: datetime) -> None:
         place(tables, child, now)
 
 
-def _last_run(tables: Tables, job_id: int) -> int:
+def last_run(tables: Tables, job_id: int) -> int:
     last = tables.jobs.get(job_id)
     while last is not None and last.rerun_as is not None:
         last = tables.jobs.get(last.rerun_as)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from taskengine.model import JsonText, LogLine, Task, TaskState
+from taskengine.model import JobState, JsonText, LogLine, Task, TaskState
 from taskengine.store.memory.rows import TaskRow
 from taskengine.store.memory.tables import Tables
 from taskengine.store.overview import (
@@ -125,3 +125,14 @@ def oldest_waiting(tables: Tables) -> Mapping[str, datetime]:
 
 def _began(row: TaskRow) -> tuple[datetime | None, int]:
     return row.task.started_at or row.claimed_at, row.task.id
+
+
+def oldest_queued(tables: Tables) -> datetime | None:
+    """See StoreOverview.oldest_queued."""
+    queued = [row.job for row in tables.jobs.values() if row.job.state is JobState.QUEUED]
+    return min((job.created_at for job in queued), default=None)
+
+
+def lanes_dead(tables: Tables) -> int:
+    """See StoreOverview.lanes_dead."""
+    return sum(lane.dead for lane in tables.lanes.values())

@@ -67,7 +67,9 @@ def record(
         keep_short(tables, job_id, now)
     ends = any(isinstance(one, Ended) for one in records)
     begins = any(isinstance(one, Began) for one in records)
-    return Recorded(frozenset(stale), tuple(ended), ends, bool(ended), ends or begins, waited)
+    over, tables.job_ends = tuple(tables.job_ends), []
+    told = ends or begins
+    return Recorded(frozenset(stale), tuple(ended), ends, bool(ended), told, waited, over)
 
 
 def _is_repeated(tables: Tables, one: Record) -> bool:

@@ -13,11 +13,13 @@ from taskengine.model import (
     Definition,
     Fence,
     Job,
+    JobState,
     JsonObject,
     JsonText,
     Submission,
     Task,
 )
+from taskengine.operations import BulkOperation
 from taskengine.policy import Band
 from taskengine.schedules import Schedule
 
@@ -33,7 +35,7 @@ class StoredJob:
     band: Band | None = None  # None: it holds no slot
     rerun_of: int | None = None
     rerun_as: int | None = None
-    handed_on: bool = False  # run again before it ended
+    handed_on: bool = False  # run again before it completed
     gate_due_at: datetime | None = None
     gate_failures: int = 0
     gate_answer: str | None = None
@@ -55,6 +57,12 @@ class StoredJob:
         return self.job.state.is_final and self.open_tasks == 0
 
     @property
+    def may_be_retried(self) -> bool:
+        """Whether it ended without completing its tasks and was not run again."""
+        unhappy = self.job.failed or self.job.state is JobState.BROKEN
+        return unhappy and self.definition is not None and self.rerun_as is None
+
+    @property
     def content(self) -> JsonObject | None:
         return self.definition.content if self.definition else None
 
@@ -73,6 +81,15 @@ class TaskRow:
     @property
     def fence(self) -> Fence:
         return Fence(self.task.job_id, self.task.id, self.task.attempt)
+
+
+@dataclass(slots=True)
+class OperationRow:
+    """A bulk operation, and the jobs that it has changed with the priorities that they had."""
+
+    operation: BulkOperation
+    held_until: datetime | None = None
+    changed: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

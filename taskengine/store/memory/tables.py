@@ -13,6 +13,7 @@ from taskengine.model import (
     Definition,
     Fence,
     Job,
+    JobEnd,
     JsonObject,
     LogLine,
     NotFound,
@@ -25,6 +26,7 @@ from taskengine.store.memory.rows import (
     COMPLETES,
     Edge,
     LaneRow,
+    OperationRow,
     Peer,
     ScheduleRow,
     StoredJob,
@@ -55,6 +57,8 @@ class Tables:
         self.lines: list[LogLine] = []
         self.ended_tasks: Counter[TaskState] = Counter()
         self.ends: Counter[tuple[datetime, str, bool]] = Counter()  # by hour, client, failed
+        self.job_ends: list[JobEnd] = []  # that record() has not told yet
+        self.operations: dict[int, OperationRow] = {}
         self.told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self.listeners: set[trio.MemorySendChannel[str]] = set()
         self.schedules = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}

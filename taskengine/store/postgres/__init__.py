@@ -56,11 +56,13 @@ from taskengine.store.postgres import (
     instances,
     outbox,
     record,
+    rerunning,
     schedules,
     stalled,
     submit,
     sweeping,
 )
+from taskengine.store.postgres.bulk import StoredOperations
 from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
 from taskengine.store.postgres.overview import Overview
@@ -83,7 +85,7 @@ async def open_postgres(
 
 
 @dataclass(slots=True)
-class PostgresStore(Reads, Overview):
+class PostgresStore(Reads, Overview, StoredOperations):
     """See taskengine.store.Store."""
 
     @property
@@ -169,7 +171,13 @@ class PostgresStore(Reads, Overview):
         self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
     ) -> int:
         [prepared] = [None] if anew is None else await _prepared([anew])
-        return await self._do(change.rerun, job_id, lines, now, self.writer, prepared)
+        return await self._do(rerunning.rerun, job_id, lines, now, self.writer, prepared)
+
+    async def retry(
+        self, job_id: int, lines: Lines, now: datetime, anew: Submission | None = None
+    ) -> int:
+        [prepared] = [None] if anew is None else await _prepared([anew])
+        return await self._do(rerunning.retry, job_id, lines, now, self.writer, prepared)
 
     # Gates
 

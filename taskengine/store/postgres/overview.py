@@ -82,5 +82,13 @@ class Overview(Runner):
     async def slots_held(self) -> Mapping[tuple[str, Band], int]:
         return await self._run(running_jobs, single=True)
 
+    async def oldest_queued(self) -> datetime | None:
+        rows = await self._fetch("oldest_queued")
+        return rows[0]["created_at"] if rows else None
+
+    async def lanes_dead(self) -> int:
+        [row] = await self._fetch("lanes_dead")
+        return int(row["n"])
+
     async def oldest_waiting(self) -> Mapping[str, datetime]:
         return {row["queue"]: row["since"] for row in await self._fetch("oldest_waiting")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from taskengine.jobs.explanation import WaitingState
@@ -110,8 +111,11 @@ class Reads(Runner):
             if len(rows) < LOG_PAGE:
                 return
 
-    async def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
-        return frozenset(row["id"] for row in await self._fetch("unfinished", list(job_ids)))
+    async def workspaces_in_use(
+        self, job_ids: Collection[int], ended_after: datetime
+    ) -> frozenset[int]:
+        rows = await self._fetch("workspaces_in_use", list(job_ids), ended_after)
+        return frozenset(row["id"] for row in rows)
 
     async def unserved(self) -> Sequence[tuple[str, str]]:
         return [(row["queue"], row["action"]) for row in await self._fetch("unserved")]

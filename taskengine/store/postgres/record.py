@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from taskengine.model import (
     Began,
     Ended,
     Fence,
+    JobEnd,
     JobState,
     Outcome,
     Progressed,
@@ -231,6 +232,7 @@ class RecordBatch:
         done = [(id_, n) for id_, n in self.done if self.jobs[id_].open_tasks > closed[id_]]
         woken = await advance_tasks(connection, self.jobs, done, now) or bool(self.requeued)
         lengths = await self._close(connection, now, tally, closed)
+        ends = tuple(self._ends())
         over = [self.jobs[job_id] for job_id in sorted(self.over)]
         self.lines += await conclude_jobs(connection, over, self.over, self.calls, now, tally)
         await put_lines(connection, self.lines)
@@ -240,8 +242,16 @@ class RecordBatch:
         scheduled = tally.adds(JobState.SCHEDULED)
         waited = bool(tally.cascades)
         return Recorded(
-            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited=waited
+            frozenset(), tuple(self.over), woken, scheduled, bool(self.calls), waited, ends
         )
+
+    def _ends(self) -> Iterator[JobEnd]:
+        """Of the jobs that end with this batch by themselves."""
+        for job_id, last in self.over.items():
+            job = self.jobs[job_id]
+            if job.state not in FINAL_STATES:
+                seconds = (last.at - job.updated_at).total_seconds()
+                yield JobEnd(job_id, job.client, job.workflow, job.failed, seconds)
 
     async def _write_tasks(self, connection: Connection) -> None:
         for name, rows, width in (

@@ -78,6 +78,7 @@ class JobRow:
     open_tasks: int
     content_id: str | None
     has_lanes: bool
+    updated_at: datetime  # its start, or its last change
 
     @property
     def wanted(self) -> bool:
@@ -95,6 +96,7 @@ def locked_job(row: Row) -> JobRow:
         open_tasks=row["open_tasks"],
         content_id=row["content_id"],
         has_lanes=row["lanes"] > 0,
+        updated_at=row["updated_at"],
     )
 
 

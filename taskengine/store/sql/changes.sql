@@ -4,10 +4,17 @@ select {job},
 from jobs where id = $1
 for no key update
 
--- name: lock_with_parents
--- In the order of ids: the new edges of a rerun are open as long as those that they are copied from.
-select id from jobs
-where id = $1 or id in (select parent from edges where child = $1 and open::integer = 1)
+-- name: lock_with_runs
+-- In the order of ids: the new edges of a rerun are open as long as those that they are copied from;
+-- of a job that was stopped, all that it waited for counts as it stands, in the last runs.
+with recursive runs as (
+    select p.id, p.rerun_as from edges e join jobs p on p.id = e.parent
+    where e.child = $1 and e.kind = 'completes'
+      and (e.open::integer = 1 or (select state from jobs where id = $1) = {job.broken})
+    union all
+    select j.id, j.rerun_as from runs r join jobs j on j.id = r.rerun_as
+)
+select id from jobs where id = any(array(select $1::bigint union select id from runs))
 order by id
 for no key update
 
@@ -57,18 +64,64 @@ from (select child, count(*) as n from edges
       where child = any($1::bigint[]) and open::integer = 1 group by child) as e
 where j.id = e.child
 
+-- name: edges_of
+-- What a job waits for or waited for, with what became of that.
+select e.parent, e.open, j.state, j.failed, j.rerun_as, j.handed_on
+from edges e left join jobs j on j.id = e.parent
+where e.child = $1 and e.kind = 'completes'
+order by e.parent
+
 -- name: copy_edges
 insert into edges (parent, child, kind, open)
 select parent, $2, kind, open from edges where child = $1
 
 -- name: break_for_rerun
 update jobs set state = {job.broken}, updated_at = $2, rerun_as = $3,
-                handed_on = state not in ({job.over}), changed = pg_current_xact_id()
+                handed_on = state <> {job.completed}, changed = pg_current_xact_id()
 where id = $1
+
+-- name: copy_job
+insert into jobs (request_id, client, workflow, state, priority, position, top_of_queue, persist,
+                  lanes, created_at, updated_at, run_at, content_id, semaphore_url, digest, rerun_of,
+                  workspace)
+select $2, client, workflow, $3, priority, position, top_of_queue, persist,
+       lanes, $4, $4, greatest(run_at, $4), content_id, semaphore_url, digest, id, $5
+from jobs where id = $1
+returning id
 
 -- name: copy_job_data
 insert into job_data (job_id, submitted, parameters, facts, size)
 select $2, submitted, parameters, facts, size from job_data where job_id = $1
+
+-- name: ends_of_tasks
+select name, state, attempt, progress, claimed_at, started_at, ended_at,
+       state in ({task.completed}, {task.skipped}) as is_done
+from tasks where job_id = $1
+
+-- name: size_of_results
+select coalesce(sum(size), 0)::bigint from results where job_id = $1
+
+-- name: write_rest
+insert into tasks (job_id, number, name, action, queue, needs, priority, state, waits_for, attempt,
+                   progress, due_at, claimed_at, started_at, ended_at)
+select $1, number, name, action, queue, string_to_array(needs, ',')::smallint[], $2, state,
+       waits_for, attempt, progress, $3, claimed_at, started_at, ended_at
+from unnest($4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
+            $10::smallint[], $11::integer[], $12::real[], $13::timestamptz[], $14::timestamptz[],
+            $15::timestamptz[])
+     as t (number, name, action, queue, needs, state, waits_for, attempt, progress, claimed_at,
+           started_at, ended_at)
+order by number
+
+-- name: copy_results
+insert into results (job_id, name, result, size)
+select $2, name, result, size from results where job_id = $1 and name = any($3::text[])
+
+-- name: open_tasks
+update jobs set open_tasks = $2 where id = $1
+
+-- name: redefine_job
+update jobs set digest = $2, content_id = $3, lanes = $4 where id = $1
 
 -- name: copy_lanes
 insert into lanes (job_id, ordinal, url, host, events)

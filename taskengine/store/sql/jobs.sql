@@ -88,9 +88,21 @@ from tasks t left join results r on r.job_id = t.job_id and r.name = t.name
 where t.job_id = any($1::bigint[])
 order by t.job_id, t.number
 
--- name: unfinished
-select id from jobs
-where id = any($1::bigint[]) and (state not in ({job.over}) or open_tasks > 0)
+-- name: workspaces_in_use
+-- By jobs that are not over, or that may be retried: their own, or that of the first of a chain.
+select w.id from unnest($1::bigint[]) as w (id)
+where exists (
+    select from jobs j
+    where j.id = w.id and j.workspace is null
+      and (j.state not in ({job.over}) or j.open_tasks > 0
+           or ((j.failed or j.state = {job.broken}) and j.digest is not null
+               and j.rerun_as is null and j.updated_at >= $2))
+) or exists (
+    select from jobs j
+    where j.workspace = w.id
+      and (j.state not in ({job.over}) or j.open_tasks > 0
+           or ((j.failed or j.state = {job.broken}) and j.rerun_as is null and j.updated_at >= $2))
+)
 
 -- name: queue_due
 with due as materialized (

@@ -72,3 +72,13 @@ from ends
 where hour >= $1 and ($2::text is null or client = $2)
 group by hour, failed
 order by hour, failed
+
+-- name: oldest_queued
+-- In the order of ids, which is that of their creation but for a moment.
+select created_at from jobs
+where state = {job.queued} and state - 1 <> 0
+order by state, id + 0
+limit 1
+
+-- name: lanes_dead
+select count(*) as n from (select id from lanes where dead order by id limit 10000) as few

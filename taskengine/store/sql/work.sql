@@ -97,7 +97,8 @@ set state = {job.started}, band = c.band, updated_at = $1, changed = pg_current_
                  end
 from unnest($2::bigint[], $3::smallint[], $4::smallint[]) as c (id, priority, band)
 where j.id = c.id and j.priority = c.priority and j.state + 0 = {job.queued} -- as above
-returning j.id, j.client, j.failed
+returning j.id, j.client, j.failed,
+          extract(epoch from $1 - greatest(j.created_at, j.run_at))::float8 as waited
 
 -- name: write_plan
 -- In the order given, the best job first: among equals the oldest task is claimed first.
@@ -265,7 +266,7 @@ where t.id = $2 and t.holder = $1 and t.attempt = $3
   and j.state not in ({job.over}) and not j.failed
 
 -- name: lock_jobs
-select id, client, workflow, state, failed, open_tasks, lanes, content_id
+select id, client, workflow, state, failed, open_tasks, lanes, content_id, updated_at
 from jobs where id = any($1::bigint[])
 order by id
 for no key update

@@ -7,7 +7,7 @@ import pytest
 
 from taskengine.model import JobState, Severity, Written
 from taskengine.store import JobFilter
-from taskengine.testing.contract.world import at, done, failed, submission
+from taskengine.testing.contract.world import LATER, at, done, failed, submission
 from taskengine.testing.times import NOON
 
 
@@ -91,9 +91,9 @@ class Lists:
 
     async def test_a_workspace_is_needed_until_the_last_task_has_ended(self, world):
         job_id = await world.start()
-        assert await world.store.unfinished([job_id, 404]) == {job_id}
+        assert await world.store.workspaces_in_use([job_id, 404], LATER) == {job_id}
         await world.record(done((await world.claim())[0]))
-        assert await world.store.unfinished([job_id]) == frozenset()
+        assert await world.store.workspaces_in_use([job_id], LATER) == frozenset()
 
     async def test_totals_tell_what_there_is(self, world):
         await world.submit(submission(None), submission(run_at=at(9)), submission(), submission())

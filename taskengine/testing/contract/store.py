@@ -4,6 +4,7 @@ import pytest
 
 from taskengine.store import Store
 from taskengine.testing.contract.admissions import Admissions
+from taskengine.testing.contract.bulk import Bulk
 from taskengine.testing.contract.callbacks import Callbacks
 from taskengine.testing.contract.cascades import Cascades
 from taskengine.testing.contract.change_feed import ChangeFeed
@@ -24,6 +25,7 @@ from taskengine.testing.contract.records import Records
 from taskengine.testing.contract.replays import Replays
 from taskengine.testing.contract.rescues import Rescues
 from taskengine.testing.contract.retention import Retention
+from taskengine.testing.contract.retries import Retries
 from taskengine.testing.contract.schedules import Schedules
 from taskengine.testing.contract.stalls import Stalls
 from taskengine.testing.contract.submissions import Submissions
@@ -49,6 +51,8 @@ class StoreContract(
     Updates,
     Explanations,
     Dependencies,
+    Retries,
+    Bulk,
     Cascades,
     Stalls,
     LongWorkflows,

@@ -9,6 +9,7 @@ from taskengine.policy import SYSTEM
 from taskengine.testing.contract.world import (
     CHAIN,
     DIAMOND,
+    LATER,
     LINE,
     ONE,
     PAIR,
@@ -192,13 +193,13 @@ class Updates:
         beat = await world.store.beat(world.instance)
         assert (beat.held, beat.unwanted) == ({attempt.fence}, {attempt.fence})
         assert not await world.store.current(world.instance, attempt.fence)
-        assert await world.store.unfinished([job_id]) == {job_id}
+        assert await world.store.workspaces_in_use([job_id], LATER) == {job_id}
         await world.submit(submission())
         assert await world.admit() == 0
         cancelled = Ended(attempt.fence, at(4), Outcome.CANCELLED)
         assert (await world.record(cancelled)).ended_jobs == (job_id,)
         assert await world.states(job_id) == ["broken", "cancelled", "cancelled"]
-        assert await world.store.unfinished([job_id]) == frozenset()
+        assert await world.store.workspaces_in_use([job_id], LATER) == frozenset()
         assert await world.admit() == 1
 
     async def test_stopping_a_job_without_a_running_task_frees_its_slot(self, world):

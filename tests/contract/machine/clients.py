@@ -155,6 +155,14 @@ class Asking(Twins):
         self.last_job = max(self.last_job, new)
         return new
 
+    @rule(target=jobs, job=jobs)
+    def retry(self, job):
+        new = self.same("retry", job, [LINE], self.now)
+        if isinstance(new, Refused):
+            return multiple()
+        self.last_job = max(self.last_job, new)
+        return new
+
     @rule(client=st.sampled_from([SYSTEM, "acme", "beta"]), setting=SETTINGS)
     def put_setting(self, client, setting):
         name, value = setting

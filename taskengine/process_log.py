@@ -1,0 +1,66 @@
+"""The process's log: lines for people, or an object of JSON a line for programs.
+
+Neither has a credential of a URL in it. Lines that a request causes carry its id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from contextvars import ContextVar
+from typing import TextIO
+
+from taskengine.masking import masked_text
+from taskengine.texts import clean_text
+
+QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+ACCESS = "taskengine.access"  # the logger of requests
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, logger, message, and the id of the request that it is about."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        self.converter = time.gmtime
+        self.default_time_format = "%Y-%m-%dT%H:%M:%S"
+        self.default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        number = request_id.get()
+        told = super().format(record)
+        return masked_text(f"{told} [{number}]" if number else told)
+
+
+class JsonFormatter(TextFormatter):
+    """An object with `time`, `level`, `logger` and `message`; `request_id`, `error` (a traceback)
+    and the figures of the line where there are any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": masked_text(record.getMessage()),
+        }
+        if number := request_id.get():
+            entry["request_id"] = number
+        if record.exc_info:
+            entry["error"] = masked_text(self.formatException(record.exc_info))
+        entry |= getattr(record, "figures", {})
+        return clean_text(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+def set_up_log(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
+    """One handler for all, on standard error."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,205 @@
+"""Bulk operations: a step is a transaction over some jobs and the operation's own row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from taskengine.model import BadInput, JobState, NotFound
+from taskengine.operations import (
+    KEPT,
+    UNDO_TIME,
+    UNDOABLE,
+    BulkAction,
+    BulkOperation,
+    BulkState,
+    changes_of,
+    undoing_of,
+)
+from taskengine.store.operations import BulkStep
+from taskengine.store.postgres.change import Effects, change_with, lock_job
+from taskengine.store.postgres.connections import Connection
+from taskengine.store.postgres.rerunning import rerun_with, retry_with
+from taskengine.store.postgres.rows import SQL, Row, columns, dumped, job_of
+from taskengine.store.postgres.submit import prepare
+from taskengine.store.types import Cursor, JobFilter
+
+
+async def start(connection: Connection, one: BulkOperation) -> BulkOperation:
+    """See Store.start_operation."""
+    given = (one.client, one.action.value, _filter_text(one.wanted), dumped(one.values))
+    rest = (one.dry_run, one.created_at, one.state.value)
+    return operation_of(await connection.fetchrow(SQL["start_operation"], *given, *rest))
+
+
+async def claim(connection: Connection, now: datetime, lease: timedelta) -> BulkOperation | None:
+    """See Store.claim_operation."""
+    row = await connection.fetchrow(SQL["claim_operation"], now, now + lease)
+    return None if row is None else operation_of(row)
+
+
+async def advance(
+    connection: Connection, step: BulkStep, now: datetime, lease: timedelta, writer: int
+) -> BulkOperation | None:
+    """See Store.advance_operation."""
+    found = await _locked(connection, step.operation.id)
+    if found.claim != step.operation.claim or found.state is not step.operation.state:
+        return None
+    match found.state:
+        case BulkState.COUNTING:
+            after = found.counted(len(step.jobs), step.cursor, now)
+        case BulkState.RUNNING:
+            done, failed = await _change_jobs(connection, found, step, now, writer)
+            after = found.stepped(done, failed, step.cursor, now)
+        case _:
+            number = await _take_back(connection, found, step.jobs, now, writer)
+            after = found.reverted(number, step.cursor)
+    await _put(connection, after, now + lease)
+    return after
+
+
+async def abort(connection: Connection, number: int, now: datetime) -> BulkOperation:
+    """See Store.abort_operation."""
+    after = (await _locked(connection, number)).aborted(now)
+    await _put(connection, after, None)
+    return after
+
+
+async def undo(connection: Connection, number: int, now: datetime) -> BulkOperation:
+    """See Store.undo_operation."""
+    after = (await _locked(connection, number)).undoing(now)
+    await _put(connection, after, None)
+    return after
+
+
+async def forget(connection: Connection, now: datetime) -> None:
+    """See Store.forget_operations."""
+    await connection.execute(SQL["forget_changed"], now - UNDO_TIME)
+    await connection.execute(SQL["forget_operations"], now - KEPT)
+
+
+async def _locked(connection: Connection, number: int) -> BulkOperation:
+    row = await connection.fetchrow(SQL["lock_operation"], number)
+    if row is None:
+        raise NotFound(f"there is no operation {number}")
+    return operation_of(row)
+
+
+async def _put(connection: Connection, one: BulkOperation, held_until: datetime | None) -> None:
+    cursor = one.cursor or Cursor(None, 0)
+    at = cursor.value if isinstance(cursor.value, datetime) else None
+    counts = (one.matched, one.done, one.skipped, one.undone, dumped(list(one.errors)))
+    place = (cursor.id if one.cursor else None, at)
+    fence = (one.ended_at, held_until, one.claim)
+    await connection.execute(SQL["put_operation"], one.id, one.state.value, *place, *counts, *fence)
+
+
+async def _change_jobs(
+    connection: Connection, one: BulkOperation, step: BulkStep, now: datetime, writer: int
+) -> tuple[int, list[tuple[int, str]]]:
+    """How many jobs were changed; the others, and why not."""
+    effects = Effects()
+    changed: list[tuple[int, int]] = []
+    failed: list[tuple[int, str]] = []
+    await connection.fetch(SQL["lock_jobs"], sorted(step.jobs))
+    for job_id in sorted(step.jobs):
+        own = Effects()
+        await connection.execute(SQL["before_one"])
+        try:
+            before = job_of(await lock_job(connection, job_id)).priority
+            await _change(connection, one, step, job_id, now, own)
+        except (BadInput, NotFound) as error:  # one that is refused costs no other
+            await connection.execute(SQL["without_one"])
+            failed.append((job_id, str(error)))
+        else:
+            effects.add(own)
+            changed.append((job_id, before))
+    if one.action in UNDOABLE and changed:
+        await connection.execute(SQL["remember_changed"], one.id, *columns(changed, 2))
+    await effects.write(connection, writer, now)
+    return len(changed), failed
+
+
+async def _change(
+    connection: Connection,
+    one: BulkOperation,
+    step: BulkStep,
+    job_id: int,
+    now: datetime,
+    own: Effects,
+) -> None:
+    if job_id in step.refused:
+        raise BadInput(step.refused[job_id])
+    lines = [one.line]
+    if one.action not in (BulkAction.RERUN, BulkAction.RETRY):
+        await change_with(connection, job_id, changes_of(one), lines, now, own)
+        return
+    anew = step.anew.get(job_id)
+    [prepared] = [None] if anew is None else prepare([anew])
+    again = rerun_with if one.action is BulkAction.RERUN else retry_with
+    await again(connection, job_id, lines, now, prepared, own)
+
+
+async def _take_back(
+    connection: Connection, one: BulkOperation, jobs: Sequence[int], now: datetime, writer: int
+) -> int:
+    """How many jobs are again as they were: those that were not changed otherwise since."""
+    effects, number = Effects(), 0
+    rows = await connection.fetch(SQL["changed_before"], one.id, list(jobs))
+    before = {row["job_id"]: row["priority"] for row in rows}
+    for row in await connection.fetch(SQL["lock_jobs"], sorted(before)):
+        job = job_of(await lock_job(connection, row["id"]))
+        if changes := undoing_of(one, job, before[job.id]):
+            await change_with(connection, job.id, changes, [one.line], now, effects)
+            number += 1
+    await effects.write(connection, writer, now)
+    return number
+
+
+def operation_of(row: Row) -> BulkOperation:
+    place, at = row["cursor_id"], row["cursor_at"]
+    return BulkOperation(
+        client=row["client"],
+        action=BulkAction(row["action"]),
+        wanted=_filter_of(row["wanted"]),
+        created_at=row["created_at"],
+        values=json.loads(row["values"]),
+        dry_run=row["dry_run"],
+        top=row["top"],
+        id=row["id"],
+        state=BulkState(row["state"]),
+        cursor=None if place is None else Cursor(at or place, place),
+        matched=row["matched"],
+        done=row["done"],
+        skipped=row["skipped"],
+        undone=row["undone"],
+        errors=[(job_id, why) for job_id, why in json.loads(row["errors"])],
+        ended_at=row["ended_at"],
+        claim=row["claim"],
+    )
+
+
+def _filter_text(wanted: JobFilter) -> str:
+    return dumped(
+        {
+            "order_by": wanted.order_by,
+            "ascending": wanted.ascending,
+            "states": [int(state) for state in wanted.states],
+            "failed": wanted.failed,
+            "since": wanted.since and wanted.since.isoformat(),
+            "until": wanted.until and wanted.until.isoformat(),
+            "search": wanted.search,
+            "job_ids": list(wanted.job_ids),
+            "client": wanted.client,
+        }
+    )
+
+
+def _filter_of(text: str) -> JobFilter:
+    given = json.loads(text)
+    times = {
+        name: given[name] and datetime.fromisoformat(given[name]) for name in ("since", "until")
+    }
+    states = [JobState(number) for number in given["states"]]
+    return JobFilter(**{**given, **times, "states": states})
