@@ -17,7 +17,7 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.postgres.rows import SQL, Line, columns, job_of
+from taskengine.store.postgres.rows import SQL, Line, job_of
 
 _changed_values = attrgetter(*CHANGED)
 
