@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from taskengine.actions import find_actions
+from taskengine.jobs.storages import prepare_for
 from taskengine.model import Severity
 from taskengine.testing.actions import fake_context
 from taskengine.workflows.library import read
-from taskengine.workflows.parameters import prepare
 from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import callback_extras
@@ -15,6 +15,7 @@ from taskengine.workflows.workflow import callback_extras
 FOLDER = Path(__file__).parents[2] / "config/workflows/common"
 ACTIONS = find_actions()
 CLIENT = {"storage": "local"}
+STORAGES = ("local", "S3", "azure_blob")
 
 
 def workflow(name):
@@ -30,7 +31,7 @@ class WorkflowJob:
 
     def prepare(self, submitted):
         known = {"client": CLIENT, "job": {}}
-        self.values = prepare(self.workflow.parameters, submitted, known).values
+        self.values = prepare_for(STORAGES, self.workflow.parameters, submitted, known).values
 
     async def run(self):
         """All tasks; what the job's callback has besides."""

@@ -10,8 +10,8 @@ import trio_asyncio
 from trio_asyncio import aio_as_trio, trio_as_aio
 
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
-from taskengine.store import Dismissed, connections
-from taskengine.store.postgres import open_postgres
+from taskengine.store import Dismissed
+from taskengine.store.postgres import connections, open_postgres
 from taskengine.store.postgres.connections import LOCK_WAITS
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
