@@ -84,6 +84,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "waiting_tasks": "tasks_job_id_number_key",
     "advance_tasks": "tasks_pkey",
     "close_tasks": "jobs_pkey",
+    "close_jobs": "jobs_pkey",
     "end_jobs": "jobs_pkey",
     "tasks_by_job": "tasks_job_id_number_key",
     "lanes_of": "lanes_job_id_ordinal_key",

@@ -34,6 +34,7 @@ QUIET = (
         "place_jobs",
         "end_jobs",
         "close_tasks",
+        "close_jobs",
         "close_edges",
     ),
     *("break_jobs", "break_for_rerun", "begin_tasks", "progress_tasks", "requeue_tasks"),

@@ -17,7 +17,7 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.postgres.rows import SQL, Line, columns, job_of
+from taskengine.store.postgres.rows import SQL, Line, job_of
 
 _changed_values = attrgetter(*CHANGED)
 
@@ -109,8 +109,7 @@ async def stop(connection: Connection, row: Any, job: Job, now: datetime, effect
     cancelled = await connection.fetch(SQL["cancel_rest"], [job.id], [now])
     number = len(cancelled)
     if number:
-        closed = columns([(job.id, number, False, 0, False)], 5)
-        await connection.execute(SQL["close_tasks"], *closed, now)
+        await connection.execute(SQL["close_tasks"], [job.id], [number], [False], [0])
     if row["open_tasks"] == number:
         await connection.execute(SQL["free_slot"], job.id)
     last: int = await connection.fetchval(SQL["last_task"], job.id) or 0

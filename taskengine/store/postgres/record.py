@@ -281,11 +281,10 @@ class RecordBatch:
         lines = Counter(line.job_id for line in self.lines)
         ended = sorted(id_ for id_, n in closed.items() if self.jobs[id_].open_tasks == n)
         self.over = {job_id: self.last[job_id] for job_id in ended}
-        told = [
-            (id_, closed[id_], id_ in self.failed, lines[id_], id_ in self.over)
-            for id_ in sorted(closed | lines)
-        ]
-        if not told:
-            return {}
-        rows = await connection.fetch(SQL["close_tasks"], *columns(told, 5), now)
+        told = [(id_, closed[id_], id_ in self.failed, lines[id_]) for id_ in closed | lines]
+        going = sorted(one for one in told if one[0] not in self.over)
+        ending = sorted(one for one in told if one[0] in self.over)
+        rows = await connection.fetch(SQL["close_tasks"], *columns(going, 4)) if going else []
+        if ending:
+            rows += await connection.fetch(SQL["close_jobs"], *columns(ending, 4), now)
         return {row["id"]: row["lines"] for row in rows}

@@ -336,15 +336,23 @@ from unnest($1::bigint[], $2::smallint[], $3::smallint[]) as s (id, state, waits
 where t.id = s.id and t.state + 0 = {task.waiting}
 
 -- name: close_tasks
--- Jobs that end with that are written once.
 update jobs j
 set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed, lines = j.lines + c.lines,
-    changed = case when c.failed or c.ends then pg_current_xact_id() else j.changed end,
-    band = case when c.ends then null else j.band end,
-    state = case when c.ends and j.state <> {job.broken} then {job.completed} else j.state end,
-    updated_at = case when c.ends and j.state <> {job.broken} then $6 else j.updated_at end
-from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[], $5::boolean[])
-     as c (id, n, failed, lines, ends)
+    changed = case when c.failed then pg_current_xact_id() else j.changed end
+from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[])
+     as c (id, n, failed, lines)
+where j.id = c.id
+returning j.id, j.lines
+
+-- name: close_jobs
+-- The same for jobs that end with that: their rows are written once.
+update jobs j
+set open_tasks = j.open_tasks - c.n, failed = j.failed or c.failed, lines = j.lines + c.lines,
+    band = null, changed = pg_current_xact_id(),
+    state = case when j.state = {job.broken} then j.state else {job.completed} end,
+    updated_at = case when j.state = {job.broken} then j.updated_at else $5 end
+from unnest($1::bigint[], $2::integer[], $3::boolean[], $4::integer[])
+     as c (id, n, failed, lines)
 where j.id = c.id
 returning j.id, j.lines
 
