@@ -101,7 +101,7 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "next_due": "jobs_due",
     "claim_gates": "jobs_of_gate_host",
     "next_gate": "jobs_gated",
-    "unfinished": "jobs_pkey",
+    "workspaces_in_use": "jobs_pkey",
     "log": "logs_pkey",
     "add_lines": "jobs_pkey",
     "changes": "jobs_changed",

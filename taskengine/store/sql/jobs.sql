@@ -90,19 +90,22 @@ order by t.job_id, t.number
 
 -- name: workspaces_in_use
 -- By jobs that are not over, or that may be retried: their own, or that of the first of a chain.
+-- `limit` keeps the planner from hashing all jobs for a few of them.
 select w.id from unnest($1::bigint[]) as w (id)
-where exists (
-    select from jobs j
+where coalesce((
+    select true from jobs j
     where j.id = w.id and j.workspace is null
       and (j.state not in ({job.over}) or j.open_tasks > 0
            or ((j.failed or j.state = {job.broken}) and j.digest is not null
                and j.rerun_as is null and j.updated_at >= $2))
-) or exists (
-    select from jobs j
+    limit 1
+), (
+    select true from jobs j
     where j.workspace = w.id
       and (j.state not in ({job.over}) or j.open_tasks > 0
            or ((j.failed or j.state = {job.broken}) and j.rerun_as is null and j.updated_at >= $2))
-)
+    limit 1
+), false)
 
 -- name: queue_due
 with due as materialized (
