@@ -45,6 +45,7 @@ def packaged(stream, tmp_path_factory):
         ("master.m3u8", "00:00:15.999", 399),  # the last one
         ("live.mpd", 12.96, 324),  # the last one of its segment
     ],
+    ids=["offset", "between", "rounded up", "rounded down", "first", "last", "end of a segment"],
 )
 async def test_the_picture_is_the_one_that_is_shown_then(job, manifest, frame_time, number):
     await job(source=f"http://a.test/{manifest}", frame_time=frame_time)
