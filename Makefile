@@ -63,6 +63,8 @@ bench: setup ## measure, beside peers (ARGS="--quick --json FILE", ARGS=scale, A
 lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+	uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --quiet -c requirements.lock -o requirements-run.lock
 
 clean: ## remove what make has made; var, with databases and films, stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

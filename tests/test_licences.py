@@ -87,3 +87,12 @@ def test_programs_have_the_versions_and_licences_of_the_page():
 def told(*command: str) -> str:
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return run.stdout + run.stderr
+
+
+def test_the_run_time_lock_has_the_versions_that_are_tested():
+    whole, of_run_time = (
+        {line.split()[0] for line in (ROOT / name).read_text("utf-8").splitlines() if "==" in line}
+        for name in ("requirements.lock", "requirements-run.lock")
+    )
+    assert of_run_time < whole
+    assert not [one for one in of_run_time if one.startswith(("pytest", "mypy", "ruff"))]
