@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from taskengine.times import parse_offset, parse_time
 from taskengine.workflows.patterns import matches
 
 LONGEST_NAME: Final = 150  # bytes: manifests' names have 63 besides, file systems take 255
@@ -48,6 +49,16 @@ def is_folder(text: str) -> bool:
     return ".." not in steps and bool(set(text) - set("./")) and CONTROL.search(text) is None
 
 
+def is_moment(text: str) -> bool:
+    """What the format `moment` asks for: a time, or an offset from where a stream begins."""
+    if parse_offset(text) is not None:
+        return True
+    try:
+        return bool(parse_time(text))
+    except ValueError:
+        return False
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
@@ -64,5 +75,6 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
     "key": TextFormat(
         lambda text: matches(KEY, text), "a key of 32 hexadecimal digits or base64 of 16 bytes"
     ),
+    "moment": TextFormat(is_moment, "a UTC time such as 2031-01-05T10:00:00.000Z, or hh:mm:ss"),
     "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }

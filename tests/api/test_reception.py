@@ -18,7 +18,7 @@ from tests.api.test_connections import answer, connected
 from tests.api.test_limits import limited
 
 WITH_BODY = [
-    (route.method, route.path.replace("<job_id>", "1"))
+    (route.method, route.path.replace("<job_id>", "1").replace("<action>", "pause"))
     for route in routes()
     if (route.about and route.about.body is not None) or route.path.endswith("/rerun")
 ]

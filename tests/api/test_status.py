@@ -281,6 +281,7 @@ async def test_a_client_sees_what_is_in_force_for_it(api):
         "schedule_interval": 30,
         "retry_delay": 5,
         "retry_limit": 7,
+        "retry_hours": 24,
         "retention_days": 30,
     }
 

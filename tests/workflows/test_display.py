@@ -87,4 +87,4 @@ def test_the_command_shows_none_either(tmp_path):
 
 def test_the_openapi_document_shows_no_secret(tmp_path):
     flow = Workflow.from_content(content(tmp_path))
-    assert "hunter2" not in json.dumps(workflow_schemas([flow]))
+    assert "hunter2" not in json.dumps(workflow_schemas([flow], ["local"]))

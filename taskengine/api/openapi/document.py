@@ -55,7 +55,9 @@ class Documentation:
         writer = Writer(self.services.configuration.public_reads)
         paths = _paths(self.routes, writer)
         common = [workflow for workflow in library.all() if workflow.client is None]
-        schemas = writer.schemas | workflow_schemas(common)
+        schemas = writer.schemas | workflow_schemas(
+            common, sorted(self.services.configuration.storages)
+        )
         return {
             "openapi": "3.1.0",
             "info": {

@@ -13,12 +13,16 @@ from taskengine.workflows.schemas import types_of
 FLAG_TEXT = "([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"
 READ_FROM_TEXTS = ("boolean", "integer", "number")
 IN_ANY_CASE = "In any case of letters."
+DATE = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?([.,][0-9]+)?([Zz]|[+-][01][0-9]:?[0-5][0-9])?"
+OFFSET = r"[0-9]{1,4}:[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 CONTROL = "\\x00-\\x1f\\x7f"
 FORMATS: dict[str, JsonObject] = {  # of workflows/formats.py
     "http-url": HTTP_URL,
     "file-name": {"pattern": rf"^[^/\\{CONTROL}]+$", "maxLength": LONGEST_NAME},
     "position": {"pattern": POSITION},
     "key": {"pattern": KEY},
+    "moment": {"pattern": rf"^[ \t\r\n]*({OFFSET}|{DATE}([Tt ]{CLOCK})?)[ \t\r\n]*$"},
     "folder": {
         "pattern": rf"^[^{CONTROL}]*[^./{CONTROL}][^{CONTROL}]*$",
         "not": {"pattern": r"(^|/)\.\.(/|$)"},

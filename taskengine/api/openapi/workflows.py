@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from taskengine.api.openapi.lenient import parameters_of
 from taskengine.api.openapi.operation import TEXT
 from taskengine.api.openapi.writer import COMPONENTS
+from taskengine.jobs.storages import FORMAT as STORAGE
 from taskengine.model import JsonObject
 from taskengine.workflows.display import shown_definition
 from taskengine.workflows.workflow import Workflow
@@ -15,17 +16,27 @@ ANY_WORKFLOW = {"$ref": f"{COMPONENTS}AnyWorkflow"}
 OTHERS = "A workflow of the client's own (GET /workflows), or one named by `parameters.workflow`."
 
 
-def workflow_schemas(workflows: Sequence[Workflow]) -> JsonObject:
-    """`workflow_<name>` for each, and what ties `job.workflow` to the parameters."""
+def workflow_schemas(workflows: Sequence[Workflow], storages: Sequence[str]) -> JsonObject:
+    """`workflow_<name>` for each, and what ties `job.workflow` to the parameters; `storages` are
+    those that are configured."""
     made: JsonObject = {}
     for workflow in workflows:
         place = f"{COMPONENTS}workflow_{workflow.name}"
-        known = shown_definition(workflow.content)["parameters"]
+        known = _where(shown_definition(workflow.content)["parameters"], storages)
         schema = {"type": "object", **parameters_of(known, place)}
         made[f"workflow_{workflow.name}"] = {"description": workflow.summary, **schema}
     names = [workflow.name for workflow in workflows]
     made["AnyWorkflow"] = {"anyOf": [*map(_choice, names), _others(names)]}
     return made
+
+
+def _where(schema: JsonObject, storages: Sequence[str]) -> JsonObject:
+    """The parameters, and of those that name a storage: which there are."""
+    properties = {
+        name: {**about, "enum": [*storages]} if about.get("format") == STORAGE else about
+        for name, about in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}
 
 
 def _choice(name: str) -> JsonObject:

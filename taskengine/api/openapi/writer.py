@@ -18,7 +18,8 @@ from taskengine.api.openapi.operation import Parameter as Given
 from taskengine.model import Json, JsonObject
 
 COMPONENTS = "#/components/schemas/"
-IN_PATHS: JsonObject = {"job_id": {**COUNT, "examples": [123]}}  # others are texts
+NUMBER = {**COUNT, "examples": [123]}
+IN_PATHS: JsonObject = {"job_id": NUMBER, "operation_id": NUMBER}  # others are texts
 RETRY = ("Retry-After",)
 
 

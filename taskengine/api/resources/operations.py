@@ -126,12 +126,12 @@ class BulkOperations:
     async def begin(self, action: str) -> Response:
         if self.services.draining():
             raise Draining
-        wanted_action = action_of(action)
         async with received(self.services, any_type=True) as sent:
+            wanted = action_of(action)
             body: JsonObject = {}
             if sent.raw.strip():
                 body = await sent.value()
-        return reply(operation_row(await self.start(sent.client, wanted_action, body)))
+        return reply(operation_row(await self.start(sent.client, wanted, body)))
 
     async def start(self, client: Client, action: BulkAction, body: JsonObject) -> BulkOperation:
         """Begin an operation on what the query of the request names. Raises BadInput, Forbidden."""
