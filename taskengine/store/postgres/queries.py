@@ -67,12 +67,13 @@ def _written_out(macro: re.Match[str]) -> str:
 @cache
 def queries() -> dict[str, str]:
     """All statements of the store."""
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     for file in files("taskengine.store").joinpath("sql").iterdir():
         if file.name.endswith(".sql"):
             _, *parts = _NAME.split(expanded(file.read_text("utf-8")))
-            found |= dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
-    return found
+            found += zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
+    assert len(dict(found)) == len(found), "two statements have one name"
+    return dict(found)
 
 
 def migrations() -> list[tuple[int, str, str]]:

@@ -189,7 +189,7 @@ async def _edges_anew(
 ) -> list[tuple[int, int, str, bool]]:
     """Of a job that was stopped: what it waits for counts as it is now, in the last runs; but what
     was satisfied stays so. Raises BadInput where one of these came to nothing."""
-    edges = await connection.fetch(SQL["edges_of"], job.id)
+    edges = await connection.fetch(SQL["parents_with_ends"], job.id)
     parents = [row["parent"] for row in edges]
     runs = {row["named"]: row["id"] for row in await connection.fetch(SQL["latest_runs"], parents)}
     states = {row["id"]: row for row in await connection.fetch(SQL["states_of"], [*runs.values()])}

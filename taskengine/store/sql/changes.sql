@@ -64,7 +64,7 @@ from (select child, count(*) as n from edges
       where child = any($1::bigint[]) and open::integer = 1 group by child) as e
 where j.id = e.child
 
--- name: edges_of
+-- name: parents_with_ends
 -- What a job waits for or waited for, with what became of that.
 select e.parent, e.open, j.state, j.failed, j.rerun_as, j.handed_on
 from edges e left join jobs j on j.id = e.parent
