@@ -11,11 +11,14 @@ import trio_asyncio
 from click.testing import CliRunner
 
 from taskengine.cli import main
+from taskengine.store.postgres.queries import migrations
 from tests.conftest import _execute, other_database
 from tests.e2e.held import held, workflows_with_held
 from tests.support.engines import TASKENGINE, environment, processes_of, serving, taskengine, until
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+VERSION, _, _ = migrations()[-1]
+UP_TO_DATE = "The database is up to date"
 HTTP = {"trust_env": False, "timeout": 20}
 FAIL = """
 workflow: fail
@@ -290,14 +293,15 @@ def test_a_database_without_a_schema_is_told_not_changed(postgres_server):
         assert (listed.exit_code, listed.stdout) == (2, "")
         assert listed.stderr.endswith("the database is not up to date: `taskengine db upgrade`\n")
     told = [runner.invoke(main, ["db", "upgrade", *url]).stdout for _ in range(2)]
-    assert told == ["The schema is made: version 1.\n", "The database is up to date: version 1.\n"]
+    made, kept = (f"{text}: version {VERSION}.\n" for text in ("The schema is made", UP_TO_DATE))
+    assert told == [made, kept]
     assert runner.invoke(main, ["client", "list", *url]).exit_code == 0
     trio_asyncio.run(_execute, postgres_server, f"drop database {name}")
 
 
 def test_the_database_is_upgraded_beside_a_running_engine(engine):
     done = engine.data("db", "upgrade")
-    assert (done.exit_code, done.stdout) == (0, "The database is up to date: version 1.\n")
+    assert (done.exit_code, done.stdout) == (0, f"{UP_TO_DATE}: version {VERSION}.\n")
 
 
 def test_workflows_are_listed_and_shown():
