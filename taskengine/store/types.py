@@ -147,7 +147,7 @@ class Admitted:
 
     number: int
     more: bool = False  # others may fit: all that were wanted did, or too many tasks were written
-    waits: Sequence[float] = ()  # seconds for which each had been due
+    waits: Sequence[float] = ()  # seconds for which they had been due, ascending
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ def admit(tables: Tables, instance: int, now: datetime, limit: int = 500) -> Adm
     for candidate, band in few:
         _start(tables, tables.jobs[candidate.id], band, now)
     jobs = [tables.jobs[one.id].job for one, _ in few]
-    waits = tuple((now - max(job.created_at, job.run_at)).total_seconds() for job in jobs)
-    return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit, waits)
+    waits = sorted((now - max(job.created_at, job.run_at)).total_seconds() for job in jobs)
+    return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit, tuple(waits))
 
 
 def candidates(tables: Tables) -> list[Candidate]:

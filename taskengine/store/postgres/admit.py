@@ -46,7 +46,7 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
     await tally.write(connection, writer)
     # Where no head fits any more, more of them do not; others may where all did.
     more = bool(started) and (len(few) < len(chosen) or len(heads) == limit)
-    return Admitted(len(started), more, tuple(row["waited"] for row in started))
+    return Admitted(len(started), more, tuple(sorted(row["waited"] for row in started)))
 
 
 async def _choose(connection: Connection, heads: list[Candidate]) -> list[tuple[Candidate, Band]]:
