@@ -145,6 +145,7 @@ async def _run_again(
 ) -> int:
     """The new job. It waits until no task of the original runs any more."""
     job, tally = job_of(row), effects.tally
+    edges = await _edges_anew(connection, job) if job.state is JobState.BROKEN else None
     tally.jobs[job.client, int(job.state), job.failed] -= 1
     tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
     open_tasks = row["open_tasks"]
@@ -152,7 +153,7 @@ async def _run_again(
         await stop(connection, row, replace(job, state=JobState.BROKEN), now, effects)
         open_tasks = await connection.fetchval(SQL["open_tasks_of"], job.id)
     new = await _copy(connection, job, now, keeps_workspace=rest is not None)
-    await _put_edges(connection, job, new, waits=open_tasks > 0)
+    await _put_edges(connection, job, new, edges, waits=open_tasks > 0)
     await _put_data(connection, job.id, new, anew)
     if rest is not None:
         await _put_rest(connection, job, new, rest, now)
@@ -172,11 +173,18 @@ async def _copy(connection: Connection, job: Job, now: datetime, *, keeps_worksp
     return new
 
 
-async def _put_edges(connection: Connection, job: Job, new: int, *, waits: bool) -> None:
-    """The original's edges; with `waits` it waits for the end of its tasks too."""
-    if job.state is JobState.BROKEN:
-        edges = await _edges_anew(connection, job, new)
-        await connection.execute(SQL["add_edges"], *columns(edges, 4))
+async def _put_edges(
+    connection: Connection,
+    job: Job,
+    new: int,
+    edges: Sequence[tuple[int, bool]] | None,
+    *,
+    waits: bool,
+) -> None:
+    """These, or the original's edges; with `waits` it waits for the end of its tasks too."""
+    if edges is not None:
+        made = [(parent, new, COMPLETES, is_open) for parent, is_open in edges]
+        await connection.execute(SQL["add_edges"], *columns(made, 4))
     else:
         await connection.execute(SQL["copy_edges"], job.id, new)
     if waits:
@@ -184,11 +192,10 @@ async def _put_edges(connection: Connection, job: Job, new: int, *, waits: bool)
     await connection.execute(SQL["count_edges"], [new])
 
 
-async def _edges_anew(
-    connection: Connection, job: Job, new: int
-) -> list[tuple[int, int, str, bool]]:
-    """Of a job that was stopped: what it waits for counts as it is now, in the last runs; but what
-    was satisfied stays so. Raises BadInput where one of these came to nothing."""
+async def _edges_anew(connection: Connection, job: Job) -> list[tuple[int, bool]]:
+    """Of a job that was stopped: the parents, and whether it waits for them. What it waits for
+    counts as it is now, in the last runs; but what was satisfied stays so. Raises BadInput where
+    one of these came to nothing."""
     edges = await connection.fetch(SQL["parents_with_ends"], job.id)
     parents = [row["parent"] for row in edges]
     runs = {row["named"]: row["id"] for row in await connection.fetch(SQL["latest_runs"], parents)}
@@ -196,12 +203,12 @@ async def _edges_anew(
     made = []
     for row in edges:
         if _is_satisfied(row, job):
-            made.append((row["parent"], new, COMPLETES, False))
+            made.append((row["parent"], False))
             continue
         run = states.get(runs.get(row["parent"], 0))
         if run is None or run["failed"] or run["state"] == JobState.BROKEN:
             raise BadInput(lost_before(row["parent"] if run is None else run["id"]))
-        made.append((run["id"], new, COMPLETES, run["state"] != JobState.COMPLETED))
+        made.append((run["id"], run["state"] != JobState.COMPLETED))
     return made
 
 
