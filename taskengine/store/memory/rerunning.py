@@ -105,7 +105,8 @@ def _edges_again(tables: Tables, row: StoredJob) -> Sequence[Edge]:
     edges = [one for one in tables.edges if one.child == row.job.id]
     if row.job.state is not JobState.BROKEN:
         return edges
-    return [_edge_now(tables, edge, row) for edge in edges if edge.kind == COMPLETES]
+    parents = sorted((one for one in edges if one.kind == COMPLETES), key=lambda one: one.parent)
+    return [_edge_now(tables, edge, row) for edge in parents]
 
 
 def _edge_now(tables: Tables, edge: Edge, row: StoredJob) -> Edge:
