@@ -9,8 +9,9 @@ for no key update
 -- of a job that was stopped, all that it waited for counts as it stands, in the last runs.
 with recursive runs as (
     select p.id, p.rerun_as from edges e join jobs p on p.id = e.parent
-    where e.child = $1 and e.kind = 'completes'
-      and (e.open::integer = 1 or (select state from jobs where id = $1) = {job.broken})
+    where e.child = $1
+      and (e.open::integer = 1
+           or e.kind = 'completes' and (select state from jobs where id = $1) = {job.broken})
     union all
     select j.id, j.rerun_as from runs r join jobs j on j.id = r.rerun_as
 )
