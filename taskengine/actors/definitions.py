@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from taskengine.model import Job, NotFound
+from taskengine.runtime.recent import Recent
 from taskengine.store import Store
 from taskengine.workflows.workflow import Workflow
 
@@ -14,16 +15,16 @@ MAX_KEPT = 500  # workflows kept
 @dataclass(slots=True)
 class Definitions:
     store: Store
-    _known: dict[str, Workflow] = field(default_factory=dict, init=False)
+    _known: Recent[str, Workflow] = field(default_factory=lambda: Recent(MAX_KEPT), init=False)
 
     async def of(self, job: Job) -> Workflow:
         """The workflow that a job was admitted with (rule 15)."""
         digest = job.digest or ""
-        if digest not in self._known:
+        workflow = self._known.get(digest)
+        if workflow is None:
             content = await self.store.definition(digest)
             if content is None:
                 raise NotFound(f"the definition of job {job.id} is gone")
-            while len(self._known) >= MAX_KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[digest] = Workflow.from_content(content)
-        return self._known[digest]
+            workflow = Workflow.from_content(content)
+            self._known.keep(digest, workflow)
+        return workflow

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from taskengine.model import Delivery, Lane
+from taskengine.runtime.recent import Recent
 from taskengine.store.completion import PER_HOST, host_of
 
 QUICK = 0.05  # seconds for a delivery
@@ -37,7 +38,7 @@ def rounds_of(lanes: Sequence[Lane]) -> Sequence[Round]:
 class QuickHosts:
     """Those that took their last lane without a failure, and in no time."""
 
-    _known: dict[str, None] = field(default_factory=dict, init=False)  # the latest last
+    _known: Recent[str, bool] = field(default_factory=lambda: Recent(MAX_KEPT), init=False)
 
     @property
     def hosts(self) -> Collection[str]:
@@ -46,11 +47,9 @@ class QuickHosts:
     def learn(self, url: str, deliveries: Sequence[Delivery], seconds: float) -> bool:
         """What a lane met, in so many seconds; whether its host is quick."""
         host = host_of(url)
-        self._known.pop(host, None)
+        self._known.forget(host)
         is_good = bool(deliveries) and deliveries[-1].delivered
         if not is_good or seconds > QUICK * len(deliveries):
             return False
-        self._known[host] = None
-        while len(self._known) > MAX_KEPT:
-            del self._known[next(iter(self._known))]
+        self._known.keep(host, True)
         return True

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.model import Client
+from taskengine.runtime.recent import Recent
 from taskengine.store import Store
 
 MAX_AGE = 1.0  # seconds
@@ -20,20 +21,20 @@ MAX_KEPT = 1_000  # clients
 
 @dataclass(slots=True)
 class RecentClients:
-    _known: dict[str, tuple[float, Client]] = field(default_factory=dict, init=False)
+    _known: Recent[str, Client] = field(
+        default_factory=lambda: Recent(MAX_KEPT, MAX_AGE), init=False
+    )
 
     def of(self, name: str) -> Client | None:
         """The client, if it was read a moment ago."""
-        read, client = self._known.get(name, (0.0, None))
-        return client if client and trio.current_time() - read < MAX_AGE else None
+        return self._known.get(name)
 
     async def read(self, store: Store, name: str) -> Client | None:
         """The client as it is, kept for a moment."""
         read = trio.current_time()
         client = await store.client(name)
-        self._known.pop(name, None)
-        if client is not None:
-            self._known[name] = (read, client)
-            while len(self._known) > MAX_KEPT:
-                del self._known[next(iter(self._known))]
+        if client is None:
+            self._known.forget(name)
+        else:
+            self._known.keep(name, client, read)
         return client
