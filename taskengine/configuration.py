@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
-from taskengine.mediatailor.service import MediaTailorSettings
+from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
 from taskengine.runtime.limits import Limits
 from taskengine.server_urls import check_database_url, check_redis_url

@@ -23,7 +23,7 @@ import httpx
 import trio
 
 from taskengine.addresses import Allowed
-from taskengine.model import Misconfigured, TaskEngineError
+from taskengine.model import Misconfigured, PermanentFailure, TaskEngineError
 from taskengine.receiving import BoundedStream
 from taskengine.transport import Transport, reason
 
@@ -38,6 +38,10 @@ IDLE = 4.0  # seconds that a connection is kept for; many servers hang up after 
 LOOKUPS = 500
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 HEADERS: Final = {"user-agent": "taskengine", "accept-encoding": "identity"}
+
+
+class RequestFailed(TaskEngineError):
+    """There was no answer, or not the expected one; another try may bring it."""
 
 
 class AddressRefused(TaskEngineError, httpx.ConnectError):
@@ -90,6 +94,26 @@ def _certificates(verify: bool) -> ssl.SSLContext:
         found = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
         named = ", ".join(f"{name}={value}" for name, value in found.items())
         raise Misconfigured(f"{named}: {error.strerror or error}") from None
+
+
+async def exchange(
+    client: httpx.AsyncClient, request: httpx.Request, *, told: str, seconds: float, limit: int
+) -> tuple[httpx.Response, bytes]:
+    """Send a request; its response, and the first `limit` bytes of the body. `told` is what people
+    call it. Raises RequestFailed, and PermanentFailure where no other try can bring an answer."""
+    try:
+        with trio.fail_after(seconds):
+            response = await client.send(request, stream=True)
+            try:
+                return response, await read_limited(response, limit)
+            finally:
+                await response.aclose()
+    except trio.TooSlowError:
+        raise RequestFailed(f"{told}: no answer within {seconds:g} s") from None
+    except (AddressRefused, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise PermanentFailure(f"{told}: {error}") from error
+    except httpx.HTTPError as error:
+        raise RequestFailed(f"{told}: {str(error) or type(error).__name__}") from error
 
 
 async def finish(response: httpx.Response) -> None:

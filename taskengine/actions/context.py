@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from taskengine.media.keys import KeyStore
-from taskengine.mediatailor.service import MediaTailorSettings
+from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.process import OnLine, run_process

@@ -9,13 +9,13 @@ import httpx
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.http import PASSING, RequestFailed
+from taskengine.actions.http import PASSING
 from taskengine.actions.materials import fetch
 from taskengine.actions.registry import action
 from taskengine.media.cpix import read_cpix
 from taskengine.media.keys import AssetKeys, asset_name
 from taskengine.model import JsonObject, PermanentFailure
-from taskengine.outbound import AddressRefused, read_limited
+from taskengine.outbound import RequestFailed, exchange
 from taskengine.storage import Folder
 
 LARGEST: Final = 1 << 20  # bytes of a document
@@ -85,19 +85,9 @@ async def downloaded(context: Context, url: str | None, content_id: str) -> byte
         )
     request = httpx.Request("GET", url.replace(CONTENT_ID, quote(content_id, safe="")))
     told = f"cpix: GET {request.url.host}"
-    try:
-        with trio.fail_after(SECONDS):
-            response = await context.http.send(request, stream=True)
-            try:
-                document = await read_limited(response, LARGEST + 1)
-            finally:
-                await response.aclose()
-    except trio.TooSlowError:
-        raise RequestFailed(f"{told}: no answer within {SECONDS:g} s") from None
-    except (AddressRefused, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        raise PermanentFailure(f"{told}: {error}") from error
-    except httpx.HTTPError as error:
-        raise RequestFailed(f"{told}: {str(error) or type(error).__name__}") from error
+    response, document = await exchange(
+        context.http, request, told=told, seconds=SECONDS, limit=LARGEST + 1
+    )
     return _answered(told, response.status_code, document)
 
 

@@ -14,7 +14,7 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.actions.scratch import scratch_of_attempt
 from taskengine.media.keys import KeyStore
-from taskengine.mediatailor.service import MediaTailorSettings
+from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse

@@ -7,19 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import httpx
-import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.registry import action
-from taskengine.model import Json, JsonObject, PermanentFailure, TaskEngineError
-from taskengine.outbound import AddressRefused, read_limited
+from taskengine.model import Json, JsonObject, PermanentFailure
+from taskengine.outbound import RequestFailed, exchange
 
 BODY_LIMIT: Final = 256 << 10  # bytes of an answer that are kept
 PASSING: Final = frozenset({408, 425, 429})  # of 4xx, those that another try may change
-
-
-class RequestFailed(TaskEngineError):
-    """There was no answer, or not the expected one; another try may bring it."""
 
 
 @action("http.request")
@@ -38,15 +33,9 @@ async def send_request(
     if request.method != "GET":
         await context.confirm()
     told = f"{request.method} {request.url.host}{request.url.path}"
-    try:
-        with trio.fail_after(timeout):
-            response, content = await _exchange(context.http, request)
-    except trio.TooSlowError:
-        raise RequestFailed(f"{told}: no answer within {timeout:g} s") from None
-    except (AddressRefused, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        raise PermanentFailure(f"{told}: {error}") from error
-    except httpx.HTTPError as error:
-        raise RequestFailed(f"{told}: {str(error) or type(error).__name__}") from error
+    response, content = await exchange(
+        context.http, request, told=told, seconds=timeout, limit=BODY_LIMIT + 1
+    )
     _check(told, response.status_code, expect or range(200, 300))
     if len(content) > BODY_LIMIT:
         await context.warn(f"{told}: the answer is longer than {BODY_LIMIT >> 10} KiB, cut there")
@@ -71,16 +60,6 @@ def _request(
         return context.http.build_request(method, url, headers=sent, json=body, timeout=limit)
     except (httpx.InvalidURL, ValueError) as error:
         raise PermanentFailure(f"{method}: {error}") from error
-
-
-async def _exchange(
-    client: httpx.AsyncClient, request: httpx.Request
-) -> tuple[httpx.Response, bytes]:
-    response = await client.send(request, stream=True)
-    try:
-        return response, await read_limited(response, BODY_LIMIT + 1)
-    finally:
-        await response.aclose()
 
 
 def _check(told: str, status: int, expected: Sequence[int]) -> None:

@@ -16,8 +16,9 @@ from typing import Any, Final
 import trio
 
 from taskengine.mediatailor.lineup import GROUP, MANIFEST, Lineup, Program, VodSource, job_of
-from taskengine.mediatailor.service import NotThere, Service, ServiceFailed
+from taskengine.mediatailor.service import NotThere, Service
 from taskengine.model import PermanentFailure
+from taskengine.outbound import RequestFailed
 
 Answer = dict[str, Any]
 POLL_PAUSE: Final = 0.5  # seconds between two looks at a channel's state
@@ -64,7 +65,7 @@ class LoopingChannel:
             await self._do("UpdateChannel", **given)
         found = await self.look()
         if found is None:
-            raise ServiceFailed(f"the channel {self.name} was made and is not there yet")
+            raise RequestFailed(f"the channel {self.name} was made and is not there yet")
         await self._do("PutChannelPolicy", ChannelName=self.name, Policy=_open_to_all(found["Arn"]))
         return found
 
@@ -142,7 +143,7 @@ class LoopingChannel:
             if found is None or found["ChannelState"] == state:
                 return
             await trio.sleep(POLL_PAUSE)
-        raise ServiceFailed(f"the channel {self.name} is not {state} yet")
+        raise RequestFailed(f"the channel {self.name} is not {state} yet")
 
     async def _programs(self) -> list[str]:
         """The names of what is in the loop, each once: a loop repeats itself in a schedule."""

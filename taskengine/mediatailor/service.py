@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 
 import httpx
 import trio
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import PermanentFailure, TaskEngineError
-from taskengine.outbound import AddressRefused, read_limited
+from taskengine.outbound import RequestFailed, exchange
 
 SERVICE: Final = "mediatailor"
 TIMEOUT: Final = 30.0  # seconds
@@ -20,36 +20,6 @@ LARGEST_ANSWER: Final = 4 << 20  # bytes
 # Of 4xx, those that another try may change: too many requests, or two at once.
 PASSING: Final = frozenset({408, 409, 425, 429})
 MISSING: Final = frozenset({"NotFoundException", "ResourceNotFoundException"})
-
-
-class MediaTailorSettings(BaseModel):
-    """The account and region in which channels are made; without keys there are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    region: str = Field(
-        default="us-east-1", min_length=1, description="of AWS, where channels are made"
-    )
-    endpoint: str | None = Field(
-        default=None,
-        pattern=r"^https?://\S+$",
-        description="the service's URL; unset: that of the region",
-    )
-    access_key_id: str | None = Field(default=None, min_length=1, description="of an AWS account")
-    secret_access_key: SecretStr | None = Field(
-        default=None, min_length=8, description="that belongs to it"
-    )
-    session_token: SecretStr | None = Field(
-        default=None, min_length=8, description="with keys that expire"
-    )
-
-    @property
-    def url(self) -> str:
-        return (self.endpoint or f"https://api.mediatailor.{self.region}.amazonaws.com").rstrip("/")
-
-
-class ServiceFailed(TaskEngineError):
-    """The service did not answer, or not now; another try may bring it."""
 
 
 class NotThere(TaskEngineError):
@@ -60,7 +30,7 @@ class Service(Protocol):
     """What channels are made with."""
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Raises NotThere, ServiceFailed, PermanentFailure."""
+        """Raises NotThere, RequestFailed, PermanentFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +44,9 @@ class MediaTailor:
         """One operation of the service model, by its name there."""
         protocol = await trio.to_thread.run_sync(_protocol)
         request = self._signed(protocol, operation, parameters)
-        try:
-            with trio.fail_after(TIMEOUT):
-                response, body = await self._exchange(request)
-        except trio.TooSlowError:
-            raise ServiceFailed(f"{operation}: no answer within {TIMEOUT:g} s") from None
-        except (AddressRefused, httpx.UnsupportedProtocol) as error:
-            raise PermanentFailure(f"{operation}: {error}") from error
-        except httpx.HTTPError as error:
-            raise ServiceFailed(f"{operation}: {str(error) or type(error).__name__}") from error
+        response, body = await exchange(
+            self.http, request, told=operation, seconds=TIMEOUT, limit=LARGEST_ANSWER
+        )
         return _answer(protocol, operation, response, body)
 
     def _signed(self, protocol: RestJson, operation: str, parameters: Any) -> httpx.Request:
@@ -117,13 +81,6 @@ class MediaTailor:
                 "mediatailor.secret_access_key"
             )
         return kind(key, secret.get_secret_value(), token and token.get_secret_value())
-
-    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        response = await self.http.send(request, stream=True)
-        try:
-            return response, await read_limited(response, LARGEST_ANSWER)
-        finally:
-            await response.aclose()
 
 
 class RestJson:
@@ -171,7 +128,7 @@ def _answer(
     try:
         read = protocol.read(operation, status, dict(response.headers), body)
     except ValueError:  # of botocore's parser, too: no JSON, or none of this shape
-        raise ServiceFailed(
+        raise RequestFailed(
             f"{operation}: status {status}, and no answer that can be read"
         ) from None
     read.pop("ResponseMetadata", None)
@@ -183,5 +140,5 @@ def _answer(
     if status == 404 or code in MISSING:
         raise NotThere(told)
     if status >= 500 or status in PASSING or "Throttl" in code:
-        raise ServiceFailed(told)
+        raise RequestFailed(told)
     raise PermanentFailure(told)

@@ -5,9 +5,9 @@ import pytest
 import trio
 
 from taskengine.actions import find_actions
-from taskengine.actions.http import BODY_LIMIT, RequestFailed
+from taskengine.actions.http import BODY_LIMIT
 from taskengine.model import FenceMoved, PermanentFailure
-from taskengine.outbound import AddressRefused
+from taskengine.outbound import AddressRefused, RequestFailed
 from taskengine.testing.actions import fake_context
 
 REQUEST = find_actions()["http.request"]

@@ -4,8 +4,9 @@ import httpx
 import pytest
 
 from taskengine.mediatailor.lineup import channel_name
-from taskengine.mediatailor.service import MediaTailorSettings, ServiceFailed
+from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import BadInput, PermanentFailure
+from taskengine.outbound import RequestFailed
 from tests.actions.jobs import WorkflowJob, workflow
 from tests.mediatailor.account import ENDPOINT, KEY_ID, REGION, SECRET, Account, Refused
 
@@ -123,7 +124,7 @@ async def test_an_attempt_goes_on_where_the_last_one_failed(job, account, operat
     account.fails[operation] = Refused(503, "ServiceUnavailable")
     account.lost |= {operation} if is_done else set()
     made = job(ASSEMBLY, clips=CLIPS)
-    with pytest.raises(ServiceFailed):
+    with pytest.raises(RequestFailed):
         await made.run()
     await made.task("assemble_channel", attempt=2)
     assert account.channels[NAME]["ChannelState"] == "RUNNING"
@@ -209,7 +210,7 @@ async def test_a_channel_is_deleted_with_its_programs(job, account, operation):
     if operation:
         account.fails[operation] = Refused(500, "InternalError")
         account.lost.add(operation)
-        with pytest.raises(ServiceFailed):
+        with pytest.raises(RequestFailed):
             await made.run()
     await made.run()
     assert (account.channels, account.programs, account.policies) == ({}, {}, {})
@@ -237,6 +238,6 @@ async def test_without_an_account_the_job_fails_and_says_what_is_missing(job):
 async def test_requests_that_come_too_fast_are_tried_again(job, account):
     account.fails["DescribeChannel"] = Refused(429, "TooManyRequestsException")
     made = job(ASSEMBLY, clips=CLIPS)
-    with pytest.raises(ServiceFailed):
+    with pytest.raises(RequestFailed):
         await made.run()
     await made.run()
