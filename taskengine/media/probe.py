@@ -24,6 +24,7 @@ KINDS: Final = {  # of sound, by what the file says of its purpose
     "comment": "commentary", "visual_impaired": "main-desc", "descriptions": "main-desc",
     "dub": "translation",
 }  # fmt: skip
+ENCRYPTED: Final = frozenset({"encv", "enca"})  # ISO/IEC 14496-12, 8.12
 ROLES: Final = {"forced": "forced-subtitle", "hearing_impaired": "caption", "captions": "caption"}
 HANDLERS: Final = re.compile(  # names that programs give to any track
     r"|.*(handle|core media|iso media|produced by|mainconcept|gpac).*", re.IGNORECASE
@@ -55,6 +56,7 @@ class Media:
     zero: float = 0.0  # seconds
     begins: float = 0.0
     left_out: tuple[str, ...] = ()  # streams that are not among its streams, and why
+    is_encrypted: bool = False  # one of its streams at least
 
     @property
     def tracks(self) -> list[Track]:
@@ -130,7 +132,15 @@ def _media(said: dict[str, Any], path: Path) -> Media:
     lasts = duration - zero if family in FROM_ZERO else duration
     streams = tuple(_stream(stream, form, family, path.name, zero) for stream in wanted)
     return Media(
-        family, max(0.0, lasts), streams, zero=zero, begins=begins, left_out=tuple(left_out)
+        family,
+        max(0.0, lasts),
+        streams,
+        zero=zero,
+        begins=begins,
+        left_out=tuple(left_out),
+        is_encrypted=any(
+            stream.get("codec_tag_string") in ENCRYPTED for stream in said.get("streams", [])
+        ),
     )
 
 
