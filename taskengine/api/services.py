@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
 from taskengine.api.heavy import Heavy
@@ -14,12 +16,15 @@ from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters, QueueCounts
 from taskengine.jobs.submission import Reader
+from taskengine.masking import ALWAYS_SECRET
 from taskengine.messages import Submit
 from taskengine.meters import Meters
+from taskengine.model import Job, NotFound
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
 from taskengine.workflows.library import Library
+from taskengine.workflows.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Services:
 
     configuration: Configuration
     store: Store
+    definitions: Definitions  # that jobs keep, read from `store`
     counters: Counters | None
     intake: Address[Submit]
     library: Callable[[], Library]  # the current one: SIGHUP replaces it
@@ -52,3 +58,16 @@ class Services:
         refuses = allowed(settings.outbound_allow).refuses
         storages = tuple(settings.storages)
         return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)
+
+    async def workflow(self, job: Job) -> Workflow | None:
+        """The one that a job keeps; None: it was refused, or was cleaned up a moment ago."""
+        if job.digest is not None:
+            with suppress(NotFound):
+                return await self.definitions.of(job)
+        return None
+
+    async def secrets(self, job: Job) -> frozenset[str]:
+        """The names of its parameters that nobody may read. Those of a refused job were masked when
+        it was recorded."""
+        workflow = await self.workflow(job)
+        return workflow.secrets if workflow else ALWAYS_SECRET

@@ -48,7 +48,7 @@ def _page(
         "workflow.html",
         status,
         workflow=found,
-        plan=drawn(found.content),
+        plan=drawn(found),
         definition=shown,
         fields=fields_of(shown["parameters"]),
         given=given,

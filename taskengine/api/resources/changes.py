@@ -3,11 +3,10 @@ submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from quart import Response
 
@@ -35,7 +34,7 @@ from taskengine.api.updating import UPDATES, Update, read_anew, read_update, upd
 from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
-from taskengine.workflows.schemas import secret_names, shown
+from taskengine.workflows.schemas import shown
 
 METHODS = ("PUT", "PATCH")
 NO_JOB = "There is no such job."
@@ -127,13 +126,16 @@ class Changes:
         """Change the fields that the body names; gives these names, in its order."""
         with sent.patience.counted():
             details = await self._own(number, sent.client, update.client)
-            content = await self._definition(details)
+            workflow = await self.services.workflow(details.job)
+            secrets = await self.services.secrets(details.job)
         if update.problem is not None:
             raise BadInput(update.problem)
         changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
-        lines = await sent.aside(update_lines, sent.raw, sent.origin, _secrets(content))
+            changes["run_at"] = await self._run_at(
+                number, changes["run_at"], workflow and workflow.clips
+            )
+        lines = await sent.aside(update_lines, sent.raw, sent.origin, secrets)
         lines = [*lines, *announced(changes.get("run_at"), now)]
         with sent.patience.counted():
             await self.services.store.change(number, changes, lines, now)
@@ -193,7 +195,7 @@ class Changes:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
             anew = await self._read_anew(details, origin)
-        secrets = _secrets(await self._definition(details))
+        secrets = await self.services.secrets(details.job)
         line = api_line(origin, body, secrets, "job_created")
         whose = "of the original" if anew is None else "in force"
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
@@ -237,11 +239,6 @@ class Changes:
         client = await owner_named(self.services, sender, name)
         return await find_job(self.services, number, reach(client))
 
-    async def _definition(self, details: JobDetails) -> JsonObject:
-        """A refused job has none."""
-        digest = details.job.digest
-        return (await self.services.store.definition(digest) if digest else None) or {}
-
 
 def _wanted_definition(body: JsonObject) -> str:
     """Which one the new job is to have, from the query or the body. Raises BadInput."""
@@ -249,10 +246,6 @@ def _wanted_definition(body: JsonObject) -> str:
     if given not in DEFINITIONS:
         raise BadInput(f"definition: expected original or current, got {shown(given)}")
     return str(given)
-
-
-def _secrets(content: Mapping[str, Any]) -> frozenset[str]:
-    return secret_names(content.get("parameters", {}))
 
 
 def routes(services: Services) -> Sequence[Route]:
