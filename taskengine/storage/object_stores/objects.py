@@ -32,7 +32,7 @@ from taskengine.storage import (
 )
 from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
-from taskengine.storage.transfers import (
+from taskengine.storage.object_stores.transfers import (
     PART,
     READING,
     WRITING,
