@@ -31,6 +31,7 @@ from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
 from taskengine.api.updating import UPDATES, Update, read_anew, read_update, update_lines
+from taskengine.jobs.again import still_there
 from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
@@ -209,18 +210,12 @@ class Changes:
     async def _read_anew(self, details: JobDetails, origin: JsonObject) -> Submission:
         """What the workflow in force makes of the job's parameters. Raises BadInput."""
         job = details.job
-        client = await self.services.store.client(job.client)
-        if client is None:
-            raise BadInput(f"definition: the client {job.client} was removed")
+        client = still_there(await self.services.store.client(job.client), job.client)
         text = await self.services.store.document(job.id, "submitted")
         arguments = (self.services.reader(), client, origin, job.workflow, text or "{}")
         if is_heavy((text or "").encode()):
-            submission = await self.services.heavy.run(client.name, read_anew, *arguments)
-        else:
-            submission = read_anew(*arguments)
-        if submission.refusal is not None:
-            raise BadInput(f"definition: {submission.refusal}")
-        return submission
+            return await self.services.heavy.run(client.name, read_anew, *arguments)
+        return read_anew(*arguments)
 
     def _outdated(self, details: JobDetails, wanted: str) -> list[str]:
         """What is said of a rerun by a definition that is in force no more."""
