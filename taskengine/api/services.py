@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
+from taskengine.api.errors import Draining
 from taskengine.api.heavy import Heavy
 from taskengine.api.limits import RequestLimits
 from taskengine.api.recent_clients import RecentClients
@@ -58,6 +59,11 @@ class Services:
         refuses = allowed(settings.outbound_allow).refuses
         storages = tuple(settings.storages)
         return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)
+
+    def check_open(self) -> None:
+        """Raises Draining once no submission is taken any more."""
+        if self.draining():
+            raise Draining
 
     async def workflow(self, job: Job) -> Workflow | None:
         """The one that a job keeps; None: it was refused, or was cleaned up a moment ago."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from quart import Response, request
 
-from taskengine.api.errors import Draining
 from taskengine.api.resources.operations import BulkOperations, action_of
 from taskengine.model import BadInput
 from taskengine.operations import ACTIVE, BulkOperation, BulkState
@@ -60,8 +59,7 @@ def _filter_in_words(one: BulkOperation) -> list[tuple[str, str]]:
 async def begin(visit: Visit) -> Response:
     """Count the jobs that the filter of the query matches: the next page asks before it does it."""
     fields = await visit.form()
-    if visit.services.draining():
-        raise Draining
+    visit.services.check_open()
     action = action_of(fields.get("do", ""))
     body: dict[str, object] = {"dry_run": True}
     if action.value == "priority":

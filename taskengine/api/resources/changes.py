@@ -11,7 +11,6 @@ from datetime import datetime
 from quart import Response
 
 from taskengine.api.auth import find_job, owner_named, reach
-from taskengine.api.errors import Draining
 from taskengine.api.heavy import READERS as READING
 from taskengine.api.json_body import is_heavy, named
 from taskengine.api.openapi.bodies import UPDATE
@@ -162,8 +161,7 @@ class Changes:
         return await self._answer(job_id, retries=True)
 
     async def _answer(self, job_id: str, *, retries: bool) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services, any_type=True) as sent:
             number, body = job_number(job_id), {}
             with suppress(BadInput):  # it needs none: what is no JSON object says nothing

@@ -11,7 +11,6 @@ from datetime import datetime
 from quart import Response
 
 from taskengine.api.auth import caller, check_owner, reach
-from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
 from taskengine.api.openapi.operation import (
     COUNT,
@@ -124,8 +123,7 @@ class BulkOperations:
     services: Services
 
     async def begin(self, action: str) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services, any_type=True) as sent:
             wanted = action_of(action)
             body: JsonObject = {}
