@@ -166,10 +166,15 @@ class BulkOperations:
     async def _change(
         self, text: str, how: Callable[[int, datetime], Awaitable[BulkOperation]]
     ) -> Response:
-        one = await self._asked(text)
+        return reply(operation_row(await self.change(await self._asked(text), how)))
+
+    async def change(
+        self, one: BulkOperation, how: Callable[[int, datetime], Awaitable[BulkOperation]]
+    ) -> BulkOperation:
+        """Have it aborted or undone. Raises BadInput."""
         changed = await how(one.id, self.services.now())
         self.services.operated()
-        return reply(operation_row(changed))
+        return changed
 
     async def _asked(self, text: str) -> BulkOperation:
         return await self.own(await caller(self.services), text)
