@@ -110,7 +110,8 @@ def set_options(
     headers are always text. `KEY=` without a value removes the key. `taskengine client key`
     generates an api-key.
     """
-    from taskengine.cli.options import changed, hidden
+    from taskengine.callbacks.options import shown_options
+    from taskengine.cli.options import changed
 
     key = given_key(api_key)
     if not changes and admin is None and key is None:
@@ -127,7 +128,7 @@ def set_options(
         await store.put_client(found)
         return found
 
-    print_json(hidden(in_store(work, **database).options))
+    print_json(shown_options(in_store(work, **database).options))
 
 
 @client.command("key")
@@ -162,7 +163,7 @@ def list_clients(as_json: bool, **database: str | None) -> None:
     """List the clients."""
     import json
 
-    from taskengine.cli.options import hidden
+    from taskengine.callbacks.options import shown_options
 
     async def work(store: Store) -> list[Client]:
         return list(await store.clients())
@@ -170,10 +171,10 @@ def list_clients(as_json: bool, **database: str | None) -> None:
     found = in_store(work, **database)
     if as_json:
         print_json(
-            [{"name": c.name, "admin": c.admin, "options": hidden(c.options)} for c in found]
+            [{"name": c.name, "admin": c.admin, "options": shown_options(c.options)} for c in found]
         )
         return
-    rows = [(c.name, "yes" if c.admin else "", json.dumps(hidden(c.options))) for c in found]
+    rows = [(c.name, "yes" if c.admin else "", json.dumps(shown_options(c.options))) for c in found]
     print_table(("client", "admin", "options"), rows)
 
 
