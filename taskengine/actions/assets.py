@@ -76,7 +76,7 @@ async def inspect_asset(
     _check(tracks)
     tracks = await _timed(asset, tracks)
     drm = await _systems(asset)
-    sets = [said for name in asset.top if (said := parse_name(content_id, name))]
+    sets = [said for said, _ in asset.manifests]
     active = {said.tag for said in sets if said.active and said.extension == "ism"}
     return {
         "duration": round(longest(tracks), 3),
@@ -141,10 +141,7 @@ async def _timed(asset: StoredAsset, tracks: Sequence[Track]) -> list[Track]:
 
 async def _systems(asset: StoredAsset) -> list[str]:
     """What its set with DRM is made for, as its manifests tell."""
-    parsed = [(said, name) for name in asset.top if (said := parse_name(asset.content_id, name))]
-    drm = [(said, name) for said, name in parsed if said.tag == "drm"]
-    if not drm:
-        return []
+    drm = [(said, name) for said, name in asset.manifests if said.tag == "drm"]
     found: set[str] = set()
     for said, name in drm:
         text = (await asset.text(name)).lower() if said.extension != "ism" else ""

@@ -66,6 +66,11 @@ class StoredAsset:
         """The files of the folder itself."""
         return [name for name in self.names if "/" not in name]
 
+    @property
+    def manifests(self) -> list[tuple[ManifestName, str]]:
+        """Those of our sets, behind what their names say."""
+        return [(said, name) for name in self.top if (said := parse_name(self.content_id, name))]
+
     async def tracks(self, choice: Choice) -> list[Track]:
         """Those that are chosen, in the clear, in files of the scratch folder."""
         if (manifest := self._server_manifest()) is not None:
@@ -78,8 +83,11 @@ class StoredAsset:
     def _server_manifest(self) -> str | None:
         """Of our sets a clear one before one with DRM, an active one before those parked; else
         any other server manifest."""
-        parsed = [(said, name) for name in self.top if (said := parse_name(self.content_id, name))]
-        own = [(said, name) for said, name in parsed if said.extension == "ism" and not said.aes]
+        own = [
+            (said, name)
+            for said, name in self.manifests
+            if said.extension == "ism" and not said.aes
+        ]
         if own:
             self.said, name = max(own, key=lambda one: _rank(one[0]))
             return name
