@@ -25,11 +25,6 @@ STATEMENTS = """
     select sum(calls) from pg_stat_statements
     where dbid = (select oid from pg_database where datname = current_database())
 """
-BY_CALLS = """
-    select query, calls, total_exec_time from pg_stat_statements
-    where dbid = (select oid from pg_database where datname = current_database())
-    order by total_exec_time desc limit $1
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _media(said: dict[str, Any], path: Path) -> Media:
     zero = min(starts, default=begins)
     duration = _number(form.get("duration"))
     lasts = duration - zero if family in FROM_ZERO else duration
-    streams = tuple(_stream(stream, form, family, path.name, zero) for stream in wanted)
+    streams = tuple(_stream(stream, form, path.name, zero) for stream in wanted)
     return Media(
         family,
         max(0.0, lasts),
@@ -185,9 +185,7 @@ def _pixels(stream: dict[str, Any]) -> int:
     return int(stream.get("width", 0)) * int(stream.get("height", 0))
 
 
-def _stream(
-    said: dict[str, Any], form: dict[str, Any], family: str, file: str, zero: float
-) -> ProbedStream:
+def _stream(said: dict[str, Any], form: dict[str, Any], file: str, zero: float) -> ProbedStream:
     tags = {key.lower(): value for key, value in said.get("tags", {}).items()}
     kind, start = TYPES[said["codec_type"]], _number(said.get("start_time"))
     own = _number(said.get("duration"))
