@@ -132,9 +132,8 @@ class Changes:
             raise BadInput(update.problem)
         changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            changes["run_at"] = await self._run_at(
-                number, changes["run_at"], workflow and workflow.clips
-            )
+            clips = workflow.clips if workflow else None
+            changes["run_at"] = await self._run_at(number, changes["run_at"], clips)
         lines = await sent.aside(update_lines, sent.raw, sent.origin, secrets)
         lines = [*lines, *announced(changes.get("run_at"), now)]
         with sent.patience.counted():
