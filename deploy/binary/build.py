@@ -84,7 +84,7 @@ def copy_python(content: Path) -> None:
 def site_packages(content: Path) -> Path:
     """Return where the copied Python looks for packages, which distributions have changed."""
     asked = "import site; print(site.getsitepackages()[0])"
-    command = [content / "bin" / PYTHON, "-I", "-c", asked]
+    command = [str(content / "bin" / PYTHON), "-I", "-c", asked]
     folder = Path(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     )
