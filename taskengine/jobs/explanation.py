@@ -16,6 +16,7 @@ BEYOND = f"more than {RANKED:,}"
 REASONS = (
     "slots",
     "rank",
+    "shares",
     "run_at",
     "gate",
     "queue_scheduled_jobs",
@@ -66,6 +67,7 @@ class WaitingState:
     told: Sequence[int] = ()  # of the parents, those that are over: the job is about to be told
     unserved: Sequence[tuple[str, str, str]] = ()  # tasks, actions, queues that nobody runs
     errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
+    weight: int | None = None  # of the client; None: slots are not shared by weight
 
 
 def explanation(waiting: WaitingState, now: datetime) -> JsonObject:
@@ -138,6 +140,12 @@ def _queued(waiting: WaitingState) -> Iterator[JsonObject]:
         number = f"{RANKED:,} or more" if waiting.ahead >= RANKED else str(waiting.ahead)
         told = f"{number} queued {'job goes' if waiting.ahead == 1 else 'jobs go'} before it."
         reasons.append(_reason("rank", told, rank=_rank(waiting.ahead)))
+        if waiting.weight is not None:
+            told = (
+                "Slots are shared: of equal priorities the next one is for the client served least"
+                f" for its weight, and that of {job.client} is {waiting.weight}."
+            )
+            reasons.append(_reason("shares", told, weight=waiting.weight))
     yield from reasons or [_reason("next", "Nothing: it is started within moments.")]
 
 

@@ -70,6 +70,10 @@ DUE = [("queue_due", NOON), ("next_due", "")]
 GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64, array['busy'], 2"), ("next_gate", NOON)]
 ROOM = "'[500, 500, 5]', '{}', 500"
 FULL = "'[500, 500, 5]', '{\"acme\": [0, 0, 5]}', 500"
+TURNS = "'{\"c1\": 500}', 1000000"
+IN_TURN = ("first_in_turn", f"{ROOM}, {TURNS}")
+FULL_IN_TURN = ("first_in_turn", f"{FULL}, {TURNS}")
+ONE_IN_TURN = ("first_in_turn", f"'[1, 1, 5]', '{{}}', 1, {TURNS}")
 # The pages that 500 changed rows touch: each is written anew, in its table and in its indexes.
 CHANGING = 25_000
 
@@ -90,10 +94,15 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
     "due retries": (tasks(is_retry="true"), at_most(CHANGING, CLAIM)),
     "tasks of others": (tasks(action="'not.here'"), at_most(100, CLAIM, CLAIM_AHEAD)),
     "retries of others": (tasks(action="'not.here'", is_retry="true"), at_most(100, CLAIM)),
-    "jobs": (jobs(), at_most(2_500, ("group_heads", ROOM)) + at_most(20, ("group_heads", FULL))),
+    "jobs": (
+        jobs(),
+        at_most(2_500, ("group_heads", ROOM), IN_TURN)
+        + at_most(20, ("group_heads", FULL), FULL_IN_TURN, ("system_bounds", ""))
+        + at_most(30, ONE_IN_TURN),
+    ),
     "jobs of many clients": (
         jobs(client="'c' || n % 5000"),
-        at_most(80_000, ("group_heads", ROOM)),
+        at_most(80_000, ("group_heads", ROOM), IN_TURN, ONE_IN_TURN),
     ),
     "lanes of a busy host": (lanes(), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes of a free host": (lanes(host="'two.test'"), at_most(1_500, CLAIM_LANES, NEXT_LANE)),

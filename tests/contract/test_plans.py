@@ -42,6 +42,11 @@ LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
     "group_heads": "jobs_queued",
     "first_queued": "jobs_ranked",
+    "system_bounds": "settings_weights",
+    "first_in_turn": "jobs_queued",
+    "turns_before": "jobs_queued",
+    "virtual_times": "scopes_pkey",
+    "put_virtual_times": "scopes_pkey",
     "all_bounds": "settings_bounds",
     "bounds_of": "settings_bounds|settings_pkey",
     "count_edges": "edges_pkey",

@@ -42,6 +42,7 @@ FIGURES: JsonObject = {
     "level": one_of("system", "client"),
     **SLOTS,
     "rank": RANK,
+    "weight": COUNT,
     "run_at": TIME,
     "semaphore_url": TEXT,
     "answer": nullable(TEXT),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import trio
 
+from taskengine.fair_shares import Shares, weights_of
 from taskengine.model import (
     Client,
     Definition,
@@ -45,6 +46,7 @@ class Tables:
         self.over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self.clients: dict[str, Client] = {}
         self.settings: dict[str, dict[str, str]] = {}
+        self.virtual_times: dict[str, int] = {}  # of the system and of clients (fair_shares.py)
         self.definitions: dict[str, Definition] = {}
         self.jobs: dict[int, StoredJob] = {}
         self.requests: dict[uuid.UUID, int] = {}
@@ -114,6 +116,12 @@ class Tables:
 
     def limits(self, scope: str, *, client: bool) -> Settings:
         return settings_of(self.settings.get(scope, {}), client=client)
+
+    @property
+    def shares(self) -> Shares:
+        """How clients share slots: not at all where no weight is set."""
+        stored = {one: own["weight"] for one, own in self.settings.items() if "weight" in own}
+        return Shares(weights_of(stored), self.virtual_times)
 
     def progress_of(self, job_id: int) -> tuple[float, int]:
         """How much of a job's tasks is done, and of how many."""

@@ -8,48 +8,78 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from taskengine.model import JobState
-from taskengine.policy import (
-    SYSTEM,
+from taskengine.admission import (
     TASKS_EACH,
-    Band,
     Candidate,
-    Settings,
+    Room,
+    TakenSlots,
     choose,
     few_enough,
     is_full,
     rooms,
-    settings_of,
 )
+from taskengine.fair_shares import Shares, choose_fairly
+from taskengine.model import JobState
+from taskengine.policy import SYSTEM, Band, Settings, settings_of
 from taskengine.store import Admitted
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.rows import SQL, Row, columns
+from taskengine.store.postgres.shares import first_in_turn, serve, shares_of, weights_in
 
 SPARE = 50  # of the best queued jobs, among which those that fit are looked for first
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is read before the lock: a hint, for it is read again after it. `weights` are those that
+    are set: where there is one, slots are shared by them."""
+
+    system: Settings
+    running: Counter[tuple[str, Band]]
+    weights: Mapping[str, int]
+
+    @property
+    def room(self) -> Room:
+        return rooms(self.running, self.system, {})[0]
+
+
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> Admitted:
-    """See Store.admit. What is read before the lock is a hint: it is read again after it."""
-    heads = await _heads(connection, limit)
+    """See Store.admit."""
+    sight = await _look(connection)
+    heads = await _heads(connection, sight, limit)
     if not heads:
         return Admitted(0)
-    chosen = await _choose(connection, heads)
+    chosen, shares = await _choose(connection, heads, sight.weights)
     few = few_enough(chosen, limit * TASKS_EACH)
     started = await _start(connection, few, now) if few else []
+    if shares and started:
+        ids = {row["id"] for row in started}
+        await serve(connection, shares, [one.client for one, _ in few if one.id in ids])
     tally = Tally()
     for row in started:
         tally.moved(row, JobState.QUEUED, JobState.STARTED)
     await tally.write(connection, writer)
-    # Where no head fits any more, more of them do not; others may where all did.
-    more = bool(started) and (len(few) < len(chosen) or len(heads) == limit)
-    return Admitted(len(started), more, tuple(sorted(row["waited"] for row in started)))
+    # Where no head fits any more, more of them do not; others may where all did. Where slots are
+    # shared, the heads are of one priority.
+    all_did = len(few) < len(chosen) or len(heads) == limit or shares is not None
+    waits = tuple(sorted(row["waited"] for row in started))
+    return Admitted(len(started), bool(started) and all_did, waits)
 
 
-async def _choose(connection: Connection, heads: list[Candidate]) -> list[tuple[Candidate, Band]]:
+async def _look(connection: Connection) -> Sight:
+    rows = await connection.fetch(SQL["system_bounds"])
+    system = settings_of({row["name"]: row["value"] for row in rows if row["scope"] == SYSTEM})
+    return Sight(system, await running_jobs(connection), weights_in(rows))
+
+
+async def _choose(
+    connection: Connection, heads: list[Candidate], weights: Mapping[str, int]
+) -> tuple[list[tuple[Candidate, Band]], Shares | None]:
     """Those of the best jobs that fit. The system's scope is locked first, so that there is one
     admission at a time."""
     scopes = sorted({SYSTEM, *(one.client for one in heads)})
@@ -58,26 +88,34 @@ async def _choose(connection: Connection, heads: list[Candidate]) -> list[tuple[
     candidates = [_candidate(row, row["tasks"]) for row in rows]
     system, clients = await limits(connection, scopes)
     running = await running_jobs(connection)
-    return choose(candidates, running, system, clients)
+    if not weights:
+        return choose(candidates, running, system, clients), None
+    shares = await shares_of(connection, scopes, weights)
+    slots = TakenSlots.of(running, system, clients)
+    return choose_fairly(candidates, slots, shares), shares
 
 
-async def _heads(connection: Connection, limit: int) -> list[Candidate]:
+async def _heads(connection: Connection, sight: Sight, limit: int) -> list[Candidate]:
     """The best queued jobs of clients that have room for them. Mostly they are among the first of
     all; where these belong to clients that are full, the groups are read (rule 10)."""
-    system, _ = await limits(connection, [SYSTEM])
-    running = await running_jobs(connection)
-    room, _ = rooms(running, system, {})
+    room, running, system = sight.room, sight.running, sight.system
     if room[1] == 0:
         return []
-    size = 2 * min(limit, room[1]) + SPARE
-    window = [_candidate(row) for row in await connection.fetch(SQL["first_queued"], size)]
-    _, clients = await limits(connection, {one.client for one in window})
-    fits = choose(window, running, system, clients)
-    if len(window) < size or len(fits) >= limit or is_full(running, fits, system, window[-1]):
-        return [one for one, _ in fits[:limit]]
+    if not sight.weights:
+        size = 2 * min(limit, room[1]) + SPARE
+        window = [_candidate(row) for row in await connection.fetch(SQL["first_queued"], size)]
+        _, clients = await limits(connection, {one.client for one in window})
+        fits = choose(window, running, system, clients)
+        if len(window) < size or len(fits) >= limit or is_full(running, fits, system, window[-1]):
+            return [one for one, _ in fits[:limit]]
     _, everybody = await limits(connection)
     _, own = rooms(running, system, everybody)
-    rows = await connection.fetch(SQL["group_heads"], json.dumps(room), json.dumps(own), limit)
+    if sight.weights:
+        most = min(limit, room[1])
+        rows = await first_in_turn(connection, room, own, most, sight.weights)
+    else:
+        given = (json.dumps(room), json.dumps(own), limit)
+        rows = await connection.fetch(SQL["group_heads"], *given)
     return [_candidate(row) for row in rows]
 
 
