@@ -362,6 +362,15 @@ async def test_settings_are_changed_within_their_bounds(api, admin, owner):
     assert other.status == 403
 
 
+async def test_an_admin_gives_a_weight_and_the_clients_page_shows_it(api, admin, owner):
+    await admin.post("settings", name="weight", setting="3", client="demo-client")
+    assert (await api.store.settings("demo-client"))["weight"] == "3"
+    assert "weight 3" in (await admin.get("clients")).plain
+    assert "weight 3" in (await owner.get("clients")).plain
+    assert "served least" not in (await owner.get("settings")).plain
+    assert (await owner.post("settings", name="weight", setting="9")).status == 403
+
+
 async def test_pages_work_below_the_prefix_of_a_proxy(admin):
     """No link begins at the root of the host."""
     for path in ("", "jobs", "jobs?search=x", "workflows/drmswitch", "settings", "nothing/at/all"):
