@@ -7,54 +7,51 @@ select scope, name, value from settings where name = 'weight' and value <> '0'
 
 -- name: first_in_turn
 -- The $3 jobs whose turns come first, of the best priority that has room. The index is walked from
--- client to client, past all that waits of one; of each its best group with room is looked for, of
--- those in the best of all the head. Strides by client are in $4, that of all others is $5.
-with recursive waiting as (
-    (select j.client, j.top_of_queue as top, j.priority from jobs j
+-- client to client, past all that waits of one, to the head of its best group, and to that of its
+-- best one with `top_of_queue`, where there is any. Strides by client are in $4, that of all others
+-- is $5.
+with recursive first as (
+    (select j.client, j.top_of_queue as top, j.priority, j.position, j.created_at, j.id
+     from jobs j
      where j.state = {job.queued}
-     order by j.client, j.top_of_queue, j.priority
+     order by j.client, j.top_of_queue, j.priority, j.position, j.created_at, j.id
      limit 1)
     union all
-    select next.client, next.top, next.priority
-    from waiting w
+    select next.client, next.top, next.priority, next.position, next.created_at, next.id
+    from first f
     cross join lateral (
-        select j.client, j.top_of_queue as top, j.priority from jobs j
-        where j.state = {job.queued} and j.client > w.client
-        order by j.client, j.top_of_queue, j.priority
+        select j.client, j.top_of_queue as top, j.priority, j.position, j.created_at, j.id
+        from jobs j
+        where j.state = {job.queued} and j.client > f.client
+        order by j.client, j.top_of_queue, j.priority, j.position, j.created_at, j.id
         limit 1
     ) as next
-), roomy as materialized (
-    select w.client, best.top, best.priority, best.room
-    from (select client, top, priority, coalesce($2::jsonb -> client, $1::jsonb) as room
-          from waiting) as w
+), clients as materialized (
+    select * from first
+), waiting as materialized (
+    select * from clients where not top
+    union all
+    select head.*
+    from clients c
     cross join lateral (
-        select g.top, g.priority,
-               (w.room ->> (g.priority <= (w.room ->> 2)::integer)::integer)::integer as room
-        from (
-            (select true as top, j.priority from jobs j
-             where j.state = {job.queued} and j.client = w.client and j.top_of_queue
-             order by j.priority
-             limit 1)
-            union all
-            select w.top, w.priority where not w.top
-        ) as g
-    ) as best
-    where best.room > 0
+        select c.client, true, j.priority, j.position, j.created_at, j.id
+        from jobs j
+        where j.state = {job.queued} and j.client = c.client and j.top_of_queue
+        order by j.priority, j.position, j.created_at, j.id
+        limit 1
+    ) as head
+    where exists (select 1 from jobs t where t.state * 1 = {job.queued} and t.top_of_queue)
+), roomy as materialized (
+    select w.*, (w.room ->> (w.priority <= (w.room ->> 2)::integer)::integer)::integer as free
+    from (select *, coalesce($2::jsonb -> client, $1::jsonb) as room from waiting) as w
 ), best as materialized (
-    select top, priority from roomy order by top desc, priority limit 1
+    select top, priority from roomy where free > 0 order by top desc, priority limit 1
 ), heads as materialized (
-    select r.client, r.room, h.position, h.created_at, h.id,
+    select r.client, r.free as room, r.position, r.created_at, r.id,
            coalesce(($4::jsonb ->> r.client)::bigint, $5) as stride,
            greatest(s.virtual_time, (select virtual_time from scopes where name = '')) as start
     from best b
-    join roomy r on r.top = b.top and r.priority = b.priority
-    cross join lateral (
-        select j.position, j.created_at, j.id from jobs j
-        where j.state = {job.queued} and j.client = r.client and j.top_of_queue = b.top
-          and j.priority = b.priority
-        order by j.position, j.created_at, j.id
-        limit 1
-    ) as h
+    join roomy r on r.top = b.top and r.priority = b.priority and r.free > 0
     left join scopes s on s.name = r.client
 ), served as materialized (
     select client, room, stride, start,
