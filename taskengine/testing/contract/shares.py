@@ -6,9 +6,8 @@ from collections import Counter
 import pytest
 
 from taskengine.jobs.explanation import explanation
-from taskengine.model import Client
 from taskengine.policy import SYSTEM
-from taskengine.testing.contract.world import at, done, submission
+from taskengine.testing.contract.world import done, submission
 from taskengine.testing.times import NOON
 
 
@@ -94,7 +93,7 @@ class Shares:
     async def test_who_is_at_its_cap_loses_the_turn_and_saves_nothing(self, world):
         await world.setting(SYSTEM, weight=1)
         await world.setting("beta", max_jobs=0)
-        await self.backlog(world, "beta", "acme", number=20)
+        await self.backlog(world, "acme", "beta", number=20)
         assert await self.order(world, 10) == ["acme"] * 10
         await world.setting("beta", max_jobs=1)
         assert Counter(await self.order(world, 8)) == {"acme": 4, "beta": 4}
@@ -119,17 +118,6 @@ class Shares:
         for priority in (3, 5, 7):
             await self.backlog(world, "acme", "beta", number=2, priority=priority)
         assert await world.admit() == 12
-
-    async def test_a_client_made_anew_owes_nothing(self, world):
-        await world.setting(SYSTEM, weight=1)
-        await self.backlog(world, "beta", number=3)
-        await self.order(world)
-        await world.store.remove_client("beta")
-        await world.store.clear_old_jobs(at(1000), 100)
-        await world.store.tidy()
-        await world.store.put_client(Client("beta", "hash"))
-        await self.backlog(world, "acme", "beta", number=2)
-        assert await self.order(world) == ["acme", "beta", "acme", "beta"]
 
     async def test_the_rank_is_the_place_in_the_order_of_turns(self, world):
         await world.setting("acme", weight=2)

@@ -27,6 +27,7 @@ from taskengine.testing.contract.rescues import Rescues
 from taskengine.testing.contract.retention import Retention
 from taskengine.testing.contract.retries import Retries
 from taskengine.testing.contract.schedules import Schedules
+from taskengine.testing.contract.shares import Shares
 from taskengine.testing.contract.stalls import Stalls
 from taskengine.testing.contract.submissions import Submissions
 from taskengine.testing.contract.updates import Updates
@@ -37,6 +38,7 @@ class StoreContract(
     Submissions,
     Idempotency,
     Admissions,
+    Shares,
     Claims,
     Records,
     LogLength,
