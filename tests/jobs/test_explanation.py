@@ -69,6 +69,14 @@ TABLE = {
     ),
     "second": (seen(ahead=1), {"rank": "1 queued job goes before it."}),
     "third": (seen(ahead=2), {"rank": "2 queued jobs go before it."}),
+    "second where slots are shared": (
+        seen(ahead=1, weight=3),
+        {
+            "rank": "1 queued job goes before it.",
+            "shares": "Slots are shared: of equal priorities the next one is for the client served"
+            " least for its weight, and that of acme is 3.",
+        },
+    ),
     "far behind": (seen(ahead=RANKED), {"rank": "1,000 or more queued jobs go before it."}),
     "full and behind": (
         seen(system=full(1, 1), ahead=2),
