@@ -130,6 +130,7 @@ def _stored(name: str, text: str) -> int | None:
 
 
 UNBOUND = settings_of({}, client=True)
+NOTHING_STARTS = settings_of({"max_jobs": "0"}, client=True)  # of a client that is paused
 BOUNDS = frozenset({"max_jobs", "priority_slots", "priority_threshold"})  # hold at both levels
 
 

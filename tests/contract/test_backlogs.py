@@ -57,6 +57,12 @@ def lanes(*, host="'one.test'", due_at="'2031-02-01'", number=MANY):
     return LANES.format(host=host, due_at=due_at, number=number)
 
 
+HELD = f"""
+insert into held_jobs select 'w' || n % 3, n from generate_series(1, {MANY}) as n;
+insert into pauses select 'workflow', 'w' || n, '2031-02-01', 'root'
+from generate_series(0, 2) as n;
+insert into held_jobs values ('x', 0)
+"""
 NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
@@ -98,12 +104,14 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
         jobs(),
         at_most(2_500, ("group_heads", ROOM), IN_TURN)
         + at_most(20, ("group_heads", FULL), FULL_IN_TURN, ("system_bounds", ""))
-        + at_most(30, ONE_IN_TURN),
+        + at_most(30, ONE_IN_TURN)
+        + at_most(2_500, ("paused_in_front", "500, array['demo']")),
     ),
     "jobs of many clients": (
         jobs(client="'c' || n % 5000"),
         at_most(80_000, ("group_heads", ROOM), IN_TURN, ONE_IN_TURN),
     ),
+    "jobs that are set aside": (HELD, at_most(100, ("held_jobs", "50"))),
     "lanes of a busy host": (lanes(), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes of a free host": (lanes(host="'two.test'"), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes that wait": (lanes(due_at=LATER), at_most(1_500, CLAIM_LANES, NEXT_LANE)),

@@ -371,6 +371,21 @@ async def test_an_admin_gives_a_weight_and_the_clients_page_shows_it(api, admin,
     assert (await owner.post("settings", name="weight", setting="9")).status == 403
 
 
+async def test_now_shows_what_is_paused_and_an_admin_ends_it(api, admin, owner):
+    given = {"kind": "queue", "name": "work", "until": "2130-02-01T08:30"}
+    assert (await admin.post("pauses", **given, do="on")).headers["Location"] == "./"
+    page = await owner.get("")
+    assert ("queue work" in page.plain, "End the pause" in page.plain) == (True, False)
+    assert "End the pause of queue work" in (await admin.get("")).plain
+    assert (await owner.post("pauses", kind="queue", name="work", do="off")).status == 403
+    [pause] = await api.store.pauses()
+    assert (pause.by, pause.until.year) == ("root", 2130)
+    await admin.post("pauses", kind="queue", name="work", do="off")
+    assert await api.store.pauses() == []
+    assert (await admin.post("pauses", kind="queue", name="x", do="on")).status == 400
+    assert (await admin.post("pauses", kind="queue", name="work", do="odd")).status == 400
+
+
 async def test_pages_work_below_the_prefix_of_a_proxy(admin):
     """No link begins at the root of the host."""
     for path in ("", "jobs", "jobs?search=x", "workflows/drmswitch", "settings", "nothing/at/all"):

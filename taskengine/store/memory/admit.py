@@ -9,8 +9,10 @@ from datetime import datetime
 from taskengine.admission import TASKS_EACH, Candidate, TakenSlots, choose, few_enough
 from taskengine.fair_shares import choose_fairly
 from taskengine.model import JobState, Task, TaskState
-from taskengine.policy import SYSTEM, Band, settings_of
+from taskengine.pauses import PauseKind, paused
+from taskengine.policy import NOTHING_STARTS, SYSTEM, Band, settings_of
 from taskengine.store import Admitted
+from taskengine.store.memory.pauses import hold_jobs
 from taskengine.store.memory.rows import StoredJob, TaskRow
 from taskengine.store.memory.tables import Tables
 from taskengine.workflows.plan import first_state, needs_of
@@ -19,6 +21,9 @@ from taskengine.workflows.plan import first_state, needs_of
 def admit(tables: Tables, instance: int, now: datetime, limit: int = 500) -> Admitted:
     """See Store.admit."""
     limits = {name: settings_of(own, client=True) for name, own in tables.settings.items()}
+    for name in paused(tables.pauses.values(), PauseKind.CLIENT, now):
+        limits[name] = NOTHING_STARTS
+    hold_jobs(tables, now)
     taken = (running_jobs(tables), tables.limits(SYSTEM, client=False), limits)
     shares = tables.shares
     if shares.weights:

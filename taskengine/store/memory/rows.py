@@ -41,6 +41,7 @@ class StoredJob:
     gate_answer: str | None = None
     lines: int = 0  # of its log
     lines_removed: int = 0
+    is_held: bool = False  # set aside while its workflow is paused
 
     @property
     def submitted(self) -> JsonObject:

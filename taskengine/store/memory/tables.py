@@ -20,6 +20,7 @@ from taskengine.model import (
     NotFound,
     TaskState,
 )
+from taskengine.pauses import Pause, PauseKind, paused
 from taskengine.policy import Settings, settings_of
 from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS
 from taskengine.store import Dismissed
@@ -63,6 +64,7 @@ class Tables:
         self.operations: dict[int, OperationRow] = {}
         self.told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self.listeners: set[trio.MemorySendChannel[str]] = set()
+        self.pauses: dict[tuple[str, str], Pause] = {}  # by kind and name
         self.schedules = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
 
     def next_id(self, kind: str) -> int:
@@ -116,6 +118,9 @@ class Tables:
 
     def limits(self, scope: str, *, client: bool) -> Settings:
         return settings_of(self.settings.get(scope, {}), client=client)
+
+    def is_paused(self, kind: PauseKind, name: str, now: datetime) -> bool:
+        return name in paused(self.pauses.values(), kind, now)
 
     @property
     def shares(self) -> Shares:

@@ -40,6 +40,9 @@ def load_waiting_state(tables: Tables, job_id: int) -> WaitingState | None:
             for one in tasks
             if is_unserved(tables, one.task)
         ][:10],
+        pauses=list(tables.pauses.values()),
+        queues=sorted({one.task.queue for one in tasks if one.task.state is TaskState.QUEUED}),
+        is_held=row.is_held,
         weight=shares.weight(row.job.client) if shares.weights else None,
     )
 

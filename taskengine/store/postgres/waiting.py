@@ -9,9 +9,11 @@ from taskengine.fair_shares import Shares
 from taskengine.jobs.explanation import RANKED, Slots, WaitingState
 from taskengine.model import Job, JobState
 from taskengine.policy import SYSTEM, UNBOUND, Band
-from taskengine.store.postgres.admit import limits, running_jobs
+from taskengine.store.postgres.admit import running_jobs
+from taskengine.store.postgres.bounds import bounds_in
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.edges import COMPLETES, ENDS
+from taskengine.store.postgres.pauses import pause_of
 from taskengine.store.postgres.rows import SQL, job_of
 from taskengine.store.postgres.shares import strides, weights_in
 
@@ -23,7 +25,8 @@ async def load_waiting_state(connection: Connection, job_id: int) -> WaitingStat
     if row is None:
         return None
     job = job_of(row)
-    system, clients = await limits(connection, [SYSTEM, job.client])
+    rows = await connection.fetch(SQL["bounds_of"], [SYSTEM, job.client])
+    bounds = bounds_in(rows, None)
     running = await running_jobs(connection)
     total: Counter[Band] = Counter()
     for (_, band), number in running.items():
@@ -37,9 +40,12 @@ async def load_waiting_state(connection: Connection, job_id: int) -> WaitingStat
     own = {band: running[job.client, band] for band in Band}
     return WaitingState(
         job,
-        system=Slots(system, total[Band.LOW], total[Band.HIGH]),
-        client=Slots(clients.get(job.client, UNBOUND), own[Band.LOW], own[Band.HIGH]),
+        system=Slots(bounds.system, total[Band.LOW], total[Band.HIGH]),
+        client=Slots(bounds.clients.get(job.client, UNBOUND), own[Band.LOW], own[Band.HIGH]),
         ahead=ahead,
+        pauses=[pause_of(one) for one in await connection.fetch(SQL["pauses"])],
+        queues=[one["queue"] for one in await connection.fetch(SQL["queues_of"], job_id)],
+        is_held=row["is_held"],
         weight=shares.weight(job.client) if shares.weights else None,
         open_tasks=row["open_tasks"],
         working=row["working"],

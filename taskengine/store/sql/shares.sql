@@ -1,9 +1,11 @@
 -- name: system_bounds
 -- And the weights that are set: mostly none, and an index that is empty.
-select scope, name, value from settings
+select scope, name, value, null::timestamptz as until from settings
 where scope = '' and name in ('max_jobs', 'priority_slots', 'priority_threshold')
 union all
-select scope, name, value from settings where name = 'weight' and value <> '0'
+select scope, name, value, null from settings where name = 'weight' and value <> '0'
+union all
+select name, 'paused', kind, until from pauses
 
 -- name: first_in_turn
 -- The $3 jobs whose turns come first, of the best priority that has room. The index is walked from

@@ -21,6 +21,7 @@ from taskengine.testing.contract.log_length import LogLength
 from taskengine.testing.contract.long_workflows import LongWorkflows
 from taskengine.testing.contract.overviews import Overviews
 from taskengine.testing.contract.pages import Pages
+from taskengine.testing.contract.pauses import Pauses
 from taskengine.testing.contract.records import Records
 from taskengine.testing.contract.replays import Replays
 from taskengine.testing.contract.rescues import Rescues
@@ -39,6 +40,7 @@ class StoreContract(
     Idempotency,
     Admissions,
     Shares,
+    Pauses,
     Claims,
     Records,
     LogLength,
