@@ -186,6 +186,7 @@ def resources_of(
             tuple(configuration.storages),
         ),
         meters=meters,
+        workflows=lambda: library.current.digest,
         left=witness.send_away,
     )
 

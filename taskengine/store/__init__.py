@@ -104,6 +104,10 @@ class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, StorePauses, Pro
         """Say which tasks the instance runs. Raises Dismissed."""
         ...
 
+    async def put_workflows(self, instance: int, digest: str) -> None:
+        """Say which workflow files the instance has."""
+        ...
+
     async def beat(self, instance: int) -> Beat:
         """Raises Dismissed if peers declared the instance dead."""
         ...

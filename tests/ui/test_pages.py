@@ -264,6 +264,14 @@ async def test_now_shows_what_runs_where_and_what_waits(api, admin, owner, world
     assert "Queues of tasks" not in own.plain
 
 
+async def test_now_marks_an_instance_with_other_workflow_files(api, admin, now):
+    for name, digest in (("same", api.services.library().digest), ("odd", "other")):
+        await api.store.put_workflows(await api.store.join(name, now), digest)
+    page = (await admin.get("")).plain
+    assert page.count("other workflow files than here") == 1
+    assert page.index("odd") < page.index("other workflow files")
+
+
 async def test_now_shows_a_client_nothing_of_others(api, visitor, world, now):
     await api.accepted(job_body(content_id="not-for-others"))
     await world.admit(now)

@@ -71,6 +71,7 @@ class MemoryStore:
     join = atomic(instances.join)
     leave = atomic(instances.leave)
     offer = atomic(instances.offer)
+    put_workflows = atomic(instances.put_workflows)
     beat = atomic(instances.beat)
     beats = atomic(instances.beats)
     leases = atomic(instances.leases)

@@ -102,6 +102,7 @@ class Peer:
     process: uuid.UUID | None
     joined_at: datetime
     dead: bool = False
+    workflows: str | None = None  # a digest of its workflow files
 
 
 @dataclass(slots=True)

@@ -121,6 +121,9 @@ class PostgresStore(Reads, Overview, StoredOperations):
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
         await self._fetch("put_offer", instance, queue, sorted(actions))
 
+    async def put_workflows(self, instance: int, digest: str) -> None:
+        await self._fetch("put_workflows", instance, digest)
+
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await self._do(instances.leave, instance, now, fallen)
 
