@@ -143,7 +143,7 @@ ACTS = {
             {"press": "#pauses summary"},
             {"evaluate": "() => (document.querySelector('#pauses select').value = 'queue')"},
             {"fill": "#pauses input[name=name]", "value": "work"},
-            pressed("Pause"),
+            {"press": "#pauses button[value=on]", "moved": True},
             NOTICE,
         ],
         "The queue work is paused.",
