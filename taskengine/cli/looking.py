@@ -171,7 +171,7 @@ def pauses(ctx: click.Context, /, as_json: bool, **access: str) -> None:
     _print_rows(("kind", "name", "since", "until", "by"), found)
 
 
-KIND = click.argument("kind", type=click.Choice([*PauseKind]))
+KIND = click.argument("kind", type=click.Choice([kind.value for kind in PauseKind]))
 
 
 @pauses.command("on")
