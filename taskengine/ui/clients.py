@@ -9,11 +9,12 @@ from quart import Response
 
 from taskengine.callbacks.options import shown_options
 from taskengine.model import Client, Json
-from taskengine.policy import BOUNDS, Band, settings_of
+from taskengine.policy import ADMINS_ONLY, BOUNDS, Band, settings_of
 from taskengine.storage.roots import roots_on
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
+LIMITS = sorted(BOUNDS | ADMINS_ONLY)
 KEY_SHOWN = 8  # characters of a key's fingerprint
 
 
@@ -51,7 +52,7 @@ async def clients(visit: Visit) -> Response:
         lines.append(
             ClientLine(
                 client,
-                {name: getattr(own, name) for name in sorted(BOUNDS) if name in stored},
+                {name: getattr(own, name) for name in LIMITS if name in stored},
                 sum(held.get((client.name, band), 0) for band in Band),
                 roots_on("local", client.name, client.options, common),
                 {k: v for k, v in shown_options(client.options).items() if k != "roots"},

@@ -46,6 +46,7 @@ class InstanceRow:
 
     view: InstanceView
     tasks: Sequence[TaskAtWork]
+    differs: bool  # its workflow files are others than those of the instance that answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,15 @@ async def queues_of(visit: Visit, totals: Totals) -> list[QueueRow]:
 async def instances_of(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
     if visit.only is not None:
         return []
+    views = await visit.services.store.instances()
+    own = visit.services.library().digest
     return [
-        InstanceRow(view, [task for task in tasks if task.instance == view.id])
-        for view in await visit.services.store.instances()
+        InstanceRow(
+            view,
+            [task for task in tasks if task.instance == view.id],
+            differs=not view.dead and view.workflows not in (None, own),
+        )
+        for view in views
     ]
 
 
