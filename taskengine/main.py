@@ -210,6 +210,7 @@ def resources_of(
         meters=observers.meters,
         traces=observers.traces,
         alerts=observers.alerts,
+        workflows=lambda: library.current.digest,
         left=witness.send_away,
     )
 
