@@ -39,16 +39,19 @@ async def package_set(
     markers: list[JsonObject] | None = None,
     dref: bool = False,
     thumbnails: JsonObject | None = None,
+    active_name: str | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
-    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them."""
+    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them.
+    `active_name` is how the client calls active manifests, with or without .ism."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
     keys = await _keys(context, content_id, target) if tag == "drm" else None
     epoch = None if tag == active else context.epoch
-    name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
+    custom = plain_name(active_name).removesuffix(".ism") if active_name else ""
+    name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch, custom)
     build = partial(
         build_set,
         bench_of(context),
