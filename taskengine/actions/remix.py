@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 from math import inf
+from typing import Final
 
 import trio
 
@@ -17,11 +19,17 @@ from taskengine.actions.registry import action
 from taskengine.actions.remixed import ClipRecorder
 from taskengine.actions.together import together
 from taskengine.capture.clip import Clip
+from taskengine.capture.marking import numbered
 from taskengine.capture.showing import RecordedClip, Shown
 from taskengine.capture.web import Web
+from taskengine.jobs.clip_markers import read_events
+from taskengine.media.markers import Marker
 from taskengine.media.sets import plan_sets
 from taskengine.media.tracks import arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
+from taskengine.remix.markers import Placed, SnappedEvent, marker, parted, snapped
+
+FRAME: Final = Fraction(1, 20)  # seconds that a break may be longer than its clip without a line
 
 
 @action("remix.record")
@@ -85,7 +93,8 @@ async def _tell_left_out(context: Context, options: JsonObject, *, is_clear: boo
 
 
 class Remix(Cut):
-    """Each clip says for itself whether frames matter; one of them may be the model."""
+    """Each clip says for itself whether frames matter, and where its breaks are; one of them may be
+    the model."""
 
     def __init__(self, context: Context, clips: Sequence[JsonObject]) -> None:
         models = [n for n, clip in enumerate(clips) if clip.get("output_description")]
@@ -93,9 +102,43 @@ class Remix(Cut):
             context, True, Missing(None), lambda track: True, model=models[0] if models else 0
         )
         self.clips = clips
+        self._events: dict[int, list[SnappedEvent]] = {}
 
     async def _seen(self, clip: RecordedClip) -> Shown:
-        return await clip.look(accurate=bool(self.clips[clip.place].get("frame_accurate")))
+        said = self.clips[clip.place]
+        shown = await clip.look(accurate=bool(said.get("frame_accurate")))
+        markers = said.get("markers") or {}
+        best = shown.best
+        if best is None or not (events := read_events(markers)):
+            return shown
+        found = list(snapped(best, events))
+        length = sum((piece.end - piece.start for piece in best.pieces), Fraction(0))
+        for place, one in enumerate(found):
+            await self._check(f"clips[{clip.place}].markers.meta_events[{place}]", one, length)
+        known = self._events[clip.place] = [one for one in found if one is not None]
+        if not markers.get("frame_accurate"):
+            return shown
+        return parted(
+            shown, [time for one in known for time in (one.start, one.end) if time is not None]
+        )
+
+    async def _check(self, name: str, one: SnappedEvent | None, length: Fraction) -> None:
+        if one is None:
+            raise PermanentFailure(f"{name}.presentation_time: it is behind the end of the clip")
+        if one.end is None and one.event.end > length + FRAME:
+            await self.context.warn(f"{name}.duration: the break ends with its clip")
+
+    async def markers(self) -> list[Marker]:
+        """Of advertising that the sources signal, and of the job's own."""
+        found = await super().markers()
+        at, model = Fraction(0), self._form
+        for clip, shown, spans in zip(self._clips, self._shown, self._spans, strict=True):
+            if (best := shown.best) is not None and model is not None:
+                placed = Placed(best, spans, at, model)
+                for one in self._events.get(clip.place, ()):
+                    found.append(marker(placed, one, len(found) + 1))
+            at += sum((span.length for span in spans), Fraction(0))
+        return numbered(found)
 
 
 @contextmanager

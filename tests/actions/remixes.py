@@ -7,6 +7,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from taskengine.jobs.clips import check_clips
 from tests.actions.captures import BEGAN, HLS
 from tests.actions.jobs import WorkflowJob, workflow
 from tests.capture.film import BEEP, beeps, drawn, ffmpeg, numbers, packet_times
@@ -57,6 +58,11 @@ class RemixJob(WorkflowJob):
     def begin(self, clips, **more):
         self.prepare({"content_id": "one", "output_folder": "remix/one", "clips": clips, **more})
 
+    def submit(self, clips, **more):
+        """As a submission that is checked whole."""
+        self.begin(clips, **more)
+        check_clips(self.values, WORKFLOW.clips)
+
     def answer(self, request):
         host, path = request.url.host, request.url.path
         self.asked.append(path)
@@ -69,16 +75,17 @@ class RemixJob(WorkflowJob):
         return httpx.Response(found.status, content=found.body)
 
     def playlists(self):
-        """Of the delivered HLS, pictures before sound."""
-        [master] = [
-            one for one in self.target.glob("*.m3u8") if "#EXT-X-STREAM-INF" in one.read_text()
-        ]
-        return sorted(players.renditions(master), key=lambda one: "_a" in one.name)
+        """Of the delivered HLS, those of pictures before those of sound."""
+        masters = [one for one in self.target.glob("*.m3u8") if STREAM in one.read_text()]
+        [master] = masters
+        found = [one for one in players.renditions(master) if "_t" not in one.stem[-3:]]
+        return sorted(found, key=lambda one: "_a" in one.name)
 
     def names(self):
         return sorted(path.name for path in self.target.iterdir())
 
 
+STREAM = "#EXT-X-STREAM-INF"
 GONE = httpx.Response(404)
 
 

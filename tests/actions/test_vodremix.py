@@ -195,7 +195,9 @@ async def test_a_remix_goes_on_where_another_attempt_was_lost(job):
         await job.task("record")
     job.faults.clear()
     await job.task("record", attempt=2)
-    assert job.asked.count("/high.mp4") == 2  # once to look at it
+    job.asked.clear()
+    await job.task("record", attempt=3)
+    assert job.asked == []
     await job.task("cut")
     await job.task("cut", attempt=2)
     for name in ("package_clear", "create_mp4", "publish"):
