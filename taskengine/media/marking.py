@@ -72,17 +72,23 @@ def read_markers(text: str) -> list[Marker]:
         time = Fraction(int(event.get("presentationTime", 0)), CLOCK)
         length = event.get("duration")
         if is_back and number in found:
-            found[number] = replace(found[number], back=section)
+            found[number] = _ended(found[number], time, section)
             continue
         is_out = length is not None or read_message(section).is_out
         duration = Fraction(int(length), CLOCK) if length is not None else None
-        if is_out and duration is None:  # only of what gives way to nothing the event has none
-            duration = read_message(section).duration
-        one = Marker(number + 1, time, duration, is_inserted=length is None and bool(duration))
+        one = Marker(number + 1, time, duration)
         uri, listed = (event.get(f"{{{OWN}}}{name}", "") for name in ("assetUri", "assetList"))
         one = replace(one, asset_uri=uri, asset_list=listed)
         found[number] = replace(one, out=section) if is_out else replace(one, other=section)
     return [found[number] for number in sorted(found)]
+
+
+def _ended(one: Marker, time: Fraction, section: bytes) -> Marker:
+    """A break with the message of its end. Where nothing gives way to it, that comes at once, and
+    only the message says how long it is."""
+    if one.duration is None and time == one.start:
+        one = replace(one, duration=read_message(one.out).duration, is_inserted=True)
+    return replace(one, back=section)
 
 
 def mark(folder: Path, playlists: str, mpd: str, markers: Sequence[Marker]) -> None:
