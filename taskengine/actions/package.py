@@ -49,12 +49,11 @@ async def package_set(
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
     keys = await _keys(context, content_id, target) if tag == "drm" else None
-    name = _set_name(context, content_id, tag, active, active_name or "")
     build = partial(
         build_set,
         bench_of(context),
         gathered,
-        name,
+        _set_name(context, content_id, tag, active, active_name or ""),
         guid=context.guid,
         drm=drm or [],
         keys=keys,
