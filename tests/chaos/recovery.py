@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -44,9 +44,9 @@ class Recoveries:
     steps: dict[int, float]  # after other faults: until the next step of work, or admission
     outages: list[float]  # until the first step after each return of the database
 
-    @property
-    def all_tasks(self) -> list[float]:
-        return [one for times in self.tasks.values() for one in times]
+    def after(self, places: Iterable[int]) -> list[float]:
+        """Those of tasks, after the kills at these places."""
+        return [one for place in places for one in self.tasks.get(place, ())]
 
 
 async def recoveries(

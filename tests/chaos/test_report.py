@@ -98,7 +98,7 @@ def findings(**fields):
     well = Findings(
         options=Options(Path("/nowhere")),
         verdict=Verdict(),
-        recoveries=Recoveries({0: [0.25, 0.5, 1.0]}, {3: 0.5}, [0.5]),
+        recoveries=Recoveries({0: [0.25, 0.5, 1.0], 4: [3.0]}, {3: 0.5}, [0.5]),
         faults=FAULTS,
         receivers=Counter({"500": 3}),
         jobs=4000,
