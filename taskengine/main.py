@@ -189,6 +189,7 @@ def resources_of(
             tuple(configuration.storages),
         ),
         meters=meters,
+        workflows=lambda: library.current.digest,
         traces=traces,
         left=witness.send_away,
     )

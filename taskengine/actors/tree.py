@@ -29,6 +29,7 @@ from taskengine.actors.settler import Settler
 from taskengine.actors.sweeper import Sweeper
 from taskengine.actors.wiring import Wiring
 from taskengine.actors.worker import Worker
+from taskengine.actors.workflow_watch import WorkflowWatch
 from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.messages import Topic
 from taskengine.model import TASK_QUEUES
@@ -76,6 +77,7 @@ ACTORS = (
     Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH, Topic.RESCUE}),
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
     Row(WATCHERS, "loop_watch", lambda wiring: LoopWatch(wiring.resources.meters), room=None),
+    Row(WATCHERS, "workflow_watch", WorkflowWatch.of, room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),

@@ -52,6 +52,7 @@ class Resources:
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
+    workflows: Callable[[], str] | None = None  # a digest of those in force; None: nobody asks
     traces: Traces = field(default_factory=Traces)
     left: Callable[[], None] = lambda: None  # called once the peers know that the instance left
 
