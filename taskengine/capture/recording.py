@@ -61,9 +61,9 @@ class Recording:
         self.found = {one.name: one.size for one in files if one.name not in listed}
 
     async def pages(self, prefix: str) -> list[str]:
-        """The texts of all pages of one kind that load() has seen, in their order."""
-        names = sorted(name for name in self.found if name.startswith(prefix))
-        return [await self._text(name) for name in names]
+        """The texts of all pages of one kind, in their order."""
+        names = [one.name for one in await self._files() if one.name.startswith(prefix)]
+        return [await self._text(name) for name in sorted(names)]
 
     async def _text(self, name: str) -> str:
         path = self.scratch / "text-read"  # a link to what is stored: never written to

@@ -213,10 +213,12 @@ async def test_what_was_heard_survives_the_attempt(folder, tmp_path):
     await first.hear(1, Window((), True, signals=signals, problems=("odd",)))
     await first.hear(0, Window((), True, signals=(out("0.501", 30, section=OUT),)))
     assert lines == ["Source 1 of clip 0: odd"]
-    second = await reopened(folder, tmp_path, "2")
+    second = Noted(Recording(folder, tmp_path, "2"))
+    await second.load()
     assert second.signals == list(signals)
     await second.note(0, [out(90), *signals])
-    third = await reopened(folder, tmp_path, "3")
+    third = Noted(Recording(folder, tmp_path, "3"))
+    await third.load()
     assert third.signals == [out(90), *signals]
     assert len(await folder.list()) == 2
 
@@ -230,13 +232,6 @@ def test_messages_have_the_times_of_the_media():
     assert [played(one) for one in (found.out, found.back)] == [1002, 1012]
 
 
-async def reopened(folder, tmp_path, writer):
-    noted = Noted(Recording(folder, tmp_path, writer))
-    await noted.recording.load()
-    await noted.load()
-    return noted
-
-
 async def test_what_was_heard_survives_a_write_that_is_cancelled(folder, tmp_path):
     recording = Recording(folder, tmp_path, "1")
     noted = Noted(recording)
@@ -245,7 +240,8 @@ async def test_what_was_heard_survives_a_write_that_is_cancelled(folder, tmp_pat
         await noted.note(0, [out(90)])
     assert scope.cancelled_caught
     await noted.write()
-    later = await reopened(folder, tmp_path, "2")
+    later = Noted(Recording(folder, tmp_path, "2"))
+    await later.load()
     assert later.signals == [out(90)]
 
 
