@@ -52,7 +52,7 @@ class Host:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=200,
+            timeout=600,  # for what would hang
         ).stdout
 
     @contextmanager
