@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,6 +139,15 @@ class Configuration(BaseModel):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """As they are compared: in small letters, without a dot at the end."""
+        for host in value:
+            if host != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+                raise ValueError(f"expected a name such as engine.example, got {host[:80]!r}")
+        return tuple(host.lower().removesuffix(".") for host in value)
 
     @field_validator("commands", "secrets", mode="before")
     @classmethod
