@@ -48,10 +48,11 @@ UNREAD = {  # blocks that nothing reads, by page and language, and why
     ("README.md", ""): "a picture",
     ("docs/architecture.md", ""): "a picture",
     ("docs/capture.md", ""): "a picture",
+    ("docs/remix.md", ""): "a picture",
     ("docs/states.md", ""): "a picture",
     ("docs/spec/task-engine-api.md", "text"): "an answer in plain text; tests/api compares it",
 }
-PLANNED = {"vodremix", "vodnpvr"}  # workflows of the specification that are still to come
+PLANNED = {"vodnpvr"}  # workflows of the specification that are still to come
 ENTRY_POINTS = {registry.GROUP, storages.GROUP}
 NOON = datetime(2031, 1, 1, 12, tzinfo=UTC)
 

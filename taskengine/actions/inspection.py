@@ -53,6 +53,7 @@ class Inspector:
         self.bench = bench_of(context)
         self._done, self._share = 0.0, 1.0
         self._local: dict[str, str] = {}  # of source files: their names in scratch
+        self._times: dict[tuple[str, int], list[float]] = {}  # of keyframes, by file and stream
 
     async def tracks(self, names: Sequence[str], properties: JsonObject) -> list[Track]:
         """The tracks of all source files."""
@@ -63,6 +64,10 @@ class Inspector:
             await self.context.progress(self._done)
             found += await self._tracks_of(number, name, properties)
         return found
+
+    async def of_file(self, number: int, name: str) -> list[Track]:
+        """The tracks of one source file; `number` tells it from the others of the attempt."""
+        return await self._tracks_of(number, name, {})
 
     async def _tracks_of(self, number: int, name: str, properties: JsonObject) -> list[Track]:
         local = self._local[name] = local_name(number, name)
@@ -103,7 +108,7 @@ class Inspector:
         for track in lacking(tracks):
             name = f"companion-{track.name}.mp4"
             await self.context.info(f"{track.name}: AAC is made beside {track.codec}, for browsers")
-            companion = await make_companion(self.bench, self._path(track), track, name)
+            companion = await make_companion(self.bench, self.path(track), track, name)
             made.insert(made.index(track) + 1, replace(companion, folder=SCRATCH))
         return made
 
@@ -204,9 +209,13 @@ class Inspector:
         return [Track("text", target.name, codec="webvtt", role="subtitle")]
 
     async def _keyframes(self, track: Track) -> list[float]:
-        return await keyframes(self._path(track), track.stream)
+        place = track.file, track.stream
+        if place not in self._times:
+            self._times[place] = await keyframes(self.path(track), track.stream)
+        return self._times[place]
 
-    def _path(self, track: Track) -> Path:
+    def path(self, track: Track) -> Path:
+        """Where the file of a track lies here."""
         return self.context.scratch / self._local.get(track.file, track.file)
 
 
