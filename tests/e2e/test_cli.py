@@ -221,7 +221,9 @@ def test_a_workflow_is_paused_and_goes_on_where_it_was(engine):
     until(lambda: engine.job("explain", job).stdout.startswith(told))
     assert "The workflow noop is paused until 2131-02-01" in engine.job("explain", job).stdout
     assert engine.job("pauses", "off", "workflow", "noop").returncode == 0
-    until(lambda: json.loads(engine.job("show", job, "--json").stdout)["queue_state"] == "completed")
+    until(
+        lambda: json.loads(engine.job("show", job, "--json").stdout)["queue_state"] == "completed"
+    )
     assert engine.job("pauses", "off", "workflow", "noop").returncode == 1
 
 
