@@ -17,7 +17,8 @@ from taskengine.actions.materials import stage
 from taskengine.actions.registry import action
 from taskengine.archive.index import ArchiveIndex, Recorded
 from taskengine.archive.plan import AssetPlan, PlannedSpan
-from taskengine.archive.selection import gaps, missing, spans
+from taskengine.archive.segments import seconds
+from taskengine.archive.selection import gaps, spans
 from taskengine.capture.breaks import breaks
 from taskengine.capture.marking import heard, markers, numbered
 from taskengine.capture.model import Gap, SourceTrack, Time
@@ -85,7 +86,7 @@ class Selection:
         start, end = (read_moment(clip[key]).time for key in ("start", "end"))
         found = await self._read(place, start, end, folder)
         names = self._names(found)
-        chosen = spans(found, names) if names else []
+        chosen = await trio.to_thread.run_sync(spans, found, names) if names else []
         if not chosen:
             raise PermanentFailure(f"clips[{place}]: {clip['capture_id']} has nothing of its range")
         self.spans += [PlannedSpan(clip["capture_id"], one) for one in chosen]
@@ -112,7 +113,11 @@ class Selection:
         if not self.tracks:
             order = ("video", "audio")
             self.tracks = dict(sorted(own.items(), key=lambda one: order.index(one[1].type)))
-        return [name for name in self.tracks if name in own] if self.tracks.keys() <= own.keys() else []
+        return (
+            [name for name in self.tracks if name in own]
+            if self.tracks.keys() <= own.keys()
+            else []
+        )
 
     async def _lack(self, place: int, gap: Gap) -> None:
         self.missing += gap.end - gap.start
@@ -159,7 +164,7 @@ class Selection:
         for planned in self.spans:
             at = max(borders)
             for _, one in planned.span.main:
-                borders.add(at := at + one.duration)
+                borders.add(at := at + seconds(one.length))
         inside = [one for one in found if min(abs(one.start - at) for at in borders) > CLOSE]
         if inside:
             await self.context.warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import trio
@@ -20,6 +21,7 @@ from taskengine.archive.index import ArchiveIndex
 from taskengine.archive.locking import Locker, whole_file
 from taskengine.archive.plan import AssetPlan, PlannedSpan
 from taskengine.archive.recording import HANDLERS
+from taskengine.archive.segments import ArchivedSegment
 from taskengine.media.fragments import read_file_header
 from taskengine.media.keys import AssetKeys, asset_name, keys_for
 from taskengine.media.naming import Extension, Tag
@@ -57,7 +59,7 @@ async def package_asset(
     drm: list[str] | None = None,
     cpix: bool = False,
     cpix_url: str | None = None,
-    timeout: int = 0,
+    seconds: int = 0,
 ) -> JsonObject:
     """Make the set of one kind of what npvr.select chose; where it is not clear with the keys of
     the archive, so that assets share encrypted segments too, or (`cpix`) of the key service."""
@@ -72,10 +74,10 @@ async def package_asset(
             keys = await builder.archive_keys(folder)
     epoch = None if tag == active else context.epoch
     name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
-    with limited(timeout) as scope:
+    with limited(seconds) as scope:
         made = await builder.build(name, drm or [], keys)
     if scope.cancelled_caught:
-        raise PermanentFailure(f"packaging took longer than {timeout} s")
+        raise PermanentFailure(f"packaging took longer than {seconds} s")
     return {**made, "tag": tag, "active": epoch is None}
 
 
@@ -88,7 +90,7 @@ async def package_profile(
     manifest: str,
     selected: JsonObject,
     source: Place,
-    timeout: int = 0,
+    seconds: int = 0,
 ) -> JsonObject:
     """Make a set beside the others, with the keys of a profile of the first clip's archive."""
     builder = await _Builder.open(context, content_id, selected, source)
@@ -100,10 +102,10 @@ async def package_profile(
         known = ", ".join(p["profile_id"] for p in about["profiles"]) or "none"
         raise PermanentFailure(f"profile_id: {profile_id} is no profile of its archive ({known})")
     name = CustomSetName(content_id, "drm", manifest.removesuffix(".ism"))
-    with limited(timeout) as scope:
+    with limited(seconds) as scope:
         made = await builder.build(name, drm, keys)
     if scope.cancelled_caught:
-        raise PermanentFailure(f"packaging took longer than {timeout} s")
+        raise PermanentFailure(f"packaging took longer than {seconds} s")
     return {**made, "active": False}
 
 
@@ -187,7 +189,7 @@ class _Builder:
         return keys
 
     async def build(self, name: SetName, drm: Sequence[str], keys: AssetKeys | None) -> JsonObject:
-        """Everything but the segments, staged; what links there will be, and what they are called."""
+        """Everything but the segments, staged, with the links that there will be."""
         samples: dict[tuple[str, ...], SampledSet] = {}
         for planned in self.plan.spans:
             if planned.span.inits not in samples:
@@ -223,16 +225,29 @@ class _Builder:
             path = scratch / f"sample-{number}-{track_name}.mp4"
             await whole_file(self.archives[planned.capture_id].below(chapter.folder), one, path)
             about = self.plan.tracks[track_name]
-            found = (await probe(bench, path)).tracks[0]
             handler = HANDLERS[about["type"]]
             header = await trio.to_thread.run_sync(read_file_header, path, handler)
             seconds = one.ticks / header.scale
             told = {**about, "duration": seconds, "bitrate": round(8 * one.size / seconds)}
+            found = await self._described(self.archives[planned.capture_id], one, path)
             tracks.append(replace(found, **told, file=path.name, start=0.0, zero=0.0))
             scales.append(header.scale)
         made = await build_set(bench, tracks, name, guid=self.context.guid, drm=drm, keys=keys)
         place = made.folder.rename(scratch / f"sampled-{number}")
         return SampledSet(replace(made, folder=place), tracks, scales)
+
+    async def _described(self, archive: Folder, one: ArchivedSegment, path: Path) -> Track:
+        """What its media says of a track; noted beside it, since many assets want to know."""
+        name, local = f"tracks/{one.init}.json", self.context.scratch / "described.json"
+        try:
+            await archive.fetch(name, local)
+            return Track(**json.loads(await trio.Path(local).read_text("utf-8")))
+        except FileNotStored:
+            found = (await probe(bench_of(self.context), path)).tracks[0]
+        made = self.context.scratch / f"describing-{one.init}.json"
+        await trio.Path(made).write_text(json.dumps(found.to_json()), "utf-8")
+        await archive.put(made, name)
+        return found
 
     async def _lock(
         self, links: Sequence[SegmentLink], keys: AssetKeys | None
@@ -246,7 +261,9 @@ class _Builder:
                 key = link.capture_id, link.label
                 found.setdefault(key, Locker(bench, archive, link.label, keys))
         for (capture_id, label), locker in found.items():
-            own = [one.placed for one in links if (one.capture_id, one.label) == (capture_id, label)]
+            own = [
+                one.placed for one in links if (one.capture_id, one.label) == (capture_id, label)
+            ]
             await locker.lock(own, self.context.progress)
         return found
 

@@ -172,9 +172,7 @@ class _Moving:
             local.unlink(missing_ok=True)
 
 
-async def _empty(
-    context: Context, folder: Folder, names: list[str], kept: tuple[str, ...]
-) -> None:
+async def _empty(context: Context, folder: Folder, names: list[str], kept: tuple[str, ...]) -> None:
     """Remove what was there before, manifests first: what they name is there as long as they."""
     known = set(names)
     others = [

@@ -1,8 +1,8 @@
 """Recording a stream chapter by chapter, and removing what has been kept for long enough.
 
-A chapter is recorded like a clip of a capture. It begins by the clock and ends when all sources have
-passed its end, so that two are recorded side by side for a moment. What an earlier attempt has of a
-chapter is found by its names; a chapter that is complete is left alone.
+A chapter is recorded like a clip of a capture. It begins by the clock and ends when all sources
+have passed its end, so that two are recorded side by side for a moment. What an earlier attempt has
+of a chapter is found by its names; a chapter that is complete is left alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import trio
 
 from taskengine.archive.chapters import Chapter, chapter_of, named_chapters
 from taskengine.archive.recording import COMPLETE
-from taskengine.archive.segments import parse_segment
+from taskengine.archive.segments import parse_segment, seconds
 from taskengine.capture.clip import FOREVER
 from taskengine.capture.following import Following
 from taskengine.capture.model import Time
@@ -30,7 +30,9 @@ LEAD: Final = 10.0  # seconds before a chapter: clocks of origins differ
 AT_ONCE: Final = 8  # chapters that are over and recorded side by side
 RETRY_PAUSE: Final = 10.0  # seconds until a source that could not be read is asked again
 SWEEP_PAUSE: Final = 10.0  # seconds between two looks for what is old
-GRACE: Final = 600.0  # seconds for which what is not offered any more stays: assets may be being made
+GRACE: Final = (
+    600.0  # seconds for which what is not offered any more stays: assets may be being made
+)
 
 Tell = Callable[[str], Awaitable[None]]
 Follow = Callable[[Chapter, Time, Time], Following]  # records `[start, end)` of a chapter
@@ -159,7 +161,7 @@ class Archiver:
     async def _sweep(self, folder: Folder, limit: Time) -> None:
         for file in await folder.list():
             one = parse_segment("/".join(file.name.split("/")[-2:]))
-            if one is not None and one.end < limit:
+            if one is not None and seconds(one.end) < limit:
                 try:
                     await folder.delete(file.name)
                 except FileNotStored:
@@ -179,4 +181,3 @@ def _first(failures: BaseExceptionGroup[PermanentFailure]) -> str:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return str(found)
-

@@ -21,12 +21,11 @@ from taskengine.archive.playlists import (
     ListedSpan,
     media_playlist,
     rate_of,
-    segment_name,
     with_rates,
 )
 from taskengine.media.marking import mark_playlist
 from taskengine.media.sets import MadeSet, SetName
-from taskengine.media.streams import output_name, playlist_name
+from taskengine.media.streams import output_name, playlist_name, segment_name
 from taskengine.media.tracks import Track
 
 

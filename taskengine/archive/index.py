@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 from taskengine.archive.chapters import SECONDS, Chapter, chapter_of, named_chapters
-from taskengine.archive.segments import ArchivedSegment, parse_segment
+from taskengine.archive.segments import ArchivedSegment, microseconds, parse_segment, seconds
 from taskengine.capture.clip import Range
 from taskengine.capture.demand import LONGEST_SEGMENT, TOLERANCE
 from taskengine.capture.model import Signal, SourceTrack, Time
@@ -20,6 +19,8 @@ from taskengine.storage import Folder
 
 FOLDER: Final = "archive"  # of all archives, below the root of sources
 ABOUT: Final = "archive.json"  # in an archive's folder
+
+NEAR: Final = microseconds(TOLERANCE)
 
 Placed = tuple[Chapter, ArchivedSegment]
 
@@ -36,7 +37,7 @@ class Recorded:
     def end(self) -> Time:
         """Up to when all tracks are there."""
         ends = [own[-1][1].end for own in self.segments.values() if own]
-        return min(ends, default=Fraction(0))
+        return seconds(min(ends, default=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class ArchiveIndex:
         for chapter in named_chapters(await self.folder.folders()):
             if chapter_of(start - LONGEST_SEGMENT - SECONDS) < chapter <= last:
                 await self._read(chapter, found)
+        first, last_end = microseconds(max(start, oldest)) + NEAR, microseconds(end) - NEAR
         for name, own in found.segments.items():
-            inside = (one for one in own if one[1].start < end - TOLERANCE)
-            kept = (one for one in inside if one[1].end > max(start, oldest) + TOLERANCE)
+            kept = [one for one in own if one[1].start < last_end and one[1].end > first]
             found.segments[name] = list(_once(sorted(kept, key=_order)))
         return found
 
@@ -79,15 +80,15 @@ class ArchiveIndex:
         found.signals += noted.signals
 
 
-def _order(placed: Placed) -> tuple[Time, int]:
+def _order(placed: Placed) -> tuple[int, int]:
     return placed[1].start, placed[1].source
 
 
 def _once(ordered: Sequence[Placed]) -> Iterator[Placed]:
     """Without those that another one stands for: of two sources, or stored by two jobs."""
-    last: Time | None = None
+    last: int | None = None
     for placed in ordered:
         one = placed[1]
-        if last is None or one.start >= last - TOLERANCE:
+        if last is None or one.start >= last - NEAR:
             last = one.end
             yield placed

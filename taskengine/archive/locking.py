@@ -113,5 +113,3 @@ def _placed(data: bytes) -> list[tuple[bytes, int, int]]:
     found = list(boxes(data))
     starts = [0, *(end for _, _, end in found)]
     return [(kind, start, end) for start, (kind, _, end) in zip(starts, found, strict=False)]
-
-

@@ -13,10 +13,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from defusedxml.ElementTree import fromstring
 
-from taskengine.archive.playlists import DIGITS, ListedSpan, Rate
+from taskengine.archive.playlists import ListedSpan, Rate
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark_mpd
 from taskengine.media.mpd import DASH, NAMESPACES
+from taskengine.media.streams import DIGITS
 
 LIVE: Final = "urn:mpeg:dash:profile:isoff-live:2011"
 RENAMED: Final = {  # what the packager says of parts of one file
@@ -66,9 +67,7 @@ def _period_of(root: Element) -> Element:
     return found
 
 
-def _period(
-    number: int, start: Fraction, one: ListedPeriod, rates: Mapping[str, Rate]
-) -> Element:
+def _period(number: int, start: Fraction, one: ListedPeriod, rates: Mapping[str, Rate]) -> Element:
     made = deepcopy(_period_of(fromstring(one.said.encode())))
     made.attrib = {"id": str(number), "start": _duration(start), "duration": _duration(one.length)}
     for adaptation in made.iter(f"{{{DASH}}}AdaptationSet"):
@@ -110,7 +109,9 @@ def _list(representation: Element, one: ListedPeriod, file: str) -> None:
 
 def _marked(period: str, markers: Sequence[Marker], start: Fraction, end: Fraction) -> str:
     own = [one for one in markers if start <= one.start < end]
-    return mark_mpd(period, [replace(one, start=one.start - start) for one in own]) if own else period
+    return (
+        mark_mpd(period, [replace(one, start=one.start - start) for one in own]) if own else period
+    )
 
 
 def _duration(seconds: Fraction) -> str:

@@ -15,7 +15,6 @@ from taskengine.capture.moments import told
 
 VARIANT: Final = "#EXT-X-STREAM-INF:"
 RATE: Final = re.compile(r"(?P<name>(?:AVERAGE-)?BANDWIDTH)=[0-9]+")
-DIGITS: Final = 6  # of the numbers in names of segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,6 @@ class ListedSpan:
     @property
     def seconds(self) -> Fraction:
         return sum((one.seconds for one in self.segments), Fraction(0))
-
-
-def segment_name(file: str, number: int) -> str:
-    """Of a track whose own file is called so."""
-    return f"{file.rpartition('.')[0]}_{number:0{DIGITS}}.m4s"
 
 
 def media_playlist(spans: Sequence[ListedSpan], said: str, began: Time) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from taskengine.archive.chapters import Chapter
-from taskengine.archive.segments import ArchivedSegment, archived, parse_segment, run_of
+from taskengine.archive.segments import ArchivedSegment, archived, parse_segment, run_of, seconds
 from taskengine.capture.model import FRAGMENTS, Fetched, Resource, Segment, Signal
 from taskengine.capture.recording import Recording, key_of_segment
 from taskengine.capture.signals import signal_of
@@ -73,9 +73,7 @@ class ArchiveRecording(Recording):
         """There are none."""
 
 
-def _looked_into(
-    one: Fetched, path: Path, header: Header
-) -> tuple[ArchivedSegment, list[Signal]]:
+def _looked_into(one: Fetched, path: Path, header: Header) -> tuple[ArchivedSegment, list[Signal]]:
     """When its media is shown, and what it says of advertising. Blocking."""
     try:
         samples = read_samples(path, header)
@@ -114,5 +112,6 @@ def _as_archived(segment: Segment) -> Segment:
 
 
 def _fetched(one: ArchivedSegment) -> Fetched:
-    segment = Segment(one.number, one.start, one.duration, Resource(""), run=one.run)
+    times = seconds(one.start), seconds(one.length)
+    segment = Segment(one.number, *times, Resource(""), run=one.run)
     return Fetched(one.track, one.source, segment, one.file, one.init_file, one.size)

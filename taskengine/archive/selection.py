@@ -1,8 +1,8 @@
 """What an asset shows of an archive: whole segments, in spans of which all tracks are there. Pure.
 
-The first video track decides, or sound where there is none. A span ends where it does: at a gap of
-any track, at another initialization, at media that does not go on. Of the other tracks a span has the
-segments whose middle lies in it.
+The first video track decides, or sound where there is none. A span ends at a gap of any track, at
+another initialization, at media that does not go on. Of the other tracks a span has the segments
+whose middle lies in it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from itertools import pairwise
 from typing import Final
 
 from taskengine.archive.index import Placed, Recorded
+from taskengine.archive.segments import ArchivedSegment, microseconds, seconds
 from taskengine.capture.model import Gap, Time
 from taskengine.capture.pieces import ADJACENT, uncovered
 
+CLOSE: Final = microseconds(ADJACENT)
 HALF: Final = 2  # a segment of which half is missing elsewhere is left out
 
 
@@ -32,11 +34,11 @@ class ArchivedSpan:
 
     @property
     def start(self) -> Time:
-        return self.main[0][1].start
+        return seconds(self.main[0][1].start)
 
     @property
     def length(self) -> Time:
-        return sum((one.duration for _, one in self.main), self.start - self.start)
+        return seconds(sum(one.length for _, one in self.main))
 
     @property
     def inits(self) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ def spans(recorded: Recorded, names: Sequence[str]) -> list[ArchivedSpan]:
     for run in _runs(main, borders):
         start, end = run[0][1].start, run[-1][1].end
         others = {
-            name: [one for one in row if start <= _middle(one) < end]
+            name: [one for one in row if start <= one[1].middle < end]
             for name, row in rows.items()
             if name != names[0]
         }
@@ -68,42 +70,46 @@ def gaps(found: Sequence[ArchivedSpan], start: Time, end: Time) -> list[Gap]:
     return list(uncovered(there, start, end))
 
 
-def missing(found: Sequence[Gap]) -> Time:
-    return sum((gap.end - gap.start for gap in found), Time(0))
-
-
 def _there(rows: Mapping[str, Sequence[Placed]]) -> list[Placed]:
     """The segments of the main track during which all others are there as well."""
     main, *others = rows.values()
-    lacks: list[tuple[Time, Time]] = []
-    for row in others if main else ():
-        there = [(one.start, one.end) for _, one in row]
-        holes = uncovered(there, main[0][1].start, main[-1][1].end)
-        lacks += [(gap.start, gap.end) for gap in holes]
-    return [placed for placed in main if not _is_lacked(placed, lacks)]
+    lacks = [hole for row in others for hole in _holes(row, main)]
+    return [placed for placed in main if not _is_lacked(placed[1], lacks)]
 
 
-def _is_lacked(placed: Placed, lacks: Sequence[tuple[Time, Time]]) -> bool:
-    one = placed[1]
-    lost = sum(max(Time(0), min(one.end, end) - max(one.start, start)) for start, end in lacks)
-    return lost * HALF > one.duration
+def _holes(row: Sequence[Placed], main: Sequence[Placed]) -> Iterator[tuple[int, int]]:
+    """What a track lacks of the time that the main one has."""
+    if not main:
+        return
+    at = main[0][1].start
+    for _, one in row:
+        if one.start > at:
+            yield at, one.start
+        at = max(at, one.end)
+    if at < main[-1][1].end:
+        yield at, main[-1][1].end
 
 
-def _borders(rows: Mapping[str, Sequence[Placed]]) -> list[Time]:
+def _is_lacked(one: ArchivedSegment, lacks: Sequence[tuple[int, int]]) -> bool:
+    lost = sum(max(0, min(one.end, end) - max(one.start, start)) for start, end in lacks)
+    return lost * HALF > one.length
+
+
+def _borders(rows: Mapping[str, Sequence[Placed]]) -> list[int]:
     """Where the media of any track does not go on."""
     return sorted(
-        after[1].start
+        after.start
         for row in rows.values()
-        for before, after in pairwise(row)
-        if not after[1].follows(before[1], ADJACENT)
+        for (_, before), (_, after) in pairwise(row)
+        if not after.follows(before, CLOSE)
     )
 
 
-def _runs(main: Sequence[Placed], borders: Sequence[Time]) -> Iterator[list[Placed]]:
+def _runs(main: Sequence[Placed], borders: Sequence[int]) -> Iterator[list[Placed]]:
     """Neighbouring segments without a border between them: one is at the start that is nearest."""
     run: list[Placed] = []
     for placed in main:
-        if run and _is_parted(run[-1], placed, borders):
+        if run and _is_parted(run[-1][1], placed[1], borders):
             yield run
             run = []
         run.append(placed)
@@ -111,11 +117,7 @@ def _runs(main: Sequence[Placed], borders: Sequence[Time]) -> Iterator[list[Plac
         yield run
 
 
-def _is_parted(before: Placed, after: Placed, borders: Sequence[Time]) -> bool:
-    if not after[1].follows(before[1], ADJACENT):
+def _is_parted(before: ArchivedSegment, after: ArchivedSegment, borders: Sequence[int]) -> bool:
+    if not after.follows(before, CLOSE):
         return True
-    return any(_middle(before) < border <= _middle(after) for border in borders)
-
-
-def _middle(placed: Placed) -> Time:
-    return placed[1].start + placed[1].duration / 2
+    return any(before.middle < border <= after.middle for border in borders)

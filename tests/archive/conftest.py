@@ -2,9 +2,8 @@
 
 import pytest
 
+from tests.archive.jobs import SECONDS
 from tests.capture.live import make_stream
-
-SECONDS = 16
 
 
 @pytest.fixture(scope="session")
