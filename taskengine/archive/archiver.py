@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from taskengine.archive.chapters import Chapter, chapter_of, named_chapters
-from taskengine.archive.recording import COMPLETE
+from taskengine.archive.recording import COMPLETE, NotArchived
 from taskengine.archive.segments import parse_segment, seconds
 from taskengine.capture.clip import FOREVER
 from taskengine.capture.following import Following
@@ -54,6 +54,7 @@ class Archiver:
     segments: int = 0  # that were stored
     _last: Time = FOREVER  # when the stream ends, once its sources say so
     _over: trio.Event = field(default_factory=trio.Event)
+    _has_earlier: bool = False  # segments of an earlier attempt, or another job
     _running: set[Chapter] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -62,6 +63,8 @@ class Archiver:
             nursery.start_soon(self._sweep_again)
             await self._chapters()
             nursery.cancel_scope.cancel()
+        if not self._has_any():
+            raise PermanentFailure("nothing of the stream could be recorded")
 
     async def _chapters(self) -> None:
         turns = trio.CapacityLimiter(AT_ONCE)
@@ -91,13 +94,11 @@ class Archiver:
         self._running.add(chapter)
         start = max(chapter.start, self.start, self._oldest())
         end = min(chapter.end, self.end)
-        while (reason := await self._follow(chapter, start, end)) is not None:
-            if self.segments == 0 and not await self._has_any():
-                raise PermanentFailure(reason)
+        while (failure := await self._follow(chapter, start, end)) is not None:
             if self.now() >= end or self._last <= start:
-                await self._tell_nothing(chapter, start, end, reason)
+                await self._tell_nothing(chapter, start, end, str(failure))
                 break
-            await self.warn(f"The stream cannot be recorded now: {reason}")
+            await self.warn(f"The stream cannot be recorded now: {failure}")
             await trio.sleep(RETRY_PAUSE)
         self._running.discard(chapter)
 
@@ -109,22 +110,24 @@ class Archiver:
         span = f"{told(start, has_clock=True)} to {told(end, has_clock=True)}"
         await self.warn(f"Nothing is recorded of {span}: {reason}")
 
-    async def _follow(self, chapter: Chapter, start: Time, end: Time) -> str | None:
-        """Record it; why that was not possible."""
+    async def _follow(self, chapter: Chapter, start: Time, end: Time) -> PermanentFailure | None:
+        """Record it; why that was not possible. Raises it where there is nothing to go on with."""
         following = self.follow(chapter, start, end)
-        reason = None
+        failure = None
         try:
             await following.run()
         except* PermanentFailure as failures:
-            reason = _first(failures).removeprefix(f"clip {following.clip.place}: ")
+            failure = _first(failures)
         self.segments += len(following.recording.fetched)
         if (last := _last_of(following)) is not None:
             self._last = min(self._last, last)
             self._over.set()
-        if reason is None:
+        if failure is None:
             await following.recording.write_note(COMPLETE, "{}")
+        elif not self._has_any() and (following.range is None or isinstance(failure, NotArchived)):
+            raise failure
         await trio.to_thread.run_sync(partial(rmtree, following.scratch, ignore_errors=True))
-        return reason
+        return failure
 
     async def _is_complete(self, chapter: Chapter) -> bool:
         """An earlier attempt has all that there was."""
@@ -132,10 +135,12 @@ class Archiver:
             files = await self.folder.below(chapter.folder).list()
         except FileNotStored:
             return False
-        return any(file.name == COMPLETE for file in files) and chapter.end <= self.now()
+        is_complete = any(file.name == COMPLETE for file in files)
+        self._has_earlier |= is_complete
+        return is_complete and chapter.end <= self.now()
 
-    async def _has_any(self) -> bool:
-        return bool(named_chapters(await self.folder.folders()))
+    def _has_any(self) -> bool:
+        return self.segments > 0 or self._has_earlier
 
     # What is old
 
@@ -176,8 +181,6 @@ def _last_of(following: Following) -> Time | None:
     return max(end for one in seen for end in one.seen.values())
 
 
-def _first(failures: BaseExceptionGroup[PermanentFailure]) -> str:
-    found: BaseException = failures
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return str(found)
+def _first(failures: BaseExceptionGroup[PermanentFailure]) -> PermanentFailure:
+    found = failures.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

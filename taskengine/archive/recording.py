@@ -27,12 +27,17 @@ from taskengine.model import PermanentFailure
 HANDLERS: Final = {"video": b"vide", "audio": b"soun"}
 COMPLETE: Final = "complete.json"  # beside the segments: no more will come
 
+
+class NotArchived(PermanentFailure):
+    """A stream that no archive takes; the message says why."""
+
+
 Hear = Callable[[int, list[Signal]], Awaitable[None]]  # of a source
 
 
 @dataclass(slots=True)
 class ArchiveRecording(Recording):
-    """The segments of one chapter, in its folder. Raises PermanentFailure for a stream that is not
+    """The segments of one chapter, in its folder. Raises NotArchived for a stream that is not
     of tracks in fragmented MP4 of their own."""
 
     chapter: Chapter = field(kw_only=True)
@@ -59,7 +64,7 @@ class ArchiveRecording(Recording):
         if not self.chapter.holds(one.start):
             return
         if one.segment.form not in FRAGMENTS or one.init_file not in self.headers:
-            raise PermanentFailure(
+            raise NotArchived(
                 f"{one.track}: expected segments of fragmented MP4, got {one.segment.form}"
             )
         header = self.headers[one.init_file]
@@ -78,9 +83,9 @@ def _looked_into(one: Fetched, path: Path, header: Header) -> tuple[ArchivedSegm
     try:
         samples = read_samples(path, header)
     except ValueError as error:
-        raise PermanentFailure(f"{one.track}: {error}") from None
+        raise NotArchived(f"{one.track}: {error}") from None
     if not samples:
-        raise PermanentFailure(f"{one.track}: a segment without samples of its track")
+        raise NotArchived(f"{one.track}: a segment without samples of its track")
     time, ticks = min(samples.shown), sum(samples.lengths)
     said = [_signal(emsg, one, Fraction(time, header.scale)) for emsg in messages(path, str)]
     return archived(one, time, ticks), [signal for signal in said if signal is not None]
@@ -99,11 +104,11 @@ def _header(track: str, content: bytes) -> Header:
     moov = inner(content, "moov") or (0, 0)
     tracks = sum(kind == b"trak" for kind, *_ in boxes(content, *moov))
     if tracks != 1:
-        raise PermanentFailure(f"{track}: expected segments with one track each, got {tracks}")
+        raise NotArchived(f"{track}: expected segments with one track each, got {tracks}")
     try:
         return read_header(content, HANDLERS[track.partition("-")[0]])
     except (ValueError, KeyError) as error:
-        raise PermanentFailure(f"{track}: {error}") from None
+        raise NotArchived(f"{track}: {error}") from None
 
 
 def _as_archived(segment: Segment) -> Segment:

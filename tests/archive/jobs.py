@@ -60,7 +60,12 @@ class AssetJob(WorkflowJob):
         self.output = tmp_path / "output"
 
     async def __call__(self, start, end, name="one", **more):
-        self.begin([{"capture_id": "chan-4", "start": start, "end": end}], name, **more)
+        return await self.clips(
+            [{"capture_id": "chan-4", "start": start, "end": end}], name, **more
+        )
+
+    async def clips(self, clips, name="one", **more):
+        self.begin(clips, name, **more)
         return await self.run()
 
     def begin(self, clips, name="one", job_id=7, **more):
