@@ -32,6 +32,7 @@ from taskengine.storage import Folder
 PLAN: Final = "plan.json"  # in the workspace: it may have thousands of segments
 LATENESS: Final = 60.0  # seconds after its end that a clip waits for what is still being recorded
 POLL: Final = 1.0  # seconds
+ORDER: Final = ("video", "audio")  # of tracks: the first one decides
 TIMED, SPLICED = "--timed_metadata", "--splice_media"
 
 
@@ -85,8 +86,16 @@ class Selection:
         """Raises PermanentFailure where nothing of it is there."""
         start, end = (read_moment(clip[key]).time for key in ("start", "end"))
         found = await self._read(place, start, end, folder)
-        names = self._names(found)
-        chosen = await trio.to_thread.run_sync(spans, found, names) if names else []
+        own = {name for name, row in found.segments.items() if row}
+        if not self.tracks:
+            kinds = sorted(found.tracks.items(), key=lambda one: ORDER.index(one[1].type))
+            self.tracks = {name: one for name, one in kinds if name in own}
+        if own and (lacks := self.tracks.keys() - own):
+            told_lacks = ", ".join(sorted(lacks))
+            raise PermanentFailure(
+                f"clips[{place}]: there is no {told_lacks}, as in the first clip"
+            )
+        chosen = await trio.to_thread.run_sync(spans, found, list(self.tracks)) if own else []
         if not chosen:
             raise PermanentFailure(f"clips[{place}]: {clip['capture_id']} has nothing of its range")
         self.spans += [PlannedSpan(clip["capture_id"], one) for one in chosen]
@@ -106,18 +115,6 @@ class Selection:
             if found.end >= end - 1 or _now() > end + Fraction(LATENESS):
                 return found
             await trio.sleep(POLL)
-
-    def _names(self, found: Recorded) -> list[str]:
-        """Tracks that all clips have, pictures first."""
-        own = {name: one for name, one in found.tracks.items() if found.segments.get(name)}
-        if not self.tracks:
-            order = ("video", "audio")
-            self.tracks = dict(sorted(own.items(), key=lambda one: order.index(one[1].type)))
-        return (
-            [name for name in self.tracks if name in own]
-            if self.tracks.keys() <= own.keys()
-            else []
-        )
 
     async def _lack(self, place: int, gap: Gap) -> None:
         self.missing += gap.end - gap.start
@@ -142,6 +139,7 @@ class Selection:
                 "kind": one.kind,
                 "role": one.role,
                 "description": one.name,
+                "captions": ";".join(one.captions),
                 "type": one.type,
                 "name": name,
             }

@@ -7,11 +7,14 @@ of a chapter is found by its names; a chapter that is complete is left alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import trio
@@ -23,6 +26,7 @@ from taskengine.capture.clip import FOREVER
 from taskengine.capture.following import Following
 from taskengine.capture.model import Time
 from taskengine.capture.moments import told
+from taskengine.capture.recording import Recording
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
 
@@ -87,13 +91,14 @@ class Archiver:
             await self._until_complete(chapter)
             return
         async with turns:
-            if not await self._is_complete(chapter):
-                await self._until_complete(chapter)
+            await self._until_complete(chapter)
 
     async def _until_complete(self, chapter: Chapter) -> None:
-        self._running.add(chapter)
         start = max(chapter.start, self.start, self._oldest())
         end = min(chapter.end, self.end)
+        if await self._is_complete(chapter, start, end):
+            return
+        self._running.add(chapter)
         while (failure := await self._follow(chapter, start, end)) is not None:
             if self.now() >= end or self._last <= start:
                 await self._tell_nothing(chapter, start, end, str(failure))
@@ -123,21 +128,23 @@ class Archiver:
             self._last = min(self._last, last)
             self._over.set()
         if failure is None:
-            await following.recording.write_note(COMPLETE, "{}")
+            note = json.dumps([str(start), str(end)])
+            await following.recording.write_note(COMPLETE, note)
         elif not self._has_any() and (following.range is None or isinstance(failure, NotArchived)):
             raise failure
         await trio.to_thread.run_sync(partial(rmtree, following.scratch, ignore_errors=True))
         return failure
 
-    async def _is_complete(self, chapter: Chapter) -> bool:
-        """An earlier attempt has all that there was."""
-        try:
-            files = await self.folder.below(chapter.folder).list()
-        except FileNotStored:
+    async def _is_complete(self, chapter: Chapter, start: Time, end: Time) -> bool:
+        """Whether an earlier attempt, or another job, has all that there was of a range."""
+        with TemporaryDirectory() as own:
+            recording = Recording(self.folder.below(chapter.folder), Path(own), "")
+            said = await recording.read_note(COMPLETE)
+        if said is None:
             return False
-        is_complete = any(file.name == COMPLETE for file in files)
-        self._has_earlier |= is_complete
-        return is_complete and chapter.end <= self.now()
+        self._has_earlier = True
+        first, last = (Fraction(one) for one in json.loads(said))
+        return first <= start and end <= last
 
     def _has_any(self) -> bool:
         return self.segments > 0 or self._has_earlier

@@ -25,7 +25,7 @@ from taskengine.media.fragments import Header, read_header, read_samples
 from taskengine.model import PermanentFailure
 
 HANDLERS: Final = {"video": b"vide", "audio": b"soun"}
-COMPLETE: Final = "complete.json"  # beside the segments: no more will come
+COMPLETE: Final = "complete.json"  # beside the segments: the range of which no more will come
 
 
 class NotArchived(PermanentFailure):
