@@ -71,7 +71,7 @@ async def test_another_file_system_is_told(archive, asset, monkeypatch):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(StorageRefused, match="can have no link .*: Invalid cross-device link"):
+    with pytest.raises(StorageRefused, match=r"can have no link .*: Invalid cross-device link"):
         await asset.share(archive, PAIRS)
 
 
