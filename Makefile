@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test players stores chaos search weight quick check bench lock clean
+.PHONY: help setup demo serve test players stores chaos search weight quick check bench binary binary-test lock clean
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: .venv/ready ## make .venv from the lock file, with .venv/bin/taskengine in it
 
@@ -60,6 +60,12 @@ quick: setup ## the tests that need no database, in seconds
 bench: setup ## measure, beside peers (ARGS="--quick --json FILE", ARGS=scale, ARGS=soak)
 	$(BIN)/taskengine bench $(ARGS)
 
+binary: setup ## one program file, for hosts without Python: dist/taskengine (ARGS="--output FILE")
+	$(BIN)/python -m deploy.binary.build $(ARGS)
+
+binary-test: binary ## run that file where there is no Python
+	$(BIN)/pytest --quiet -p no:schemathesis deploy/binary
+
 lock: ## resolve the dependencies anew, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
@@ -67,4 +73,4 @@ lock: ## resolve the dependencies anew, with hashes (needs uv)
 	  --no-emit-index-url --no-emit-find-links --quiet -c requirements.lock -o requirements-run.lock
 
 clean: ## remove what make has made; var, with databases and films, stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, field_validator
 
 from taskengine import sources
 from taskengine.api_keys import wrong_key, wrong_name
@@ -99,6 +99,11 @@ class Configuration(BaseModel):
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
     )
+    proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="reverse proxies on other hosts, or their networks: X-Forwarded-For of theirs "
+        "says who calls",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least severe lines of the process's log"
     )
@@ -127,7 +132,7 @@ class Configuration(BaseModel):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
-    @field_validator("outbound_allow", "hosts", mode="before")
+    @field_validator("outbound_allow", "hosts", "proxies", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if isinstance(value, str):

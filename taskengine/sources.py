@@ -30,6 +30,7 @@ EXPECTED = {  # what pydantic calls a problem → what was expected
     "int_from_float": "a whole number",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "ip_any_network": "an address or a network, as 10.0.0.0/8",
     "string_type": "a text",
     "string_too_short": "a text that is not empty",
     "path_type": "a path",

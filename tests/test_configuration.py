@@ -78,6 +78,8 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("workflows = 3", "te.toml: workflows: expected a list, got '3'"),
         ("[queues]\nwork = true", "te.toml: queues.work: expected a number, got true or false"),
         ("[queues]\nwork = 1.5", "te.toml: queues.work: expected a whole number, got '1.5'"),
+        ('proxies = ["10.1.2.3/8"]',
+         "te.toml: proxies.0: expected an address or a network, as 10.0.0.0/8, got '10.1.2.3/8'"),
         ("[commands]\nsum = []",
          "te.toml: commands.sum: expected a list that is not empty, got '[]'"),
         ("public_reads = 'perhaps'",

@@ -22,6 +22,7 @@ SPELLINGS = {  # of those that state no identifier of SPDX
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD 2-Clause License": "BSD-2-Clause",
     "BSD License": "BSD-3-Clause",
+    "Dual License": "Apache-2.0 OR BSD-3-Clause",  # of python-dateutil
     "MIT License": "MIT",
     "MIT -or- Apache License 2.0": "MIT OR Apache-2.0",
     "PSFL": "PSF-2.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -65,7 +66,15 @@ class Claimer:
                 await mailbox.collect(min(patience, self.desk.patience))
                 self._hand_back(self.desk.overdue())
                 patience = await self._claim(mailbox)
-        self._hand_back(self.desk.close())
+        await self._clear()
+
+    async def _clear(self) -> None:
+        """At a stop the workers begin with what waits, as it is brief. What they do not come for is
+        handed back."""
+        self.desk.close()
+        while (patience := self.desk.patience) < math.inf:
+            await trio.sleep(patience)
+            self._hand_back(self.desk.overdue())
 
     async def _claim(self, mailbox: Mailbox[Wake]) -> float:
         """Claim what is wanted; how long to wait, in seconds, before looking again."""

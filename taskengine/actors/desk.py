@@ -88,9 +88,8 @@ class Desk:
 
     def overdue(self) -> Sequence[Attempt]:
         """What has waited for too long, to be handed back: no worker comes for it."""
-        before = trio.current_time() - OVERDUE
         back = []
-        while self._waiting and self._waiting[0][0] <= before:
+        while self.patience <= 0:
             back.append(self._waiting.popleft()[1])
             self._places = 0
         return back
@@ -103,11 +102,7 @@ class Desk:
         else:
             self._brief.setdefault(action, now)
 
-    def close(self) -> Sequence[Attempt]:
-        """Nothing more is put here, and workers return; gives what waited for one, to be handed
-        back."""
+    def close(self) -> None:
+        """Nothing more is put here: workers return when they have taken what waits."""
         self._is_closed = True
         self._idle.unpark_all()
-        back = [attempt for _, attempt in self._waiting]
-        self._waiting.clear()
-        return back

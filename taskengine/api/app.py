@@ -66,6 +66,7 @@ def create_app(services: Services) -> QuartTrio:
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,
+        PROXIES=services.configuration.proxies,
         PROPAGATE_EXCEPTIONS=False,
         PROVIDE_AUTOMATIC_OPTIONS=False,  # Quart's own answer calls itself HTML
     )

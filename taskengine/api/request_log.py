@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from quart import request
+from quart import current_app, request
 
 from taskengine.masking import is_secret, masked, masked_text
 from taskengine.model import JsonObject
@@ -33,9 +33,9 @@ def origin() -> JsonObject:
 
 
 def remote_address() -> str:
-    """The peer, or who the reverse proxy on this host says it is."""
+    """The peer, or who a reverse proxy says it is: one on this host, or of the option `proxies`."""
     direct = peer()
-    if direct and not is_loopback(direct):
+    if not _is_proxy(direct):
         return direct
     lines = request.headers.getlist("X-Forwarded-For")  # a proxy may add one, or to the last one
     last = lines[-1].rpartition(",")[2].strip() if lines else ""
@@ -51,6 +51,14 @@ def peer() -> str:
     """Who is at the other end of the connection."""
     client = request.scope.get("client")
     return str(client[0]) if client else ""
+
+
+def _is_proxy(address: str) -> bool:
+    """Whether X-Forwarded-For of a peer is believed."""
+    if is_loopback(address):
+        return True
+    known = ip_address(address)
+    return any(known in network for network in current_app.config["PROXIES"])
 
 
 def _is_address(text: str) -> bool:

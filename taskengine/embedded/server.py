@@ -210,7 +210,7 @@ def _new_log(path: Path) -> IO[bytes]:
 
 
 def guard_command(kind: str, folder: Path, binary: Path, lock: int, port: int) -> list[str]:
-    """Return how this program runs as a guard; a frozen one would name a hidden command here."""
+    """Return how this program runs as a guard."""
     module = "taskengine.embedded.guard"
     arguments = [kind, str(folder), str(binary), str(lock), str(port)]
     return [sys.executable, "-P", "-m", module, *arguments]

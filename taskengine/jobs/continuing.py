@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 
 from taskengine.jobs.new_job import check_rerun
-from taskengine.model import BadInput, Job, JobState, Json, JsonObject, Severity
+from taskengine.model import BadInput, Job, JobState, Json, Severity
 from taskengine.workflows.workflow import Workflow
 
 COMPLETED = "the job has completed: nothing is left to do; POST /jobs/<id>/rerun runs all of it"
@@ -39,17 +39,16 @@ def check_kept(job: Job, now: datetime, hours: int, size: int) -> None:
         )
 
 
-def kept_tasks(before: JsonObject, after: JsonObject, done: Collection[str]) -> list[int]:
+def kept_tasks(before: Workflow, after: Workflow, done: Collection[str]) -> list[int]:
     """The numbers, in the definition `after`, of the tasks that do not run again: they are `done`
     in the job of the definition `before`, say the same in both, and need only such tasks. Where all
     are done, the last one runs again, and the job ends as any does."""
-    old, new = Workflow.from_content(before), Workflow.from_content(after)
-    said = {name: _said(old, place) for place, name in enumerate(old.names)}
-    places = {name: place for place, name in enumerate(new.names)}
-    needs = {name: new.needs(place) for name, place in places.items()}
+    said = {name: _said(before, place) for place, name in enumerate(before.names)}
+    places = {name: place for place, name in enumerate(after.names)}
+    needs = {name: after.needs(place) for name, place in places.items()}
     kept: set[str] = set()
     for name in TopologicalSorter(needs).static_order():
-        is_same = said.get(name) == _said(new, places[name])
+        is_same = said.get(name) == _said(after, places[name])
         if is_same and name in done and kept.issuperset(needs[name]):
             kept.add(name)
     numbers = sorted(places[name] for name in kept)

@@ -133,7 +133,7 @@ class Workflow:
         content = self.content
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        return Definition(digest, self.name, content, self._plan())
+        return Definition(digest, self.name, content, self.plan)
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -167,7 +167,8 @@ class Workflow:
         given = self.tasks[index].needs
         return before if given is None else given
 
-    def _plan(self) -> tuple[PlannedTask, ...]:
+    @cached_property
+    def plan(self) -> tuple[PlannedTask, ...]:
         place = {name: index for index, name in enumerate(self.names)}
         return tuple(
             PlannedTask(

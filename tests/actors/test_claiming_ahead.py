@@ -98,19 +98,45 @@ async def test_what_waits_for_a_busy_worker_is_handed_back(autojump_clock):
     assert len(started) == 200
 
 
-async def test_a_stop_hands_back_what_has_not_begun(autojump_clock):
-    store, started = MemoryStore(), []
+async def stopped_amid(seconds):
+    """An instance of two workers stops while each attempt takes so long and tasks lie on its desk:
+    the first tasks, those that were claimed, and those that began."""
+    store, started, duration = MemoryStore(), [], [BRIEF]
     await store.put_setting("", "max_jobs", "1000")
-    async with instance(store, actions=actions_with(brief=sleeping(started, 0.01))) as engine:
+
+    async def changing(context):
+        started.append(context.attempt.job.id)
+        await trio.sleep(duration[0])
+        return {}
+
+    async with instance(store, actions=actions_with(brief=changing)) as engine:
         ids = await many(engine, 300)
-        await trio.sleep(0.3)
-    begun = {job for _, job in started}
-    assert 2 < len(begun) < 300
-    for job_id in ids:
-        job = await store.job(job_id)
-        state = "completed" if job_id in begun else "queued"
-        assert job.tasks[0].state.label == state
-        assert job.tasks[0].rescues == 0
+        await trio.sleep(0.05)
+        duration[0] = seconds
+        await trio.sleep(3 * BRIEF)
+        claimed = {fence.job_id for fence in engine.engine.state.running}
+    return {job_id: (await store.job(job_id)).tasks[0] for job_id in ids}, claimed, started
+
+
+async def test_a_stop_waits_for_what_lies_on_the_desk(autojump_clock):
+    tasks, claimed, started = await stopped_amid(BRIEF)
+    assert len(claimed) > 2
+    assert 2 < len(started) < len(tasks)
+    for job_id, task in tasks.items():
+        assert task.state.label == ("completed" if job_id in started else "queued")
+        assert (task.attempt, task.rescues) == (1 if job_id in started else 0, 0)
+    assert claimed <= set(started)
+
+
+async def test_a_stop_hands_back_what_no_worker_comes_for(autojump_clock):
+    tasks, claimed, started = await stopped_amid(2.0)
+    back = claimed - set(started)
+    assert len(back) > 2
+    assert Counter(started).most_common(1)[0][1] == 1
+    for job_id, task in tasks.items():
+        assert task.state.label == ("completed" if job_id in started else "queued")
+        assert task.rescues == 0
+    assert {tasks[job_id].attempt for job_id in back} == {1}
 
 
 async def test_a_job_broken_while_its_task_lies_on_the_desk_does_not_run(autojump_clock):

@@ -2,12 +2,13 @@
 
 import trio
 
+from taskengine.actors.desk import HORIZON
 from taskengine.testing.virtual import actions_with, instance, workflow
 
 
 async def test_nothing_is_claimed_after_the_stop(memory_store, autojump_clock, monkeypatch):
     """Workers are idle again while a claim is on its way, so that there is always another."""
-    started, claim = [], memory_store.claim
+    started, claimed, claim = [], [], memory_store.claim
 
     async def short(context):
         started.append(trio.current_time())
@@ -15,6 +16,7 @@ async def test_nothing_is_claimed_after_the_stop(memory_store, autojump_clock, m
         return {}
 
     async def slow(*arguments):
+        claimed.append(trio.current_time())
         await trio.sleep(0.013)
         return await claim(*arguments)
 
@@ -25,4 +27,5 @@ async def test_nothing_is_claimed_after_the_stop(memory_store, autojump_clock, m
             await engine.submit(workflow(("only", "test.short")))
         await trio.sleep(0.5)
         stopped = trio.current_time()
-    assert max(started) <= stopped + 0.02  # the claim that was on its way
+    assert max(claimed) <= stopped
+    assert max(started) <= stopped + 0.02 + HORIZON  # the claim that was on its way

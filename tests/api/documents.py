@@ -46,10 +46,10 @@ def samples(heading: str) -> list[object]:
     """The JSON samples of an endpoint, in order; without their comments and stray commas."""
     [text] = [block.text for block in blocks(CONTRACT) if block.heading == heading]
     found = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    return [json.loads(_tidy(raw)) for raw in found]
+    return [json.loads(tidy(raw)) for raw in found]
 
 
-def _tidy(raw: str) -> str:
+def tidy(raw: str) -> str:
     return re.sub(r",(\s*[\]}])", r"\1", re.sub(r"(?<!:)//.*", "", raw))
 
 

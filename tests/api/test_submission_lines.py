@@ -96,6 +96,18 @@ async def test_only_a_proxy_on_this_host_may_name_the_caller(api, body, peer, fo
     assert json.loads(line.message)["remote_addr"] == shown
 
 
+@pytest.mark.parametrize(
+    ("peer", "shown"),
+    [("10.1.2.3", "203.0.113.9"), ("2001:db8::7", "203.0.113.9"), ("10.1.3.3", "10.1.3.3")],
+)
+async def test_a_proxy_that_the_configuration_names_may_name_the_caller(api, body, peer, shown):
+    proxies = Configuration(proxies="10.1.2.0/24, 2001:db8::7")
+    behind = api.with_(configuration=proxies)
+    options = {"headers": {"x-forwarded-for": "203.0.113.9"}, "scope_base": {"client": (peer, 1)}}
+    line = (await behind.lines(await behind.accepted(body(), **options)))[0]
+    assert json.loads(line.message)["remote_addr"] == shown
+
+
 SECRETS = {"token": "a-token-of-some-1234567890", "content_key": "00112233445566778899aabbccddeeff"}
 
 

@@ -56,17 +56,22 @@ async def test_the_names_of_files_are_the_index(job):
 async def test_an_attempt_goes_on_where_another_was_killed(job):
     """Whatever was stored is known, though the first one had no time to say so."""
 
-    def slow(path, found):
-        if len([one for one in job.asked if one.endswith(".m4s")]) > 20:
+    is_enough = trio.Event()
+
+    def stuck(path, found):
+        if len([one for one in job.asked if one.endswith(".m4s")]) > 24:
+            is_enough.set()
             raise httpx.ConnectError("gone")
         return found
 
-    job.fault = slow
+    job.fault = stuck
     job.begin()
-    with trio.move_on_after(2):
-        await job.task("record")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(job.task, "record")
+        await is_enough.wait()
+        nursery.cancel_scope.cancel()
     before = {path: path.stat().st_ino for path in job.archive.rglob("*.m4s")}
-    assert len(before) >= 10
+    assert before
     job.fault, job.asked = lambda path, found: found, []
     await job.task("record", attempt=2)
     assert job.segments() == expected(job)

@@ -10,7 +10,8 @@ create table audit.moves (id bigserial primary key, job_id bigint, before smalli
 create table audit.admissions (id bigserial primary key, job_id bigint, before smallint,
                                process text, at timestamptz not null);
 create table audit.plans (job_id bigint, tx xid8, primary key (job_id, tx));
-create table audit.claims (task_id bigint, attempt integer, process text, at timestamptz not null);
+create table audit.claims (task_id bigint, attempt integer, process text, at timestamptz not null,
+                           job_id bigint);
 create index on audit.claims (task_id, attempt);
 create table audit.ends (task_id bigint, attempt integer, process text, at timestamptz not null);
 create index on audit.ends (task_id, attempt);
@@ -119,7 +120,8 @@ create constraint trigger audit_slots after update of state on public.jobs
 create function audit.task_changed() returns trigger language plpgsql as $$
 begin
     if new.state = 2 and (old.state <> 2 or new.attempt <> old.attempt) then
-        insert into audit.claims values (new.id, new.attempt, audit.process(), clock_timestamp());
+        insert into audit.claims
+        values (new.id, new.attempt, audit.process(), clock_timestamp(), new.job_id);
         if old.state <> 1 or new.attempt <> old.attempt + 1 or not audit.is_mine(new.holder) then
             perform audit.accuse('stale', new.job_id, new.id,
                 format('attempt %s claimed in state %s', new.attempt, old.state));

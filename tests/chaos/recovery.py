@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
+from taskengine.model import JobState
 from tests.chaos.audit import query
 from tests.chaos.faults import INSIDE, KILL, Fault
 from tests.chaos.servers import Outage
 
 # What a process had when it was killed, not ended by it nor taken from it before, and when somebody
-# went on with it.
-HELD = """
+# went on with it; a job that clients had paused meanwhile goes on when they say so.
+HELD = f"""
 select c.task_id, min(n.at) as again
 from audit.claims c
 left join audit.claims n on n.task_id = c.task_id and n.attempt = c.attempt + 1
 where c.process = $1 and c.at < $2
   and not exists (select 1 from audit.ends e where e.task_id = c.task_id
                   and e.attempt = c.attempt and (e.process = $1 or e.at < $2))
+  and not exists (select 1 from audit.moves m where m.job_id = c.job_id
+                  and m.before = {int(JobState.PAUSED)} and m.at > $2 and m.at <= n.at)
 group by c.task_id, c.attempt
 """
 # Of the engine, not of clients: a task was claimed or ended, a job moved on.
@@ -41,9 +44,9 @@ class Recoveries:
     steps: dict[int, float]  # after other faults: until the next step of work, or admission
     outages: list[float]  # until the first step after each return of the database
 
-    @property
-    def all_tasks(self) -> list[float]:
-        return [one for times in self.tasks.values() for one in times]
+    def after(self, places: Iterable[int]) -> list[float]:
+        """Those of tasks, after the kills at these places."""
+        return [one for place in places for one in self.tasks.get(place, ())]
 
 
 async def recoveries(

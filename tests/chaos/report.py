@@ -28,7 +28,9 @@ write (`tests/chaos/audit.sql`).
 
 Recovery is the time from a kill until the next attempt of each task that the killed process held;
 where PostgreSQL was away in between, from its last return, since nobody can be told of a death
-meanwhile; where faults had hit all others too, from when one of them was back.
+meanwhile; where faults had hit all others too, from when one of them was back. The figures are
+those after kills of one instance; where PostgreSQL or all instances were away as well, the table of
+faults tells. Tasks of jobs that their clients had paused are left out.
 """
 
 
@@ -78,8 +80,7 @@ def _seen(findings: Findings, places: list[int]) -> str:
     steps = [one for place in places if (one := findings.recoveries.steps.get(place)) is not None]
     match faults[0].how:
         case "kill":
-            found = findings.recoveries.tasks
-            times = [one for place in places for one in found.get(place, [])]
+            times = findings.recoveries.after(places)
             return f"{len(times)} tasks were held, worked again after {_times(times)}"
         case "pause":
             number = sum(findings.taken_over.get(place, 0) for place in places)

@@ -31,13 +31,18 @@ def at(seconds):
     return datetime.fromtimestamp(KILLED_AT + seconds, UTC)
 
 
-async def seen(url, claims, ends=(), outages=(), absences=()):
+async def seen(url, claims, ends=(), outages=(), absences=(), resumed=()):
+    """`resumed` are jobs by their ids, and when; each claim is of the job with the task's id."""
+    insert = "insert into audit.{} values ($1, $2, $3, $4)"
     async with trio_asyncio.open_loop():
         await watch(url, {})
         async with connection_to(url) as connection:
-            for table, rows in (("claims", claims), ("ends", ends)):
-                insert = f"insert into audit.{table} values ($1, $2, $3, $4)"
-                await aio_as_trio(connection.executemany)(insert, rows)
+            await aio_as_trio(connection.executemany)(insert.format("claims"), claims)
+            await aio_as_trio(connection.execute)("update audit.claims set job_id = task_id")
+            await aio_as_trio(connection.executemany)(insert.format("ends"), ends)
+            await aio_as_trio(connection.executemany)(
+                "insert into audit.moves (job_id, before, after, at) values ($1, 6, 1, $2)", resumed
+            )
         return await recoveries(url, FAULTS, outages, absences)
 
 
@@ -55,6 +60,14 @@ async def test_recovery_is_from_the_kill_to_the_next_attempt(database_url):
     found = await seen(database_url, claims, ends=[(2, 1, "a1", at(-1)), (5, 1, "b1", at(-20))])
     assert found.tasks == {0: [16.0]}
     assert found.outages == []
+
+
+async def test_a_job_that_clients_had_paused_meanwhile_tells_nothing(database_url):
+    claims = [(task, 1, "a1", at(-5)) for task in (1, 2, 3)]
+    claims += [(task, 2, "b1", at(8)) for task in (1, 2, 3)]
+    resumed = [(1, at(7)), (2, at(-1)), (3, at(9))]
+    found = await seen(database_url, claims, resumed=resumed)
+    assert found.tasks == {0: [8.0, 8.0]}
 
 
 async def test_time_without_anybody_who_watched_does_not_count(database_url):
@@ -85,7 +98,7 @@ def findings(**fields):
     well = Findings(
         options=Options(Path("/nowhere")),
         verdict=Verdict(),
-        recoveries=Recoveries({0: [0.25, 0.5, 1.0]}, {3: 0.5}, [0.5]),
+        recoveries=Recoveries({0: [0.25, 0.5, 1.0], 4: [3.0]}, {3: 0.5}, [0.5]),
         faults=FAULTS,
         receivers=Counter({"500": 3}),
         jobs=4000,

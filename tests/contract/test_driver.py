@@ -13,7 +13,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.meters import Meters
 from taskengine.model import StoreUnavailable
-from taskengine.store.postgres import connections, migrate, notify, open_postgres
+from taskengine.store.postgres import connections, migrate, notify, open_postgres, session
 from tests.contract.recount import fetch
 
 LIMIT = 0.2  # seconds, in place of those of the program
@@ -89,3 +89,22 @@ async def test_whatever_is_heard_the_driver_is_not_told_of_a_failure():
     assert set(ears.heard()) == {"work", "stop"}
     ears._receive.close()
     ears.hear(None, 1, notify.CHANNEL, "8:work")
+
+
+async def test_what_an_array_consists_of_is_asked_once_for_all_sessions(database_url, monkeypatch):
+    """By each session it was most of the work after an outage."""
+    monkeypatch.setattr(session, "_known", {})
+    asked, ask = [], session.asyncpg.Connection._introspect_types
+
+    async def counted(self, *given):
+        asked.append(given)
+        return await ask(self, *given)
+
+    monkeypatch.setattr(session.asyncpg.Connection, "_introspect_types", counted)
+    async with trio_asyncio.open_loop(), open_postgres(database_url, connections=1) as store:
+        for pool in (store.pool, store.apart().pool):
+            for value in ([1, None], [2**40]):
+                sql = "select $1::bigint[] as value, null::text[] as none"
+                [row] = await pool.run(lambda one, sql=sql, given=value: one.fetch(sql, given))
+                assert (row["value"], row["none"]) == (value, None)
+    assert len(asked) == 1

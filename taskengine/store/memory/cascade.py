@@ -23,7 +23,7 @@ def cascade(tables: Tables, now: datetime, limit: int = 500) -> Settled:
     if not parents:
         return Settled()
     edges = _some_edges(tables, parents, max(1, limit // len(parents)))
-    fates = {parent: _fate(tables, parent) for parent in parents}
+    fates = {parent: fate_of_parent(tables, parent) for parent in parents}
     told = [(edge, fates[edge.parent]) for edge in edges]
     for fate, settle in (
         (Fate.HANDED_ON, _hand_on),
@@ -62,7 +62,7 @@ def _some_edges(tables: Tables, parents: Collection[int], each: int) -> list[Edg
     return some
 
 
-def _fate(tables: Tables, parent: int) -> Fate:
+def fate_of_parent(tables: Tables, parent: int) -> Fate:
     row = tables.jobs.get(parent)
     if row is None:
         return Fate.LOST
@@ -76,7 +76,7 @@ def _hand_on(tables: Tables, edge: Edge, now: datetime) -> None:
     heir = tables.jobs[edge.parent].rerun_as
     assert heir is not None
     edge.parent = heir
-    if _fate(tables, heir) is not Fate.UNKNOWN:
+    if fate_of_parent(tables, heir) is not Fate.UNKNOWN:
         queue_cascades(tables, [heir])
 
 

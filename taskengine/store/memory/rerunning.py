@@ -11,7 +11,8 @@ from taskengine.jobs.new_job import check_rerun, rerun_of
 from taskengine.model import BadInput, Definition, JobState, Submission, Task, TaskState
 from taskengine.policy import SYSTEM
 from taskengine.store import Lines
-from taskengine.store.completion import Fate, fate_of, lost_before
+from taskengine.store.completion import Fate, lost_before
+from taskengine.store.memory.cascade import fate_of_parent
 from taskengine.store.memory.change import stop
 from taskengine.store.memory.edges import last_run, place, queue_cascades
 from taskengine.store.memory.lines import add_lines
@@ -19,8 +20,8 @@ from taskengine.store.memory.outbox import put_lanes
 from taskengine.store.memory.rows import COMPLETES, ENDS, Edge, StoredJob, TaskRow
 from taskengine.store.memory.tables import Tables
 from taskengine.texts import compact
-
-DONE = (TaskState.COMPLETED, TaskState.SKIPPED)
+from taskengine.workflows.plan import meets_needs, needs_of
+from taskengine.workflows.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def _rest(
     tasks = tables.tasks_of(row.job.id)
     if not tasks or row.content is None:
         return None
-    done = {one.task.name for one in tasks if one.task.state in DONE}
-    kept = kept_tasks(row.content, definition.content, done)
+    done = {one.task.name for one in tasks if meets_needs(one.task.state)}
+    old, new = (Workflow.from_content(one) for one in (row.content, definition.content))
+    kept = kept_tasks(old, new, done)
     hours = tables.limits(SYSTEM, client=False).retry_hours
     if kept:
         size = sum(len(compact(one.task.result).encode()) for one in tasks if one.task.result)
@@ -120,14 +122,9 @@ def _edge_now(tables: Tables, edge: Edge, row: StoredJob) -> Edge:
 
 
 def _is_satisfied(tables: Tables, edge: Edge, row: StoredJob) -> bool:
-    parent = tables.jobs.get(edge.parent)
-    if parent is None:  # it was cleaned up
+    if edge.parent not in tables.jobs:  # it was cleaned up
         return not row.job.failed
-    if parent.handed_on:
-        return False
-    again = parent.rerun_as is not None
-    fate = fate_of(parent.job.state, failed=parent.job.failed, run_again=again)
-    return fate is Fate.COMPLETED
+    return fate_of_parent(tables, edge.parent) is Fate.COMPLETED
 
 
 def _copy(
@@ -172,7 +169,7 @@ def _put_rest(
             state=TaskState.WAITING,
             attempt=before.task.attempt if before else 0,
         )
-        needs = tuple(sorted(set(planned.needs)))
+        needs = needs_of(planned)
         made = TaskRow(task, sum(need not in rest.kept for need in needs), needs, now)
         if before and number in rest.kept:
             kept = replace(before.task, id=task.id, job_id=task.job_id, number=number)

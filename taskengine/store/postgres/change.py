@@ -17,7 +17,7 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.postgres.rows import SQL, Line, job_of
+from taskengine.store.postgres.rows import SQL, Line, job_of, lines_of
 
 _changed_values = attrgetter(*CHANGED)
 
@@ -77,8 +77,7 @@ async def change_with(
         same = after.semaphore_url == before.semaphore_url
         await connection.execute(SQL["ask_anew"], job_id, same)
     if after.state is not before.state:
-        effects.tally.jobs[before.client, int(before.state), before.failed] -= 1
-        effects.tally.jobs[after.client, int(after.state), after.failed] += 1
+        effects.tally.moved(row, before.state, after.state)
     if after.state is JobState.BROKEN:
         await stop(connection, row, after, now, effects)
         await queue_cascades(connection, [job_id], effects.tally)
@@ -116,10 +115,3 @@ async def stop(connection: Connection, row: Any, job: Job, now: datetime, effect
     if last and row["lanes"]:
         effects.calls.append(end_call(job, last, now, STOPPED))
     effects.lines.append(Line(job.id, last, int(Severity.WARN), "controller", STOPPED, now))
-
-
-def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
-    return [
-        Line(job_id, 0, int(severity), progname, message, now)
-        for severity, progname, message in lines
-    ]

@@ -11,6 +11,7 @@ import trio
 
 from taskengine.model import Blocked, Interrupted, Misconfigured, StoreUnavailable, TooSlow
 from taskengine.server_urls import hosts_of
+from taskengine.store.postgres.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Outages:
 async def connected(url: str, **options: Any) -> Any:
     """A connection to the server, in errors that say where it is and show no password."""
     try:
-        return await asyncpg.connect(url, **options)
+        return await asyncpg.connect(url, connection_class=Session, **options)
     except asyncpg.ClientConfigurationError as error:
         raise Misconfigured(f"database_url: {error}") from None
     except ValueError:  # it would be shown in part

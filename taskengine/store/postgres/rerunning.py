@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,11 +15,12 @@ from taskengine.model import BadInput, Job, JobState, PlannedTask, TaskState
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Lines
 from taskengine.store.completion import Fate, fate_of, lost_before
-from taskengine.store.postgres.change import Effects, lines_of, lock_job, stop
+from taskengine.store.postgres.change import Effects, lock_job, stop
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.edges import COMPLETES, ENDS, queue_cascades
-from taskengine.store.postgres.rows import SQL, Line, Row, columns, job_of
+from taskengine.store.postgres.rows import SQL, Row, columns, job_of, lines_of
 from taskengine.store.postgres.submit import PreparedSubmission, put_data, put_definitions
+from taskengine.workflows.plan import meets_needs, needs_of
 from taskengine.workflows.workflow import Workflow
 
 
@@ -59,10 +60,7 @@ async def rerun(
     anew: PreparedSubmission | None,
 ) -> int:
     """See Store.rerun: it succeeds once; a second rerun answers with the id already made."""
-    effects = Effects()
-    new = await rerun_with(connection, job_id, lines, now, anew, effects)
-    await effects.write(connection, writer, now)
-    return new
+    return await _written(rerun_with, connection, job_id, lines, now, writer, anew)
 
 
 async def retry(
@@ -74,8 +72,21 @@ async def retry(
     anew: PreparedSubmission | None,
 ) -> int:
     """See Store.retry: it succeeds once, as a rerun does."""
+    return await _written(retry_with, connection, job_id, lines, now, writer, anew)
+
+
+async def _written(
+    how: Callable[..., Awaitable[int]],
+    connection: Connection,
+    job_id: int,
+    lines: Lines,
+    now: datetime,
+    writer: int,
+    anew: PreparedSubmission | None,
+) -> int:
+    """By itself, with its effects."""
     effects = Effects()
-    new = await retry_with(connection, job_id, lines, now, anew, effects)
+    new = await how(connection, job_id, lines, now, anew, effects)
     await effects.write(connection, writer, now)
     return new
 
@@ -93,8 +104,7 @@ async def rerun_with(
     if row["rerun_as"] is not None:
         return int(row["rerun_as"])
     check_rerun(job_of(row))
-    told = lines_of(0, lines, now)
-    return await _run_again(connection, row, told, now, anew, None, effects)
+    return await _run_again(connection, row, lines, now, anew, None, effects)
 
 
 async def retry_with(
@@ -112,15 +122,9 @@ async def retry_with(
     job = job_of(row)
     check_retried(job)
     rest = await _rest(connection, job, anew, now)
-    told = lines_of(0, lines, now)
     if rest is not None:
-        told.append(line_of_rest(rest, job_id, now))
-    return await _run_again(connection, row, told, now, anew, rest, effects)
-
-
-def line_of_rest(rest: Rest, job_id: int, now: datetime) -> Line:
-    [line] = lines_of(0, [line_of_kept(job_id, len(rest.kept), len(rest.plan))], now)
-    return line
+        lines = [*lines, line_of_kept(job_id, len(rest.kept), len(rest.plan))]
+    return await _run_again(connection, row, lines, now, anew, rest, effects)
 
 
 async def _lock(connection: Connection, job_id: int) -> Row:
@@ -137,7 +141,7 @@ async def _lock(connection: Connection, job_id: int) -> Row:
 async def _run_again(
     connection: Connection,
     row: Row,
-    told: Sequence[Line],
+    lines: Lines,
     now: datetime,
     anew: PreparedSubmission | None,
     rest: Rest | None,
@@ -146,8 +150,7 @@ async def _run_again(
     """The new job. It waits until no task of the original runs any more."""
     job, tally = job_of(row), effects.tally
     edges = await _edges_anew(connection, job) if job.state is JobState.BROKEN else None
-    tally.jobs[job.client, int(job.state), job.failed] -= 1
-    tally.jobs[job.client, int(JobState.BROKEN), job.failed] += 1
+    tally.moved(row, job.state, JobState.BROKEN)
     open_tasks = row["open_tasks"]
     if not job.state.is_final:
         await stop(connection, row, replace(job, state=JobState.BROKEN), now, effects)
@@ -161,7 +164,7 @@ async def _run_again(
     tally.jobs[job.client, placed["state"], False] += 1
     await connection.execute(SQL["break_for_rerun"], job.id, now, new)
     await queue_cascades(connection, [job.id], tally)  # its edges go to the new one
-    effects.lines += [line._replace(job_id=new) for line in told]
+    effects.lines += lines_of(new, lines, now)
     return new
 
 
@@ -246,10 +249,12 @@ async def _rest(
     if not rows:
         return None
     before = {row["name"]: row for row in rows}
-    done = {name for name, row in before.items() if row["is_done"]}
-    content = json.loads(await connection.fetchval(SQL["definition"], job.digest))
-    after = anew.one.definition.content if anew and anew.one.definition else content
-    kept = kept_tasks(content, after, done)
+    done = {name for name, row in before.items() if meets_needs(TaskState(row["state"]))}
+    content = await connection.fetchval(SQL["definition"], job.digest)
+    old = new = Workflow.from_content(json.loads(content))
+    if anew and anew.one.definition:
+        new = Workflow.from_content(anew.one.definition.content)
+    kept = kept_tasks(old, new, done)
     stored = {row["name"]: row["value"] for row in await connection.fetch(SQL["settings"], SYSTEM)}
     hours = settings_of(stored).retry_hours
     if kept:
@@ -257,7 +262,7 @@ async def _rest(
         check_kept(job, now, hours, size)
     elif job.updated_at < now - timedelta(hours=hours):
         return None
-    return Rest(Workflow.from_content(after).definition.plan, before, frozenset(kept))
+    return Rest(new.plan, before, frozenset(kept))
 
 
 async def _put_rest(connection: Connection, job: Job, new: int, rest: Rest, now: datetime) -> None:
@@ -273,7 +278,7 @@ async def _put_rest(connection: Connection, job: Job, new: int, rest: Rest, now:
 
 def _task_of_rest(place: int, planned: PlannedTask, rest: Rest) -> TaskOfRest:
     before = rest.before.get(planned.name)
-    needs = sorted(set(planned.needs))  # each is met once
+    needs = needs_of(planned)
     given = (place, planned.name, planned.action, planned.queue, ",".join(map(str, needs)))
     attempt = before["attempt"] if before else 0
     if before is None or place not in rest.kept:

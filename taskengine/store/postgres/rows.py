@@ -19,10 +19,10 @@ from taskengine.model import (
     JsonText,
     LogLine,
     Severity,
-    Submission,
     Task,
     TaskState,
 )
+from taskengine.store import Lines
 from taskengine.store.postgres.queries import JOB, TASK, queries
 
 Row = Any  # asyncpg.Record
@@ -142,10 +142,11 @@ class Line(NamedTuple):
     created_at: datetime
 
 
-def first_lines(job_id: int, one: Submission, now: datetime) -> list[Line]:
+def lines_of(job_id: int, lines: Lines, now: datetime) -> list[Line]:
+    """Of a job, not of a task."""
     return [
         Line(job_id, 0, int(severity), progname, message, now)
-        for severity, progname, message in one.lines
+        for severity, progname, message in lines
     ]
 
 

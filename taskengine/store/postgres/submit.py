@@ -18,7 +18,7 @@ from taskengine.store.postgres.edges import tie
 from taskengine.store.postgres.lines import put_lines
 from taskengine.store.postgres.outbox import OutboxEvent, put_calls
 from taskengine.store.postgres.queries import NEW_JOB
-from taskengine.store.postgres.rows import SQL, NewJob, columns, dumped, first_lines, job_row
+from taskengine.store.postgres.rows import SQL, NewJob, columns, dumped, job_row, lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _plan(definition: Definition) -> list[dict[str, Any]]:
 async def _put_rest(
     connection: Connection, jobs: Sequence[tuple[int, PreparedSubmission]], now: datetime
 ) -> None:
-    lines = [line for job_id, one in jobs for line in first_lines(job_id, one.one, now)]
+    lines = [line for job_id, one in jobs for line in lines_of(job_id, one.one.lines, now)]
     await put_lines(connection, lines)
     await put_data(connection, jobs)
 

@@ -95,8 +95,7 @@ insert into job_data (job_id, submitted, parameters, facts, size)
 select $2, submitted, parameters, facts, size from job_data where job_id = $1
 
 -- name: ends_of_tasks
-select name, state, attempt, progress, claimed_at, started_at, ended_at,
-       state in ({task.completed}, {task.skipped}) as is_done
+select name, state, attempt, progress, claimed_at, started_at, ended_at
 from tasks where job_id = $1
 
 -- name: size_of_results
