@@ -27,14 +27,13 @@ PROFILE = {"profile_id": "p1", "drm": ["cenc"], "key_id": "ab" * 16, "content_ke
 def recorded(tmp_path_factory, stream):
     """A folder with an archive, which is never changed."""
     folder = tmp_path_factory.mktemp("recorded")
-    trio.run(lambda: ArchiveJob(folder, *stream)(profiles=[PROFILE]))
+    trio.run(ArchiveJob(folder, *stream))
     return folder
 
 
 @pytest.fixture
 def asset(tmp_path, recorded):
-    for name in ("input", "keys"):
-        shutil.copytree(recorded / name, tmp_path / name, copy_function=os.link)
+    shutil.copytree(recorded / "input", tmp_path / "input", copy_function=os.link)
     return AssetJob(tmp_path)
 
 
@@ -194,7 +193,8 @@ async def test_protected_segments_decode_with_the_key_of_the_archive(asset, tmp_
             players.decoded(whole, "00" * 16)
 
 
-async def test_a_profile_of_the_archive_has_a_manifest_of_its_own(asset, tmp_path):
+async def test_a_profile_of_the_archive_has_a_manifest_of_its_own(asset, tmp_path, stream):
+    await ArchiveJob(tmp_path, *stream)(profiles=[PROFILE])
     result = await asset(utc(2), utc(5), apply_custom_drm=True, profile_id="p1",
                          custom_manifest_name="own.ism")  # fmt: skip
     folder = tmp_path / "output/npvr/one"
