@@ -15,7 +15,7 @@ from taskengine.actions.archive import open_archive
 from taskengine.actions.context import Context
 from taskengine.actions.materials import stage
 from taskengine.actions.registry import action
-from taskengine.archive.index import ArchiveIndex, Recorded
+from taskengine.archive.index import ArchiveIndex, ArchivedRange
 from taskengine.archive.plan import AssetPlan, PlannedSpan
 from taskengine.archive.segments import seconds
 from taskengine.archive.selection import gaps, spans
@@ -80,7 +80,7 @@ class Selection:
         self.gaps: list[JsonObject] = []
         self.missing = Time(0)
         self.tracks: dict[str, SourceTrack] = {}
-        self._heard: list[tuple[Recorded, Sequence[Span]]] = []
+        self._heard: list[tuple[ArchivedRange, Sequence[Span]]] = []
 
     async def add(self, place: int, clip: JsonObject, folder: Folder) -> None:
         """Raises PermanentFailure where nothing of it is there."""
@@ -104,7 +104,7 @@ class Selection:
         shown = [Span(one.start, one.start + one.length) for one in chosen]
         self._heard.append((found, shown))
 
-    async def _read(self, place: int, start: Time, end: Time, folder: Folder) -> Recorded:
+    async def _read(self, place: int, start: Time, end: Time, folder: Folder) -> ArchivedRange:
         """Once the archive has all of it, or will have no more."""
         index = ArchiveIndex(folder, self.context.scratch)
         about = await index.about()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -99,11 +100,14 @@ class Archiver:
         if await self._is_complete(chapter, start, end):
             return
         self._running.add(chapter)
+        said = ""
         while (failure := await self._follow(chapter, start, end)) is not None:
             if self.now() >= end or self._last <= start:
                 await self._tell_nothing(chapter, start, end, str(failure))
                 break
-            await self.warn(f"The stream cannot be recorded now: {failure}")
+            if str(failure) != said:
+                said = str(failure)
+                await self.warn(f"The stream cannot be recorded now: {said}")
             await trio.sleep(RETRY_PAUSE)
         self._running.discard(chapter)
 
@@ -168,16 +172,15 @@ class Archiver:
             if chapter.end < limit and chapter not in self._running:
                 await self.folder.below(chapter.folder).clear()
             elif chapter.start < limit:
-                await self._sweep(self.folder.below(chapter.folder), limit)
+                with suppress(FileNotStored):  # another job does the same
+                    await self._sweep(self.folder.below(chapter.folder), limit)
 
     async def _sweep(self, folder: Folder, limit: Time) -> None:
+        """Encrypted copies too: they have the names of their segments."""
         for file in await folder.list():
             one = parse_segment("/".join(file.name.split("/")[-2:]))
             if one is not None and seconds(one.end) < limit:
-                try:
-                    await folder.delete(file.name)
-                except FileNotStored:
-                    continue
+                await folder.delete(file.name)
 
 
 def _last_of(following: Following) -> Time | None:

@@ -26,7 +26,7 @@ Placed = tuple[Chapter, ArchivedSegment]
 
 
 @dataclass(slots=True)
-class Recorded:
+class ArchivedRange:
     """What an archive has of a range: tracks by name, and their segments in order, none twice."""
 
     tracks: dict[str, SourceTrack] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class ArchiveIndex:
     folder: Folder
     scratch: Path
 
-    async def read(self, start: Time, end: Time, oldest: Time) -> Recorded:
+    async def read(self, start: Time, end: Time, oldest: Time) -> ArchivedRange:
         """What there is of `[start, end)` and ended after `oldest`."""
-        found = Recorded()
+        found = ArchivedRange()
         last = chapter_of(end + 1)
         for chapter in named_chapters(await self.folder.folders()):
             if chapter_of(start - LONGEST_SEGMENT - SECONDS) < chapter <= last:
@@ -65,7 +65,7 @@ class ArchiveIndex:
         said = await Recording(self.folder, self.scratch, "").read_note(ABOUT)
         return json.loads(said) if said is not None else {}
 
-    async def _read(self, chapter: Chapter, found: Recorded) -> None:
+    async def _read(self, chapter: Chapter, found: ArchivedRange) -> None:
         recording = Recording(self.folder.below(chapter.folder), self.scratch, "")
         said = await recording.read_note("clip.json")
         if said is None:

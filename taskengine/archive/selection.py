@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from taskengine.archive.index import Placed, Recorded
+from taskengine.archive.index import Placed, ArchivedRange
 from taskengine.archive.segments import ArchivedSegment, microseconds, seconds
 from taskengine.capture.model import Gap, Time
 from taskengine.capture.pieces import ADJACENT, uncovered
@@ -46,7 +46,7 @@ class ArchivedSpan:
         return tuple(own[0][1].init for own in self.segments.values())
 
 
-def spans(recorded: Recorded, names: Sequence[str]) -> list[ArchivedSpan]:
+def spans(recorded: ArchivedRange, names: Sequence[str]) -> list[ArchivedSpan]:
     """Of the tracks of these names, the one that decides first."""
     rows = {name: recorded.segments.get(name, []) for name in names}
     main = _there(rows)
