@@ -15,7 +15,7 @@ from taskengine.actions.archive import open_archive
 from taskengine.actions.context import Context
 from taskengine.actions.materials import stage
 from taskengine.actions.registry import action
-from taskengine.archive.index import ArchiveIndex, ArchivedRange
+from taskengine.archive.index import ArchivedRange, ArchiveIndex
 from taskengine.archive.plan import AssetPlan, PlannedSpan
 from taskengine.archive.segments import seconds
 from taskengine.archive.selection import gaps, spans

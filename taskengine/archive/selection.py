@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from taskengine.archive.index import Placed, ArchivedRange
+from taskengine.archive.index import ArchivedRange, Placed
 from taskengine.archive.segments import ArchivedSegment, microseconds, seconds
 from taskengine.capture.model import Gap, Time
 from taskengine.capture.pieces import ADJACENT, uncovered
