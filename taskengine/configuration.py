@@ -20,6 +20,7 @@ from taskengine.storage.local import LocalFolder
 from taskengine.storage.settings import StorageSettings
 from taskengine.storage_tables import StorageTables
 from taskengine.texts import like
+from taskengine.traces import TracesSettings
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
@@ -111,10 +112,7 @@ class Configuration(BaseModel):
         "text", description="of the process's log: lines for people, or an object of JSON a line"
     )
     access_log: bool = Field(False, description="a line in the process's log for each request")
-    session_secret: str = Field(
-        "",
-        description="signs sessions of the pages, with each client's key; on all instances alike",
-    )
+    session_secret: str = Field("", description="signs the pages' sessions; on all instances alike")
     requests_per_second: Number = Field(
         1000, description="of each client or, without a key, each address; 0: no limit"
     )
@@ -126,6 +124,7 @@ class Configuration(BaseModel):
     )
     storage: StorageTables = Field(default_factory=StorageTables)
     mediatailor: MediaTailorSettings = Field(default_factory=MediaTailorSettings)
+    traces: TracesSettings = Field(default_factory=TracesSettings)
 
     @field_validator("workflows", mode="before")
     @classmethod

@@ -45,6 +45,7 @@ from taskengine.runtime.shutdown import OVERTIME, Shutdown, follow_signals, watc
 from taskengine.storage.roots import warn_of_common_roots
 from taskengine.store.postgres import PostgresStore, open_postgres
 from taskengine.store.postgres.migrate import wait_and_upgrade
+from taskengine.traces import Traces, open_traces
 from taskengine.witness.witnessed import Witness, witnessed
 from taskengine.workflows.library import CurrentLibrary
 
@@ -90,6 +91,7 @@ async def open_and_run(
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
             open_workers() as aside,
+            open_traces(configuration.traces, instance_name()) as traces,
         ):
             await bootstrap(store, configuration)
             for dead in scratch.died:
@@ -100,7 +102,7 @@ async def open_and_run(
             warn_of_missing_default(configuration)
             await environment.check_storages()
             resources = resources_of(
-                configuration, store, counters, library, environment, meters, witness
+                configuration, store, counters, library, environment, meters, traces, witness
             )
             await wait_for_time(resources.keep_time, START_DEADLINE)
             services = partial(services_of, configuration, resources, library, shutdown, aside)
@@ -165,6 +167,7 @@ def resources_of(
     library: CurrentLibrary,
     environment: ActionEnvironment,
     meters: Meters,
+    traces: Traces,
     witness: Witness,
 ) -> Resources:
     """What the actors work with; all on one clock, the database's."""
@@ -186,13 +189,18 @@ def resources_of(
             tuple(configuration.storages),
         ),
         meters=meters,
+        traces=traces,
         left=witness.send_away,
     )
 
 
+def instance_name() -> str:
+    """Under which people find the instance: its host and process."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
 def options_of(configuration: Configuration, process: uuid.UUID | None = None) -> InstanceOptions:
     """What the instance is to be; warns of a lease that promises too much."""
-    name = f"{socket.gethostname()}-{os.getpid()}"
     if configuration.lease < SHORT_LEASE:
         logger.warning(
             "a lease of %g s is short: a beat that is late makes a healthy instance dead, and its "
@@ -201,7 +209,7 @@ def options_of(configuration: Configuration, process: uuid.UUID | None = None) -
             SHORT_LEASE,
         )
     return InstanceOptions(
-        name, configuration.queues, configuration.drain, configuration.lease, process
+        instance_name(), configuration.queues, configuration.drain, configuration.lease, process
     )
 
 

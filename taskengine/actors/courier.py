@@ -8,8 +8,7 @@ import random
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import partial
 from itertools import chain
 
@@ -23,6 +22,7 @@ from taskengine.actors.rounds import QuickHosts, Round, rounds_of
 from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
+from taskengine.callbacks.retry_after import wished_pause
 from taskengine.masking import masked_text
 from taskengine.messages import Wake
 from taskengine.meters import Meters
@@ -42,6 +42,7 @@ from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
 from taskengine.texts import clean_text, name_of, words_of
+from taskengine.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,6 @@ MAX_AT_ONCE = 32  # lanes of one courier
 STOPPING_GRACE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
 REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
-MAX_RETRY_AFTER = 86_400.0  # seconds that a receiver may ask for
 FAILURES = (
     *(httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError),
     TaskEngineError,  # of the client's options: a body that cannot be rendered
@@ -77,6 +77,7 @@ class Courier:
     bodies: Bodies
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
+    traces: Traces = field(default_factory=Traces)
     dispatcher: PerHostDispatcher[Round, Sequence[Served]] = field(init=False)
     _quick: QuickHosts = field(default_factory=QuickHosts, init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
@@ -94,6 +95,7 @@ class Courier:
             unverified=resources.environment.unverified,
             bodies=wiring.bodies,
             meters=resources.meters,
+            traces=resources.traces,
         )
 
     def __post_init__(self) -> None:
@@ -180,8 +182,11 @@ class Courier:
     async def _deliver(
         self, lane: Lane, callback: Callback, options: CallbackOptions | Exception
     ) -> Delivery:
+        started = trio.current_time()
         async with self.bodies.of(callback) as body:
-            return await self._try(lane, callback, body, options)
+            delivery = await self._try(lane, callback, body, options)
+        self.traces.callback_tried(lane, callback, delivery, trio.current_time() - started)
+        return delivery
 
     async def _try(
         self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
@@ -213,7 +218,8 @@ class Courier:
         body = sent_at(body, now)
         if options.body is not None:
             body = await in_thread(partial(_rendered, options, callback.event, body), len(body))
-        headers = options.signed(callback.webhook_id, int(now.timestamp()), body)
+        signed = options.signed(callback.webhook_id, int(now.timestamp()), body)
+        headers = {**self.traces.headers(lane, callback), **signed}
         http = self.http if options.verify else self.unverified
         request = http.build_request("POST", lane.url, content=body, headers=headers)
         return await http.send(request, stream=True)
@@ -284,16 +290,3 @@ def _told(error: Exception) -> str:
     words = words_of(error)
     told = f"{name_of(error)}: {words}" if words else name_of(error)
     return clean_text(masked_text(told)[:500])
-
-
-def wished_pause(retry_after: str | None, now: datetime) -> timedelta:
-    """What a Retry-After header asks for: seconds or a date; nonsense asks for nothing."""
-    seconds = 0.0
-    with suppress(ValueError, TypeError, OverflowError):  # of a date at the end of all dates
-        text = retry_after or "0"
-        if text.strip().isdigit():
-            seconds = float(text)
-        else:
-            date = parsedate_to_datetime(text)
-            seconds = (date.astimezone(UTC) - now).total_seconds()
-    return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER))

@@ -41,6 +41,7 @@ from taskengine.model import (
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Envelope, Mailbox
 from taskengine.store import Store
+from taskengine.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +61,14 @@ class Recorder:
     spread: Callable[[Recorded], None]
     progress: Progress = field(default_factory=Progress)
     meters: Meters = field(default_factory=Meters)
+    traces: Traces = field(default_factory=Traces)
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
 
     @classmethod
     def of(cls, wiring: Wiring) -> Recorder:
         resources, spread = wiring.resources, wiring.mailboxes.announce_records
         given = (resources.patient, wiring.state, resources.now, spread, wiring.progress)
-        return cls(*given, resources.meters)
+        return cls(*given, resources.meters, resources.traces)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._deferred = DeferredByJob()
@@ -153,6 +155,7 @@ class Recorder:
         self.spread(recorded)
         for end in recorded.ends:
             self.meters.job_ended(end)
+            self.traces.job_ended(end, self.now())
             if end.failed:
                 told = "job %d has failed: workflow %s of client %s"
                 logger.info(told, end.id, end.workflow, end.client, extra=_figures(end))

@@ -28,6 +28,7 @@ from taskengine.meters import Meters
 from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
 from taskengine.store import Store
+from taskengine.traces import Traces
 from taskengine.workflows.library import Library
 
 
@@ -51,6 +52,7 @@ class Resources:
     reader: Callable[[datetime], Reader] = no_workflow  # of the jobs of schedules
     vital: Store | None = None  # with a connection of its own, for the heartbeat (rule 3)
     meters: Meters = field(default_factory=Meters)
+    traces: Traces = field(default_factory=Traces)
     left: Callable[[], None] = lambda: None  # called once the peers know that the instance left
 
 

@@ -22,6 +22,7 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.limit import TimeLimit
 from taskengine.runtime.mailbox import Address
 from taskengine.store.completion import ENGINE_FELL, ENGINE_STOPPED
+from taskengine.traces import Traces
 
 RECORD_GRACE = 5.0  # seconds to record an end, even while being cancelled
 MAX_UNWRITTEN = 16  # ends of a worker that may wait to be written while it goes on
@@ -44,6 +45,7 @@ class Worker:
     desk: Desk
     ready: Callable[[], None]  # tells the claimer that the desk has room
     meters: Meters = field(default_factory=Meters)
+    traces: Traces = field(default_factory=Traces)
     busy: bool = field(default=False, init=False)
     _unwritten: int = field(default=0, init=False)  # ends that were told to the recorder
     _written: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot, init=False)
@@ -74,6 +76,7 @@ class Worker:
             desk=wiring.desks[queue],
             ready=wiring.hint(f"claimer-{queue}"),
             meters=resources.meters,
+            traces=resources.traces,
         )
 
     async def run(self) -> None:
@@ -123,8 +126,10 @@ class Worker:
         if running.stopped is Stopped.UNWANTED:
             end = replace(end, outcome=Outcome.CANCELLED, error="the job was stopped", fate="")
         self.meters.task_ended(attempt.task.action, end.outcome, seconds)
+        end = replace(end, at=self.now())
+        self.traces.attempt_ended(attempt, end, seconds)
         self._unwritten += 1
-        self._tell(replace(end, at=self.now()), MAX_TELLINGS)
+        self._tell(end, MAX_TELLINGS)
 
     def _cut_short(self, fence: Fence) -> Ended:
         """The end of an attempt that did not end by itself. At the end of a drain it is handed

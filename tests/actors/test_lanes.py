@@ -7,7 +7,7 @@ import httpx
 import pytest
 import trio
 
-from taskengine.actors.courier import wished_pause
+from taskengine.callbacks.retry_after import wished_pause
 from taskengine.policy import SYSTEM
 from taskengine.testing.virtual import instance, receiver, workflow
 from tests.conftest import NOON
