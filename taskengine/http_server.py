@@ -95,6 +95,7 @@ def services_of(
         draining=lambda: shutdown.refusing,
         intake=engine.mailboxes.intake.address,
         changed=engine.mailboxes.announce_change,
+        paused=engine.mailboxes.announce_pause,
         rescheduled=engine.mailboxes.announce_reschedule,
         operated=engine.mailboxes.announce_operation,
         event_feed=engine.event_feed,

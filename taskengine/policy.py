@@ -1,11 +1,10 @@
-"""Pure rules: who is admitted, what a job becomes, when to try again. No clock, no store."""
+"""Pure rules: settings and bands, what a job becomes, when to try again. No clock, no store."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -25,7 +24,6 @@ SYSTEM = ""  # the scope above all clients
 CALLBACK_PAUSES = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
 LONGEST_RETRY = 86_400.0  # seconds before the retry of a task
 MAX_RESCUES = 5
-TASKS_EACH = 40  # of the jobs that one admission may start, on the average
 
 
 class Band(IntEnum):
@@ -47,6 +45,7 @@ class Settings:
     retry_limit: int = 3
     retention_days: int = 30  # after a job's end
     retry_hours: int = 24  # after a failed or stopped job's end, in which its tasks' files are kept
+    weight: int = 0  # of a client among others (fair_shares.py); 0: none of its own
 
     def band(self, priority: int) -> Band:
         return Band.HIGH if priority <= self.priority_threshold else Band.LOW
@@ -81,10 +80,12 @@ NUMBERS = {
     "retry_limit": (0, 1_000),
     "retention_days": (1, 36_500),
     "retry_hours": (0, 8_760),
+    "weight": (0, 1_000),
 }
 MAX_OWN_SETTINGS = 100  # names that a client makes up, beside those that are known
 # No client has its own of these (rule 9).
 SYSTEM_ONLY = frozenset({"schedule_interval", "retention_days", "retry_hours"})
+ADMINS_ONLY = frozenset({"weight"})  # what one client gets of it, the others lose
 
 
 def settings_of(values: Mapping[str, str], *, client: bool = False) -> Settings:
@@ -129,6 +130,7 @@ def _stored(name: str, text: str) -> int | None:
 
 
 UNBOUND = settings_of({}, client=True)
+NOTHING_STARTS = settings_of({"max_jobs": "0"}, client=True)  # of a client that is paused
 BOUNDS = frozenset({"max_jobs", "priority_slots", "priority_threshold"})  # hold at both levels
 
 
@@ -148,101 +150,6 @@ def own_settings(stored: Mapping[str, str]) -> dict[str, str]:
 def band_of(priority: int, system: Settings, client: Settings) -> Band:
     """A job is of the high band if it is at both levels."""
     return Band(min(system.band(priority), client.band(priority)))
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The head of a group of queued jobs (client, `top_of_queue`, priority), as admission reads
-    it."""
-
-    id: int
-    client: str
-    top_of_queue: bool
-    priority: int
-    position: int
-    created_at: datetime
-    tasks: int = 0  # that it has
-
-    @property
-    def rank(self) -> tuple[bool, int, int, datetime, int]:
-        """The order of A11."""
-        return (not self.top_of_queue, self.priority, self.position, self.created_at, self.id)
-
-
-def choose(
-    candidates: Iterable[Candidate],
-    running: Mapping[tuple[str, Band], int],
-    system: Settings,
-    clients: Mapping[str, Settings],
-) -> list[tuple[Candidate, Band]]:
-    """Which queued jobs start now, and in which band: the best first, as long as both levels fit.
-
-    A job that does not fit is passed over, so that a client at its cap holds up no other and a
-    low-band job leaves the reserved slots to those behind it.
-    """
-    total: Counter[Band] = Counter()
-    own: Counter[tuple[str, Band]] = Counter(running)
-    for (_, band), number in running.items():
-        total[band] += number
-    chosen = []
-    for candidate in sorted(candidates, key=lambda one: one.rank):
-        limits = clients.get(candidate.client, UNBOUND)
-        band, client = band_of(candidate.priority, system, limits), candidate.client
-        if system.admits(band, total[Band.LOW], total[Band.HIGH]) and limits.admits(
-            band, own[client, Band.LOW], own[client, Band.HIGH]
-        ):
-            total[band] += 1
-            own[client, band] += 1
-            chosen.append((candidate, band))
-    return chosen
-
-
-def few_enough(
-    chosen: Sequence[tuple[Candidate, Band]], tasks: int
-) -> Sequence[tuple[Candidate, Band]]:
-    """The first of those that start, as far as they have no more tasks than this together; one at
-    least."""
-    total = 0
-    for place, (candidate, _) in enumerate(chosen):
-        total += candidate.tasks
-        if total > tasks:
-            return chosen[: max(place, 1)]
-    return chosen
-
-
-def is_full(
-    running: Mapping[tuple[str, Band], int],
-    chosen: Iterable[tuple[Candidate, Band]],
-    system: Settings,
-    last: Candidate,
-) -> bool:
-    """Whether the system has no room for a job that comes after `last` in the queue, once those
-    that are chosen have started."""
-    total: Counter[Band] = Counter(band for _, band in chosen)
-    for (_, band), number in running.items():
-        total[band] += number
-    band = Band.HIGH if last.top_of_queue else system.band(last.priority)
-    return not system.admits(band, total[Band.LOW], total[Band.HIGH])
-
-
-Room = tuple[int, int, int]  # for low jobs, for high ones, and which priorities are high
-
-
-def rooms(
-    running: Mapping[tuple[str, Band], int], system: Settings, clients: Mapping[str, Settings]
-) -> tuple[Room, dict[str, Room]]:
-    """How many more jobs may start if all were of one client: one without limits of its own, and
-    each that has some."""
-    total: Counter[Band] = Counter()
-    for (_, band), number in running.items():
-        total[band] += number
-    low, high = system.room(total[Band.LOW], total[Band.HIGH])
-    own: dict[str, Room] = {}
-    for name, limits in clients.items():
-        of_client = limits.room(running.get((name, Band.LOW), 0), running.get((name, Band.HIGH), 0))
-        threshold = min(system.priority_threshold, limits.priority_threshold)
-        own[name] = (min(low, of_client[0]), min(high, of_client[1]), threshold)
-    return (low, high, system.priority_threshold), own
 
 
 def initial_state(*, refused: bool, run_at: datetime | None, gate: bool, now: datetime) -> JobState:

@@ -26,6 +26,16 @@ def parse_offset(text: str) -> Fraction | None:
     return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
 
 
+def parse_ticks(value: str | int, timescale: int) -> Fraction | None:
+    """Seconds of a whole number of ticks, or of `hh:mm:ss(.f)`, rounded to ticks; None for what is
+    neither."""
+    text = str(value).strip()
+    if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        return Fraction(int(text), timescale)
+    offset = parse_offset(text)
+    return None if offset is None else Fraction(round(offset * timescale), timescale)
+
+
 def format_time(time: datetime) -> str:
     """`2019-11-29T10:47:50.431Z`."""
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

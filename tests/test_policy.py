@@ -7,22 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskengine.admission import Candidate, choose, rooms
 from taskengine.model import BadInput, JobState
 from taskengine.policy import (
     CALLBACK_PAUSES,
     LONGEST_RETRY,
     NUMBERS,
     Band,
-    Candidate,
     Settings,
     callback_retry_at,
     check_setting,
-    choose,
     in_force,
     initial_state,
     latest_clip_end,
     retry_at,
-    rooms,
     settings_of,
 )
 from tests.conftest import NOON

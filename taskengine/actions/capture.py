@@ -143,13 +143,13 @@ def follow(context: Context, web: Web, clip: Clip, name: str = FOLDER) -> Follow
     writer = str(context.attempt.task.attempt)
     recording = Recording(_folder(context, name, clip.place), scratch, writer)
     proof = Proof(Bench(context.run, scratch))
-    return Following(clip, web, recording, scratch, _now, context.info, context.warn, proof)
+    return Following(clip, web, recording, scratch, now, context.info, context.warn, proof)
 
 
 def _is_over(one: Following) -> bool:
     """What is over can wait for a turn; what is live, or may be, cannot."""
     end = one.clip.end
-    return end is not None and not end.is_offset and end.time <= _now()
+    return end is not None and not end.is_offset and end.time <= now()
 
 
 def _begins(one: Following) -> Fraction:
@@ -164,7 +164,8 @@ async def _run_in_turn(one: Following, turns: trio.CapacityLimiter) -> None:
         turns.release_on_behalf_of(one.clip.place)
 
 
-def _now() -> Fraction:
+def now() -> Fraction:
+    """Seconds since 1970."""
     return Fraction(time.time())
 
 
@@ -216,7 +217,7 @@ class _Report:
     def left(self) -> float | None:
         """Seconds: what is still to come of the streams, or at the speed so far."""
         ends = [one.range.end for one in self.following if one.range and one.range.has_clock]
-        to_come = max((float(end - _now()) for end in ends if end < FOREVER), default=0.0)
+        to_come = max((float(end - now()) for end in ends if end < FOREVER), default=0.0)
         made, share = self.share - self.first, self.share
         elapsed = trio.current_time() - self.began
         rest = (1 - share) * elapsed / made if made > 0 else None

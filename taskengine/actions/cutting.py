@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -40,7 +40,8 @@ PER_CHANNEL: Final = 64_000  # bits a second of sound whose source does not say
 
 
 class Cut:
-    """The first clip says which tracks there are, and what their pictures are like (A75)."""
+    """One clip, the first one by default, is the model: it says which tracks there are, and what
+    their pictures are like (A75)."""
 
     def __init__(
         self,
@@ -49,10 +50,12 @@ class Cut:
         missing: Missing,
         admitted: Matches,
         keeps_times: bool = False,
+        model: int = 0,
     ) -> None:
         self.context, self.accurate, self.missing = context, accurate, missing
         self.admitted = admitted  # the filter of the first clip
         self.keeps_times = keeps_times  # the source's own ones, of the first clip (A71)
+        self.model = model  # the place of the clip that the others are made like
         self.bench = bench_of(context)
         self._looked: dict[int, tuple[RecordedClip, Shown]] = {}
         self._clips: list[RecordedClip] = []
@@ -67,7 +70,7 @@ class Cut:
         await together(partial(self._look, place, folder) for place, folder in enumerate(folders))
         await self._note_gaps()
         await self.context.progress(0.3)
-        wanted = self._clips[0].range.tracks
+        wanted = self._wanted
         made = await together(partial(self._track, *one) for one in wanted.items())
         inspector = Inspector(self.context, self.context.workspace)
         keys = {file: [float(time) for time in one.keys] for file, one in self._joined.items()}
@@ -98,20 +101,33 @@ class Cut:
         await trio.Path(scratch).mkdir(exist_ok=True)
         known = self._known["video"]
         clip = await RecordedClip.open(place, folder, self.bench, scratch, known)
-        fill = self.missing.is_filled
-        self._looked[place] = clip, await clip.look(accurate=self.accurate, fill=fill)
+        self._looked[place] = clip, await self._seen(clip)
+
+    async def _seen(self, clip: RecordedClip) -> Shown:
+        return await clip.look(accurate=self.accurate, fill=self.missing.is_filled)
 
     async def _note_gaps(self) -> None:
         """In the order of the clips. Raises PermanentFailure if too much is missing."""
-        for place, (clip, shown) in sorted(self._looked.items()):
+        for _, (clip, shown) in sorted(self._looked.items()):
             for gap in shown.gaps:
                 await self.context.warn(self.missing.add(clip, gap))
             self._clips.append(clip)
             self._shown.append(shown)
-            if shown.best is None and self._shown[0].best is not None:
-                raise PermanentFailure(f"clip {place} has no pictures, the first one has")
-            self._spans.append(shown.spans(self._model))
+        self._spans = [shown.spans(self._form) for shown in self._shown]
+        if self._form is not None:
+            self._check_pictures()
         self.missing.check()
+
+    def _check_pictures(self) -> None:
+        for clip, shown in zip(self._clips, self._shown, strict=True):
+            if shown.best is None:
+                which = f"clip {self.model}" if self.model else "the first one"
+                raise PermanentFailure(f"clip {clip.place} has no pictures, {which} has")
+
+    @property
+    def _wanted(self) -> Mapping[str, SourceTrack]:
+        """The tracks of the result, by name."""
+        return self._clips[self.model].range.tracks
 
     @property
     def _zero(self) -> Time | None:
@@ -127,16 +143,16 @@ class Cut:
         return replace(track, zero=float(zero), began=began if isinstance(began, str) else "")
 
     @property
-    def _model(self) -> Format | None:
+    def _form(self) -> Format | None:
         """What pictures are like; None if there are none (A75)."""
-        best = self._shown[0].best
+        best = self._shown[self.model].best
         return best.format if best else None
 
     async def _track(self, name: str, track: SourceTrack) -> Track | None:
         """None for one that is left out."""
         made = await self._made(name, track)
         self._ended += 1
-        await self.context.progress(0.3 + 0.7 * self._ended / len(self._clips[0].range.tracks))
+        await self.context.progress(0.3 + 0.7 * self._ended / len(self._wanted))
         return made
 
     async def _made(self, name: str, track: SourceTrack) -> Track | None:
@@ -155,7 +171,7 @@ class Cut:
         await self.context.warn(f"{name} is left out: {why}")
 
     async def _video(self, name: str, track: SourceTrack) -> Track | None:
-        first = self._shown[0].renditions.get(name)
+        first = self._shown[self.model].renditions.get(name)
         if first is None:
             await self._leave_out(name, "there are no pictures in what was recorded of it")
             return None
@@ -176,7 +192,7 @@ class Cut:
         self, clip: RecordedClip, shown: Shown, name: str, track: SourceTrack, model: Format
     ) -> tuple[list[Taken], int]:
         """What makes a clip's part of a track, and how many pictures it has."""
-        own = name if clip.place == 0 else clip.alike(track)
+        own = name if clip.place == self.model else clip.alike(track)
         rendition = shown.renditions.get(own or "") or next(iter(shown.renditions.values()))
         taken = await clip.cutter(name).parts_of(rendition.looked, rendition.pieces, model)
         return taken, rendition.number(model)
@@ -189,7 +205,7 @@ class Cut:
         )
 
     async def _audio(self, name: str, track: SourceTrack) -> Track | None:
-        formed = await self._sound_format(self._clips[0], name)
+        formed = await self._sound_format(self._clips[self.model], name)
         if formed is None:
             await self._leave_out(name, "there is no sound in what was recorded of it")
             return None
@@ -236,7 +252,7 @@ class Cut:
         return await cutter.decode(segments, spans, rate, channels)
 
     async def _segments(self, clip: RecordedClip, name: str, track: SourceTrack) -> list[Fetched]:
-        own = name if clip.place == 0 else clip.alike(track)
+        own = name if clip.place == self.model else clip.alike(track)
         if own is None:
             await self.context.warn(f"Clip {clip.place} has nothing for {name}")
             return []

@@ -64,6 +64,10 @@ class Inspector:
             found += await self._tracks_of(number, name, properties)
         return found
 
+    async def of_file(self, number: int, name: str) -> list[Track]:
+        """The tracks of one source file; `number` tells it from the others of the attempt."""
+        return await self._tracks_of(number, name, {})
+
     async def _tracks_of(self, number: int, name: str, properties: JsonObject) -> list[Track]:
         local = self._local[name] = local_name(number, name)
         path = self.context.scratch / local
@@ -103,7 +107,7 @@ class Inspector:
         for track in lacking(tracks):
             name = f"companion-{track.name}.mp4"
             await self.context.info(f"{track.name}: AAC is made beside {track.codec}, for browsers")
-            companion = await make_companion(self.bench, self._path(track), track, name)
+            companion = await make_companion(self.bench, self.path(track), track, name)
             made.insert(made.index(track) + 1, replace(companion, folder=SCRATCH))
         return made
 
@@ -204,9 +208,10 @@ class Inspector:
         return [Track("text", target.name, codec="webvtt", role="subtitle")]
 
     async def _keyframes(self, track: Track) -> list[float]:
-        return await keyframes(self._path(track), track.stream)
+        return await keyframes(self.path(track), track.stream)
 
-    def _path(self, track: Track) -> Path:
+    def path(self, track: Track) -> Path:
+        """Where the file of a track lies here."""
         return self.context.scratch / self._local.get(track.file, track.file)
 
 

@@ -39,21 +39,21 @@ async def package_set(
     markers: list[JsonObject] | None = None,
     dref: bool = False,
     thumbnails: JsonObject | None = None,
+    active_name: str | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
-    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them."""
+    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them.
+    `active_name` is how the client calls active manifests, with or without .ism."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
     keys = await _keys(context, content_id, target) if tag == "drm" else None
-    epoch = None if tag == active else context.epoch
-    name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
     build = partial(
         build_set,
         bench_of(context),
         gathered,
-        name,
+        _set_name(context, content_id, tag, active, active_name or ""),
         guid=context.guid,
         drm=drm or [],
         keys=keys,
@@ -64,7 +64,7 @@ async def package_set(
     )
     made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
     staged = await stage(context, (made.folder / file for file in made.files))
-    return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": epoch is None}
+    return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": tag == active}
 
 
 @action("package.mp4")
@@ -122,6 +122,13 @@ def plain_name(name: str) -> str:
     if not name or name in (".", "..") or PurePosixPath(name).name != name or "\0" in name:
         raise PermanentFailure(f"expected a file name without a folder: {name!r}")
     return name
+
+
+def _set_name(context: Context, content_id: str, tag: Tag, active: Tag, custom: str) -> SetName:
+    """Active, also by a name of the client's, or parked as of the task's first attempt."""
+    epoch = None if tag == active else context.epoch
+    named = plain_name(custom).removesuffix(".ism") if custom else ""
+    return SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch, named)
 
 
 async def _followed(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import trio
@@ -134,11 +134,16 @@ def _in_order(
 ) -> Iterator[Sequence[Staged]]:
     """Groups of files of which none names another: media, playlists, manifests, the active one."""
 
+    stem = PurePosixPath(manifest).stem
+
     def rank(item: Staged) -> int:
         name = item[1]
         if name == manifest:
             return 3
-        return 2 if parse_name(content_id, name) else int(name.endswith(NAMING))
+        is_of_set = PurePosixPath(name).stem.removesuffix("_aes") == stem
+        if parse_name(content_id, name) or (is_of_set and name.endswith(MANIFESTS)):
+            return 2
+        return int(name.endswith(NAMING))
 
     for _, group in groupby(sorted(staged, key=rank), rank):
         yield list(group)

@@ -64,6 +64,10 @@ class Mailboxes:
         """A client has changed a job: slots, times, gates, running tasks or callbacks."""
         self.announce(Topic.ADMISSION, Topic.CASCADES, Topic.SCHEDULE, Topic.STOP, Topic.CALLBACKS)
 
+    def announce_pause(self) -> None:
+        """Something was paused, or goes on."""
+        self.announce(Topic.ADMISSION, Topic.SCHEDULE, Topic.WORK)
+
     def announce_operation(self) -> None:
         """A bulk operation was begun, or is to be undone."""
         self.announce(Topic.OPERATIONS)

@@ -22,7 +22,7 @@ from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMai
 from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Finish, Mail, Note
+from taskengine.messages import Alert, Finish, Mail, Note
 from taskengine.meters import Meters
 from taskengine.model import (
     BadInput,
@@ -62,13 +62,14 @@ class Recorder:
     progress: Progress = field(default_factory=Progress)
     meters: Meters = field(default_factory=Meters)
     traces: Traces = field(default_factory=Traces)
+    alert: Callable[[Alert], object] = lambda alert: None
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
 
     @classmethod
     def of(cls, wiring: Wiring) -> Recorder:
         resources, spread = wiring.resources, wiring.mailboxes.announce_records
         given = (resources.patient, wiring.state, resources.now, spread, wiring.progress)
-        return cls(*given, resources.meters, resources.traces)
+        return cls(*given, resources.meters, resources.traces, wiring.alert)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._deferred = DeferredByJob()
@@ -157,8 +158,9 @@ class Recorder:
             self.meters.job_ended(end)
             self.traces.job_ended(end, self.now())
             if end.failed:
-                told = "job %d has failed: workflow %s of client %s"
-                logger.info(told, end.id, end.workflow, end.client, extra=_figures(end))
+                told = f"job {end.id} has failed: workflow {end.workflow} of client {end.client}"
+                logger.info(told, extra=_figures(end))
+                self.alert(Alert("job_failed", told, end.id, end.workflow, end.client))
         self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
             self._deferred.close(one)

@@ -1,4 +1,4 @@
-"""Scheduler: queues jobs at the moment at which they are due."""
+"""Scheduler: queues jobs at the moment at which they are due, and ends pauses that are over."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class Scheduler:
     store: Store
     now: Now
     queued: Callable[[], None]  # there are newly queued jobs
+    resumed: Callable[[], None] = lambda: None  # a pause is over
     look: float = POLL_INTERVAL
 
     @classmethod
     def of(cls, wiring: Wiring) -> Scheduler:
-        queued = wiring.announce(Topic.ADMISSION)
-        return cls(wiring.resources.patient, wiring.resources.now, queued)
+        queued, resumed = wiring.announce(Topic.ADMISSION), wiring.announce(Topic.WORK)
+        return cls(wiring.resources.patient, wiring.resources.now, queued, resumed)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         with suppress(trio.EndOfChannel):
             while True:
-                await mailbox.collect(await self._queue_due())
+                await mailbox.collect(min(await self._queue_due(), await self._end_pauses()))
 
     async def _queue_due(self) -> float:
         """Queue what is due; how long to wait, in seconds, until the next look."""
@@ -40,3 +41,14 @@ class Scheduler:
         if number:
             self.queued()
         return next_look(self.look, next_due, self.now())
+
+    async def _end_pauses(self) -> float:
+        """End what is over, with all jobs that were set aside for it; how long to wait until the
+        next look."""
+        number = 1
+        while number:
+            number, next_end = await self.store.end_pauses(self.now())
+            if number:
+                self.queued()
+                self.resumed()
+        return next_look(self.look, next_end, self.now())

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Protocol
 
+from taskengine.actors.alerter import Alerter
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.controller import Controller
 from taskengine.actors.counter_publisher import CounterPublisher
@@ -29,6 +30,7 @@ from taskengine.actors.settler import Settler
 from taskengine.actors.sweeper import Sweeper
 from taskengine.actors.wiring import Wiring
 from taskengine.actors.worker import Worker
+from taskengine.actors.workflow_watch import WorkflowWatch
 from taskengine.actors.workspace_cleaner import WorkspaceCleaner
 from taskengine.messages import Topic
 from taskengine.model import TASK_QUEUES
@@ -37,6 +39,7 @@ Children = Mapping[str, Callable[[], Awaitable[None]]]
 
 QUEUED_SUBMISSIONS = 500
 QUEUED_ANNOUNCEMENTS = 64
+QUEUED_ALERTS = 1_000
 UNBOUNDED = math.inf  # by the mailbox: attempts bound what they may have unwritten (reporter.py)
 
 
@@ -76,10 +79,12 @@ ACTORS = (
     Row(WATCHERS, "rescuer", Rescuer.of, {Topic.DEATH, Topic.RESCUE}),
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
     Row(WATCHERS, "loop_watch", lambda wiring: LoopWatch(wiring.resources.meters), room=None),
+    Row(WATCHERS, "workflow_watch", WorkflowWatch.of, room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),
     Row(FINISHERS, "notifier", Notifier.of, room=QUEUED_ANNOUNCEMENTS),
+    Row(FINISHERS, "alerter", Alerter.of, room=QUEUED_ALERTS),
     Row(FINISHERS, "workspace_cleaner", WorkspaceCleaner.of, {Topic.CLEANING}),
     Row(FINISHERS, "event_feed", lambda wiring: wiring.event_feed, EVERY_TOPIC),
     Row(FINISHERS, "courier", Courier.of, {Topic.CALLBACKS}, copies="callback"),

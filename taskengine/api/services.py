@@ -44,6 +44,7 @@ class Services:
     recent: RecentClients = field(default_factory=RecentClients)
     meters: Meters = field(default_factory=Meters)
     rescheduled: Callable[[], None] = lambda: None  # schedules were changed
+    paused: Callable[[], None] = lambda: None  # something was paused, or goes on
     operated: Callable[[], None] = lambda: None  # a bulk operation has begun, or its undoing
 
     def reader(self) -> Reader:

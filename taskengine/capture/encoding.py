@@ -13,6 +13,7 @@ from taskengine.model import PermanentFailure
 
 QUALITY: Final = "16"  # of the constant rate factor: as good as no difference
 AHEAD: Final = "rc-lookahead=4"  # pictures that an encoder holds back; each takes memory
+GROUP: Final = 2  # seconds from one keyframe to the next
 LARGE: Final = 500_000  # pixels of a picture
 LARGE_ONES: Final = trio.CapacityLimiter(1)  # encoders of such pictures: one takes 160 MB for 1080p
 PROFILES: Final = {
@@ -35,11 +36,12 @@ def encoder(model: Format) -> list[str]:
     arguments = ["-c:v", codec, "-preset", "veryfast", "-crf", QUALITY, "-bf", "3"]
     arguments += ["-pix_fmt", said.get("pix_fmt", "yuv420p"), "-flags", "+cgop"]
     if codec == "libx264":
-        arguments += ["-x264-params", AHEAD]
+        arguments += ["-x264-params", f"{AHEAD}:{_groups(model)}"]
         if profile := PROFILES.get(said.get("profile", "")):
             arguments += ["-profile:v", profile]
     if codec == "libx265":
-        arguments += ["-x265-params", f"log-level=error:open-gop=0:{AHEAD}", "-tag:v", "hvc1"]
+        arguments += ["-x265-params", f"log-level=error:open-gop=0:{AHEAD}:{_groups(model)}"]
+        arguments += ["-tag:v", "hvc1"]
         arguments += ["-a53cc", "1"]  # the captions in the pictures; libx264 keeps them by itself
     for option, name in (
         ("-color_primaries", "color_primaries"),
@@ -49,6 +51,13 @@ def encoder(model: Format) -> list[str]:
         if said.get(name) and said[name] != "unknown":
             arguments += [option, said[name]]
     return arguments
+
+
+def _groups(model: Format) -> str:
+    """Keyframes at the same pictures in all renditions, whatever these show: players switch there,
+    and begin there after a jump."""
+    length = max(1, round(GROUP * model.frame_rate))
+    return f"keyint={length}:min-keyint={length}:scenecut=0"
 
 
 @asynccontextmanager

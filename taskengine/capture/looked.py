@@ -25,21 +25,22 @@ class Looked:
 
     def fits(self, model: Format) -> bool:
         """Its pictures can stand beside those of the model as they are."""
-        return self.format.likeness == model.likeness and self._has_rate(model)
+        return self.format.likeness == model.likeness and self.has_rate(model)
 
     def number(self, piece: Piece, model: Format) -> int:
         """How many pictures a piece gives."""
-        if self._has_rate(model):
+        if self.has_rate(model):
             return piece.number
         return max(1, round((piece.end - piece.start) * model.frame_rate))
 
     def length(self, piece: Piece, model: Format) -> Time:
         """How long a piece is shown in the result."""
-        if self._has_rate(model):
+        if self.has_rate(model):
             return piece.end - piece.start
         return self.number(piece, model) / model.frame_rate
 
-    def _has_rate(self, model: Format) -> bool:
+    def has_rate(self, model: Format) -> bool:
+        """Its pictures follow each other as those of the model."""
         return abs(self.format.frame_rate / model.frame_rate - 1) < SAME_RATE
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from taskengine.capture.model import (
     UNREADABLE,
@@ -27,6 +27,8 @@ from taskengine.runtime.threads import in_thread
 
 MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
 MAX_INDEX: Final = 4 << 20  # bytes
+HEAD: Final = 4000  # bytes that say what a manifest is
+Kind = Literal["hls", "dash", "smooth", ""]
 T = TypeVar("T")
 
 
@@ -59,16 +61,28 @@ async def open_stream(url: str, get: Get, now: Callable[[], Time]) -> Stream:
     """Read the manifest at a URL for the first time."""
     answer = await get(Resource(url), MAX_MANIFEST)
     text, size = _text(answer.body), len(answer.body)
-    start = text.lstrip()[:2000]
+    match kind_of(answer.body):
+        case "hls":
+            return HlsStream(get, await _read(lambda: read_master(text, answer.url), size))
+        case "smooth":
+            manifest = await _read(lambda: read_smooth(text, answer.url), size)
+            return SmoothStream(url, get, now, manifest)
+        case "dash":
+            mpd = await _read(lambda: read_mpd(text, answer.url, now()), size)
+            return DashStream(url, get, now, mpd)
+        case _:
+            kinds = "neither an HLS playlist, nor an MPD, nor a Smooth manifest"
+            raise SourceRefused(f"it is {kinds}")
+
+
+def kind_of(body: bytes) -> Kind:
+    """Which kind of manifest a body is, seen from how it begins; `""` for what is none."""
+    start = _text(body[:HEAD]).lstrip()
     if start.startswith("#EXTM3U"):
-        return HlsStream(get, await _read(lambda: read_master(text, answer.url), size))
+        return "hls"
     if "SmoothStreamingMedia" in start:
-        manifest = await _read(lambda: read_smooth(text, answer.url), size)
-        return SmoothStream(url, get, now, manifest)
-    if "<MPD" in start or ":MPD" in start:
-        mpd = await _read(lambda: read_mpd(text, answer.url, now()), size)
-        return DashStream(url, get, now, mpd)
-    raise SourceRefused("it is neither an HLS playlist, nor an MPD, nor a Smooth manifest")
+        return "smooth"
+    return "dash" if "<MPD" in start or ":MPD" in start else ""
 
 
 @dataclass(slots=True)

@@ -38,9 +38,10 @@ def passed(_: Path) -> str:
 
 @dataclass(slots=True)
 class Web:
-    """Shared by all sources of a capture."""
+    """Shared by all sources of a capture. `longest` is in seconds, for one body."""
 
     http: httpx.AsyncClient
+    longest: float = LONGEST
     _hosts: dict[str, trio.CapacityLimiter] = field(
         default_factory=lambda: defaultdict(lambda: trio.CapacityLimiter(PER_HOST))
     )
@@ -50,6 +51,13 @@ class Web:
         body = _Arriving()
         async with self._opened(resource) as (response, url):
             await _copy(response, resource, limit, body)
+        return Answer(bytes(body.held), url)
+
+    async def peek(self, resource: Resource, size: int) -> Answer:
+        """The beginning of a body, so many bytes at most. Raises SourceAway, SourceRefused."""
+        body = _Arriving()
+        async with self._opened(resource) as (response, url):
+            await _written(response, size, body)
         return Answer(bytes(body.held), url)
 
     async def download(
@@ -70,11 +78,11 @@ class Web:
     async def _opened(self, resource: Resource) -> AsyncIterator[tuple[httpx.Response, str]]:
         """The answer at the end of all redirects. Errors of the transport become SourceAway."""
         try:
-            with trio.fail_after(LONGEST):
+            with trio.fail_after(self.longest):
                 async with self._followed(resource) as answer:
                     yield answer
         except trio.TooSlowError:
-            raise SourceAway(f"no whole answer in {LONGEST:g} s") from None
+            raise SourceAway(f"no whole answer in {self.longest:g} s") from None
         except AddressRefused as error:
             raise SourceRefused(str(error)) from None
         except ValueError as error:  # of a redirect: "http://["

@@ -1,17 +1,19 @@
 """Commands that look: `show`, `explain`, `callbacks`, `events`, `health`; and `replay`, `settings`,
-`schedules`."""
+`schedules`, `pauses`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
 from taskengine.cli.output import json_option, plain, print_json, print_table
 from taskengine.cli.rest import JOB_ID, connection, in_client
 from taskengine.model import Json, JsonObject
+from taskengine.pauses import PauseKind
 
 if TYPE_CHECKING:
     from taskengine.client import RestClient
@@ -154,6 +156,48 @@ def remove_schedule(schedule: str, **access: str) -> None:
     click.echo(f"schedule {schedule} is removed")
 
 
+@click.group(invoke_without_command=True)
+@json_option
+@connection
+@click.pass_context
+def pauses(ctx: click.Context, /, as_json: bool, **access: str) -> None:
+    """List clients, workflows, queues and instances that are paused; `on` and `off` change it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    found = in_client(lambda rest: rest.get("/pauses"), access)["pauses"]
+    if as_json:
+        print_json(found)
+        return
+    _print_rows(("kind", "name", "since", "until", "by"), found)
+
+
+KIND = click.argument("kind", type=click.Choice([kind.value for kind in PauseKind]))
+
+
+@pauses.command("on")
+@KIND
+@click.argument("name")
+@click.option("--until", metavar="TIME", help="The end; without it `off` ends the pause.")
+@connection
+def pause_on(kind: str, name: str, until: str | None, **access: str) -> None:
+    """Pause a client, a workflow, a queue or an instance: what runs goes on, nothing new begins."""
+    body = {"kind": kind, "name": name, "until": until}
+    told = in_client(lambda rest: rest.post("/pauses", body), access)
+    for warning in told.get("warnings", ()):
+        click.echo(f"warning: {plain(warning)}", err=True)
+    click.echo(f"{kind} {name} is paused")
+
+
+@pauses.command("off")
+@KIND
+@click.argument("name")
+@connection
+def pause_off(kind: str, name: str, **access: str) -> None:
+    """End a pause."""
+    in_client(lambda rest: rest.delete(f"/pauses/{kind}/{quote(name)}"), access)
+    click.echo(f"{kind} {name} is paused no more")
+
+
 @click.command()
 @connection
 def events(**access: str) -> None:
@@ -216,5 +260,5 @@ def _text(value: Any) -> Any:
 
 
 looks = [
-    *(show, explain, callbacks, replay, settings, schedules, events, health, completion),
+    *(show, explain, callbacks, replay, settings, schedules, pauses, events, health, completion),
 ]

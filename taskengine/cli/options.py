@@ -27,6 +27,7 @@ ELSEWHERE = {  # what people look for here → the right door
     **dict.fromkeys(("api-key", "api_key", "key"), "`taskengine client key NAME` makes a new one"),
     "admin": "`taskengine client set NAME --admin` or `--no-admin`",
     **dict.fromkeys(NUMBERS, "POST /settings, as the client or for it"),
+    "weight": "an admin's `taskengine settings --of NAME weight=3`",
 }
 HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 

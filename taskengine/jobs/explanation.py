@@ -8,6 +8,7 @@ from datetime import datetime
 
 from taskengine.masking import masked_text
 from taskengine.model import FINAL_STATES, Job, JobState, Json, JsonObject
+from taskengine.pauses import Pause, PauseKind
 from taskengine.policy import Settings, band_of
 from taskengine.times import format_time
 
@@ -16,6 +17,8 @@ BEYOND = f"more than {RANKED:,}"
 REASONS = (
     "slots",
     "rank",
+    "shares",
+    "pause",
     "run_at",
     "gate",
     "queue_scheduled_jobs",
@@ -66,6 +69,10 @@ class WaitingState:
     told: Sequence[int] = ()  # of the parents, those that are over: the job is about to be told
     unserved: Sequence[tuple[str, str, str]] = ()  # tasks, actions, queues that nobody runs
     errors: Sequence[tuple[str, str]] = ()  # the tasks that failed, and why
+    weight: int | None = None  # of the client; None: slots are not shared by weight
+    pauses: Sequence[Pause] = ()  # all that there are
+    queues: Sequence[str] = ()  # in which its tasks wait
+    is_held: bool = False  # set aside while its workflow is paused
 
 
 def explanation(waiting: WaitingState, now: datetime) -> JsonObject:
@@ -83,20 +90,15 @@ def explanation(waiting: WaitingState, now: datetime) -> JsonObject:
 def _reasons(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
     match waiting.job.state:
         case JobState.QUEUED:
-            yield from _queued(waiting)
+            yield from _queued(waiting, now)
         case JobState.SCHEDULED:
             yield from _scheduled(waiting, now)
         case JobState.PENDING:
             yield from _pending(waiting)
         case JobState.STARTED:
-            told = (
-                f"It runs: of {_count(waiting.open_tasks, 'open task')} {waiting.working} at work."
-            )
-            yield _reason("running", told, working=waiting.working, open_tasks=waiting.open_tasks)
-            for task, action, queue in waiting.unserved:
-                told = f"Task {task} waits for an instance that has the action {action}"
-                told = f"{told} and serves the queue {queue}: none does."
-                yield _reason("action", told, task=task, action=action, queue=queue)
+            yield from _started(waiting, now)
+        case JobState.PAUSED if waiting.is_held:
+            yield from _held(waiting, now)
         case JobState.PAUSED:
             yield _reason("paused", "It is paused until it is resumed.")
     if waiting.job.state.is_final:
@@ -123,11 +125,51 @@ def _over(waiting: WaitingState) -> str:
     return "It is completed."
 
 
-def _queued(waiting: WaitingState) -> Iterator[JsonObject]:
+def _started(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
+    told = f"It runs: of {_count(waiting.open_tasks, 'open task')} {waiting.working} at work."
+    yield _reason("running", told, working=waiting.working, open_tasks=waiting.open_tasks)
+    for task, action, queue in waiting.unserved:
+        told = f"Task {task} waits for an instance that has the action {action}"
+        told = f"{told} and serves the queue {queue}: none does."
+        yield _reason("action", told, task=task, action=action, queue=queue)
+    for pause in _pauses(waiting, now):
+        whose = "by it" if pause.kind is PauseKind.INSTANCE else "of it"
+        yield _pause(pause, f"no task {whose} begins")
+
+
+def _pauses(waiting: WaitingState, now: datetime) -> list[Pause]:
+    """Those that hold the job up."""
+    job = waiting.job
+    concerned = {
+        JobState.QUEUED: {(PauseKind.CLIENT, job.client), (PauseKind.WORKFLOW, job.workflow)},
+        JobState.PAUSED: {(PauseKind.WORKFLOW, job.workflow)},
+        JobState.STARTED: {(PauseKind.QUEUE, queue) for queue in waiting.queues},
+    }.get(job.state, set())
+    held = [one for one in waiting.pauses if one.holds(now)]
+    found = [one for one in held if (one.kind, one.name) in concerned]
+    if waiting.queues:  # any instance may be the one that would run them
+        found += [one for one in held if one.kind is PauseKind.INSTANCE]
+    return found
+
+
+def _pause(pause: Pause, effect: str) -> JsonObject:
+    until = pause.until and format_time(pause.until)
+    told = f"{pause.told}: {effect}."
+    return _reason("pause", told, kind=pause.kind.value, name=pause.name, until=until)
+
+
+def _held(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
+    for pause in _pauses(waiting, now):
+        yield _pause(pause, "the job was set aside, and is queued again then")
+    if not _pauses(waiting, now):
+        yield _reason("next", "Nothing: its workflow is paused no more, it is queued in moments.")
+
+
+def _queued(waiting: WaitingState, now: datetime) -> Iterator[JsonObject]:
     job = waiting.job
     system, client = waiting.system, waiting.client
     band = band_of(job.priority, system.settings, client.settings)
-    reasons = []
+    reasons = [_pause(one, "no job of it starts") for one in _pauses(waiting, now)]
     levels = (("system", "the system", system), ("client", f"client {job.client}", client))
     for level, whose, slots in levels:
         if not slots.settings.admits(band, slots.low, slots.high):
@@ -138,6 +180,12 @@ def _queued(waiting: WaitingState) -> Iterator[JsonObject]:
         number = f"{RANKED:,} or more" if waiting.ahead >= RANKED else str(waiting.ahead)
         told = f"{number} queued {'job goes' if waiting.ahead == 1 else 'jobs go'} before it."
         reasons.append(_reason("rank", told, rank=_rank(waiting.ahead)))
+        if waiting.weight is not None:
+            told = (
+                "Slots are shared: of equal priorities the next one is for the client served least"
+                f" for its weight, and that of {job.client} is {waiting.weight}."
+            )
+            reasons.append(_reason("shares", told, weight=waiting.weight))
     yield from reasons or [_reason("next", "Nothing: it is started within moments.")]
 
 

@@ -54,14 +54,18 @@ Guid = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class SetName:
-    """How the manifests of a set are named: as active ones, or as parked since `epoch`."""
+    """How the manifests of a set are named: as active ones, or as parked since `epoch`. `custom` is
+    what a client calls the active ones, without their extensions."""
 
     content_id: str
     tag: Tag
     guid: str
     epoch: int | None = None
+    custom: str = ""
 
     def of(self, extension: Extension, *, aes: bool = False) -> str:
+        if self.epoch is None and self.custom:
+            return f"{self.custom}{'_aes' if aes else ''}.{extension}"
         if self.epoch is None:
             return active_name(self.content_id, self.tag, self.guid, extension, aes=aes)
         return parked_name(self.content_id, self.tag, self.epoch, self.guid, extension, aes=aes)

@@ -23,10 +23,10 @@ def write_fragments(track: MovieTrack, source: Path, place: int, zero: int, targ
     bounds = [*_begins(track), len(track.sizes)]
     times = list(accumulate(track.lengths, initial=zero))
     with source.open("rb") as given, target.open("wb") as made:
-        made.write(FILE_TYPE + _initialization(track))
+        made.write(FILE_TYPE + initialization(track))
         for number, (first, last) in enumerate(pairwise(bounds), 1):
             size = sum(track.sizes[first:last])
-            made.write(_head(track, number, times[first], first, last))
+            made.write(fragment_head(track, number, times[first], first, last))
             made.write(struct.pack(">I4s", 8 + size, b"mdat"))
             append(given, place, size, made)
             place += size
@@ -40,7 +40,8 @@ def _begins(track: MovieTrack) -> Iterator[int]:
         yield from range(0, len(track.sizes), LONGEST)
 
 
-def _initialization(track: MovieTrack) -> bytes:
+def initialization(track: MovieTrack) -> bytes:
+    """The `moov` of a track that fragments follow."""
     empty = MovieTrack(track.kind, track.scale, track.description, language=track.language)
     empty.width, empty.height, empty.hidden = track.width, track.height, track.hidden
     extends = full(b"mehd", struct.pack(">Q", sum(track.lengths)), version=1)
@@ -48,7 +49,8 @@ def _initialization(track: MovieTrack) -> bytes:
     return movie([empty], extends=box(b"mvex", extends))
 
 
-def _head(track: MovieTrack, number: int, time: int, first: int, last: int) -> bytes:
+def fragment_head(track: MovieTrack, number: int, time: int, first: int, last: int) -> bytes:
+    """The `moof` of samples `[first, last)`, decoded from `time` on, in ticks."""
     rows = b"".join(
         ROW.pack(
             track.lengths[n], track.sizes[n], KEY if track.keys[n] else OTHER, track.offsets[n]

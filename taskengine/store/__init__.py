@@ -5,7 +5,7 @@ claim by its claim id, every write of an attempt by its fence. All raise StoreUn
 the database cannot be reached.
 
 `Store` (with `reads.py`, what is only read, `overview.py`, what people look at, `upkeep.py`, what
-recurs, and `operations.py`) is the interface.
+recurs, `operations.py` and `pauses.py`) is the interface.
 `postgres/` is the real one: a module for each subject, whose SQL stands in `sql/`, run by way of
 its `runner.py` and `connections.py`. `memory/` is its executable specification, by the same
 subjects: `taskengine.testing.contract` holds both to the same promises. `completion.py` and
@@ -31,6 +31,7 @@ from taskengine.model import (
 )
 from taskengine.store.operations import StoreOperations
 from taskengine.store.overview import StoreOverview
+from taskengine.store.pauses import StorePauses
 from taskengine.store.reads import StoreReads
 from taskengine.store.types import (
     BEFORE,
@@ -85,7 +86,7 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
+class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, StorePauses, Protocol):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None
@@ -101,6 +102,10 @@ class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, Protocol):
 
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
         """Say which tasks the instance runs. Raises Dismissed."""
+        ...
+
+    async def put_workflows(self, instance: int, digest: str) -> None:
+        """Say which workflow files the instance has."""
         ...
 
     async def beat(self, instance: int) -> Beat:

@@ -40,6 +40,7 @@ class InstanceView:
     dead: bool
     working: int
     queues: Sequence[str]  # that it serves
+    workflows: str | None = None  # a digest of its workflow files; None: it has not said
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class InstanceRow:
 
     view: InstanceView
     tasks: Sequence[TaskAtWork]
+    differs: bool  # its workflow files are others than those of the instance that answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,15 @@ async def _counts(visit: Visit) -> Mapping[str, QueueCount]:
 async def instances_of(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
     if visit.only is not None:
         return []
+    views = await visit.services.store.instances()
+    own = visit.services.library().digest
     return [
-        InstanceRow(view, [task for task in tasks if task.instance == view.id])
-        for view in await visit.services.store.instances()
+        InstanceRow(
+            view,
+            [task for task in tasks if task.instance == view.id],
+            differs=not view.dead and view.workflows not in (None, own),
+        )
+        for view in views
     ]
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from quart import Response
 
-from taskengine.model import Job, JobState
+from taskengine.api.resources.pauses import Pauses
+from taskengine.model import BadInput, Job, JobState
+from taskengine.pauses import PauseKind
 from taskengine.store import JobFilter
 from taskengine.ui.figures import chart_of, instances_of, queues_of, slots_of, totals_of
 from taskengine.ui.jobs import rows_of
@@ -32,6 +34,8 @@ async def now(visit: Visit) -> Response:
         failed=await rows_of(visit, failed),
         oldest=await _oldest(visit),
         slots=await slots_of(visit),
+        pauses=await Pauses(visit.services).seen_by(visit.client),
+        kinds=[*PauseKind],
         queues=await queues_of(visit),
         instances=await instances_of(visit, tasks),
         tasks=tasks,
@@ -61,4 +65,20 @@ async def _oldest(visit: Visit) -> Job | None:
     return found[0] if found else None
 
 
-ROUTES = [PageRoute("GET", "/", now)]
+async def pause(visit: Visit) -> Response:
+    """Pause something, or end a pause."""
+    fields = await visit.form()
+    kind, name, wanted = (fields.get(key, "") for key in ("kind", "name", "do"))
+    resource = Pauses(visit.services)
+    if wanted == "on":
+        warnings = await resource.put(fields, visit.client)
+        said = " ".join([f"The {kind} {name} is paused.", *warnings])
+    elif wanted == "off":
+        await resource.remove(kind, name, visit.client)
+        said = f"The {kind} {name} is paused no more."
+    else:
+        raise BadInput(f"do: there is no such action: {wanted[:40]!r}")
+    return visit.back(fields, "./", said)
+
+
+ROUTES = [PageRoute("GET", "/", now), PageRoute("POST", "/pauses", pause)]

@@ -8,7 +8,7 @@ from quart import Response
 
 from taskengine.api.resources.settings import SettingsOfClients
 from taskengine.model import BadInput, Json
-from taskengine.policy import NUMBERS, SYSTEM, SYSTEM_ONLY
+from taskengine.policy import ADMINS_ONLY, NUMBERS, SYSTEM, SYSTEM_ONLY
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
@@ -21,6 +21,8 @@ MEANINGS = {
     "retry_limit": "How often a failed task is tried again.",
     "retry_hours": "Hours after its end that a job keeps what a retry needs.",
     "retention_days": "Days after its end that a job is kept.",
+    "weight": "Of a client: of equal priorities, the next slot is for the client that was served "
+    "least for its weight. 0: none of its own. Slots are shared as soon as there is a weight.",
 }
 
 
@@ -39,7 +41,7 @@ async def settings(visit: Visit) -> Response:
     lines = [
         SettingLine(name, MEANINGS.get(name, ""), values[name], *NUMBERS[name])
         for name in NUMBERS
-        if scope == SYSTEM or name not in SYSTEM_ONLY
+        if (scope == SYSTEM or name not in SYSTEM_ONLY) and (visit.admin or name not in ADMINS_ONLY)
     ]
     others = {name: value for name, value in values.items() if name not in NUMBERS}
     return visit.page("settings.html", lines=lines, others=others, scope=scope)
@@ -58,7 +60,7 @@ async def change(visit: Visit) -> Response:
         raise BadInput(f"name: expected one of {', '.join(NUMBERS)}, got {name[:40]!r}")
     scope = _scope(visit, fields.get("client", ""))
     body = {"name": name, "setting": value}
-    await SettingsOfClients(visit.services).put(scope, body)
+    await SettingsOfClients(visit.services).put(scope, body, visit.client)
     visit.audit(f"sets {name} of {scope or 'the system'} to {value[:20]}")
     return visit.back(fields, "settings", f"{name} is {value}.")
 

@@ -73,7 +73,7 @@ SHAPE: JsonObject = {  # of a workflow file
             "type": "object",
             "required": ["from", "start", "end"],
             "additionalProperties": False,
-            "properties": {key: {"type": "string"} for key in ("from", "start", "end")},
+            "properties": {key: {"type": "string"} for key in ("from", "start", "end", "markers")},
         },
     },
     "$defs": {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from taskengine.times import parse_offset, parse_time
+from taskengine.times import parse_offset, parse_ticks, parse_time
 from taskengine.workflows.patterns import matches
 
 LONGEST_NAME: Final = 150  # bytes: manifests' names have 63 besides, file systems take 255
@@ -80,5 +80,8 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
     ),
     "moment": TextFormat(is_moment, "a UTC time such as 2031-01-05T10:00:00.000Z, or hh:mm:ss"),
     "utc-time": TextFormat(is_utc_time, "a UTC time such as 2031-01-05T10:00:00.000Z"),
+    "ticks": TextFormat(
+        lambda text: parse_ticks(text, 1) is not None, "hh:mm:ss or a whole number of ticks"
+    ),
     "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }

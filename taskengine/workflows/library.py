@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +61,12 @@ class Library:
 
     def all(self) -> tuple[Workflow, ...]:
         return tuple(sorted(self.workflows.values(), key=lambda w: (w.client or "", w.name)))
+
+    @property
+    def digest(self) -> str:
+        """Of what all workflows say: the same wherever the same jobs would be made."""
+        said = [[one.client, one.name, one.definition.digest] for one in self.all()]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def load(folders: Sequence[File], actions: Mapping[str, ActionLike]) -> Library:

@@ -9,6 +9,7 @@ import trio
 
 from taskengine.actors.scheduler import Scheduler
 from taskengine.model import JobState, TaskState
+from taskengine.pauses import Pause, PauseKind
 from taskengine.policy import SYSTEM
 from taskengine.runtime.clock import virtual_clock
 from taskengine.runtime.mailbox import Mailbox
@@ -303,6 +304,28 @@ async def test_a_job_due_in_a_year_is_queued_in_that_second(memory_store, autoju
         await scheduler.run(mailbox)
     assert woken == [due]
     assert (await memory_store.job(job_id)).job.state is JobState.QUEUED
+
+
+async def test_a_pause_ends_at_its_time_and_jobs_set_aside_are_queued(memory_store, autojump_clock):
+    now = virtual_clock(NOON)
+    until = now() + timedelta(seconds=90)
+    pauses = [Pause(kind, "job", now(), "root", until) for kind in PauseKind]
+    instance = await memory_store.join("one", now())
+    for pause in pauses:
+        await memory_store.put_pause(pause)
+    ids = await memory_store.submit([submission(workflow("only")) for _ in range(3)], now())
+    await memory_store.admit(instance, now())
+    states = {(await memory_store.job(one)).job.state for one in ids}
+    assert states == {JobState.PAUSED}
+    woken, resumed = [], []
+    scheduler = Scheduler(
+        memory_store, now, lambda: woken.append(now()), lambda: resumed.append(now()), look=3600.0
+    )
+    with trio.move_on_after(600):
+        await scheduler.run(Mailbox(1))
+    assert (woken, resumed) == ([until], [until])
+    assert {(await memory_store.job(one)).job.state for one in ids} == {JobState.QUEUED}
+    assert await memory_store.pauses() == []
 
 
 class LosesDefinitions(MemoryStore):

@@ -133,6 +133,18 @@ async def test_a_client_writes_its_own_and_an_admin_the_systems(client, admin, a
     assert await api.store.settings("demo-client") == {"max_jobs": "3"}
 
 
+async def test_a_weight_is_given_by_an_admin_alone(client, admin, api):
+    given = {"name": "weight", "setting": 3}
+    status, content = await client.send("POST", "/settings", given)
+    assert (status, content["error"]) == (403, "name: weight is set by an admin")
+    assert (await admin.send("POST", "/settings", {**given, "client": "demo-client"}))[0] == 200
+    assert await api.store.settings("demo-client") == {"weight": "3"}
+    assert (await client.send("GET", "/settings"))[1]["settings"]["weight"] == 3
+    for bad in (-1, 1001, "much"):
+        status, content = await admin.send("POST", "/settings", {**given, "setting": bad})
+        assert (status, "from 0 to 1000 for weight" in content["error"]) == (400, True)
+
+
 async def test_switching_the_engines_own_is_an_admins(client):
     status, content = await client.send("PUT", "/scheduler", SWITCH)
     assert (status, list(content)) == (403, ["error"])

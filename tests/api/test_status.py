@@ -283,6 +283,7 @@ async def test_a_client_sees_what_is_in_force_for_it(api):
         "retry_limit": 7,
         "retry_hours": 24,
         "retention_days": 30,
+        "weight": 0,
     }
 
 

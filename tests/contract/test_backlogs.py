@@ -57,6 +57,12 @@ def lanes(*, host="'one.test'", due_at="'2031-02-01'", number=MANY):
     return LANES.format(host=host, due_at=due_at, number=number)
 
 
+HELD = f"""
+insert into held_jobs select 'w' || n % 3, n from generate_series(1, {MANY}) as n;
+insert into pauses select 'workflow', 'w' || n, '2031-02-01', 'root'
+from generate_series(0, 2) as n;
+insert into held_jobs values ('x', 0)
+"""
 NOON = "'2031-02-01 12:00'"
 LATER = "'2031-03-01'::timestamptz + n * interval '1 second'"
 SERVED = "array['core.noop', 'core.sleep', 'storage.list', 'http.request']"
@@ -70,6 +76,10 @@ DUE = [("queue_due", NOON), ("next_due", "")]
 GATES = [("claim_gates", f"{NOON}, '2031-02-01 12:01', 64, array['busy'], 2"), ("next_gate", NOON)]
 ROOM = "'[500, 500, 5]', '{}', 500"
 FULL = "'[500, 500, 5]', '{\"acme\": [0, 0, 5]}', 500"
+TURNS = "'{\"c1\": 500}', 1000000"
+IN_TURN = ("first_in_turn", f"{ROOM}, {TURNS}")
+FULL_IN_TURN = ("first_in_turn", f"{FULL}, {TURNS}")
+ONE_IN_TURN = ("first_in_turn", f"'[1, 1, 5]', '{{}}', 1, {TURNS}")
 # The pages that 500 changed rows touch: each is written anew, in its table and in its indexes.
 CHANGING = 25_000
 
@@ -90,11 +100,18 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
     "due retries": (tasks(is_retry="true"), at_most(CHANGING, CLAIM)),
     "tasks of others": (tasks(action="'not.here'"), at_most(100, CLAIM, CLAIM_AHEAD)),
     "retries of others": (tasks(action="'not.here'", is_retry="true"), at_most(100, CLAIM)),
-    "jobs": (jobs(), at_most(2_500, ("group_heads", ROOM)) + at_most(20, ("group_heads", FULL))),
+    "jobs": (
+        jobs(),
+        at_most(2_500, ("group_heads", ROOM), IN_TURN)
+        + at_most(20, ("group_heads", FULL), FULL_IN_TURN, ("system_bounds", ""))
+        + at_most(30, ONE_IN_TURN)
+        + at_most(2_500, ("paused_in_front", "500, array['demo']")),
+    ),
     "jobs of many clients": (
         jobs(client="'c' || n % 5000"),
-        at_most(80_000, ("group_heads", ROOM)),
+        at_most(80_000, ("group_heads", ROOM), IN_TURN, ONE_IN_TURN),
     ),
+    "jobs that are set aside": (HELD, at_most(100, ("held_jobs", "50"))),
     "lanes of a busy host": (lanes(), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes of a free host": (lanes(host="'two.test'"), at_most(1_500, CLAIM_LANES, NEXT_LANE)),
     "lanes that wait": (lanes(due_at=LATER), at_most(1_500, CLAIM_LANES, NEXT_LANE)),

@@ -35,6 +35,8 @@ insert into edges
 select id % 50, id, case when id % 10 = 0 then 'ends' else 'completes' end, id % 3 > 0 from jobs;
 insert into cascades select id from jobs where id % 40 = 1;
 insert into settings select 'c' || n, 'own ' || n, 'x' from generate_series(1, 1000) as n;
+insert into held_jobs select 'demo ' || id % 3, id from jobs where state = 0;
+insert into pauses values ('workflow', 'demo 1', '2031-02-01', 'root');
 insert into logs (job_id, task_id, severity, progname, message, created_at)
 select id, 0, 1, 'api', 'x', created_at from jobs;
 """
@@ -42,6 +44,16 @@ LANE = "callbacks_lane_id_(?:number|event_id)_key|callbacks_waiting"
 INDEXES = {  # of each statement, the one without which its cost would grow
     "group_heads": "jobs_queued",
     "first_queued": "jobs_ranked",
+    "system_bounds": "settings_weights",
+    "paused_in_front": "jobs_ranked",
+    "hold_jobs": "jobs_pkey",
+    "held_jobs": "held_jobs_pkey",
+    "let_go": "held_jobs_job_id_key",
+    "queues_of": "tasks_job_id_number_key",
+    "first_in_turn": "jobs_queued",
+    "turns_before": "jobs_queued",
+    "virtual_times": "scopes_pkey",
+    "put_virtual_times": "scopes_pkey",
     "all_bounds": "settings_bounds",
     "bounds_of": "settings_bounds|settings_pkey",
     "count_edges": "edges_pkey",

@@ -9,6 +9,7 @@ import pytest
 
 from taskengine.jobs.explanation import BEYOND, RANKED, REASONS, Slots, WaitingState, explanation
 from taskengine.model import Job, JobState
+from taskengine.pauses import Pause, PauseKind
 from taskengine.policy import UNBOUND, Settings
 from tests.conftest import NOON
 
@@ -27,6 +28,10 @@ def seen(state=None, **changes):
 
 def full(low, high, **settings):
     return Slots(Settings(**settings), low, high)
+
+
+def paused(kind, name, until=None):
+    return Pause(PauseKind(kind), name, NOON, "root", until)
 
 
 AGAIN = (
@@ -69,6 +74,40 @@ TABLE = {
     ),
     "second": (seen(ahead=1), {"rank": "1 queued job goes before it."}),
     "third": (seen(ahead=2), {"rank": "2 queued jobs go before it."}),
+    "second where slots are shared": (
+        seen(ahead=1, weight=3),
+        {
+            "rank": "1 queued job goes before it.",
+            "shares": "Slots are shared: of equal priorities the next one is for the client served"
+            " least for its weight, and that of acme is 3.",
+        },
+    ),
+    "its client paused": (
+        seen(pauses=[paused("client", "acme", SOON), paused("client", "beta")]),
+        {"pause": f"The client acme is paused until {SOON_TEXT}: no job of it starts."},
+    ),
+    "its client paused before": (
+        seen(pauses=[paused("client", "acme", NOON)]),
+        {"next": "Nothing: it is started within moments."},
+    ),
+    "set aside": (
+        seen(JobState.PAUSED, pauses=[paused("workflow", "demo")], is_held=True),
+        {
+            "pause": "The workflow demo is paused until somebody ends that: the job was set aside,"
+            " and is queued again then."
+        },
+    ),
+    "set aside a moment ago": (
+        seen(JobState.PAUSED, is_held=True),
+        {"next": "Nothing: its workflow is paused no more, it is queued in moments."},
+    ),
+    "its instance paused": (
+        seen(JobState.STARTED, open_tasks=1, queues=["work"], pauses=[paused("instance", "one")]),
+        {
+            "running": "It runs: of 1 open task 0 at work.",
+            "pause": "The instance one is paused until somebody ends that: no task by it begins.",
+        },
+    ),
     "far behind": (seen(ahead=RANKED), {"rank": "1,000 or more queued jobs go before it."}),
     "full and behind": (
         seen(system=full(1, 1), ahead=2),

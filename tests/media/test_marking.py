@@ -93,3 +93,23 @@ def test_an_mpd_has_events_that_can_be_read_again(markers):
 
 def test_markers_are_json():
     assert [Marker.of_json(one.to_json()) for one in MARKERS] == MARKERS
+
+
+def test_what_gives_way_to_nothing_and_what_players_show_is_read_again():
+    """An inserted break ends where it begins; interstitials come back from the MPD."""
+    uri, period = 'http://ads.test/"a".m3u8?b=1&c', '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">'
+    out = splice_insert(4, Fraction(12), Fraction(30), is_out=True)
+    marker = Marker(
+        1, Fraction(12), Fraction(30), out, BACK, is_inserted=True, asset_uri=uri, asset_list=""
+    )
+    other = Marker(2, Fraction(16), Fraction(2), OUT, BACK, asset_list="http://ads.test/list")
+    text = mark_mpd(f'{period}<Period id="0">\n</Period></MPD>', [marker, other])
+    assert read_markers(text) == [marker, other]
+    assert Marker.of_json(marker.to_json()) == marker
+    lines = mark_playlist(PLAYLIST, [marker]).splitlines()
+    told = [line.partition("START-DATE=")[2].split(",")[1:3] for line in lines if HEAD in line]
+    assert told == [
+        ["PLANNED-DURATION=30.000", f"SCTE35-OUT=0x{out.hex().upper()}"],
+        ["DURATION=30.000", 'X-ASSET-URI="http://ads.test/%22a%22.m3u8?b=1&c"'],
+        ["DURATION=0.000", f"SCTE35-IN=0x{BACK.hex().upper()}"],
+    ]

@@ -40,6 +40,7 @@ from taskengine.model import (
     Submission,
     Written,
 )
+from taskengine.pauses import Pause, PauseKind
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.schedules import SUBMIT_JOB, Schedule
 from taskengine.store import JobFilter
@@ -256,6 +257,9 @@ async def _waiting(stage):
         body=nightly,
     )  # fmt: skip
     await stage.store.put_schedule(schedule.starting(stage.now))
+    for kind, name, until in (("instance", "engine-b", later), ("workflow", "trickplay", None)):
+        pause = Pause(PauseKind(kind), name, stage.now - timedelta(minutes=7), "root", until)
+        await stage.store.put_pause(pause)
 
 
 @asynccontextmanager

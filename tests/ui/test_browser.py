@@ -131,6 +131,23 @@ ACTS = {
         "content_id: required",
         width=PHONE,
     ),
+    "end a pause on a telephone": Act(
+        "",
+        [pressed("End the pause of workflow trickplay"), NOTICE],
+        "The workflow trickplay is paused no more.",
+        width=PHONE,
+    ),
+    "pause a queue": Act(
+        "",
+        [
+            {"press": "#pauses summary"},
+            {"evaluate": "() => (document.querySelector('#pauses select').value = 'queue')"},
+            {"fill": "#pauses input[name=name]", "value": "work"},
+            {"press": "#pauses button[value=on]", "moved": True},
+            NOTICE,
+        ],
+        "The queue work is paused.",
+    ),
     "set a limit": Act(
         "settings",
         [

@@ -264,6 +264,14 @@ async def test_now_shows_what_runs_where_and_what_waits(api, admin, owner, world
     assert "Queues of tasks" not in own.plain
 
 
+async def test_now_marks_an_instance_with_other_workflow_files(api, admin, now):
+    for name, digest in (("same", api.services.library().digest), ("odd", "other")):
+        await api.store.put_workflows(await api.store.join(name, now), digest)
+    page = (await admin.get("")).plain
+    assert page.count("other workflow files than here") == 1
+    assert page.index("odd") < page.index("other workflow files")
+
+
 async def test_now_shows_a_client_nothing_of_others(api, visitor, world, now):
     await api.accepted(job_body(content_id="not-for-others"))
     await world.admit(now)
@@ -360,6 +368,30 @@ async def test_settings_are_changed_within_their_bounds(api, admin, owner):
     assert (await owner.post("settings", name="retention_days", setting="1")).status == 400
     other = await owner.post("settings", name="max_jobs", setting="0", client="other")
     assert other.status == 403
+
+
+async def test_an_admin_gives_a_weight_and_the_clients_page_shows_it(api, admin, owner):
+    await admin.post("settings", name="weight", setting="3", client="demo-client")
+    assert (await api.store.settings("demo-client"))["weight"] == "3"
+    assert "weight 3" in (await admin.get("clients")).plain
+    assert "weight 3" in (await owner.get("clients")).plain
+    assert "served least" not in (await owner.get("settings")).plain
+    assert (await owner.post("settings", name="weight", setting="9")).status == 403
+
+
+async def test_now_shows_what_is_paused_and_an_admin_ends_it(api, admin, owner):
+    given = {"kind": "queue", "name": "work", "until": "2130-02-01T08:30"}
+    assert (await admin.post("pauses", **given, do="on")).headers["Location"] == "./"
+    page = await owner.get("")
+    assert ("queue work" in page.plain, "End the pause" in page.plain) == (True, False)
+    assert "End the pause of queue work" in (await admin.get("")).plain
+    assert (await owner.post("pauses", kind="queue", name="work", do="off")).status == 403
+    [pause] = await api.store.pauses()
+    assert (pause.by, pause.until.year) == ("root", 2130)
+    await admin.post("pauses", kind="queue", name="work", do="off")
+    assert await api.store.pauses() == []
+    assert (await admin.post("pauses", kind="queue", name="x", do="on")).status == 400
+    assert (await admin.post("pauses", kind="queue", name="work", do="odd")).status == 400
 
 
 async def test_pages_work_below_the_prefix_of_a_proxy(admin):

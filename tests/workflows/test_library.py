@@ -8,7 +8,8 @@ from pydantic import ConfigDict, create_model
 
 from taskengine.actions import find_actions
 from taskengine.workflows import yaml_reader
-from taskengine.workflows.library import WorkflowErrors, load, read
+from taskengine.workflows.library import Library, WorkflowErrors, load, read
+from taskengine.workflows.workflow import Workflow
 
 STRICT = ConfigDict(extra="forbid")
 ACTIONS: dict[str, Any] = {
@@ -486,3 +487,21 @@ def test_one_folder_has_a_workflow_once(tmp_path):
     write(tmp_path, "common/b.yaml", "# a copy\n" + named("a", "x"))
     with pytest.raises(WorkflowErrors, match=r"b\.yaml:2: a is also in .*a\.yaml"):
         load([tmp_path], ACTIONS)
+
+
+def test_the_digest_of_a_library_is_of_what_its_workflows_say():
+    def library(*summaries):
+        flows = [
+            Workflow.from_content(
+                {
+                    "workflow": f"w{n}",
+                    "summary": text,
+                    "tasks": [{"name": "a", "action": "core.noop"}],
+                }
+            )
+            for n, text in enumerate(summaries)
+        ]
+        return Library({(one.client, one.name): one for one in flows})
+
+    assert library("x", "y").digest == library("x", "y").digest
+    assert len({library().digest, library("x").digest, library("x", "z").digest}) == 3

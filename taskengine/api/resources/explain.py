@@ -26,6 +26,7 @@ from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
 from taskengine.jobs.explanation import BEYOND, REASONS, explanation
 from taskengine.model import JobState, JsonObject, TaskState
+from taskengine.pauses import PauseKind
 
 MAX_ERRORS = 10  # tasks whose errors are told
 
@@ -42,6 +43,10 @@ FIGURES: JsonObject = {
     "level": one_of("system", "client"),
     **SLOTS,
     "rank": RANK,
+    "weight": COUNT,
+    "kind": one_of(*PauseKind),
+    "name": TEXT,
+    "until": nullable(TIME),
     "run_at": TIME,
     "semaphore_url": TEXT,
     "answer": nullable(TEXT),

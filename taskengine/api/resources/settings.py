@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from quart import Response
+from werkzeug.exceptions import Forbidden
 
 from taskengine.api.auth import caller, owner
 from taskengine.api.openapi.operation import TEXT, Operation, list_of, record
@@ -16,7 +17,15 @@ from taskengine.api.routes import Route
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
 from taskengine.model import BadInput, Client, JsonObject
-from taskengine.policy import NUMBERS, SYSTEM, SYSTEM_ONLY, check_setting, in_force, settings_of
+from taskengine.policy import (
+    ADMINS_ONLY,
+    NUMBERS,
+    SYSTEM,
+    SYSTEM_ONLY,
+    check_setting,
+    in_force,
+    settings_of,
+)
 from taskengine.texts import like
 
 MAX_NAME = 100  # characters
@@ -39,7 +48,8 @@ WRITE = Operation(
     summary="Create or change a setting",
     tag="settings",
     lenient=True,
-    description="Admins change the settings of the system, other clients their own.",
+    description="Admins change the settings of the system, other clients their own. `weight` is "
+    "given to a client by an admin.",
     answer=record(
         "SettingWritten",
         ("warnings",),
@@ -85,16 +95,18 @@ class SettingsOfClients:
         client = await owner(self.services, sender, body)
         # An admin may name a client, and then writes that client's.
         scope = _scope(sender) if client == sender else client.name
-        name = await self.put(scope, body)
+        name = await self.put(scope, body, sender)
         answer = {"result": "ok", "message": f"{name} setting created/updated"}
         return reply(with_warnings(answer, [*_unknown(name), *unread(body, ("name", "setting"))]))
 
-    async def put(self, scope: str, body: JsonObject) -> str:
-        """Write the setting that a body names, of a client or the system; gives its name. Raises
-        BadInput."""
+    async def put(self, scope: str, body: JsonObject, sender: Client) -> str:
+        """Write the setting that a body names, of a client or the system, for the sender; gives its
+        name. Raises BadInput and Forbidden."""
         name, value = _setting(body)
         if scope != SYSTEM and name in SYSTEM_ONLY:
             raise BadInput(f"name: {name} is the system's alone: an admin sets it")
+        if name in ADMINS_ONLY and not sender.admin:
+            raise Forbidden(f"name: {name} is set by an admin")
         await self.services.store.put_setting(scope, name, value)
         self.services.changed()  # a slot may have come free
         if name in SYSTEM_ONLY:

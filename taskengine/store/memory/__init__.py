@@ -40,6 +40,7 @@ from taskengine.store.memory import claim as claims
 from taskengine.store.memory import clients as accounts
 from taskengine.store.memory import news as feed
 from taskengine.store.memory import operations as bulk
+from taskengine.store.memory import pauses as pausing
 from taskengine.store.memory import schedules as timetable
 from taskengine.store.memory.tables import Tables
 
@@ -70,6 +71,7 @@ class MemoryStore:
     join = atomic(instances.join)
     leave = atomic(instances.leave)
     offer = atomic(instances.offer)
+    put_workflows = atomic(instances.put_workflows)
     beat = atomic(instances.beat)
     beats = atomic(instances.beats)
     leases = atomic(instances.leases)
@@ -77,6 +79,12 @@ class MemoryStore:
     rescue = atomic(instances.rescue)
     mark_over = atomic(instances.mark_over)
     unserved = atomic(instances.unserved)
+
+    # Pauses
+    put_pause = atomic(pausing.put_pause)
+    remove_pause = atomic(pausing.remove_pause)
+    pauses = atomic(pausing.pauses)
+    end_pauses = atomic(pausing.end_pauses)
 
     # Clients and settings
     client = atomic(accounts.client)

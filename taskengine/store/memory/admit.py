@@ -6,17 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
+from taskengine.admission import TASKS_EACH, Candidate, TakenSlots, choose, few_enough
+from taskengine.fair_shares import choose_fairly
 from taskengine.model import JobState, Task, TaskState
-from taskengine.policy import (
-    SYSTEM,
-    TASKS_EACH,
-    Band,
-    Candidate,
-    choose,
-    few_enough,
-    settings_of,
-)
+from taskengine.pauses import PauseKind, paused
+from taskengine.policy import NOTHING_STARTS, SYSTEM, Band, settings_of
 from taskengine.store import Admitted
+from taskengine.store.memory.pauses import hold_jobs
 from taskengine.store.memory.rows import StoredJob, TaskRow
 from taskengine.store.memory.tables import Tables
 from taskengine.workflows.plan import first_state, needs_of
@@ -25,14 +21,24 @@ from taskengine.workflows.plan import first_state, needs_of
 def admit(tables: Tables, instance: int, now: datetime, limit: int = 500) -> Admitted:
     """See Store.admit."""
     limits = {name: settings_of(own, client=True) for name, own in tables.settings.items()}
-    system = tables.limits(SYSTEM, client=False)
-    chosen = choose(candidates(tables), running_jobs(tables), system, limits)[:limit]
+    for name in paused(tables.pauses.values(), PauseKind.CLIENT, now):
+        limits[name] = NOTHING_STARTS
+    hold_jobs(tables, now)
+    taken = (running_jobs(tables), tables.limits(SYSTEM, client=False), limits)
+    shares = tables.shares
+    if shares.weights:
+        chosen = choose_fairly(candidates(tables), TakenSlots.of(*taken), shares)[:limit]
+    else:
+        chosen = choose(candidates(tables), *taken)[:limit]
     few = few_enough(chosen, limit * TASKS_EACH)
     for candidate, band in few:
         _start(tables, tables.jobs[candidate.id], band, now)
+        if shares.weights:
+            shares.serve(candidate.client)
     jobs = [tables.jobs[one.id].job for one, _ in few]
     waits = sorted((now - max(job.created_at, job.run_at)).total_seconds() for job in jobs)
-    return Admitted(len(few), len(few) < len(chosen) or len(chosen) == limit, tuple(waits))
+    more = len(few) < len(chosen) or len(chosen) == limit or bool(shares.weights and few)
+    return Admitted(len(few), more, tuple(waits))
 
 
 def candidates(tables: Tables) -> list[Candidate]:

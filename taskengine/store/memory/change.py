@@ -26,6 +26,8 @@ def change(
     before = row.job
     waits = bool(tables.open_edges(child=job_id))
     row.job = changed(before, changes, waits=waits, now=now)
+    if before.state is JobState.PAUSED and "queue_state" in changes:
+        row.is_held = False
     if asked_anew(before, row.job):
         row.gate_due_at, row.gate_failures = None, 0
         same = row.job.semaphore_url == before.semaphore_url

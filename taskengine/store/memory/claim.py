@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from taskengine.model import Attempt, Documents, Fence, JobState, Task, TaskState
+from taskengine.pauses import PauseKind, names_of
 from taskengine.store import NOTHING_AHEAD, Ahead, Claimed, Wanted
 from taskengine.store.completion import CARRIED, MOST_RESULTS, too_much
 from taskengine.store.memory.rows import TaskRow, opened
@@ -29,11 +30,17 @@ def claim(
     """See Store.claim."""
     tables.check_instance(instance)
     tasks = sorted(tables.tasks.values(), key=lambda row: _rank(tables, row))
+    peer = tables.peers[instance].name
+    free = not tables.is_paused(PauseKind.QUEUE, queue, now)
+    free = free and not any(
+        tables.is_paused(PauseKind.INSTANCE, name, now) for name in names_of(peer)
+    )
     mine = [row for row in tasks if (row.holder, row.claim_id) == (instance, claim_id)]
     ready = [
         row
         for row in tasks
-        if row.task.state is TaskState.QUEUED
+        if free
+        and row.task.state is TaskState.QUEUED
         and row.task.queue == queue
         and row.task.action in actions
         and tables.jobs[row.task.job_id].job.state is JobState.STARTED

@@ -45,6 +45,8 @@ def forget_removed(tables: Tables) -> None:
     """The settings of clients that are gone, as soon as no job of theirs is left."""
     known = {SYSTEM, *tables.clients, *(row.job.client for row in tables.jobs.values())}
     tables.settings = {name: own for name, own in tables.settings.items() if name in known}
+    times = tables.virtual_times
+    tables.virtual_times = {name: times[name] for name in times if name in known}
 
 
 def settings(tables: Tables, client: str) -> Mapping[str, str]:

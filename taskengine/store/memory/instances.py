@@ -37,6 +37,12 @@ def offer(tables: Tables, instance: int, queue: str, actions: Collection[str]) -
     tables.offers[instance, queue] = frozenset(actions)
 
 
+def put_workflows(tables: Tables, instance: int, digest: str) -> None:
+    """See Store.put_workflows."""
+    if instance in tables.peers:
+        tables.peers[instance].workflows = digest
+
+
 def unserved(tables: Tables) -> Sequence[tuple[str, str]]:
     """See StoreReads.unserved."""
     tasks = [row.task for row in tables.tasks.values()]

@@ -83,6 +83,7 @@ def instances(tables: Tables) -> Sequence[InstanceView]:
             peer.dead,
             held[number],
             sorted(queue for instance, queue in tables.offers if instance == number),
+            peer.workflows,
         )
         for number, peer in sorted(tables.peers.items())
     ]

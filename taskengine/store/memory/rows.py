@@ -41,6 +41,7 @@ class StoredJob:
     gate_answer: str | None = None
     lines: int = 0  # of its log
     lines_removed: int = 0
+    is_held: bool = False  # set aside while its workflow is paused
 
     @property
     def submitted(self) -> JsonObject:
@@ -101,6 +102,7 @@ class Peer:
     process: uuid.UUID | None
     joined_at: datetime
     dead: bool = False
+    workflows: str | None = None  # a digest of its workflow files
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import trio
 
+from taskengine.fair_shares import Shares, weights_of
 from taskengine.model import (
     Client,
     Definition,
@@ -19,6 +20,7 @@ from taskengine.model import (
     NotFound,
     TaskState,
 )
+from taskengine.pauses import Pause, PauseKind, paused
 from taskengine.policy import Settings, settings_of
 from taskengine.schedules import BUILT_IN, QUEUE_SCHEDULED_JOBS
 from taskengine.store import Dismissed
@@ -45,6 +47,7 @@ class Tables:
         self.over: dict[int, frozenset[Fence]] = {}  # marked attempts of each instance
         self.clients: dict[str, Client] = {}
         self.settings: dict[str, dict[str, str]] = {}
+        self.virtual_times: dict[str, int] = {}  # of the system and of clients (fair_shares.py)
         self.definitions: dict[str, Definition] = {}
         self.jobs: dict[int, StoredJob] = {}
         self.requests: dict[uuid.UUID, int] = {}
@@ -61,6 +64,7 @@ class Tables:
         self.operations: dict[int, OperationRow] = {}
         self.told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self.listeners: set[trio.MemorySendChannel[str]] = set()
+        self.pauses: dict[tuple[str, str], Pause] = {}  # by kind and name
         self.schedules = {(one.client, one.name): ScheduleRow(one) for one in BUILT_IN}
 
     def next_id(self, kind: str) -> int:
@@ -114,6 +118,15 @@ class Tables:
 
     def limits(self, scope: str, *, client: bool) -> Settings:
         return settings_of(self.settings.get(scope, {}), client=client)
+
+    def is_paused(self, kind: PauseKind, name: str, now: datetime) -> bool:
+        return name in paused(self.pauses.values(), kind, now)
+
+    @property
+    def shares(self) -> Shares:
+        """How clients share slots: not at all where no weight is set."""
+        stored = {one: own["weight"] for one, own in self.settings.items() if "weight" in own}
+        return Shares(weights_of(stored), self.virtual_times)
 
     def progress_of(self, job_id: int) -> tuple[float, int]:
         """How much of a job's tasks is done, and of how many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from taskengine.fair_shares import in_turn
 from taskengine.jobs.explanation import RANKED, Slots, WaitingState
 from taskengine.model import TaskState
 from taskengine.policy import SYSTEM, Band
@@ -20,6 +21,7 @@ def load_waiting_state(tables: Tables, job_id: int) -> WaitingState | None:
         return None
     edges = tables.open_edges(child=job_id)
     tasks = tables.tasks_of(job_id)
+    shares = tables.shares
     return WaitingState(
         row.job,
         _slots(tables, SYSTEM),
@@ -38,14 +40,22 @@ def load_waiting_state(tables: Tables, job_id: int) -> WaitingState | None:
             for one in tasks
             if is_unserved(tables, one.task)
         ][:10],
+        pauses=list(tables.pauses.values()),
+        queues=sorted({one.task.queue for one in tasks if one.task.state is TaskState.QUEUED}),
+        is_held=row.is_held,
+        weight=shares.weight(row.job.client) if shares.weights else None,
     )
 
 
 def _ahead(tables: Tables, job_id: int) -> int:
     """How many queued jobs go before this one, as far as they are counted."""
-    ranks = {one.id: one.rank for one in candidates(tables)}
-    own = ranks.get(job_id)
-    return 0 if own is None else min(sum(rank < own for rank in ranks.values()), RANKED)
+    queued = candidates(tables)
+    if tables.shares.weights:
+        ranked = in_turn(queued, tables.shares)
+    else:
+        ranked = sorted(queued, key=lambda one: one.rank)
+    places = {one.id: place for place, one in enumerate(ranked)}
+    return min(places.get(job_id, 0), RANKED)
 
 
 def _slots(tables: Tables, scope: str) -> Slots:

@@ -28,6 +28,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
+from taskengine.pauses import Pause
 from taskengine.runtime.threads import in_thread
 from taskengine.schedules import Schedule, Tick
 from taskengine.store import (
@@ -62,6 +63,7 @@ from taskengine.store.postgres import (
     submit,
     sweeping,
 )
+from taskengine.store.postgres import pauses as pausing
 from taskengine.store.postgres.bulk import StoredOperations
 from taskengine.store.postgres.connections import open_pool
 from taskengine.store.postgres.notify import announce, listen
@@ -119,6 +121,9 @@ class PostgresStore(Reads, Overview, StoredOperations):
     async def offer(self, instance: int, queue: str, actions: Collection[str]) -> None:
         await self._fetch("put_offer", instance, queue, sorted(actions))
 
+    async def put_workflows(self, instance: int, digest: str) -> None:
+        await self._fetch("put_workflows", instance, digest)
+
     async def leave(self, instance: int, now: datetime, *, fallen: bool = False) -> None:
         await self._do(instances.leave, instance, now, fallen)
 
@@ -140,6 +145,20 @@ class PostgresStore(Reads, Overview, StoredOperations):
     async def mark_over(self, instance: int, fences: Collection[Fence]) -> None:
         over = sorted((fence.task_id, fence.attempt) for fence in fences)
         await self._fetch("mark_over", instance, *columns(over, 2))
+
+    # Pauses
+
+    async def put_pause(self, pause: Pause) -> None:
+        await self._do(pausing.put_pause, pause)
+
+    async def remove_pause(self, kind: str, name: str) -> bool:
+        return bool(await self._fetch("remove_pause", kind, name))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return [pausing.pause_of(row) for row in await self._fetch("pauses")]
+
+    async def end_pauses(self, now: datetime) -> tuple[int, datetime | None]:
+        return await self._do(pausing.end_pauses, now, self.writer, divisible=True)
 
     # Clients and settings
 

@@ -73,6 +73,8 @@ async def change_with(
     after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
     effects.lines += lines_of(job_id, lines, now)
     await _write(connection, after)
+    if before.state is JobState.PAUSED and "queue_state" in changes:  # it is not merely set aside
+        await connection.execute(SQL["let_go"], [job_id])
     if asked_anew(before, after):
         same = after.semaphore_url == before.semaphore_url
         await connection.execute(SQL["ask_anew"], job_id, same)

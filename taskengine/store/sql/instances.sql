@@ -32,6 +32,9 @@ select 1 from batches where instance = $1 and id = $2
 insert into offers (instance, queue, actions) values ($1, $2, $3)
 on conflict (instance, queue) do update set actions = excluded.actions
 
+-- name: put_workflows
+update instances set workflows = $2 where id = $1
+
 -- name: unserved
 -- Kinds of tasks that are queued and that no instance runs. The index is walked from kind to kind.
 with recursive kinds as (

@@ -28,7 +28,7 @@ select * from (
 order by id
 
 -- name: instances
-select i.id, i.name, i.joined_at, i.lease, i.dead,
+select i.id, i.name, i.joined_at, i.lease, i.dead, i.workflows,
        (select count(*) from tasks t where t.holder = i.id) as working,
        array(select o.queue from offers o where o.instance = i.id order by o.queue) as queues
 from instances i

@@ -4,9 +4,14 @@ set transaction isolation level repeatable read read only
 -- name: waiting_job
 select {j.job}, j.open_tasks, j.gate_answer, j.gate_due_at,
        (select count(*) from tasks t where t.job_id = j.id and t.state + 0 = {task.working}) as working,
-       (select active from schedules where name = 'queue_scheduled_jobs') as queues_due
+       (select active from schedules where name = 'queue_scheduled_jobs') as queues_due,
+       exists (select 1 from held_jobs h where h.job_id = j.id) as is_held
 from jobs j
 where j.id = $1
+
+-- name: queues_of
+-- That tasks of the job wait in.
+select distinct queue from tasks where job_id = $1 and state + 0 = {task.queued} order by queue
 
 -- name: edges_of
 select parent, kind, open, exists (select 1 from cascades c where c.parent = e.parent) as told

@@ -72,18 +72,23 @@ order by top_of_queue desc, priority, position, created_at, id limit $1
 
 -- name: still_queued
 -- `state + 0`: else the planner may read the index of all queued jobs instead of these few.
-select j.id, j.client, j.top_of_queue, j.priority, j.position, j.created_at,
+select j.id, j.client, j.workflow, j.top_of_queue, j.priority, j.position, j.created_at,
        coalesce((select d.tasks from definitions d where d.digest = j.digest), 0) as tasks
 from jobs j where j.id = any($1::bigint[]) and j.state + 0 = {job.queued}
 
 -- name: all_bounds
--- Of what clients store, only what admission goes by: whatever else they store, it costs nothing.
-select scope, name, value from settings
+-- Of what clients store, only what admission goes by: whatever else they store, it costs nothing. And
+-- what is paused.
+select scope, name, value, null::timestamptz as until from settings
 where name in ('max_jobs', 'priority_slots', 'priority_threshold')
+union all
+select name, 'paused', kind, until from pauses
 
 -- name: bounds_of
-select scope, name, value from settings
+select scope, name, value, null::timestamptz as until from settings
 where scope = any($1::text[]) and name in ('max_jobs', 'priority_slots', 'priority_threshold')
+union all
+select name, 'paused', kind, until from pauses
 
 -- name: running
 select client, band, count(*) as n from jobs where band is not null group by client, band
@@ -130,7 +135,16 @@ where job_id = any($2::bigint[]) and state = {task.waiting} and waits_for = 0
 -- subquery again and take more than its limit (rule 21). Documents beyond $8 octets are left where
 -- they are.
 with present as materialized (
-    select id from instances where id = $1 for key share -- before tasks, in the order of locks
+    select id, name from instances where id = $1 for key share -- before tasks, in the order of locks
+), free as materialized (
+    -- Neither the instance nor the queue is paused.
+    select id from present i
+    where not exists (
+        select 1 from pauses p
+        where ((p.kind = 'queue' and p.name = $2) or (p.kind = 'instance'
+                and p.name in (i.name, regexp_replace(i.name, '-[0-9]+$', ''))))
+          and (p.until is null or p.until > $6)
+    )
 ), before as materialized (
     select id from tasks where claim_id = $5 and holder = $1
 ), due as materialized (
@@ -162,7 +176,7 @@ with present as materialized (
     select t.id from heads h join tasks t on t.id = h.id
     where t.state + 0 = {task.queued} -- read again under the lock, not from an index
       and (t.due_at <= $6 or not t.is_retry)
-      and exists (select from present) and not exists (select from before)
+      and exists (select from free) and not exists (select from before)
     order by h.priority, h.id
     limit $4
     for no key update of t skip locked
@@ -170,7 +184,7 @@ with present as materialized (
     select t.id from heads h join tasks t on t.id = h.id
     where h.id not in (select id from ready) and t.state + 0 = {task.queued} and t.attempt = 0
       and t.action in (select unnest($10::text[])) and not t.is_retry
-      and exists (select from present) and not exists (select from before)
+      and exists (select from free) and not exists (select from before)
     order by h.priority, h.id
     limit $9
     for no key update of t skip locked
@@ -184,7 +198,7 @@ with present as materialized (
 ), left_over as materialized (
     select t.id from due d join tasks t on t.id = d.id
     where d.id not in (select id from ready) and t.state + 0 = {task.queued} and t.is_retry
-      and exists (select from present)
+      and exists (select from free)
     for no key update of t skip locked
 ), woken as (
     update tasks t set is_retry = false from left_over where t.id = left_over.id
@@ -219,6 +233,7 @@ with present as materialized (
          order by t.priority, t.id
          offset $7::integer + (select count(*) from got) limit 1)
     ) as h
+    where exists (select from free)
 )
 select t.id as task_id, t.number, t.name, t.action, t.queue, t.attempt, t.failures, t.rescues,
        t.progress, t.error, t.started_at, t.claimed_at, c.options, j.lanes, d.size, d.facts,

@@ -3,8 +3,9 @@
 The small form: sizes are cut down to what a test may take, and the bounds with them.
 """
 
+from taskengine.admission import TASKS_EACH
 from taskengine.model import Definition, PlannedTask
-from taskengine.policy import SYSTEM, TASKS_EACH
+from taskengine.policy import SYSTEM
 from taskengine.testing.contract.world import ACTION, at, done, failed, submission
 
 MANY = 300

@@ -85,6 +85,12 @@ class Overviews:
         assert (two.id, two.name, two.lease, two.working) == (second, "second", 9.0, 0)
         assert list(two.queues) == []
 
+    async def test_instances_tell_which_workflow_files_they_have(self, world):
+        second = await world.store.join("second", NOON)
+        await world.store.put_workflows(second, "abc")
+        await world.store.put_workflows(404, "gone")
+        assert [one.workflows for one in await world.store.instances()] == [None, "abc"]
+
     async def test_tasks_at_work_tell_whose_they_are(self, world):
         first = await world.start(content_id="film")
         await world.claim(1)

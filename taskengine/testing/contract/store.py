@@ -21,12 +21,14 @@ from taskengine.testing.contract.log_length import LogLength
 from taskengine.testing.contract.long_workflows import LongWorkflows
 from taskengine.testing.contract.overviews import Overviews
 from taskengine.testing.contract.pages import Pages
+from taskengine.testing.contract.pauses import Pauses
 from taskengine.testing.contract.records import Records
 from taskengine.testing.contract.replays import Replays
 from taskengine.testing.contract.rescues import Rescues
 from taskengine.testing.contract.retention import Retention
 from taskengine.testing.contract.retries import Retries
 from taskengine.testing.contract.schedules import Schedules
+from taskengine.testing.contract.shares import Shares
 from taskengine.testing.contract.stalls import Stalls
 from taskengine.testing.contract.submissions import Submissions
 from taskengine.testing.contract.updates import Updates
@@ -37,6 +39,8 @@ class StoreContract(
     Submissions,
     Idempotency,
     Admissions,
+    Shares,
+    Pauses,
     Claims,
     Records,
     LogLength,

@@ -66,6 +66,7 @@ SETTINGS = st.one_of(
     st.tuples(st.just("max_jobs"), st.integers(1, 20)),
     st.tuples(st.just("priority_slots"), st.integers(1, 4)),
     st.tuples(st.just("priority_threshold"), PRIORITIES),
+    st.tuples(st.just("weight"), st.integers(0, 3)),
 )
 ORDERS = ["id", "priority", "created_at", "state", "run_at", "updated_at"]
 LISTS = {
