@@ -1,7 +1,8 @@
 """Operator: does, step by step, what bulk operations ask for.
 
 An operation is claimed under a lease that each step renews, so that another instance goes on with
-it where this one ends. What is too heavy for one transaction is halved.
+it where this one ends. Operations take turns: a long one holds up no other. What is too heavy for
+one transaction is halved.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import Final
 import trio
 
 from taskengine.actors.wiring import Wiring
-from taskengine.jobs.again import read_again
+from taskengine.jobs.again import read_again, still_there
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
-from taskengine.model import Job, JsonObject, Submission, TooHeavy
+from taskengine.model import BadInput, Client, Job, JsonObject, Submission, TooHeavy
 from taskengine.operations import ACTIVE, BulkOperation, BulkState
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 LEASE: Final = timedelta(seconds=15)
+GIVEN_UP: Final = timedelta()
+TURN = 20  # steps of one operation before others are looked at
 REST_FACTOR = 0.5  # times as long as a step took: others want the same rows, and the database
 MAX_REST = 0.05  # seconds
 TOO_MUCH = "it is too much for one transaction"
@@ -65,11 +68,14 @@ class Operator:
         return one
 
     async def _perform(self, one: BulkOperation, mailbox: Mailbox[Wake]) -> None:
-        """All its steps; until somebody aborts it, or the engine stops."""
+        """The steps of its turn; until somebody aborts it, or the engine stops."""
         current: BulkOperation | None = one
-        while current is not None and current.state in ACTIVE and not mailbox.closing:
+        for left in reversed(range(TURN)):
+            if current is None or current.state not in ACTIVE or mailbox.closing:
+                break
             started = trio.current_time()
-            current = await self.advance(await self.next_step(current))
+            step = await self.next_step(current)
+            current = await self.advance(step, LEASE if left else GIVEN_UP)
             self.changed()
             await rest(started, REST_FACTOR, MAX_REST)
         if current is not None and current.state not in ACTIVE:
@@ -96,30 +102,29 @@ class Operator:
     async def _read_anew(self, step: BulkStep, jobs: Sequence[Job]) -> BulkStep:
         anew: dict[int, Submission] = {}
         refused: dict[int, str] = {}
+        origin = {"operation": step.operation.id}
+        clients = {name: await self.store.client(name) for name in {job.client for job in jobs}}
         for job in jobs:
-            submission = await self._submission(job, {"operation": step.operation.id})
-            if submission is None:
-                refused[job.id] = f"definition: the client {job.client} was removed"
-            elif submission.refusal is not None:
-                refused[job.id] = f"definition: {submission.refusal}"
-            else:
-                anew[job.id] = submission
+            try:
+                anew[job.id] = await self._submission(job, clients[job.client], origin)
+            except BadInput as refusal:
+                refused[job.id] = str(refusal)
         return replace(step, anew=anew, refused=refused)
 
-    async def _submission(self, job: Job, origin: JsonObject) -> Submission | None:
-        client = await self.store.client(job.client)
-        if client is None:
-            return None
+    async def _submission(self, job: Job, client: Client | None, origin: JsonObject) -> Submission:
+        owner = still_there(client, job.client)
         text = await self.store.document(job.id, "submitted") or "{}"
-        given = (self.reader(self.now()), client, origin, job.workflow, text)
+        given = (self.reader(self.now()), owner, origin, job.workflow, text)
         return await in_thread(partial(read_again, *given), len(text))
 
-    async def advance(self, step: BulkStep) -> BulkOperation | None:
+    async def advance(self, step: BulkStep, lease: timedelta = LEASE) -> BulkOperation | None:
         """What is too heavy is halved; one job alone that is too heavy is skipped."""
         try:
-            return await self.store.advance_operation(step, self.now(), LEASE)
+            return await self.store.advance_operation(step, self.now(), lease)
         except TooHeavy as error:
             logger.warning("operation %d: %s; fewer jobs at once", step.operation.id, error)
         if len(step.jobs) <= 1:
-            return await self.advance(replace(step, refused=dict.fromkeys(step.jobs, TOO_MUCH)))
-        return await self.advance(await self.next_step(step.operation, len(step.jobs) // 2))
+            refused = replace(step, refused=dict.fromkeys(step.jobs, TOO_MUCH))
+            return await self.advance(refused, lease)
+        fewer = await self.next_step(step.operation, len(step.jobs) // 2)
+        return await self.advance(fewer, lease)

@@ -130,22 +130,32 @@ def check_origin() -> None:
     site, source = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None and site not in SAME_SITE:
         raise Forbidden("a form of another site")
-    if source not in (None, "null") and urlsplit(source).netloc != request.host:
+    if source not in (None, "null") and not _is_ours(source):
         raise Forbidden("a form of another site")
+
+
+def _is_ours(origin: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def local_place(text: str) -> str | None:
     """A page of ours below /ui, as it is named relative to that; None for anything else."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
     outside = parts.scheme or parts.netloc or text.startswith(("/", "\\", ".")) or ":" in parts.path
     return None if outside or not text.isprintable() or "\\" in text else text[:2_000]
 
 
-def redirect(target: str, said: str = "", *, wrong: bool = False) -> Response:
+def redirect(target: str, said: str = "") -> Response:
     response = Response(b"", 303, {"Location": target, "Cache-Control": "no-store"})
     if said:
-        content = json.dumps(["wrong" if wrong else "done", said[:LONGEST_NOTICE]]).encode()
-        set_cookie(response, NOTICE, urlsafe_b64encode(content).decode(), 60, path="/")
+        content = urlsafe_b64encode(said[:LONGEST_NOTICE].encode()).decode()
+        set_cookie(response, NOTICE, content, 60, path="/")
     return response
 
 
