@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, field_validator
 
 from taskengine import sources
+from taskengine.addresses import HostName
 from taskengine.alerts import AlertsSettings
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.mediatailor.settings import MediaTailorSettings
@@ -96,7 +96,7 @@ class Configuration(BaseModel):
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
-    hosts: tuple[Text, ...] = Field(
+    hosts: tuple[HostName, ...] = Field(
         (),
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",
@@ -139,15 +139,6 @@ class Configuration(BaseModel):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
-
-    @field_validator("hosts")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """As they are compared: in small letters, without a dot at the end."""
-        for host in value:
-            if host != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-                raise ValueError(f"expected a name such as engine.example, got {host[:80]!r}")
-        return tuple(host.lower().removesuffix(".") for host in value)
 
     @field_validator("commands", "secrets", mode="before")
     @classmethod

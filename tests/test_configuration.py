@@ -81,7 +81,7 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ('proxies = ["10.1.2.3/8"]',
          "te.toml: proxies.0: expected an address or a network, as 10.0.0.0/8, got '10.1.2.3/8'"),
         ('hosts = ["http://engine.example/"]',
-         "te.toml: hosts: expected a name such as engine.example, got 'http://engine.example/'"),
+         "te.toml: hosts.0: expected a name such as engine.example, got 'http://engine.example/'"),
         ('[storage.S3]\nbucket = "a b/../c"',
          "te.toml: storage.S3.bucket: expected a name of letters, digits, - . and _"),
         ('[storage.S3]\nbucket = "b"\nendpoint = "http://u:secret@h"',
