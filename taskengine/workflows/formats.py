@@ -51,8 +51,11 @@ def is_folder(text: str) -> bool:
 
 def is_moment(text: str) -> bool:
     """What the format `moment` asks for: a time, or an offset from where a stream begins."""
-    if parse_offset(text) is not None:
-        return True
+    return parse_offset(text) is not None or is_utc_time(text)
+
+
+def is_utc_time(text: str) -> bool:
+    """What the format `utc-time` asks for: a time, UTC where it names no zone."""
     try:
         return bool(parse_time(text))
     except ValueError:
@@ -76,6 +79,7 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
         lambda text: matches(KEY, text), "a key of 32 hexadecimal digits or base64 of 16 bytes"
     ),
     "moment": TextFormat(is_moment, "a UTC time such as 2031-01-05T10:00:00.000Z, or hh:mm:ss"),
+    "utc-time": TextFormat(is_utc_time, "a UTC time such as 2031-01-05T10:00:00.000Z"),
     "ticks": TextFormat(
         lambda text: parse_ticks(text, 1) is not None, "hh:mm:ss or a whole number of ticks"
     ),
