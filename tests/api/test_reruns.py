@@ -154,7 +154,9 @@ async def test_what_the_definition_in_force_refuses_changes_nothing(api, body, a
 async def test_which_definition_is_one_of_two(api, body, api_key):
     number = await api.accepted(body())
     path = f"/jobs/{number}/rerun"
-    for query, content in (("?definition=newest", b""), ("", b'{"definition": 3}')):
+    values = (b"3", b"0", b"[]", b"{}", b"false")
+    bodies = [("", b'{"definition": %b}' % value) for value in values]
+    for query, content in (("?definition=newest", b""), *bodies):
         status, told = await send(api, "POST", path + query, content, key=api_key)
         assert status == 400
         assert told["error"].startswith("definition: expected original or current, got ")

@@ -234,7 +234,9 @@ class Changes:
 
 def _wanted_definition(body: JsonObject) -> str:
     """Which one the new job is to have, from the query or the body. Raises BadInput."""
-    given = Query.of_request().text(DEFINITION) or body.get(DEFINITION) or ORIGINAL
+    given = Query.of_request().text(DEFINITION) or body.get(DEFINITION)
+    if given in (None, ""):
+        given = ORIGINAL
     if given not in DEFINITIONS:
         raise BadInput(f"definition: expected original or current, got {shown(given)}")
     return str(given)
