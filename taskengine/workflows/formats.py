@@ -51,8 +51,11 @@ def is_folder(text: str) -> bool:
 
 def is_moment(text: str) -> bool:
     """What the format `moment` asks for: a time, or an offset from where a stream begins."""
-    if parse_offset(text) is not None:
-        return True
+    return parse_offset(text) is not None or is_time(text)
+
+
+def is_time(text: str) -> bool:
+    """What the format `time` asks for (A14)."""
     try:
         return bool(parse_time(text))
     except ValueError:
@@ -79,5 +82,6 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
     "ticks": TextFormat(
         lambda text: parse_ticks(text, 1) is not None, "hh:mm:ss or a whole number of ticks"
     ),
+    "time": TextFormat(is_time, "a UTC time such as 2031-01-05T10:00:00.000Z"),
     "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }
