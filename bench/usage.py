@@ -25,11 +25,6 @@ STATEMENTS = """
     select sum(calls) from pg_stat_statements
     where dbid = (select oid from pg_database where datname = current_database())
 """
-BY_CALLS = """
-    select query, calls, total_exec_time from pg_stat_statements
-    where dbid = (select oid from pg_database where datname = current_database())
-    order by total_exec_time desc limit $1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +129,25 @@ async def _counts_statements(connection: Any) -> bool:
 
 def cpu(pid: int) -> float:
     """Seconds of CPU that a process has used, with all its children, living and dead."""
-    total = 0.0
-    for one in _tree(pid):
-        if (fields := _stat(one)) is not None:
-            total += sum(map(int, fields[11:15]))
-    return total / TICKS
+    return own_cpu(pid) + sum(map(own_cpu, descendants(pid)))
 
 
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
+def own_cpu(pid: int) -> float:
+    """The same with its dead children alone."""
+    fields = _stat(pid)
+    return 0.0 if fields is None else sum(map(int, fields[11:15])) / TICKS
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The living children of a process, and theirs."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = " ".join((task / "children").read_text("ascii") for task in tasks)
     except OSError:
         return
-    for child in children.split():
-        yield from _tree(int(child))
+    for child in map(int, children.split()):
+        yield child
+        yield from descendants(child)
 
 
 def _stat(pid: int) -> list[str] | None:

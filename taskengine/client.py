@@ -118,12 +118,8 @@ class RestClient:
         of_submission = [line for line in log if line["progname"] == "api"]
         return [line["message"] for line in of_submission if line["severity_description"] == "WARN"]
 
-    async def rerun(self, job_id: int, definition: str = "original") -> JsonObject:
-        """The answer, with the id of the new job."""
-        return await self.again(job_id, "rerun", definition)
-
     async def again(self, job_id: int, how: str, definition: str) -> JsonObject:
-        """The same of a `rerun` or a `retry`."""
+        """Have a `rerun` or a `retry`; the answer, with the id of the new job."""
         query = {"definition": definition} if definition != "original" else None
         told: JsonObject = await self._call("POST", f"/jobs/{job_id}/{how}", query=query)
         return told

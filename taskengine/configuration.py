@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, field_validator
 
 from taskengine import sources
+from taskengine.alerts import AlertsSettings
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
@@ -125,6 +126,7 @@ class Configuration(BaseModel):
     storage: StorageTables = Field(default_factory=StorageTables)
     mediatailor: MediaTailorSettings = Field(default_factory=MediaTailorSettings)
     traces: TracesSettings = Field(default_factory=TracesSettings)
+    alerts: AlertsSettings = Field(default_factory=AlertsSettings)
 
     @field_validator("workflows", mode="before")
     @classmethod

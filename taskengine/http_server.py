@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import trio
 
+from taskengine.actors.definitions import Definitions
 from taskengine.actors.wiring import Resources
 from taskengine.api.app import create_app
 from taskengine.api.heavy import Heavy
@@ -85,6 +86,7 @@ def services_of(
     return Services(
         configuration=configuration,
         store=resources.store,
+        definitions=Definitions(resources.store),
         counters=resources.counters,
         library=lambda: library.current,
         now=resources.now,

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
+from typing import NamedTuple
 
 import trio
 import trio_asyncio
@@ -22,6 +23,7 @@ from taskengine.actions.environment import ActionEnvironment
 from taskengine.actions.scratch import scratch_of_instance
 from taskengine.actors.wiring import InstanceOptions, Resources
 from taskengine.addresses import allowed
+from taskengine.alerts import AlertReceivers, open_alerts
 from taskengine.bootstrapping import bootstrap
 from taskengine.configuration import Configuration
 from taskengine.counters import Counters
@@ -91,7 +93,7 @@ async def open_and_run(
             open_outbound(configuration.outbound_allow) as http,
             open_outbound(configuration.outbound_allow, verify=False) as unverified,
             open_workers() as aside,
-            open_traces(configuration.traces, instance_name()) as traces,
+            open_observers(configuration, meters) as observers,
         ):
             await bootstrap(store, configuration)
             for dead in scratch.died:
@@ -102,7 +104,7 @@ async def open_and_run(
             warn_of_missing_default(configuration)
             await environment.check_storages()
             resources = resources_of(
-                configuration, store, counters, library, environment, meters, traces, witness
+                configuration, store, counters, library, environment, observers, witness
             )
             await wait_for_time(resources.keep_time, START_DEADLINE)
             services = partial(services_of, configuration, resources, library, shutdown, aside)
@@ -160,14 +162,31 @@ def warn_of_missing_default(configuration: Configuration) -> None:
         )
 
 
+class Observers(NamedTuple):
+    """What is told of the engine's doings, and nothing depends on."""
+
+    meters: Meters
+    traces: Traces
+    alerts: AlertReceivers | None
+
+
+@asynccontextmanager
+async def open_observers(configuration: Configuration, meters: Meters) -> AsyncIterator[Observers]:
+    """For the length of the block. Raises Misconfigured."""
+    async with (
+        open_traces(configuration.traces, instance_name()) as traces,
+        open_alerts(configuration.alerts) as alerts,
+    ):
+        yield Observers(meters, traces, alerts)
+
+
 def resources_of(
     configuration: Configuration,
     store: PostgresStore,
     counters: Counters | None,
     library: CurrentLibrary,
     environment: ActionEnvironment,
-    meters: Meters,
-    traces: Traces,
+    observers: Observers,
     witness: Witness,
 ) -> Resources:
     """What the actors work with; all on one clock, the database's."""
@@ -188,9 +207,10 @@ def resources_of(
             allowed(configuration.outbound_allow).refuses,
             tuple(configuration.storages),
         ),
-        meters=meters,
+        meters=observers.meters,
+        traces=observers.traces,
+        alerts=observers.alerts,
         workflows=lambda: library.current.digest,
-        traces=traces,
         left=witness.send_away,
     )
 

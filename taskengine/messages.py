@@ -81,3 +81,15 @@ class Announce:
     """Tell the other instances that there is something to do."""
 
     topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell people of something that they should look at. `kind` is job_failed,
+    callbacks_given_up or instance_dead."""
+
+    kind: str
+    text: str
+    job: int | None = None
+    workflow: str | None = None
+    client: str | None = None

@@ -16,8 +16,6 @@ from taskengine.masking import masked_text
 from taskengine.texts import clean_text
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("text", "json")
 ACCESS = "taskengine.access"  # the logger of requests
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")

@@ -39,7 +39,7 @@ def test_a_new_job_is_a_value_for_each_of_its_columns():
     row = job_row(new_job(submission, NOON), submission.request_id, 2, "key", "digest")
     values = dict(zip(NEW_JOB, row, strict=True))
     assert (values["client"], values["run_at"], values["lanes"]) == ("acme", NOON, 2)
-    assert (values["idempotency_key"], values["rerun_of"]) == ("key", None)
+    assert (values["idempotency_key"], values["idempotency_digest"]) == ("key", "digest")
     arrays = expanded("{new_job.arrays}").split(", ")
     assert arrays[NEW_JOB.index("run_at")].endswith("::timestamptz[]")
     assert arrays[NEW_JOB.index("request_id")].endswith("::uuid[]")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from bench.usage import descendants, own_cpu
+
 LOOK = 0.1  # seconds
 DATABASE = "postgres"  # its processes are not the engine's
 
@@ -31,7 +30,7 @@ class Watch:
 
     def _look(self) -> None:
         self.engine = max(self.engine, _memory(self.pid)[1])
-        found = [_memory(pid) for pid in _descendants(self.pid)]
+        found = [_memory(pid) for pid in descendants(self.pid)]
         own = [(name, size) for name, size in found if DATABASE not in name]
         self.children = max(self.children, sum(size for _, size in own))
         for name, size in own:
@@ -39,8 +38,7 @@ class Watch:
 
     def cpu(self) -> float:
         """Seconds of the engine and of all its children that have ended."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / TICKS
+        return own_cpu(self.pid)
 
 
 def _memory(pid: int) -> tuple[str, int]:
@@ -51,14 +49,3 @@ def _memory(pid: int) -> tuple[str, int]:
         return "", 0
     said = dict(line.partition(":")[::2] for line in lines)
     return said["Name"].strip(), int(said.get("VmRSS", "0").split()[0]) * 1024
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        below = [(task / "children").read_text("utf-8").split() for task in tasks]
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    for child in (int(text) for some in below for text in some):
-        yield child
-        yield from _descendants(child)

@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+
+from tests.support.proxies import caddy, nginx
+from tests.support.terminals import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HIDDEN = {  # where Python is, and the checkout
@@ -48,7 +52,7 @@ class Host:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=200,
+            timeout=600,  # for what would hang
         ).stdout
 
     @contextmanager
@@ -100,13 +104,16 @@ def test_a_program_without_a_folder_to_unpack_into_says_which_variable_names_one
     assert "set HOME, XDG_CACHE_HOME or CACHE_DIRECTORY" in done.stderr
 
 
-def test_an_engine_serves_jobs(host):
-    with host.serving(TASKENGINE_BOOTSTRAP_CLIENT="acme:secret-key") as url:
-        (host.folder / "job.json").write_text('{"job": {"workflow": "noop"}, "parameters": {}}')
-        client = {"TASKENGINE_CLIENT": "acme", "TASKENGINE_API_KEY": "secret-key"}
-        told = host.run("submit", "job.json", "--watch", TASKENGINE_URL=url, **client)
-        assert told.rstrip().endswith("completed")
-        assert "noop" in host.run("jobs", TASKENGINE_URL=url, **client)
+def test_an_engine_serves_jobs_to_clients_and_through_proxies(host, tmp_path):
+    (host.folder / "job.json").write_text('{"job": {"workflow": "noop"}, "parameters": {}}')
+    client = {"TASKENGINE_CLIENT": "acme", "TASKENGINE_API_KEY": "secret-key"}
+    with host.serving(TASKENGINE_BOOTSTRAP_CLIENT="acme:secret-key") as url, ExitStack() as stack:
+        instances = [urlsplit(url).netloc, f"127.0.0.1:{free_port()}"]  # the other one is away
+        proxies = [stack.enter_context(proxy(instances, tmp_path)) for proxy in (nginx, caddy)]
+        for place in (url, *proxies):
+            told = host.run("submit", "job.json", "--watch", TASKENGINE_URL=place, **client)
+            assert told.rstrip().endswith("completed")
+            assert "noop" in host.run("jobs", TASKENGINE_URL=place, **client)
 
 
 def test_an_action_of_ones_own_is_found(host):

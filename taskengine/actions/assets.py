@@ -14,6 +14,7 @@ from taskengine.actions.package import plain_name
 from taskengine.actions.registry import action
 from taskengine.actions.stored import StoredAsset
 from taskengine.media.building import SetName
+from taskengine.media.cpix import SYSTEMS
 from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.mp4 import choose, make_mp4
@@ -24,11 +25,6 @@ from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder
 
 TAKEN: Final = (".ism", ".m3u8", ".mpd")  # no MP4 may be called so
-SYSTEMS: Final = {  # DASH-IF: the ids of key systems, as manifests have them
-    "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed": "widevine",
-    "9a04f079-9840-4286-ab92-e65be0885f95": "playready",
-    "94ce86fb-07ff-4f43-adb8-93d2fa968ca2": "fairplay",
-}
 MARKS: Final = {'value="cenc"': "cenc", 'keyformat="com.apple.streamingkeydelivery"': "fairplay"}
 CODECS: Final = ("h264", "hevc")
 KEPT: Final = 1.0  # seconds from which on a first time is one that was kept of a source (A71)
@@ -80,7 +76,7 @@ async def inspect_asset(
     _check(tracks)
     tracks = await _timed(asset, tracks)
     drm = await _systems(asset)
-    sets = [said for name in asset.top if (said := parse_name(content_id, name))]
+    sets = [said for said, _ in asset.manifests]
     active = {said.tag for said in sets if said.active and said.extension == "ism"}
     return {
         "duration": round(longest(tracks), 3),
@@ -145,14 +141,11 @@ async def _timed(asset: StoredAsset, tracks: Sequence[Track]) -> list[Track]:
 
 async def _systems(asset: StoredAsset) -> list[str]:
     """What its set with DRM is made for, as its manifests tell."""
-    parsed = [(said, name) for name in asset.top if (said := parse_name(asset.content_id, name))]
-    drm = [(said, name) for said, name in parsed if said.tag == "drm"]
-    if not drm:
-        return []
+    drm = [(said, name) for said, name in asset.manifests if said.tag == "drm"]
     found: set[str] = set()
     for said, name in drm:
         text = (await asset.text(name)).lower() if said.extension != "ism" else ""
-        found |= {system for id_, system in SYSTEMS.items() if id_ in text}
+        found |= {system for system, id_ in SYSTEMS.items() if id_ in text}
         found |= {value for mark, value in MARKS.items() if mark in text}
         found |= {"aes"} if said.aes else set()
     return sorted(found)

@@ -53,6 +53,7 @@ class Inspector:
         self.bench = bench_of(context)
         self._done, self._share = 0.0, 1.0
         self._local: dict[str, str] = {}  # of source files: their names in scratch
+        self._times: dict[tuple[str, int], list[float]] = {}  # of keyframes, by file and stream
 
     async def tracks(self, names: Sequence[str], properties: JsonObject) -> list[Track]:
         """The tracks of all source files."""
@@ -208,7 +209,10 @@ class Inspector:
         return [Track("text", target.name, codec="webvtt", role="subtitle")]
 
     async def _keyframes(self, track: Track) -> list[float]:
-        return await keyframes(self.path(track), track.stream)
+        place = track.file, track.stream
+        if place not in self._times:
+            self._times[place] = await keyframes(self.path(track), track.stream)
+        return self._times[place]
 
     def path(self, track: Track) -> Path:
         """Where the file of a track lies here."""

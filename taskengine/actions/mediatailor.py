@@ -81,6 +81,8 @@ async def assemble_channel(
     job = context.attempt.job
     channel, lineup = _channel(context, content_id), lineup_of(job.id, job.client, clips)
     before = await channel.look()
+    for location, origin in lineup.origins.items():
+        await channel.offer_location(location, origin)
     for done, source in enumerate(lineup.sources):
         await channel.offer_source(source, update=update_existing_vod_sources)
         await context.progress(0.8 * (done + 1) / len(lineup.sources))

@@ -28,7 +28,6 @@ from taskengine.capture.pictures import (
     shape_of,
     shown_at,
 )
-from taskengine.capture.pieces import stretches
 from taskengine.capture.showing import RecordedClip, Shown
 from taskengine.media.images import FORMATS, Shape, backwards, write_gif, write_image
 from taskengine.model import JsonObject, PermanentFailure
@@ -123,9 +122,7 @@ async def _tell_gaps(context: Context, clip: RecordedClip, shown: Shown) -> None
 async def _looked(clip: RecordedClip) -> list[Looked]:
     """The stretches of a clip of one rendition."""
     [name] = clip.names("video")
-    cutter = clip.cutter("look")
-    looked = [await cutter.look(one) for one in stretches(clip.segments(name))]
-    return [one for one in looked if one is not None]
+    return await clip.looked(name)
 
 
 async def _aligned(

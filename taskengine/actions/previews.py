@@ -36,7 +36,8 @@ from taskengine.capture.sampling import (
 from taskengine.capture.streams import open_stream
 from taskengine.capture.video import VideoCutter
 from taskengine.capture.web import Web
-from taskengine.media.images import Shape, gather, write_sheet
+from taskengine.media.copying import concatenate
+from taskengine.media.images import Shape, write_sheet
 from taskengine.media.thumbnail import MOST, TILE, columns_of, preview_map
 from taskengine.model import JsonObject, PermanentFailure
 
@@ -115,7 +116,7 @@ async def _drawn(context: Context, sampler: Sampler, plan: Plan, image: Path) ->
         )
     raw = context.scratch / "previews.raw"
     parts = [_nearest(made, place) for place in range(len(plan.samples))]
-    await trio.to_thread.run_sync(gather, parts, raw)
+    await trio.to_thread.run_sync(concatenate, parts, raw)
     columns = columns_of(len(plan.samples))
     await trio.to_thread.run_sync(write_sheet, raw, drawing.shape, columns, image)
     return drawing.shape

@@ -25,8 +25,8 @@ from taskengine.capture.noting import Noted
 from taskengine.capture.recording import Recording
 from taskengine.capture.streams import open_stream
 from taskengine.capture.web import Web
+from taskengine.media.probe import probe
 from taskengine.media.segmenting import Segmented, write_segments
-from taskengine.media.stored import is_encrypted
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure, TaskEngineError
@@ -201,12 +201,13 @@ class ClipRecorder:
         path = self.scratch / "looked-at"
         await folder.fetch(name, path)
         try:
-            if await is_encrypted(bench_of(self.context), path):
-                raise PermanentFailure(f"{name} is encrypted, and there is no key for it")
-        except ProcessFailed:
+            media = await probe(bench_of(self.context), path)
+        except (PermanentFailure, ProcessFailed):
             return
         finally:
             path.unlink()
+        if media.is_encrypted:
+            raise PermanentFailure(f"{name} is encrypted, and there is no key for it")
 
     async def _segmented(
         self,

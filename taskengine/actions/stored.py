@@ -17,8 +17,8 @@ from taskengine.media.ism import read_ism
 from taskengine.media.keys import asset_name
 from taskengine.media.naming import ManifestName, parse_name
 from taskengine.media.ownership import content_id_of
-from taskengine.media.probe import probe
-from taskengine.media.stored import is_encrypted, paired, placed, unlocked
+from taskengine.media.probe import Media, probe
+from taskengine.media.stored import paired, placed, unlocked
 from taskengine.media.tracks import Track, arrange
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
@@ -43,6 +43,7 @@ class StoredAsset:
     used: list[str] = field(default_factory=list)  # files that the tracks were read from
     said: ManifestName | None = None  # of its set, if it is one of ours
     _local: dict[str, str] = field(default_factory=dict)
+    _media: dict[str, Media] = field(default_factory=dict)  # by local names
 
     @classmethod
     async def open(
@@ -65,6 +66,11 @@ class StoredAsset:
         """The files of the folder itself."""
         return [name for name in self.names if "/" not in name]
 
+    @property
+    def manifests(self) -> list[tuple[ManifestName, str]]:
+        """Those of our sets, behind what their names say."""
+        return [(said, name) for name in self.top if (said := parse_name(self.content_id, name))]
+
     async def tracks(self, choice: Choice) -> list[Track]:
         """Those that are chosen, in the clear, in files of the scratch folder."""
         if (manifest := self._server_manifest()) is not None:
@@ -77,8 +83,11 @@ class StoredAsset:
     def _server_manifest(self) -> str | None:
         """Of our sets a clear one before one with DRM, an active one before those parked; else
         any other server manifest."""
-        parsed = [(said, name) for name in self.top if (said := parse_name(self.content_id, name))]
-        own = [(said, name) for said, name in parsed if said.extension == "ism" and not said.aes]
+        own = [
+            (said, name)
+            for said, name in self.manifests
+            if said.extension == "ism" and not said.aes
+        ]
         if own:
             self.said, name = max(own, key=lambda one: _rank(one[0]))
             return name
@@ -125,10 +134,9 @@ class StoredAsset:
         local = await self._fetched(track.file)
         if track.type == "text":
             return replace(track, file=local)
-        bench = bench_of(self.context)
-        if self.said is None and await is_encrypted(bench, bench.folder / local):
+        media = await self._probed(local, track.file)
+        if self.said is None and media.is_encrypted:
             raise PermanentFailure(f"{track.file} is encrypted, and its key is not known")
-        media = await probe(bench, bench.folder / local)
         stream = paired(media.tracks, track)
         if stream is None:
             raise PermanentFailure(f"{track.file}: there is no {track.type} in it")
@@ -149,13 +157,20 @@ class StoredAsset:
                 f"{self.folder.complete} has no asset in it: no manifest, and no media file"
             )
         self.used, self.is_on_one_clock = media, len(media) == 1
-        bench = bench_of(self.context)
         tracks: list[Track] = []
         for name in media:
             local = await self._fetched(name)
-            found = await probe(bench, bench.folder / local, name)
+            found = await self._probed(local, name)
             tracks += [replace(track, file=local) for track in found.tracks]
         return list(choice(arrange(tracks)))
+
+    async def _probed(self, local: str, name: str) -> Media:
+        """What is in a file: several tracks may be in one."""
+        if local not in self._media:
+            self._media[local] = await probe(
+                bench_of(self.context), self.context.scratch / local, name
+            )
+        return self._media[local]
 
     async def text(self, name: str) -> str:
         """What stands in one of its files."""

@@ -161,7 +161,7 @@ class _PreparedAttempt:
             result = await self._call_action(values)
         await report.tell(Severity.INFO, f"'{name}' completed successfully")
         end = self._end(Outcome.COMPLETED, result)
-        return replace(end, extras=extras_of(result, self.template.callback))
+        return replace(end, extras=await extras_of(result, self.template.callback))
 
     async def _call_action(self, values: JsonObject) -> str | None:
         async with self.environment.of_actions.context_for(

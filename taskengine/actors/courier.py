@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,7 @@ from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.callbacks.retry_after import wished_pause
 from taskengine.masking import masked_text
-from taskengine.messages import Wake
+from taskengine.messages import Alert, Wake
 from taskengine.meters import Meters
 from taskengine.model import (
     Callback,
@@ -78,6 +78,7 @@ class Courier:
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
     traces: Traces = field(default_factory=Traces)
+    alert: Callable[[Alert], object] = lambda alert: None
     dispatcher: PerHostDispatcher[Round, Sequence[Served]] = field(init=False)
     _quick: QuickHosts = field(default_factory=QuickHosts, init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)
@@ -96,6 +97,7 @@ class Courier:
             bodies=wiring.bodies,
             meters=resources.meters,
             traces=resources.traces,
+            alert=wiring.alert,
         )
 
     def __post_init__(self) -> None:
@@ -177,6 +179,9 @@ class Courier:
             delivered = deliveries[-1].delivered
             self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
             if not delivered:
+                if deliveries[-1].due_at is None:
+                    told = f"callbacks of job {lane.job_id} to one of its URLs are given up"
+                    self.alert(Alert("callbacks_given_up", told, lane.job_id))
                 break
 
     async def _deliver(

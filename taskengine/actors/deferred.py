@@ -14,8 +14,7 @@ from taskengine.messages import Finish, Mail, Note, Wake
 from taskengine.model import Ended, Fence
 from taskengine.runtime.mailbox import Envelope
 
-RecordMail = Envelope[Note | Finish]
-
+RecordMail = Note | Finish
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0  # seconds between two tries to write the records of a job
 MAX_BATCH = 100  # records of a job that are written at once
 
@@ -94,7 +93,7 @@ class DeferredByJob:
 
     def open(self, batch: Iterable[Envelope[Mail]]) -> list[RecordMail]:
         """Take mail in hand, but for wake-ups."""
-        told = [Envelope(one.message) for one in batch if not isinstance(one.message, Wake)]
+        told = [one.message for one in batch if not isinstance(one.message, Wake)]
         self._open |= {_key(one): one for one in told}
         return told
 
@@ -118,14 +117,13 @@ class DeferredByJob:
 
 def _key(mail: RecordMail) -> Fence | int:
     """An identity that stays when an end is replaced."""
-    record = mail.message.record
+    record = mail.record
     return record.fence if isinstance(record, Ended) else id(record)
 
 
 def _settle(mail: RecordMail, *, is_written: bool) -> None:
     """Mail is written, or given up."""
-    message = mail.message
-    if isinstance(message, Finish):
-        message.settled(is_written)
+    if isinstance(mail, Finish):
+        mail.settled(is_written)
     else:
-        message.settled()
+        mail.settled()

@@ -17,10 +17,10 @@ from typing import Final
 import trio
 
 from taskengine.actors.wiring import Wiring
-from taskengine.jobs.again import read_again
+from taskengine.jobs.again import read_again, still_there
 from taskengine.jobs.submission import Reader
 from taskengine.messages import Wake
-from taskengine.model import Job, JsonObject, Submission, TooHeavy
+from taskengine.model import BadInput, Client, Job, JsonObject, Submission, TooHeavy
 from taskengine.operations import ACTIVE, BulkOperation, BulkState
 from taskengine.runtime.clock import Now, jittered, rest
 from taskengine.runtime.mailbox import Mailbox
@@ -96,22 +96,19 @@ class Operator:
     async def _read_anew(self, step: BulkStep, jobs: Sequence[Job]) -> BulkStep:
         anew: dict[int, Submission] = {}
         refused: dict[int, str] = {}
+        origin = {"operation": step.operation.id}
+        clients = {name: await self.store.client(name) for name in {job.client for job in jobs}}
         for job in jobs:
-            submission = await self._submission(job, {"operation": step.operation.id})
-            if submission is None:
-                refused[job.id] = f"definition: the client {job.client} was removed"
-            elif submission.refusal is not None:
-                refused[job.id] = f"definition: {submission.refusal}"
-            else:
-                anew[job.id] = submission
+            try:
+                anew[job.id] = await self._submission(job, clients[job.client], origin)
+            except BadInput as refusal:
+                refused[job.id] = str(refusal)
         return replace(step, anew=anew, refused=refused)
 
-    async def _submission(self, job: Job, origin: JsonObject) -> Submission | None:
-        client = await self.store.client(job.client)
-        if client is None:
-            return None
+    async def _submission(self, job: Job, client: Client | None, origin: JsonObject) -> Submission:
+        owner = still_there(client, job.client)
         text = await self.store.document(job.id, "submitted") or "{}"
-        given = (self.reader(self.now()), client, origin, job.workflow, text)
+        given = (self.reader(self.now()), owner, origin, job.workflow, text)
         return await in_thread(partial(read_again, *given), len(text))
 
     async def advance(self, step: BulkStep) -> BulkOperation | None:

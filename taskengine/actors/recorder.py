@@ -22,7 +22,7 @@ from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMai
 from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Finish, Mail, Note
+from taskengine.messages import Alert, Mail, Note
 from taskengine.meters import Meters
 from taskengine.model import (
     BadInput,
@@ -62,13 +62,14 @@ class Recorder:
     progress: Progress = field(default_factory=Progress)
     meters: Meters = field(default_factory=Meters)
     traces: Traces = field(default_factory=Traces)
+    alert: Callable[[Alert], object] = lambda alert: None
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
 
     @classmethod
     def of(cls, wiring: Wiring) -> Recorder:
         resources, spread = wiring.resources, wiring.mailboxes.announce_records
         given = (resources.patient, wiring.state, resources.now, spread, wiring.progress)
-        return cls(*given, resources.meters, resources.traces)
+        return cls(*given, resources.meters, resources.traces, wiring.alert)
 
     async def run(self, mailbox: Mailbox[Mail]) -> None:
         self._deferred = DeferredByJob()
@@ -98,11 +99,11 @@ class Recorder:
             if one.fence.job_id in self._deferred:
                 self.progress.keep(one)
             else:
-                yield Envelope(Note(one))
+                yield Note(one)
 
     def _share(self, mail: RecordMail) -> int:
         """What it takes of a part; a large record is a part of its own."""
-        weight = self._weight(mail.message.record)
+        weight = self._weight(mail.record)
         return MAX_BATCH_WEIGHT + 1 if weight > LARGE_RECORD else weight
 
     def _weight(self, record: Record) -> int:
@@ -122,7 +123,7 @@ class Recorder:
     async def _write(self, mail: Sequence[RecordMail]) -> None:
         """Write a part of a batch, but for mail that waits behind deferred records of its job; if
         it is refused, one half after the other."""
-        is_large = self._weight(mail[0].message.record) > LARGE_RECORD
+        is_large = self._weight(mail[0].record) > LARGE_RECORD
         mail = [one for one in mail if not self._deferred.take(one, _job(one), start=is_large)]
         if not mail:
             return
@@ -148,7 +149,7 @@ class Recorder:
         self._replace_first(self._deferred[_job(guilty)], refusal, _storable)
 
     async def _record(self, mail: Sequence[RecordMail], **options: bool) -> Recorded:
-        records = [one.message.record for one in mail]
+        records = [one.record for one in mail]
         return await self.store.record(self.state.instance, records, self.now(), **options)
 
     def _answer(self, mail: Sequence[RecordMail], recorded: Recorded) -> None:
@@ -157,8 +158,9 @@ class Recorder:
             self.meters.job_ended(end)
             self.traces.job_ended(end, self.now())
             if end.failed:
-                told = "job %d has failed: workflow %s of client %s"
-                logger.info(told, end.id, end.workflow, end.client, extra=_figures(end))
+                told = f"job {end.id} has failed: workflow {end.workflow} of client {end.client}"
+                logger.info(told, extra=_figures(end))
+                self.alert(Alert("job_failed", told, end.id, end.workflow, end.client))
         self.state.stop(recorded.stale, Stopped.STALE)
         for one in mail:
             self._deferred.close(one)
@@ -203,10 +205,10 @@ class Recorder:
     ) -> None:
         """An attempt's end is never left out, but may say less; other records are."""
         first = deferred.mail[0]
-        record = first.message.record
+        record = first.record
         logger.error("a record of task %d cannot be written: %s", record.fence.task_id, why)
         if end := instead(record):
-            deferred.mail[0] = _with(first, end)
+            deferred.mail[0] = replace(first, record=end)
         elif not isinstance(record, Ended):
             self._deferred.release(deferred, 1)
             self._answer([first], Recorded())
@@ -215,15 +217,7 @@ class Recorder:
 
 
 def _job(mail: RecordMail) -> int:
-    return mail.message.record.fence.job_id
-
-
-def _with(mail: RecordMail, record: Ended) -> RecordMail:
-    """The same mail, with an end that says less."""
-    message = mail.message
-    if isinstance(message, Finish):
-        return Envelope(Finish(record, message.settled))
-    return Envelope(Note(record, message.settled))
+    return mail.record.fence.job_id
 
 
 def _storable(record: Record) -> Ended | None:

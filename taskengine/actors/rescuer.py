@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Wake
+from taskengine.messages import Alert, Wake
 from taskengine.model import Recorded
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -30,12 +30,13 @@ class Rescuer:
     store: Store  # a patient one: whoever is known to be dead is so after an outage as well
     now: Now
     spread: Callable[[Recorded], None]
+    alert: Callable[[Alert], object] = lambda alert: None
     silent: dict[int, int] = field(default_factory=dict)  # peers that stood still, at which beat
 
     @classmethod
     def of(cls, wiring: Wiring) -> Rescuer:
         resources, spread = wiring.resources, wiring.mailboxes.announce_records
-        return cls(resources.patient, resources.now, spread, wiring.silent)
+        return cls(resources.patient, resources.now, spread, wiring.alert, wiring.silent)
 
     async def run(self, mailbox: Mailbox[Wake]) -> None:
         """Until cancelled. A hint says that somebody is dead."""
@@ -57,5 +58,7 @@ class Rescuer:
         recorded = await self.store.rescue(peer, beat, self.now())
         if recorded is not None:
             how = "was seen to die" if beat is None else "is dead"
-            logger.warning("instance %d %s, its tasks are queued again", peer, how)
+            told = f"instance {peer} {how}, its tasks are queued again"
+            logger.warning(told)
+            self.alert(Alert("instance_dead", told))
             self.spread(recorded)

@@ -30,11 +30,15 @@ async def encode_result(result: object, secrets: Collection[str] = ()) -> str | 
     return text if text != "{}" else None
 
 
-def extras_of(result: str | None, names: Collection[str]) -> str:
+async def extras_of(result: str | None, names: Collection[str]) -> str:
     """What the task's callback has besides, as JSON: these keys of what the action returned. The
     fields that every callback has are not to be replaced."""
     if not result or not names:
         return ""
+    return await in_thread(partial(_extras, result, names), len(result))
+
+
+def _extras(result: str, names: Collection[str]) -> str:
     returned = json.loads(result)
     return compact({name: returned[name] for name in names if name in returned})
 

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Protocol
 
+from taskengine.actors.alerter import Alerter
 from taskengine.actors.claimer import Claimer
 from taskengine.actors.controller import Controller
 from taskengine.actors.counter_publisher import CounterPublisher
@@ -38,6 +39,7 @@ Children = Mapping[str, Callable[[], Awaitable[None]]]
 
 QUEUED_SUBMISSIONS = 500
 QUEUED_ANNOUNCEMENTS = 64
+QUEUED_ALERTS = 1_000
 UNBOUNDED = math.inf  # by the mailbox: attempts bound what they may have unwritten (reporter.py)
 
 
@@ -82,6 +84,7 @@ ACTORS = (
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),
     Row(FINISHERS, "notifier", Notifier.of, room=QUEUED_ANNOUNCEMENTS),
+    Row(FINISHERS, "alerter", Alerter.of, room=QUEUED_ALERTS),
     Row(FINISHERS, "workspace_cleaner", WorkspaceCleaner.of, {Topic.CLEANING}),
     Row(FINISHERS, "event_feed", lambda wiring: wiring.event_feed, EVERY_TOPIC),
     Row(FINISHERS, "courier", Courier.of, {Topic.CALLBACKS}, copies="callback"),

@@ -21,9 +21,10 @@ from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.mailboxes import Mailboxes
 from taskengine.actors.progress import Progress
 from taskengine.actors.recent_settings import RecentSettings
+from taskengine.alerts import AlertReceivers
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
-from taskengine.messages import Topic, Wake
+from taskengine.messages import Alert, Topic, Wake
 from taskengine.meters import Meters
 from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
@@ -35,6 +36,10 @@ from taskengine.workflows.library import Library
 def no_workflow(now: datetime) -> Reader:
     """A reader that refuses every job."""
     return Reader(Library({}), "local", now)
+
+
+def _nobody(alert: Alert) -> None:
+    """The installation has no webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Resources:
     meters: Meters = field(default_factory=Meters)
     workflows: Callable[[], str] | None = None  # a digest of those in force; None: nobody asks
     traces: Traces = field(default_factory=Traces)
+    alerts: AlertReceivers | None = None  # of the installation; None: nobody is told
     left: Callable[[], None] = lambda: None  # called once the peers know that the instance left
 
 
@@ -96,6 +102,11 @@ class Wiring:
     def hint(self, actor: str) -> Callable[[], None]:
         """A function that wakes an actor of this instance."""
         return partial(self.mailboxes[actor].address.hint, Wake())
+
+    @property
+    def alert(self) -> Callable[[Alert], None]:
+        """A function that tells the installation's webhooks, where there are some."""
+        return self.mailboxes["alerter"].address.hint if self.resources.alerts else _nobody
 
     def announce(self, *topics: Topic) -> Callable[[], None]:
         """A function that wakes the actors that topics concern, here and elsewhere."""

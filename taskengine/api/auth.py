@@ -47,9 +47,10 @@ async def caller(
     if not name:
         raise unauthorized("the header client is missing")
     client = services.recent.of(name) if may_be_recent else None
-    if client is None or not opens(key, client, services.now()):
+    known = client is not None and opens(key, client, services.now())
+    if not known:
         client = await services.recent.read(services.store, name)
-    known = opens(key, client, services.now())
+        known = opens(key, client, services.now())
     if client is None or not known:
         services.meters.refused.inc()
         services.refusals.tell(name)

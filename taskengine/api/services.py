@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import trio
+
+from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.addresses import allowed
+from taskengine.api.errors import Draining
 from taskengine.api.heavy import Heavy
 from taskengine.api.limits import RequestLimits
 from taskengine.api.recent_clients import RecentClients
 from taskengine.api.refusals import Refusals
 from taskengine.configuration import Configuration
-from taskengine.counters import Counters, QueueCounts
+from taskengine.counters import Counters, CountersUnavailable, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
+from taskengine.masking import ALWAYS_SECRET
 from taskengine.messages import Submit
 from taskengine.meters import Meters
+from taskengine.model import Job, NotFound
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Address
 from taskengine.store import Store
 from taskengine.workflows.library import Library
+from taskengine.workflows.workflow import Workflow
+
+MIRROR_DEADLINE = 1  # seconds for the mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Services:
 
     configuration: Configuration
     store: Store
+    definitions: Definitions  # that jobs keep, read from `store`
     counters: Counters | None
     intake: Address[Submit]
     library: Callable[[], Library]  # the current one: SIGHUP replaces it
@@ -53,3 +64,37 @@ class Services:
         refuses = allowed(settings.outbound_allow).refuses
         storages = tuple(settings.storages)
         return Reader(self.library(), settings.default_storage, self.now(), refuses, storages)
+
+    def own_counts(self) -> QueueCounts:
+        """The queue counters of this instance."""
+        workers = {**self.configuration.queues, "scheduler": 1, "controller": 1}
+        known = {queue: QueueCount(workers=number) for queue, number in workers.items()}
+        return {**known, **self.counts()}
+
+    async def mirrored(self, deadline: float = MIRROR_DEADLINE) -> tuple[str, QueueCounts]:
+        """The mirror's state and figures; without it those of this instance."""
+        if self.counters is None:
+            return "disabled", self.own_counts()
+        try:
+            with trio.fail_after(deadline):
+                return "OK", await self.counters.total()
+        except (CountersUnavailable, trio.TooSlowError):
+            return "unavailable", self.own_counts()
+
+    def check_open(self) -> None:
+        """Raises Draining once no submission is taken any more."""
+        if self.draining():
+            raise Draining
+
+    async def workflow(self, job: Job) -> Workflow | None:
+        """The one that a job keeps; None: it was refused, or was cleaned up a moment ago."""
+        if job.digest is not None:
+            with suppress(NotFound):
+                return await self.definitions.of(job)
+        return None
+
+    async def secrets(self, job: Job) -> frozenset[str]:
+        """The names of its parameters that nobody may read. Those of a refused job were masked when
+        it was recorded."""
+        workflow = await self.workflow(job)
+        return workflow.secrets if workflow else ALWAYS_SECRET

@@ -50,5 +50,5 @@ def update_lines(raw: bytes, origin: JsonObject, secrets: frozenset[str]) -> Seq
 def read_anew(
     reader: Reader, owner: Client, origin: JsonObject, workflow: str, submitted: str
 ) -> Submission:
-    """What the workflow in force makes of the parameters that were submitted once."""
+    """As read_again, packed."""
     return packed(read_again(reader, owner, origin, workflow, submitted))

@@ -11,9 +11,11 @@ import httpx
 
 from taskengine.callbacks import signing
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
+from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject
 from taskengine.workflows.templates import evaluate, problems
 
+HEADERS: Final = frozenset({"headers"})  # what they are for is mostly to prove who calls
 EVENTS: Final = (START, COMPLETE, FAIL, END)
 TEMPLATE_NAMES: Final = {"event", "body"}
 NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, as is VALUE
@@ -52,6 +54,13 @@ class CallbackOptions:
         headers["content-type"] = "application/json"
         headers.update(signing.headers(self.secret, webhook_id, timestamp, content))
         return headers
+
+
+def shown_options(options: JsonObject) -> JsonObject:
+    """All options of a client as they may be shown."""
+    roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
+    shown: JsonObject = masked(options, HEADERS)
+    return shown | roots
 
 
 def _check(given: JsonObject) -> None:

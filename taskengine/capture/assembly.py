@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from taskengine.capture.model import Fetched
-from taskengine.media.copying import append
+from taskengine.media.copying import concatenate
 from taskengine.storage import Folder
 
 AT_ONCE: Final = 8  # files that are looked up side by side: each waits for the storage
@@ -40,7 +40,7 @@ class Assembler:
         """The initialization and the segments as one file; the bytes of each part."""
         names = [segments[0].init_file, *(one.file for one in segments)]
         paths = [await self.local(name) if name else None for name in names]
-        return await trio.to_thread.run_sync(_concatenate, paths, target)
+        return await trio.to_thread.run_sync(concatenate, paths, target)
 
     async def read(self, name: str) -> bytes:
         """A small file of the recording."""
@@ -55,15 +55,3 @@ class Assembler:
 
     def _path(self, name: str) -> Path:
         return self.scratch / f"stored-{name.replace('/', '-')}"
-
-
-def _concatenate(paths: Sequence[Path | None], target: Path) -> list[int]:
-    sizes = []
-    with target.open("wb") as file:
-        for path in paths:
-            before = file.tell()
-            if path is not None:
-                with path.open("rb") as source:
-                    append(source, 0, path.stat().st_size, file)
-            sizes.append(file.tell() - before)
-    return sizes

@@ -7,8 +7,8 @@ from typing import BinaryIO, Final
 
 from taskengine.capture.model import FRAGMENTS, Form
 from taskengine.media.boxes import file_boxes
+from taskengine.media.transport import PACKET
 
-PACKET: Final = 188  # bytes, of MPEG-TS
 SYNC: Final = 0x47
 SPOT_CHECKS: Final = 64
 MAX_BOXES: Final = 50_000  # of the top level

@@ -10,6 +10,7 @@ from typing import Final
 
 from taskengine.capture.model import Time
 from taskengine.capture.pieces import Span
+from taskengine.media.times import webvtt_time
 
 CLOCK: Final = r"(?:(\d{1,9}):)?([0-5]?\d):([0-5]?\d)[.,](\d{1,9})"
 TIMING: Final = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s+(.*))?")
@@ -111,11 +112,5 @@ def write_webvtt(cues: Sequence[Cue], styles: Iterable[str] = ()) -> str:
     blocks = ["WEBVTT", *dict.fromkeys(styles)]
     for cue in cues:
         settings = f" {cue.settings}" if cue.settings else ""
-        blocks.append(f"{_clock(cue.start)} --> {_clock(cue.end)}{settings}\n{cue.text}")
+        blocks.append(f"{webvtt_time(cue.start)} --> {webvtt_time(cue.end)}{settings}\n{cue.text}")
     return "\n\n".join(blocks) + "\n"
-
-
-def _clock(time: Time) -> str:
-    milliseconds = round(time * 1000)
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"

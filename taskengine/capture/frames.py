@@ -16,7 +16,8 @@ from taskengine.capture.pieces import Piece
 from taskengine.capture.showing import Rendition
 from taskengine.capture.splicing import Part
 from taskengine.capture.video import VideoCutter
-from taskengine.media.images import Shape, gather
+from taskengine.media.copying import concatenate
+from taskengine.media.images import Shape
 from taskengine.media.probe import OutputWrong
 
 
@@ -42,7 +43,7 @@ class Frames:
             part = target.with_suffix(f".{place}")
             await self._piece(piece, count, part)
             parts.append(part)
-        await trio.to_thread.run_sync(gather, parts, target)
+        await trio.to_thread.run_sync(concatenate, parts, target)
         for part in parts:
             part.unlink()
 

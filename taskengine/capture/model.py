@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, Literal
 
+from taskengine.model import PermanentFailure
+
 # Seconds on a stream's timeline: since 1970 where it has a clock, else since its first media.
 Time = Fraction
 TrackType = Literal["video", "audio", "text", "image"]
@@ -91,6 +93,14 @@ class SourceTrack:
     is_default: bool = False
     inside: str = ""  # the id of the track whose segments hold it; empty: it has its own
     captions: tuple[str, ...] = ()  # services of CEA-608/708 inside the pictures: `CC1=eng`
+
+
+def videos_of(tracks: Sequence[SourceTrack]) -> list[SourceTrack]:
+    """Raises PermanentFailure if there are none."""
+    found = [track for track in tracks if track.type == "video"]
+    if not found:
+        raise PermanentFailure("source: the stream has no video")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

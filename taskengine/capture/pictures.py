@@ -9,7 +9,7 @@ from typing import Final
 
 from taskengine.capture.clip import Clip
 from taskengine.capture.looked import Looked
-from taskengine.capture.model import SourceTrack, Time
+from taskengine.capture.model import SourceTrack, Time, videos_of
 from taskengine.capture.moments import MILLISECOND, Moment, to_millisecond
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Stretch
@@ -30,9 +30,7 @@ class OneRendition(Clip):
 
     def chosen(self, tracks: Sequence[SourceTrack]) -> list[SourceTrack]:
         """Raises PermanentFailure where the stream has no such track."""
-        videos = [track for track in tracks if track.type == "video"]
-        if not videos:
-            raise PermanentFailure("source: the stream has no video")
+        videos = videos_of(tracks)
         found = [track for track in videos if self.bitrate in (None, track.bitrate)]
         if not found:
             known = ", ".join(str(rate) for rate in sorted({one.bitrate for one in videos}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,9 +22,10 @@ from taskengine.capture.model import (
     SourceRefused,
     SourceTrack,
     Time,
+    videos_of,
 )
 from taskengine.capture.streams import Stream
-from taskengine.media.ffmpeg import ffmpeg_patiently, refuse, source
+from taskengine.media.ffmpeg import ffmpeg_patiently, is_shortage, source
 from taskengine.media.images import Shape
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
@@ -72,9 +72,7 @@ async def tried(work: Callable[[], Awaitable[None]]) -> None:
 def cheapest(tracks: Sequence[SourceTrack], width: int) -> SourceTrack:
     """The video of the lowest bitrate that is so wide, in pixels, or says no width. Raises
     PermanentFailure if there is no video."""
-    videos = [track for track in tracks if track.type == "video"]
-    if not videos:
-        raise PermanentFailure("source: the stream has no video")
+    videos = videos_of(tracks)
     wide = [track for track in videos if not 0 < track.width < width]
     return min(wide, key=lambda one: one.bitrate) if wide else max(videos, key=lambda x: x.width)
 
@@ -166,8 +164,8 @@ class Sampler:
         try:
             await ffmpeg_patiently(self.bench, *arguments, f"file:{target}")
         except ProcessFailed as failure:
-            with suppress(PermanentFailure):  # not what the machine is to blame for
-                refuse(failure, raw, "a segment", "cannot be decoded")
+            if is_shortage(failure):
+                raise
             return False
         raw.unlink()
         return await trio.to_thread.run_sync(_keep_last, target, drawing.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,6 +72,8 @@ class RecordedClip:
     bench: Bench
     assembler: Assembler
     known: dict[str, Format]  # formats of pictures by initialization, shared by all clips
+    _looked: dict[str, list[Looked]] = field(default_factory=dict, init=False)  # by rendition
+    _has_unreadable: bool = field(default=False, init=False)
 
     @classmethod
     async def open(
@@ -100,18 +102,22 @@ class RecordedClip:
         label = f"clip-{self.place}-{name}"
         return VideoCutter(self.bench, self.assembler, label, self.known)
 
+    async def looked(self, name: str) -> list[Looked]:
+        """The stretches of a rendition that have pictures, looked at once."""
+        if name not in self._looked:
+            cutter = self.cutter(f"{name}-look")
+            found = [await cutter.look(one) for one in stretches(self.segments(name))]
+            self._looked[name] = [one for one in found if one is not None]
+            self._has_unreadable |= cutter.has_unreadable
+        return self._looked[name]
+
     async def look(self, *, accurate: bool = True, fill: bool = False) -> Shown:
         """Raises PermanentFailure if there is not one picture of the range."""
-        looked, has_segments, has_unreadable = {}, False, False
-        for name in self.names("video"):
-            cutter, segments = self.cutter(f"{name}-look"), self.segments(name)
-            found = [await cutter.look(one) for one in stretches(segments)]
-            has_segments |= bool(segments)
-            looked[name] = [one for one in found if one is not None]
-            has_unreadable |= cutter.has_unreadable
-        if has_unreadable and not any(looked.values()):
+        looked = {name: await self.looked(name) for name in self.names("video")}
+        if self._has_unreadable and not any(looked.values()):
             raise PermanentFailure(f"clip {self.place}: it has no pictures that a decoder takes")
-        is_radio = not looked or has_segments  # nothing that was had has pictures in it
+        # Nothing that was had has pictures in it.
+        is_radio = not looked or any(map(self.segments, looked))
         if is_radio and not any(looked.values()) and (sounds := self.names("audio")):
             return await self._heard(sounds[0], accurate=accurate, fill=fill)
         given = {name: own for name, own in looked.items() if own}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskengine.cli.filters import NAMES, filters, query_of
-from taskengine.cli.output import json_option, plain, print_json, print_table
+from taskengine.cli.output import json_option, plain, print_json, print_table, print_warnings
 from taskengine.cli.rest import JOB_ID, Whole, connection, in_client
 from taskengine.model import JsonObject
 
@@ -71,10 +71,7 @@ def _split(job_id: int | None, given: JsonObject) -> tuple[JsonObject, bool, Jso
 def _update(
     job_id: int, changes: JsonObject, done: str, *, as_json: bool, access: JsonObject
 ) -> None:
-    async def work(rest: RestClient) -> JsonObject:
-        return await rest.change(job_id, changes)
-
-    told = in_client(work, access)
+    told = in_client(lambda rest: rest.change(job_id, changes), access)
     if as_json:
         print_json(told)
     else:
@@ -141,8 +138,7 @@ def _again(name: str, about: str) -> click.Command:
             print_json(told)
             return
         click.echo(f"job {told['id']} accepted, a {name} of job {job_id}")
-        for warning in told.get("warnings", ()):
-            click.echo(f"warning: {plain(warning)}", err=True)
+        print_warnings(told.get("warnings", ()))
 
     return command
 
@@ -206,10 +202,9 @@ def _operation(name: str, about: str) -> click.Command:
     @connection
     def command(number: int, as_json: bool, **access: str) -> None:
         async def work(rest: RestClient) -> JsonObject:
-            if name != "show":
-                await rest.post(f"/operations/{number}/{name}")
             if name == "show":
                 return dict(await rest.get(f"/operations/{number}"))
+            await rest.post(f"/operations/{number}/{name}")
             return await rest.watch_operation(number, partial(_progress, quiet=as_json))
 
         found = in_client(work, access)

@@ -110,7 +110,7 @@ def set_options(
     headers are always text. `KEY=` without a value removes the key. `taskengine client key`
     generates an api-key.
     """
-    from taskengine.cli.options import changed, hidden
+    from taskengine.cli.options import changed
 
     key = given_key(api_key)
     if not changes and admin is None and key is None:
@@ -127,7 +127,7 @@ def set_options(
         await store.put_client(found)
         return found
 
-    print_json(hidden(in_store(work, **database).options))
+    print_json(_options(in_store(work, **database)))
 
 
 @client.command("key")
@@ -162,18 +162,14 @@ def list_clients(as_json: bool, **database: str | None) -> None:
     """List the clients."""
     import json
 
-    from taskengine.cli.options import hidden
-
     async def work(store: Store) -> list[Client]:
         return list(await store.clients())
 
     found = in_store(work, **database)
     if as_json:
-        print_json(
-            [{"name": c.name, "admin": c.admin, "options": hidden(c.options)} for c in found]
-        )
+        print_json([{"name": c.name, "admin": c.admin, "options": _options(c)} for c in found])
         return
-    rows = [(c.name, "yes" if c.admin else "", json.dumps(hidden(c.options))) for c in found]
+    rows = [(c.name, "yes" if c.admin else "", json.dumps(_options(c))) for c in found]
     print_table(("client", "admin", "options"), rows)
 
 
@@ -200,6 +196,13 @@ def remove(name: str, force: bool, **database: str | None) -> None:
     click.echo(f"client {name} removed")
     for schedule in recurring:
         click.echo(f"schedule {schedule} removed")
+
+
+def _options(one: Client) -> JsonObject:
+    """As they may be shown."""
+    from taskengine.callbacks.options import shown_options
+
+    return shown_options(one.options)
 
 
 async def existing(store: Store, name: str) -> Client:

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from taskengine.cli.filters import NAMES, filters, query_of
-from taskengine.cli.output import json_option, plain, print_json, print_table
+from taskengine.cli.output import json_option, print_json, print_table, print_warnings
 from taskengine.cli.rest import Whole, connection, in_client, tell_outage
 from taskengine.model import BadInput, Json, JsonObject
 
@@ -33,8 +33,7 @@ def submit(file: IO[bytes], watch: bool, as_json: bool, **access: str) -> None:
         job_id = await rest.submit(body)
         if not as_json:
             click.echo(f"job {job_id} accepted")
-        for warning in await rest.warnings(job_id):
-            click.echo(f"warning: {plain(warning)}", err=True)
+        print_warnings(await rest.warnings(job_id))
         accepted = {"id": str(job_id), "result": "accepted"}
         return await _watched(rest, job_id) if watch else accepted
 
@@ -67,8 +66,7 @@ def _judge(job: JsonObject, *, quiet: bool) -> None:
     """Tell how a job ended, and end with 1 unless it completed."""
     failed = job["failed"] or job["queue_state"] != "completed"
     if not quiet:
-        state = "failed" if failed and job["queue_state"] == "completed" else job["queue_state"]
-        click.echo(f"job {job['id']} {state}", err=failed)
+        click.echo(f"job {job['id']} {_state(job)}", err=failed)
     if failed:
         raise SystemExit(1)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import click
 
-from taskengine.cli.output import json_option, plain, print_json, print_table
+from taskengine.cli.output import json_option, plain, print_json, print_table, print_warnings
 from taskengine.cli.rest import JOB_ID, connection, in_client
 from taskengine.model import Json, JsonObject
 from taskengine.pauses import PauseKind
@@ -96,8 +96,7 @@ def settings(changes: Sequence[str], of: str | None, as_json: bool, **access: st
         for name, value in given:
             named = {"client": of} if of else {}
             told = await rest.post("/settings", {"name": name, "setting": value, **named})
-            for warning in told.get("warnings", ()):
-                click.echo(f"warning: {plain(warning)}", err=True)
+            print_warnings(told.get("warnings", ()))
         return (await rest.get("/settings"))["settings"]
 
     found = in_client(work, access)

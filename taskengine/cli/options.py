@@ -1,4 +1,4 @@
-"""Options of a client: changed by dotted keys, shown without their secrets."""
+"""Options of a client, changed by dotted keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from copy import deepcopy
 
 from taskengine.callbacks.options import CallbackOptions
-from taskengine.masking import masked
 from taskengine.model import BadInput, Json, JsonObject, Misconfigured
 from taskengine.policy import NUMBERS
 from taskengine.storage_tables import STORAGES, storage_label
@@ -29,7 +28,6 @@ ELSEWHERE = {  # what people look for here → the right door
     **dict.fromkeys(NUMBERS, "POST /settings, as the client or for it"),
     "weight": "an admin's `taskengine settings --of NAME weight=3`",
 }
-HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 
 
 def changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
@@ -52,13 +50,6 @@ def _changed(options: JsonObject, changes: Sequence[str]) -> JsonObject:
         _put(options, parts, value)
     _check(options)
     return options
-
-
-def hidden(options: JsonObject) -> Json:
-    """The options as they may be shown."""
-    roots = {"roots": options["roots"]} if "roots" in options else {}  # whose keys are folders
-    shown: JsonObject = masked(options, HEADERS)
-    return shown | roots
 
 
 def _value(key: str, text: str) -> Json:

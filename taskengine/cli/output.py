@@ -19,6 +19,11 @@ def print_json(value: Json) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {plain(warning)}", err=True)
+
+
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns that fit a terminal, or as wide as their content where there is none."""
     from rich.box import SIMPLE_HEAD

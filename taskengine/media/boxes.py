@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from mmap import mmap
+from pathlib import Path
 from typing import BinaryIO, Final
 
 LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
 HEAD: Final = 16  # bytes of a box's head at most
+LARGEST_MOOV: Final = 256 << 20  # bytes
 UNITY: Final = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
@@ -61,6 +63,30 @@ def inner(data: bytes, path: str, start: int = 0, end: int | None = None) -> tup
             if found is not None:
                 return found
     return None
+
+
+def required(data: bytes, path: str, start: int = 0, end: int | None = None) -> tuple[int, int]:
+    """As inner. Raises ValueError if there is no such box."""
+    if (found := inner(data, path, start, end)) is None:
+        raise ValueError(f"a head without {path}")
+    return found
+
+
+def versioned(data: bytes, place: int, short: int, long: int) -> int:
+    """A number whose place in a box's content depends on its version."""
+    return int(struct.unpack_from(">I", data, place + (long if data[place] else short))[0])
+
+
+def read_moov(path: Path, largest: int = LARGEST_MOOV) -> bytes:
+    """The whole `moov` of a file. Blocking. Raises ValueError if there is none, or a larger one."""
+    with path.open("rb") as file:
+        for kind, place, _, end in file_boxes(file, path.stat().st_size):
+            if kind == b"moov":
+                if end - place > largest:
+                    raise ValueError("a head that is too large")
+                file.seek(place)
+                return file.read(end - place)
+    raise ValueError("a file without an initialization")
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:

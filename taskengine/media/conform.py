@@ -12,7 +12,7 @@ import trio
 from taskengine.media import encoding
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
 from taskengine.media.layout import layout_of
-from taskengine.media.probe import SLACK, Media, OutputWrong, ProbedStream, expect_duration, probe
+from taskengine.media.probe import SLACK, Media, OutputWrong, ProbedStream, check_duration, probe
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, longest
 
@@ -208,10 +208,10 @@ async def _measured(bench: Bench, media: Media, track: Track, wanted: Output) ->
     """The track with what its new file is like."""
     if track.type == "text":
         return replace(track, codec="webvtt", private="", bitrate=0)
-    path = bench.folder / track.file
+    made = await probe(bench, bench.folder / track.file)
     if media.family in EXACT and wanted.stream.timed:
-        await expect_duration(bench, path, track.duration, at_least=True)
-    new = (await probe(bench, path)).tracks[0]
+        check_duration(made.duration, track.duration, at_least=True)
+    new = made.tracks[0]
     kept = replace(track, start=new.start, duration=new.duration, codec=new.codec)
     kept = replace(kept, private=new.private, bitrate=new.bitrate, channels=new.channels)
     kept = replace(kept, width=new.width, height=new.height, sample_rate=new.sample_rate)

@@ -17,7 +17,7 @@ from operator import add
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from taskengine.media.boxes import boxes, file_boxes, inner
+from taskengine.media.boxes import boxes, file_boxes, inner, read_moov, required, versioned
 
 BOX_HEAD: Final = 8  # bytes, of boxes that are no larger than LARGEST
 LARGEST: Final = 16 << 20  # bytes of a `moov` or `moof`
@@ -61,10 +61,10 @@ class Samples:
 def read_header(data: bytes, kind: bytes) -> Header:
     """Of the first track of a kind, `vide` or `soun`. Raises ValueError."""
     try:
-        moov = _found(data, "moov", 0, len(data))
+        moov = required(data, "moov", 0, len(data))
         for name, first, last in boxes(data, *moov):
             if name == b"trak":
-                handler, _ = _found(data, "mdia/hdlr", first, last)
+                handler, _ = required(data, "mdia/hdlr", first, last)
                 if data[handler + 8 : handler + 12] == kind:
                     return header_of(data, moov, first, last)
     except (struct.error, IndexError, OverflowError) as error:
@@ -78,7 +78,7 @@ def loose_header(data: bytes, track: int) -> Header:
     try:
         scale = inner(data, "moov/trak/mdia/mdhd")
         moov = inner(data, "moov")
-        ticks = _number(data, scale[0], 12, 20) if scale else 0
+        ticks = versioned(data, scale[0], 12, 20) if scale else 0
         defaults = _defaults(data, moov, track) if moov else (0, 0, 0)
     except (struct.error, IndexError) as error:
         raise ValueError(f"an initialization that cannot be read: {error}") from None
@@ -94,30 +94,19 @@ def has_track(data: bytes, kind: bytes) -> bool:
     return True
 
 
-def _found(data: bytes, path: str, start: int, end: int) -> tuple[int, int]:
-    if (found := inner(data, path, start, end)) is None:
-        raise ValueError(f"an initialization without {path}")
-    return found
-
-
 def header_of(data: bytes, moov: tuple[int, int], first: int, last: int) -> Header:
     """Of a `trak` whose content is between two places, in a `moov`. Raises ValueError."""
-    track = _number(data, _found(data, "tkhd", first, last)[0], 12, 20)
-    scale = _number(data, _found(data, "mdia/mdhd", first, last)[0], 12, 20)
-    start, end = _found(data, "mdia/minf/stbl/stsd", first, last)
+    track = versioned(data, required(data, "tkhd", first, last)[0], 12, 20)
+    scale = versioned(data, required(data, "mdia/mdhd", first, last)[0], 12, 20)
+    start, end = required(data, "mdia/minf/stbl/stsd", first, last)
     description = data[start:end]
     if description[4:8] != b"\0\0\0\1" or description[12:16] in HIDDEN or not scale:
         raise ValueError("a track of several kinds, or an encrypted one")
     # What is behind the one entry does not count: that of the stretches that were in the clear.
     description = description[: 8 + int.from_bytes(description[8:12])]
-    movie = _number(data, _found(data, "mvhd", *moov)[0], 12, 20)
+    movie = versioned(data, required(data, "mvhd", *moov)[0], 12, 20)
     early = _early(data, inner(data, "edts/elst", first, last), Fraction(scale, movie or scale))
     return Header(track, scale, description, _defaults(data, moov, track), early)
-
-
-def _number(data: bytes, place: int, short: int, long: int) -> int:
-    """A field whose place depends on the version."""
-    return int(struct.unpack_from(">I", data, place + (long if data[place] else short))[0])
 
 
 def _defaults(data: bytes, moov: tuple[int, int], track: int) -> tuple[int, int, int]:
@@ -154,7 +143,7 @@ def read_samples(path: Path, header: Header) -> Samples:
     found = _FragmentReader(header)
     try:
         with path.open("rb") as file:
-            for start, moof in _whole(file, path.stat().st_size, b"moof"):
+            for start, moof in _fragments(file, path.stat().st_size):
                 found.add(moof, start)
     except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"a fragment that cannot be read: {error}") from None
@@ -176,16 +165,13 @@ def samples_in(data: bytes, header: Header, time: int = 0) -> Samples:
 
 def read_file_header(path: Path, kind: bytes) -> Header:
     """Of a file that begins with its initialization. Blocking. Raises ValueError."""
-    with path.open("rb") as file:
-        for _, moov in _whole(file, path.stat().st_size, b"moov"):
-            return read_header(moov, kind)
-    raise ValueError("a file without an initialization")
+    return read_header(read_moov(path, LARGEST), kind)
 
 
-def _whole(file: BinaryIO, size: int, wanted: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each box of a kind begins, and all of it."""
+def _fragments(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Where each `moof` begins, and all of it."""
     for kind, place, _, end in file_boxes(file, size):
-        if kind == wanted:
+        if kind == b"moof":
             if end - place > LARGEST:
                 raise ValueError("a head that is too large")
             file.seek(place)

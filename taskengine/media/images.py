@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,14 +89,6 @@ def backwards(raw: Path, shape: Shape, target: Path) -> None:
     with raw.open("rb") as given, target.open("wb") as made:
         for number in reversed(range(shape.number(raw))):
             append(given, number * shape.size, shape.size, made)
-
-
-def gather(parts: Sequence[Path], target: Path) -> None:
-    """All parts one behind the other. Blocking."""
-    with target.open("wb") as made:
-        for part in parts:
-            with part.open("rb") as given:
-                append(given, 0, os.fstat(given.fileno()).st_size, made)
 
 
 def write_sheet(raw: Path, shape: Shape, columns: int, target: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from taskengine.media.boxes import box, boxes, file_boxes, full, inner
+from taskengine.media.boxes import box, boxes, file_boxes, full, read_moov, required, versioned
 from taskengine.media.copying import append
 
 FILE_TYPE: Final = box(b"ftyp", b"isml", struct.pack(">I", 1), b"isomiso6piffiso2isml")
@@ -31,7 +31,7 @@ class _Fragment:
 
 def combine(files: Sequence[Path], target: Path) -> None:
     """Write it of fragmented MP4s of one track each. Blocking. Raises ValueError."""
-    heads = [_moov(path) for path in files]
+    heads = [read_moov(path) for path in files]
     fragments = [
         one
         for number, (path, moov) in enumerate(zip(files, heads, strict=True), 1)
@@ -48,25 +48,9 @@ def combine(files: Sequence[Path], target: Path) -> None:
                 append(given, fragment.place + fragment.head, rest, made)
 
 
-def _moov(path: Path) -> bytes:
-    with path.open("rb") as file:
-        for kind, place, _, end in file_boxes(file, path.stat().st_size):
-            if kind == b"moov":
-                file.seek(place)
-                return file.read(end - place)
-    raise ValueError(f"{path.name} has no head")
-
-
 def _scale(moov: bytes) -> int:
     """Ticks a second of its track."""
-    place, _ = _found(moov, "trak/mdia/mdhd", 8)
-    return int(struct.unpack_from(">I", moov, place + (20 if moov[place] else 12))[0])
-
-
-def _found(data: bytes, path: str, start: int) -> tuple[int, int]:
-    if (found := inner(data, path, start)) is None:
-        raise ValueError(f"a head without {path}")
-    return found
+    return versioned(moov, required(moov, "trak/mdia/mdhd", 8)[0], 12, 20)
 
 
 def _fragments(path: Path, number: int, scale: int) -> Iterator[_Fragment]:
@@ -82,13 +66,13 @@ def _fragments(path: Path, number: int, scale: int) -> Iterator[_Fragment]:
 
 
 def _time(moof: bytes) -> int:
-    place, _ = _found(moof, "traf/tfdt", 8)
+    place, _ = required(moof, "traf/tfdt", 8)
     return int(struct.unpack_from(">Q" if moof[place] else ">I", moof, place + 4)[0])
 
 
 def _combined(heads: Sequence[bytes]) -> bytes:
     """The head of all, in the first one's ticks a second of the movie."""
-    first, last = _found(heads[0], "mvhd", 8)
+    first, last = required(heads[0], "mvhd", 8)
     movie = bytearray(heads[0][first:last])
     struct.pack_into(">I", movie, len(movie) - 4, len(heads) + 1)  # the next number of a track
     tracks = [_track(moov, number) for number, moov in enumerate(heads, 1)]
@@ -102,20 +86,20 @@ def _combined(heads: Sequence[bytes]) -> bytes:
 
 
 def _track(moov: bytes, number: int) -> bytes:
-    first, last = _found(moov, "trak", 8)
+    first, last = required(moov, "trak", 8)
     track = bytearray(moov[first:last])
-    place, _ = _found(bytes(track), "tkhd", 0)
+    place, _ = required(bytes(track), "tkhd", 0)
     struct.pack_into(">I", track, place + (20 if track[place] else 12), number)
     return box(b"trak", bytes(track))
 
 
 def _extends(moov: bytes, number: int) -> bytes:
-    place, end = _found(moov, "mvex/trex", 8)
+    place, end = required(moov, "mvex/trex", 8)
     return full(b"trex", struct.pack(">I", number), moov[place + 8 : end])
 
 
 def _renumbered(moof: bytes, number: int, sequence: int) -> bytes:
     made = bytearray(moof)
-    struct.pack_into(">I", made, _found(moof, "mfhd", 8)[0] + 4, sequence)
-    struct.pack_into(">I", made, _found(moof, "traf/tfhd", 8)[0] + 4, number)
+    struct.pack_into(">I", made, required(moof, "mfhd", 8)[0] + 4, sequence)
+    struct.pack_into(">I", made, required(moof, "traf/tfhd", 8)[0] + 4, number)
     return bytes(made)

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Final
 
-from taskengine.media.ffmpeg import SAFE_INPUT
 from taskengine.media.keys import AssetKeys
 from taskengine.media.packager import Manifests, package
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track, TrackType
-from taskengine.model import JsonObject
-
-ENCRYPTED: Final = frozenset({"encv", "enca"})  # ISO/IEC 14496-12, 8.12
-
-
-async def is_encrypted(bench: Bench, path: Path) -> bool:
-    said = await _asked(bench, path, "stream=codec_tag_string")
-    return any(one.get("codec_tag_string") in ENCRYPTED for one in said.get("streams", []))
 
 
 def placed(named: Sequence[Track]) -> list[Track]:
@@ -56,9 +44,3 @@ async def unlocked(bench: Bench, tracks: Sequence[Track], keys: AssetKeys) -> li
     ]
     await package(bench, streams, folder, Manifests(), unlock=keys)
     return made
-
-
-async def _asked(bench: Bench, path: Path, shown: str) -> JsonObject:
-    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-show_entries", shown]
-    found: JsonObject = json.loads(await bench.run([*command, "-of", "json", "-i", f"file:{path}"]))
-    return found

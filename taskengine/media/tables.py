@@ -17,10 +17,9 @@ from typing import Final
 
 import trio
 
-from taskengine.media.boxes import boxes, file_boxes, inner
+from taskengine.media.boxes import boxes, inner, read_moov
 from taskengine.media.fragments import Header, Samples, header_of, read_samples
 
-LARGEST: Final = 256 << 20  # bytes of a `moov`
 MAX_SAMPLES: Final = 20_000_000  # of a track: four days of sound
 
 
@@ -28,7 +27,7 @@ def read_track(path: Path, number: int) -> tuple[Header, Samples]:
     """A track by its place in the file, from 0, as ffprobe counts. Blocking. Raises ValueError and
     OSError."""
     try:
-        moov = _moov(path)
+        moov = read_moov(path)
         tracks = [place for kind, *place in boxes(moov, 8) if kind == b"trak"]
         if number >= len(tracks):
             raise ValueError(f"there is no track {number}")
@@ -53,17 +52,6 @@ def shown_at(header: Header, samples: Samples, position: float) -> float:
     times = sorted(time for time in samples.shown if time >= 0) or [0]
     place = bisect_right(times, round(Fraction(position) * header.scale))
     return times[max(0, place - 1)] / header.scale
-
-
-def _moov(path: Path) -> bytes:
-    with path.open("rb") as file:
-        for kind, place, _, end in file_boxes(file, path.stat().st_size):
-            if kind == b"moov":
-                if end - place > LARGEST:
-                    raise ValueError("a head that is too large")
-                file.seek(place)
-                return file.read(end - place)
-    raise ValueError("a file without an initialization")
 
 
 def _samples(data: bytes, header: Header, first: int, last: int) -> Samples:

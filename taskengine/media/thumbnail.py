@@ -11,6 +11,7 @@ import trio
 
 from taskengine.media.ffmpeg import OnProgress, ffmpeg, source
 from taskengine.media.tables import read_track, shown_at
+from taskengine.media.times import webvtt_time
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -81,7 +82,7 @@ def preview_map(
     lines = ["WEBVTT"]
     for number, (x, y) in enumerate(cells):
         end = min((number + 1) * interval, duration)
-        lines += ["", f"{_clock(number * interval)} --> {_clock(end)}"]
+        lines += ["", f"{webvtt_time(number * interval)} --> {webvtt_time(end)}"]
         lines += [f"{image}#xywh={x},{y},{TILE},{height}"]
     return "\n".join(lines) + "\n"
 
@@ -89,9 +90,3 @@ def preview_map(
 def columns_of(count: int) -> int:
     """How many previews a row of a sprite has."""
     return min(count, max(COLUMNS, math.ceil(math.sqrt(count))))
-
-
-def _clock(time: float) -> str:
-    whole = round(time * 1000)
-    minutes, rest = divmod(whole, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

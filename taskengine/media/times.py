@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 CLOCK: Final = 90_000  # ticks a second of MPEG-TS, in which WebVTT names the media's times
 WRAP: Final = 1 << 33
+
+
+def webvtt_time(time: float | Fraction) -> str:
+    """Seconds as WebVTT has them: `00:01:02.345`."""
+    seconds, rest = divmod(round(time * 1000), 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
 
 
 def state_began(playlists: Iterable[Path], began: str) -> None:

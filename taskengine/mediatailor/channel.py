@@ -37,14 +37,16 @@ class LoopingChannel:
         """What the service says of it; None: there is none."""
         return await self._seek("DescribeChannel", ChannelName=self.name)
 
-    async def offer_source(self, source: VodSource, *, update: bool) -> None:
-        """Make a source known; a known one is written again where `update` says so."""
-        place = {"SourceLocationName": source.location}
+    async def offer_location(self, location: str, origin: str) -> None:
+        """Make the origin of sources known by the name of the location."""
+        place = {"SourceLocationName": location}
         if await self._seek("DescribeSourceLocation", **place) is None:
-            await self._do(
-                "CreateSourceLocation", **place, HttpConfiguration={"BaseUrl": source.origin}
-            )
-        name = {**place, "VodSourceName": source.name}
+            await self._do("CreateSourceLocation", **place, HttpConfiguration={"BaseUrl": origin})
+
+    async def offer_source(self, source: VodSource, *, update: bool) -> None:
+        """Make a source of a known location known; a known source is written again where `update`
+        says so."""
+        name = {"SourceLocationName": source.location, "VodSourceName": source.name}
         if await self._seek("DescribeVodSource", **name) is None:
             await self._do("CreateVodSource", **name, HttpPackageConfigurations=source.packages)
         elif update:

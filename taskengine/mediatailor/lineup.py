@@ -65,6 +65,11 @@ class Lineup:
         )
         return list(dict.fromkeys(used))
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Of its sources, by location."""
+        return {one.location: one.origin for one in self.sources}
+
 
 def channel_name(client: str, content_id: str) -> str:
     """Of a client's channel: readable, and another one for each client and content id."""

@@ -123,11 +123,6 @@ class Mailbox(Generic[M]):
         return self._receive.__aiter__()
 
     @property
-    def readers(self) -> int:
-        """How many actors wait at it for mail."""
-        return self._receive.statistics().tasks_waiting_receive
-
-    @property
     def closing(self) -> bool:
         """True once the address is closed: what is queued is all there will be."""
         return self._receive.statistics().open_send_channels == 0

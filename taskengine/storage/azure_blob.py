@@ -44,7 +44,7 @@ class AzureBlobSettings(RootedSettings):
     def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         from obstore.store import AzureStore  # which takes time and memory, where there is none
 
-        from taskengine.storage.objects import ObjectStorage, client_options
+        from taskengine.storage.object_stores.objects import ObjectStorage, client_options
 
         def store(retries: Any) -> AzureStore:
             return AzureStore(

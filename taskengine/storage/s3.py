@@ -51,7 +51,7 @@ class S3Settings(RootedSettings):
     def open(self, data: Path, cache: FetchCache | None = None) -> Storage:
         from obstore.store import S3Store  # which takes time and memory, where there is no S3
 
-        from taskengine.storage.objects import ObjectStorage, client_options
+        from taskengine.storage.object_stores.objects import ObjectStorage, client_options
 
         def store(retries: Any) -> S3Store:
             return S3Store(

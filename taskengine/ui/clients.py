@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from taskengine.masking import masked
+from taskengine.callbacks.options import shown_options
 from taskengine.model import Client, Json
 from taskengine.policy import ADMINS_ONLY, BOUNDS, Band, settings_of
 from taskengine.storage.roots import roots_on
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
-HEADERS = frozenset({"headers"})  # of callbacks: what they are for is mostly to prove who calls
 LIMITS = sorted(BOUNDS | ADMINS_ONLY)
 KEY_SHOWN = 8  # characters of a key's fingerprint
 
@@ -56,7 +55,7 @@ async def clients(visit: Visit) -> Response:
                 {name: getattr(own, name) for name in LIMITS if name in stored},
                 sum(held.get((client.name, band), 0) for band in Band),
                 roots_on("local", client.name, client.options, common),
-                masked({k: v for k, v in client.options.items() if k != "roots"}, HEADERS),
+                {k: v for k, v in shown_options(client.options).items() if k != "roots"},
             )
         )
     return visit.page("clients.html", lines=lines)

@@ -10,14 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 import trio
-from quart import Response, request
-from werkzeug.exceptions import TooManyRequests
+from quart import Response
 
-from taskengine.actors.event_feed import EventStream, TooManyStreams
-from taskengine.api.arrival import ends_of
-from taskengine.api.connections import EVENT_STREAM
-from taskengine.api.errors import Draining
-from taskengine.api.resources.events import HEARTBEAT, RETRY
+from taskengine.actors.event_feed import EventStream
+from taskengine.api.resources.events import HEARTBEAT, RETRY, open_stream, streamed
 from taskengine.api.responses import dumps
 from taskengine.model import JsonObject, LogLine, StoreUnavailable
 from taskengine.store.types import Change
@@ -34,25 +30,12 @@ async def events(visit: Visit) -> Response:
     number = visit.query.number("job")
     if number is not None:
         await visit.job(number)
-    event_feed = visit.services.event_feed
-    if event_feed is None or event_feed.closed:
-        raise Draining
-    try:
-        stream = ends_of(request).enter_context(
-            event_feed.stream(visit.client, _wanted(visit, number))
-        )
-    except TooManyStreams:
-        raise TooManyRequests("too many streams of events", retry_after=60) from None
+    _, stream = open_stream(visit.services.event_feed, visit.client, _wanted(visit, number))
     after = visit.query.number("after")
     told = (
         _changes(stream) if number is None or after is None else _log(visit, stream, number, after)
     )
-    body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
-    response = Response(
-        body, headers={**HEADERS, "X-Accel-Buffering": "no"}, content_type=EVENT_STREAM
-    )
-    response.timeout = None
-    return response
+    return streamed(told, {**HEADERS, "X-Accel-Buffering": "no"})
 
 
 def _wanted(visit: Visit, number: int | None) -> Callable[[Change], bool]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import trio
-
-from taskengine.counters import CountersUnavailable, QueueCount
+from taskengine.counters import QueueCount
 from taskengine.model import JobState
 from taskengine.policy import SYSTEM, UNBOUND, Band, Settings, settings_of
+from taskengine.store import Totals
 from taskengine.store.overview import HourOfEnds, InstanceView, TaskAtWork, hour_of
 from taskengine.ui.visit import Visit
 
-MIRROR_DEADLINE = 1  # seconds
 HOURS, CHART_HEIGHT = 24, 72
 
 
@@ -98,32 +96,17 @@ async def _limits(visit: Visit, name: str) -> Settings:
     return settings_of(stored, client=True) if stored else UNBOUND
 
 
-async def queues_of(visit: Visit) -> list[QueueRow]:
-    """Queues of tasks; for whoever sees all of them."""
-    if visit.only is not None:
-        return []
-    totals = await visit.services.store.totals()
-    since = await visit.services.store.oldest_waiting()
-    counts = await _counts(visit)
-    names = sorted({*visit.services.configuration.queues, *totals.queued, *since})
+async def queues_of(visit: Visit, totals: Totals) -> list[QueueRow]:
+    """Queues of tasks, with the figures of this instance as long as nobody has told the mirror."""
+    services = visit.services
+    since = await services.store.oldest_waiting()
+    _, mirrored = await services.mirrored()
+    counts = mirrored or services.own_counts()
+    names = sorted({*services.configuration.queues, *totals.queued, *since})
     return [
         QueueRow(name, totals.queued.get(name, 0), since.get(name), counts.get(name, QueueCount()))
         for name in names
     ]
-
-
-async def _counts(visit: Visit) -> Mapping[str, QueueCount]:
-    """Of all instances, or of this one where no mirror answers."""
-    services = visit.services
-    own = {queue: QueueCount(workers=n) for queue, n in services.configuration.queues.items()}
-    own |= services.counts()
-    if services.counters is None:
-        return own
-    try:
-        with trio.fail_after(MIRROR_DEADLINE):
-            return await services.counters.total() or own
-    except (CountersUnavailable, trio.TooSlowError):
-        return own
 
 
 async def instances_of(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
@@ -141,11 +124,8 @@ async def instances_of(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[Instan
     ]
 
 
-async def totals_of(visit: Visit) -> dict[str, int]:
-    """How many jobs are in each state; for whoever sees all of them."""
-    if visit.only is not None:
-        return {}
-    totals = await visit.services.store.totals()
+def jobs_by_state(totals: Totals) -> dict[str, int]:
+    """How many jobs are in each state."""
     found = dict.fromkeys(
         ("started", "queued", "scheduled", "pending", "paused", "completed", "failed", "broken"), 0
     )

@@ -140,7 +140,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "pretty": pretty,
     "cut": cut,
     "seconds": short_duration,
-    "job_word": job_word,
 }
 GLOBALS: dict[str, Callable[..., Any]] = {
     "badge": badge,

@@ -13,10 +13,7 @@ from taskengine.workflows.schemas import expected, resolved, types_of
 from taskengine.workflows.templates import is_template
 
 PREFIX: Final = "p."  # before the name of a parameter
-CHOICE, FLAG, NUMBER, SECRET, TEXT, LINES, JSON = (
-    *("choice", "flag", "number", "secret"),
-    *("text", "lines", "json"),
-)
+CHOICE, NUMBER, SECRET, TEXT, LINES, JSON = "choice", "number", "secret", "text", "lines", "json"
 UNSET: Final = ""  # what a field says that is left alone: the workflow's default holds
 
 

@@ -106,17 +106,16 @@ async def callbacks(visit: Visit, job_id: str) -> Response:
 async def parameters(visit: Visit, job_id: str) -> Response:
     """What was submitted, and the definition that the job keeps."""
     details = await visit.job(job_number(job_id))
-    digest = details.job.digest
-    content = (await visit.services.store.definition(digest) if digest else None) or {}
+    kept = await visit.services.workflow(details.job)
     text = await Jobs(visit.services).parameters(details)
     current = visit.services.library().find(details.job.client, details.job.workflow)
     return visit.page(
         "job_parameters.html",
         **about(visit, details, "parameters"),
         submitted=text.decode() if is_heavy(text) else json.loads(text),
-        definition=shown_definition(content) if content else None,
-        plan=drawn(content) if content else None,
-        in_force=current is not None and current.definition.digest == digest,
+        definition=shown_definition(kept.content) if kept else None,
+        plan=drawn(kept) if kept else None,
+        in_force=current is not None and current.definition.digest == details.job.digest,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from quart import Response
 
-from taskengine.api.errors import Draining
 from taskengine.api.resources.callbacks import Callbacks
 from taskengine.api.resources.changes import Changes
 from taskengine.api.routes import job_number, number_in
@@ -59,8 +58,7 @@ def _change(wanted: str, fields: Mapping[str, str]) -> tuple[JsonObject, str]:
 
 async def _run_again(visit: Visit, number: int, body: JsonObject, *, retries: bool) -> Response:
     """To the new job's page: there is what the button's page showed no more."""
-    if visit.services.draining():
-        raise Draining
+    visit.services.check_open()
     new, outdated = await Changes(visit.services).run_again(
         number, visit.sent(body), body, retries=retries
     )

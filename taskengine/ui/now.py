@@ -10,7 +10,7 @@ from taskengine.api.resources.pauses import Pauses
 from taskengine.model import BadInput, Job, JobState
 from taskengine.pauses import PauseKind
 from taskengine.store import JobFilter
-from taskengine.ui.figures import chart_of, instances_of, queues_of, slots_of, totals_of
+from taskengine.ui.figures import chart_of, instances_of, jobs_by_state, queues_of, slots_of
 from taskengine.ui.jobs import rows_of
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
@@ -26,6 +26,7 @@ async def now(visit: Visit) -> Response:
     scheduled = await _list(visit, JobState.SCHEDULED, "run_at", ascending=True)
     failed = await _list(visit, JobState.COMPLETED, "id", failed=True)
     tasks = await store.at_work(TASKS, only)
+    totals = await store.totals() if only is None else None  # for whoever sees all of them
     return visit.page(
         "now.html",
         started=await rows_of(visit, started),
@@ -36,10 +37,10 @@ async def now(visit: Visit) -> Response:
         slots=await slots_of(visit),
         pauses=await Pauses(visit.services).seen_by(visit.client),
         kinds=[*PauseKind],
-        queues=await queues_of(visit),
+        queues=await queues_of(visit, totals) if totals else [],
         instances=await instances_of(visit, tasks),
         tasks=tasks,
-        totals=await totals_of(visit),
+        totals=jobs_by_state(totals) if totals else {},
         hours=await chart_of(visit),
     )
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from quart import Response, request
 
-from taskengine.api.errors import Draining
 from taskengine.api.resources.operations import BulkOperations, action_of
 from taskengine.model import BadInput
 from taskengine.operations import ACTIVE, BulkOperation, BulkState
@@ -60,8 +57,7 @@ def _filter_in_words(one: BulkOperation) -> list[tuple[str, str]]:
 async def begin(visit: Visit) -> Response:
     """Count the jobs that the filter of the query matches: the next page asks before it does it."""
     fields = await visit.form()
-    if visit.services.draining():
-        raise Draining
+    visit.services.check_open()
     action = action_of(fields.get("do", ""))
     body: dict[str, object] = {"dry_run": True}
     if action.value == "priority":
@@ -76,20 +72,20 @@ async def act(visit: Visit, operation_id: str) -> Response:
     fields = await visit.form()
     resource, wanted = BulkOperations(visit.services), fields.get("do", "")
     found = await resource.own(visit.client, operation_id)
-    store, now = visit.services.store, visit.services.now()
+    store = visit.services.store
     if wanted == "begin" and found.dry_run:
-        anew = BulkOperation(found.client, found.action, found.wanted, now, found.values)
-        found = await resource.record(replace(anew, client=visit.client.name))
+        now = visit.services.now()
+        anew = BulkOperation(visit.client.name, found.action, found.wanted, now, found.values)
+        found = await resource.record(anew)
         said = f"Operation {found.id} has begun."
     elif wanted == "abort":
-        await store.abort_operation(found.id, now)
+        await resource.change(found, store.abort_operation)
         said = f"Operation {found.id} is aborted; what is done stays done."
     elif wanted == "undo":
-        await store.undo_operation(found.id, now)
+        await resource.change(found, store.undo_operation)
         said = f"What operation {found.id} has done is being taken back."
     else:
         raise BadInput(f"do: expected begin, abort or undo, got {wanted[:40]!r}")
-    visit.services.operated()
     visit.audit(f"{wanted} of operation {found.id}, by {request.path}")
     return visit.back({}, f"operations/{found.id}", said)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from taskengine.model import JsonObject, TaskState
 from taskengine.workflows.workflow import Workflow
 
 MOST = 200  # tasks; a larger plan is a list
@@ -17,13 +16,12 @@ LONGEST = 24  # characters of a name
 
 @dataclass(frozen=True, slots=True)
 class PlanBox:
-    """A task: its place in the picture, and its state where a job has one."""
+    """A task and its place in the picture."""
 
     name: str
     action: str
     x: int
     y: int
-    word: str = ""
     conditional: bool = False
 
     @property
@@ -39,9 +37,8 @@ class PlanPicture:
     lines: Sequence[str]  # as paths
 
 
-def drawn(content: JsonObject, states: Mapping[str, TaskState] | None = None) -> PlanPicture | None:
+def drawn(workflow: Workflow) -> PlanPicture | None:
     """None: it has too many tasks for a picture."""
-    workflow = Workflow.from_content(content)
     if len(workflow.tasks) > MOST:
         return None
     needs = {task.name: workflow.needs(place) for place, task in enumerate(workflow.tasks)}
@@ -52,13 +49,11 @@ def drawn(content: JsonObject, states: Mapping[str, TaskState] | None = None) ->
         column = columns[task.name]
         row = rows.get(column, 0)
         rows[column] = row + 1
-        state = states.get(task.name) if states else None
         boxes[task.name] = PlanBox(
             task.name,
             task.action,
             PAD + column * (WIDTH + GAP_X),
             PAD + row * (HEIGHT + GAP_Y),
-            state.label if state is not None else "",
             task.when is not True,
         )
     lines = [_line(boxes[need], boxes[name]) for name in needs for need in needs[name]]

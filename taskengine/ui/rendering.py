@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,12 +87,11 @@ def _here() -> str:
     return f"{place}?{query}" if query else place
 
 
-def _notice() -> tuple[str, str] | None:
+def _notice() -> str:
     try:
-        kind, text = json.loads(urlsafe_b64decode(request.cookies.get(NOTICE, "").encode()))
-        return (str(kind), str(text)) if kind in ("done", "wrong") else None
-    except (ValueError, TypeError, RecursionError):
-        return None
+        return urlsafe_b64decode(request.cookies.get(NOTICE, "").encode()).decode()
+    except ValueError:
+        return ""
 
 
 def _digest(path: Path) -> str:

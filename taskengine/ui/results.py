@@ -10,13 +10,15 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 import trio
 
 from taskengine.media.naming import parse_name
-from taskengine.model import BadInput, JobDetails, Json, JsonObject, NotFound
+from taskengine.model import BadInput, Documents, Job, JobDetails, Json, JsonObject, NotFound
+from taskengine.runtime.threads import in_thread
 from taskengine.store import Wanted
 from taskengine.ui.file_area import FileArea, area_of
 from taskengine.ui.visit import Visit
@@ -118,26 +120,28 @@ async def path_of(visit: Visit, details: JobDetails, name: str) -> tuple[FileAre
 
 async def _told(visit: Visit, details: JobDetails) -> JsonObject:
     """What the workflow adds to the job's callback."""
-    content = await visit.services.store.definition(details.job.digest or "")
-    callback = (content or {}).get("callback") or {}
-    if not content or not callback:
+    workflow, store = await visit.services.workflow(details.job), visit.services.store
+    if workflow is None or not workflow.callback:
         return {}
-    workflow, store = Workflow.from_content(content), visit.services.store
     try:
-        wanted = Wanted(names_used(callback), (), results_used(callback))
+        wanted = Wanted(names_used(workflow.callback), (), results_used(workflow.callback))
         documents = await store.documents(details.job.id, wanted)
     except (BadInput, TemplateError):  # too large, or of another version
         return {}
     facts = await store.document(details.job.id, "facts")
-    parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
-    names = scope(
-        parameters,
-        results,
-        job_scope(details.job),
-        json.loads(facts or "{}"),
-        workflow.tasks_seen(callback),
+    return await in_thread(
+        partial(_extras, details.job, workflow, documents, json.loads(facts or "{}")),
+        documents.size,
     )
-    return callback_extras(callback, names)[0]
+
+
+def _extras(
+    job: Job, workflow: Workflow, documents: Documents, client_scope: JsonObject
+) -> JsonObject:
+    parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
+    seen = workflow.tasks_seen(workflow.callback)
+    names = scope(parameters, results, job_scope(job), client_scope, seen)
+    return callback_extras(workflow.callback, names)[0]
 
 
 def _folder(paths: Sequence[str]) -> str:

@@ -13,18 +13,14 @@ from taskengine.ui.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class PageRoute:
-    """A page or an action. `admins`: for nobody else; `watchers`: an action for those too who may
-    only look."""
+    """A page or an action. `watchers`: an action for those too who may only look."""
 
     method: str
     path: str
     handler: Callable[..., Awaitable[Response]]
-    admins: bool = False
     watchers: bool = False
 
     def check(self, visit: Visit) -> None:
         """Raises Forbidden."""
-        if self.admins and not visit.admin:
-            raise Forbidden("this is for admins")
         if self.method != "GET" and not self.watchers and not visit.may_change:
             raise Forbidden("this session is read only")

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from quart import Response
 
-from taskengine.api.errors import Draining
 from taskengine.api.resources.schedules import Schedules, found
 from taskengine.jobs.submission import Received
 from taskengine.jobs.submitting import submit_one
@@ -87,8 +86,7 @@ async def act(visit: Visit) -> Response:
 
 async def _run(visit: Visit, name: str) -> int:
     """Submit the schedule's job now; its ticks stay as they are."""
-    if visit.services.draining():
-        raise Draining
+    visit.services.check_open()
     schedule = found(await Schedules(visit.services).seen_by(visit.client), name)
     if schedule is None or schedule.client is None:
         raise NotFound(f"there is no schedule of a client called {name[:40]!r}")

@@ -32,8 +32,8 @@ class SeenTask:
 
 
 async def seen_task(visit: Visit, details: JobDetails, task: Task) -> SeenTask:
-    content = await visit.services.store.definition(details.job.digest or "") or {}
-    workflow = Workflow.from_content(content)
+    """Raises NotFound if the job was cleaned up a moment ago."""
+    workflow = await visit.services.definitions.of(details.job)
     template = workflow.task(task.name)
     inputs, reason = await _inputs(visit, details, task, workflow, template)
     result, size = await visit.services.store.task_result(details.job.id, task.name, LARGEST)

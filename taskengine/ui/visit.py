@@ -141,11 +141,11 @@ def local_place(text: str) -> str | None:
     return None if outside or not text.isprintable() or "\\" in text else text[:2_000]
 
 
-def redirect(target: str, said: str = "", *, wrong: bool = False) -> Response:
+def redirect(target: str, said: str = "") -> Response:
     response = Response(b"", 303, {"Location": target, "Cache-Control": "no-store"})
     if said:
-        content = json.dumps(["wrong" if wrong else "done", said[:LONGEST_NOTICE]]).encode()
-        set_cookie(response, NOTICE, urlsafe_b64encode(content).decode(), 60, path="/")
+        content = urlsafe_b64encode(said[:LONGEST_NOTICE].encode()).decode()
+        set_cookie(response, NOTICE, content, 60, path="/")
     return response
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from quart import Response
 
 from taskengine.api.auth import owner_named
-from taskengine.api.errors import Draining
 from taskengine.api.reading import Item
 from taskengine.api.resources.submissions import Submissions
 from taskengine.model import BadInput, Client, JsonObject, NotFound
@@ -48,7 +47,7 @@ def _page(
         "workflow.html",
         status,
         workflow=found,
-        plan=drawn(found.content),
+        plan=drawn(found),
         definition=shown,
         fields=fields_of(shown["parameters"]),
         given=given,
@@ -59,8 +58,7 @@ def _page(
 async def submit(visit: Visit, name: str) -> Response:
     """Submit a job: by the fields of the form, or by all of its parameters as JSON."""
     fields = await visit.form()
-    if visit.services.draining():
-        raise Draining
+    visit.services.check_open()
     owner = await owner_named(visit.services, visit.client, fields.get("client", "").strip())
     found = _find(visit, owner, name)
     try:

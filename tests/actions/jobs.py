@@ -6,6 +6,7 @@ from pathlib import Path
 from taskengine.actions import find_actions
 from taskengine.jobs.storages import prepare_for
 from taskengine.model import Severity
+from taskengine.storage.local import LocalStorage
 from taskengine.testing.actions import fake_context
 from taskengine.workflows.library import read
 from taskengine.workflows.scope import scope
@@ -23,11 +24,19 @@ def workflow(name):
 
 
 class WorkflowJob:
-    """`context` is what all contexts of its tasks are given."""
+    """`defaults` are parameters, `context` is what all contexts of its tasks are given."""
 
-    def __init__(self, workflow, tmp_path, **context):
+    def __init__(self, workflow, tmp_path, defaults=(), **context):
         self.workflow, self.tmp_path, self.context = workflow, tmp_path, context
+        self.defaults = dict(defaults)
         self.results, self.lines, self.values = {}, [], {}
+
+    async def __call__(self, **more):
+        self.begin(**more)
+        return await self.run()
+
+    def begin(self, **more):
+        self.prepare({**self.defaults, **more})
 
     def prepare(self, submitted):
         known = {"client": CLIENT, "job": {}}
@@ -60,3 +69,23 @@ class WorkflowJob:
 
     def warned(self):
         return [text for severity, text in self.lines if severity >= Severity.WARN]
+
+
+class Labelled(LocalStorage):
+    """Another storage."""
+
+    label = "S3"
+
+
+class Flaky(LocalStorage):
+    """Fails so often before a file can be fetched."""
+
+    def __init__(self, roots, failures):
+        super().__init__(roots)
+        self.failures = failures
+
+    async def fetch(self, key, target):
+        if self.failures:
+            self.failures -= 1
+            raise OSError("flaky")
+        await super().fetch(key, target)

@@ -36,21 +36,14 @@ async def _make(bench):
 
 
 class StoredJob(WorkflowJob):
-    """`films` is a folder of what make_films() makes; `defaults` are parameters."""
+    """`films` is a folder of what make_films() makes."""
 
     def __init__(self, name, tmp_path, films, **defaults):
-        super().__init__(workflow(name), tmp_path)
+        given = {"content_id": C, "source_folder": FOLDER, **defaults}
+        super().__init__(workflow(name), tmp_path, given)
         self.films, self.output = films, tmp_path / "output"
         self.asset = self.output / FOLDER
         self.asset.mkdir(parents=True, exist_ok=True)
-        self.defaults = {"content_id": C, "source_folder": FOLDER, **defaults}
-
-    async def __call__(self, **more):
-        self.begin(**more)
-        return await self.run()
-
-    def begin(self, **more):
-        self.prepare({**self.defaults, **more})
 
     async def package(self, *tags, drm=("cenc", "widevine"), **more):
         """Put sets into the asset's folder; the first one is active, others are parked."""

@@ -14,20 +14,13 @@ from tests.capture.origin import Answered, LiveOrigin
 
 
 class StreamJob(WorkflowJob):
-    """`faults` change the answers of a host; `defaults` are parameters."""
+    """`faults` change the answers of a host."""
 
     def __init__(self, name, tmp_path, stream, defaults, origin=None, **context):
-        super().__init__(workflow(name), tmp_path, answer=self.answer, **context)
+        super().__init__(workflow(name), tmp_path, defaults, answer=self.answer, **context)
         self.origin = origin or LiveOrigin(*stream, BEGAN, Fraction(10**6))
-        self.defaults, self.output = defaults, tmp_path / "output"
+        self.output = tmp_path / "output"
         self.faults, self.asked = {}, []
-
-    async def __call__(self, **more):
-        self.begin(**more)
-        return await self.run()
-
-    def begin(self, **more):
-        self.prepare({**self.defaults, **more})
 
     def answer(self, request):
         path = request.url.path

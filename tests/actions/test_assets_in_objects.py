@@ -7,7 +7,7 @@ from obstore.store import MemoryStore
 
 from taskengine.media.naming import parse_name
 from taskengine.storage import FileNotStored, Folder
-from taskengine.storage.objects import ObjectStorage
+from taskengine.storage.object_stores.objects import ObjectStorage
 from tests.actions.stored_assets import FOLDER, SECONDS, C, StoredJob, numbers
 
 S3 = {"source_storage": "S3"}

@@ -5,6 +5,7 @@ import pytest
 from taskengine.media.tools import bundled_tools
 from taskengine.model import BadInput, PermanentFailure
 from taskengine.storage.local import LocalStorage
+from tests.actions.jobs import Flaky, Labelled
 from tests.actions.stored_assets import SECONDS, C, StoredJob, numbers
 from tests.capture.film import beeps, ffmpeg, run
 
@@ -161,19 +162,3 @@ async def test_jobs_that_cannot_succeed_say_why(job, more, reason):
 def test_what_is_not_honoured_is_refused(job, more, reason):
     with pytest.raises(BadInput, match=reason):
         job.begin(**more)
-
-
-class Labelled(LocalStorage):
-    label = "S3"
-
-
-class Flaky(LocalStorage):
-    def __init__(self, roots, failures):
-        super().__init__(roots)
-        self.failures = failures
-
-    async def fetch(self, key, target):
-        if self.failures:
-            self.failures -= 1
-            raise OSError("flaky")
-        await super().fetch(key, target)

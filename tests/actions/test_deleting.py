@@ -41,10 +41,6 @@ class DeletingJob(WorkflowJob):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
 
-    async def __call__(self, **given):
-        self.prepare(given)
-        return await self.run()
-
     def there(self):
         return {str(one.relative_to(self.root)) for one in self.root.rglob("*") if one.is_file()}
 

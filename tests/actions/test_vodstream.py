@@ -21,7 +21,7 @@ from taskengine.runtime.process import run_process
 from taskengine.storage import unfenced
 from taskengine.storage.local import LocalStorage
 from taskengine.testing.actions import NOON, fake_context
-from tests.actions.jobs import WorkflowJob, workflow
+from tests.actions.jobs import Flaky, Labelled, WorkflowJob, workflow
 from tests.media import players
 
 WORKFLOW = workflow("vodstream")
@@ -49,17 +49,10 @@ def job(tmp_path, film):
 
 class Job(WorkflowJob):
     def __init__(self, tmp_path, job_id=7):
-        super().__init__(WORKFLOW, tmp_path, job_id=job_id)
+        super().__init__(WORKFLOW, tmp_path, SUBMITTED, job_id=job_id)
         self.source = tmp_path / "input/in/film"
         self.target = tmp_path / "output/films/film"
         self.bench = Bench(partial(run_process, cwd=tmp_path), tmp_path)
-
-    async def __call__(self, **more):
-        self.begin(**more)
-        return await self.run()
-
-    def begin(self, **more):
-        self.prepare(SUBMITTED | more)
 
     def files(self):
         return sorted(path.name for path in self.target.iterdir())
@@ -386,19 +379,3 @@ class Recorder(LocalStorage):
     async def put(self, source, key, fence=unfenced):
         self.stored.append(key)
         await super().put(source, key, fence)
-
-
-class Labelled(LocalStorage):
-    label = "S3"
-
-
-class Flaky(LocalStorage):
-    def __init__(self, roots, failures):
-        super().__init__(roots)
-        self.failures = failures
-
-    async def fetch(self, key, target):
-        if self.failures:
-            self.failures -= 1
-            raise OSError("flaky")
-        await super().fetch(key, target)

@@ -21,6 +21,13 @@ from tests.actions.jobs import WorkflowJob, workflow
 from tests.media import players
 
 WORKFLOW = workflow("vodstream")
+DEFAULTS = {
+    "content_id": "c",
+    "source_folder": "in",
+    "output_folder": "out",
+    "create_thumbnail": False,
+    "create_dref": False,
+}
 SECONDS = 4
 ALMOST = pytest.approx(SECONDS, abs=0.1)
 SUBTITLE = "1\n00:00:01,000 --> 00:00:02,000\nHello\n"
@@ -53,16 +60,11 @@ def job(tmp_path, small):
 
 class Job(WorkflowJob):
     def __init__(self, tmp_path, small, job_id=7):
-        super().__init__(WORKFLOW, tmp_path, job_id=job_id)
+        super().__init__(WORKFLOW, tmp_path, DEFAULTS, job_id=job_id)
         self.small = small
         self.source, self.target = tmp_path / "input/in", tmp_path / "output/out"
         self.source.mkdir(parents=True, exist_ok=True)
         self.bench = Bench(partial(run_process, cwd=tmp_path), tmp_path)
-
-    async def __call__(self, **more):
-        given = {"content_id": "c", "source_folder": "in", "output_folder": "out"}
-        self.prepare(given | {"create_thumbnail": False, "create_dref": False} | more)
-        return await self.run()
 
     async def make(self, name, *arguments, opening=(), first=None):
         path = self.source / name

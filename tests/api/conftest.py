@@ -13,6 +13,7 @@ import pytest
 import trio
 from werkzeug.routing import Rule
 
+from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.intake import Intake
 from taskengine.api.app import create_app
@@ -193,6 +194,7 @@ async def open_api(nursery):
     services = Services(
         configuration=Configuration(),
         store=store,
+        definitions=Definitions(store),
         counters=MemoryCounters(),
         intake=mailbox.address,
         library=library,

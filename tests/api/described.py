@@ -22,6 +22,7 @@ def idle_services(**settings):
     return Services(
         configuration=Configuration(**settings),
         store=None,
+        definitions=None,
         counters=None,
         intake=None,
         library=lambda: BUILT_IN,

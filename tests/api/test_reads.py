@@ -243,7 +243,8 @@ async def test_a_job_is_that_of_the_contract(api, now):
 
 
 async def submit_sample(api, now):
-    definition = Definition("d", "vodstream", {"parameters": {"type": "object"}}, ())
+    content = {"workflow": "vodstream", "parameters": {"type": "object"}, "tasks": []}
+    definition = Definition("d", "vodstream", content, ())
     submission = Submission("demo-client", "vodstream", JOB["parameters"], [], definition)
     await api.store.submit([submission], now)
 

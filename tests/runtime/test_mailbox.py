@@ -134,10 +134,3 @@ async def test_an_answer_that_comes_too_late_harms_nobody(nursery, autojump_cloc
     with pytest.raises(trio.TooSlowError), trio.fail_after(1):
         await mailbox.address.ask(Double(1))
     assert await mailbox.address.ask(Double(7)) == 7
-
-
-async def test_a_mailbox_without_room_counts_its_readers(nursery, autojump_clock):
-    mailbox = Mailbox(0)
-    nursery.start_soon(doubler, mailbox)
-    await wait_all_tasks_blocked()
-    assert mailbox.readers == 1

@@ -11,6 +11,7 @@ from taskengine.model import BadInput
 from taskengine.storage import FileNotStored, Folder, StoredFile
 from taskengine.storage import local as local_module
 from taskengine.storage.local import LocalStorage
+from taskengine.testing.contract.storages import written
 
 
 @pytest.fixture
@@ -34,12 +35,6 @@ def outside(tmp_path: Path) -> Path:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_text("secret")
     return tmp_path / "outside"
-
-
-def written(path: Path, text: str = "text") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
 
 
 async def test_a_file_put_is_listed_and_fetched(folder, root, tmp_path):

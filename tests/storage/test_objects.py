@@ -17,11 +17,10 @@ from taskengine.storage import (
     Folder,
     StorageFailed,
     StorageRefused,
-    objects,
-    transfers,
 )
 from taskengine.storage.cache import FetchCache
-from taskengine.storage.transfers import attributes_of, in_words
+from taskengine.storage.object_stores import objects, transfers
+from taskengine.storage.object_stores.transfers import attributes_of, in_words
 from taskengine.testing.contract.storages import LARGE, written
 from tests.support.object_stores import free_ports
 

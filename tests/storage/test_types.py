@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from types import ModuleType
@@ -144,3 +145,13 @@ def test_secrets_are_no_options_of_a_command():
     assert "--storage-s3-secret-access-key" not in names
     assert "--storage-azure-blob-account-key" not in names
     assert Configuration().storages.keys() == {"local"}
+
+
+def test_an_engine_without_object_storages_does_not_load_what_they_alone_need():
+    """They are among the types that the configuration knows, whether they are used or not."""
+    code = (
+        "import sys, taskengine.main; from taskengine.actions import find_actions; find_actions();"
+        " print('obstore' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"

@@ -86,8 +86,7 @@ class Job(WorkflowJob):
 
 async def packaged(elsewhere, tmp_path, destination, **context):
     job = Job("vodstream", tmp_path, elsewhere, **context)
-    job.prepare({**SUBMITTED, "destination_storage": destination})
-    return await job.run()
+    return await job(**SUBMITTED, destination_storage=destination)
 
 
 async def test_a_film_on_s3_becomes_an_asset_on_azure(elsewhere, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from taskengine.actions import find_actions
+from taskengine.actors.definitions import Definitions
 from taskengine.actors.event_feed import EventFeed
 from taskengine.actors.intake import Intake
 from taskengine.actors.operator import Operator
@@ -277,6 +278,7 @@ async def standing(data, *, large=False):
     services = Services(
         configuration=configuration,
         store=store,
+        definitions=Definitions(store),
         counters=MemoryCounters(),
         intake=submissions.address,
         library=lambda: known,

@@ -13,6 +13,7 @@ from taskengine.ui.forms import fields_of, parameters_of
 from taskengine.ui.plan import drawn
 from taskengine.ui.timeline import timeline
 from taskengine.workflows.library import load
+from taskengine.workflows.workflow import Workflow
 
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCHEMA = {
@@ -80,7 +81,7 @@ def test_every_workflow_that_comes_along_has_a_form_and_a_plan():
     library = load([builtin_workflows()], find_actions())
     for workflow in library.all():
         assert len(fields_of(workflow.parameters)) > 0 or not workflow.parameters.get("properties")
-        plan = drawn(workflow.content)
+        plan = drawn(workflow)
         assert [box.name for box in plan.boxes] == list(workflow.names)
 
 
@@ -91,17 +92,17 @@ def test_a_plan_has_each_task_behind_those_that_it_needs():
         {"name": "c", "action": "x", "needs": ["a"]},
         {"name": "d", "action": "x", "needs": ["b", "c"]},
     ]
-    plan = drawn({"workflow": "w", "tasks": tasks}, {"a": TaskState.COMPLETED})
+    plan = drawn(Workflow.from_content({"workflow": "w", "tasks": tasks}))
     a, b, c, d = plan.boxes
     assert a.x < b.x == c.x < d.x
     assert b.y < c.y
-    assert (a.word, b.conditional, c.conditional) == ("completed", True, False)
+    assert (a.conditional, b.conditional, c.conditional) == (False, True, False)
     assert len(plan.lines) == 4
 
 
 def test_a_plan_of_very_many_tasks_is_no_picture():
     tasks = [{"name": f"t{number}", "action": "x"} for number in range(201)]
-    assert drawn({"workflow": "w", "tasks": tasks}) is None
+    assert drawn(Workflow.from_content({"workflow": "w", "tasks": tasks})) is None
 
 
 def task(state, start=None, end=None):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from taskengine.actors.definitions import Definitions
 from taskengine.api_keys import hash_key
 from taskengine.model import Client
 from taskengine.testing.contract.world import World
@@ -37,7 +38,9 @@ async def large(api, postgres_store, now):
     await postgres_store.put_client(Client("root", hash_key(KEY), admin=True))
     job_id = await world.start()
     await fetch(postgres_store, FILL, TASKS, now)
-    known = replace(api, services=replace(api.services, store=postgres_store))
+    definitions = Definitions(postgres_store)
+    services = replace(api.services, store=postgres_store, definitions=definitions)
+    known = replace(api, services=services)
     add_pages(known.app, known.services)
     visitor = Visitor(known.app)
     await visitor.sign_in()

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from taskengine.api.auth import owner_named
 from taskengine.api.batches import MAX_BATCH, TooLarge, split
-from taskengine.api.errors import TOO_BUSY, Draining
+from taskengine.api.errors import TOO_BUSY
 from taskengine.api.heavy import Busy
 from taskengine.api.idempotency import HEADER, MAX_KEY, GivenKey, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
@@ -90,8 +90,7 @@ class Batches:
     services: Services
 
     async def submit(self) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services) as sent:
             key = read_key(LONGEST_KEY)
             if key.problem is not None:

@@ -3,16 +3,14 @@ submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from quart import Response
 
 from taskengine.api.auth import find_job, owner_named, reach
-from taskengine.api.errors import Draining
 from taskengine.api.heavy import READERS as READING
 from taskengine.api.json_body import is_heavy, named
 from taskengine.api.openapi.bodies import UPDATE
@@ -32,10 +30,11 @@ from taskengine.api.routes import Route, job_number
 from taskengine.api.services import Services
 from taskengine.api.unread import unread, with_warnings
 from taskengine.api.updating import UPDATES, Update, read_anew, read_update, update_lines
+from taskengine.jobs.again import still_there
 from taskengine.jobs.submission import announced, api_line, clip_rule_of_text
 from taskengine.masking import masked_text
 from taskengine.model import BadInput, Client, JobDetails, JsonObject, Severity, Submission
-from taskengine.workflows.schemas import secret_names, shown
+from taskengine.workflows.schemas import shown
 
 METHODS = ("PUT", "PATCH")
 NO_JOB = "There is no such job."
@@ -127,13 +126,15 @@ class Changes:
         """Change the fields that the body names; gives these names, in its order."""
         with sent.patience.counted():
             details = await self._own(number, sent.client, update.client)
-            content = await self._definition(details)
+            workflow = await self.services.workflow(details.job)
+            secrets = await self.services.secrets(details.job)
         if update.problem is not None:
             raise BadInput(update.problem)
         changes, now = dict(update.changes), self.services.now()
         if "run_at" in changes:
-            changes["run_at"] = await self._run_at(number, changes["run_at"], content.get("clips"))
-        lines = await sent.aside(update_lines, sent.raw, sent.origin, _secrets(content))
+            clips = workflow.clips if workflow else None
+            changes["run_at"] = await self._run_at(number, changes["run_at"], clips)
+        lines = await sent.aside(update_lines, sent.raw, sent.origin, secrets)
         lines = [*lines, *announced(changes.get("run_at"), now)]
         with sent.patience.counted():
             await self.services.store.change(number, changes, lines, now)
@@ -159,8 +160,7 @@ class Changes:
         return await self._answer(job_id, retries=True)
 
     async def _answer(self, job_id: str, *, retries: bool) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services, any_type=True) as sent:
             number, body = job_number(job_id), {}
             with suppress(BadInput):  # it needs none: what is no JSON object says nothing
@@ -193,7 +193,7 @@ class Changes:
         now, anew = self.services.now(), None
         if wanted == CURRENT and details.job.digest is not None:
             anew = await self._read_anew(details, origin)
-        secrets = _secrets(await self._definition(details))
+        secrets = await self.services.secrets(details.job)
         line = api_line(origin, body, secrets, "job_created")
         whose = "of the original" if anew is None else "in force"
         digest = anew.definition.digest if anew and anew.definition else details.job.digest
@@ -207,18 +207,12 @@ class Changes:
     async def _read_anew(self, details: JobDetails, origin: JsonObject) -> Submission:
         """What the workflow in force makes of the job's parameters. Raises BadInput."""
         job = details.job
-        client = await self.services.store.client(job.client)
-        if client is None:
-            raise BadInput(f"definition: the client {job.client} was removed")
+        client = still_there(await self.services.store.client(job.client), job.client)
         text = await self.services.store.document(job.id, "submitted")
         arguments = (self.services.reader(), client, origin, job.workflow, text or "{}")
         if is_heavy((text or "").encode()):
-            submission = await self.services.heavy.run(client.name, read_anew, *arguments)
-        else:
-            submission = read_anew(*arguments)
-        if submission.refusal is not None:
-            raise BadInput(f"definition: {submission.refusal}")
-        return submission
+            return await self.services.heavy.run(client.name, read_anew, *arguments)
+        return read_anew(*arguments)
 
     def _outdated(self, details: JobDetails, wanted: str) -> list[str]:
         """What is said of a rerun by a definition that is in force no more."""
@@ -237,11 +231,6 @@ class Changes:
         client = await owner_named(self.services, sender, name)
         return await find_job(self.services, number, reach(client))
 
-    async def _definition(self, details: JobDetails) -> JsonObject:
-        """A refused job has none."""
-        digest = details.job.digest
-        return (await self.services.store.definition(digest) if digest else None) or {}
-
 
 def _wanted_definition(body: JsonObject) -> str:
     """Which one the new job is to have, from the query or the body. Raises BadInput."""
@@ -249,10 +238,6 @@ def _wanted_definition(body: JsonObject) -> str:
     if given not in DEFINITIONS:
         raise BadInput(f"definition: expected original or current, got {shown(given)}")
     return str(given)
-
-
-def _secrets(content: Mapping[str, Any]) -> frozenset[str]:
-    return secret_names(content.get("parameters", {}))
 
 
 def routes(services: Services) -> Sequence[Route]:

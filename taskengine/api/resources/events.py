@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from taskengine.api.responses import dumps
 from taskengine.api.routes import Route
 from taskengine.api.serializers import job_row
 from taskengine.api.services import Services
-from taskengine.model import BadInput, StoreUnavailable
+from taskengine.model import BadInput, Client, StoreUnavailable
 from taskengine.store import Mark
 from taskengine.store.types import Change
 
@@ -60,23 +60,13 @@ class Events:
     services: Services
 
     async def events(self) -> Response:
-        event_feed = self.services.event_feed
         client = await caller(self.services)
         own = None if self.services.configuration.public_reads else reach(client)
         wanted = _filter(Query.of_request(), own)
         mark = _mark(header(LAST_EVENT_ID))
-        if event_feed is None or event_feed.closed:
-            raise Draining
-        try:  # counted now, and as long as the request: others may ask while this one waits
-            stream = ends_of(request).enter_context(event_feed.stream(client, wanted))
-        except TooManyStreams:
-            raise TooManyRequests("too many streams of events", retry_after=60) from None
+        event_feed, stream = open_stream(self.services.event_feed, client, wanted)
         mark = mark or (await self.services.store.news(None, 0)).mark
-        told = self._told(event_feed, stream, mark)
-        body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
-        response = Response(body, headers=HEADERS, content_type=EVENT_STREAM)
-        response.timeout = None
-        return response
+        return streamed(self._told(event_feed, stream, mark), HEADERS)
 
     async def _told(
         self, event_feed: EventFeed, stream: EventStream, mark: Mark
@@ -95,6 +85,27 @@ class Events:
         async with aclosing(_live(stream, mark)) as live:
             async for text in live:
                 yield text
+
+
+def open_stream(
+    event_feed: EventFeed | None, client: Client, wanted: Callable[[Change], bool]
+) -> tuple[EventFeed, EventStream]:
+    """A stream that counts from now on, for as long as the request lasts: others may ask while this
+    one waits. Raises Draining, TooManyRequests."""
+    if event_feed is None or event_feed.closed:
+        raise Draining
+    try:
+        return event_feed, ends_of(request).enter_context(event_feed.stream(client, wanted))
+    except TooManyStreams:
+        raise TooManyRequests("too many streams of events", retry_after=60) from None
+
+
+def streamed(told: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> Response:
+    """An answer without end; of HEAD its headers."""
+    body: AsyncGenerator[bytes, None] | bytes = b"" if request.method == "HEAD" else told
+    response = Response(body, headers={**headers}, content_type=EVENT_STREAM)
+    response.timeout = None
+    return response
 
 
 async def _live(stream: EventStream, start: Mark) -> AsyncGenerator[bytes, None]:

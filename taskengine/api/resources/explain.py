@@ -102,9 +102,9 @@ class Explain:
         return explanation(waiting, self.services.now())
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
-        pages = self.services.store.tasks(job_id)
-        failed = [task async for page in pages for task in page if task.state is TaskState.FAILED]
-        return [(task.name, task.error or "") for task in failed[:MAX_ERRORS]]
+        store = self.services.store
+        failed = await store.some_tasks(job_id, MAX_ERRORS, state=TaskState.FAILED)
+        return [(task.name, task.error or "") for task in failed]
 
 
 def routes(services: Services) -> Sequence[Route]:

@@ -13,14 +13,13 @@ from taskengine.api.openapi.operation import COUNT, TEXT, Operation, one_of, rec
 from taskengine.api.responses import reply
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.counters import CountersUnavailable, QueueCount
+from taskengine.counters import QueueCount
 from taskengine.model import JobState, JsonObject, StoreUnavailable
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Totals
 
 QUEUES = ("windows_capture", "scheduler", "work", "controller", "callback")
 REQUEST_DEADLINE = 5  # seconds for all
-MIRROR_DEADLINE = 1  # seconds for the mirror
 JOB_COUNTS = ("completed", "failed", "pending", "broken", "queued", "started", "scheduled")
 SETTINGS = ("max_jobs", "priority_slots")
 QUEUE = record("Queue", workers=COUNT, working=COUNT, pending=COUNT)
@@ -55,7 +54,7 @@ class Health:
     async def _figures(self) -> JsonObject:
         totals = await self.services.store.totals()
         settings = settings_of(await self.services.store.settings(SYSTEM))
-        redis, counts = await self._counters()
+        redis, counts = await self.services.mirrored()
         return {
             "version": self.services.version,
             "databases": {"redis": redis, "postgres": "OK"},
@@ -71,19 +70,6 @@ class Health:
                 "priority_slots": settings.priority_slots,
             },
         }
-
-    async def _counters(self) -> tuple[str, dict[str, QueueCount]]:
-        """The mirror's state and figures; without it those of this instance."""
-        own = {**self.services.configuration.queues, "scheduler": 1, "controller": 1}
-        known = {queue: QueueCount(workers=workers) for queue, workers in own.items()}
-        known |= self.services.counts()
-        if self.services.counters is None:
-            return "disabled", known
-        try:
-            with trio.fail_after(MIRROR_DEADLINE):
-                return "OK", await self.services.counters.total()
-        except (CountersUnavailable, trio.TooSlowError):
-            return "unavailable", known
 
 
 def _queue(count: QueueCount | None, totals: Totals, queue: str) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from quart import Response, request
 
@@ -19,14 +19,11 @@ from taskengine.api.responses import json_reply, reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.serializers import TaskRows, job_details, job_row
 from taskengine.api.services import Services
-from taskengine.masking import ALWAYS_SECRET
 from taskengine.model import BadInput, JobDetails, JobState
 from taskengine.store import JobFilter
-from taskengine.workflows.schemas import secret_names
 
 MAX_ITEMS = 1000
 DEFAULT_ITEMS = 10
-MAX_KNOWN = 1000  # definitions whose secret names are remembered
 PAGES = """Where there are more jobs, the header `Link` names the next page (RFC 8288,
 `rel="next"`), relative to the path of this request. A list is inspected as far as 20,000 jobs at a
 time: if they did not fill the page, it is short or even empty, and the next goes on from there.
@@ -53,7 +50,6 @@ STATES = {str(int(state)): state for state in JobState} | {s.label: s for s in J
 @dataclass(frozen=True, slots=True)
 class Jobs:
     services: Services
-    _secrets: dict[str, frozenset[str]] = field(default_factory=dict)  # by definition
 
     async def many(self) -> Response:
         only = await only_client(self.services)
@@ -80,21 +76,10 @@ class Jobs:
         text = await self.services.store.document(details.job.id, "submitted")
         if text is None:  # cleaned up a moment ago
             raise no_job(details.job.id)
-        secrets = await self._secrets_of(details.job.digest)
+        secrets = await self.services.secrets(details.job)
         if not is_heavy(text.encode()):
             return masked_document(text, secrets)
         return await self.services.heavy.run(READERS, masked_document, text, secrets)
-
-    async def _secrets_of(self, digest: str | None) -> frozenset[str]:
-        """A refused job has no definition: its secrets were masked when it was recorded."""
-        if digest is None:
-            return ALWAYS_SECRET
-        if digest not in self._secrets:
-            content = await self.services.store.definition(digest) or {}
-            if len(self._secrets) >= MAX_KNOWN:
-                self._secrets.clear()
-            self._secrets[digest] = secret_names(content.get("parameters", {}))
-        return self._secrets[digest]
 
 
 def job_filter(query: Query) -> JobFilter:

@@ -23,7 +23,6 @@ from taskengine.api.auth import caller, given_key, header
 from taskengine.api.openapi.operation import TEXT, Operation, ResponseSpec
 from taskengine.api.routes import Route
 from taskengine.api.services import Services
-from taskengine.counters import CountersUnavailable
 from taskengine.model import TASK_QUEUES, JobState, StoreUnavailable
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.store import Totals
@@ -112,16 +111,9 @@ class Metrics:
         )
 
     async def _mirror(self) -> Metric:
-        up = 0
-        if self.services.counters is not None:
-            try:
-                with trio.fail_after(REQUEST_DEADLINE):
-                    await self.services.counters.total()
-                up = 1
-            except (CountersUnavailable, trio.TooSlowError):
-                pass
+        state, _ = await self.services.mirrored(REQUEST_DEADLINE)
         about = "Whether Valkey or Redis answers; 0 if there is none."
-        return GaugeMetricFamily("taskengine_mirror_up", about, up)
+        return GaugeMetricFamily("taskengine_mirror_up", about, int(state == "OK"))
 
     def _own(self) -> Iterator[Metric]:
         version = {"version": self.services.version}

@@ -11,7 +11,6 @@ from datetime import datetime
 from quart import Response
 
 from taskengine.api.auth import caller, check_owner, reach
-from taskengine.api.errors import Draining
 from taskengine.api.openapi.listing import LISTED
 from taskengine.api.openapi.operation import (
     COUNT,
@@ -124,8 +123,7 @@ class BulkOperations:
     services: Services
 
     async def begin(self, action: str) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services, any_type=True) as sent:
             wanted = action_of(action)
             body: JsonObject = {}
@@ -168,10 +166,15 @@ class BulkOperations:
     async def _change(
         self, text: str, how: Callable[[int, datetime], Awaitable[BulkOperation]]
     ) -> Response:
-        one = await self._asked(text)
+        return reply(operation_row(await self.change(await self._asked(text), how)))
+
+    async def change(
+        self, one: BulkOperation, how: Callable[[int, datetime], Awaitable[BulkOperation]]
+    ) -> BulkOperation:
+        """Have it aborted or undone. Raises BadInput."""
         changed = await how(one.id, self.services.now())
         self.services.operated()
-        return reply(operation_row(changed))
+        return changed
 
     async def _asked(self, text: str) -> BulkOperation:
         return await self.own(await caller(self.services), text)

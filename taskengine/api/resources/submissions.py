@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from quart import Response
 
 from taskengine.api.auth import caller
-from taskengine.api.errors import NO_JOB, Draining
+from taskengine.api.errors import NO_JOB
 from taskengine.api.idempotency import HEADER, kept, read_key
 from taskengine.api.openapi.bodies import SUBMISSION
 from taskengine.api.openapi.operation import ACCEPTED, CONFLICT, REFUSED, Operation, ResponseSpec
@@ -52,8 +52,7 @@ class Submissions:
     services: Services
 
     async def submit(self) -> Response:
-        if self.services.draining():
-            raise Draining
+        self.services.check_open()
         async with received(self.services, may_be_recent=True) as sent:
             key = read_key()
             item = Item(sent.raw, key.text, key.problem)

@@ -12,8 +12,6 @@ from taskengine.media.boxes import boxes
 
 Data = bytearray | mmap
 FREE: Final = b"free"
-CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"traf"})
-DEEPEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)

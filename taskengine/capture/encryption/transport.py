@@ -15,11 +15,10 @@ from taskengine.capture.encryption.boxes import Data
 from taskengine.capture.encryption.fragments import Opened
 from taskengine.capture.encryption.samples import open_pictures, open_sound
 from taskengine.media.scte35 import crc32
+from taskengine.media.transport import LIST, PACKET, length_at, map_pids, pid_at, streams
 
-PACKET: Final = 188  # bytes
 PICTURES, SOUND = frozenset({0xDB}), frozenset({0xCF, 0xC1, 0xC2})  # types of encrypted streams
 CLEAR: Final = {0xDB: 0x1B, 0xCF: 0x0F, 0xC1: 0x81, 0xC2: 0x87}
-MAPS: Final = 0  # the PID of the list of programs
 HEVC: Final = 0x24  # for which SAMPLE-AES defines nothing in MPEG-TS
 TABLE_LIST, TABLE_MAP = 0, 2
 
@@ -47,12 +46,12 @@ class TransportStream:
 
     def open(self) -> Opened:
         for head in range(0, len(self.data) - PACKET + 1, PACKET):
-            pid = int.from_bytes(self.data[head + 1 : head + 3]) & 0x1FFF
+            pid = pid_at(self.data, head + 1)
             part = self._payload(head)
             if part is None:
                 continue
             is_start = bool(self.data[head + 1] & 0x40)
-            if pid == MAPS or pid in self._maps:
+            if pid == LIST or pid in self._maps:
                 if is_start:
                     self._table(part)
             elif pid in self._types:
@@ -75,28 +74,23 @@ class TransportStream:
         if start + 12 > part.end:
             return
         kind = self.data[start]
-        end = start + 3 + (int.from_bytes(self.data[start + 1 : start + 3]) & 0xFFF)
+        end = start + 3 + length_at(self.data, start + 1)
         if end > part.end:
             if kind == TABLE_MAP:
                 raise ValueError("a program map of several packets")
             return
         if kind == TABLE_LIST:
-            for place in range(start + 8, end - 4, 4):
-                if int.from_bytes(self.data[place : place + 2]):
-                    self._maps.add(int.from_bytes(self.data[place + 2 : place + 4]) & 0x1FFF)
+            self._maps.update(map_pids(bytes(self.data[start:end])))
         elif kind == TABLE_MAP:
             self._map(start, end)
 
     def _map(self, start: int, end: int) -> None:
-        place = start + 12 + (int.from_bytes(self.data[start + 10 : start + 12]) & 0xFFF)
-        while place + 5 <= end - 4:
-            kind = self.data[place]
+        for place, kind, pid in streams(bytes(self.data[start:end])):
             if kind == HEVC:
                 raise ValueError("H.265 in MPEG-TS with SAMPLE-AES cannot be opened")
             if kind in CLEAR:
-                self._types[int.from_bytes(self.data[place + 1 : place + 3]) & 0x1FFF] = kind
-                self.data[place] = CLEAR[kind]
-            place += 5 + (int.from_bytes(self.data[place + 3 : place + 5]) & 0xFFF)
+                self._types[pid] = kind
+                self.data[start + place] = CLEAR[kind]
         self.data[end - 4 : end] = crc32(self.data[start : end - 4])
 
     # Elementary streams

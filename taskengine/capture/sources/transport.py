@@ -17,10 +17,9 @@ from typing import Final
 from taskengine.capture.signals import MAX_SIGNALS
 from taskengine.capture.sources.events import Emsg, Problem
 from taskengine.media.scte35 import read_message
+from taskengine.media.transport import LIST, PACKET, length_at, map_pids, streams
 
-PACKET: Final = 188  # bytes
 MESSAGES: Final = 0x86  # the type of a stream of messages
-LIST: Final = 0  # the PID of the list of programs
 MAX_PROGRAMS: Final = 16
 STUFFING: Final = 0xFF
 
@@ -50,26 +49,13 @@ def _message(section: bytes, problem: Problem) -> Emsg | None:
 def _maps(stream: _Packets) -> list[int]:
     """The PIDs of the maps of programs."""
     table = next(stream.sections(LIST), b"")
-    rows = [table[place : place + 4] for place in range(8, len(table) - 7, 4)]
-    return [_pid(row, 2) for row in rows if row[:2] != b"\0\0"][:MAX_PROGRAMS]
+    return map_pids(table)[:MAX_PROGRAMS]
 
 
 def _pids(stream: _Packets, place: int) -> Iterator[int]:
     """Those of messages, in the map of a program."""
     table = next(stream.sections(place), b"")
-    at = 12 + _length(table, 10)
-    while at + 5 <= len(table) - 4:
-        if table[at] == MESSAGES:
-            yield _pid(table, at + 1)
-        at += 5 + _length(table, at + 3)
-
-
-def _pid(data: bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 2]) & 0x1FFF
-
-
-def _length(data: bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 2]) & 0xFFF
+    return (pid for _, kind, pid in streams(table) if kind == MESSAGES)
 
 
 @dataclass(slots=True)
@@ -111,7 +97,7 @@ def _whole(data: bytes) -> tuple[list[bytes], bytes]:
     """The sections at the beginning, and what there is of the next one."""
     found: list[bytes] = []
     while len(data) >= 3 and data[0] != STUFFING:
-        size = 3 + _length(data, 1)
+        size = 3 + length_at(data, 1)
         if len(data) < size:
             return found, data
         found.append(data[:size])

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from taskengine.model import BadInput, NotFound
 from taskengine.operations import (
     ACTIVE,
+    AGAIN,
     KEPT,
     UNDO_TIME,
     UNDOABLE,
@@ -128,7 +129,7 @@ def _change_one(
 ) -> None:
     if job_id in step.refused:
         raise BadInput(step.refused[job_id])
-    if one.action not in (BulkAction.RERUN, BulkAction.RETRY):
+    if one.action not in AGAIN:
         change(tables, job_id, changes_of(one), [one.line], now)
         return
     again = rerun if one.action is BulkAction.RERUN else retry

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from taskengine.model import JobState, JsonText, LogLine, Task, TaskState
+from taskengine.store.memory.details import tasks
+from taskengine.store.memory.lines import read_log
 from taskengine.store.memory.rows import TaskRow
 from taskengine.store.memory.tables import Tables
 from taskengine.store.overview import (
@@ -24,26 +26,24 @@ def some_tasks(
     tables: Tables, job_id: int, limit: int, *, after: int = -1, state: TaskState | None = None
 ) -> Sequence[Task]:
     """See StoreOverview.some_tasks."""
-    tasks = [replace(row.task, result=None) for row in tables.tasks_of(job_id)]
-    return [t for t in tasks if t.number > after and state in (None, t.state)][:limit]
+    found = [t for t in tasks(tables, job_id) if t.number > after and state in (None, t.state)]
+    return found[:limit]
 
 
 def task(tables: Tables, job_id: int, name: str) -> Task | None:
     """See StoreOverview.task."""
-    named = (row.task for row in tables.tasks_of(job_id) if row.task.name == name)
-    found = next(named, None)
-    return found and replace(found, result=None)
+    return next((task for task in tasks(tables, job_id) if task.name == name), None)
 
 
 def task_summary(tables: Tables, job_id: int) -> TaskSummary:
     """See StoreOverview.task_summary."""
-    tasks = [row.task for row in tables.tasks_of(job_id)]
+    found = tasks(tables, job_id)
     done, _ = tables.progress_of(job_id)
     return TaskSummary(
-        counts=Counter(task.state for task in tasks),
+        counts=Counter(task.state for task in found),
         done=done,
-        started_at=min((t.started_at for t in tasks if t.started_at), default=None),
-        ended_at=max((t.ended_at for t in tasks if t.ended_at), default=None),
+        started_at=min((t.started_at for t in found if t.started_at), default=None),
+        ended_at=max((t.ended_at for t in found if t.ended_at), default=None),
     )
 
 
@@ -61,14 +61,8 @@ def last_lines(
     tables: Tables, job_id: int, limit: int, *, show_all: bool = False, before: int | None = None
 ) -> Sequence[LogLine]:
     """See StoreOverview.last_lines."""
-    lines = [
-        line
-        for line in tables.lines
-        if line.job_id == job_id
-        and (show_all or line.visible)
-        and (before is None or line.id < before)
-    ]
-    return lines[-limit:]
+    lines = read_log(tables, job_id, show_all=show_all)
+    return [line for line in lines if before is None or line.id < before][-limit:]
 
 
 def instances(tables: Tables) -> Sequence[InstanceView]:

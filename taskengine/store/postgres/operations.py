@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from taskengine.model import BadInput, JobState, NotFound
 from taskengine.operations import (
+    AGAIN,
     KEPT,
     UNDO_TIME,
     UNDOABLE,
@@ -102,19 +103,19 @@ async def _change_jobs(
     effects = Effects()
     changed: list[tuple[int, int]] = []
     failed: list[tuple[int, str]] = []
-    await connection.fetch(SQL["lock_jobs"], sorted(step.jobs))
+    rows = await connection.fetch(SQL["lock_jobs"], sorted(step.jobs))
+    before = {row["id"]: row["priority"] for row in rows}
     for job_id in sorted(step.jobs):
         own = Effects()
         await connection.execute(SQL["before_one"])
         try:
-            before = job_of(await lock_job(connection, job_id)).priority
             await _change(connection, one, step, job_id, now, own)
         except (BadInput, NotFound) as error:  # one that is refused costs no other
             await connection.execute(SQL["without_one"])
             failed.append((job_id, str(error)))
         else:
             effects.add(own)
-            changed.append((job_id, before))
+            changed.append((job_id, before[job_id]))
     if one.action in UNDOABLE and changed:
         await connection.execute(SQL["remember_changed"], one.id, *columns(changed, 2))
     await effects.write(connection, writer, now)
@@ -132,7 +133,7 @@ async def _change(
     if job_id in step.refused:
         raise BadInput(step.refused[job_id])
     lines = [one.line]
-    if one.action not in (BulkAction.RERUN, BulkAction.RETRY):
+    if one.action not in AGAIN:
         await change_with(connection, job_id, changes_of(one), lines, now, own)
         return
     anew = step.anew.get(job_id)

@@ -24,7 +24,7 @@ _MACRO = re.compile(r"\{(?:(\w)\.)?(job|task|new_job)(?:\.(\w+))?\}")
 JOB = tuple(field.name for field in fields(Job))
 TASK = tuple(field.name for field in fields(Task) if field.name != "result")  # a table of its own
 # A job that is inserted: its id is given by the database.
-NEW_JOB = (*JOB[1:], "request_id", "lanes", "idempotency_key", "idempotency_digest", "rerun_of")
+NEW_JOB = (*JOB[1:], "request_id", "lanes", "idempotency_key", "idempotency_digest")
 _COLUMNS = {"job": JOB, "task": TASK, "new_job": NEW_JOB}
 _TYPES = {"bool": "boolean", "datetime": "timestamptz", "str": "text"}  # all else: numbers
 _OWN_TYPES = {"request_id": "uuid", "idempotency_key": "text", "idempotency_digest": "text"}

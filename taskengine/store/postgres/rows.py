@@ -61,9 +61,8 @@ def job_row(
     lanes: int,
     key: str | None = None,
     digest: str | None = None,
-    rerun_of: int | None = None,
 ) -> NewJob:
-    return (*_new_job_values(job), request_id, lanes, key, digest, rerun_of)
+    return (*_new_job_values(job), request_id, lanes, key, digest)
 
 
 @dataclass(slots=True)

@@ -281,7 +281,7 @@ where t.id = $2 and t.holder = $1 and t.attempt = $3
   and j.state not in ({job.over}) and not j.failed
 
 -- name: lock_jobs
-select id, client, workflow, state, failed, open_tasks, lanes, content_id, updated_at
+select id, client, workflow, state, failed, priority, open_tasks, lanes, content_id, updated_at
 from jobs where id = any($1::bigint[])
 order by id
 for no key update

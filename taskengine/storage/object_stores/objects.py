@@ -32,7 +32,7 @@ from taskengine.storage import (
 )
 from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
-from taskengine.storage.transfers import (
+from taskengine.storage.object_stores.transfers import (
     PART,
     READING,
     WRITING,
@@ -107,7 +107,7 @@ class ObjectStorage:
         except FileNotStored:
             await self.folders(key)  # which knows whether there is a bucket at all
             raise
-        fetch = partial(download, partial(self._ask, place), self._read, place)
+        fetch = partial(download, partial(self._ask, place), self._read, place, meta)
         if self._cache is None or meta["size"] <= PART or not meta.get("e_tag"):
             await fetch(target)
         else:
@@ -168,14 +168,7 @@ class ObjectStorage:
         raise StorageFailed(f"{self.label}: {place} is written by others all the time")
 
     async def _put_in_parts(self, source: Path, place: str, size: int, fence: FenceCheck) -> None:
-        upload = Upload(self._write, place, size)
-        try:
-            await self._ask(place, upload.send, source)
-            await pass_fence(fence)
-            await self._ask(place, upload.commit, finish=True)
-        finally:
-            with trio.CancelScope(shield=True):
-                await self._ask(place, upload.close, finish=True)
+        await self._upload(place, size, fence, lambda one: self._ask(place, one.send, source))
 
     async def _put_bytes(self, place: str, content: bytes, mode: Any) -> None:
         kinds = attributes_of(place)
@@ -214,16 +207,25 @@ class ObjectStorage:
 
     async def _copy_through(self, here: str, there: str, size: int, fence: FenceCheck) -> None:
         """What is too large for the store to copy goes through this host, piece by piece."""
-        upload = Upload(self._write, there, size)
         try:
-            await self._ask(here, upload.send_object, self._read, here)
-            await pass_fence(fence)
-            await self._ask(there, upload.commit, finish=True)
+            await self._upload(
+                there, size, fence, lambda one: self._ask(here, one.send_object, self._read, here)
+            )
         except PreconditionError:
             raise StorageFailed(f"{self.label}: {here} was replaced while it was copied") from None
+
+    async def _upload(
+        self, place: str, size: int, fence: FenceCheck, send: Callable[[Upload], Awaitable[None]]
+    ) -> None:
+        """What `send` sends, in parts; the commit is behind the fence."""
+        upload = Upload(self._write, place, size)
+        try:
+            await send(upload)
+            await pass_fence(fence)
+            await self._ask(place, upload.commit, finish=True)
         finally:
             with trio.CancelScope(shield=True):
-                await self._ask(there, upload.close, finish=True)
+                await self._ask(place, upload.close, finish=True)
 
     async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
         """Again after a pause, all of it with its fence, if the store fails."""

@@ -63,23 +63,24 @@ def attributes_of(key: str) -> dict[str, str]:
 # Downloads
 
 
-async def download(ask: Ask, store: Any, key: str, target: Path) -> None:
-    """Have an object as a file: all of one version. Raises FileNotStored and StorageFailed."""
+async def download(ask: Ask, store: Any, key: str, meta: Any, target: Path) -> None:
+    """Have an object as a file: all of one version, that of `meta` unless it is replaced. Raises
+    FileNotStored and StorageFailed."""
     await trio.Path(target.parent).mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
         for _ in range(MAX_VERSIONS):
             with suppress(PreconditionError):  # it was replaced meanwhile
-                await _download(ask, store, key, part)
+                await _download(ask, store, key, meta, part)
                 await trio.Path(part).replace(target)
                 return
+            meta = await ask(obstore.head, store, key)
         raise StorageFailed(f"{key} is replaced all the time")
     finally:
         part.unlink(missing_ok=True)
 
 
-async def _download(ask: Ask, store: Any, key: str, part: Path) -> None:
-    meta = await ask(obstore.head, store, key)
+async def _download(ask: Ask, store: Any, key: str, meta: Any, part: Path) -> None:
     _check_room(key, meta["size"], part.parent)
     pieces = iter(range(0, meta["size"], PART))
     with part.open("wb") as file:
