@@ -163,7 +163,7 @@ async def test_protected_media_and_captions_of_a_live_stream(job):
     ]
     assert "SUBTITLES" not in master.read_text()
     [pictures, *_] = [one for one in players.renditions(master) if "_v1" in one.name]
-    for part in pictures.read_text().split(JUMP):
+    for part in pictures.read_text().split(f"{JUMP}\n"):
         assert part.count("#EXT-X-KEY:") == part.count("#EXT-X-MAP:") == 1
 
 
