@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.storage.local import LocalFolder
 from taskengine.storage.settings import StorageSettings
 from taskengine.storage_tables import StorageTables
-from taskengine.texts import like
+from taskengine.texts import like, read_json
 from taskengine.traces import TracesSettings
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
@@ -145,7 +144,7 @@ class Configuration(BaseModel):
     def _json(cls, value: object) -> object:
         """In the environment and as an option it is a JSON object."""
         try:
-            return json.loads(value) if isinstance(value, str) else value
+            return read_json(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('expected a JSON object such as {"sum": ["sha256sum"]}') from None
 

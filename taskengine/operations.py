@@ -12,6 +12,7 @@ from taskengine.store.types import Cursor, JobFilter
 
 UNDO_TIME = timedelta(seconds=60)  # after the end of an operation
 KEPT = timedelta(days=7)  # for which an operation can be looked at after its end
+MAX_ACTIVE = 100  # operations of a client that are under way at once
 MOST_ERRORS = 20  # that an operation remembers
 COUNTED = 1_000  # jobs that are counted in one step
 PAUSABLE = (JobState.QUEUED, JobState.STARTED, JobState.PENDING, JobState.SCHEDULED)
@@ -135,6 +136,14 @@ class BulkOperation:
         if now > self.undo_until:
             raise BadInput(f"the operation ended more than {UNDO_TIME.seconds} s ago")
         return replace(self, state=BulkState.UNDOING, cursor=None)
+
+
+def check_room(active: int) -> None:
+    """Raises BadInput where a client has as many operations under way as it may."""
+    if active >= MAX_ACTIVE:
+        raise BadInput(
+            f"a client has at most {MAX_ACTIVE} operations under way: wait for one, or abort it"
+        )
 
 
 def changes_of(operation: BulkOperation) -> JsonObject:

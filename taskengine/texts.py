@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 
 from taskengine.model import Json
 
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+MAX_DEPTH = 64  # levels of a JSON document: whoever walks through it calls itself for each
 LONGEST = 65_536  # characters of what an error says; an action can raise what it likes
 
 
@@ -51,6 +53,28 @@ def clean_json(value: Json) -> Json:
     if isinstance(value, list):
         return [clean_json(item) for item in value]
     return value
+
+
+def read_json(text: str, levels: int = MAX_DEPTH) -> Json:
+    """JSON from outside that has so many levels at most. Raises ValueError for anything else."""
+    with suppress(RecursionError):
+        value = json.loads(text)
+        if not is_too_deep(value, levels):
+            return value
+    raise ValueError(f"it is nested deeper than {levels} levels")
+
+
+def is_too_deep(value: Json, levels: int = MAX_DEPTH) -> bool:
+    """Whether it has more levels; level by level: much faster than a walk through each branch."""
+    level: list[Json] = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+    return bool(level)
 
 
 def name_of(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from taskengine.actions.together import unwrapped
 from taskengine.media.ownership import Left, split
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder
+from taskengine.texts import read_json
 
 AT_ONCE: Final = 8  # deletions: each waits for the storage and the fence
 TOLD: Final = 100  # lines about files that are left
@@ -123,10 +124,10 @@ async def _listed(context: Context, folder: Folder, sizes: dict[str, int]) -> di
 def _files_of(record: str) -> dict[str, list[str]]:
     """The files that a record lists; nothing where it is none of ours."""
     try:
-        said = json.loads(record)
+        said = read_json(record)
         files = [str(name) for name in said["files"]]
         return {str(said["content_id"]): files} if said["workflow"] else {}
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         return {}
 
 

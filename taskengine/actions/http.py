@@ -12,6 +12,7 @@ from taskengine.actions.context import Context
 from taskengine.actions.registry import action
 from taskengine.model import Json, JsonObject, PermanentFailure
 from taskengine.outbound import RequestFailed, exchange
+from taskengine.texts import MAX_DEPTH, read_json
 
 BODY_LIMIT: Final = 256 << 10  # bytes of an answer that are kept
 PASSING: Final = frozenset({408, 425, 429})  # of 4xx, those that another try may change
@@ -75,10 +76,10 @@ def _read(content_type: str, content: bytes) -> Json:
     text = content.decode(errors="replace")
     if "json" in content_type.lower():
         try:
-            value = json.loads(text)
+            value = read_json(text, MAX_DEPTH - 1)  # a result holds it
             stored = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
             if b"\\u0000" not in stored:
                 return value
-        except (ValueError, RecursionError):
+        except ValueError:
             pass
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

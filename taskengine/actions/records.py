@@ -10,6 +10,7 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.media.naming import is_result, parse_name
 from taskengine.storage import FileNotStored, Folder
+from taskengine.texts import read_json
 
 
 def is_told(content_id: str, name: str) -> bool:
@@ -27,7 +28,7 @@ async def update_record(
     name, local = f"{content_id}.json", context.scratch / "record.json"
     try:
         await folder.fetch(name, local)
-        said = json.loads(await trio.Path(local).read_text("utf-8"))
+        said = read_json(await trio.Path(local).read_text("utf-8"))
         others = [one for one in said["files"] if parse_name(content_id, one) is None]
     except (FileNotStored, ValueError, KeyError, TypeError):
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from taskengine.media.extensions import CAPTIONS, DOCUMENT, MEDIA, suffix
 from taskengine.media.naming import is_result
 from taskengine.model import JsonObject
 from taskengine.storage import Folder
+from taskengine.texts import read_json
 
 TOLD: Final = 20  # lines about files that are left out, at most
 LARGEST_RECORD: Final = 8 << 20  # bytes
@@ -81,7 +81,7 @@ async def _recorded(context: Context, folder: Folder, record: str) -> frozenset[
     local = context.scratch / "earlier.json"
     await folder.fetch(record, local)
     try:
-        said = json.loads(local.read_text("utf-8"))
+        said = read_json(local.read_text("utf-8"))
         return frozenset([record, *map(str, said["files"])]) if "job_id" in said else frozenset()
     except (ValueError, KeyError, TypeError):
         return frozenset()  # a file of somebody else

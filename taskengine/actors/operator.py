@@ -1,7 +1,8 @@
 """Operator: does, step by step, what bulk operations ask for.
 
 An operation is claimed under a lease that each step renews, so that another instance goes on with
-it where this one ends. What is too heavy for one transaction is halved.
+it where this one ends. Operations take turns: a long one holds up no other. What is too heavy for
+one transaction is halved.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 LEASE: Final = timedelta(seconds=15)
+GIVEN_UP: Final = timedelta()
+TURN = 20  # steps of one operation before others are looked at
 REST_FACTOR = 0.5  # times as long as a step took: others want the same rows, and the database
 MAX_REST = 0.05  # seconds
 TOO_MUCH = "it is too much for one transaction"
@@ -65,11 +68,14 @@ class Operator:
         return one
 
     async def _perform(self, one: BulkOperation, mailbox: Mailbox[Wake]) -> None:
-        """All its steps; until somebody aborts it, or the engine stops."""
+        """The steps of its turn; until somebody aborts it, or the engine stops."""
         current: BulkOperation | None = one
-        while current is not None and current.state in ACTIVE and not mailbox.closing:
+        for left in reversed(range(TURN)):
+            if current is None or current.state not in ACTIVE or mailbox.closing:
+                break
             started = trio.current_time()
-            current = await self.advance(await self.next_step(current))
+            step = await self.next_step(current)
+            current = await self.advance(step, LEASE if left else GIVEN_UP)
             self.changed()
             await rest(started, REST_FACTOR, MAX_REST)
         if current is not None and current.state not in ACTIVE:
@@ -111,12 +117,14 @@ class Operator:
         given = (self.reader(self.now()), owner, origin, job.workflow, text)
         return await in_thread(partial(read_again, *given), len(text))
 
-    async def advance(self, step: BulkStep) -> BulkOperation | None:
+    async def advance(self, step: BulkStep, lease: timedelta = LEASE) -> BulkOperation | None:
         """What is too heavy is halved; one job alone that is too heavy is skipped."""
         try:
-            return await self.store.advance_operation(step, self.now(), LEASE)
+            return await self.store.advance_operation(step, self.now(), lease)
         except TooHeavy as error:
             logger.warning("operation %d: %s; fewer jobs at once", step.operation.id, error)
         if len(step.jobs) <= 1:
-            return await self.advance(replace(step, refused=dict.fromkeys(step.jobs, TOO_MUCH)))
-        return await self.advance(await self.next_step(step.operation, len(step.jobs) // 2))
+            refused = replace(step, refused=dict.fromkeys(step.jobs, TOO_MUCH))
+            return await self.advance(refused, lease)
+        fewer = await self.next_step(step.operation, len(step.jobs) // 2)
+        return await self.advance(fewer, lease)

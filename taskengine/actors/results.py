@@ -10,7 +10,7 @@ from typing import Any
 from taskengine.masking import without
 from taskengine.model import PermanentFailure
 from taskengine.runtime.threads import AT_ONCE, in_thread
-from taskengine.texts import compact, words_of
+from taskengine.texts import MAX_DEPTH, clean_json, compact, is_clean, is_too_deep, words_of
 
 MAX_RESULT = 1 << 20  # characters of JSON
 HOLDERS: tuple[Any, ...] = (str, dict, list, tuple)
@@ -44,14 +44,27 @@ def _extras(result: str, names: Collection[str]) -> str:
 
 
 def _text(result: object, secrets: Collection[str]) -> str:
-    """Secrets are looked for in plain values: others may say something else each time."""
+    """As stores, pages and templates can take it: without NUL and lone surrogates, and with as many
+    levels as a submission may have. Raises PermanentFailure."""
     try:
         text = compact(result)
-        return compact(without(json.loads(text), secrets)) if secrets else text
+        return text if not secrets and _is_plain(text) else _plain(text, secrets)
     except (TypeError, ValueError, RecursionError) as error:
         raise PermanentFailure(
             f"the action's result is no JSON object: {words_of(error)}"
         ) from None
+
+
+def _is_plain(text: str) -> bool:
+    return is_clean(text) and text.count("{") + text.count("[") <= MAX_DEPTH
+
+
+def _plain(text: str, secrets: Collection[str]) -> str:
+    """Plain values are looked at: others may say something else each time."""
+    value = json.loads(text)
+    if is_too_deep(value):
+        raise PermanentFailure(f"the action's result is nested deeper than {MAX_DEPTH} levels")
+    return compact(without(clean_json(value), secrets))
 
 
 def _guess(result: object) -> int:

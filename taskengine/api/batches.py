@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from taskengine.api.json_body import MAX_DEPTH, decoded, named, no_json_number
+from taskengine.api.json_body import decoded, named, no_json_number
 from taskengine.api.sizes import MAX_BODY
 from taskengine.model import BadInput, Json
+from taskengine.texts import MAX_DEPTH
 
 MAX_BATCH = 1000  # submissions
 WINDOWS = (64 << 10, MAX_BODY + 1)  # characters in which the end of a value is looked for

@@ -23,9 +23,10 @@ class Query:
     values: dict[str, list[str]]
 
     @classmethod
-    def of_request(cls) -> Query:
+    def of_request(cls, *, keep_blank: bool = False) -> Query:
         try:
-            pairs = parse_qsl(request.query_string.decode(), max_num_fields=1000)
+            text = request.query_string.decode()
+            pairs = parse_qsl(text, keep_blank_values=keep_blank, max_num_fields=1000)
         except ValueError:
             raise BadInput("the query has too many parameters") from None
         values: dict[str, list[str]] = {}

@@ -28,12 +28,17 @@ def check_queries(app: QuartTrio, known: Mapping[str, Collection[str]]) -> None:
         names = known.get(request.endpoint or "")
         if names is None or not request.query_string:
             return
-        for name in Query.of_request().values.keys() - {*names, *HARMLESS}:
-            there = f"there are {', '.join(names)}" if names else "there are none here"
-            guess = like(name, names)
-            raise BadInput(f"{name[:40]}: there is no such query parameter{guess}; {there}")
+        check_query(names)
 
     app.before_request(check)
+
+
+def check_query(known: Collection[str]) -> None:
+    """Raises BadInput for a query parameter of this request besides the known ones."""
+    for name in Query.of_request().values.keys() - {*known, *HARMLESS}:
+        there = f"there are {', '.join(known)}" if known else "there are none here"
+        guess = like(name, known)
+        raise BadInput(f"{name[:40]}: there is no such query parameter{guess}; {there}")
 
 
 def unread(body: Iterable[str], known: Collection[str], query: Collection[str] = ()) -> list[str]:

@@ -45,13 +45,14 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def query_of(given: JsonObject) -> dict[str, str | int]:
-    """What the options say, as the query of GET /jobs; what is not given is left out."""
+    """What the options say, as the query of GET /jobs; what is not given is left out. What is given
+    empty is not: a bulk operation is refused then, and not begun on more than was meant."""
     query = {
-        "state": ",".join(given["state"]),
-        "failed": int(given["failed"]),
+        "state": ",".join(given["state"]) or None,
+        "failed": int(given["failed"]) or None,
         "from": given["from_"],
         "to": given["to"],
         "client": given["of"],
         "search": given["search"],
     }
-    return {name: value for name, value in query.items() if value}
+    return {name: value for name, value in query.items() if value is not None}

@@ -182,8 +182,7 @@ def pause_on(kind: str, name: str, until: str | None, **access: str) -> None:
     """Pause a client, a workflow, a queue or an instance: what runs goes on, nothing new begins."""
     body = {"kind": kind, "name": name, "until": until}
     told = in_client(lambda rest: rest.post("/pauses", body), access)
-    for warning in told.get("warnings", ()):
-        click.echo(f"warning: {plain(warning)}", err=True)
+    print_warnings(told.get("warnings", ()))
     click.echo(f"{kind} {name} is paused")
 
 

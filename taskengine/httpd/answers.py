@@ -6,6 +6,7 @@ import json
 import re
 from email.utils import formatdate
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import h11
 
@@ -45,12 +46,22 @@ def check(request: h11.Request) -> None:
         raise ConnectionRefused(505, f"HTTP/{version} is not served, HTTP/1.1 is")
     if not request.method.isupper():
         raise ConnectionRefused(501, "no such method: methods are written in upper case")
+    if not request.target.startswith(b"/"):
+        _check_url(request.target)
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names:
         if b"content-length" in names:
             raise ConnectionRefused(400, "Content-Length and Transfer-Encoding exclude each other")
         if request.http_version == b"1.0":
             raise ConnectionRefused(400, "HTTP/1.0 has no Transfer-Encoding")
+
+
+def _check_url(target: bytes) -> None:
+    """Raises ConnectionRefused for an absolute URL that no application can read."""
+    try:
+        urlsplit(target)
+    except ValueError:
+        raise ConnectionRefused(400, "the URL of the request cannot be read") from None
 
 
 def written(refused: ConnectionRefused) -> bytes:

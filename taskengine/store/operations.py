@@ -29,7 +29,7 @@ class StoreOperations(Protocol):
     does to jobs, and how far the operation has come by that."""
 
     async def start_operation(self, operation: BulkOperation) -> BulkOperation:
-        """Record it, with its id."""
+        """Record it, with its id. Raises BadInput where its client has too many under way."""
         ...
 
     async def operation(self, number: int) -> BulkOperation | None: ...
@@ -39,15 +39,16 @@ class StoreOperations(Protocol):
         ...
 
     async def claim_operation(self, now: datetime, lease: timedelta) -> BulkOperation | None:
-        """One that is under way, for the caller alone until the lease is over or it is given up
-        (release_operation); the one that has waited longest."""
+        """One that is under way, for the caller alone until the lease is over; the one that was
+        claimed least often, so that a long one holds up no other."""
         ...
 
     async def advance_operation(
         self, step: BulkStep, now: datetime, lease: timedelta
     ) -> BulkOperation | None:
         """Count, change or take back the changes of the jobs of a step; the operation after it,
-        whose lease begins anew. None: it was aborted, or somebody else has claimed it."""
+        whose lease begins anew; one of no length gives it up. None: it was aborted, or somebody
+        else has claimed it."""
         ...
 
     async def changed_jobs(self, operation: BulkOperation, limit: int) -> Sequence[int]:

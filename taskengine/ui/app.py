@@ -13,6 +13,7 @@ from quart_trio import QuartTrio
 from taskengine.api.errors import answer
 from taskengine.api.services import Services
 from taskengine.model import NotFound
+from taskengine.texts import clean_text
 from taskengine.ui import (
     clients,
     events,
@@ -92,7 +93,7 @@ class Pages:
             if visit is None:
                 return self._ask_in()
             route.check(visit)
-            return await route.handler(visit, **path)
+            return await route.handler(visit, **{name: clean_text(path[name]) for name in path})
         except Exception as error:
             return await self._failed(error, visit)
 

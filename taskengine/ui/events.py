@@ -104,4 +104,4 @@ def _event(name: str, value: object) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), dumps(value))
 
 
-ROUTES = [PageRoute("GET", "/events", events)]
+ROUTES = [PageRoute("GET", "/events", events, query=("job", "after"))]

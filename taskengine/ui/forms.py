@@ -9,6 +9,7 @@ from typing import Final
 
 from taskengine.masking import is_secret
 from taskengine.model import BadInput, Json, JsonObject
+from taskengine.texts import read_json
 from taskengine.workflows.schemas import expected, resolved, types_of
 from taskengine.workflows.templates import is_template
 
@@ -116,7 +117,7 @@ def _value(field: FormField, text: str) -> Json:
     if field.kind != JSON:
         return text
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError as error:
         raise BadInput(f"{field.name}: expected JSON: {error}") from None
 
@@ -124,7 +125,7 @@ def _value(field: FormField, text: str) -> Json:
 def _literal(text: str) -> Json:
     """`true`, `2.5` or `null` as they are meant; else the text."""
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     return text if isinstance(value, dict | list | str) else value

@@ -130,9 +130,9 @@ async def task(visit: Visit, job_id: str, name: str) -> Response:
 
 
 ROUTES = [
-    PageRoute("GET", "/jobs/<job_id>", overview),
-    PageRoute("GET", "/jobs/<job_id>/log", log),
-    PageRoute("GET", "/jobs/<job_id>/callbacks", callbacks),
+    PageRoute("GET", "/jobs/<job_id>", overview, query=("after", "state")),
+    PageRoute("GET", "/jobs/<job_id>/log", log, query=("before", "show_all")),
+    PageRoute("GET", "/jobs/<job_id>/callbacks", callbacks, query=("after",)),
     PageRoute("GET", "/jobs/<job_id>/parameters", parameters),
     PageRoute("GET", "/jobs/<job_id>/tasks/<name>", task),
 ]

@@ -28,8 +28,8 @@ ORDERS = {
     "priority": "Lowest priority first",
 }
 PLACES = ("before", "cursor")  # of a page in the list
-FILTERS = ("search", "state", "failed", "client", "from", "to")  # of bulk operations too
-FIELDS = (*FILTERS, "order_by", "asc", "items")
+FILTERS = ("search", "state", "failed", "client", "from", "to", "job_ids")  # of bulk operations too
+FIELDS = (*FILTERS, "order_by", "asc", "items", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ async def jobs(visit: Visit) -> Response:
         asked=asked,
         further=any(visit.query.text(name) for name in PLACES),
         chips=_chips(asked),
-        bulk=urlencode({name: asked[name] for name in FILTERS if asked[name]}),
+        bulk=_bulk(visit.query),
         orders=ORDERS,
         sizes=SIZES,
         clients=await _clients(visit),
@@ -86,6 +86,12 @@ def _query(given: Query) -> Query:
     return Query({"items": [ROWS], **values})
 
 
+def _bulk(given: Query) -> str:
+    """The filters of what is shown, as the query of a bulk operation."""
+    named = [(name, value) for name in FILTERS for value in given.values.get(name, ())]
+    return urlencode([(name, value) for name, value in named if value])
+
+
 def _target(headers: Mapping[str, str]) -> str:
     """Where a Link header leads."""
     found = re.match("<(.*?)>", headers.get("Link", ""))
@@ -108,4 +114,4 @@ async def _clients(visit: Visit) -> list[str]:
     return [client.name for client in await visit.services.store.clients()]
 
 
-ROUTES = [PageRoute("GET", "/jobs", jobs)]
+ROUTES = [PageRoute("GET", "/jobs", jobs, query=(*FIELDS, *PLACES))]

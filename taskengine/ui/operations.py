@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Response, request
 
-from taskengine.api.resources.operations import BulkOperations, action_of
+from taskengine.api.resources.operations import FILTERS, BulkOperations, action_of
 from taskengine.model import BadInput
 from taskengine.operations import ACTIVE, BulkOperation, BulkState
 from taskengine.ui.routes import PageRoute
@@ -94,5 +94,5 @@ ROUTES = [
     PageRoute("GET", "/operations", operations),
     PageRoute("GET", "/operations/<operation_id>", operation),
     PageRoute("POST", "/operations/<operation_id>", act),
-    PageRoute("POST", "/jobs/bulk", begin),
+    PageRoute("POST", "/jobs/bulk", begin, query=FILTERS),
 ]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from taskengine.model import Client
+from taskengine.texts import clean_text, read_json
 
 COOKIE = "taskengine-session"
 LASTS = timedelta(hours=12)
@@ -40,10 +41,13 @@ class Ticket:
     def read(cls, text: str) -> Ticket | None:
         """What the text says, whether it is true or not; None: nothing."""
         try:
-            client, expires_at, read_only, nonce = json.loads(urlsafe_b64decode(text.encode()))
-        except (ValueError, TypeError, RecursionError):
+            client, expires_at, read_only, nonce = read_json(
+                urlsafe_b64decode(text.encode()).decode()
+            )
+        except (ValueError, TypeError):
             return None
         good = isinstance(client, str) and isinstance(expires_at, int) and isinstance(nonce, str)
+        good = good and client == clean_text(client)  # the store is asked for it before it is known
         return cls(client, expires_at, read_only is not False, nonce) if good else None
 
     def signature(self, client: Client, secret: str, purpose: str = "session") -> str:

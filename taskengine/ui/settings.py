@@ -66,6 +66,6 @@ async def change(visit: Visit) -> Response:
 
 
 ROUTES = [
-    PageRoute("GET", "/settings", settings),
+    PageRoute("GET", "/settings", settings, query=("client",)),
     PageRoute("POST", "/settings", change),
 ]

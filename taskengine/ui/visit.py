@@ -130,13 +130,23 @@ def check_origin() -> None:
     site, source = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None and site not in SAME_SITE:
         raise Forbidden("a form of another site")
-    if source not in (None, "null") and urlsplit(source).netloc != request.host:
+    if source not in (None, "null") and not _is_ours(source):
         raise Forbidden("a form of another site")
+
+
+def _is_ours(origin: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def local_place(text: str) -> str | None:
     """A page of ours below /ui, as it is named relative to that; None for anything else."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
     outside = parts.scheme or parts.netloc or text.startswith(("/", "\\", ".")) or ":" in parts.path
     return None if outside or not text.isprintable() or "\\" in text else text[:2_000]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from quart import Response
@@ -11,6 +10,7 @@ from taskengine.api.auth import owner_named
 from taskengine.api.reading import Item
 from taskengine.api.resources.submissions import Submissions
 from taskengine.model import BadInput, Client, JsonObject, NotFound
+from taskengine.texts import read_json
 from taskengine.ui.forms import PREFIX, fields_of, parameters_of
 from taskengine.ui.plan import drawn
 from taskengine.ui.routes import PageRoute
@@ -92,7 +92,7 @@ def _parameters(found: Workflow, fields: Mapping[str, str]) -> JsonObject:
     if not text:
         return parameters_of(found.parameters, fields)
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError as error:
         raise BadInput(f"parameters: expected JSON: {error}") from None
     if not isinstance(value, dict):

@@ -63,6 +63,22 @@ async def test_all_that_matches_is_paused_and_the_pause_undone(api, body, ask, w
         ("priority?state=queued", {"priority": 11}, "priority: expected a whole number from 1 to"),
         ("pause?state=queued", {"priority": 1}, "priority: pause takes dry_run"),
         ("retry?failed=1", {"definition": "new"}, "definition: expected original or current"),
+        (
+            "retry?failed=1",
+            {"definition": []},
+            "definition: expected original or current, got an em",
+        ),
+        ("retry?failed=1", {"definition": 0}, "definition: expected original or current, got 0"),
+        (
+            "priority?state=queued",
+            {"priority": ""},
+            "priority: expected a whole number from 1 to 10",
+        ),
+        ("pause?state=queued&job_ids=", {}, "job_ids: expected a value: an empty filter would"),
+        ("pause?state=queued&job_ids=%20,", {}, "job_ids: expected a value"),
+        ("pause?state=&failed=1", {}, "state: expected a value"),
+        ("pause?client=demo-client&from=", {}, "from: expected a value"),
+        ("rerun?state=completed&failed=0", {}, "failed: expected 1: no filter leaves out"),
         ("retry?failed=1", {"dry_run": "yes"}, 'dry_run: expected true or false, got "yes"'),
     ],
 )

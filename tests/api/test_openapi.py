@@ -141,6 +141,23 @@ def test_a_submission_is_described_by_its_workflow(content, parameters, job, val
     assert whole(content, "Submission").is_valid(submission) is valid
 
 
+@pytest.mark.parametrize(
+    ("keys", "valid"),
+    [
+        ({"key_id": "0" * 32, "content_key": "1" * 32}, True),
+        ({"key_id": "0" * 32}, False),
+        ({"key_id": "0" * 32, "content_key": None}, False),
+        ({"key_id": None}, True),
+        ({"seed": "A" * 40, "key_id": None}, True),
+        ({"seed": "A" * 40, "content_key": "1" * 32}, False),
+    ],
+)
+def test_a_null_is_no_member_in_conditions_too(content, keys, valid):
+    clip = {"source": "http://a.example/live.m3u8", **keys}
+    parameters = {"content_id": "a", "output_folder": "b", "clips": [clip]}
+    assert whole(content, "workflow_vodcapture").is_valid(parameters) is valid
+
+
 def test_a_workflow_of_one_client_is_not_told():
     own = replace(BUILT_IN.find("a", "noop"), name="own", client="a")
     library = Library({**BUILT_IN.workflows, ("a", "own"): own})

@@ -70,6 +70,7 @@ async def test_what_this_engine_does_not_know_is_paused_with_a_warning(admin):
     _, content = await admin.send("POST", "/pauses", {"kind": "instance", "name": "host/a"})
     assert "no instance 'host/a'" in content["warnings"][0]
     assert (await admin.send("DELETE", "/pauses/instance/host/a"))[0] == 200
+    assert (await admin.send("DELETE", "/pauses/instance/host%00"))[0] == 404
 
 
 async def test_a_pause_is_written_into_the_log_of_the_engine(admin, caplog):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from taskengine.store.postgres.queries import queries
-from taskengine.testing.contract.world import World
+from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.planning import BY_INDEXES, database_url, planned, prepare, run
 
@@ -196,3 +196,23 @@ async def test_what_is_planned_by_indexes_is_so_in_its_transaction(planned):
         before = heard[: heard.index(queries()[name])]
         begun = max(place for place, said in enumerate(before) if said == "begin")
         assert queries()["plan_by_indexes"] in before[begun:], name
+
+
+ADMISSION = (
+    *("system_bounds", "running", "first_queued", "bounds_of"),
+    *("lock_scopes", "still_queued", "bounds_of", "running"),
+    *("start_jobs", "write_plan", "release_held", "count_jobs"),
+)
+
+
+async def test_an_admission_asks_no_more_where_nothing_is_shared_or_paused(planned):
+    world, heard = await World(planned).settle(), []
+    await world.submit(submission(), submission())
+
+    async def listen(connection):
+        connection.add_query_logger(lambda said: heard.append(said.query))
+
+    await planned.pool.run(listen)
+    await planned.admit(world.instance, NOON)
+    names = {text: name for name, text in queries().items()}
+    assert tuple(names[said] for said in heard if said in names) == ADMISSION

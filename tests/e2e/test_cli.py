@@ -211,6 +211,22 @@ def test_clients_are_made_shown_and_removed(engine):
     assert engine.data("client", "remove", "zoo").stderr == "Error: there is no client zoo\n"
 
 
+def test_a_workflow_is_paused_and_goes_on_where_it_was(engine):
+    paused = engine.job("pauses", "on", "workflow", "noop", "--until", "2131-02-01")
+    assert paused.stdout == "workflow noop is paused\n"
+    [shown] = json.loads(engine.job("pauses", "--json").stdout)
+    assert (shown["kind"], shown["by"], shown["until"][:10]) == ("workflow", "acme", "2131-02-01")
+    job = engine.submit("noop").stdout.split()[1]
+    told = f"job {job} is paused"
+    until(lambda: engine.job("explain", job).stdout.startswith(told))
+    assert "The workflow noop is paused until 2131-02-01" in engine.job("explain", job).stdout
+    assert engine.job("pauses", "off", "workflow", "noop").returncode == 0
+    until(
+        lambda: json.loads(engine.job("show", job, "--json").stdout)["queue_state"] == "completed"
+    )
+    assert engine.job("pauses", "off", "workflow", "noop").returncode == 1
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [

@@ -47,6 +47,13 @@ async def test_a_client_that_says_nothing_is_hung_up_on(open_talk, autojump_cloc
     assert trio.current_time() == pytest.approx(10, abs=0.1)
 
 
+@pytest.mark.parametrize("url", ["http://[::1/jobs", "http://x]/", "https://[v1.x/"])
+async def test_a_url_that_nobody_can_read_is_refused(open_talk, url, autojump_clock):
+    talk = await open_talk()
+    await talk.send(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert refused(await talk.rest(), 400) == "the URL of the request cannot be read"
+
+
 async def test_between_two_requests_there_is_more_time(open_talk, autojump_clock):
     talk = await open_talk()
     for number in range(3):

@@ -1,5 +1,6 @@
 """Forms made of schemas, and what their fields mean; plans and times as pictures."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -156,3 +157,17 @@ def test_sizes_are_told_in_units():
         "2.3 MB",
         "7.0 TB",
     ]
+
+
+DEEP = "[" * 65 + "]" * 65
+
+
+@pytest.mark.parametrize("text", ["[" * 60_000, DEEP, '{"a":' * 60_000])
+def test_a_field_that_is_nested_too_deep_is_told(text):
+    with pytest.raises(BadInput, match="anything: expected JSON: "):
+        parameters_of(SCHEMA, {"p.anything": text})
+    assert parameters_of(SCHEMA, {"p.number": text}) == {"number": text}
+
+
+def test_a_field_has_as_many_levels_as_a_submission():
+    assert parameters_of(SCHEMA, {"p.anything": DEEP[1:-1]}) == {"anything": json.loads(DEEP[1:-1])}

@@ -91,3 +91,12 @@ async def test_a_job_goes_on_where_it_failed(api, admin, world, now):
     assert answer.headers["Location"] == f"../jobs/{job_id + 1}"
     page = await admin.get(f"jobs/{job_id + 1}")
     assert f"Job {job_id} goes on as job {job_id + 1}." in page.plain
+
+
+async def test_a_bulk_operation_is_for_what_the_list_shows(owner, api):
+    shown = "jobs/bulk?state=queued&amp;state=paused&amp;job_ids=1%2C2"
+    await api.accepted(job_body())
+    assert shown in (await owner.get("jobs?state=queued&state=paused&job_ids=1,2&items=9")).text
+    for query in ("state=queued&limit=5", "state=queued&stat=failed"):
+        answer = await owner.post(f"jobs/bulk?{query}", do="break")
+        assert (answer.status, "no such query parameter" in answer.plain) == (400, True)

@@ -400,3 +400,15 @@ async def test_pages_work_below_the_prefix_of_a_proxy(admin):
         text = (await admin.get(path)).text
         for start in ('href="/', 'src="/', 'action="/', 'formaction="/'):
             assert start not in text, path
+
+
+@pytest.mark.parametrize("path", ["", "jobs", "jobs/1", "jobs/1/log", "settings", "operations"])
+async def test_a_query_parameter_that_a_page_does_not_read_is_told(api, admin, path):
+    await api.accepted(job_body())
+    page = await admin.get(f"{path}?stat=failed")
+    assert (page.status, "stat: there is no such query parameter" in page.plain) == (400, True)
+
+
+async def test_a_name_in_a_path_that_cannot_be_stored_is_no_name(api, admin):
+    await api.accepted(job_body())
+    assert (await admin.get("jobs/1/tasks/a%00b")).status == 404

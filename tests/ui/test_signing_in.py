@@ -34,7 +34,15 @@ async def test_whoever_signs_in_comes_to_the_page_that_was_wanted(stranger):
 
 @pytest.mark.parametrize(
     "place",
-    ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)", "../../x", "a\nb"],
+    [
+        "https://evil.test/",
+        "//evil.test",
+        "/\\evil.test",
+        "javascript:alert(1)",
+        "../../x",
+        "a\nb",
+        "http://[x",
+    ],
 )
 async def test_nobody_is_sent_to_another_site(stranger, place):
     assert (await stranger.sign_in(next=place)).headers["Location"] == "./"
@@ -130,6 +138,7 @@ async def test_a_form_without_its_sessions_token_does_nothing(api, owner, visito
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.test"},
+        {"Origin": "http://[::1"},
     ],
 )
 async def test_a_form_of_another_site_does_nothing(api, owner, headers):
@@ -201,3 +210,9 @@ async def test_files_of_the_pages_are_kept_by_browsers_as_long_as_they_are_the_s
         assert (await stranger.get(path.partition("?")[0])).headers["Cache-Control"] == "no-cache"
     assert (await stranger.get("static/nothing.js")).status == 404
     assert (await stranger.get("static/..%2fapp.py")).status == 404
+
+
+async def test_a_cookie_with_a_name_that_nobody_can_have_is_none(stranger):
+    for name in ("\0", "\ud800"):
+        stranger.cookies[COOKIE] = f"{Ticket(name, 2**40, False, 'nonce').text}.signature"
+        assert (await stranger.get("jobs")).status == 303

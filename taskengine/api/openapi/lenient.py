@@ -16,6 +16,7 @@ IN_ANY_CASE = "In any case of letters."
 DATE = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?([.,][0-9]+)?([Zz]|[+-][01][0-9]:?[0-5][0-9])?"
 OFFSET = r"[0-9]{1,4}:[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+ALTERNATIVES, CONDITIONS = ("anyOf", "oneOf", "allOf"), ("if", "then", "else", "not")
 CONTROL = "\\x00-\\x1f\\x7f"
 FORMATS: dict[str, JsonObject] = {  # of workflows/formats.py
     "http-url": HTTP_URL,
@@ -49,19 +50,25 @@ def _lenient(schema: Json, place: str) -> Json:
         made |= {key: _lenient(made[key], place)} if key in made else {}
     if "additionalProperties" in made:
         made["additionalProperties"] = _or_null(_lenient(made["additionalProperties"], place))
-    for key in ("anyOf", "oneOf", "allOf"):
+    for key in ALTERNATIVES:
         made |= {key: [_lenient(_given(sub), place) for sub in made[key]]} if key in made else {}
+    for key in CONDITIONS:
+        made |= {key: _given(made[key])} if key in made else {}
     return _described(made)
 
 
 def _given(schema: Json) -> Json:
-    """An alternative that only names members: a null is none of them."""
-    if not isinstance(schema, dict) or schema.keys() != {"required"}:
+    """What an alternative or a condition says of members: a null is none of them."""
+    if not isinstance(schema, dict):
         return schema
-    return {
-        **schema,
-        "properties": {name: {"not": {"type": "null"}} for name in schema["required"]},
-    }
+    made = {**schema}
+    for key in CONDITIONS:
+        made |= {key: _given(made[key])} if key in made else {}
+    for key in ALTERNATIVES:
+        made |= {key: [_given(sub) for sub in made[key]]} if key in made else {}
+    if "required" in made and "properties" not in made:
+        made["properties"] = {name: {"not": {"type": "null"}} for name in made["required"]}
+    return made
 
 
 def _each(schemas: JsonObject, place: str, required: list[str]) -> JsonObject:

@@ -200,7 +200,9 @@ def action_of(text: str) -> BulkAction:
 
 def _filter(client: Client) -> JobFilter:
     """The jobs that the caller may change: its own, unless it is an admin."""
-    wanted = job_filter(Query.of_request())
+    query = Query.of_request(keep_blank=True)
+    _check_values(query)
+    wanted = job_filter(query)
     if client.admin:
         return wanted
     check_owner(client.name, wanted.client or client.name)
@@ -209,16 +211,28 @@ def _filter(client: Client) -> JobFilter:
     return replace(wanted, client=client.name)
 
 
+def _check_values(query: Query) -> None:
+    """An empty filter is none in a list that is read; here it would hit jobs that were not meant,
+    such as all that are queued for `state=queued&job_ids=`. Raises BadInput."""
+    for name in query.values:
+        if name in FILTERS and not query.texts(name):
+            raise BadInput(f"{name}: expected a value: an empty filter would leave no job out")
+    if query.text("failed") and not query.flag("failed"):
+        raise BadInput("failed: expected 1: no filter leaves out the jobs that failed")
+
+
 def _values(action: BulkAction, body: JsonObject) -> JsonObject:
     """What the action needs to know. Raises BadInput."""
     known = {"dry_run", VALUES.get(action, "dry_run")}
     for name in body.keys() - known:
         raise BadInput(f"{name[:40]}: {action.value} takes {', '.join(sorted(known))}")
     if action is BulkAction.PRIORITY:
-        if body.get("priority") is None:
+        if body.get("priority") in (None, ""):
             raise BadInput("priority: expected a whole number from 1 to 10")
         return {"priority": updates({"priority": body["priority"]})["priority"]}
-    definition = body.get("definition") or ORIGINAL
+    definition = body.get("definition")
+    if definition in (None, ""):
+        definition = ORIGINAL
     if definition not in DEFINITIONS:
         raise BadInput(f"definition: expected original or current, got {shown(definition)}")
     return {"definition": definition} if "definition" in known else {}

@@ -29,7 +29,7 @@ from taskengine.api.services import Services
 from taskengine.api.unread import refuse_unknown, with_warnings
 from taskengine.model import TASK_QUEUES, BadInput, Client, JsonObject, NotFound
 from taskengine.pauses import Pause, PauseKind, names_of
-from taskengine.texts import like
+from taskengine.texts import clean_text, like
 from taskengine.times import format_time, parse_time
 
 logger = logging.getLogger("taskengine.audit")
@@ -142,7 +142,7 @@ class Pauses:
     async def remove(self, kind: str, name: str, client: Client) -> None:
         """End a pause, for this client. Raises BadInput, NotFound and Forbidden."""
         _check_admin(client)
-        if not await self.services.store.remove_pause(_kind(kind), name):
+        if not await self.services.store.remove_pause(_kind(kind), clean_text(name)):
             raise NotFound(f"the {kind} {name[:40]} is not paused")
         self.services.paused()
         logger.info("%.100r: the %s %.200s is paused no more", client.name, kind, name)
@@ -192,7 +192,7 @@ def _kind(given: object) -> PauseKind:
 def _name(given: object) -> str:
     if not isinstance(given, str) or not 0 < len(given.strip()) <= MAX_NAME:
         raise BadInput(f"name: expected a text of at most {MAX_NAME} characters")
-    return given.strip()
+    return clean_text(given.strip())
 
 
 def _row(pause: Pause) -> JsonObject:

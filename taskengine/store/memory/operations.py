@@ -17,6 +17,7 @@ from taskengine.operations import (
     BulkOperation,
     BulkState,
     changes_of,
+    check_room,
     undoing_of,
 )
 from taskengine.store.memory.change import change
@@ -27,6 +28,8 @@ from taskengine.store.operations import BulkStep
 
 
 def start(tables: Tables, one: BulkOperation) -> BulkOperation:
+    rows = [row.operation for row in tables.operations.values()]
+    check_room(sum(row.client == one.client and row.state in ACTIVE for row in rows))
     known = replace(one, id=tables.next_id("operation"), top=max(tables.jobs, default=0))
     tables.operations[known.id] = OperationRow(known)
     return known
@@ -47,7 +50,7 @@ def claim(tables: Tables, now: datetime, lease: timedelta) -> BulkOperation | No
     free = [row for row in rows if row.held_until is None or row.held_until <= now]
     if not free:
         return None
-    row = min(free, key=lambda one: one.held_until or one.operation.created_at)
+    row = min(free, key=lambda one: (one.operation.claim, one.operation.id))
     row.operation = replace(row.operation, claim=row.operation.claim + 1)
     row.held_until = now + lease
     return row.operation

@@ -55,8 +55,13 @@ class Choice:
     """Of the best jobs those that start, and those that are set aside: their workflow is paused."""
 
     starting: list[tuple[Candidate, Band]]
-    held: list[int]
+    held: frozenset[int]
     shares: Shares | None  # None: slots are not shared
+
+    @property
+    def ids(self) -> list[int]:
+        """In the order of locks."""
+        return sorted({one.id for one, _ in self.starting} | self.held)
 
 
 async def admit(connection: Connection, now: datetime, limit: int, writer: int) -> Admitted:
@@ -72,6 +77,8 @@ async def admit(connection: Connection, now: datetime, limit: int, writer: int) 
     if not heads:
         return Admitted(0)
     choice = await _choose(connection, heads, sight.weights, now)
+    if choice.held:
+        await connection.execute(SQL["lock_jobs"], choice.ids)
     few = few_enough(choice.starting, limit * TASKS_EACH)
     started = await _start(connection, few, now) if few else []
     if choice.shares and started:
@@ -111,7 +118,7 @@ async def _choose(
     await connection.execute(SQL["lock_scopes"], scopes)
     rows = await connection.fetch(SQL["still_queued"], [one.id for one in heads])
     bounds = await read_bounds(connection, now, scopes)
-    held = [row["id"] for row in rows if row["workflow"] in bounds.paused]
+    held = frozenset(row["id"] for row in rows if row["workflow"] in bounds.paused)
     candidates = [_candidate(row, row["tasks"]) for row in rows if row["id"] not in held]
     taken = (await running_jobs(connection), bounds.system, bounds.clients)
     if not weights:

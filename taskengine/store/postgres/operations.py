@@ -16,6 +16,7 @@ from taskengine.operations import (
     BulkOperation,
     BulkState,
     changes_of,
+    check_room,
     undoing_of,
 )
 from taskengine.store.operations import BulkStep
@@ -28,7 +29,9 @@ from taskengine.store.types import Cursor, JobFilter
 
 
 async def start(connection: Connection, one: BulkOperation) -> BulkOperation:
-    """See Store.start_operation."""
+    """See Store.start_operation. The client's scope is locked, so that it begins one at a time."""
+    await connection.execute(SQL["lock_scope"], one.client)
+    check_room(await connection.fetchval(SQL["operations_under_way"], one.client))
     given = (one.client, one.action.value, _filter_text(one.wanted), dumped(one.values))
     rest = (one.dry_run, one.created_at, one.state.value)
     return operation_of(await connection.fetchrow(SQL["start_operation"], *given, *rest))

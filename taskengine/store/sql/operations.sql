@@ -4,6 +4,10 @@ values ($1, $2, $3::json, $4::json, $5,
         (select coalesce(max(id), 0) from jobs where id > 0), $6, $7)
 returning *
 
+-- name: operations_under_way
+select count(*) from operations
+where client = $1 and state in ('counting', 'running', 'undoing')
+
 -- name: operation
 select * from operations where id = $1
 
@@ -19,7 +23,7 @@ where id = (
     select id from operations
     where state in ('counting', 'running', 'undoing')
       and (held_until is null or held_until <= $1)
-    order by held_until nulls first, id
+    order by claim, id
     limit 1
     for update skip locked
 )

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from taskengine.actors.operator import LEASE, Operator
+from taskengine.actors.operator import GIVEN_UP, LEASE, Operator
 from taskengine.actors.wiring import no_workflow
 from taskengine.model import BadInput, JobState, NotFound
-from taskengine.operations import ACTIVE, BulkAction, BulkOperation, BulkState, limited
+from taskengine.operations import ACTIVE, MAX_ACTIVE, BulkAction, BulkOperation, BulkState, limited
 from taskengine.store import JobFilter
 from taskengine.store.operations import BulkStep
+from taskengine.store.types import Cursor
 from taskengine.testing.contract.dependencies import child_of, state
 from taskengine.testing.contract.updates import BROKEN, QUEUED, change
 from taskengine.testing.contract.world import SINGLE, at, failed, submission
@@ -71,6 +72,23 @@ class Bulk:
         assert counts(await run(world, now=NOON + LEASE)) == ("done", 120, 120, 0, 0)
         assert {(await world.job(one)).job.priority for one in jobs} == {1}
         assert len(await world.lines(jobs[0])) == len(await world.lines(jobs[-1])) == 1
+
+    async def test_operations_take_turns(self, world):
+        await world.submit(*[submission() for _ in range(3)])
+        long, short = [await begin(world, "priority", values={"priority": n}) for n in (1, 2)]
+        for expected in (long, short, long, short):
+            one = await world.store.claim_operation(NOON, LEASE)
+            assert one.id == expected.id
+            step = BulkStep(one, [], Cursor(1, 1))
+            await world.store.advance_operation(step, NOON, GIVEN_UP)
+
+    async def test_a_client_has_so_many_under_way(self, world):
+        begun = [await begin(world, "pause") for _ in range(MAX_ACTIVE)]
+        with pytest.raises(BadInput, match="at most 100 operations under way"):
+            await begin(world, "pause")
+        await world.store.start_operation(replace(begun[0], client="beta"))
+        await world.store.abort_operation(begun[0].id, NOON)
+        await begin(world, "pause")
 
     async def test_a_step_of_who_was_replaced_does_nothing(self, world):
         [job_id] = await world.submit(submission())
