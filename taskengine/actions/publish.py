@@ -39,11 +39,12 @@ async def publish(
     metadata: JsonObject,
     main_file: str | None = None,
     empty_target: bool = False,
+    kept: list[str] | None = None,
 ) -> JsonObject:
     """Move what earlier tasks made to the target, what manifests name before them.
 
     `main_file` stands for the active manifest of a result without one. With `empty_target` the
-    target has nothing else in the end (A80).
+    target has nothing else in the end (A80), but for what names that begin with one of `kept` have.
     """
     folder = await context.open_folder(**target)
     staged: list[Staged] = [(p["staged"], file) for p in packages if p for file in p["files"]]
@@ -58,7 +59,7 @@ async def publish(
     for group in _in_order(content_id, staged, manifest):
         await together(partial(moving.move, *item) for item in group)
     if empty_target:
-        await _empty(context, folder, names)
+        await _empty(context, folder, names, tuple(kept or ()))
     else:
         await _park(context, content_id, folder, old)
     what = "Active Manifest" if main_file is None else "File"
@@ -176,9 +177,14 @@ class _Moving:
             local.unlink(missing_ok=True)
 
 
-async def _empty(context: Context, folder: Folder, names: list[str]) -> None:
+async def _empty(context: Context, folder: Folder, names: list[str], kept: tuple[str, ...]) -> None:
     """Remove what was there before, manifests first: what they name is there as long as they."""
-    others = [file.name for file in await folder.list() if file.name not in names]
+    known = set(names)
+    others = [
+        file.name
+        for file in await folder.list()
+        if file.name not in known and not (kept and file.name.startswith(kept))
+    ]
     for name in sorted(others, key=lambda one: not one.endswith(MANIFESTS)):
         try:
             await folder.delete(name)

@@ -18,7 +18,9 @@ from taskengine.media.keys import asset_name
 from taskengine.media.naming import ManifestName, parse_name
 from taskengine.media.ownership import content_id_of
 from taskengine.media.probe import Media, probe
+from taskengine.media.sets import SetName
 from taskengine.media.stored import paired, placed, unlocked
+from taskengine.media.streams import segment_name
 from taskengine.media.tracks import Track, arrange
 from taskengine.model import PermanentFailure
 from taskengine.storage import FileNotStored, Folder
@@ -73,8 +75,10 @@ class StoredAsset:
 
     async def tracks(self, choice: Choice) -> list[Track]:
         """Those that are chosen, in the clear, in files of the scratch folder."""
-        if (manifest := self._server_manifest()) is not None:
-            return await self._of_manifest(manifest, choice)
+        manifest = self._server_manifest()
+        named = placed(read_ism(await self.text(manifest))) if manifest is not None else []
+        if manifest is not None and not self._are_in_segments(named):
+            return await self._of_manifest(manifest, named, choice)
         if (stream := self._stream_manifest()) is not None:
             self.used = [stream]
             return list(choice(await stream_tracks(self.context, self.folder, stream)))
@@ -93,7 +97,13 @@ class StoredAsset:
             return name
         return self._named([name for name in self.top if suffix(name) == ".ism"])
 
+    def _are_in_segments(self, named: Sequence[Track]) -> bool:
+        """Whether the files of the tracks only initialize them, as in assets out of archives."""
+        return any(segment_name(track.file, 1) in self.names for track in named)
+
     def _stream_manifest(self) -> str | None:
+        if (said := self.said) is not None:
+            return SetName(self.content_id, said.tag, said.guid, said.epoch).of("m3u8")
         return self._named([name for name in self.top if suffix(name) in STREAMS])
 
     def _named(self, names: Sequence[str]) -> str | None:
@@ -104,8 +114,9 @@ class StoredAsset:
             (stems[stem] for stem in wanted if stem in stems), next(iter(sorted(names)), None)
         )
 
-    async def _of_manifest(self, manifest: str, choice: Choice) -> list[Track]:
-        named = placed(read_ism(await self.text(manifest)))
+    async def _of_manifest(
+        self, manifest: str, named: Sequence[Track], choice: Choice
+    ) -> list[Track]:
         chosen = list(choice(named))
         if any("/" in track.file or track.file not in self.names for track in chosen):
             lacking = next(track.file for track in chosen if track.file not in self.names)

@@ -51,18 +51,18 @@ class Recording:
 
     async def load(self) -> None:
         """Read what earlier attempts have listed, and see what they had no time to list."""
-        files = await self._files()
+        files = await self.stored_files()
         pages = sorted(one.name for one in files if one.name.startswith(INDEX))
         for name in pages:
             for said in json.loads(await self._text(name)):
-                self._remember(_fetched(said))
+                self.remember(_fetched(said))
         self._pages = sum(name.startswith(f"{INDEX}{self.writer}-") for name in pages)
         listed = {one.file for one in self.fetched.values()}
         self.found = {one.name: one.size for one in files if one.name not in listed}
 
     async def pages(self, prefix: str) -> list[str]:
         """The texts of all pages of one kind, in their order."""
-        names = [one.name for one in await self._files() if one.name.startswith(prefix)]
+        names = [one.name for one in await self.stored_files() if one.name.startswith(prefix)]
         return [await self._text(name) for name in sorted(names)]
 
     async def _text(self, name: str) -> str:
@@ -70,7 +70,7 @@ class Recording:
         await self.folder.fetch(name, path)
         return await trio.Path(path).read_text("utf-8")
 
-    async def _files(self) -> Sequence[StoredFile]:
+    async def stored_files(self) -> Sequence[StoredFile]:
         try:
             return await self.folder.list()
         except FileNotStored:
@@ -89,7 +89,7 @@ class Recording:
         await self.folder.hand_over(path, name)
 
     def has(self, track: str, source: int, segment: Segment) -> bool:
-        return _key(track, source, segment) in self.fetched
+        return key_of_segment(track, source, segment) in self.fetched
 
     def of(self, track: str) -> list[Fetched]:
         """The segments of a track, by their starts."""
@@ -98,12 +98,12 @@ class Recording:
 
     def name_for(self, track: str, source: int, segment: Segment) -> str:
         suffix = SUFFIXES.get(segment.form, "bin")
-        run = _digest(f"{segment.run}|{_era(segment)}".encode())
+        run = digest(f"{segment.run}|{_era(segment)}".encode())
         return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
     async def keep_init(self, track: str, content: bytes) -> str:
         """An initialization segment; each content is kept once."""
-        name = f"{track}/init-{_digest(content)}.mp4"
+        name = f"{track}/init-{digest(content)}.mp4"
         if name not in self.inits:
             path = self.scratch / f"made-{next(self._made)}.mp4"
             await trio.Path(path).write_bytes(content)
@@ -121,7 +121,7 @@ class Recording:
 
     def note(self, one: Fetched) -> None:
         """A segment whose file is stored; the next page lists it."""
-        self._remember(one)
+        self.remember(one)
         self._unlisted.append(one)
 
     async def write_page(self) -> None:
@@ -141,14 +141,14 @@ class Recording:
             self._unlisted = [*page, *self._unlisted]
             raise
 
-    def _remember(self, one: Fetched) -> None:
-        key = _key(one.track, one.source, one.segment)
+    def remember(self, one: Fetched) -> None:
+        key = key_of_segment(one.track, one.source, one.segment)
         if key not in self.fetched:
             self.size += one.size
         self.fetched[key] = one
 
 
-def _key(track: str, source: int, segment: Segment) -> Key:
+def key_of_segment(track: str, source: int, segment: Segment) -> Key:
     return track, source, segment.run, segment.number, _era(segment)
 
 
@@ -157,7 +157,8 @@ def _era(segment: Segment) -> int:
     return int(segment.start + Fraction(1, 3)) // ERA
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """What tells contents apart in names of files."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 

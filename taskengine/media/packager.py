@@ -102,7 +102,9 @@ def _protection_flags(protection: Protection | None) -> list[str]:
 def _secret_flags(protection: Protection | None, unlock: AssetKeys | None) -> list[str]:
     flags = []
     if protection is not None:
-        flags += ["--enable_raw_key_encryption", f"--iv={protection.keys.iv}"]
+        flags += ["--enable_raw_key_encryption"]
+        if protection.scheme == "cbcs":  # else each stream gets one of its own: no two are alike
+            flags += [f"--iv={protection.keys.iv}"]
     if unlock is not None:
         flags += ["--enable_raw_key_decryption"]
     keys = protection.keys if protection is not None else unlock

@@ -29,7 +29,7 @@ from taskengine.media.marking import read_markers
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import probe
-from taskengine.media.streams import output_name, streams
+from taskengine.media.streams import output_name, segment_name, streams
 from taskengine.media.tiles import TileEntries, TileOptions, read_shown
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
@@ -179,10 +179,18 @@ async def _fetched(bench: Bench, folder: Folder, manifest: str) -> list[Track]:
     for index, track in enumerate(read_ism(text)):
         if "/" in track.file:
             raise PermanentFailure(f"{manifest}: its media lies elsewhere: {track.file!r}")
+        if await _is_in_segments(folder, track.file):
+            raise PermanentFailure(
+                f"{manifest}: its media lies in shared segments, vodnpvr has to make the set"
+            )
         local = f"source-{index}.{'vtt' if track.type == 'text' else 'mp4'}"
         await folder.fetch(track.file, bench.folder / local)
         tracks.append(replace(track, file=local, duration=await _duration(bench, local)))
     return tracks
+
+
+async def _is_in_segments(folder: Folder, file: str) -> bool:
+    return segment_name(file, 1) in {one.name for one in await folder.list()}
 
 
 async def _beside(bench: Bench, folder: Folder, content_id: str, manifest: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from taskengine.media.master import audio_group
 from taskengine.media.tracks import Track
 
 LETTERS: Final = {"video": "v", "audio": "a", "text": "t"}
+DIGITS: Final = 6  # of the numbers in names of segments that assets share
 SERVICE: Final = re.compile(r"CC[1-4]|SERVICE[1-9]\d?")
 
 
@@ -44,6 +45,11 @@ def streams(
 def playlist_name(file: str) -> str:
     """Of a track whose file is called so."""
     return f"{file.rpartition('.')[0]}.m3u8"
+
+
+def segment_name(file: str, number: int) -> str:
+    """Of a segment of a track whose own file, called so, only initializes it."""
+    return f"{file.rpartition('.')[0]}_{number:0{DIGITS}}.m4s"
 
 
 def closed_captions(tracks: Sequence[Track]) -> str:

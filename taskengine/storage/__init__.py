@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
@@ -17,6 +17,7 @@ __all__ = [
     "FileNotStored",
     "FileStored",
     "Folder",
+    "LinkingStorage",
     "Storage",
     "StorageFailed",
     "StorageRefused",
@@ -94,6 +95,17 @@ class Storage(Protocol):
         ...
 
 
+@runtime_checkable
+class LinkingStorage(Protocol):
+    """A storage in which a file can have several names, each as good as the others: its bytes go
+    with the last one."""
+
+    async def link(self, pairs: Sequence[tuple[str, str]], fence: FenceCheck = unfenced) -> None:
+        """Give files, the first of each pair, further names, in the place of what is there. It can
+        be repeated. Raises FileNotStored for the first one that is not there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder of a storage: what actions work with.
@@ -145,6 +157,14 @@ class Folder:
     async def take(self, other: Folder, name: str) -> None:
         """Move a file here from another folder of the same storage."""
         await self.storage.move(other.name_of(name), self.name_of(name), self.fence)
+
+    async def share(self, other: Folder, pairs: Sequence[tuple[str, str]]) -> None:
+        """Names of one's own, the second of each pair, for files of another folder of the same
+        storage. Raises StorageFailed where files have one name alone."""
+        if self.storage is not other.storage or not isinstance(self.storage, LinkingStorage):
+            raise StorageRefused(f"{self.complete} can have no links to {other.complete}")
+        named = [(other.name_of(old), self.name_of(new)) for old, new in pairs]
+        await self.storage.link(named, self.fence)
 
     async def rename(self, old: str, new: str) -> None:
         await self.storage.move(self.name_of(old), self.name_of(new), self.fence)

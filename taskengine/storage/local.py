@@ -23,6 +23,7 @@ from taskengine.runtime.folders import make_private
 from taskengine.storage import FenceCheck, FileNotStored, FileStored, StoredFile, unfenced
 from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
+from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
 from taskengine.storage.pinned import Area, real
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
@@ -107,6 +108,10 @@ class LocalStorage:
     async def move(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
         """Rename; "source gone, target there" is done. Raises FileNotStored if both are missing."""
         await trio.to_thread.run_sync(self._move, source, target, fence)
+
+    async def link(self, pairs: Sequence[tuple[str, str]], fence: FenceCheck = unfenced) -> None:
+        """Hard links: the file system counts them. Raises StorageRefused across file systems."""
+        await trio.to_thread.run_sync(link_files, self._area, self._locate, pairs, fence)
 
     async def delete(self, key: str) -> None:
         """Remove a file and the folders that it leaves empty, but for the root."""

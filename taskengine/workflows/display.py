@@ -13,7 +13,9 @@ from taskengine.masking import is_secret, masked, stars
 from taskengine.model import Json, JsonObject
 from taskengine.workflows.schemas import resolved, secret_names
 
-LOOKUP: Final = re.compile(r"((Basic|Bearer|Token) )?\{\{-?\s*[A-Za-z_][\w.]*\s*-?\}\}\n*")
+LOOKUP: Final = re.compile(
+    r"((Basic|Bearer|Token) )?\{\{-?\s*[A-Za-z_][\w.]*(\s*\|\s*default\(none\))?\s*-?\}\}\n*"
+)
 NAMED: Final = ("properties", "patternProperties", "$defs", "dependentSchemas")
 VALUES: Final = ("default", "const", "enum", "examples")
 

@@ -51,11 +51,11 @@ def is_folder(text: str) -> bool:
 
 def is_moment(text: str) -> bool:
     """What the format `moment` asks for: a time, or an offset from where a stream begins."""
-    return parse_offset(text) is not None or is_time(text)
+    return parse_offset(text) is not None or is_utc_time(text)
 
 
-def is_time(text: str) -> bool:
-    """What the format `time` asks for (A14)."""
+def is_utc_time(text: str) -> bool:
+    """What the format `utc-time` asks for: a time, UTC where it names no zone."""
     try:
         return bool(parse_time(text))
     except ValueError:
@@ -79,9 +79,9 @@ FORMATS: Final[Mapping[str, TextFormat]] = {
         lambda text: matches(KEY, text), "a key of 32 hexadecimal digits or base64 of 16 bytes"
     ),
     "moment": TextFormat(is_moment, "a UTC time such as 2031-01-05T10:00:00.000Z, or hh:mm:ss"),
+    "utc-time": TextFormat(is_utc_time, "a UTC time such as 2031-01-05T10:00:00.000Z"),
     "ticks": TextFormat(
         lambda text: parse_ticks(text, 1) is not None, "hh:mm:ss or a whole number of ticks"
     ),
-    "time": TextFormat(is_time, "a UTC time such as 2031-01-05T10:00:00.000Z"),
     "folder": TextFormat(is_folder, 'a folder below the root, without ".."'),
 }
