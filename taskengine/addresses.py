@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 
 from taskengine.model import BadInput
 
@@ -92,3 +94,14 @@ def _network(entry: str) -> Network | None:
 
 def _plain(host: str) -> str:
     return host.lower().removesuffix(".")
+
+
+def host_name(text: str) -> str:
+    """A name, or `*`, as the `Host` of a request is compared: in small letters, without a dot at
+    the end. Raises ValueError for anything else, such as a URL."""
+    if text != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", text):
+        raise ValueError(f"expected a name such as engine.example, got {text[:80]!r}")
+    return text.lower().removesuffix(".")
+
+
+HostName = Annotated[str, AfterValidator(host_name)]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, field_validator
 
 from taskengine import sources
+from taskengine.addresses import HostName
 from taskengine.alerts import AlertsSettings
 from taskengine.api_keys import wrong_key, wrong_name
 from taskengine.mediatailor.settings import MediaTailorSettings
@@ -95,7 +96,7 @@ class Configuration(BaseModel):
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
     )
     public_reads: bool = Field(True, description="GET of jobs, logs and dashboard without a key")
-    hosts: tuple[Text, ...] = Field(
+    hosts: tuple[HostName, ...] = Field(
         (),
         description="names under which it is read without a key, `*` for any; unset: any, but "
         "from this machine only its own, as in localhost",

@@ -80,6 +80,16 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("[queues]\nwork = 1.5", "te.toml: queues.work: expected a whole number, got '1.5'"),
         ('proxies = ["10.1.2.3/8"]',
          "te.toml: proxies.0: expected an address or a network, as 10.0.0.0/8, got '10.1.2.3/8'"),
+        ('hosts = ["http://engine.example/"]',
+         "te.toml: hosts.0: expected a name such as engine.example, got 'http://engine.example/'"),
+        ('[storage.S3]\nbucket = "a b/../c"',
+         "te.toml: storage.S3.bucket: expected a name of letters, digits, - . and _"),
+        ('[storage.S3]\nbucket = "b"\nendpoint = "http://u:secret@h"',
+         "te.toml: storage.S3.endpoint: expected http://HOST or https://HOST, without user, ? and "
+         "#"),
+        ('[storage.azure_blob]\naccount = "a"\ncontainer = "c"\nendpoint = "https://[::1"',
+         "te.toml: storage.azure_blob.endpoint: expected http://HOST or https://HOST, without "
+         "user, ? and #"),
         ("[commands]\nsum = []",
          "te.toml: commands.sum: expected a list that is not empty, got '[]'"),
         ("public_reads = 'perhaps'",
@@ -147,3 +157,8 @@ def test_a_secret_that_cannot_be_masked_or_named_is_refused_and_not_shown(given)
     assert given("", {"TASKENGINE_SECRET_A-B": "hunter2hunter2"}) == [
         "TASKENGINE_SECRET_: 'A-B': expected a name of letters, digits and _"
     ]
+
+
+def test_hosts_are_compared_in_small_letters(given):
+    read = given('hosts = ["Engine.Example.", "*"]')
+    assert read.hosts == ("engine.example", "*")

@@ -12,6 +12,9 @@ import trio
 from taskengine.model import BadInput, NotFound, TaskEngineError
 from taskengine.storage.fencing import FenceCheck, unfenced
 
+LONGEST_PATH = 1_024  # bytes, as keys of S3 and Azure have
+LONGEST_PART = 255  # bytes between two slashes, as file systems take
+
 __all__ = [
     "FenceCheck",
     "FileNotStored",
@@ -179,8 +182,17 @@ class Folder:
 
 
 def clean_folder(field: str, value: str) -> str:
-    """A submitted folder or file path as a key: no leading slash, no way out (A48, A52)."""
+    """A submitted folder or file path as a key: no leading slash, no way out (A48, A52). Raises
+    BadInput."""
     parts = PurePosixPath(value.strip("/")).parts
     if not parts or any(part in (".", "..") for part in parts) or "\\" in value or "\0" in value:
         raise BadInput(f"{field}: expected a folder below its root, without '..': {value!r}")
-    return "/".join(parts)
+    path = "/".join(parts)
+    if _size(path) > LONGEST_PATH or any(_size(part) > LONGEST_PART for part in parts):
+        limits = f"{LONGEST_PATH} bytes, and {LONGEST_PART} between slashes"
+        raise BadInput(f"{field}: expected at most {limits}: {value[:40]!r}…")
+    return path
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

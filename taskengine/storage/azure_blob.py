@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from taskengine.storage import Storage
 from taskengine.storage.cache import FetchCache
-from taskengine.storage.settings import RootedSettings
+from taskengine.storage.settings import Endpoint, PlaceName, RootedSettings
 
 
 class AzureBlobSettings(RootedSettings):
@@ -18,15 +18,13 @@ class AzureBlobSettings(RootedSettings):
 
     label: ClassVar[str] = "azure_blob"
 
-    account: str | None = Field(None, min_length=1, description="the storage account")
-    container: str | None = Field(None, min_length=1, description="unset: no Azure Blob Storage")
+    account: PlaceName | None = Field(None, description="the storage account")
+    container: PlaceName | None = Field(None, description="unset: no Azure Blob Storage")
     account_key: SecretStr | None = Field(None, min_length=1, description="the key of the account")
     sas_token: SecretStr | None = Field(
         None, min_length=1, description="a shared access signature in place of that key"
     )
-    endpoint: str | None = Field(
-        None, pattern="^https?://", description="URL of the account; unset: Azure's own"
-    )
+    endpoint: Endpoint | None = Field(None, description="URL of the account; unset: Azure's own")
     ca_file: Path | None = Field(None, description="PEM certificates to trust besides")
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from taskengine.storage import Storage
 from taskengine.storage.cache import FetchCache
-from taskengine.storage.settings import RootedSettings
+from taskengine.storage.settings import Endpoint, PlaceName, RootedSettings
 
 LARGEST_COPY = 5 << 30  # bytes that S3 copies at once
 
@@ -20,9 +20,9 @@ class S3Settings(RootedSettings):
 
     label: ClassVar[str] = "S3"
 
-    bucket: str | None = Field(None, min_length=1, description="the bucket; unset: no S3")
-    endpoint: str | None = Field(
-        None, pattern="^https?://", description="URL of the server; unset: AWS in that region"
+    bucket: PlaceName | None = Field(None, description="the bucket; unset: no S3")
+    endpoint: Endpoint | None = Field(
+        None, description="URL of the server; unset: AWS in that region"
     )
     region: str = Field("us-east-1", min_length=1, description="the region of the bucket")
     access_key_id: str | None = Field(None, min_length=1, description="who the engine is there")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -32,7 +34,29 @@ def _key_prefix(value: str) -> str:
     return "/".join(parts)
 
 
+def _place_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9$][A-Za-z0-9._$-]*", value):
+        raise ValueError("expected a name of letters, digits, - . and _")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    """Without its value in the message: somebody may have put keys into it."""
+    try:
+        url = urlsplit(value)
+        good = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        good = False
+    if not good or url.username is not None or url.query or url.fragment:
+        raise ValueError("expected http://HOST or https://HOST, without user, ? and #")
+    return value
+
+
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
+PlaceName = Annotated[str, AfterValidator(_place_name)]  # of a bucket, a container, an account
+Endpoint = Annotated[
+    str, AfterValidator(_endpoint)
+]  # URL of a server; keys are settings of their own
 
 
 class StorageSettings(BaseModel, ABC):

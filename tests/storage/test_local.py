@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from taskengine.model import BadInput
-from taskengine.storage import FileNotStored, Folder, StoredFile
+from taskengine.storage import FileNotStored, Folder, StoredFile, clean_folder
 from taskengine.storage import local as local_module
 from taskengine.storage.local import LocalStorage
 from taskengine.testing.contract.storages import written
@@ -334,3 +334,13 @@ async def test_a_writer_that_is_overtaken_while_it_copies_leaves_nothing(
         await fenced.put(tmp_path / "link", "b")
     assert [path.name for path in (root / "films/c1").iterdir()] == ["a"]
     assert len([name for name in seen if name.startswith(local_module.TEMPORARY)]) == 2
+
+
+def test_a_path_is_as_long_as_every_storage_takes():
+    for good in ("ä" * 127 + "x", "/".join(["d" * 255] * 4), "/a//b/./c/"):
+        clean_folder("folder", good)
+    for bad in ("ä" * 128, "a/" + "x" * 256, "/".join(["d" * 204] * 6)):
+        with pytest.raises(
+            BadInput, match=r"^folder: expected at most 1024 bytes, and 255 between"
+        ):
+            clean_folder("folder", bad)
