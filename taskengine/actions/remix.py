@@ -29,6 +29,7 @@ from taskengine.media.tracks import arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.remix.markers import Placed, SnappedEvent, marker, parted, snapped
 
+LIVE_ALONE: Final = ("stream_start_time", "dvr_window_length")
 FRAME: Final = Fraction(1, 20)  # seconds that a break may be longer than its clip without a line
 
 
@@ -88,6 +89,8 @@ async def cut(
 async def _tell_left_out(context: Context, options: JsonObject, *, is_clear: bool) -> None:
     if options.get("output_file") and not is_clear:
         await context.warn("output_file: no MP4 is made, it would be in the clear")
+    for name in (name for name in LIVE_ALONE if options.get(name)):
+        await context.warn(f"{name}: it is of use with live_compose alone")
     if options.get("cpix"):
         await context.warn("download_cpix: nothing is encrypted in this job, no key is taken")
 

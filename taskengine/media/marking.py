@@ -41,7 +41,7 @@ def mark_playlist(text: str, markers: Sequence[Marker], *, with_markers: bool = 
     for line in lines:
         if LENGTH.match(line):
             if not is_dated:
-                made.append(f"{DATE}{_date(began)}")
+                made.append(f"{DATE}{date_text(began)}")
                 is_dated = True
             is_last, end = number + 1 == len(ends), ends[number]
             made += [tag for at, tag in waiting if at < end or is_last]
@@ -135,7 +135,7 @@ def date_ranges(
     """The tags of HLS, with the time at which each has to be known; `label` tells their ids from
     those of other times that the same markers come."""
     for one in markers:
-        id_, date = f"{label}{one.id}", _date(began, one.start)
+        id_, date = f"{label}{one.id}", date_text(began, one.start)
         head = f'#EXT-X-DATERANGE:ID="scte35-{id_}",START-DATE="{date}"'
         if one.other:
             yield one.start, f"{head},SCTE35-CMD={_hex(one.other)}"
@@ -173,7 +173,8 @@ def _began(lines: Sequence[str]) -> tuple[datetime, bool]:
     return BEGAN, False
 
 
-def _date(began: datetime, at: Fraction = Fraction(0)) -> str:
+def date_text(began: datetime, at: Fraction = Fraction(0)) -> str:
+    """A date so many seconds later, as playlists have it."""
     moment = began + timedelta(milliseconds=round(at * 1000))
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
