@@ -180,7 +180,7 @@ async def test_bodies_without_end_are_left(serve, outbound, tmp_path):
 
 
 async def test_bodies_that_come_byte_by_byte_are_left(serve, outbound, tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "LONGEST", 0.5)
+    monkeypatch.setattr(outbound, "longest", 0.5)
     _, port = await serve({"/x": dripping})
     with trio.fail_after(30), pytest.raises(SourceAway, match="no whole answer"):
         await outbound.download(Resource(f"http://127.0.0.1:{port}/x"), tmp_path / "x", 1000)
