@@ -19,16 +19,14 @@ SAFE = ("GET", "HEAD")
 
 
 class Balancer(httpx.AsyncBaseTransport):
-    """The transport of clients that send their requests to the proxy."""
+    """The transport of clients that send their requests to the proxy. Who makes one closes its
+    pool, once nobody checks any more."""
 
     def __init__(self):
         self.upstreams: dict[str, str] = {}  # their URLs, by name
         self.pool = httpx.AsyncClient(timeout=20)
         self.ready: set[str] = set()
         self.turn = itertools.count()
-
-    async def aclose(self):
-        await self.pool.aclose()
 
     async def check(self):
         """Ask the upstreams for their health, until cancelled."""

@@ -38,7 +38,7 @@ class Fleet:
 async def running_fleet(data):
     balancer = Balancer()
     fleet = Fleet(data, balancer)
-    async with trio.open_nursery() as nursery:
+    async with balancer.pool, trio.open_nursery() as nursery:
         for name in NAMES:
             await fleet.start(name)
         nursery.start_soon(balancer.check)
