@@ -237,7 +237,7 @@ async def test_a_cached_plan_that_a_migration_outdated_is_made_anew(store):
     await fetch(store, "alter table scopes add column extra integer")
     try:
         [row] = await store.pool.run(read)
-        assert list(row.keys()) == ["name", "extra"]
+        assert list(row.keys()) == ["name", "virtual_time", "extra"]
     finally:
         await fetch(store, "alter table scopes drop column extra")
 
