@@ -74,17 +74,23 @@ const seek = async (asked, height) => {
   return picture;
 };
 
+// The same while it plays: on a busy machine a film may end before a choice takes effect.
+const untilPlayed = (name, condition) => until(name, () => {
+  if (video.ended) { video.currentTime = 0; play(); }
+  return condition();
+});
+
 // Take each language, and listen and read; gives pitches and captions by language.
 const sampleLanguages = async (player, { pitches, words }) => {
   const heard = {}, read = {};
   for (const [language, wanted] of Object.entries(words)) {
     player.chooseText(language);
-    await until(`a caption of ${language}`, () => captions().some((text) => text.includes(wanted)));
+    await untilPlayed(`a caption of ${language}`, () => captions().some((text) => text.includes(wanted)));
     read[language] = { time: video.currentTime, texts: captions() };
   }
   for (const [language, wanted] of Object.entries(pitches)) {
     player.chooseAudio(language);
-    await until(`the sound of ${language}`, () => Math.abs(pitch() - wanted) < 20);
+    await untilPlayed(`the sound of ${language}`, () => Math.abs(pitch() - wanted) < 20);
     heard[language] = Math.round(pitch());
   }
   return { heard, read };
