@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from taskengine.outbound import open_outbound
+from taskengine.texts import listed
 
 ANYWHERE = ("0.0.0.0/0", "::/0")  # operators name these receivers, clients do not
 
@@ -31,9 +32,7 @@ class AlertsSettings(BaseModel):
     @field_validator("urls", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
+        return listed(value) if isinstance(value, str) else value
 
     @field_validator("urls")
     @classmethod

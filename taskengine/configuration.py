@@ -20,7 +20,7 @@ from taskengine.server_urls import check_database_url, check_redis_url
 from taskengine.storage.local import LocalFolder
 from taskengine.storage.settings import StorageSettings
 from taskengine.storage_tables import StorageTables
-from taskengine.texts import like, read_json
+from taskengine.texts import like, listed, read_json
 from taskengine.traces import TracesSettings
 
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
@@ -136,9 +136,7 @@ class Configuration(BaseModel):
     @field_validator("outbound_allow", "hosts", "proxies", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
+        return listed(value) if isinstance(value, str) else value
 
     @field_validator("commands", "secrets", mode="before")
     @classmethod
@@ -164,7 +162,7 @@ class Configuration(BaseModel):
     def _workers(cls, value: object) -> object:
         """`work=9,callback=2` changes the named queues and leaves the others as they are."""
         if isinstance(value, str):
-            parts = [part.strip() for part in value.split(",") if part.strip()]
+            parts = listed(value)
             if wrong := next((part for part in parts if "=" not in part), None):
                 raise ValueError(f"expected NAME=NUMBER, got {wrong!r}")
             value = dict(part.split("=", 1) for part in parts)

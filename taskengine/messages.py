@@ -93,3 +93,7 @@ class Alert:
     job: int | None = None
     workflow: str | None = None
     client: str | None = None
+
+
+def tell_nobody(alert: Alert) -> None:
+    """Where the installation has no webhooks."""

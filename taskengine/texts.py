@@ -26,6 +26,11 @@ def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def listed(text: str) -> list[str]:
+    """The parts between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def like(name: str, names: Iterable[str]) -> str:
     """A guess at what was meant, for the end of a message."""
     found = closest(name, names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -12,6 +11,7 @@ from typing import Final
 
 import trio
 
+from taskengine.actions.capture import now
 from taskengine.actions.context import Context
 from taskengine.actions.registry import action
 from taskengine.actions.together import unwrapped
@@ -58,7 +58,7 @@ async def record_archive(
         clip.end.time if clip.end else FOREVER,
         retention,
         _follower(context, replace(folder, fence=unfenced), clip),
-        lambda: Fraction(time.time()),
+        now,
         context.info,
         context.warn,
     )
@@ -93,9 +93,7 @@ def _follower(
         wanted = replace(clip, start=_utc(start), end=_utc(end))
         proof = Proof(Bench(context.run, scratch))
         tell = (_of_stream(context.debug), _of_stream(context.warn))
-        following = Following(
-            wanted, web, recording, scratch, lambda: Fraction(time.time()), *tell, proof
-        )
+        following = Following(wanted, web, recording, scratch, now, *tell, proof)
         recording.hear = following.listener.noted.note
         return following
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from fractions import Fraction
-from math import inf
 from typing import Any, Final
 
 import trio
 
 from taskengine.actions.archive import open_archive
+from taskengine.actions.capture import now
 from taskengine.actions.context import Context
 from taskengine.actions.materials import stage
 from taskengine.actions.registry import action
@@ -32,6 +31,7 @@ from taskengine.storage import Folder
 PLAN: Final = "plan.json"  # in the workspace: it may have thousands of segments
 LATENESS: Final = 60.0  # seconds after its end that a clip waits for what is still being recorded
 POLL: Final = 1.0  # seconds
+CLOSE: Final = Fraction(1, 10)  # seconds between a marker and its segment's border
 ORDER: Final = ("video", "audio")  # of tracks: the first one decides
 TIMED, SPLICED = "--timed_metadata", "--splice_media"
 
@@ -112,7 +112,7 @@ class Selection:
             raise PermanentFailure(f"clips[{place}]: there is no archive {folder.complete}")
         while True:
             found = await index.read(start, end, _oldest(about))
-            if found.end >= end - 1 or _now() > end + Fraction(LATENESS):
+            if found.end >= end - 1 or now() > end + Fraction(LATENESS):
                 return found
             await trio.sleep(POLL)
 
@@ -170,19 +170,7 @@ class Selection:
             )
 
 
-CLOSE: Final = Fraction(1, 10)  # seconds between a marker and its segment's border
-
-
 def _oldest(about: Any) -> Time:
     """What ended before it is not offered any more, and may go at any moment."""
     retention = about.get("retention")
-    return Fraction(0) if retention is None else _now() - Fraction(retention)
-
-
-def _now() -> Time:
-    return Fraction(time.time())
-
-
-def limited(seconds: int) -> trio.CancelScope:
-    """A scope for the time that is allowed; 0 is no limit (A56)."""
-    return trio.move_on_after(seconds or inf)
+    return Fraction(0) if retention is None else now() - Fraction(retention)

@@ -14,14 +14,15 @@ from taskengine.actions.archive import open_archive, profile_keys
 from taskengine.actions.context import Context
 from taskengine.actions.cpix import downloaded, keep
 from taskengine.actions.materials import bench_of, stage
-from taskengine.actions.npvr import PLAN, limited
+from taskengine.actions.npvr import PLAN
 from taskengine.actions.registry import action
+from taskengine.actions.time_limits import time_limit
 from taskengine.archive.assets import AssetWriter, SampledSet, SegmentLink
 from taskengine.archive.index import ArchiveIndex
 from taskengine.archive.locking import Locker, whole_file
 from taskengine.archive.plan import AssetPlan, PlannedSpan
-from taskengine.archive.recording import HANDLERS
 from taskengine.archive.segments import ArchivedSegment
+from taskengine.media.boxes import HANDLERS
 from taskengine.media.fragments import read_file_header
 from taskengine.media.keys import AssetKeys, asset_name, keys_for
 from taskengine.media.naming import Extension, Tag
@@ -73,10 +74,8 @@ async def package_asset(
             keys = await builder.archive_keys(folder)
     epoch = None if tag == active else context.epoch
     name = SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch)
-    with limited(seconds) as scope:
+    with time_limit(seconds):
         made = await builder.build(name, drm or [], keys)
-    if scope.cancelled_caught:
-        raise PermanentFailure(f"packaging took longer than {seconds} s")
     return {**made, "tag": tag, "active": epoch is None}
 
 
@@ -101,10 +100,8 @@ async def package_profile(
         known = ", ".join(p["profile_id"] for p in about["profiles"]) or "none"
         raise PermanentFailure(f"profile_id: {profile_id} is no profile of its archive ({known})")
     name = CustomSetName(content_id, "drm", manifest.removesuffix(".ism"))
-    with limited(seconds) as scope:
+    with time_limit(seconds):
         made = await builder.build(name, drm, keys)
-    if scope.cancelled_caught:
-        raise PermanentFailure(f"packaging took longer than {seconds} s")
     return {**made, "active": False}
 
 

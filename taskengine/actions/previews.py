@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import trio
 
+from taskengine.actions.capture import now
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, stage
 from taskengine.actions.package import plain_name
@@ -70,7 +69,7 @@ async def _planned(web: Web, url: str, interval: float, fps: float) -> tuple[Sou
     found: list[tuple[SourceTrack, Plan]] = []
 
     async def read() -> None:
-        stream = await open_stream(url, web.get, lambda: Fraction(time.time()))
+        stream = await open_stream(url, web.get, now)
         track = cheapest(stream.tracks, TILE)
         step = max(interval, 1 / (track.frame_rate or fps))
         found.append((track, await planned(stream, track, step, MOST)))

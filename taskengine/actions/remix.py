@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
-from math import inf
 from typing import Final
-
-import trio
 
 from taskengine.actions.capture import FOLDER
 from taskengine.actions.context import Context
@@ -17,6 +13,7 @@ from taskengine.actions.cutting import Cut
 from taskengine.actions.missing import Missing
 from taskengine.actions.registry import action
 from taskengine.actions.remixed import ClipRecorder
+from taskengine.actions.time_limits import time_limit
 from taskengine.actions.together import together
 from taskengine.capture.clip import Clip
 from taskengine.capture.marking import numbered
@@ -142,15 +139,3 @@ class Remix(Cut):
                     found.append(marker(placed, one, len(found) + 1))
             at += sum((span.length for span in spans), Fraction(0))
         return numbered(found)
-
-
-@contextmanager
-def time_limit(seconds: int) -> Iterator[None]:
-    """What one attempt may take; 0: any time (A56). Raises PermanentFailure."""
-    try:
-        with trio.fail_after(seconds or inf):
-            yield
-    except trio.TooSlowError:
-        raise PermanentFailure(
-            f"remote_execute_timeout_seconds: it is not done after {seconds} s"
-        ) from None

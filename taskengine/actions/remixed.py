@@ -25,6 +25,7 @@ from taskengine.capture.noting import Noted
 from taskengine.capture.recording import Recording
 from taskengine.capture.streams import open_stream
 from taskengine.capture.web import Web
+from taskengine.media.boxes import HANDLERS
 from taskengine.media.probe import probe
 from taskengine.media.segmenting import Segmented, write_segments
 from taskengine.media.tools import Bench
@@ -49,7 +50,6 @@ from taskengine.storage import FileNotStored, Folder
 LARGEST: Final = 1 << 40  # bytes of a file
 SLOWEST: Final = 6 * 3600.0  # seconds for one file
 FILES: Final = "sources"  # in the job's workspace: files as they came
-KINDS: Final = {"video": b"vide", "audio": b"soun"}
 
 
 class SourceUnavailable(TaskEngineError):
@@ -241,7 +241,7 @@ class ClipRecorder:
         self, recording: Recording, place: int, one: SourceTrack, path: Path, track: Track
     ) -> list[Fetched]:
         stem = self.scratch / f"part-{one.id}"
-        work = partial(write_segments, path, track.stream, KINDS[track.type], stem)
+        work = partial(write_segments, path, track.stream, HANDLERS[track.type], stem)
         try:
             made: Segmented = await trio.to_thread.run_sync(work)
         except ValueError as error:

@@ -24,7 +24,7 @@ from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.callbacks.retry_after import wished_pause
 from taskengine.masking import masked_text
-from taskengine.messages import Alert, Wake
+from taskengine.messages import Alert, Wake, tell_nobody
 from taskengine.meters import Meters
 from taskengine.model import (
     Callback,
@@ -78,7 +78,7 @@ class Courier:
     random: random.Random = field(default_factory=lambda: _dice())
     meters: Meters = field(default_factory=Meters)
     traces: Traces = field(default_factory=Traces)
-    alert: Callable[[Alert], object] = lambda alert: None
+    alert: Callable[[Alert], None] = tell_nobody
     dispatcher: PerHostDispatcher[Round, Sequence[Served]] = field(init=False)
     _quick: QuickHosts = field(default_factory=QuickHosts, init=False)
     _mine: set[LaneFence] = field(default_factory=set, init=False)

@@ -22,7 +22,7 @@ from taskengine.actors.deferred import DeferredByJob, DeferredRecords, RecordMai
 from taskengine.actors.instance_state import InstanceState, Stopped
 from taskengine.actors.progress import Progress
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Alert, Mail, Note
+from taskengine.messages import Alert, Mail, Note, tell_nobody
 from taskengine.meters import Meters
 from taskengine.model import (
     BadInput,
@@ -62,7 +62,7 @@ class Recorder:
     progress: Progress = field(default_factory=Progress)
     meters: Meters = field(default_factory=Meters)
     traces: Traces = field(default_factory=Traces)
-    alert: Callable[[Alert], object] = lambda alert: None
+    alert: Callable[[Alert], None] = tell_nobody
     _deferred: DeferredByJob = field(default_factory=DeferredByJob, init=False)
 
     @classmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import trio
 
 from taskengine.actors.wiring import Wiring
-from taskengine.messages import Alert, Wake
+from taskengine.messages import Alert, Wake, tell_nobody
 from taskengine.model import Recorded
 from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
@@ -30,7 +30,7 @@ class Rescuer:
     store: Store  # a patient one: whoever is known to be dead is so after an outage as well
     now: Now
     spread: Callable[[Recorded], None]
-    alert: Callable[[Alert], object] = lambda alert: None
+    alert: Callable[[Alert], None] = tell_nobody
     silent: dict[int, int] = field(default_factory=dict)  # peers that stood still, at which beat
 
     @classmethod

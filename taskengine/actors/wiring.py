@@ -24,7 +24,7 @@ from taskengine.actors.recent_settings import RecentSettings
 from taskengine.alerts import AlertReceivers
 from taskengine.counters import Counters, QueueCount, QueueCounts
 from taskengine.jobs.submission import Reader
-from taskengine.messages import Alert, Topic, Wake
+from taskengine.messages import Alert, Topic, Wake, tell_nobody
 from taskengine.meters import Meters
 from taskengine.model import TASK_QUEUES
 from taskengine.runtime.clock import Now
@@ -36,10 +36,6 @@ from taskengine.workflows.library import Library
 def no_workflow(now: datetime) -> Reader:
     """A reader that refuses every job."""
     return Reader(Library({}), "local", now)
-
-
-def _nobody(alert: Alert) -> None:
-    """The installation has no webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ class Wiring:
     @property
     def alert(self) -> Callable[[Alert], None]:
         """A function that tells the installation's webhooks, where there are some."""
-        return self.mailboxes["alerter"].address.hint if self.resources.alerts else _nobody
+        return self.mailboxes["alerter"].address.hint if self.resources.alerts else tell_nobody
 
     def announce(self, *topics: Topic) -> Callable[[], None]:
         """A function that wakes the actors that topics concern, here and elsewhere."""

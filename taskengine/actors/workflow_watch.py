@@ -16,9 +16,7 @@ from taskengine.store import Store
 logger = logging.getLogger(__name__)
 
 INTERVAL = 15.0  # seconds between two looks, jittered
-PATIENCE = (
-    2  # looks in which files differ before it is told: they are changed one host after another
-)
+PATIENCE = 2  # looks in which files differ before it is told: hosts are changed one after another
 
 
 @dataclass(slots=True)

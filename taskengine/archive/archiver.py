@@ -35,9 +35,7 @@ LEAD: Final = 10.0  # seconds before a chapter: clocks of origins differ
 AT_ONCE: Final = 8  # chapters that are over and recorded side by side
 RETRY_PAUSE: Final = 10.0  # seconds until a source that could not be read is asked again
 SWEEP_PAUSE: Final = 10.0  # seconds between two looks for what is old
-GRACE: Final = (
-    600.0  # seconds for which what is not offered any more stays: assets may be being made
-)
+GRACE: Final = 600.0  # seconds that what is not offered any more stays: assets may be being made
 
 Tell = Callable[[str], Awaitable[None]]
 Follow = Callable[[Chapter, Time, Time], Following]  # records `[start, end)` of a chapter

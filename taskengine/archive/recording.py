@@ -20,11 +20,10 @@ from taskengine.capture.model import FRAGMENTS, Fetched, Resource, Segment, Sign
 from taskengine.capture.recording import Recording, key_of_segment
 from taskengine.capture.signals import signal_of
 from taskengine.capture.sources.events import Emsg, messages
-from taskengine.media.boxes import boxes, inner
+from taskengine.media.boxes import HANDLERS, boxes, inner
 from taskengine.media.fragments import Header, read_header, read_samples
 from taskengine.model import PermanentFailure
 
-HANDLERS: Final = {"video": b"vide", "audio": b"soun"}
 COMPLETE: Final = "complete.json"  # beside the segments: the range of which no more will come
 
 

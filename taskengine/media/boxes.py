@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 LARGE, TO_THE_END = 1, 0  # sizes that say something else than a size
 HEAD: Final = 16  # bytes of a box's head at most
 LARGEST_MOOV: Final = 256 << 20  # bytes
+HANDLERS: Final = {"video": b"vide", "audio": b"soun"}  # of `hdlr`, by the type of a track
 UNITY: Final = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 

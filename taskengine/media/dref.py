@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote
 
-from taskengine.media.boxes import box
+from taskengine.media.boxes import HANDLERS, box
 from taskengine.media.fragments import Header, Samples, read_file_header, read_samples
 from taskengine.media.movie import FILE_TYPE, MovieTrack, movie
 from taskengine.media.tracks import Track
-
-KINDS: Final = {"video": b"vide", "audio": b"soun"}
 
 
 def write_dref(folder: Path, tracks: Sequence[Track], target: Path) -> None:
     """Write it for tracks whose `file` is a clear, fragmented MP4 in the folder; captions are left
     out. Blocking. Raises ValueError for a file that is none."""
-    found = [(track, *_read(folder, track)) for track in tracks if track.type in KINDS]
+    found = [(track, *_read(folder, track)) for track in tracks if track.type in HANDLERS]
     _, header, samples = found[0]
     zero = Fraction(min(samples.shown, default=0), header.scale)
     written = [_written(*one, zero) for one in found]
@@ -32,13 +29,13 @@ def write_dref(folder: Path, tracks: Sequence[Track], target: Path) -> None:
 
 def _read(folder: Path, track: Track) -> tuple[Header, Samples]:
     path = folder / track.file
-    header = read_file_header(path, KINDS[track.type])
+    header = read_file_header(path, HANDLERS[track.type])
     return header, read_samples(path, header)
 
 
 def _written(track: Track, header: Header, samples: Samples, zero: Fraction) -> MovieTrack:
     """`zero` is the time, in seconds, that the whole begins with."""
-    made = MovieTrack(KINDS[track.type], header.scale, header.description)
+    made = MovieTrack(HANDLERS[track.type], header.scale, header.description)
     made.width, made.height, made.language = track.width, track.height, track.language
     made.references = [quote(track.file)]
     made.sizes, made.lengths, made.keys = samples.sizes, samples.lengths, samples.keys

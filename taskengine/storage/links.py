@@ -16,7 +16,7 @@ import trio
 from taskengine.storage import FenceCheck, FileNotStored, StorageRefused, unfenced
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.parts import TEMPORARY
-from taskengine.storage.pinned import Area
+from taskengine.storage.pinned import Area, sync
 
 NO_LINKS: Final = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
 
@@ -35,7 +35,7 @@ def link_files(
             with area.inside(locate(source)) as old, area.inside(locate(target)) as new:
                 _link_group(old, new, list(group))
                 with suppress(OSError):  # some network file systems cannot
-                    _sync(new)
+                    sync(new)
         except FileNotFoundError:
             raise FileNotStored(f"{source}: no such folder") from None
 
@@ -68,11 +68,3 @@ def _link(source: Path, target: Path) -> None:
         part = target.with_name(f"{TEMPORARY}{uuid.uuid4()}")
         os.link(source, part, follow_symlinks=False)
         os.replace(part, target)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,7 +25,7 @@ from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
-from taskengine.storage.pinned import Area, real
+from taskengine.storage.pinned import Area, real, sync
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
@@ -176,7 +176,7 @@ class LocalStorage:
             part.chmod(source.stat().st_mode & 0o777)
             writer.write(source.read_bytes())
             writer.flush()
-            _sync(part)
+            sync(part)
             try:
                 os.link(part, place)
             except FileExistsError:
@@ -221,7 +221,7 @@ class LocalStorage:
     def _rename(self, source: Path, target: Path, fence: FenceCheck) -> None:
         """Put a file in the place of another, across file systems too."""
         try:
-            _sync(source)
+            sync(source)
             self._replace(source, target, fence)
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -239,7 +239,7 @@ class LocalStorage:
                     trio.from_thread.check_cancelled()
                     writer.write(chunk)
                 writer.flush()
-                _sync(part)
+                sync(part)
                 self._replace(part, target, fence)
 
     def _replace(self, source: Path, target: Path, fence: FenceCheck) -> None:
@@ -251,7 +251,7 @@ class LocalStorage:
                 with self._area.pinned(target) as place:
                     os.replace(source, place)
                     with suppress(OSError):  # some network file systems cannot
-                        _sync(place.parent)
+                        sync(place.parent)
                 break
             except FileNotFoundError:  # the folder was empty, and removed just now
                 if last or not source.exists():
@@ -280,12 +280,3 @@ def _utf8(path: PurePosixPath) -> str:
         shown = ascii(os.fsencode(name))[2:-1]
         raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
     return name
-
-
-def _sync(path: Path) -> None:
-    """Have it on disk: what the store says is done must outlast a crash of the host."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -108,3 +108,12 @@ def _opened(path: Path) -> Iterator[int]:
 def real(path: Path) -> Path:
     """Without links. Path.resolve() fails on a link to itself; this leaves it as it is."""
     return Path(os.path.realpath(path))
+
+
+def sync(path: Path) -> None:
+    """Have it on disk: what the store says is done must outlast a crash of the host."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

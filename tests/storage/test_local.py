@@ -97,7 +97,7 @@ async def test_a_copy_that_fails_leaves_nothing(folder, root, tmp_path, monkeypa
 
     written(root / "films/c1/a", "old")
     source = written(tmp_path / "a", "new")
-    monkeypatch.setattr(local_module, "_sync", lambda path: path == source or fail(path))
+    monkeypatch.setattr(local_module, "sync", lambda path: path == source or fail(path))
     with pytest.raises(OSError, match="No space"):
         await folder.put(source, "a")
     assert [path.name for path in (root / "films/c1").iterdir()] == ["a"]
@@ -328,7 +328,7 @@ async def test_a_writer_that_is_overtaken_while_it_copies_leaves_nothing(
     """It asks when the copy is whole: copying may take long, and be stopped in between."""
     (tmp_path / "link").symlink_to(written(tmp_path / "a"))
     seen = []
-    monkeypatch.setattr(local_module, "_sync", lambda path: seen.append(path.name))
+    monkeypatch.setattr(local_module, "sync", lambda path: seen.append(path.name))
     await fenced.put(tmp_path / "link", "a")
     with pytest.raises(Overtaken):
         await fenced.put(tmp_path / "link", "b")

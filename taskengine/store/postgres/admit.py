@@ -101,7 +101,10 @@ async def _set_aside(
     """Jobs of paused workflows that are first in the queue, many at once, lest they hide others;
     how many. No other is started then: their slots are not looked at, and no scope is locked."""
     rows = await connection.fetch(SQL["paused_in_front"], limit, sorted(sight.bounds.paused))
-    return await hold_jobs(connection, [row["id"] for row in rows], now, tally)
+    ids = sorted(row["id"] for row in rows)
+    if ids:
+        await connection.execute(SQL["lock_jobs"], ids)
+    return await hold_jobs(connection, ids, now, tally)
 
 
 async def _look(connection: Connection, now: datetime) -> Sight:

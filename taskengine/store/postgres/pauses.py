@@ -31,10 +31,9 @@ async def put_pause(connection: Connection, pause: Pause) -> None:
 async def hold_jobs(
     connection: Connection, job_ids: Collection[int], now: datetime, tally: Tally
 ) -> int:
-    """Set queued jobs aside; how many."""
+    """Set queued jobs aside, which are locked; how many."""
     if not job_ids:
         return 0
-    await connection.execute(SQL["lock_jobs"], sorted(job_ids))
     rows = await connection.fetch(SQL["hold_jobs"], sorted(job_ids), now)
     held = sorted((row["workflow"], row["id"]) for row in rows)
     await connection.execute(SQL["put_held"], *columns(held, 2))
