@@ -106,8 +106,9 @@ def check_pictures(result, seen, *, chosen):
 
 
 def check_captions(result, read):
-    """Each says of which second of the film it is."""
+    """Each says of which second of the film it is; browsers take one away a moment late."""
     assert sorted(read) == sorted(result.texts)
     for language, one in read.items():
         second = int(one["time"] + result.first / RATE)
-        assert one["texts"] in ([f"{language} {second}"], [f"{language} {second - 1}"])
+        expected = [f"{language} {second - 1}", f"{language} {second}"]
+        assert one["texts"] in ([expected[0]], [expected[1]], expected)
