@@ -35,6 +35,7 @@ def write_playlists(folder: Path) -> None:
 
 class Origin(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: no peer delays its answer
     folder = Path()
     said: dict[str, Any] = {}  # noqa: RUF012
 
