@@ -29,7 +29,8 @@ from taskengine.capture.pieces import Span
 from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
-from taskengine.media.languages import normal_language
+from taskengine.media.index import read_index
+from taskengine.media.languages import normal_language, packed_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
 from taskengine.media.tracks import Track, TrackType
@@ -183,7 +184,7 @@ class Cut:
         number = sum(own for _, own in made)
         cutter = self._clips[0].cutter(f"{name}-joint")
         target = self.bench.folder / f"{name}.mp4"
-        joined = await cutter.join(taken, first.format, target, number, self._zero)
+        joined = await cutter.join(taken, first.format, target, number, self._zero or Fraction(0))
         self._joined[target.name] = joined
         await self._tell_encoded(name, taken)
         return await self._probed(target, track)
@@ -236,7 +237,9 @@ class Cut:
     def _audio_cutter(self, place: int, name: str) -> AudioCutter:
         clip, label = self._clips[place], f"clip-{place}-{name}"
         clocks, known = self._shown[place].clocks, self._known["audio"]
-        return AudioCutter(self.bench, clip.assembler, label, known, clocks, self._zero)
+        language = packed_language(self._wanted[name].language)
+        zero = self._zero or Fraction(0)
+        return AudioCutter(self.bench, clip.assembler, label, known, clocks, zero, language)
 
     async def _samples(
         self, clip: RecordedClip, name: str, track: SourceTrack, rate: int, channels: int
@@ -281,8 +284,18 @@ class Cut:
 
     async def _probed(self, path: Path, track: SourceTrack) -> Track:
         made = self._timed((await probe(self.bench, path)).tracks[0])
-        lasts = made.duration - made.zero  # tools count from 0
-        return _described(replace(made, file=path.name, start=0.0, duration=lasts), track)
+        index = await trio.to_thread.run_sync(read_index, path)
+        made = replace(
+            made,
+            file=path.name,
+            start=0.0,
+            duration=float(index.seconds),
+            bitrate=index.bitrate.average,
+            indexed=self._zero is None,
+        )
+        if (joined := self._joined.get(path.name)) is not None:
+            made = replace(made, frame_rate=round(float(joined.number / index.seconds), 3))
+        return _described(made, track)
 
 
 def _described(made: Track, track: SourceTrack) -> Track:

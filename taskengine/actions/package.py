@@ -22,6 +22,7 @@ from taskengine.media.streams import slug
 from taskengine.media.tiles import TileOptions
 from taskengine.media.tracks import Track, longest
 from taskengine.model import JsonObject, PermanentFailure
+from taskengine.storage import Folder, StorageRefused
 
 
 @action("package.set")
@@ -63,7 +64,7 @@ async def package_set(
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
     made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
-    staged = await stage(context, (made.folder / file for file in made.files))
+    staged = await _staged(context, made, tracks, opened)
     return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": tag == active}
 
 
@@ -129,6 +130,22 @@ def _set_name(context: Context, content_id: str, tag: Tag, active: Tag, custom: 
     epoch = None if tag == active else context.epoch
     named = plain_name(custom).removesuffix(".ism") if custom else ""
     return SetName(content_id, tag, context.guid(f"manifest-{tag}"), epoch, named)
+
+
+async def _staged(
+    context: Context, made: MadeSet, tracks: Sequence[JsonObject], source: Folder
+) -> JsonObject:
+    """The files of a set; media that are files of tracks get a further name where they lie, if the
+    storage has such."""
+    for name, place in made.kept.items():
+        track = Track(**tracks[place])
+        folder = context.workspace.below(track.folder) if track.folder else source
+        try:
+            await context.staging.share(folder, [(track.file, name)])
+        except StorageRefused:
+            await context.staging.hand_over(made.folder / name, name)
+    others = [made.folder / file for file in made.files if file not in made.kept]
+    return {**await stage(context, others), "files": list(made.files)}
 
 
 async def _followed(

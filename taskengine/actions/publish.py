@@ -24,7 +24,9 @@ from taskengine.storage import FileNotStored, Folder
 
 MANIFESTS: Final = (".m3u8", ".mpd", ".ism")
 NAMING: Final = (*MANIFESTS, ".vtt")  # suffixes of files that may name others
-INTERNAL: Final = frozenset({"file", "folder", "stream", "private", "source"})  # of a track
+INTERNAL: Final = frozenset(
+    {"file", "folder", "stream", "private", "source", "indexed"}
+)  # of a track
 
 Staged = tuple[str, str]  # a folder of the workspace, a name in it
 

@@ -21,9 +21,9 @@ from taskengine.archive.playlists import (
     ListedSpan,
     media_playlist,
     rate_of,
-    with_rates,
 )
 from taskengine.media.marking import mark_playlist
+from taskengine.media.rates import with_rates
 from taskengine.media.sets import MadeSet, SetName
 from taskengine.media.streams import output_name, playlist_name, segment_name
 from taskengine.media.tracks import Track

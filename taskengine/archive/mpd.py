@@ -13,10 +13,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from defusedxml.ElementTree import fromstring
 
-from taskengine.archive.playlists import ListedSpan, Rate
+from taskengine.archive.playlists import ListedSpan
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark_mpd
 from taskengine.media.mpd import DASH, NAMESPACES
+from taskengine.media.rates import Rate
 from taskengine.media.streams import DIGITS
 
 LIVE: Final = "urn:mpeg:dash:profile:isoff-live:2011"

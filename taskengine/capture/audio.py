@@ -32,7 +32,8 @@ NEAR: Final = Fraction(1)  # seconds around what is decoded
 class AudioCutter(SoundReader):
     """Cuts one track of one clip."""
 
-    zero: Time | None = None  # what the times of its files begin with, if not with 0
+    zero: Time = Fraction(0)  # what the times of its files begin with
+    language: str = "und"  # of its files
 
     async def decode(
         self, segments: Sequence[Fetched], spans: Sequence[Span], rate: int, channels: int
@@ -70,7 +71,8 @@ class AudioCutter(SoundReader):
         if plan is None:
             return False
         encoded = await self._end(sound, plan, bitrate)
-        made = await trio.to_thread.run_sync(join_sound, plan, encoded, target, self.zero)
+        join = partial(join_sound, plan, encoded, target, self.zero, self.language)
+        made = await trio.to_thread.run_sync(join)
         encoded.unlink()
         return made
 
@@ -126,14 +128,12 @@ class AudioCutter(SoundReader):
         """As AAC. The samples are removed."""
         given = ("-f", "s16le", "-ar", str(rate), "-ac", str(channels), "-i", f"file:{samples}")
         coded = ("-c:a", "aac", "-b:a", str(bitrate or BITRATE))
-        if self.zero is None:
-            await ffmpeg(self.bench, *given, *coded, "-f", "mp4", f"file:{target}")
-        else:
-            made, size = self._path("mp4"), (await trio.Path(samples).stat()).st_size
-            seconds = Fraction(size, SAMPLE * channels * rate)
-            await ffmpeg(self.bench, *given, *coded, *FRAGMENTED, f"file:{made}")
-            await trio.to_thread.run_sync(moved_sound, made, seconds, self.zero, target)
-            made.unlink()
+        made, size = self._path("mp4"), (await trio.Path(samples).stat()).st_size
+        seconds = Fraction(size, SAMPLE * channels * rate)
+        await ffmpeg(self.bench, *given, *coded, *FRAGMENTED, f"file:{made}")
+        move = partial(moved_sound, made, seconds, target, self.zero, self.language)
+        await trio.to_thread.run_sync(move)
+        made.unlink()
         await trio.Path(samples).unlink()
 
     async def _write(

@@ -6,26 +6,24 @@ decoder is right wherever it begins.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from taskengine.capture.model import Time
 from taskengine.media.cc_data import PacketPlaces
-from taskengine.media.copying import append
+from taskengine.media.copying import Copied
 from taskengine.media.fragmenting import write_fragments
-from taskengine.media.fragments import Header, Samples, read_file_header, read_samples
-from taskengine.media.movie import FILE_TYPE, MovieTrack, media_head, movie
-from taskengine.media.parameter_sets import delimiter_size, parameter_sets
+from taskengine.media.fragments import Header, Samples, read_samples
+from taskengine.media.movie import MovieTrack
+from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
 from taskengine.model import PermanentFailure
 
-START: Final = 5  # bytes of a sample that tell what it begins with
 MAX_SAMPLES: Final = 10_000_000  # of a track
 MAX_RANGES: Final = 1_000_000  # that are copied: of each, some hundred bytes are held
 
@@ -45,21 +43,13 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """Bytes of a file, and what stands before them."""
-
-    path: Path
-    place: int
-    size: int
-    before: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
 class Joined:
-    """A track as it was made: when keyframes are shown, in seconds, and where its packets lie."""
+    """A track as it was made: when keyframes are shown, in seconds, where its packets lie, and how
+    many there are."""
 
     keys: Sequence[Time]
     packets: PacketPlaces
+    number: int  # of pictures
 
 
 @dataclass(slots=True)
@@ -68,11 +58,11 @@ class Joiner:
 
     track: MovieTrack
     copied: list[Copied] = field(default_factory=list)
-    zero: Time | None = None  # seconds of the first time that is shown, if it shall not be 0
+    zero: Time = Fraction(0)  # seconds of the first time that is shown
     _at: Time = Fraction(0)
     _last: int | None = None  # decoding time of the last sample
     _delay: int = 0  # ticks by which pictures have to be shown later than they are decoded
-    _place: int = 0  # of the media in the file
+    _places: Sequence[int] = ()  # of the samples in the target
 
     def join(self, taken: Sequence[Taken], target: Path) -> int:
         """The number of samples. Raises OutputWrong for parts that say what is not there, and
@@ -82,31 +72,16 @@ class Joiner:
         for one, own in zip(taken, sets, strict=True):
             self._add(one, own if is_mixed else b"")
         self._close()
-        if self.zero is None:
-            with target.open("wb") as file:
-                self._place = self._write(file)
-        else:
-            self._write_later(self.zero, target)
+        zero = round(self.zero * self.track.scale)
+        self._places = write_fragments(self.track, self.copied, zero, target)
         return len(self.track.sizes)
 
-    def _write_later(self, zero: Time, target: Path) -> None:
-        """With times that begin at another one than 0."""
-        plain = target.with_suffix(".plain")
-        with plain.open("wb") as file:
-            place = self._write(file)
-        write_fragments(self.track, plain, place, round(zero * self.track.scale), target)
-        plain.unlink()
-
-    def packets(self, target: Path) -> PacketPlaces:
+    def packets(self) -> PacketPlaces:
         """Where each sample lies in the target, and when it is shown after the first one."""
         track = self.track
         rows = zip(accumulate(track.lengths, initial=0), track.offsets, strict=False)
         times = array("q", (at + offset - track.hidden for at, offset in rows))
-        if self.zero is None:
-            places = array("Q", islice(accumulate(track.sizes, initial=self._place), len(times)))
-        else:
-            places = read_samples(target, read_file_header(target, track.kind)).places
-        return PacketPlaces(Fraction(1, track.scale), times, places, track.sizes)
+        return PacketPlaces(Fraction(1, track.scale), times, self._places, track.sizes)
 
     def key_times(self, found: PacketPlaces) -> list[Time]:
         """When keyframes are shown, seconds."""
@@ -168,19 +143,6 @@ class Joiner:
                 track.offsets[place] = offset + self._delay
         track.hidden += self._delay
 
-    def _write(self, file: BinaryIO) -> int:
-        """Where the media begins."""
-        size = sum(self.track.sizes)
-        self.track.chunks = [(0, len(self.track.sizes), 1)]
-        shift = len(FILE_TYPE) + len(movie([self.track])) + len(media_head(size))
-        file.write(FILE_TYPE + movie([self.track], shift) + media_head(size))
-        entry = self.track.description[12:16]
-        for one in self.copied:
-            _copy(one, entry, file)
-        if file.tell() != shift + size:
-            raise OutputWrong(f"{file.tell() - shift} bytes were copied instead of {size}")
-        return shift
-
 
 def _chosen(samples: Samples, low: int | None, high: int | None) -> Sequence[int]:
     """The places of those that are shown in `[low, high)`."""
@@ -206,13 +168,3 @@ def _ranges(path: Path, samples: Samples, chosen: Sequence[int], sets: bytes) ->
         end = place + size
     if end > begin:
         yield Copied(path, begin, end - begin, before)
-
-
-def _copy(one: Copied, entry: bytes, file: BinaryIO) -> None:
-    with one.path.open("rb") as source:
-        source.seek(one.place)
-        if one.before:
-            head = source.read(delimiter_size(entry, os.pread(source.fileno(), START, one.place)))
-            file.write(head + one.before)
-        done = source.tell() - one.place
-        append(source, source.tell(), one.size - done, file)

@@ -71,7 +71,7 @@ def plan_sound(
     )
 
 
-def join_sound(plan: SoundPlan, end: Path, target: Path, zero: Time | None = None) -> bool:
+def join_sound(plan: SoundPlan, end: Path, target: Path, zero: Time, language: str) -> bool:
     """Write the track; `end` is what the encoder made, `zero` what its times begin with. False if
     the encoder made something else. Blocking.
 
@@ -89,17 +89,19 @@ def join_sound(plan: SoundPlan, end: Path, target: Path, zero: Time | None = Non
         Taken((end,), header, (plan.hidden + plan.number) / Fraction(plan.rate) - copied, ANEW,
               shown[low], rest),
     ]  # fmt: skip
-    track = MovieTrack(b"soun", plan.rate, plan.header.description, hidden=plan.hidden)
+    track = MovieTrack(
+        b"soun", plan.rate, plan.header.description, language=language, hidden=plan.hidden
+    )
     return Joiner(track, zero=zero).join(taken, target) == plan.last - plan.first
 
 
-def moved_sound(path: Path, seconds: Time, zero: Time, target: Path) -> None:
+def moved_sound(path: Path, seconds: Time, target: Path, zero: Time, language: str) -> None:
     """A track that an encoder made of so many seconds, with times that begin at `zero`. Blocking.
 
     Raises OutputWrong.
     """
     header = read_file_header(path, b"soun")
     number, hidden = len(read_samples(path, header)), max(0, header.early)
-    track = MovieTrack(b"soun", header.scale, header.description, hidden=hidden)
+    track = MovieTrack(b"soun", header.scale, header.description, hidden=hidden, language=language)
     length = seconds + Fraction(hidden, header.scale)
     Joiner(track, zero=zero).join([Taken((path,), header, length, number)], target)

@@ -115,7 +115,7 @@ class VideoCutter(TrackReader):
         looked: Sequence[Looked],
         pieces: Sequence[Piece],
         target: Path,
-        zero: Time | None = None,
+        zero: Time = Fraction(0),
     ) -> Joined:
         """All pieces as one file, like the first one. Raises OutputWrong."""
         model = looked[pieces[0].stretch].format
@@ -235,7 +235,7 @@ class VideoCutter(TrackReader):
         model: Format,
         target: Path,
         number: int,
-        zero: Time | None = None,
+        zero: Time = Fraction(0),
     ) -> Joined:
         """All of so many pictures as one file, whose first time is `zero`; times of what was made
         count from there. Raises OutputWrong."""
@@ -251,8 +251,8 @@ class VideoCutter(TrackReader):
                 path.unlink()
         if found != number:
             raise OutputWrong(f"{target.name} has {found} pictures instead of {number}")
-        packets = await trio.to_thread.run_sync(joiner.packets, target)
-        return Joined(joiner.key_times(packets), packets)
+        packets = await trio.to_thread.run_sync(joiner.packets)
+        return Joined(joiner.key_times(packets), packets, number)
 
 
 def _mapped(one: Looked) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from taskengine.media.conform import UNDECODED
 from taskengine.media.dref import write_dref
 from taskengine.media.ffmpeg import is_shortage, reason
 from taskengine.media.index import indexed_duration
+from taskengine.media.indexed import are_indexed, package_indexed
 from taskengine.media.ism import write_ism
 from taskengine.media.keys import AssetKeys
 from taskengine.media.markers import Marker
@@ -79,6 +80,7 @@ class MadeSet:
     media: tuple[str, ...]
     manifests: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what could not be made
+    kept: Mapping[str, int] = field(default_factory=dict)  # media that are files of tracks, by name
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -102,6 +104,7 @@ class SetMaker:
         None  # a track of them, to be made or that is there
     )
     notes: list[str] = field(default_factory=list)  # what could not be made
+    kept: dict[str, int] = field(default_factory=dict)  # media that are files of tracks, by name
 
     @property
     def path(self) -> Path:
@@ -140,15 +143,12 @@ class SetMaker:
     ) -> None:
         """Make one set of media files, and the manifests that are made from them."""
         folder = folder or self.folder
-        fields = streams(self.tracks, self.stem(label), folder, trickplay=self.trickplay, dash=dash)
         manifests = Manifests(
             self._manifest("m3u8") if hls else "",
             self._manifest("mpd") if dash else "",
             closed_captions(self.tracks),
         )
-        await package(
-            self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
-        )
+        await self._package(label, folder, manifests, protection)
         made = self.bench.folder / folder
         await trio.to_thread.run_sync(self._keep_captions, label, made)
         await trio.to_thread.run_sync(self._finish_manifests, label, made, manifests)
@@ -160,6 +160,23 @@ class SetMaker:
         if self.markers:
             playlists = f"{self.stem(label)}_*.m3u8"
             await trio.to_thread.run_sync(mark, made, playlists, manifests.dash, self.markers)
+
+    async def _package(
+        self, label: str, folder: str, manifests: Manifests, protection: Protection | None
+    ) -> None:
+        """By the packager; what is clear and laid out already stays as it is."""
+        is_plain = label == "clear" and not self.trickplay and self.unlock is None
+        if is_plain and await trio.to_thread.run_sync(are_indexed, self.bench, self.tracks):
+            stem = self.stem(label)
+            self.kept.update(
+                await package_indexed(self.bench, self.tracks, stem, folder, manifests)
+            )
+            return
+        dash, stem = bool(manifests.dash), self.stem(label)
+        fields = streams(self.tracks, stem, folder, trickplay=self.trickplay, dash=dash)
+        await package(
+            self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock
+        )
 
     async def _check(self, path: Path, track: Track) -> None:
         """Whether all of a track was packaged: what is missing was missing in its source."""
@@ -282,4 +299,4 @@ class SetMaker:
         found = {path.name for path in self.path.iterdir()}
         media = sorted(found - set(names), key=lambda name: (name.endswith(".m3u8"), name))
         manifests = tuple(name for name in names if name in found)
-        return MadeSet(self.path, tuple(media), manifests, tuple(self.notes))
+        return MadeSet(self.path, tuple(media), manifests, tuple(self.notes), self.kept)

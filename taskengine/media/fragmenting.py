@@ -1,43 +1,87 @@
-"""A track as fragments, whose times begin where they like: an MP4 without them begins at zero."""
+"""A track as fragments behind an index, laid out as the packager lays files out."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, count, pairwise
 from pathlib import Path
 from typing import Final
 
 from taskengine.media.boxes import box, full
-from taskengine.media.copying import append
-from taskengine.media.movie import FILE_TYPE, MovieTrack, movie
+from taskengine.media.copying import Copied, Copying
+from taskengine.media.movie import MovieTrack, movie
+from taskengine.media.probe import OutputWrong
 
-LONGEST: Final = 250  # samples of a fragment of sound
+FILE_TYPE: Final = box(b"ftyp", b"mp41", bytes(4), b"iso8isommp41dashcmfc")
+SEGMENT: Final = 4  # seconds, as the packager is told
 KEY, OTHER = 0x2000000, 0x1010000  # flags of a sample: needs no other; needs others, is no keyframe
 ROW: Final = struct.Struct(">IIIi")
+MEDIA_HEAD: Final = 8  # bytes
+LARGEST: Final = (1 << 31) - 1  # bytes of a fragment, as an index can say
+MOST: Final = (1 << 16) - 1  # fragments of an index
+STARTS_WITH_KEY: Final = 0x90000000  # SAP type 1
 
 
-def write_fragments(track: MovieTrack, source: Path, place: int, zero: int, target: Path) -> None:
-    """Samples that lie one after the other from a place of a file on, as fragments. Their times
-    are `zero` ticks later. Blocking. Raises OutputWrong."""
-    bounds = [*_begins(track), len(track.sizes)]
+def write_fragments(
+    track: MovieTrack, media: Iterable[Copied], zero: int, target: Path
+) -> array[int]:
+    """All samples of a track, whose bytes `media` is, with times that are `zero` ticks later;
+    where each of them lies. Blocking. Raises OutputWrong."""
+    bounds = list(pairwise(_bounds(track)))
     times = list(accumulate(track.lengths, initial=zero))
-    with source.open("rb") as given, target.open("wb") as made:
-        made.write(FILE_TYPE + initialization(track))
-        for number, (first, last) in enumerate(pairwise(bounds), 1):
-            size = sum(track.sizes[first:last])
+    copying = Copying(media, track.description[12:16])
+    places = array("Q")
+    with target.open("wb") as made:
+        made.write(FILE_TYPE + initialization(track) + _index(track, bounds, zero))
+        for number, (first, last) in enumerate(bounds, 1):
+            sizes = track.sizes[first:last]
             made.write(fragment_head(track, number, times[first], first, last))
-            made.write(struct.pack(">I4s", 8 + size, b"mdat"))
-            append(given, place, size, made)
-            place += size
+            made.write(struct.pack(">I4s", MEDIA_HEAD + sum(sizes), b"mdat"))
+            places.extend(accumulate(sizes[:-1], initial=made.tell()))
+            copying.append(sum(sizes), made)
+    copying.finish()
+    return places
 
 
-def _begins(track: MovieTrack) -> Iterator[int]:
-    """A fragment begins with a keyframe, or after so many samples of sound."""
-    if track.kind == b"vide":
-        yield from (n for n, is_key in enumerate(track.keys) if is_key or n == 0)
-    else:
-        yield from range(0, len(track.sizes), LONGEST)
+def _bounds(track: MovieTrack) -> Sequence[int]:
+    """Where fragments begin, and the end; as long as an index can hold them all."""
+    for factor in count(1):
+        found = [*_begins(track, factor * SEGMENT * track.scale), len(track.sizes)]
+        if len(found) <= MOST:
+            break
+    return found
+
+
+def _begins(track: MovieTrack, ticks: int) -> Iterator[int]:
+    """At the first keyframe, or packet of sound, that is shown in the next so many ticks."""
+    before = -1
+    is_sound = track.kind != b"vide"
+    rows = zip(accumulate(track.lengths, initial=0), track.offsets, track.keys, strict=False)
+    for n, (at, offset, is_key) in enumerate(rows):
+        if is_key or is_sound or n == 0:
+            current = max(0, at + offset - track.hidden) // ticks
+            if current > before:
+                before = current
+                yield n
+
+
+def _index(track: MovieTrack, bounds: Sequence[tuple[int, int]], zero: int) -> bytes:
+    """`sidx` (ISO/IEC 14496-12, 8.16.3)."""
+    empty = len(fragment_head(track, 0, 0, 0, 0)) + MEDIA_HEAD
+    head = struct.pack(">IIQQHH", 1, track.scale, max(0, zero), 0, 0, len(bounds))
+    unheard = sum(track.lengths) - track.duration  # of sound, at its beginning
+    rows = []
+    for first, last in bounds:
+        size = empty + ROW.size * (last - first) + sum(track.sizes[first:last])
+        if size > LARGEST:
+            raise OutputWrong(f"{size} bytes from one keyframe to the next")
+        ticks = sum(track.lengths[first:last])
+        left = max(0, ticks - unheard)
+        unheard -= ticks - left
+        rows.append(struct.pack(">III", size, left, STARTS_WITH_KEY))
+    return full(b"sidx", head, *rows, version=1)
 
 
 def initialization(track: MovieTrack) -> bytes:

@@ -23,6 +23,7 @@ _SUFFIX: Final = re.compile(r"[_.]([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)\.[^.]+")
 @dataclass(frozen=True, slots=True)
 class _Language:
     short: str  # ISO 639-1, or empty
+    terminology: str  # ISO 639-2/T
     name: str
 
 
@@ -69,6 +70,14 @@ def language_name(code: str) -> str:
     return f"{found.name} ({region})" if region else found.name
 
 
+def packed_language(code: str) -> str:
+    """The three letters of ISO 639-2/T that a header of MP4 has room for; `und` where there are
+    none."""
+    main = code.partition("-")[0].lower()
+    found = _known().get(main)
+    return found.terminology if found else main if LOCAL.fullmatch(main) else "und"
+
+
 @cache
 def _known() -> dict[str, _Language]:
     table = (files(__package__) / "iso639.tsv").read_text("utf-8")
@@ -76,5 +85,5 @@ def _known() -> dict[str, _Language]:
     for row in table.splitlines():
         short, terminology, bibliographic, name = row.split("\t")
         codes = [code for code in (short, terminology, bibliographic) if code]
-        found.update(dict.fromkeys(codes, _Language(short, name)))
+        found.update(dict.fromkeys(codes, _Language(short, terminology, name)))
     return found

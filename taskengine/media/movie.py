@@ -1,4 +1,4 @@
-"""Writing the head of an MP4 file, `moov`, whose media lies behind it or in other files."""
+"""Writing the head of an MP4 file, `moov`, whose media lies in other files or in fragments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ FILE_TYPE: Final = box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41"
 MOVIE_SCALE: Final = 90_000  # ticks a second, where tracks have no common one
 LARGEST_SCALE: Final = 10_000_000
 SELF: Final = full(b"url ", flags=1)  # a data reference: the file itself
-MEDIA_HEAD: Final = 16  # bytes of a `mdat` of any size
 
 
 @dataclass(slots=True)
@@ -41,60 +40,54 @@ class MovieTrack:
     references: list[str] = field(default_factory=list)  # files beside it; none: itself
 
 
-def movie(tracks: Sequence[MovieTrack], shift: int = 0, extends: bytes = b"") -> bytes:
-    """The `moov`; `shift` is added to the places of chunks. Its size is the same for any shift.
-    `extends` is the `mvex` of what is followed by fragments."""
+def movie(tracks: Sequence[MovieTrack], extends: bytes = b"") -> bytes:
+    """The `moov`; `extends` is the `mvex` of what is followed by fragments."""
     scale = lcm(*(track.scale for track in tracks))
     scale = scale if scale <= LARGEST_SCALE else MOVIE_SCALE
     lengths = [_rescaled(track.duration, track.scale, scale) for track in tracks]
     head = struct.pack(">QQIQIH", 0, 0, scale, max(lengths), 0x10000, 0x100) + bytes(10)
     head += UNITY + bytes(24) + struct.pack(">I", len(tracks) + 1)
     own = [
-        _track(number, track, length, shift)
+        _track(number, track, length)
         for number, (track, length) in enumerate(zip(tracks, lengths, strict=True), 1)
     ]
     return box(b"moov", full(b"mvhd", head, version=1), *own, extends)
-
-
-def media_head(size: int) -> bytes:
-    """The beginning of a `mdat` with so many bytes of media."""
-    return struct.pack(">I4sQ", 1, b"mdat", MEDIA_HEAD + size)
 
 
 def _rescaled(ticks: int, scale: int, to: int) -> int:
     return round(Fraction(ticks * to, scale))
 
 
-def _track(number: int, track: MovieTrack, length: int, shift: int) -> bytes:
+def _track(number: int, track: MovieTrack, length: int) -> bytes:
     is_video = track.kind == b"vide"
     times = struct.pack(">QQIIQ", 0, 0, number, 0, length) + bytes(8)
     volume = struct.pack(">hhhh", 0, 0, 0 if is_video else 0x100, 0)
     size = struct.pack(">II", track.width << 16, track.height << 16)
     head = full(b"tkhd", times, volume, UNITY, size, version=1, flags=3)
     edit = struct.pack(">IQqhh", 1, length, track.hidden, 1, 0)
-    return box(b"trak", head, box(b"edts", full(b"elst", edit, version=1)), _media(track, shift))
+    return box(b"trak", head, box(b"edts", full(b"elst", edit, version=1)), _media(track))
 
 
-def _media(track: MovieTrack, shift: int) -> bytes:
+def _media(track: MovieTrack) -> bytes:
     total = sum(track.lengths)
-    times = struct.pack(">QQIQHH", 0, 0, track.scale, total, _language(track.language), 0)
+    times = struct.pack(">QQIQHH", 0, 0, track.scale, total, language_bits(track.language), 0)
     handler = full(b"hdlr", bytes(4), track.kind, bytes(12), b"\0")
     is_video = track.kind == b"vide"
     header = full(b"vmhd", bytes(8), flags=1) if is_video else full(b"smhd", bytes(4))
     places = [full(b"url ", name.encode() + b"\0") for name in track.references] or [SELF]
     data = box(b"dinf", full(b"dref", struct.pack(">I", len(places)), *places))
-    table = box(b"minf", header, data, _table(track, shift))
+    table = box(b"minf", header, data, _table(track))
     return box(b"mdia", full(b"mdhd", times, version=1), handler, table)
 
 
-def _language(code: str) -> int:
+def language_bits(code: str) -> int:
     """Three letters in 15 bits."""
     letters = code if len(code) == 3 and code.isascii() and code.islower() else "und"
     first, second, third = (ord(letter) - 0x60 for letter in letters)
     return first << 10 | second << 5 | third
 
 
-def _table(track: MovieTrack, shift: int) -> bytes:
+def _table(track: MovieTrack) -> bytes:
     parts = [full(b"stsd", track.description[4:]), full(b"stts", _runs(track.lengths))]
     if any(track.offsets):
         parts.append(full(b"ctts", _runs(track.offsets), version=1))
@@ -102,7 +95,7 @@ def _table(track: MovieTrack, shift: int) -> bytes:
         keys = [number for number, is_key in enumerate(track.keys, 1) if is_key]
         parts.append(full(b"stss", struct.pack(">I", len(keys)), _packed("I", keys)))
     chunks = [(number, reference) for _, number, reference in track.chunks]
-    places = [place + shift for place, _, _ in track.chunks]
+    places = [place for place, _, _ in track.chunks]
     sizes = struct.pack(">II", 0, len(track.sizes))
     parts.append(full(b"stsc", _chunk_runs(chunks)))
     parts.append(full(b"stsz", sizes, _packed("I", track.sizes)))

@@ -44,6 +44,7 @@ class Track:
     preferred: bool = False  # by that file, over the others of its type
     companion: str = ""  # the name of the track whose sound it holds in another codec
     captions: str = ""  # services of CEA-608/708 inside the pictures: `CC1=eng;SERVICE2=und`
+    indexed: bool = False  # its file is fragments behind an index, as the packager lays files out
 
     @property
     def end(self) -> float:

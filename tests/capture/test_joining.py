@@ -41,7 +41,7 @@ def taken(folder, low=None, high=None):
     return Taken(files, header, Fraction(high - low, 25), high - low, *bounds)
 
 
-def joined(films, target, *parts, zero=None):
+def joined(films, target, *parts, zero=Fraction(0)):
     found = [taken(films / name, *bounds) for name, *bounds in parts]
     track = MovieTrack(b"vide", 12800, found[0].header.description, 320, 192)
     joiner = Joiner(track, zero=zero)
@@ -57,11 +57,13 @@ def test_each_keyframe_brings_its_own_parameter_sets(films, tmp_path, names):
     assert number == len(expected)
     assert numbers(target) == expected
     keys = [time for time, is_key in packets(target) if is_key]
-    assert joiner.key_times(joiner.packets(target)) == keys == [Fraction(n) for n in range(5)]
+    assert joiner.key_times(joiner.packets()) == keys == [Fraction(n) for n in range(5)]
     for second in range(5):  # wherever a player begins
         part = tmp_path / "part.mkv"
         ffmpeg("-ss", second, "-i", target, "-c", "copy", part)
-        assert numbers(part) == expected[25 * second :]
+        found = numbers(part)  # a tool may begin a keyframe too early, never with wrong pictures
+        assert found == expected[-len(found) :]
+        assert len(expected) - 25 * second <= len(found) <= len(expected) - 25 * (second - 1)
 
 
 def test_times_may_begin_at_another_one_than_zero(films, tmp_path):
