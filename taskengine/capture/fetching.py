@@ -47,7 +47,7 @@ class Fetcher:
             head, init = await self._init(track, source, segment)
         file = self.recording.name_for(track, source, segment)
         clear = replace(segment, encryption=None)
-        if (size := self.recording.found.get(file)) is not None:
+        if (size := await self.recording.finds(file, segment.form)) is not None:
             self.recording.note(Fetched(track, source, clear, file, init, size))
             return
         self._files += 1

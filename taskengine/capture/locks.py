@@ -89,6 +89,9 @@ class Locks:
 
     async def open_samples(self, source: int, segment: Segment, path: Path, head: Head) -> None:
         """A file whose samples are encrypted, each by itself."""
+        is_clear = not any(one.is_locked for one in head.tracks.values())
+        if segment.form == "mp4" and segment.init is not None and is_clear:
+            return  # its initialization says so: there is nothing to look for
         opened = await self._opened(segment, path, head)
         if opened.locked:
             ids = {one.hex() for one in opened.key_ids}

@@ -1,9 +1,10 @@
 """A recording: the segments that were fetched, in the job's workspace, with an index.
 
 Every segment is a file whose name derives from what it is, so that two attempts write the same.
-The index is a row of pages; each is written once, after the files that it names. So at every
-instant the pages name whole files only. The next attempt after one that was killed reads the pages,
-finds the files that were not listed yet by their names, and goes on (promise 14).
+The index is a row of pages; each is written once, after the files that it names are on disk. So at
+every instant the pages name whole files only. The next attempt after one that was killed reads the
+pages, finds the files that were not listed yet by their names, and goes on (promise 14). After a
+crash of the host these may be cut: they are checked.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any, Final
 
 import trio
 
-from taskengine.capture.model import Fetched, Resource, Segment
+from taskengine.capture.checking import is_whole
+from taskengine.capture.model import Fetched, Form, Resource, Segment
 from taskengine.storage import FileNotStored, Folder, StoredFile
 
 INDEX: Final = "index-"  # what names of pages begin with
@@ -53,9 +55,12 @@ class Recording:
         """Read what earlier attempts have listed, and see what they had no time to list."""
         files = await self.stored_files()
         pages = sorted(one.name for one in files if one.name.startswith(INDEX))
+        sizes = {one.name: one.size for one in files}
         for name in pages:
             for said in json.loads(await self._text(name)):
-                self.remember(_fetched(said))
+                found = sizes.get(said["file"])
+                if found is not None and said["size"] in (0, found):  # 0: nobody has said it
+                    self.remember(_fetched(said))
         self._pages = sum(name.startswith(f"{INDEX}{self.writer}-") for name in pages)
         listed = {one.file for one in self.fetched.values()}
         self.found = {one.name: one.size for one in files if one.name not in listed}
@@ -101,6 +106,17 @@ class Recording:
         run = digest(f"{segment.run}|{_era(segment)}".encode())
         return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
+    async def finds(self, file: str, form: Form) -> int | None:
+        """The size of a file that no page lists, if there is such a file and it is whole."""
+        size = self.found.get(file)
+        if size is None:
+            return None
+        path = self.scratch / f"found-{next(self._made)}"
+        await self.folder.fetch(file, path)
+        problem = await trio.to_thread.run_sync(is_whole, path, form)
+        path.unlink()
+        return None if problem else size
+
     async def keep_init(self, track: str, content: bytes) -> str:
         """An initialization segment; each content is kept once."""
         name = f"{track}/init-{digest(content)}.mp4"
@@ -112,8 +128,8 @@ class Recording:
         return name
 
     async def keep(self, one: Fetched, path: Path) -> None:
-        """Store a segment's file; it is listed soon."""
-        await self.folder.hand_over(path, one.file)
+        """Store a segment's file, which may be moved away; it is on disk and listed soon."""
+        await self.folder.put_unsynced(path, one.file)
         self.note(one)
         is_due = trio.current_time() - self._last_page >= PAGE_SECONDS
         if len(self._unlisted) >= PAGE or is_due:
@@ -135,6 +151,7 @@ class Recording:
         path = self.scratch / f"page-{number}.json"
         text = json.dumps([_told(one) for one in page], separators=(",", ":"))
         try:
+            await self.folder.sync([one.file for one in page])
             await trio.Path(path).write_text(text, "utf-8")
             await self.folder.hand_over(path, f"{INDEX}{self.writer}-{number:06}.json")
         except BaseException:  # cancelled, for another source was quicker: the next page has them

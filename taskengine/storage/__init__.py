@@ -16,6 +16,7 @@ LONGEST_PATH = 1_024  # bytes, as keys of S3 and Azure have
 LONGEST_PART = 255  # bytes between two slashes, as file systems take
 
 __all__ = [
+    "DeferringStorage",
     "FenceCheck",
     "FileNotStored",
     "FileStored",
@@ -109,6 +110,20 @@ class LinkingStorage(Protocol):
         ...
 
 
+@runtime_checkable
+class DeferringStorage(Protocol):
+    """A storage in which files can appear before they would outlast a crash of the host: many of
+    them are brought to disk at once, in a fraction of the time."""
+
+    async def put_unsynced(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
+        """As put. The file may be lost, or cut, until `sync` has returned for its key."""
+        ...
+
+    async def sync(self, keys: Sequence[str]) -> None:
+        """Bring files to disk. Raises FileNotStored for the first one that is not there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder of a storage: what actions work with.
@@ -152,6 +167,17 @@ class Folder:
         """Store a local file that is not needed here any more: a long job fills no disk."""
         await self.put(source, name)
         await trio.Path(source).unlink(missing_ok=True)
+
+    async def put_unsynced(self, source: Path, name: str) -> None:
+        """As put, but only `sync` makes it last, where the storage tells the two apart."""
+        if isinstance(self.storage, DeferringStorage):
+            await self.storage.put_unsynced(source, self.name_of(name), self.fence)
+        else:
+            await self.put(source, name)
+
+    async def sync(self, names: Sequence[str]) -> None:
+        if isinstance(self.storage, DeferringStorage):
+            await self.storage.sync([self.name_of(name) for name in names])
 
     async def put_new(self, source: Path, name: str) -> None:
         await self.fence()

@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
@@ -29,6 +30,7 @@ from taskengine.storage.pinned import Area, real, sync
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
+AT_ONCE = 8  # files that are brought to disk side by side
 
 
 def _not_empty(value: object) -> object:
@@ -101,6 +103,13 @@ class LocalStorage:
         """Move the file there, or copy it if it lies on another file system or is a link."""
         await trio.to_thread.run_sync(self._put, source, key, fence)
 
+    async def put_unsynced(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
+        await trio.to_thread.run_sync(self._put_unsynced, source, key, fence)
+
+    async def sync(self, keys: Sequence[str]) -> None:
+        """The files, and the folders that name them."""
+        await trio.to_thread.run_sync(self._sync, keys)
+
     async def put_new(self, source: Path, key: str) -> None:
         """Copy the file there, and have it as its new name if there is none."""
         await trio.to_thread.run_sync(self._put_new, source, key)
@@ -168,6 +177,33 @@ class LocalStorage:
             self._copy(source, target, fence)
         else:
             self._rename(source, target, fence)
+
+    def _put_unsynced(self, source: Path, key: str, fence: FenceCheck) -> None:
+        """Where it cannot be renamed it is copied as ever."""
+        target, state = self._locate(key), source.lstat()
+        if S_ISLNK(state.st_mode) or state.st_nlink > 1:
+            self._copy(source, target, fence)
+            return
+        try:
+            self._replace(source, target, fence, is_synced=False)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(source, target, fence)
+
+    def _sync(self, keys: Sequence[str]) -> None:
+        """Side by side: what waits for the disk together is brought there together."""
+        paths = [self._file(key) for key in keys]
+
+        def bring(path: Path) -> None:
+            with self._area.pinned(path) as place:
+                sync(place)
+
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(bring, paths))
+        for folder in {path.parent for path in paths}:
+            with self._area.inside(folder) as place, suppress(OSError):
+                sync(place)
 
     def _put_new(self, source: Path, key: str) -> None:
         target = self._locate(key)
@@ -242,7 +278,9 @@ class LocalStorage:
                 sync(part)
                 self._replace(part, target, fence)
 
-    def _replace(self, source: Path, target: Path, fence: FenceCheck) -> None:
+    def _replace(
+        self, source: Path, target: Path, fence: FenceCheck, *, is_synced: bool = True
+    ) -> None:
         if fence is not unfenced:
             trio.from_thread.run(pass_fence, fence)
         for last in (False, False, True):
@@ -251,7 +289,8 @@ class LocalStorage:
                 with self._area.pinned(target) as place:
                     os.replace(source, place)
                     with suppress(OSError):  # some network file systems cannot
-                        sync(place.parent)
+                        if is_synced:
+                            sync(place.parent)
                 break
             except FileNotFoundError:  # the folder was empty, and removed just now
                 if last or not source.exists():

@@ -24,6 +24,7 @@ from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
+from taskengine.testing.contract.storages import written
 from tests.capture.origin import Answered, LiveOrigin, LiveTrack
 
 LENGTH = Fraction(1, 2)  # seconds of a segment
@@ -287,7 +288,8 @@ async def test_a_page_whose_writing_was_cancelled_is_written_later(tmp_path, mon
     folder = Folder(LocalStorage([tmp_path]), str(tmp_path / "workspace"), "clip-0")
     recording = Recording(folder, tmp_path, "1")
     segment = Segment(7, Fraction(14), Fraction(2), Resource("http://a.test/7"))
-    recording.note(Fetched("video-1", 0, segment, "video-1/7.mp4"))
+    await folder.put(written(tmp_path / "made"), "video-1/7.mp4")
+    recording.note(Fetched("video-1", 0, segment, "video-1/7.mp4", size=4))
 
     async def never(*given):
         await trio.sleep_forever()
@@ -299,6 +301,29 @@ async def test_a_page_whose_writing_was_cancelled_is_written_later(tmp_path, mon
     again = Recording(folder, tmp_path, "2")
     await again.load()
     assert [one.file for one in again.of("video-1")] == ["video-1/7.mp4"]
+
+
+async def test_what_a_crash_of_the_host_has_cut_does_not_count(tmp_path):
+    folder = Folder(LocalStorage([tmp_path]), str(tmp_path / "workspace"), "clip-0")
+    recording = Recording(folder, tmp_path, "1")
+    whole = bytes(box(b"moof", bytes(8)) + box(b"mdat", bytes(100)))
+    for number in range(4):
+        name = f"video-1/{number}.mp4"
+        await folder.put_unsynced(written(tmp_path / "made", whole.decode("latin1")), name)
+        segment = Segment(
+            number, Fraction(2 * number), Fraction(2), Resource(f"http://a.test/{number}")
+        )
+        if number < 2:
+            recording.note(Fetched("video-1", 0, segment, name, size=len(whole)))
+    await recording.write_page()
+    for number in (1, 3):
+        (tmp_path / f"workspace/clip-0/video-1/{number}.mp4").write_bytes(whole[:60])
+    again = Recording(folder, tmp_path, "2")
+    await again.load()
+    assert [one.file for one in again.of("video-1")] == ["video-1/0.mp4"]
+    assert await again.finds("video-1/2.mp4", "mp4") == len(whole)
+    assert await again.finds("video-1/3.mp4", "mp4") is None
+    assert await again.finds("video-1/4.mp4", "mp4") is None
 
 
 async def test_captions_that_cannot_be_read_hold_up_no_pictures(media, tmp_path, monkeypatch):

@@ -46,6 +46,19 @@ async def test_a_file_put_is_listed_and_fetched(folder, root, tmp_path):
     assert (root / "films/c1/a.ism").read_text() == "text"
 
 
+async def test_files_may_be_there_before_they_are_on_disk(folder, root, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(local_module, "sync", synced.append)
+    await folder.put_unsynced(written(tmp_path / "a"), "a")
+    await folder.put_unsynced(written(tmp_path / "b"), "sub/b")
+    assert (root / "films/c1/sub/b").read_text() == "text"
+    assert synced == []
+    await folder.sync(["a", "sub/b"])
+    assert len(synced) == 4  # two files, and the folders that name them
+    with pytest.raises(FileNotStored):
+        await folder.sync(["c"])
+
+
 async def test_a_relative_root_is_taken_from_the_base(tmp_path):
     folder = Folder(LocalStorage(["var/output"], tmp_path), "var/output", "c1")
     await folder.put(written(tmp_path / "a"), "a")
