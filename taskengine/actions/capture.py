@@ -17,6 +17,7 @@ from taskengine.actions.cutting import Cut
 from taskengine.actions.missing import Missing
 from taskengine.actions.registry import action
 from taskengine.actions.together import unwrapped
+from taskengine.actions.vodstream import OF_NO_USE
 from taskengine.capture.clip import FOREVER, Clip
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.filters import read_filter
@@ -33,6 +34,7 @@ from taskengine.storage import Folder
 PROGRESS_SECONDS: Final = 2.0
 LINE_SECONDS: Final = 60.0
 AT_ONCE: Final = 20  # clips that are over and recorded side by side; hundreds starve the engine
+KEYS_ONLY: Final = ("cpix", "encrypt_ismv")  # options that change nothing in this job, if given
 MANIFESTS_ONLY: Final = ("trickplay", "trickplay_thumbnails")  # options that a file has no use of
 FOLDER: Final = "recording"  # in the job's workspace: of the job, not of an attempt
 
@@ -111,6 +113,9 @@ async def _tell_left_out(
         await context.info("There are no pictures: no thumbnails are made")
     if options.get("create_dref") and not is_clear:
         await context.info("create_dref: no dref MP4 is made, it could only refer to clear media")
+    for name in KEYS_ONLY:
+        if options.get(name):
+            await context.warn(f"{name}: {OF_NO_USE[name]}")
     for name in MANIFESTS_ONLY if not has_manifests else ():
         if options.get(name):
             await context.warn(f"{name} is left out: it needs generate_vod")

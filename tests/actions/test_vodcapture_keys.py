@@ -6,11 +6,15 @@ import httpx
 import pytest
 
 from taskengine.masking import masked
+from taskengine.media.cpix import write_cpix
+from taskengine.media.keys import generate_keys
 from taskengine.model import PermanentFailure
 from taskengine.workflows.schemas import secret_names
 from tests.actions.captures import WORKFLOW, CaptureJob, check_asset
+from tests.actions.jobs import CLIENT
 from tests.capture.film import BEEP, drawn, ffmpeg
 from tests.capture.locked import AUDIO, KEYS, SEED, VIDEO, protect
+from tests.media import players
 
 SECONDS = 6
 ONE = ((VIDEO, KEYS[VIDEO]), (VIDEO, KEYS[VIDEO]))  # for pictures and sound
@@ -146,3 +150,38 @@ def test_keys_are_masked_where_parameters_are_shown(job):
     shown = masked(job.values["clips"], secret_names(WORKFLOW.parameters))
     assert WRONG not in str(shown)
     assert VIDEO.hex() not in str(shown)
+
+
+async def test_the_key_of_a_key_service_locks_the_result_and_the_file_at_rest(
+    job, locked, monkeypatch
+):
+    locked("cenc", keys=ONE)
+    made = generate_keys()
+    service = job.folders["keys.test"] = job.tmp_path / "keys.test"
+    service.mkdir()
+    (service / "one").write_text(write_cpix("one", made))
+    monkeypatch.setitem(CLIENT, "cpix_url", "http://keys.test/{content_id}")
+    key = {"key_id": VIDEO.hex(), "content_key": KEYS[VIDEO].hex()}
+    extras = await job([clip("mpd", **key)], cpix=True, encrypt_ismv=True, drm=["widevine"])
+    [at_rest] = job.target.glob("*.ismv")
+    assert any(name.endswith(at_rest.name) for name in extras["files"])
+    [delivered] = job.target.glob("*_v1.mp4")
+    for path in (at_rest, delivered):
+        assert players.decoded(path, key=made.key) == pytest.approx(2.8, abs=0.1)
+        with pytest.raises(players.Undecodable):
+            players.decoded(path)
+    assert job.results["take_keys"] == {"key_id": made.key_id}
+    assert made.key not in str(job.results)
+    assert made.key not in str(job.lines)
+
+
+async def test_keys_that_lock_nothing_are_told(job, locked):
+    locked("cenc", "--clear_lead", "100", keys=ONE)
+    await job([clip("mpd")], download_cpix=True, playready_key=WRONG)
+    assert "take_keys" not in job.results
+    assert [
+        line for line in job.warned() if "playready_key" in line or line.startswith("cpix")
+    ] == [
+        "cpix: nothing is encrypted in this job, so that no key is taken",
+        "encrypt_ismv: nothing is encrypted with playready_key without it",
+    ]
