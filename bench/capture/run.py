@@ -13,7 +13,7 @@ import trio
 
 from bench.capture.archives import Tell, by_task, costs, origin, write
 from bench.capture.checks import EDGE, expect_pictures, expect_sound, tracks
-from bench.capture.clips import stitched
+from bench.capture.clips import LINES, stitched
 from bench.capture.film import LOOP, RATE, Rendition, make_film
 from bench.capture.jobs import captured, copied
 from bench.serving import Served, serving
@@ -44,7 +44,7 @@ async def run(data: Path, wanted: Wanted, tell: Tell) -> str:
         if "live" in wanted.only:
             rows += await _live(data, served, film, made, wanted, tell)
         if "clips" in wanted.only:
-            rows += await stitched(data, served, wanted.clips, tell)
+            rows += await stitched(data, served, wanted.clips, tell, min(LINES, wanted.lines))
     return "\n".join(["| | |", "|---|--:|", *(f"| {k} | {v} |" for k, v in rows)])
 
 

@@ -7,8 +7,7 @@ until that has proved the key: nothing else tells a wrong one.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -42,6 +41,8 @@ from taskengine.capture.web import Web
 from taskengine.model import PermanentFailure
 
 KEY: Final = 16  # bytes
+MAX_KEYS: Final = 1_000  # of playlists that are remembered
+TOGETHER: Final = 64  # keys that may be fetched at once
 PLAIN: Final = frozenset({b"ftyp", b"moov", b"styp"})  # boxes that an initialization begins with
 WRONG: Final = "the key does not open it"
 TURNS: Final = trio.CapacityLimiter(os.cpu_count() or 1)  # decryption only takes processors
@@ -59,7 +60,9 @@ class Locks:
     keys: ClipKeys
     proof: Proof
     _fetched: dict[Resource, bytes] = field(default_factory=dict, repr=False)
-    _fetching: dict[Resource, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
+    _fetching: Sequence[trio.Lock] = field(
+        default_factory=lambda: [trio.Lock() for _ in range(TOGETHER)]
+    )
     _proofs: dict[Lock, int] = field(default_factory=dict)  # samples decoded
     _unsure: set[Lock] = field(default_factory=set)  # of decoders that overlook garbage
     _doubtful: set[Lock] = field(default_factory=set)  # used for what could not be decoded
@@ -156,7 +159,7 @@ class Locks:
         """None if it cannot be had, and the job gives another."""
         if at in self._fetched:
             return self._fetched[at]
-        async with self._fetching[at]:  # a silent server holds up no other key
+        async with self._fetching[hash(at) % TOGETHER]:  # a silent server holds up few others
             if at not in self._fetched:
                 try:
                     found = (await self.web.get(at, KEY)).body
@@ -167,7 +170,9 @@ class Locks:
                         return None
                     raise
                 self._fetched[at] = found
-        return self._fetched[at]
+                while len(self._fetched) > MAX_KEYS:  # the oldest can be fetched again
+                    del self._fetched[next(iter(self._fetched))]
+            return self._fetched[at]
 
     # Proofs
 

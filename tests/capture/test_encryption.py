@@ -16,6 +16,7 @@ from taskengine.capture.encryption.playready import content_key, header_key_id
 from taskengine.capture.encryption.samples import open_pictures
 from taskengine.capture.locks import Locks
 from taskengine.capture.model import Resource, Segment
+from taskengine.capture.streams import Answer
 from taskengine.media.tools import bundled_tools
 from taskengine.model import PermanentFailure
 from tests.capture.film import BEEP, drawn, ffmpeg
@@ -296,3 +297,18 @@ async def test_a_key_that_few_samples_prove_is_told(tmp_path, monkeypatch):
     assert "only 50 samples" in locks.weakness
     await locks.open_samples(0, segment, tmp_path, Head())
     assert locks.weakness == ""
+
+
+async def test_keys_of_playlists_are_remembered_within_a_bound(monkeypatch):
+    monkeypatch.setattr("taskengine.capture.locks.MAX_KEYS", 2)
+    asked = []
+
+    class KeyServer:
+        async def get(self, resource, limit):
+            asked.append(resource.url)
+            return Answer(bytes(limit), resource.url)
+
+    locks = Locks(KeyServer(), ClipKeys(), None)
+    for url in ("a", "b", "c", "c", "b", "a"):
+        assert await locks._of_playlist(Resource(url)) == bytes(16)
+    assert asked == ["a", "b", "c", "a"]

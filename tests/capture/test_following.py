@@ -12,14 +12,14 @@ import pytest
 import trio
 
 from taskengine.capture import demand, following, racing
-from taskengine.capture.clip import Clip
+from taskengine.capture.clip import Clip, Range, named
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
-from taskengine.capture.following import Following
-from taskengine.capture.model import Fetched, Resource, Segment
+from taskengine.capture.following import MISSED_SILENCE, Following
+from taskengine.capture.model import Fetched, Resource, Segment, SourceTrack, Window
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
-from taskengine.capture.web import Web
+from taskengine.capture.web import SILENCE, Web
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
@@ -343,3 +343,26 @@ async def test_captions_that_cannot_be_read_hold_up_no_pictures(media, tmp_path,
         assert "text-1" in found.tracks
         assert await numbers(one, "video-1") == [2, 3, 4, 5, 6, 7]
         assert "Source 0 of clip 0: text-1: status 404" in origins.lines
+
+
+class SilentCaptions:
+    """A stream whose captions never answer."""
+
+    tracks = (SourceTrack("v", "video"), SourceTrack("t", "text"))
+
+    async def window(self, track):
+        if track.type == "text":
+            await trio.sleep_forever()
+        segment = Segment(0, Fraction(0), Fraction(2), Resource("http://a.test/0"))
+        return Window((segment,), has_clock=True)
+
+
+async def test_captions_that_are_silent_hold_up_pictures_once(tmp_path, autojump_clock):
+    async with follower(Origins(tmp_path), tmp_path, {"source": "http://a.test/x"}) as one:
+        stream = SilentCaptions()
+        one._want(Range(named(stream.tracks), Fraction(0), Fraction(9), has_clock=True))
+        for expected in (SILENCE, MISSED_SILENCE, MISSED_SILENCE):
+            begins = trio.current_time()
+            await one._read(0, stream)
+            assert trio.current_time() - begins == expected
+        assert one.demands["video-1"].open
