@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
 
 import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of
-from taskengine.capture.cea608 import captions
 from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
+from taskengine.capture.inside import captions, repeated
 from taskengine.capture.model import SourceTrack
 from taskengine.capture.pieces import ADJACENT, Span
 from taskengine.media.cc_data import SEI, CcData, PacketPlaces, read_cc_data
 from taskengine.media.languages import normal_language
 from taskengine.media.tracks import Track
-
-ADVANCED: Final = 2  # the first type of CEA-708
 
 
 async def with_captions(
@@ -32,7 +29,8 @@ async def with_captions(
     packets: Mapping[str, PacketPlaces],
 ) -> list[Track]:
     """The tracks, those of pictures with the services inside them, and one of text for each
-    service of CEA-608 that says anything and that the clip's filter lets through.
+    service that says anything and that the clip's filter lets through; none for one of CEA-708 that
+    says what CEA-608 says.
 
     `declared` is what the source says of its services; at `joints` other pictures begin; `packets`
     are those of each file of pictures.
@@ -48,11 +46,10 @@ async def with_captions(
         return list(tracks)
     languages = dict(one.partition("=")[::2] for one in declared)
     languages = {service: languages.get(service, "") for service in (*languages, *found)}
-    text = {service: cues for service, cues in found.items() if cues}
+    left = repeated(found)
+    text = {service: cues for service, cues in found.items() if cues and service not in left}
     made = [await _track(context, *one, languages[one[0]]) for one in text.items()
             if admitted(SourceTrack("", "text", language=languages[one[0]]))]  # fmt: skip
-    if not text and data.is_advanced:
-        await context.warn("captions of CEA-708 stay in the pictures, no track is made of them")
     signalled = _signalled(languages)
     return [
         *(replace(one, captions=signalled) if one.type == "video" else one for one in tracks),
@@ -85,13 +82,10 @@ class _Noted:
 
     data: Iterable[CcData]
     has_any: bool = False
-    is_advanced: bool = False
 
     def __iter__(self) -> Iterator[CcData]:
         for one in self.data:
             self.has_any = True
-            said = (kind >= ADVANCED and (a or b) for kind, a, b in one.triples)
-            self.is_advanced = self.is_advanced or any(said)
             yield one
 
 

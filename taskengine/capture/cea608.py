@@ -6,11 +6,11 @@ are shown whole, from their first letter on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from taskengine.capture.cues import Cue
+from taskengine.capture.cues import Cue, escaped
 from taskengine.capture.model import Time
 from taskengine.media.cc_data import CcData
 
@@ -26,7 +26,6 @@ EXTENDED: Final = {
     2: "ÁÉÓÚÜü‘¡*'—©℠•“”ÀÂÇÈÊËëÎÏïÔÙùÛ«»",
     3: "ÃãÍÌìÒòÕõ{}\\^_¦~ÄäÖöß¥¤│ÅåØø┌┐└┘",
 }
-ESCAPED: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 Screen = dict[int, dict[int, str]]  # letters by row and column
 
@@ -204,36 +203,36 @@ class Field:
             channel.column = min(channel.column + code - 0x20, COLUMNS - 1)
 
 
-def captions(
-    data: Iterable[CcData], end: Time, joints: Sequence[Time] = ()
-) -> dict[str, list[Cue]]:
-    """The cues of `CC1` to `CC4`, those that are used at all. At `joints` nothing is seen that came
-    before."""
-    fields = (Field(), Field())
-    waiting = sorted(joints)
-    for one in data:
-        while waiting and waiting[0] <= one.time:
-            _clear(fields, waiting.pop(0))
+@dataclass(slots=True)
+class Line21:
+    """The channels of a programme, out of the triples of its pictures."""
+
+    fields: tuple[Field, Field] = field(default_factory=lambda: (Field(), Field()))
+
+    def take(self, one: CcData) -> None:
         for kind, first, second in one.triples:
             if kind < 2:
-                fields[kind].take(first, second, one.time)
-    _clear(fields, end)
-    return {
-        f"CC{2 * place + number + 1}": own.channels[number].cues
-        for place, own in enumerate(fields)
-        for number in sorted(own.used)
-    }
+                self.fields[kind].take(first, second, one.time)
 
+    def end(self, time: Time) -> None:
+        """Nothing is seen any more."""
+        for own in self.fields:
+            for channel in own.channels:
+                channel.end(time)
 
-def _clear(fields: Iterable[Field], time: Time) -> None:
-    for one in fields:
-        for channel in one.channels:
-            channel.end(time)
+    @property
+    def cues(self) -> dict[str, list[Cue]]:
+        """By name, `CC1` to `CC4`, of the channels that are used."""
+        return {
+            f"CC{2 * place + number + 1}": own.channels[number].cues
+            for place, own in enumerate(self.fields)
+            for number in sorted(own.used)
+        }
 
 
 def _text(screen: Screen) -> str:
     lines = [_line(screen[row]) for row in sorted(screen)]
-    return "\n".join(line for line in lines if line).translate(ESCAPED)
+    return escaped("\n".join(line for line in lines if line))
 
 
 def _line(letters: dict[int, str]) -> str:

@@ -18,6 +18,7 @@ LOCAL: Final = re.compile(rf"LOCAL:{CLOCK}")
 MPEGTS: Final = re.compile(r"MPEGTS:(\d{1,20})")
 TOUCHING: Final = Fraction(1, 100)  # seconds between the halves of a cue that was parted
 MAX_CUES: Final = 100_000  # of a segment
+ESCAPED: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class WebVtt:
     styles: tuple[str, ...] = ()  # blocks STYLE and REGION
     local: Time = Fraction(0)
     media: Time | None = None
+
+
+def escaped(text: str) -> str:
+    """Plain text as a cue has it."""
+    return text.translate(ESCAPED)
 
 
 def read_webvtt(text: str) -> WebVtt:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from taskengine.actions.closed_captions import joints
 from taskengine.capture.assembly import Assembler
-from taskengine.capture.cea608 import captions
 from taskengine.capture.cues import Cue
+from taskengine.capture.inside import captions
 from taskengine.capture.pieces import Span, pieces
 from taskengine.capture.video import VideoCutter
 from taskengine.media.cc_data import CcData, cc_of_sei, read_cc_data
