@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ def write_fragments(
     """All samples of a track, whose bytes `media` is, with times that are `zero` ticks later;
     where each of them lies. Blocking. Raises OutputWrong."""
     bounds = list(pairwise(_bounds(track)))
-    times = list(accumulate(track.lengths, initial=zero))
+    times = array("q", accumulate(track.lengths, initial=zero))
     copying = Copying(media, track.description[12:16])
     places = array("Q")
     with target.open("wb") as made:
@@ -41,6 +42,7 @@ def write_fragments(
             made.write(struct.pack(">I4s", MEDIA_HEAD + sum(sizes), b"mdat"))
             places.extend(accumulate(sizes[:-1], initial=made.tell()))
             copying.append(sum(sizes), made)
+        os.fsync(made.fileno())  # whoever stores it would wait; now other tracks are made meanwhile
     copying.finish()
     return places
 
