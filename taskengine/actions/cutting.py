@@ -29,7 +29,7 @@ from taskengine.capture.pieces import Span
 from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
-from taskengine.media.index import read_index
+from taskengine.media.indexed import measured
 from taskengine.media.languages import normal_language, packed_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
@@ -284,17 +284,10 @@ class Cut:
 
     async def _probed(self, path: Path, track: SourceTrack) -> Track:
         made = self._timed((await probe(self.bench, path)).tracks[0])
-        index = await trio.to_thread.run_sync(read_index, path)
-        made = replace(
-            made,
-            file=path.name,
-            start=0.0,
-            duration=float(index.seconds),
-            bitrate=index.bitrate.average,
-            indexed=self._zero is None,
-        )
-        if (joined := self._joined.get(path.name)) is not None:
-            made = replace(made, frame_rate=round(float(joined.number / index.seconds), 3))
+        joined = self._joined.get(path.name)
+        number = joined.number if joined is not None else 0
+        made = await trio.to_thread.run_sync(measured, made, path, number)
+        made = replace(made, file=path.name, start=0.0, indexed=self._zero is None)
         return _described(made, track)
 
 

@@ -32,7 +32,7 @@ C1_BYTES: Final = (*[0] * 8, *[1] * 6, 0, 0, 2, 3, 2, *[0] * 4, 4, *[6] * 8)  # 
 
 
 @dataclass(slots=True)
-class Window:
+class CaptionWindow:
     """Letters by row and column, of at most `rows`; `place` orders it among the others."""
 
     rows: int
@@ -70,11 +70,11 @@ class Window:
 
 
 @dataclass(slots=True)
-class Service:
+class CaptionService:
     """What a viewer of one service sees; `cues` are what was seen so far."""
 
     cues: list[Cue] = field(default_factory=list)
-    windows: dict[int, Window] = field(default_factory=dict)
+    windows: dict[int, CaptionWindow] = field(default_factory=dict)
     current: int | None = None
     _since: Time | None = None  # what is seen was begun then
     _text: str = ""  # what is seen, once it is whole
@@ -170,7 +170,7 @@ class Service:
         self.current = number
         known = self.windows.get(number)
         if known is None or known.rows != rows:
-            self.windows[number] = Window(rows, place, is_seen)
+            self.windows[number] = CaptionWindow(rows, place, is_seen)
         else:
             known.place, known.is_seen = place, is_seen
 
@@ -179,7 +179,7 @@ class Service:
         self.current, self._waits_until = None, Fraction(0)
 
     @property
-    def _window(self) -> Window | None:
+    def _window(self) -> CaptionWindow | None:
         return None if self.current is None else self.windows.get(self.current)
 
     def _write(self, letter: str, time: Time) -> None:
@@ -217,10 +217,10 @@ class Service:
 
 
 @dataclass(slots=True)
-class Packets:
+class CaptionPackets:
     """The services of a programme, out of the triples of its pictures."""
 
-    services: dict[int, Service] = field(default_factory=dict)  # those that are used
+    services: dict[int, CaptionService] = field(default_factory=dict)  # those that are used
     _packet: bytearray = field(default_factory=bytearray)
     _size: int = 0
 
@@ -255,5 +255,7 @@ class Packets:
             if not number:
                 return  # the rest is padding
             if number in SERVICES and size:
-                self.services.setdefault(number, Service()).take(data[place : place + size], time)
+                self.services.setdefault(number, CaptionService()).take(
+                    data[place : place + size], time
+                )
             place += size

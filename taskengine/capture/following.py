@@ -30,22 +30,14 @@ from taskengine.capture.demand import (
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
 from taskengine.capture.locks import Failures, Locks, locked_reason
-from taskengine.capture.model import (
-    NEEDED,
-    Segment,
-    SourceAway,
-    SourceRefused,
-    SourceTrack,
-    Time,
-    Window,
-)
+from taskengine.capture.model import NEEDED, Segment, SourceAway, SourceRefused, Time
 from taskengine.capture.moments import told
 from taskengine.capture.noting import Listener
 from taskengine.capture.racing import Race
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.streams import Stream, open_stream
-from taskengine.capture.web import SILENCE, Web
+from taskengine.capture.streams import Stream, open_stream, window_of
+from taskengine.capture.web import Web
 from taskengine.model import PermanentFailure
 
 AT_ONCE: Final = 500  # segments that are looked at before others have a turn
@@ -53,7 +45,6 @@ FETCHERS: Final = 8  # segments at once
 MARGIN: Final = Fraction(1, 4)  # seconds around the range: sound, and pictures shown out of order
 REFUSED_PAUSE: Final = 10.0  # seconds until one is read again whose manifest was no good
 LONGEST_PAUSE: Final = 2.0  # seconds between two readings of a source that is away
-MISSED_SILENCE: Final = 0.5  # seconds for the answer about captions that could not be read before
 IDLE: Final = 0.25  # seconds between looks for something to fetch
 
 Tell = Callable[[str], Awaitable[None]]
@@ -229,7 +220,7 @@ class Following:
             if own is None:
                 continue
             try:
-                window = await self._window(stream, own, name, place)
+                window = await window_of(stream, own, is_missed=place in self.demands[name].misses)
             except (SourceAway, SourceRefused) as error:
                 if track.type in NEEDED:
                     raise
@@ -245,15 +236,6 @@ class Following:
             if not window.is_over:
                 refresh = min(window.refresh, refresh or window.refresh)
         return refresh
-
-    async def _window(self, stream: Stream, own: SourceTrack, name: str, place: int) -> Window:
-        """Captions and images that are silent hold up pictures and sound once."""
-        if own.type in NEEDED:
-            return await stream.window(own)
-        is_missed = place in self.demands[name].misses
-        with trio.move_on_after(MISSED_SILENCE if is_missed else SILENCE):
-            return await stream.window(own)
-        raise SourceAway("no answer in time")
 
     async def _pass_by(self, name: str, place: int, reason: str) -> None:
         """Captions and images that cannot be read hold up neither pictures nor sound."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from taskengine.capture.cea608 import Line21
-from taskengine.capture.cea708 import Packets
+from taskengine.capture.cea708 import CaptionPackets
 from taskengine.capture.cues import Cue
 from taskengine.capture.model import Time
 from taskengine.media.cc_data import CcData
@@ -20,7 +20,7 @@ def captions(
 ) -> dict[str, list[Cue]]:
     """The cues of `CC1` to `CC4` and `SERVICE1` to `SERVICE6`, those that are used at all. At
     `joints` nothing is seen that came before."""
-    decoders = (Line21(), Packets())
+    decoders = (Line21(), CaptionPackets())
     waiting = sorted(joints)
     for one in data:
         while waiting and waiting[0] <= one.time:

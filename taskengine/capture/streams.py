@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, TypeVar
 
+import trio
+
 from taskengine.capture.model import (
+    NEEDED,
     UNREADABLE,
     Resource,
+    SourceAway,
     SourceRefused,
     SourceTrack,
     Time,
@@ -27,6 +31,8 @@ from taskengine.runtime.threads import in_thread
 
 MAX_MANIFEST: Final = 16 << 20  # bytes (A81)
 MAX_INDEX: Final = 4 << 20  # bytes
+OTHERS_SECONDS: Final = 10.0  # for the answer about captions and images
+MISSED_SECONDS: Final = 0.5  # if there was none before
 HEAD: Final = 4000  # bytes that say what a manifest is
 Kind = Literal["hls", "dash", "smooth", ""]
 T = TypeVar("T")
@@ -73,6 +79,16 @@ async def open_stream(url: str, get: Get, now: Callable[[], Time]) -> Stream:
         case _:
             kinds = "neither an HLS playlist, nor an MPD, nor a Smooth manifest"
             raise SourceRefused(f"it is {kinds}")
+
+
+async def window_of(stream: Stream, track: SourceTrack, *, is_missed: bool) -> Window:
+    """What a stream offers of a track. Captions and images that are silent hold up pictures and
+    sound once: what was missed before has hardly any time. Raises SourceAway, SourceRefused."""
+    if track.type in NEEDED:
+        return await stream.window(track)
+    with trio.move_on_after(MISSED_SECONDS if is_missed else OTHERS_SECONDS):
+        return await stream.window(track)
+    raise SourceAway("no answer in time")
 
 
 def kind_of(body: bytes) -> Kind:

@@ -100,9 +100,7 @@ class SetMaker:
     unlock: AssetKeys | None
     trickplay: bool
     markers: Sequence[Marker] = ()
-    thumbnails: TileOptions | TileEntries | None = (
-        None  # a track of them, to be made or that is there
-    )
+    thumbnails: TileOptions | TileEntries | None = None  # a track of them, made or to be made
     notes: list[str] = field(default_factory=list)  # what could not be made
     kept: dict[str, int] = field(default_factory=dict)  # media that are files of tracks, by name
 
@@ -165,14 +163,13 @@ class SetMaker:
         self, label: str, folder: str, manifests: Manifests, protection: Protection | None
     ) -> None:
         """By the packager; what is clear and laid out already stays as it is."""
+        stem = self.stem(label)
         is_plain = label == "clear" and not self.trickplay and self.unlock is None
         if is_plain and await trio.to_thread.run_sync(are_indexed, self.bench, self.tracks):
-            stem = self.stem(label)
-            self.kept.update(
-                await package_indexed(self.bench, self.tracks, stem, folder, manifests)
-            )
+            kept = await package_indexed(self.bench, self.tracks, stem, folder, manifests)
+            self.kept.update(kept)
             return
-        dash, stem = bool(manifests.dash), self.stem(label)
+        dash = bool(manifests.dash)
         fields = streams(self.tracks, stem, folder, trickplay=self.trickplay, dash=dash)
         await package(
             self.bench, fields, folder, manifests, protection=protection, unlock=self.unlock

@@ -80,6 +80,15 @@ def are_indexed(bench: Bench, tracks: Sequence[Track]) -> bool:
     )
 
 
+def measured(track: Track, path: Path, pictures: int) -> Track:
+    """A track with what the index of its file says; of so many pictures, if it has any.
+    Blocking."""
+    index = read_index(path)
+    rate = round(float(pictures / index.seconds), 3) if pictures else track.frame_rate
+    bitrate, seconds = index.bitrate.average, float(index.seconds)
+    return replace(track, duration=seconds, bitrate=bitrate, frame_rate=rate)
+
+
 def _packed(track: Track) -> int:
     return language_bits(packed_language(track.language))
 

@@ -10,8 +10,8 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 from typing import Annotated, ClassVar
@@ -30,7 +30,6 @@ from taskengine.storage.pinned import Area, real, sync
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
-AT_ONCE = 8  # files that are brought to disk side by side
 
 
 def _not_empty(value: object) -> object:
@@ -104,7 +103,7 @@ class LocalStorage:
         await trio.to_thread.run_sync(self._put, source, key, fence)
 
     async def put_unsynced(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
-        await trio.to_thread.run_sync(self._put_unsynced, source, key, fence)
+        await trio.to_thread.run_sync(partial(self._put, source, key, fence, is_synced=False))
 
     async def sync(self, keys: Sequence[str]) -> None:
         """The files, and the folders that name them."""
@@ -171,39 +170,15 @@ class LocalStorage:
         except FileNotFoundError:
             raise FileNotStored(f"{key}: no such file") from None
 
-    def _put(self, source: Path, key: str, fence: FenceCheck) -> None:
+    def _put(self, source: Path, key: str, fence: FenceCheck, *, is_synced: bool = True) -> None:
         target, state = self._locate(key), source.lstat()
         if S_ISLNK(state.st_mode) or state.st_nlink > 1:  # moved, the storage would hold the link
             self._copy(source, target, fence)
         else:
-            self._rename(source, target, fence)
-
-    def _put_unsynced(self, source: Path, key: str, fence: FenceCheck) -> None:
-        """Where it cannot be renamed it is copied as ever."""
-        target, state = self._locate(key), source.lstat()
-        if S_ISLNK(state.st_mode) or state.st_nlink > 1:
-            self._copy(source, target, fence)
-            return
-        try:
-            self._replace(source, target, fence, is_synced=False)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy(source, target, fence)
+            self._rename(source, target, fence, is_synced=is_synced)
 
     def _sync(self, keys: Sequence[str]) -> None:
-        """Side by side: what waits for the disk together is brought there together."""
-        paths = [self._file(key) for key in keys]
-
-        def bring(path: Path) -> None:
-            with self._area.pinned(path) as place:
-                sync(place)
-
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            list(threads.map(bring, paths))
-        for folder in {path.parent for path in paths}:
-            with self._area.inside(folder) as place, suppress(OSError):
-                sync(place)
+        self._area.sync([self._file(key) for key in keys])
 
     def _put_new(self, source: Path, key: str) -> None:
         target = self._locate(key)
@@ -254,11 +229,14 @@ class LocalStorage:
                     place.rmdir()
                 folder = folder.parent
 
-    def _rename(self, source: Path, target: Path, fence: FenceCheck) -> None:
+    def _rename(
+        self, source: Path, target: Path, fence: FenceCheck, *, is_synced: bool = True
+    ) -> None:
         """Put a file in the place of another, across file systems too."""
         try:
-            sync(source)
-            self._replace(source, target, fence)
+            if is_synced:
+                sync(source)
+            self._replace(source, target, fence, is_synced=is_synced)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise

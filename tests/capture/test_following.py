@@ -15,11 +15,12 @@ from taskengine.capture import demand, following, racing
 from taskengine.capture.clip import Clip, Range, named
 from taskengine.capture.encryption.proof import Proof
 from taskengine.capture.fetching import Fetcher
-from taskengine.capture.following import MISSED_SILENCE, Following
+from taskengine.capture.following import Following
 from taskengine.capture.model import Fetched, Resource, Segment, SourceTrack, Window
 from taskengine.capture.moments import told
 from taskengine.capture.recording import Recording
-from taskengine.capture.web import SILENCE, Web
+from taskengine.capture.streams import MISSED_SECONDS, OTHERS_SECONDS
+from taskengine.capture.web import Web
 from taskengine.media.tools import Bench
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
@@ -361,7 +362,7 @@ async def test_captions_that_are_silent_hold_up_pictures_once(tmp_path, autojump
     async with follower(Origins(tmp_path), tmp_path, {"source": "http://a.test/x"}) as one:
         stream = SilentCaptions()
         one._want(Range(named(stream.tracks), Fraction(0), Fraction(9), has_clock=True))
-        for expected in (SILENCE, MISSED_SILENCE, MISSED_SILENCE):
+        for expected in (OTHERS_SECONDS, MISSED_SECONDS, MISSED_SECONDS):
             begins = trio.current_time()
             await one._read(0, stream)
             assert trio.current_time() - begins == expected

@@ -48,6 +48,7 @@ async def test_a_file_put_is_listed_and_fetched(folder, root, tmp_path):
 
 async def test_files_may_be_there_before_they_are_on_disk(folder, root, tmp_path, monkeypatch):
     synced = []
+    monkeypatch.setattr("taskengine.storage.pinned.sync", synced.append)
     monkeypatch.setattr(local_module, "sync", synced.append)
     await folder.put_unsynced(written(tmp_path / "a"), "a")
     await folder.put_unsynced(written(tmp_path / "b"), "sub/b")
