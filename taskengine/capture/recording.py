@@ -45,6 +45,7 @@ class Recording:
     fetched: dict[Key, Fetched] = field(default_factory=dict)
     inits: set[str] = field(default_factory=set)  # files of initializations that are there
     found: dict[str, int] = field(default_factory=dict)  # files that no page lists; their sizes
+    lost: set[Key] = field(default_factory=set)  # that a page lists, and whose files are not whole
     size: int = 0  # bytes
     _unlisted: list[Fetched] = field(default_factory=list)
     _pages: int = 0
@@ -58,9 +59,12 @@ class Recording:
         sizes = {one.name: one.size for one in files}
         for name in pages:
             for said in json.loads(await self._text(name)):
-                found = sizes.get(said["file"])
-                if found is not None and said["size"] in (0, found):  # 0: nobody has said it
-                    self.remember(_fetched(said))
+                one, size = _fetched(said), sizes.get(said["file"])
+                if size is not None and one.size in (0, size):  # 0: nobody has said it
+                    self.remember(one)
+                else:
+                    self.lost.add(key_of_segment(one.track, one.source, one.segment))
+        self.lost -= self.fetched.keys()
         self._pages = sum(name.startswith(f"{INDEX}{self.writer}-") for name in pages)
         listed = {one.file for one in self.fetched.values()}
         self.found = {one.name: one.size for one in files if one.name not in listed}

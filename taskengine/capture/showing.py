@@ -84,6 +84,9 @@ class RecordedClip:
         said = await recording.read_note("clip.json")
         if said is None:
             raise PermanentFailure(f"clip {place} was not recorded")
+        if recording.lost:
+            number = len(recording.lost)
+            raise PermanentFailure(f"clip {place}: {number} segments of its recording are damaged")
         found = Range.of_json(json.loads(said))
         return cls(place, found, recording, bench, Assembler(folder, scratch), known)
 

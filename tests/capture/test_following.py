@@ -322,6 +322,7 @@ async def test_what_a_crash_of_the_host_has_cut_does_not_count(tmp_path):
     again = Recording(folder, tmp_path, "2")
     await again.load()
     assert [one.file for one in again.of("video-1")] == ["video-1/0.mp4"]
+    assert [number for _, _, _, number, _ in again.lost] == [1]
     assert await again.finds("video-1/2.mp4", "mp4") == len(whole)
     assert await again.finds("video-1/3.mp4", "mp4") is None
     assert await again.finds("video-1/4.mp4", "mp4") is None
