@@ -30,7 +30,8 @@ class Watch:
 
     def _look(self) -> None:
         self.engine = max(self.engine, _memory(self.pid)[1])
-        found = [_memory(pid) for pid in descendants(self.pid)]
+        own_line = _command(self.pid)  # that of a child too, until it becomes its program
+        found = [_memory(pid) for pid in descendants(self.pid) if _command(pid) != own_line]
         own = [(name, size) for name, size in found if DATABASE not in name]
         self.children = max(self.children, sum(size for _, size in own))
         for name, size in own:
@@ -39,6 +40,14 @@ class Watch:
     def cpu(self) -> float:
         """Seconds of the engine and of all its children that have ended."""
         return own_cpu(self.pid)
+
+
+def _command(pid: int) -> bytes:
+    """Its command line; nothing of what has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _memory(pid: int) -> tuple[str, int]:
