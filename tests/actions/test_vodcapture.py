@@ -155,7 +155,7 @@ async def test_an_attempt_goes_on_where_another_was_killed(job, monkeypatch):
             {"clips": [{"source": "http://a.test/x", "seed": "A" * 40, "content_key": "b" * 32}]},
             "refused: seed stands in place",
         ),
-        ({"playready_key": "SECRET"}, "playready_key: expected 32 hexadecimal"),
+        ({"playready_key": "SECRET"}, "playready_key: expected a key of 32"),
         ({"transcode_proxy": "http://a.test"}, "transcode_proxy: refused"),
         ({"trickplay_thumbnail_size": -1}, "trickplay_thumbnail_size"),
         ({"trickplay_thumbnail_quality": 101}, "trickplay_thumbnail_quality"),
