@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ from taskengine.storage import FileNotStored
 EXTERNAL: Final = "is for an external encoder, and none is configured"
 OF_NO_USE: Final = {  # what is said of parameters that change nothing in this job
     "encoding_profile": "nothing is encoded without encode_source",
+    "encoding_segment": "nothing is encoded without encode_source",
     "extract_audio": "is of use with encode_source alone: sound is taken as it is",
     "encoding_mode": EXTERNAL,
     "encoding_region": EXTERNAL,
@@ -61,6 +63,7 @@ async def inspect_source(
     enable_drm: bool = True,
     all_audio_tracks: bool = True,
     encoding_profile: str | None = None,
+    encoding_segment: float = math.inf,
     extract_audio: bool = True,
     file_properties: JsonObject | None = None,
     track_properties: list[JsonObject | None] | None = None,
@@ -71,9 +74,11 @@ async def inspect_source(
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
     properties = file_properties or {}
     await _tell(context, options or {}, unknown(properties, files))
-    _check_files(files, others or [], encode_source=encoding_profile is not None)
+    check_files(files, others or [], encode_source=encoding_profile is not None)
     opened = await context.open_folder(**source)
-    inspector = Inspector(context, opened, retries, encoding_profile or "", extract_audio)
+    inspector = Inspector(
+        context, opened, retries, encoding_profile or "", extract_audio, encoding_segment
+    )
     tracks = await inspector.tracks(files, properties)
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
@@ -128,7 +133,8 @@ async def _describe(context: Context, tracks: Sequence[Track]) -> None:
         await context.info(_described(track))
 
 
-def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+def check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+    """Raises PermanentFailure if there is nothing to package, or to encode, among them."""
     encodable = [name for name in files if suffix(name) in ENCODABLE]
     if encode_source and len(encodable) != 1:
         raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
