@@ -97,29 +97,32 @@ class SegmentedEncode:
         return None
 
     async def _claims(self, segment: Segment) -> bool:
-        own, path = str(self.context.attempt.task.id), self.context.scratch / "claim"
+        own, scratch = str(self.context.attempt.task.id), self.context.scratch
         name = f"{segment.name}.claim"
-        await trio.Path(path).write_text(own)
+        await trio.Path(scratch / name).write_text(own)
         try:
-            await self.folder.put_new(path, name)
+            await self.folder.put_new(scratch / name, name)
         except FileStored:
-            await self.folder.fetch(name, path)
-            return await trio.Path(path).read_text() == own
+            found = scratch / f"{name}ed"  # what was fetched is never written to
+            await self.folder.fetch(name, found)
+            return await trio.Path(found).read_text() == own
         return True
 
     async def _make(self, segment: Segment) -> None:
         """Encode a segment and keep it."""
+        on_progress = self._progress(segment)
         try:
             async with ENCODERS:
-                made = await encode_segment(
-                    bench_of(self.context), self.film, segment, self._progress(segment)
-                )
+                made = await encode_segment(bench_of(self.context), self.film, segment, on_progress)
         except ProcessFailed as failure:
             refuse(failure, self.film.path, self.label, "cannot be converted")
         except OutputWrong as wrong:
             raise PermanentFailure(f"{self.label} is damaged: {wrong}") from wrong
         await self._keep(segment, made)
         self._done.add(segment.number)
+        await on_progress(1.0)
+        number = f"segment {segment.number + 1} of {len(self.film.segments)}"
+        await self.context.debug(f"{self.label}: {number} is encoded")
 
     def _progress(self, segment: Segment) -> OnProgress:
         """It counts all segments of the film, whoever makes them."""
