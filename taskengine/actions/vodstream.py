@@ -8,6 +8,7 @@ from typing import Final
 
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import Inspector
+from taskengine.actions.quality import check_measures
 from taskengine.actions.registry import action
 from taskengine.actions.sources import is_hidden, listed, unknown
 from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
@@ -21,6 +22,7 @@ EXTERNAL: Final = "is for an external encoder, and none is configured"
 OF_NO_USE: Final = {  # what is said of parameters that change nothing in this job
     "encoding_profile": "nothing is encoded without encode_source",
     "encoding_segment": "nothing is encoded without encode_source",
+    "quality": "nothing is encoded without encode_source, so that nothing is measured",
     "extract_audio": "is of use with encode_source alone: sound is taken as it is",
     "encoding_mode": EXTERNAL,
     "encoding_region": EXTERNAL,
@@ -32,8 +34,15 @@ OF_NO_USE: Final = {  # what is said of parameters that change nothing in this j
 
 
 @action("vodstream.get_filenames")
-async def get_filenames(context: Context, *, source: dict[str, str], content_id: str) -> JsonObject:
-    """List the sources in the folder; an empty or absent one fails the job at once."""
+async def get_filenames(
+    context: Context,
+    *,
+    source: dict[str, str],
+    content_id: str,
+    measures: list[str] | None = None,
+) -> JsonObject:
+    """List the sources in the folder; an empty or absent one fails the job at once, and so does a
+    measure of quality that cannot be taken."""
     folder = await context.open_folder(**source)
     try:
         found = await listed(context, folder, content_id)
@@ -42,6 +51,7 @@ async def get_filenames(context: Context, *, source: dict[str, str], content_id:
     await found.tell(context)
     if not found.sources and not found.left_out:
         raise PermanentFailure(f"{folder.complete} is empty")
+    await check_measures(context, measures or [])
     others = [*found.left_out]
     hidden = [name for name in others if is_hidden(name)]
     return {

@@ -65,14 +65,19 @@ def scaled(track: Track, edge: int) -> str:
 def video(codec: str, stream: ProbedStream, scale: str, cut: Cut | None = None) -> list[str]:
     """Pictures with keyframes at the same times, whatever their size. The first one is shown
     from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
+    grid = f"{cut.grid:.9f}+" if cut else ""
+    keyframes = f"expr:gte(t,{grid}n_forced*{GROUP})"
+    chain = prepared(stream, scale, cut)
+    return ["-vf", chain, *CODECS[codec], "-force_key_frames", keyframes]
+
+
+def prepared(stream: ProbedStream, scale: str, cut: Cut | None = None) -> str:
+    """The filters that make of a source's pictures what is given to an encoder."""
     if stream.transfer in HDR:
         scale = f"{scale}{':' if '=' in scale else '='}{TO_SDR}"
     moved = _held(stream.track.start) if cut is None else _cut(cut)
     # Fields are woven before anything is cut: those around a cut need their neighbours.
-    chain = ",".join(["yadif=deint=interlaced", *moved, scale, "format=yuv420p"])
-    grid = f"{cut.grid:.9f}+" if cut else ""
-    keyframes = f"expr:gte(t,{grid}n_forced*{GROUP})"
-    return ["-vf", chain, *CODECS[codec], "-force_key_frames", keyframes]
+    return ",".join(["yadif=deint=interlaced", *moved, scale, "format=yuv420p"])
 
 
 def _held(late: float) -> list[str]:
