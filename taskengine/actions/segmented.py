@@ -84,7 +84,7 @@ class SegmentedEncode:
     async def _look(self) -> None:
         """What is done by now, by anybody."""
         try:
-            stored = {file.name: file.size for file in await self.folder.list()}
+            stored = {file.name for file in await self.folder.list()}
         except FileNotStored:
             return
         self._done = {one.number for one in self.film.segments if f"{one.name}.json" in stored}
@@ -98,7 +98,8 @@ class SegmentedEncode:
 
     async def _claims(self, segment: Segment) -> bool:
         own, scratch = str(self.context.attempt.task.id), self.context.scratch
-        name = f"{segment.name}.claim"
+        # A job that is a retry of another one has its workspace, and tasks of its own.
+        name = f"{segment.name}.{self.context.attempt.job.id}.claim"
         await trio.Path(scratch / name).write_text(own)
         try:
             await self.folder.put_new(scratch / name, name)
