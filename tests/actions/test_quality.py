@@ -51,7 +51,7 @@ async def test_measures_of_all_renditions_are_in_the_callback_and_the_record(job
     extras = await job(quality=gates)
     told = extras["metadata"]["quality"]
     assert [(one["track"], one["width"], one["height"]) for one in told] == [
-        ("v1", 480, 270),
+        ("video", 480, 270),
         ("v2", 426, 240),
     ]
     for name in gates:
@@ -63,7 +63,7 @@ async def test_measures_of_all_renditions_are_in_the_callback_and_the_record(job
     assert 0 < told[0]["ssim"]["mean"] <= 1
     record = json.loads((tmp_path / "output/out/c.json").read_text())
     assert record["quality"] == told
-    assert sum(line.startswith("Quality of v") for _, line in job.lines) == 6
+    assert sum(line.startswith("Quality of ") for _, line in job.lines) == 6
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_what_is_not_good_enough_is_not_published(job, tmp_path, gate, mis
     with pytest.raises(PermanentFailure) as failed:
         await job(quality={"xpsnr": gate})
     told = str(failed.value)
-    assert told.startswith("quality: v1, 480x270: xpsnr is ")
+    assert told.startswith("quality: video, 480x270: xpsnr is ")
     assert f"in its worst second, at 00:00:01.000; expected {missed}" in told
     assert "publish" not in job.results
     assert not (tmp_path / "output/out").exists()
@@ -95,11 +95,11 @@ async def test_vmaf_is_taken_by_an_ffmpeg_that_has_it_and_refused_at_once_withou
     ("quality", "field"),
     [
         ({}, "quality"),
-        ({"magic": {}}, "quality"),
+        ({"magic": {}}, "quality.magic"),
         ({"vmaf": 93}, "quality.vmaf"),
         ({"xpsnr": {"minimum": -1}}, "quality.xpsnr.minimum"),
         ({"ssim": {"worst_second": 30}}, "quality.ssim.worst_second"),
-        ({"psnr": {"least": 30}}, "quality.psnr"),
+        ({"psnr": {"least": 30}}, "quality.psnr.least"),
     ],
 )
 def test_a_gate_that_says_nothing_is_refused_by_its_field(job, quality, field):
