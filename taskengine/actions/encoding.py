@@ -51,7 +51,9 @@ async def encode_segments(
         if film is None:
             return {"encoded": 0}
         await check_source(bench, path, name, media)
-        return {"encoded": await SegmentedEncode(context, film, name).help()}
+        encoded = await SegmentedEncode(context, film, name).help()
+        await context.info(f"{name}: encoded {encoded} of {len(film.segments)} segments")
+        return {"encoded": encoded}
 
 
 @contextmanager

@@ -73,9 +73,8 @@ class SegmentedEncode:
         """Encode what is missing, and join all of it: a file for each rendition, in scratch."""
         await self._look()
         if self._done:
-            await self.context.info(
-                f"{self.label}: {len(self._done)} of {len(self.film.segments)} segments are encoded"
-            )
+            found = f"{len(self._done)} of {len(self.film.segments)} segments"
+            await self.context.info(f"{self.label}: found {found} that are encoded")
         for segment in self.film.segments:
             if segment.number not in self._done:
                 await self._make(segment)

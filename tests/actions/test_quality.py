@@ -52,7 +52,7 @@ async def test_measures_of_all_renditions_are_in_the_callback_and_the_record(job
     told = extras["metadata"]["quality"]
     assert [(one["track"], one["width"], one["height"]) for one in told] == [
         ("video", 480, 270),
-        ("v2", 426, 240),
+        ("video_2", 426, 240),
     ]
     for name in gates:
         best, other = (one[name] for one in told)
