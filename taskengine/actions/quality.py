@@ -14,7 +14,7 @@ from taskengine.actions.together import together
 from taskengine.media.extensions import ENCODABLE, suffix
 from taskengine.media.ffmpeg import OnProgress, refuse
 from taskengine.media.probe import OutputWrong, probe_source
-from taskengine.media.quality import METRICS, Quality, Reference, has_filter, measure
+from taskengine.media.quality import METRICS, Measurement, Reference, has_filter, measure
 from taskengine.media.times import webvtt_time
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
@@ -71,7 +71,9 @@ class _Measuring:
     reference: Reference
     _fractions: dict[int, float] = field(default_factory=dict, init=False)
 
-    async def all(self, tracks: Sequence[Track], names: Sequence[str]) -> list[dict[str, Quality]]:
+    async def all(
+        self, tracks: Sequence[Track], names: Sequence[str]
+    ) -> list[dict[str, Measurement]]:
         """What was measured of each track, by the names of measures."""
         wanted = [(track, name) for track in tracks for name in names]
         lasts = self.reference.media.duration * len(wanted)
@@ -90,7 +92,7 @@ class _Measuring:
 
         return on_progress
 
-    async def _one(self, track: Track, name: str, on_progress: OnProgress) -> Quality:
+    async def _one(self, track: Track, name: str, on_progress: OnProgress) -> Measurement:
         bench = _bench(self.context, name)
         try:
             return await measure(bench, self.reference, track, name, on_progress)
@@ -108,7 +110,7 @@ def _bench(context: Context, name: str) -> Bench:
     return bench
 
 
-def _check(track: Track, name: str, found: Quality, gate: Mapping[str, float]) -> None:
+def _check(track: Track, name: str, found: Measurement, gate: Mapping[str, float]) -> None:
     """Raises PermanentFailure for what is worse than it has to be."""
     values = {"minimum": found.mean, "worst_second": found.worst}
     if missed := [f"{key} {least:g}" for key, least in gate.items() if values[key] < least]:
@@ -116,7 +118,7 @@ def _check(track: Track, name: str, found: Quality, gate: Mapping[str, float]) -
         raise PermanentFailure(f"quality: {_told(track, name, found)}; expected {wanted}")
 
 
-def _told(track: Track, name: str, found: Quality) -> str:
+def _told(track: Track, name: str, found: Measurement) -> str:
     unit = METRICS[name].unit
     return (
         f"{track.name}, {track.width}x{track.height}: {name} is {found.mean:.2f}{unit} on the"
@@ -124,7 +126,7 @@ def _told(track: Track, name: str, found: Quality) -> str:
     )
 
 
-def _rendition(track: Track, found: Mapping[str, Quality]) -> JsonObject:
+def _rendition(track: Track, found: Mapping[str, Measurement]) -> JsonObject:
     return {
         "track": track.name,
         "width": track.width,

@@ -28,8 +28,8 @@ from taskengine.media.ffmpeg import OnProgress, refuse
 from taskengine.media.fragments import read_file_header
 from taskengine.media.movie import MovieTrack
 from taskengine.media.probe import OutputWrong
-from taskengine.media.renditions import Encoded, Film, encode_segment
-from taskengine.media.segments import Segment
+from taskengine.media.renditions import Encoded, SegmentedFilm, encode_segment
+from taskengine.media.segments import FilmSegment
 from taskengine.model import PermanentFailure
 from taskengine.runtime.process import ProcessFailed
 from taskengine.storage import FileNotStored, FileStored, Folder
@@ -46,7 +46,7 @@ class SegmentedEncode:
     on."""
 
     context: Context
-    film: Film
+    film: SegmentedFilm
     label: str
     begin: float = 0.0
     share: float = 1.0
@@ -88,14 +88,14 @@ class SegmentedEncode:
             return
         self._done = {one.number for one in self.film.segments if f"{one.name}.json" in stored}
 
-    async def _take(self) -> Segment | None:
+    async def _take(self) -> FilmSegment | None:
         """The first segment that nobody has taken, or an earlier attempt of this task."""
         for segment in self.film.segments:
             if segment.number not in self._done and await self._claims(segment):
                 return segment
         return None
 
-    async def _claims(self, segment: Segment) -> bool:
+    async def _claims(self, segment: FilmSegment) -> bool:
         own, scratch = str(self.context.attempt.task.id), self.context.scratch
         # A job that is a retry of another one has its workspace, and tasks of its own.
         name = f"{segment.name}.{self.context.attempt.job.id}.claim"
@@ -108,7 +108,7 @@ class SegmentedEncode:
             return await trio.Path(found).read_text() == own
         return True
 
-    async def _make(self, segment: Segment) -> None:
+    async def _make(self, segment: FilmSegment) -> None:
         """Encode a segment and keep it."""
         on_progress = self._progress(segment)
         try:
@@ -124,7 +124,7 @@ class SegmentedEncode:
         number = f"segment {segment.number + 1} of {len(self.film.segments)}"
         await self.context.debug(f"{self.label}: {number} is encoded")
 
-    def _progress(self, segment: Segment) -> OnProgress:
+    def _progress(self, segment: FilmSegment) -> OnProgress:
         """It counts all segments of the film, whoever makes them."""
         done = self._fraction([one for one in self.film.segments if one.number in self._done])
         part = self._fraction([segment])
@@ -142,11 +142,11 @@ class SegmentedEncode:
 
         return on_progress
 
-    def _fraction(self, segments: Sequence[Segment]) -> float:
+    def _fraction(self, segments: Sequence[FilmSegment]) -> float:
         """Of the film."""
         return float(sum(one.length for one in segments) / self.film.length)
 
-    async def _keep(self, segment: Segment, made: Encoded) -> None:
+    async def _keep(self, segment: FilmSegment, made: Encoded) -> None:
         """Its files, then its record."""
         for path in made.files:
             await self.folder.hand_over(path, path.name)
@@ -172,7 +172,7 @@ class SegmentedEncode:
             path.unlink()
         return name
 
-    async def _first(self, segment: Segment) -> Fraction:
+    async def _first(self, segment: FilmSegment) -> Fraction:
         path = self.context.scratch / "record.json"
         await self.folder.fetch(f"{segment.name}.json", path)
         return Fraction(*json.loads(await trio.Path(path).read_text())["first"])

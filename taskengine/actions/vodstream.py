@@ -85,15 +85,12 @@ async def inspect_source(
     properties = file_properties or {}
     await _tell(context, options or {}, unknown(properties, files))
     check_files(files, others or [], encode_source=encoding_profile is not None)
-    opened = await context.open_folder(**source)
-    inspector = Inspector(
-        context, opened, retries, encoding_profile or "", extract_audio, encoding_segment
-    )
+    encoding = encoding_profile or "", extract_audio, encoding_segment
+    inspector = Inspector(context, await context.open_folder(**source), retries, *encoding)
     tracks = await inspector.tracks(files, properties)
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
-    if all(track.type != "video" for track in tracks):
-        raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
+    _check_pictures(tracks, inspector.folder.complete)
     pictures = await inspector.pictured(tracks)
     tracks = await inspector.with_companions(tracks)
     await _describe(context, tracks)
@@ -151,6 +148,11 @@ def check_files(files: Sequence[str], others: Sequence[str], *, encode_source: b
     if all(suffix(name) in CAPTIONS for name in files):
         there = ", ".join([*files, *others])
         raise PermanentFailure(f"no media file among: {there}; those taken are {taken()}")
+
+
+def _check_pictures(tracks: Sequence[Track], folder: str) -> None:
+    if all(track.type != "video" for track in tracks):
+        raise PermanentFailure(f"{folder}: no file holds a video track")
 
 
 def _described(track: Track) -> str:

@@ -28,7 +28,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PictureRange:
     """The part of a film that is encoded, in seconds as the file's clock has them: its pictures are
     those between `low` and `high` (None: all from the beginning, to the end), and `start` is to be
     0. `grid` is the time, on that new clock, of the keyframe that it begins with."""
@@ -62,7 +62,9 @@ def scaled(track: Track, edge: int) -> str:
     return f"scale={edge}:-2" if track.width < track.height else f"scale=-2:{edge}"
 
 
-def video(codec: str, stream: ProbedStream, scale: str, cut: Cut | None = None) -> list[str]:
+def video(
+    codec: str, stream: ProbedStream, scale: str, cut: PictureRange | None = None
+) -> list[str]:
     """Pictures with keyframes at the same times, whatever their size. The first one is shown
     from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
     grid = f"{cut.grid:.9f}+" if cut else ""
@@ -71,7 +73,7 @@ def video(codec: str, stream: ProbedStream, scale: str, cut: Cut | None = None) 
     return ["-vf", chain, *CODECS[codec], "-force_key_frames", keyframes]
 
 
-def prepared(stream: ProbedStream, scale: str, cut: Cut | None = None) -> str:
+def prepared(stream: ProbedStream, scale: str, cut: PictureRange | None = None) -> str:
     """The filters that make of a source's pictures what is given to an encoder."""
     if stream.transfer in HDR:
         scale = f"{scale}{':' if '=' in scale else '='}{TO_SDR}"
@@ -84,7 +86,7 @@ def _held(late: float) -> list[str]:
     return [f"setpts='if(eq(N,0),PTS-{late:.6f}/TB,PTS)'"] * (late > 0)
 
 
-def _cut(cut: Cut) -> list[str]:
+def _cut(cut: PictureRange) -> list[str]:
     """The filters that let a part's pictures through, on its own clock."""
     moved = f"round(PTS-{cut.start:.9f}/TB)"
     if cut.low is None:

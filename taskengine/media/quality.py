@@ -62,7 +62,7 @@ METRICS: Final = {  # all of luminance
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class Measurement:
     """The mean of all pictures, and that of the worst second, which begins at `second`."""
 
     mean: float
@@ -97,7 +97,7 @@ async def measure(
     track: Track,
     name: str,
     on_progress: OnProgress | None = None,
-) -> Quality:
+) -> Measurement:
     """Compare a rendition with the pictures that its encoder was given. Raises ProcessFailed."""
     metric, path = METRICS[name], bench.folder / track.file
     told = bench.folder / f"{path.stem}-{name}.txt"
@@ -120,7 +120,7 @@ def _graph(reference: Reference, track: Track, metric: Metric, told: str) -> str
     best, stream = reference.best, reference.stream
     size = f"scale={best.width}:{best.height}:flags=bicubic"
     late = 0.25 / (track.frame_rate or 25)
-    begun = encoding.Cut(reference.media.zero)
+    begun = encoding.PictureRange(reference.media.zero)
     return (
         f"[0:v:0]setpts=PTS+{late:.6f}/TB,{size},format=yuv420p[made];"
         f"[1:{stream.track.stream}]{encoding.prepared(stream, size, begun)}[meant];"
@@ -128,7 +128,7 @@ def _graph(reference: Reference, track: Track, metric: Metric, told: str) -> str
     )
 
 
-def _read(metric: Metric, told: Path, path: Path) -> Quality:
+def _read(metric: Metric, told: Path, path: Path) -> Measurement:
     """Blocking. Raises OutputWrong."""
     header, samples = read_track(path, 0)
     times = [shown // header.scale for shown in sorted(samples.shown)]
@@ -138,8 +138,8 @@ def _read(metric: Metric, told: Path, path: Path) -> Quality:
     return summary(times, values)
 
 
-def summary(seconds: Sequence[int], values: Sequence[float]) -> Quality:
+def summary(seconds: Sequence[int], values: Sequence[float]) -> Measurement:
     """Of pictures that are shown in these seconds."""
     rows = groupby(zip(seconds, values, strict=False), key=lambda row: row[0])
     worst, second = min((fmean(value for _, value in own), at) for at, own in rows)
-    return Quality(fmean(values), worst, second)
+    return Measurement(fmean(values), worst, second)

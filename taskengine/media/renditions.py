@@ -16,7 +16,7 @@ from taskengine.media.conform import is_exact
 from taskengine.media.ffmpeg import FRAGMENTED, OnProgress, ffmpeg, is_shortage, source
 from taskengine.media.fragments import read_file_header, read_samples
 from taskengine.media.probe import Media, OutputWrong, ProbedStream
-from taskengine.media.segments import Segment, picture_times, segments
+from taskengine.media.segments import FilmSegment, picture_times, segments
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import ProcessFailed
 
@@ -25,7 +25,7 @@ WHOLE_FILM: Final = 0.0  # decoded from its beginning on
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class SegmentedFilm:
     """A source whose pictures are encoded by a profile. `digest` is another one for another film,
     or another way of encoding."""
 
@@ -33,7 +33,7 @@ class Film:
     media: Media
     stream: ProbedStream
     profile: str
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[FilmSegment, ...] = ()
     digest: str = ""
 
     @property
@@ -48,7 +48,7 @@ class Film:
 
 async def plan_film(
     bench: Bench, path: Path, media: Media, profile: str, seconds: float
-) -> Film | None:
+) -> SegmentedFilm | None:
     """A film in segments of so many seconds; None if it is encoded in one piece."""
     videos = [stream for stream in media.streams if stream.track.type == "video"]
     if len(videos) != 1 or media.duration < 2 * seconds:
@@ -57,7 +57,7 @@ async def plan_film(
     planned = segments(found, media.zero, media.duration, seconds)
     if not planned:
         return None
-    film = Film(path, media, videos[0], profile, tuple(planned))
+    film = SegmentedFilm(path, media, videos[0], profile, tuple(planned))
     how = [_outputs(film, one, Path()) for one in planned]
     told = f"{found.digest} {json.dumps(how)}"
     return replace(film, digest=hashlib.sha256(told.encode()).hexdigest())
@@ -73,7 +73,7 @@ class Encoded:
 
 
 async def encode_segment(
-    bench: Bench, film: Film, segment: Segment, on_progress: OnProgress
+    bench: Bench, film: SegmentedFilm, segment: FilmSegment, on_progress: OnProgress
 ) -> Encoded:
     """Encode a segment into files in the bench's folder. Raises ProcessFailed and OutputWrong.
 
@@ -93,7 +93,7 @@ async def encode_segment(
 
 
 async def _encode(
-    bench: Bench, film: Film, segment: Segment, begin: float, on_progress: OnProgress
+    bench: Bench, film: SegmentedFilm, segment: FilmSegment, begin: float, on_progress: OnProgress
 ) -> Encoded:
     seek = ("-ss", f"{begin:.6f}") if begin else ()
     await ffmpeg(
@@ -109,7 +109,7 @@ async def _encode(
     return Encoded(files, first)
 
 
-def _outputs(film: Film, segment: Segment, folder: Path) -> list[str]:
+def _outputs(film: SegmentedFilm, segment: FilmSegment, folder: Path) -> list[str]:
     """The arguments that make a file for each rung."""
     track, made = film.stream.track, []
     for rung in film.rungs:
@@ -121,11 +121,11 @@ def _outputs(film: Film, segment: Segment, folder: Path) -> list[str]:
     return made
 
 
-def _name(segment: Segment, rung: encoding.Rung) -> str:
+def _name(segment: FilmSegment, rung: encoding.Rung) -> str:
     return f"{segment.name}-{rung.edge}.mp4"
 
 
-async def _is_as_planned(made: Encoded, segment: Segment) -> bool:
+async def _is_as_planned(made: Encoded, segment: FilmSegment) -> bool:
     """Whether it begins and ends with the pictures that it should."""
     _, last = await trio.to_thread.run_sync(_shown, made.files[0])
     missed = abs(made.first), abs(last - (segment.last - segment.start))

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Final
 
-from taskengine.media.encoding import GROUP, Cut
+from taskengine.media.encoding import GROUP, PictureRange
 from taskengine.media.ffmpeg import SAFE_INPUT
 from taskengine.media.tools import Bench
 
@@ -23,7 +23,7 @@ MAX_PICTURES: Final = 10_000_000  # two days of 60 a second
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class FilmSegment:
     """So many pictures of a film; `start` and `last` are the times of the first and the last one,
     `length` is how long it lasts. All are in seconds, and times are those of the file."""
 
@@ -32,7 +32,7 @@ class Segment:
     last: Fraction
     length: Fraction
     pictures: int
-    cut: Cut
+    cut: PictureRange
 
     @property
     def name(self) -> str:
@@ -80,7 +80,9 @@ async def picture_times(bench: Bench, path: Path, stream: int) -> PictureTimes:
     return found
 
 
-def segments(found: PictureTimes, zero: float, duration: float, seconds: float) -> list[Segment]:
+def segments(
+    found: PictureTimes, zero: float, duration: float, seconds: float
+) -> list[FilmSegment]:
     """The segments of a film that begins at `zero`, each of so many seconds or, the last one, up to
     twice as many. None for what is encoded in one piece: a short film, or one whose pictures state
     no times, or such that jump."""
@@ -107,19 +109,19 @@ def _is_steady(found: PictureTimes) -> bool:
 
 def _segment(
     number: int, found: PictureTimes, begins: int, at: int, first: int, behind: int
-) -> Segment:
+) -> FilmSegment:
     """The pictures in `[first, behind)`; `at` is the time in the film that it begins with."""
     times, base = found.times, found.base
     start = begins if number == 0 else times[first]
     is_last = behind == len(times)
     end = 2 * times[-1] - times[-2] if is_last else times[behind]
-    return Segment(
+    return FilmSegment(
         number,
         start * base,
         times[behind - 1] * base,
         (end - start) * base,
         behind - first,
-        Cut(
+        PictureRange(
             float(start * base),
             low=None if number == 0 else float(_between(times, first) * base),
             high=None if is_last else float(_between(times, behind) * base),

@@ -73,7 +73,7 @@ async def test_a_listing_leaves_out_what_is_decoded_and_not_shown():
 
 def test_a_part_is_cut_once_its_fields_are_woven():
     stream = ProbedStream(Track("video", "v", width=2, height=2))
-    cut = encoding.Cut(6.006, low=5.98, high=12.0, grid=-0.006)
+    cut = encoding.PictureRange(6.006, low=5.98, high=12.0, grid=-0.006)
     [_, chain, *_, keyframes] = encoding.video("H264", stream, "scale=-2:2", cut)
     assert chain == (
         "yadif=deint=interlaced,trim=start=5.980000000:end=12.000000000,"
