@@ -42,7 +42,7 @@ async def test_a_film_goes_on_with_the_segments_that_were_encoded(tmp_path, film
         await trio.to_thread.run_sync(process.wait)
     kept = await kept_segments(data, SEGMENTS // 2)
     async with serving(data, name="second") as (_, client):
-        job = await ended_job(client, job_id, 120)
+        job = await ended_job(client, job_id, 200)
         lines = await lines_of(client, job_id)
         assert (job["queue_state"], job["failed"]) == ("completed", False), lines
     encoded = {
