@@ -26,14 +26,15 @@ async def failure_of(error: BaseException) -> AttemptFailed:
     """What becomes of an attempt whose action raised this."""
     if all(_is_at_hand(one) for one in leaves(error)):
         return AttemptFailed.of(error)
-    return AttemptFailed.told(await told_beside(error), error)
+    told = ""
+    with trio.CancelScope(shield=True):  # it is over soon
+        told = await told_beside(error)
+    return AttemptFailed.told(told, error)
 
 
 async def told_beside(error: BaseException) -> str:
-    """What it says, told by a thread. To be cancelled it is too brief."""
-    with trio.CancelScope(shield=True):
-        told = await trio.to_thread.run_sync(_told_in_time, error, limiter=ASKED)
-    return told
+    """What it says, told by a thread."""
+    return await trio.to_thread.run_sync(_told_in_time, error, limiter=ASKED)
 
 
 def _told_in_time(error: BaseException) -> str:
