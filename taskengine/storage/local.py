@@ -97,6 +97,9 @@ class LocalStorage:
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
 
+    async def size(self, key: str) -> int:
+        return await trio.to_thread.run_sync(self._size, key)
+
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
         await trio.to_thread.run_sync(self._put, source, key, fence)
@@ -152,6 +155,15 @@ class LocalStorage:
                 state = place.stat() if self._area.allows(place) else state
             if S_ISREG(state.st_mode):
                 yield StoredFile(_utf8(path), state.st_size)
+
+    def _size(self, key: str) -> int:
+        path = self._file(key)
+        try:
+            descriptor = self._area.open_file(path)
+        except FileNotFoundError:
+            raise FileNotStored(f"{key}: no such file") from None
+        with open(descriptor, "rb") as file:
+            return os.fstat(file.fileno()).st_size
 
     def _fetch(self, key: str, target: Path) -> None:
         path = self._file(key)
