@@ -21,6 +21,7 @@ __all__ = [
     "FileStored",
     "Folder",
     "LinkingStorage",
+    "NarrowableStorage",
     "Storage",
     "StorageFailed",
     "StorageRefused",
@@ -111,6 +112,16 @@ class LinkingStorage(Protocol):
     async def link(self, pairs: Sequence[tuple[str, str]], fence: FenceCheck = unfenced) -> None:
         """Give files, the first of each pair, further names, in the place of what is there. It can
         be repeated. Raises FileNotStored for the first one that is not there."""
+        ...
+
+
+@runtime_checkable
+class NarrowableStorage(Protocol):
+    """A storage in which names can lead elsewhere, as symbolic links do."""
+
+    def within(self, folders: Sequence[str]) -> Storage:
+        """The same, but nothing is reached outside of these folders, whatever leads there. Those
+        outside of its own roots are not reached either."""
         ...
 
 

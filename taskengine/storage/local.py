@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 from typing import Annotated, ClassVar
@@ -79,6 +80,12 @@ class LocalStorage:
     def __init__(self, roots: Iterable[str | Path], base: Path | None = None) -> None:
         self._base = Path.cwd() / (base or "")
         self._area = Area([self._base / root for root in roots])
+
+    def within(self, folders: Sequence[str]) -> LocalStorage:
+        """No link leads from there to what is beside."""
+        narrow = copy(self)
+        narrow._area = Area([self._base / one for one in folders], self._area)
+        return narrow
 
     async def list(self, prefix: str) -> Sequence[StoredFile]:
         """The files below a folder. Links to files are listed, links to folders not entered."""

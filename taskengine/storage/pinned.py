@@ -27,12 +27,17 @@ NO_LINK: Final = frozenset(  # why a file system makes no second name for a file
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The files and folders below some roots."""
+    """The files and folders below some roots; of a part of another area only what is in that."""
 
     roots: Sequence[Path]
+    whole: Area | None = None
 
     def resolved(self) -> Sequence[Path]:
-        return [real(root) for root in self.roots]
+        found = [real(root) for root in self.roots]
+        if self.whole is None:
+            return found
+        around = self.whole.resolved()
+        return [one for one in found if any(one.is_relative_to(root) for root in around)]
 
     def allows(self, path: Path) -> bool:
         return any(real(path).is_relative_to(root) for root in self.resolved())
