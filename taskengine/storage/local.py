@@ -26,7 +26,7 @@ from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
-from taskengine.storage.pinned import Area, real, sync
+from taskengine.storage.pinned import Area, real, sync, utf8_name
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
@@ -161,7 +161,7 @@ class LocalStorage:
             if S_ISLNK(state.st_mode):
                 state = place.stat() if self._area.allows(place) else state
             if S_ISREG(state.st_mode):
-                yield StoredFile(_utf8(path), state.st_size)
+                yield StoredFile(utf8_name(path), state.st_size)
 
     def _size(self, key: str) -> int:
         path = self._file(key)
@@ -288,14 +288,3 @@ class LocalStorage:
         if "\0" in key or ".." in path.parts or not self._area.allows(path):
             raise BadInput(f"{key}: not within the folders of the local storage")
         return real(path) if path in self._area.roots else real(path.parent) / path.name
-
-
-def _utf8(path: PurePosixPath) -> str:
-    """A name that can be stored and sent. Raises BadInput for other bytes."""
-    name = path.as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = ascii(os.fsencode(name))[2:-1]
-        raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
-    return name
