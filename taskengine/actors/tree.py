@@ -15,6 +15,7 @@ from taskengine.actors.controller import Controller
 from taskengine.actors.counter_publisher import CounterPublisher
 from taskengine.actors.courier import Courier
 from taskengine.actors.cron import Cron
+from taskengine.actors.forecaster import Forecaster
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
@@ -91,6 +92,7 @@ ACTORS = (
     Row(STARTERS, "gatekeeper", Gatekeeper.of, {Topic.SCHEDULE}),
     Row(STARTERS, "controller", Controller.of, {Topic.ADMISSION}),
     Row(STARTERS, "operator", Operator.of, {Topic.OPERATIONS}),
+    Row(STARTERS, "forecaster", Forecaster.of, room=None),
     Row(STARTERS, "settler", Settler.of, {Topic.CASCADES}),
     Row(STARTERS, "scheduler", Scheduler.of, {Topic.SCHEDULE}),
     Row(STARTERS, "cron", Cron.of, {Topic.SCHEDULES}),
