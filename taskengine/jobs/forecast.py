@@ -20,7 +20,7 @@ from taskengine.model import Job
 from taskengine.policy import Band, Settings
 
 DRAWS = 15  # times that a short queue is simulated
-STARTS = 1_500  # of jobs that are simulated for one forecast, about: what bounds its time
+STARTS = 1_000  # of jobs that are simulated for one forecast, about: what bounds its time
 FEW = 5  # ended jobs of a workflow that tell how long one lasts
 PAST = 3600.0  # seconds; what came in the last hour comes again in the next, and so on
 MOST_AGAIN = 2_000  # jobs that come again

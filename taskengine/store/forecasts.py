@@ -9,17 +9,17 @@ from typing import Protocol
 from taskengine.jobs.forecast import ForecastHits, QueueView
 from taskengine.model import Job
 
-FIRST = 500  # queued jobs of a view that are read in their order
-SAMPLED = 500  # jobs that stand for those behind them, at most
+FIRST = 300  # queued jobs of a view that are read in their order
+SAMPLED = 300  # jobs that stand for those behind them, at most
 LISTED = 10_000  # jobs in a queue of which each so many-th is read; of a longer one
-PLACES = 2_000  # ids are looked at, evenly, and it is too thin to be known where it has
+PLACES = 1_000  # ids are looked at, evenly, and it is too thin to be known where it has
 THIN = 50  # jobs at fewer of them
-RUNNING = 500  # jobs of a view that hold slots
-ENDED = 500  # jobs that ended last, of which it is read how long they ran
+RUNNING = 300  # jobs of a view that hold slots
+ENDED = 300  # jobs that ended last, of which it is read how long they ran
 OF_WORKFLOW = 50  # jobs that are looked at of a workflow of which none is among those
 WORKFLOWS = 50  # of which that is done
 COMING = 200  # scheduled jobs of a view
-CAME = 500  # jobs of a view that came in the last hour
+CAME = 300  # jobs of a view that came in the last hour
 OPEN = 500  # forecasts that may wait to be judged; while there are more, none are made
 JUDGED = 1_000  # forecasts by which it is told how often they come true
 
