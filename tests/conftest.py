@@ -43,6 +43,11 @@ PROCESSES = ("bench", "chaos", "faults", "players", "weight")
 ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "send the requests of tests/api through this proxy"
+    parser.addoption("--through", choices=("nginx", "caddy"), help=told)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests by file, so that what a file has made serves all of it. Pairs
