@@ -12,10 +12,10 @@ import trio
 
 from taskengine.actors.wiring import Wiring
 from taskengine.jobs.forecast import foretold
-from taskengine.runtime.clock import Now, jittered
+from taskengine.runtime.clock import Now
 from taskengine.store import Store
 
-INTERVAL = 10.0  # seconds between two looks, jittered
+INTERVAL = 10.0  # seconds between two looks
 FORETOLD = 5  # jobs at a look, of all that came since the last one
 
 
@@ -30,7 +30,7 @@ class Forecaster:
 
     async def run(self) -> None:
         while True:
-            await trio.sleep(jittered(INTERVAL))
+            await trio.sleep(INTERVAL)
             await self.store.judge_forecasts()
             await self._foretell()
 

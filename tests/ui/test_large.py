@@ -14,8 +14,8 @@ from tests.contract.recount import fetch
 from tests.ui.conftest import Visitor
 
 TASKS = 20_000
-# Rows that a page may read: the tasks as often as it asks something of all of them, which is what they
-# do, what waits, and where; of the log what it shows.
+# Rows that a page may read: the tasks as often as it asks something of all of them (how many do
+# what, and which wait for whom); of the log what it shows.
 OVERVIEW, LOG = 6 * TASKS, 2_000
 FILL = """
 with job as (select id from jobs limit 1), made as (
