@@ -33,7 +33,7 @@ from taskengine.workflows.library import Library
 from taskengine.workflows.workflow import Workflow
 from tests.api.changing import send
 from tests.api.described import BUILT_IN, check_answer
-from tests.support.through import PROXIES, Front, behind
+from tests.api.through import PROXIES, Front, behind
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.through import PROXIES
+from tests.api.through import PROXIES
 
 ROOT = Path(__file__).parents[2]
 FILES = ("test_errors_as_written.py", "test_idempotency.py", "test_credentials.py")

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 
 from taskengine.httpd.hypercorn_file import listen
 from taskengine.httpd.serving import Server
 from tests.api.described import check_answer
 from tests.support.proxies import caddy, nginx
-from tests.support.terminals import free_port
 
 PROXIES = {"nginx": nginx, "caddy": caddy}
 
@@ -39,10 +39,14 @@ class Answer:
         return self.response.headers
 
     @property
-    def mimetype(self) -> str:
-        return self.response.headers.get("content-type", "").partition(";")[0]
+    def content_type(self) -> str:
+        return self.response.headers.get("content-type", "")
 
-    async def get_data(self, as_text: bool = True) -> str | bytes:
+    @property
+    def mimetype(self) -> str:
+        return self.content_type.partition(";")[0]
+
+    async def get_data(self, as_text: bool = False) -> str | bytes:
         return self.response.text if as_text else self.response.content
 
     async def get_json(self) -> Any:
@@ -58,20 +62,24 @@ class Front:
     nursery: trio.Nursery
     stack: ExitStack
     urls: dict[int, tuple[Any, str]] = field(default_factory=dict)  # by app
+    starting: trio.Lock = field(default_factory=trio.Lock)
 
     async def url(self, app: Any) -> str:
-        """Of the proxy before an app."""
-        if id(app) not in self.urls:
-            listening, _ = listen("127.0.0.1:0", {})
-            server = Server(app, stop=trio.Event())
-            await self.nursery.start(server.serve, [listening])
-            folder = self.folder / str(len(self.urls))
-            folder.mkdir()
-            host, port = listening.getsockname()
-            instances = [f"{host}:{port}", f"127.0.0.1:{free_port()}"]  # the other one is away
-            url = self.stack.enter_context(self.proxy(instances, folder))
-            self.urls[id(app)] = app, url
+        """Of the proxy before an app, which stands for both instances."""
+        async with self.starting:
+            if id(app) not in self.urls:
+                self.urls[id(app)] = app, await self._start(app)
         return self.urls[id(app)][1]
+
+    async def _start(self, app: Any) -> str:
+        listening, _ = listen("127.0.0.1:0", {})
+        server = Server(app, stop=trio.Event())
+        await self.nursery.start(server.serve, [listening])
+        folder = self.folder / f"proxy-{len(self.urls)}"
+        folder.mkdir()
+        host, port = listening.getsockname()
+        url: str = self.stack.enter_context(self.proxy([f"{host}:{port}"] * 2, folder))
+        return url
 
 
 def behind(api: Any, front: Front) -> Any:
@@ -81,7 +89,9 @@ def behind(api: Any, front: Front) -> Any:
         def with_(self, **changes):
             return behind(super().with_(**changes), front)
 
-        async def request(self, method, path, *, headers=None, data=b"", query_string=None):
+        async def request(self, method, path, *, headers=None, data=b"", query_string=None, **more):
+            if more:
+                pytest.skip(f"nobody sends {', '.join(more)} through a proxy")
             url = await front.url(self.app) + path
             sent = httpx.Request(method, url, headers=headers, content=data, params=query_string)
             async with httpx.AsyncClient(timeout=20) as http:
