@@ -15,7 +15,7 @@ import pytest
 from tests.api.through import PROXIES
 
 ROOT = Path(__file__).parents[2]
-FILES = ("test_errors_as_written.py", "test_credentials.py")
+FILES = ("test_errors_as_written.py",)
 QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
 
 
