@@ -19,6 +19,7 @@ notifier                wake-ups from and to other instances
 cron, retention         recurring work; the removal of old jobs
 sweeper                 jobs that a lost message left behind
 event_feed              what changes, to the streams of /events
+forecaster              foretells when queued jobs start, and judges that
 counter_publisher       the queue counters, to Valkey or Redis
 loop_watch              how late the event loop is, and which action holds it up
 
