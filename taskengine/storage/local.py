@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
@@ -26,7 +27,7 @@ from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
-from taskengine.storage.pinned import Area, real, sync
+from taskengine.storage.pinned import Area, real, sync, utf8_name
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
@@ -81,6 +82,12 @@ class LocalStorage:
         self._base = Path.cwd() / (base or "")
         self._area = Area([self._base / root for root in roots])
 
+    def within(self, folders: Sequence[str]) -> LocalStorage:
+        """No link leads from there to what is beside."""
+        narrow = copy(self)
+        narrow._area = Area([self._base / one for one in folders], self._area)
+        return narrow
+
     async def list(self, prefix: str) -> Sequence[StoredFile]:
         """The files below a folder. Links to files are listed, links to folders not entered."""
         return await trio.to_thread.run_sync(self._list, prefix)
@@ -98,16 +105,18 @@ class LocalStorage:
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
 
+    async def size(self, key: str) -> int:
+        return await trio.to_thread.run_sync(self._size, key)
+
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
         await trio.to_thread.run_sync(self._put, source, key, fence)
 
     async def put_unsynced(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
-        await trio.to_thread.run_sync(partial(self._put, source, key, fence, is_synced=False))
+        await trio.to_thread.run_sync(partial(self._put, source, key, fence, lasts=False))
 
     async def sync(self, keys: Sequence[str]) -> None:
-        """The files, and the folders that name them."""
-        await trio.to_thread.run_sync(self._sync, keys)
+        await trio.to_thread.run_sync(lambda: self._area.sync(list(map(self._file, keys))))
 
     async def put_new(self, source: Path, key: str) -> None:
         """Copy the file there, and have it as its new name if there is none."""
@@ -159,7 +168,16 @@ class LocalStorage:
             if S_ISLNK(state.st_mode):
                 state = place.stat() if self._area.allows(place) else state
             if S_ISREG(state.st_mode):
-                yield StoredFile(_utf8(path), state.st_size)
+                yield StoredFile(utf8_name(path), state.st_size)
+
+    def _size(self, key: str) -> int:
+        path = self._file(key)
+        try:
+            descriptor = self._area.open_file(path)
+        except FileNotFoundError:
+            raise FileNotStored(f"{key}: no such file") from None
+        with open(descriptor, "rb") as file:
+            return os.fstat(file.fileno()).st_size
 
     def _fetch(self, key: str, target: Path) -> None:
         path = self._file(key)
@@ -170,15 +188,12 @@ class LocalStorage:
         except FileNotFoundError:
             raise FileNotStored(f"{key}: no such file") from None
 
-    def _put(self, source: Path, key: str, fence: FenceCheck, *, is_synced: bool = True) -> None:
+    def _put(self, source: Path, key: str, fence: FenceCheck, *, lasts: bool = True) -> None:
         target, state = self._locate(key), source.lstat()
         if S_ISLNK(state.st_mode) or state.st_nlink > 1:  # moved, the storage would hold the link
             self._copy(source, target, fence)
         else:
-            self._rename(source, target, fence, is_synced=is_synced)
-
-    def _sync(self, keys: Sequence[str]) -> None:
-        self._area.sync([self._file(key) for key in keys])
+            self._rename(source, target, fence, lasts=lasts)
 
     def _put_new(self, source: Path, key: str) -> None:
         target = self._locate(key)
@@ -229,14 +244,12 @@ class LocalStorage:
                     place.rmdir()
                 folder = folder.parent
 
-    def _rename(
-        self, source: Path, target: Path, fence: FenceCheck, *, is_synced: bool = True
-    ) -> None:
+    def _rename(self, source: Path, target: Path, fence: FenceCheck, *, lasts: bool = True) -> None:
         """Put a file in the place of another, across file systems too."""
         try:
-            if is_synced:
+            if lasts:
                 sync(source)
-            self._replace(source, target, fence, is_synced=is_synced)
+            self._replace(source, target, fence, lasts=lasts)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -254,11 +267,9 @@ class LocalStorage:
                     writer.write(chunk)
                 writer.flush()
                 sync(part)
-                self._replace(part, target, fence)
+                self._replace(part, target, fence, lasts=True)
 
-    def _replace(
-        self, source: Path, target: Path, fence: FenceCheck, *, is_synced: bool = True
-    ) -> None:
+    def _replace(self, source: Path, target: Path, fence: FenceCheck, *, lasts: bool) -> None:
         if fence is not unfenced:
             trio.from_thread.run(pass_fence, fence)
         for last in (False, False, True):
@@ -267,7 +278,7 @@ class LocalStorage:
                 with self._area.pinned(target) as place:
                     os.replace(source, place)
                     with suppress(OSError):  # some network file systems cannot
-                        if is_synced:
+                        if lasts:
                             sync(place.parent)
                 break
             except FileNotFoundError:  # the folder was empty, and removed just now
@@ -286,14 +297,3 @@ class LocalStorage:
         if "\0" in key or ".." in path.parts or not self._area.allows(path):
             raise BadInput(f"{key}: not within the folders of the local storage")
         return real(path) if path in self._area.roots else real(path.parent) / path.name
-
-
-def _utf8(path: PurePosixPath) -> str:
-    """A name that can be stored and sent. Raises BadInput for other bytes."""
-    name = path.as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = ascii(os.fsencode(name))[2:-1]
-        raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
-    return name
