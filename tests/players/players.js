@@ -106,7 +106,7 @@ const shakaPlayer = {
   times: async () => {
     const [{ video: pictures }] = player.getManifest().variants, found = [];
     await pictures.createSegmentIndex();
-    pictures.segmentIndex.forEachTopLevelReference((one) => found.push(one.startTime));
+    for (const one of pictures.segmentIndex) if (one) found.push(one.startTime);
     return found;
   },
   chooseAudio: (language) => {
