@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 
 import httpx
@@ -43,6 +43,7 @@ from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
 from taskengine.texts import clean_text, name_of, words_of
 from taskengine.traces import Traces
+from taskengine.transport import is_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Courier:
 
     At most PER_HOST lanes are served at once for a host. One that answers quickly has more of them
     claimed, for these to be served in rounds: else claims and records would take longer than the
-    deliveries. As soon as it is slow, or fails, the rest of a round is given back.
+    deliveries. As soon as it is slow, or fails, the rest of a round is given back. Where it refuses
+    connections, one lane of a round is tried, and what that meets counts for all of them.
     """
 
     store: Store
@@ -146,11 +148,23 @@ class Courier:
             deliveries = await self._serve_lane(lane)
             served.append((lane, deliveries))
             is_quick = self._quick.learn(lane.url, deliveries, trio.current_time() - started)
+            if deliveries and deliveries[-1].refused:
+                served += self._refused(lanes.lanes[place + 1 :], deliveries[-1])
+                break
             is_late = self._stopping and trio.current_time() > begun + STOPPING_GRACE
             if is_late or not is_quick:
                 await self._give_back(lanes.lanes[place + 1 :])
                 break
         return served
+
+    def _refused(self, lanes: Sequence[Lane], told: Delivery) -> Iterator[Served]:
+        """Lanes of a host that has just refused a connection to another one: each fails as if it
+        had been tried, and has its own next try."""
+        for lane in lanes:
+            due_at = self._next_try(lane.failures + 1, None, None)
+            delivery = replace(told, callback_id=lane.callbacks[0].id, due_at=due_at)
+            self._count(lane, delivery)
+            yield lane, [delivery]
 
     async def _give_back(self, lanes: Sequence[Lane]) -> None:
         if lanes:
@@ -176,13 +190,16 @@ class Courier:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
             await self.state.surely_alive()
             deliveries.append(await self._deliver(lane, callback, options))
-            delivered = deliveries[-1].delivered
-            self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
-            if not delivered:
-                if deliveries[-1].due_at is None:
-                    told = f"callbacks of job {lane.job_id} to one of its URLs are given up"
-                    self.alert(Alert("callbacks_given_up", told, lane.job_id))
+            self._count(lane, deliveries[-1])
+            if not deliveries[-1].delivered:
                 break
+
+    def _count(self, lane: Lane, delivery: Delivery) -> None:
+        """A delivery that was tried; people hear of a lane that is given up."""
+        self.meters.callbacks.labels("delivered" if delivery.delivered else "failed").inc()
+        if not delivery.delivered and delivery.due_at is None:
+            told = f"callbacks of job {lane.job_id} to one of its URLs are given up"
+            self.alert(Alert("callbacks_given_up", told, lane.job_id))
 
     async def _deliver(
         self, lane: Lane, callback: Callback, options: CallbackOptions | Exception
@@ -196,7 +213,7 @@ class Courier:
     async def _try(
         self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
     ) -> Delivery:
-        status, error, retry_after = None, None, None
+        status, error, retry_after, refused = None, None, None, False
         try:
             with trio.fail_after(REQUEST_DEADLINE):
                 response = await self._post(lane, callback, body, options)
@@ -204,7 +221,7 @@ class Courier:
                 retry_after = response.headers.get("retry-after")
                 await finish(response)
         except FAILURES as failure:
-            error = _told(failure)
+            error, refused = _told(failure), is_refusal(failure)
         except Exception as bug:  # ours, or a library's: one delivery ends no engine
             logger.exception("callback %d of job %d cannot be sent", callback.id, lane.job_id)
             error = _told(bug)
@@ -212,7 +229,7 @@ class Courier:
         if status is not None and 200 <= status < 300:
             return Delivery(callback.id, now, delivered=True, status=status)
         due_at = self._next_try(lane.failures + 1, status, retry_after)
-        return Delivery(callback.id, now, False, status, error, due_at)
+        return Delivery(callback.id, now, False, status, error, due_at, refused)
 
     async def _post(
         self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
@@ -226,7 +243,7 @@ class Courier:
         signed = options.signed(callback.webhook_id, int(now.timestamp()), body)
         headers = {**self.traces.headers(lane, callback), **signed}
         http = self.http if options.verify else self.unverified
-        request = http.build_request("POST", lane.url, content=body, headers=headers)
+        request = http.build_request("POST", _parsed(lane.url), content=body, headers=headers)
         return await http.send(request, stream=True)
 
     def _next_try(
@@ -282,6 +299,12 @@ def _options_of(lane: Lane) -> CallbackOptions | Exception:
         return CallbackOptions.of(lane.options)
     except Exception as error:
         return error
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(url: str) -> httpx.URL:
+    """Once for the callbacks of a lane. Raises httpx.InvalidURL."""
+    return httpx.URL(url)
 
 
 def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
