@@ -21,6 +21,7 @@ from taskengine.store.memory import (
     counting,
     details,
     due,
+    forecasts,
     gates,
     instances,
     lines,
@@ -184,6 +185,13 @@ class MemoryStore:
     oldest_queued = atomic(overview.oldest_queued)
     snapshot_since = atomic(overview.snapshot_since)
     lanes_dead = atomic(overview.lanes_dead)
+
+    # Forecasts
+    queue_view = atomic(forecasts.queue_view)
+    jobs_not_foretold = atomic(forecasts.jobs_not_foretold)
+    put_forecasts = atomic(forecasts.put_forecasts)
+    judge_forecasts = atomic(forecasts.judge_forecasts)
+    forecast_hits = atomic(forecasts.forecast_hits)
 
     # Wake-ups
     announce = atomic(notify.announce)
