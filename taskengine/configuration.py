@@ -26,6 +26,8 @@ from taskengine.traces import TracesSettings
 HOME = Path(__file__).resolve().parent.parent  # of a checkout
 PREFIX = "TASKENGINE_"
 SECRETS = f"{PREFIX}SECRET_"  # before the name of a secret, in the environment
+MOST_MIB = 1 << 40  # in bytes somewhat less than a system's limits can say
+MOST_WORKERS = 10_000  # of a queue on one instance: more than any host has memory for
 SHORTEST_SECRET = 8  # characters; a shorter one would mask half a log
 QUEUES = (*TASK_QUEUES, "callback")
 SECRET = frozenset(
@@ -64,7 +66,7 @@ class Configuration(BaseModel):
         description="name:api-key, made as admin if there is no client yet; not as an "
         "option, which `ps` shows to everybody",
     )
-    queues: dict[str, Count] = Field(
+    queues: dict[str, Annotated[Count, Field(le=MOST_WORKERS)]] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
         description="how many workers this instance has for each queue; 0: serves none",
     )
@@ -88,9 +90,14 @@ class Configuration(BaseModel):
     tool_stall: Number = Field(
         600, ge=0, description="seconds in which a media tool may do nothing at all; 0: no limit"
     )
-    tool_memory: int = Field(8192, ge=0, description="MiB of a media tool at most; 0: no limit")
+    tool_memory: int = Field(
+        8192, ge=0, le=MOST_MIB, description="MiB of a media tool at most; 0: no limit"
+    )
     tool_file: int = Field(
-        0, ge=0, description="MiB of a file that a media tool writes at most; 0: no limit"
+        0,
+        ge=0,
+        le=MOST_MIB,
+        description="MiB of a file that a media tool writes at most; 0: no limit",
     )
     secrets: dict[str, str] = Field(
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
