@@ -113,8 +113,9 @@ def is_lost(query):
 def is_backwards(body):
     """Nor can a schema say that a clip begins before its end."""
     parameters = body.get("parameters") if isinstance(body, dict) else None
+    clips = parameters.get("clips") if isinstance(parameters, dict) else None
     try:
-        check_clips(parameters if isinstance(parameters, dict) else {}, CLIPS)
+        check_clips({"clips": clips if isinstance(clips, list) else []}, CLIPS)
     except BadInput:
         return True
     return False
