@@ -13,7 +13,6 @@ from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, gather, stage
 from taskengine.actions.pace import Pace, by_bytes
 from taskengine.actions.registry import action
-from taskengine.media.edits import settle_edits
 from taskengine.media.keys import AssetKeys, asset_name, keys_for, raw_key
 from taskengine.media.markers import Marker
 from taskengine.media.mp4 import make_mp4
@@ -41,13 +40,11 @@ async def package_set(
     dref: bool = False,
     thumbnails: JsonObject | None = None,
     active_name: str | None = None,
-    loops: bool = False,
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
     dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them.
-    `active_name` is how the client calls active manifests, with or without .ism. Media that
-    `loops` has no edit lists: players that do not see them leave a hole before each loop."""
+    `active_name` is how the client calls active manifests, with or without .ism."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
@@ -66,9 +63,6 @@ async def package_set(
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
     )
     made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
-    for file in made.media if loops else ():
-        if file.endswith(".mp4"):
-            await trio.to_thread.run_sync(settle_edits, made.folder / file)
     staged = await stage(context, (made.folder / file for file in made.files))
     return {**staged, "manifest": made.manifests[-1], "tag": tag, "active": tag == active}
 

@@ -56,7 +56,7 @@ class ArchiveRecording(Recording):
         return key_of_segment(track, source, _as_archived(segment)) in self.fetched
 
     async def keep_init(self, track: str, content: bytes) -> str:
-        """Without its edit lists: segments are shown without it, and behind other ones."""
+        """Without edit lists of pictures: these are shown without it, and behind other ones."""
         settled = bytearray(content)
         try:
             early = take_edits(settled)

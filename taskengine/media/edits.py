@@ -1,4 +1,4 @@
-"""Edit lists of fragmented MP4, turned into the times of samples.
+"""Edit lists of pictures in fragmented MP4, turned into the times of samples.
 
 Pictures are decoded in another order than they are shown in, so that the first one of a file is
 shown some ticks after it is decoded; an edit list takes that from all times. Players that append
@@ -6,7 +6,8 @@ segments do not all look at it (hls.js places what follows a discontinuity too l
 for the end that never comes), and it tells nothing once segments are shown without what
 initialized them. ISO/IEC 14496-12 has offsets that are negative for this (`trun`, version 1), and
 CMAF (ISO/IEC 23000-19, 7.5.17) media without edit lists. No size changes, so that places of bytes
-stay right. ValueError says what cannot be read.
+stay right. Sound has no offsets, and keeps what its edit list hides. ValueError says what cannot be
+read.
 """
 
 from __future__ import annotations
@@ -17,27 +18,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from taskengine.media.boxes import boxes, file_boxes, inner, required, versioned
+from taskengine.media.boxes import boxes, inner, required, versioned
 from taskengine.media.fragments import BOX_HEAD, early_of
 
 DATA, FIRST_FLAGS, OFFSETS = 0x1, 0x4, 0x800  # flags of `trun`
 OF_SAMPLES: Final = (0x100, 0x200, 0x400, OFFSETS)
-
-
-def settle_edits(path: Path) -> None:
-    """Of a file that begins with its initialization. Blocking: no more than heads are read."""
-    with path.open("r+b") as file:
-        early: dict[int, int] = {}
-        for kind, place, _, end in file_boxes(file, path.stat().st_size):
-            if kind in (b"moov", b"moof"):
-                file.seek(place)
-                data = bytearray(file.read(end - place))
-                if kind == b"moov":
-                    early = take_edits(data)
-                else:
-                    shift_fragments(data, early)
-                file.seek(place)
-                file.write(data)
 
 
 def settle_fragments(path: Path, early: Mapping[int, int]) -> None:
@@ -48,13 +33,16 @@ def settle_fragments(path: Path, early: Mapping[int, int]) -> None:
 
 
 def take_edits(data: bytearray) -> dict[int, int]:
-    """Leave an initialization without edit lists; what they take from the times of each track, in
-    its ticks."""
+    """Leave an initialization without the edit lists of pictures; what they take from the times of
+    each track, in its ticks."""
     found: dict[int, int] = {}
     moov = required(data, "moov", 0, len(data))
     movie = versioned(data, required(data, "mvhd", *moov)[0], 12, 20)
     for kind, first, last in boxes(data, *moov):
         if kind != b"trak" or (edits := inner(data, "edts", first, last)) is None:
+            continue
+        handler = required(data, "mdia/hdlr", first, last)[0] + 8
+        if data[handler : handler + 4] != b"vide":
             continue
         track = versioned(data, required(data, "tkhd", first, last)[0], 12, 20)
         scale = versioned(data, required(data, "mdia/mdhd", first, last)[0], 12, 20)

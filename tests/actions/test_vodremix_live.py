@@ -12,10 +12,9 @@ import trio
 
 from taskengine.model import BadInput
 from taskengine.remix.live import LoopingStream, read_track
-from tests.actions.jobs import WorkflowJob, workflow
 from tests.actions.remixes import RemixJob, make_files, url
 from tests.actions.test_vodremix_markers import event, marked
-from tests.capture.film import beeps, numbers, packet_times
+from tests.capture.film import numbers
 from tests.media import players
 from tests.remix.test_live import parsed
 
@@ -97,18 +96,6 @@ async def test_an_attempt_that_follows_another_goes_on_with_the_numbers(job):
     length = sum(one[-1] for one in after)
     assert 20 - 5 <= length <= 20 + 5
     assert sorted(job.target.glob("*.part")) == []
-
-
-async def test_an_mp4_of_what_loops_has_its_sound_with_its_pictures(job, tmp_path):
-    """Tools that make it read of no edit list what is shown when."""
-    await composed(job, [{"source": url("high.mp4")} | CUT])
-    made = WorkflowJob(workflow("createmp4"), tmp_path, job_id=8)
-    made.prepare({"content_id": "one", "source_folder": "remix/one", "output_folder": "mp4"})
-    await made.run()
-    [film] = (tmp_path / "output/mp4").glob("*.mp4")
-    assert numbers(film) == LOOP[:125]
-    assert packet_times(film)[0] == 0
-    assert beeps(film) == pytest.approx(range(5), abs=0.025)
 
 
 async def test_a_stream_that_has_not_started_has_no_media_yet(job):

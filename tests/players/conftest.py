@@ -11,7 +11,7 @@ from tests.players.film import HEIGHTS, PITCHES
 from tests.players.installing import browser, missing
 from tests.players.results import Result, made_results
 
-WATCH_SECONDS = 300  # for what would hang
+WATCH_SECONDS = 600  # for what would hang
 HIGH, LOW = HEIGHTS
 SEEKS = ({"time": 5.3, "height": HIGH}, {"time": 2.06, "height": LOW}, {"time": 6.46})
 PLAYERS = {  # by result and kind of manifest; Chromium itself opens no AES-128 of MP4

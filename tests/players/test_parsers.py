@@ -15,7 +15,7 @@ from tests.players.conftest import PLAYERS, WATCH_SECONDS
 
 ROUNDED = 0.01  # seconds
 
-pytestmark = pytest.mark.timeout(WATCH_SECONDS + 60)  # the first one waits for all
+pytestmark = pytest.mark.timeout(WATCH_SECONDS + 300)  # the first one waits for all
 
 
 @pytest.fixture(scope="session")
