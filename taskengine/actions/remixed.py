@@ -58,11 +58,13 @@ class SourceUnavailable(TaskEngineError):
 
 @dataclass(slots=True)
 class ClipRecorder:
-    """Records one clip into the job's workspace, once for all attempts."""
+    """Records one clip into the job's workspace, once for all attempts. Its source is a file of
+    the client's own where there is the `top` below which these lie."""
 
     context: Context
     web: Web
     clip: Clip
+    top: Folder | None = None
     folder: Folder = field(init=False)
     scratch: Path = field(init=False)
     _heard: set[Voice] = field(default_factory=set)
@@ -100,6 +102,8 @@ class ClipRecorder:
 
     async def _sources(self) -> list[RemixSource]:
         """What the URLs of the clip give, in their order."""
+        if self.top is not None:
+            return [RemixSource(self.clip.sources[0], is_stored=True)]
         found: list[RemixSource] = []
         for url in self.clip.sources:
             try:
@@ -187,7 +191,12 @@ class ClipRecorder:
     async def _download(self, folder: Folder, name: str, source: RemixSource, path: Path) -> None:
         web = Web(self.web.http, longest=SLOWEST)
         try:
-            await web.download(Resource(source.url), path, LARGEST)
+            if self.top is not None:
+                await self.top.fetch(source.url, path)
+            else:
+                await web.download(Resource(source.url), path, LARGEST)
+        except FileNotStored as error:
+            raise self._refused(source, error) from None
         except SourceRefused as error:
             raise self._refused(source, error) from None
         except SourceAway as error:
