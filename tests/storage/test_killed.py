@@ -12,6 +12,7 @@ import trio
 from taskengine.capture.moments import told
 from taskengine.media.fragments import read_file_header, read_samples
 from taskengine.storage import FileNotStored
+from taskengine.testing.contract.storages import written
 from tests.capture.live import make_stream
 from tests.capture.origin import LiveOrigin, serve
 from tests.support.serving import ended_job, lines_of, post_job, serving
@@ -36,11 +37,16 @@ async def source(tmp_path, nursery):
 
 
 @pytest.fixture
-def bucket(s3_server, settings_on, tmp_path):
-    """The settings of an engine on the server, and the storage as the test sees it."""
+async def bucket(s3_server, settings_on, tmp_path):
+    """The settings of an engine on the server, and the storage as the test sees it. The bucket is
+    made by the first file."""
     settings = settings_on(s3_server)
     said = {**s3_server.settings, **{name: getattr(settings, name) for name in ROOTS}}
-    return {f"storage_s3_{name}": value for name, value in said.items()}, settings.open(tmp_path)
+    storage = settings.open(tmp_path)
+    first = f"{settings.input_root}/first"
+    await storage.put(written(tmp_path / "first"), first)
+    await storage.delete(first)
+    return {f"storage_s3_{name}": value for name, value in said.items()}, storage
 
 
 ROOTS = ("input_root", "output_root", "workspace_root")
