@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -21,6 +22,7 @@ from taskengine.store.memory import MemoryStore
 from taskengine.store.postgres import open_postgres
 from taskengine.store.postgres.migrate import upgrade
 from taskengine.testing.times import NOON as NOON
+from tests.distribution import FIRST_PROCESS, NICENESS, Distribution
 
 SHARED = ("contract", "interleaving", "faults", "chaos", "e2e", "api")  # assertions
 pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in SHARED))
@@ -38,27 +40,16 @@ settings.load_profile("same")
 TEMPLATE = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'te')}"
 _numbers = itertools.count(1)
 
-# Faults and measurements of real processes: one at a time, while the other process goes on.
-PROCESSES = ("bench", "chaos", "faults", "players", "weight")
-ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {}).get("workerid", FIRST_PROCESS)
+    if worker != FIRST_PROCESS:
+        os.nice(NICENESS)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests by file, so that what a file has made serves all of it. Pairs
-    of a world share what is known of it."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    folder, file = item.path.parent.name, item.path.stem
-    if folder in PROCESSES or file in ALONE:
-        return "processes"
-    if file == "test_pairs":
-        return f"{file}-{item.name.partition('[')[2].partition('-')[0]}"
-    return f"{folder}-{file}"
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution | None:
+    """Of `--dist loadgroup` alone; with others the tests find their processes by themselves."""
+    return Distribution(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ import pytest
 from taskengine.storage.local import LocalStorage
 from taskengine.testing.contract import StorageContract
 
-pytestmark = pytest.mark.xdist_group("object-stores")
-
 
 class TestLocalStorage(StorageContract):
     @pytest.fixture

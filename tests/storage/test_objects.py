@@ -24,8 +24,6 @@ from taskengine.storage.object_stores.transfers import attributes_of, in_words
 from taskengine.testing.contract.storages import LARGE, written
 from tests.support.object_stores import free_ports
 
-pytestmark = pytest.mark.xdist_group("object-stores")
-
 
 @pytest.fixture(params=["s3_server", "azure_server"])
 def server(request):

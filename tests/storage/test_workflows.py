@@ -19,8 +19,6 @@ from taskengine.storage import FileNotStored, Folder
 from taskengine.testing.actions import Journal
 from tests.actions.jobs import WorkflowJob, workflow
 
-pytestmark = pytest.mark.xdist_group("object-stores")
-
 C = "film-001"
 SUBMITTED = {
     "content_id": C,
