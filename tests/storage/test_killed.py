@@ -17,8 +17,6 @@ from tests.capture.live import make_stream
 from tests.capture.origin import LiveOrigin, serve
 from tests.support.serving import ended_job, lines_of, post_job, serving
 
-pytestmark = pytest.mark.xdist_group("object-stores")
-
 SECONDS, START, END = 8, 2, 6
 BEGAN = Fraction(int(time.time()) - 3000)  # the stream is over
 
