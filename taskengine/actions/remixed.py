@@ -45,7 +45,7 @@ from taskengine.remix.recording import (
 )
 from taskengine.remix.sources import MAX_FILES, RemixSource, sources_at
 from taskengine.runtime.process import ProcessFailed
-from taskengine.storage import Folder
+from taskengine.storage import FileNotStored, Folder
 
 LARGEST: Final = 1 << 40  # bytes of a file
 SLOWEST: Final = 6 * 3600.0  # seconds for one file
@@ -191,9 +191,7 @@ class ClipRecorder:
                 await self.top.fetch(source.url, path)
             else:
                 await web.download(Resource(source.url), path, LARGEST)
-        except FileNotStored as error:
-            raise self._refused(source, error) from None
-        except SourceRefused as error:
+        except (FileNotStored, SourceRefused) as error:
             raise self._refused(source, error) from None
         except SourceAway as error:
             raise self._away(source, error) from None
