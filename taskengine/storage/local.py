@@ -12,13 +12,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import trio
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from taskengine.model import BadInput
 from taskengine.runtime.folders import make_private
@@ -28,18 +28,9 @@ from taskengine.storage.fencing import pass_fence
 from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
 from taskengine.storage.pinned import Area, real, sync, utf8_name
-from taskengine.storage.settings import ROOT_KEYS, StorageSettings
+from taskengine.storage.settings import ROOT_KEYS, LocalFolder, StorageSettings
 
 CHUNK = 4 << 20
-
-
-def _not_empty(value: object) -> object:
-    if value == "":  # would be the working folder
-        raise ValueError("expected a folder, got ''")
-    return value
-
-
-LocalFolder = Annotated[Path, BeforeValidator(_not_empty)]
 
 
 class LocalSettings(StorageSettings):
@@ -80,12 +71,19 @@ class LocalStorage:
 
     def __init__(self, roots: Iterable[str | Path], base: Path | None = None) -> None:
         self._base = Path.cwd() / (base or "")
-        self._area = Area([self._base / root for root in roots])
+        self._roots: Sequence[str | Path] = [*roots]
+        self._whole: Area | None = None
+
+    @cached_property
+    def _area(self) -> Area:
+        """Made when it is needed: attempts that touch no file have storages too."""
+        return Area([self._base / root for root in self._roots], self._whole)
 
     def within(self, folders: Sequence[str]) -> LocalStorage:
         """No link leads from there to what is beside."""
         narrow = copy(self)
-        narrow._area = Area([self._base / one for one in folders], self._area)
+        narrow.__dict__.pop("_area", None)
+        narrow._roots, narrow._whole = folders, self._area
         return narrow
 
     async def list(self, prefix: str) -> Sequence[StoredFile]:

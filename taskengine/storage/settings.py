@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from taskengine.plugins import plugins
 from taskengine.storage import Storage
@@ -25,6 +25,12 @@ from taskengine.storage.cache import FetchCache
 GROUP: Final = "taskengine.storages"
 RESERVED: Final = ("default", "workspace", "cache")  # settings beside the tables of the types
 ROOT_KEYS: Final = ("input_root", "output_root")  # that every storage has
+
+
+def _not_empty(value: object) -> object:
+    if value == "":  # would be the working folder
+        raise ValueError("expected a folder, got ''")
+    return value
 
 
 def _key_prefix(value: str) -> str:
@@ -52,6 +58,7 @@ def _endpoint(value: str) -> str:
     return value
 
 
+LocalFolder = Annotated[Path, BeforeValidator(_not_empty)]
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 PlaceName = Annotated[str, AfterValidator(_place_name)]  # of a bucket, a container, an account
 Endpoint = Annotated[
