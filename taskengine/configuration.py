@@ -17,8 +17,7 @@ from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import TASK_QUEUES, Misconfigured
 from taskengine.runtime.limits import Limits
 from taskengine.server_urls import check_database_url, check_redis_url
-from taskengine.storage.local import LocalFolder
-from taskengine.storage.settings import StorageSettings
+from taskengine.storage.settings import LocalFolder, StorageSettings
 from taskengine.storage_tables import StorageTables
 from taskengine.texts import like, listed, read_json
 from taskengine.traces import TracesSettings
