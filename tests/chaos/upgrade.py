@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,8 +144,8 @@ def main(arguments: Sequence[str]) -> int:
         former = former_tree(ROOT, folder.parent / "former", commit)
         say(f"from {commit} to this version")
         seconds = given.minutes * 60
+        (folder.parent / "quiet").mkdir()
         quiet = await replaced(folder.parent / "quiet" / "var", former, seconds / 20, say)
-        shutil.rmtree(folder.parent / "quiet")
         options = Options(folder, given.minutes, given.seed, say=say, former=former)
         return UpgradeFindings(quiet, await experiment(options))
 
