@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         seconds = given.minutes * 60
         (folder.parent / "quiet").mkdir()
         quiet = await replaced(folder.parent / "quiet" / "var", former, seconds / 20, say)
+        say(f"without faults: {_told(quiet)}")
         options = Options(folder, given.minutes, given.seed, say=say, former=former)
         return UpgradeFindings(quiet, await experiment(options))
 
@@ -61,9 +62,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _tell(findings: UpgradeFindings) -> None:
     quiet, chaos = findings.replaced, findings.chaos
-    print(f"\nWithout faults: {quiet.requests} requests, {len(quiet.jobs)} jobs;")
-    print("\n".join(quiet.wrong) or "none failed, and each task began once.")
+    print(f"\nWithout faults: {_told(quiet)}")
     print(f"Under faults: {chaos.figures}")
     for name, cases in {**chaos.wrong, "troubles": chaos.troubles}.items():
         for case in cases:
             print(f"{name}: {case}")
+
+
+def _told(quiet: Replaced) -> str:
+    wrong = "; ".join(quiet.wrong) or "none failed, and each task began once"
+    return f"{quiet.requests} requests, {len(quiet.jobs)} jobs; {wrong}"
