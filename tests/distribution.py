@@ -18,7 +18,7 @@ NICENESS = 5  # of the other ones
 SERVERS = ("storage",)  # folders whose files share servers that are slow to start
 WORLDS = "interleaving/test_pairs"  # the pairs of a world share what is known of it
 SECONDS = {  # that the longest ones take, roughly, on two idle cores
-    "ui/test_browser": 140,
+    "ui/test_browser": 40,
     "storage": 60,
     "contract/test_postgres": 80,
     "contract/test_backlogs": 50,

@@ -11,7 +11,7 @@ from tests.players.film import HEIGHTS, PITCHES, RATE
 from tests.players.installing import browser, missing
 from tests.players.results import Result, make_results
 
-WATCH_SECONDS = 300  # for what would hang
+WATCH_SECONDS = 900  # for what would hang; each wait has an end of its own
 LATE = 4  # seconds after the asked time, in which a slow machine shows its first picture
 GONE_ON = 2  # pictures that come up until the first one is read
 HIGH, LOW = HEIGHTS
