@@ -41,6 +41,7 @@ class ActionEnvironment:
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     hidden: frozenset[str] = frozenset()  # of storages and services: nobody names them
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
+    vmaf_ffmpeg: str = ""  # an ffmpeg with libvmaf
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
     limits: Limits = NO_LIMITS  # of child processes
 
@@ -72,6 +73,7 @@ class ActionEnvironment:
                 http=self.http,
                 commands=self.commands,
                 mediatailor=self.mediatailor,
+                vmaf_ffmpeg=self.vmaf_ffmpeg,
                 pulse=self.pulse,
                 limits=self.limits,
             )
