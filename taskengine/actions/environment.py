@@ -18,7 +18,7 @@ from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import FenceCheck, Folder, NarrowableStorage, Storage, StorageFailed
+from taskengine.storage import FenceCheck, Folder, Storage, StorageFailed, narrowed
 from taskengine.storage.roots import is_foreign, roots_on
 
 logger = logging.getLogger(__name__)
@@ -85,9 +85,7 @@ class ActionEnvironment:
         """The storages of an attempt: a link in a folder of its client, or of its job, leads to
         nobody else's."""
         return {
-            label: storage.within([*self._roots_on(label, attempt).values(), workspace.complete])
-            if isinstance(storage, NarrowableStorage)
-            else storage
+            label: narrowed(storage, [*self._roots_on(label, attempt).values(), workspace.complete])
             for label, storage in self.storages.items()
         }
 

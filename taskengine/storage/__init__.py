@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -22,12 +22,12 @@ __all__ = [
     "FileStored",
     "Folder",
     "LinkingStorage",
-    "NarrowableStorage",
     "Storage",
     "StorageFailed",
     "StorageRefused",
     "StoredFile",
     "clean_folder",
+    "narrowed",
     "unfenced",
 ]
 
@@ -125,14 +125,11 @@ class CopyingStorage(Protocol):
         ...
 
 
-@runtime_checkable
-class NarrowableStorage(Protocol):
-    """A storage in which names can lead elsewhere, as symbolic links do."""
-
-    def within(self, folders: Sequence[str]) -> Storage:
-        """The same, but nothing is reached outside of these folders, whatever leads there. Those
-        outside of its own roots are not reached either."""
-        ...
+def narrowed(storage: Storage, folders: Sequence[str]) -> Storage:
+    """The same storage, but nothing is reached outside of these folders, whatever leads there as
+    symbolic links do: by its method `within`. One without it has no such links."""
+    within: Callable[[Sequence[str]], Storage] | None = getattr(storage, "within", None)
+    return storage if within is None else within(folders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tests.chaos.place import ROOT
 from tests.support.serving import HEADERS, ended_job, lines_of, serving
 
 NAMES = ("one", "two", "three")
-CLIENTS = 6
+CLIENTS = 3
 SETTINGS = {"drain": 15, "notice": 3, "queues": "work=3", "requests_per_second": 0}
 
 
