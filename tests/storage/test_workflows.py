@@ -42,6 +42,11 @@ def film(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def longer_film(tmp_path_factory):
+    return long_film(tmp_path_factory.mktemp("longer"), 6, 90)
+
+
 @dataclass
 class Elsewhere:
     """The storages of a test, and what lies on them."""
@@ -169,12 +174,11 @@ async def test_a_publication_that_is_overtaken_is_completed_by_the_next_attempt(
 
 
 async def test_hosts_without_a_common_disk_share_the_segments_of_a_film(
-    elsewhere, tmp_path, tmp_path_factory, monkeypatch
+    elsewhere, tmp_path, longer_film, monkeypatch
 ):
     monkeypatch.setattr("taskengine.actions.encoding.PLACES", 2)
     monkeypatch.setattr("taskengine.actions.segmented.ENCODERS", trio.CapacityLimiter(2))
-    film = long_film(tmp_path_factory.mktemp("long"), 6, 90)
-    await elsewhere.folder("S3", "input", "in/film").put(film, "film.mp4")
+    await elsewhere.folder("S3", "input", "in/film").put(longer_film, "film.mp4")
     workspace = Folder(elsewhere.storages["S3"], f"{elsewhere.place}/workspace", "7")
     job = Job("vodstream", tmp_path, elsewhere, workspace=workspace)
     job.prepare({**SUBMITTED, "encode_source": True, "encoding_segment": 2})
