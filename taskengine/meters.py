@@ -4,6 +4,7 @@ its own registry."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +24,7 @@ LONG = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0) 
 NUMBERS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 MOST_NAMES = 100  # of clients, workflows or actions that are told apart
 OTHERS = "other"
+SERIES = 1_000  # of attempts, that are found without a look-up by their names
 
 
 class Names:
@@ -103,6 +105,7 @@ class Meters:
         self.task_run = self._histogram(
             "taskengine_task_run_seconds", "Time of attempts.", LONG, ("action", "result")
         )
+        self._series = lru_cache(SERIES)(self.task_run.labels)  # a look-up by names takes longer
         self.loop_delay = self._histogram(
             "taskengine_loop_delay_seconds", "How late the event loop is.", SECONDS
         )
@@ -129,7 +132,7 @@ class Meters:
             self.job_queue.observe(max(seconds, 0.0))
 
     def task_ended(self, action: str, outcome: Outcome, seconds: float) -> None:
-        self.task_run.labels(self._actions(action), outcome.value).observe(seconds)
+        self._series(self._actions(action), outcome.value).observe(seconds)
 
     def _counter(self, name: str, about: str, labels: Sequence[str]) -> Counter:
         return Counter(name, about, labels, registry=self.registry)

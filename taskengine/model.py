@@ -386,6 +386,7 @@ class Delivery:
     status: int | None = None
     error: str | None = None
     due_at: datetime | None = None  # of the next try; None after a failure: the lane is dead
+    refused: bool = False  # no connection came about: no other lane would get one now
 
 
 @dataclass(frozen=True, slots=True)

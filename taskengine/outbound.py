@@ -16,7 +16,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 import httpx
@@ -76,7 +76,7 @@ async def open_outbound(
             network_backend=backend,
         )
     )
-    async with httpx.AsyncClient(
+    async with _PlainClient(
         transport=transport,
         timeout=timeout,
         trust_env=False,
@@ -85,6 +85,28 @@ async def open_outbound(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tenants share the client
     ) as client:
         yield client
+
+
+class _PlainClient(httpx.AsyncClient):
+    """Sends a request as it is: none is authenticated, redirected or given a cookie here, and to
+    look for that takes as long as to send it."""
+
+    def __init__(self, *, transport: Transport, **options: Any) -> None:
+        super().__init__(transport=transport, **options)
+        self._straight = transport
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **defaults: object
+    ) -> httpx.Response:
+        """As httpx's own methods call it, with the defaults of what it does besides."""
+        response = await self._straight.handle_async_request(request)
+        response.request = request
+        if not stream:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        return response
 
 
 def _certificates(verify: bool) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ that one reading gave before the loop goes on.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -18,14 +19,19 @@ PER_BYTE = 16  # bytes of framing for one of the body: "1\r\nx\r\n" has five
 HEAD_READING = 4 << 10  # bytes read at once: of small answers one has a hundred thousand
 BODY_READING = 16 << 10  # of a body in chunks, whose framing is parsed at once
 PLAIN_READING = 64 << 10  # of one whose length its head has told: there is nothing to parse
+TOGETHER = 16 << 10  # bytes of a request that may wait for the rest of it
 
 
 class BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection whose answers are bounded, one after the other."""
+    """A connection whose answers are bounded, one after the other. Head and body of a small request
+    leave together, when its answer is asked for: most are smaller than what a second sending
+    costs."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._left, self._at_once = HEAD, HEAD_READING
+        self._held = b""  # of the request, and
+        self._patience: float | None = None  # for how long to send it
 
     def body_begins(self, *, is_plain: bool) -> None:
         """The head is complete; `is_plain`: nothing but the body follows."""
@@ -42,6 +48,9 @@ class BoundedStream(httpcore.AsyncNetworkStream):
     ) -> bytes:
         if self._left <= 0:
             raise httpcore.RemoteProtocolError("the answer has too much besides its body")
+        if self._held:
+            with suppress(httpcore.WriteError):  # it may have been answered before its end
+                await self._send()
         data = await self._stream.read(min(max_bytes, self._at_once), timeout)
         self._left -= len(data)
         return data
@@ -52,7 +61,14 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> None:
         self._left, self._at_once = HEAD, HEAD_READING  # another request, another answer
-        await self._stream.write(buffer, timeout)
+        self._held += buffer
+        self._patience = timeout
+        if len(self._held) > TOGETHER:
+            await self._send()
+
+    async def _send(self) -> None:
+        held, self._held = self._held, b""
+        await self._stream.write(held, self._patience)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -21,9 +21,12 @@ def clean_text(text: str) -> str:
     return _UNKEEPABLE.sub("\ufffd", text)
 
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def compact(value: object) -> str:
     """A value as JSON without spaces. Raises ValueError for what JSON cannot say."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return COMPACT.encode(value)
 
 
 def listed(text: str) -> list[str]:
@@ -73,6 +76,8 @@ def is_too_deep(value: Json, levels: int = MAX_DEPTH) -> bool:
     """Whether it has more levels; level by level: much faster than a walk through each branch."""
     level: list[Json] = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
+        if not level:
+            return False
         level = [
             inner
             for outer in level

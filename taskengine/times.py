@@ -38,7 +38,8 @@ def parse_ticks(value: str | int, timescale: int) -> Fraction | None:
 
 def format_time(time: datetime) -> str:
     """`2019-11-29T10:47:50.431Z`."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -84,13 +84,24 @@ def _errors_of_httpx() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What is at the bottom of an error, without the address."""
-    while inner := _inner(error):
-        error = inner
+    error = _bottom(error)
     if isinstance(error, trio.TooSlowError):
         return "timed out"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether no connection came about, whatever was to be sent by it: that is no matter of
+    certificates, which not all callers check."""
+    return isinstance(error, httpx.ConnectError) and not isinstance(_bottom(error), ssl.SSLError)
+
+
+def _bottom(error: BaseException) -> BaseException:
+    while inner := _inner(error):
+        error = inner
+    return error
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import httpx
 import trio
 
 from taskengine.actions.context import Context
-from taskengine.actions.scratch import scratch_of_attempt
+from taskengine.actions.scratch import AttemptScratch
 from taskengine.media.keys import KeyStore
 from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import FenceCheck, Folder, NarrowableStorage, Storage, StorageFailed
+from taskengine.storage import FenceCheck, Folder, Storage, StorageFailed, narrowed
 from taskengine.storage.roots import is_foreign, roots_on
 
 logger = logging.getLogger(__name__)
@@ -45,38 +45,37 @@ class ActionEnvironment:
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
     limits: Limits = NO_LIMITS  # of child processes
 
-    @asynccontextmanager
-    async def context_for(
+    def context_for(
         self,
         attempt: Attempt,
+        open_scratch: Callable[[], Path],
         *,
         write: Callable[[Severity, str], Awaitable[None]],
         report: Callable[[float], Awaitable[None]],
         admit: Callable[[Folder], Awaitable[None]],
         confirm: FenceCheck,
-    ) -> AsyncIterator[Context]:
-        """The context of an attempt's action; its scratch folder goes when the block is left."""
+    ) -> Context:
+        """The context of an attempt's action, with its scratch folder."""
         workspace = self.workspace(attempt.job.workspace or attempt.job.id)
         own = self._own_storages(attempt, workspace)
         workspace = replace(workspace, storage=own.get(workspace.storage.label, workspace.storage))
-        async with self.scratch_for(attempt) as open_scratch:
-            yield Context(
-                attempt=attempt,
-                open_scratch=open_scratch,
-                workspace=workspace,
-                roots=self.roots_of(attempt, own),
-                write=write,
-                report=report,
-                admit=admit,
-                confirm=confirm,
-                keys=self.keys,
-                http=self.http,
-                commands=self.commands,
-                mediatailor=self.mediatailor,
-                vmaf_ffmpeg=self.vmaf_ffmpeg,
-                pulse=self.pulse,
-                limits=self.limits,
-            )
+        return Context(
+            attempt=attempt,
+            open_scratch=open_scratch,
+            workspace=workspace,
+            roots=self.roots_of(attempt, own),
+            write=write,
+            report=report,
+            admit=admit,
+            confirm=confirm,
+            keys=self.keys,
+            http=self.http,
+            commands=self.commands,
+            mediatailor=self.mediatailor,
+            vmaf_ffmpeg=self.vmaf_ffmpeg,
+            pulse=self.pulse,
+            limits=self.limits,
+        )
 
     def workspace(self, job_id: int) -> Folder:
         """The area of a job, which its tasks on all hosts share, and those of its retries."""
@@ -86,9 +85,7 @@ class ActionEnvironment:
         """The storages of an attempt: a link in a folder of its client, or of its job, leads to
         nobody else's."""
         return {
-            label: storage.within([*self._roots_on(label, attempt).values(), workspace.complete])
-            if isinstance(storage, NarrowableStorage)
-            else storage
+            label: narrowed(storage, [*self._roots_on(label, attempt).values(), workspace.complete])
             for label, storage in self.storages.items()
         }
 
@@ -138,4 +135,4 @@ class ActionEnvironment:
 
     def scratch_for(self, attempt: Attempt) -> AbstractAsyncContextManager[Callable[[], Path]]:
         """A folder of this attempt alone, always removed."""
-        return scratch_of_attempt(self.scratch, attempt.fence)
+        return AttemptScratch.of(self.scratch, attempt.fence)

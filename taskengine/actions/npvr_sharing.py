@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import trio
@@ -12,10 +13,12 @@ from taskengine.actions.archive import open_archive
 from taskengine.actions.context import Context
 from taskengine.actions.npvr_sets import LINKS, Place
 from taskengine.actions.registry import action
+from taskengine.actions.together import together
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import FileNotStored, Folder, StorageRefused
 
 MOST_TOLD: Final = 4_000  # segments in the callback: a result has a million characters at most
+GONE: Final = "it was kept for long enough meanwhile"
 
 
 @action("npvr.share")
@@ -28,11 +31,11 @@ async def share_segments(
     overwrite: bool = False,
 ) -> JsonObject:
     """Give the segments of sets names beside the manifests to come: links, or with `overwrite`
-    copies. `kept` are what these names begin with."""
+    copies, to and from any storage. `kept` are what these names begin with."""
     folder = await context.open_folder(**target)
     names: list[str] = []
     kept: list[str] = []
-    for made in [one for one in packages if one]:
+    for made in filter(None, packages):
         path = context.scratch / LINKS
         await context.workspace.below(made["staged"]).fetch(LINKS, path)
         links = json.loads(await trio.Path(path).read_text("utf-8"))
@@ -53,7 +56,7 @@ async def _link(
     try:
         await folder.share(archive, pairs)
     except FileNotStored as gone:
-        raise PermanentFailure(f"{gone}: it was kept for long enough meanwhile") from None
+        raise PermanentFailure(f"{gone}: {GONE}") from None
     except StorageRefused as refusal:
         raise PermanentFailure(str(refusal)) from None
 
@@ -61,8 +64,16 @@ async def _link(
 async def _copy(
     context: Context, archive: Folder, folder: Folder, pairs: Sequence[tuple[str, str]]
 ) -> None:
-    for number, (old, new) in enumerate(pairs):
-        path = context.scratch / "copied"
-        await archive.fetch(old, path)
-        await folder.put(path, new)
-        await context.progress(number / len(pairs))
+    """Each again in another attempt: who was killed may have left half of what was copied."""
+    copied = 0
+
+    async def copy(old: str, new: str) -> None:
+        nonlocal copied
+        try:
+            await folder.copy(archive, old, new, context.scratch / f"copied-{new}")
+        except FileNotStored as gone:
+            raise PermanentFailure(f"{gone}: {GONE}") from None
+        copied += 1
+        await context.progress(copied / len(pairs))
+
+    await together(partial(copy, *pair) for pair in pairs)

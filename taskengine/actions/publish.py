@@ -151,7 +151,8 @@ def _in_order(
 
 @dataclass(slots=True)
 class _Moving:
-    """From the workspace into the asset's folder, which may be on another storage."""
+    """From the workspace into the asset's folder, which may be on another storage: then by way of
+    this host, whose disk holds no more than what is on its way."""
 
     context: Context
     folder: Folder
@@ -163,18 +164,10 @@ class _Moving:
         if stage.storage is self.folder.storage:
             await self.folder.take(stage, name)
         else:
-            await self._carry(stage, name)
+            local = self.context.scratch / f"moving-{uuid.uuid4().hex}"
+            await self.folder.copy(stage, name, name, local)
         self.moved += 1
         await self.context.progress(self.moved / self.number)
-
-    async def _carry(self, stage: Folder, name: str) -> None:
-        """By way of this host, whose disk holds no more than what is on its way."""
-        local = self.context.scratch / f"moving-{uuid.uuid4().hex}"
-        try:
-            await stage.fetch(name, local)
-            await self.folder.put(local, name)
-        finally:
-            local.unlink(missing_ok=True)
 
 
 async def _empty(context: Context, folder: Folder, names: list[str], kept: tuple[str, ...]) -> None:

@@ -31,11 +31,17 @@ FRAME: Final = Fraction(1, 20)  # seconds that a break may be longer than its cl
 
 
 @action("remix.record")
-async def record(context: Context, *, clips: list[JsonObject], seconds: int = 0) -> JsonObject:
-    """Record the sources of all clips in the job's workspace; `seconds` is the time that one
-    attempt may take, 0: any."""
+async def record(
+    context: Context,
+    *,
+    clips: list[JsonObject],
+    source: dict[str, str] | None = None,
+    seconds: int = 0,
+) -> JsonObject:
+    """Record the sources of all clips in the job's workspace. Files of the client's own lie at
+    `source`, {storage, root}; `seconds` is the time that one attempt may take, 0: any."""
     web = Web(context.http)
-    recorders = [ClipRecorder(context, web, Clip.read(*one)) for one in enumerate(clips)]
+    recorders = [await _recorder(context, web, *one, source or {}) for one in enumerate(clips)]
     done = 0
 
     async def run(recorder: ClipRecorder) -> None:
@@ -47,6 +53,17 @@ async def record(context: Context, *, clips: list[JsonObject], seconds: int = 0)
     with time_limit(seconds):
         await together(partial(run, one) for one in recorders)
     return {"recording": FOLDER, "clips": len(clips)}
+
+
+async def _recorder(
+    context: Context, web: Web, place: int, said: JsonObject, source: dict[str, str]
+) -> ClipRecorder:
+    """Raises BadInput for a path that leads out of the root of sources."""
+    own = said.get("local_source")
+    if own is None:
+        return ClipRecorder(context, web, Clip.read(place, said))
+    top, [path] = await context.open_files(**source, files=[own])
+    return ClipRecorder(context, web, Clip.read(place, {**said, "source": path}), top)
 
 
 @action("remix.cut")

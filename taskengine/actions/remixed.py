@@ -45,7 +45,7 @@ from taskengine.remix.recording import (
 )
 from taskengine.remix.sources import MAX_FILES, RemixSource, sources_at
 from taskengine.runtime.process import ProcessFailed
-from taskengine.storage import Folder
+from taskengine.storage import FileNotStored, Folder
 
 LARGEST: Final = 1 << 40  # bytes of a file
 SLOWEST: Final = 6 * 3600.0  # seconds for one file
@@ -58,11 +58,13 @@ class SourceUnavailable(TaskEngineError):
 
 @dataclass(slots=True)
 class ClipRecorder:
-    """Records one clip into the job's workspace, once for all attempts."""
+    """Records one clip into the job's workspace, once for all attempts. Its source is a file of
+    the client's own where there is the `top` below which these lie."""
 
     context: Context
     web: Web
     clip: Clip
+    top: Folder | None = None
     folder: Folder = field(init=False)
     scratch: Path = field(init=False)
     _heard: set[Voice] = field(default_factory=set)
@@ -100,6 +102,8 @@ class ClipRecorder:
 
     async def _sources(self) -> list[RemixSource]:
         """What the URLs of the clip give, in their order."""
+        if self.top is not None:
+            return [RemixSource(self.clip.sources[0], is_stored=True)]
         found: list[RemixSource] = []
         for url in self.clip.sources:
             try:
@@ -183,8 +187,11 @@ class ClipRecorder:
     async def _download(self, folder: Folder, name: str, source: RemixSource, path: Path) -> None:
         web = Web(self.web.http, longest=SLOWEST)
         try:
-            await web.download(Resource(source.url), path, LARGEST)
-        except SourceRefused as error:
+            if self.top is not None:
+                await self.top.fetch(source.url, path)
+            else:
+                await web.download(Resource(source.url), path, LARGEST)
+        except (FileNotStored, SourceRefused) as error:
             raise self._refused(source, error) from None
         except SourceAway as error:
             raise self._away(source, error) from None

@@ -13,9 +13,9 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -58,26 +58,31 @@ def kernel() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-@asynccontextmanager
-async def scratch_of_attempt(base: Path, fence: Fence) -> AsyncIterator[Callable[[], Path]]:
-    """A folder of this attempt alone, always removed. It is made when it is first asked for: most
-    tasks need none, and making one costs more than such a task."""
-    folder = base / f"{fence.job_id}-{fence.task_id}-{fence.attempt}"
-    made = False
+@dataclass(slots=True)
+class AttemptScratch:
+    """A folder of an attempt alone, for the length of a block, always removed. It is made when it
+    is first asked for: most tasks need none, and making one costs more than such a task."""
 
-    def make() -> Path:
-        nonlocal made
-        if not made:
-            folder.mkdir(parents=True, exist_ok=True)
-            made = True
-        return folder
+    folder: Path
+    _is_made: bool = field(default=False, init=False)
 
-    try:
-        yield make
-    finally:
-        if made:
+    @classmethod
+    def of(cls, base: Path, fence: Fence) -> AttemptScratch:
+        return cls(base / f"{fence.job_id}-{fence.task_id}-{fence.attempt}")
+
+    def make(self) -> Path:
+        if not self._is_made:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._is_made = True
+        return self.folder
+
+    async def __aenter__(self) -> Callable[[], Path]:
+        return self.make
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._is_made:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(remove_tree, folder)
+                await trio.to_thread.run_sync(remove_tree, self.folder)
 
 
 def _removed_empty(folder: Path) -> bool:

@@ -129,8 +129,9 @@ class _PreparedAttempt:
         except Exception as error:  # told with no trace: an error can fail while it is told
             return await self._fail(AttemptFailed.of(error))
 
-    def _end(self, outcome: Outcome, result: str | None = None) -> Ended:
-        return Ended(self.attempt.fence, self.environment.now(), outcome, result)
+    def _end(self, outcome: Outcome, result: str | None = None, extras: str = "") -> Ended:
+        fence, at = self.attempt.fence, self.environment.now()
+        return Ended(fence, at, outcome, result, extras=extras)
 
     async def _run_alone(self) -> Ended:
         """The last chance of a task that was lost often: it fails if it is lost again. It may have
@@ -160,19 +161,22 @@ class _PreparedAttempt:
         with self.limit.running():
             result = await self._call_action(values)
         await report.tell(Severity.INFO, f"'{name}' completed successfully")
-        end = self._end(Outcome.COMPLETED, result)
-        return replace(end, extras=await extras_of(result, self.template.callback))
+        extras = await extras_of(result, self.template.callback)
+        return self._end(Outcome.COMPLETED, result, extras)
 
     async def _call_action(self, values: JsonObject) -> str | None:
-        async with self.environment.of_actions.context_for(
-            self.attempt,
-            write=self.report.write,
-            report=self.report.report,
-            admit=self._admit,
-            confirm=self._confirm,
-        ) as context:
+        attempt, environment = self.attempt, self.environment.of_actions
+        async with environment.scratch_for(attempt) as open_scratch:
+            context = environment.context_for(
+                attempt,
+                open_scratch,
+                write=self.report.write,
+                report=self.report.report,
+                admit=self._admit,
+                confirm=self._confirm,
+            )
             return await contained(
-                lambda: self._result_of(context, values), f"task {self.attempt.task.id}"
+                lambda: self._result_of(context, values), f"task {attempt.task.id}"
             )
 
     async def _result_of(self, context: Context, values: JsonObject) -> str | None:

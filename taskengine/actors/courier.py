@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -16,6 +15,13 @@ import httpx
 import trio
 
 from taskengine.actors.bodies import Bodies
+from taskengine.actors.callback_requests import (
+    REQUEST_DEADLINE,
+    options_of,
+    parsed_url,
+    rendered,
+    told_failure,
+)
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.per_host import Due, PerHostDispatcher
 from taskengine.actors.rounds import QuickHosts, Round, rounds_of
@@ -23,7 +29,6 @@ from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.callbacks.retry_after import wished_pause
-from taskengine.masking import masked_text
 from taskengine.messages import Alert, Wake, tell_nobody
 from taskengine.meters import Meters
 from taskengine.model import (
@@ -41,15 +46,14 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
-from taskengine.texts import clean_text, name_of, words_of
 from taskengine.traces import Traces
+from taskengine.transport import is_refusal
 
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 MAX_AT_ONCE = 32  # lanes of one courier
 STOPPING_GRACE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
-REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 FAILURES = (
     *(httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError),
@@ -66,7 +70,8 @@ class Courier:
 
     At most PER_HOST lanes are served at once for a host. One that answers quickly has more of them
     claimed, for these to be served in rounds: else claims and records would take longer than the
-    deliveries. As soon as it is slow, or fails, the rest of a round is given back.
+    deliveries. As soon as it is slow, or fails, the rest of a round is given back. Where it refuses
+    connections, one lane of a round is tried, and what that meets counts for all of them.
     """
 
     store: Store
@@ -146,11 +151,23 @@ class Courier:
             deliveries = await self._serve_lane(lane)
             served.append((lane, deliveries))
             is_quick = self._quick.learn(lane.url, deliveries, trio.current_time() - started)
+            if deliveries and deliveries[-1].refused:
+                served += self._refused(lanes.lanes[place + 1 :], deliveries[-1])
+                break
             is_late = self._stopping and trio.current_time() > begun + STOPPING_GRACE
             if is_late or not is_quick:
                 await self._give_back(lanes.lanes[place + 1 :])
                 break
         return served
+
+    def _refused(self, lanes: Sequence[Lane], told: Delivery) -> Iterator[Served]:
+        """Lanes of a host that has just refused a connection to another one: each fails as if it
+        had been tried, and has its own next try."""
+        for lane in lanes:
+            due_at = self._next_try(lane.failures + 1, None, None)
+            delivery = replace(told, callback_id=lane.callbacks[0].id, due_at=due_at)
+            self._count(lane, delivery)
+            yield lane, [delivery]
 
     async def _give_back(self, lanes: Sequence[Lane]) -> None:
         if lanes:
@@ -170,19 +187,22 @@ class Courier:
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
         hasty_until = trio.current_time() + STOPPING_GRACE
-        options = _options_of(lane)
+        options = options_of(lane)
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
             await self.state.surely_alive()
             deliveries.append(await self._deliver(lane, callback, options))
-            delivered = deliveries[-1].delivered
-            self.meters.callbacks.labels("delivered" if delivered else "failed").inc()
-            if not delivered:
-                if deliveries[-1].due_at is None:
-                    told = f"callbacks of job {lane.job_id} to one of its URLs are given up"
-                    self.alert(Alert("callbacks_given_up", told, lane.job_id))
+            self._count(lane, deliveries[-1])
+            if not deliveries[-1].delivered:
                 break
+
+    def _count(self, lane: Lane, delivery: Delivery) -> None:
+        """A delivery that was tried; people hear of a lane that is given up."""
+        self.meters.callbacks.labels("delivered" if delivery.delivered else "failed").inc()
+        if not delivery.delivered and delivery.due_at is None:
+            told = f"callbacks of job {lane.job_id} to one of its URLs are given up"
+            self.alert(Alert("callbacks_given_up", told, lane.job_id))
 
     async def _deliver(
         self, lane: Lane, callback: Callback, options: CallbackOptions | Exception
@@ -196,7 +216,7 @@ class Courier:
     async def _try(
         self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
     ) -> Delivery:
-        status, error, retry_after = None, None, None
+        status, error, retry_after, refused = None, None, None, False
         try:
             with trio.fail_after(REQUEST_DEADLINE):
                 response = await self._post(lane, callback, body, options)
@@ -204,15 +224,15 @@ class Courier:
                 retry_after = response.headers.get("retry-after")
                 await finish(response)
         except FAILURES as failure:
-            error = _told(failure)
+            error, refused = told_failure(failure), is_refusal(failure)
         except Exception as bug:  # ours, or a library's: one delivery ends no engine
             logger.exception("callback %d of job %d cannot be sent", callback.id, lane.job_id)
-            error = _told(bug)
+            error = told_failure(bug)
         now = self.now()
         if status is not None and 200 <= status < 300:
             return Delivery(callback.id, now, delivered=True, status=status)
         due_at = self._next_try(lane.failures + 1, status, retry_after)
-        return Delivery(callback.id, now, False, status, error, due_at)
+        return Delivery(callback.id, now, False, status, error, due_at, refused)
 
     async def _post(
         self, lane: Lane, callback: Callback, body: bytes, options: CallbackOptions | Exception
@@ -222,11 +242,11 @@ class Courier:
         now = self.now()
         body = sent_at(body, now)
         if options.body is not None:
-            body = await in_thread(partial(_rendered, options, callback.event, body), len(body))
+            body = await in_thread(partial(rendered, options, callback.event, body), len(body))
         signed = options.signed(callback.webhook_id, int(now.timestamp()), body)
         headers = {**self.traces.headers(lane, callback), **signed}
         http = self.http if options.verify else self.unverified
-        request = http.build_request("POST", lane.url, content=body, headers=headers)
+        request = http.build_request("POST", parsed_url(lane.url), content=body, headers=headers)
         return await http.send(request, stream=True)
 
     def _next_try(
@@ -274,24 +294,3 @@ class Courier:
 def _dice() -> random.Random:
     """Seeded from the global generator: a test that seeds that one sees the same jitter again."""
     return random.Random(random.random())
-
-
-def _options_of(lane: Lane) -> CallbackOptions | Exception:
-    """Parsed once for a lane; whatever is wrong with them fails its deliveries, one by one."""
-    try:
-        return CallbackOptions.of(lane.options)
-    except Exception as error:
-        return error
-
-
-def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
-    content = options.content(event, json.loads(body))
-    return json.dumps(content, ensure_ascii=False).encode()
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, trio.TooSlowError):
-        return f"timed out: no answer in {REQUEST_DEADLINE:g} s"
-    words = words_of(error)
-    told = f"{name_of(error)}: {words}" if words else name_of(error)
-    return clean_text(masked_text(told)[:500])

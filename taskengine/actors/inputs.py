@@ -16,7 +16,7 @@ from taskengine.model import Attempt, Documents, JsonObject
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Store, Wanted
 from taskengine.workflows.scope import job_scope, scope
-from taskengine.workflows.templates import evaluate, names_used, results_used
+from taskengine.workflows.templates import evaluate, names_used
 from taskengine.workflows.workflow import TaskTemplate, Workflow
 
 
@@ -67,7 +67,7 @@ def wanted_of(workflow: Workflow, template: TaskTemplate) -> Wanted:
     looked_at = [template.when, template.with_]
     hints = frozenset([*HINTS, *(name.lower() for name in workflow.secrets)])
     names = names_used(looked_at) if all(map(str.isascii, hints)) else None
-    return Wanted(names, hints, results_used(looked_at))
+    return Wanted(names, hints, template.results_seen)
 
 
 def _inputs(
@@ -79,7 +79,7 @@ def _inputs(
 ) -> Inputs:
     parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
     secrets = frozenset(secret_values(parameters, workflow.secrets))
-    seen = workflow.tasks_seen([template.when, template.with_])
+    seen = workflow.tasks_seen(template.results_seen)
     names = scope(parameters, results, job_scope(attempt.job), attempt.client_scope, seen)
     try:
         if not template.wanted(names):

@@ -1,4 +1,5 @@
-"""Rounds of lanes: hosts that answer quickly have many lanes claimed at once."""
+"""Rounds of lanes: hosts that answer quickly have many lanes claimed at once, and so have those
+that refuse connections quickly."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def rounds_of(lanes: Sequence[Lane]) -> Sequence[Round]:
 
 @dataclass(slots=True)
 class QuickHosts:
-    """Those that took their last lane without a failure, and in no time."""
+    """Those that took their last lane without a failure, or refused it, and in no time."""
 
     _known: Recent[str, bool] = field(default_factory=lambda: Recent(MAX_KEPT), init=False)
 
@@ -48,7 +49,7 @@ class QuickHosts:
         """What a lane met, in so many seconds; whether its host is quick."""
         host = host_of(url)
         self._known.forget(host)
-        is_good = bool(deliveries) and deliveries[-1].delivered
+        is_good = bool(deliveries) and (deliveries[-1].delivered or deliveries[-1].refused)
         if not is_good or seconds > QUICK * len(deliveries):
             return False
         self._known.keep(host, True)

@@ -115,13 +115,16 @@ class Fields:
 READERS: dict[str, Callable[[Fields], Any]] = {name: getattr(Fields, name) for name in UPDATABLE}
 
 OF_JOB = {"workflow", "depends_on", *READERS, *GATE_NAMES} - {"queue_state"}  # of a submission
+OF_SUBMISSION = (
+    *(reader for name, reader in READERS.items() if name in OF_JOB),
+    Fields.depends_on,
+)
 
 
 def _wrong(fields: Fields) -> Iterator[str]:
-    for name, reader in {**READERS, "depends_on": Fields.depends_on}.items():
+    for reader in OF_SUBMISSION:
         try:
-            if name in OF_JOB:
-                reader(fields)
+            reader(fields)
         except BadInput as error:
             yield str(error)
 

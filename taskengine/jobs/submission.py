@@ -34,6 +34,8 @@ MAX_WARNINGS = 100  # lines about undeclared parameters and fields
 OF_BODY = ("client", "job", "parameters")
 SHORT_CAPTURE = timedelta(seconds=60)  # a continuous one starts with its clip
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 Line = tuple[Severity, str, str]
 
 
@@ -208,7 +210,7 @@ def api_line(origin: JsonObject, body: JsonObject, secrets: frozenset[str], payl
     """The api entry of `workflows.md` 5.5, with the complete body."""
     parameters = masked(body, secrets | KEY_NAMES)
     entry = {**origin, "parameters": parameters, "payload": payload}
-    return Severity.INFO, "api", json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+    return Severity.INFO, "api", COMPACT.encode(entry)
 
 
 def announced(run_at: datetime | None, now: datetime) -> list[Line]:
@@ -231,7 +233,9 @@ def _unknown(
     """What is misspelt, or stands twice, says nothing: a client would look for it in vain."""
     yield from repetitions(received.repeated)
     whose = f"is unknown to the workflow {workflow.name}"
-    known = [*complete(workflow.parameters)["properties"]]
+    known: Collection[str] = ()
+    if prepared.undeclared:
+        known = [*complete(workflow.parameters)["properties"]]
     what = "is unknown"
     found: list[tuple[str, str, str, Collection[str]]] = [
         *(("Query parameter '", name, what, ()) for name in received.query),

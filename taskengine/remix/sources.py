@@ -27,10 +27,12 @@ LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 @dataclass(frozen=True, slots=True)
 class RemixSource:
     """One source of a clip. What a server manifest says of a file's one track counts before what
-    the file says: `language`, `kind`, `role`."""
+    the file says: `language`, `kind`, `role`. Of a file of the client's own `url` is its path,
+    below the root of sources."""
 
     url: str
     is_stream: bool = False
+    is_stored: bool = False
     language: str = ""
     kind: str = ""
     role: str = ""
@@ -38,13 +40,16 @@ class RemixSource:
     @property
     def name(self) -> str:
         """As a file of ours is called for it: as the URL ends, where that is a name of media."""
-        base = unquote(urlsplit(self.url).path).rpartition("/")[2]
+        path = self.url if self.is_stored else unquote(urlsplit(self.url).path)
+        base = path.rpartition("/")[2]
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", base)[-LONGEST_NAME:]
         return plain if suffix(plain) in MEDIA | CAPTIONS else f"{plain or 'file'}.media"
 
     @property
     def shown(self) -> str:
         """As lines name it: without what may be secret in a URL."""
+        if self.is_stored:
+            return self.url
         parts = urlsplit(self.url)
         return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 

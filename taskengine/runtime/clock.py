@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import trio
 
@@ -32,7 +33,7 @@ class EngineClock:
     database's clock was set back by more than JUMP."""
 
     def __init__(self, elapsed: Callable[[], float] | None = None) -> None:
-        self._elapsed = elapsed or (lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
+        self._elapsed = elapsed or partial(time.clock_gettime, time.CLOCK_BOOTTIME)
         self._offset = datetime.now(UTC) - timedelta(seconds=self._elapsed())
         self._ahead, self._since = 0.0, self._elapsed()  # seconds by which this was ahead, when
         self._last = datetime.min.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -16,17 +16,18 @@ LONGEST_PATH = 1_024  # bytes, as keys of S3 and Azure have
 LONGEST_PART = 255  # bytes between two slashes, as file systems take
 
 __all__ = [
+    "CopyingStorage",
     "FenceCheck",
     "FileNotStored",
     "FileStored",
     "Folder",
     "LinkingStorage",
-    "NarrowableStorage",
     "Storage",
     "StorageFailed",
     "StorageRefused",
     "StoredFile",
     "clean_folder",
+    "narrowed",
     "unfenced",
 ]
 
@@ -116,13 +117,19 @@ class LinkingStorage(Protocol):
 
 
 @runtime_checkable
-class NarrowableStorage(Protocol):
-    """A storage in which names can lead elsewhere, as symbolic links do."""
+class CopyingStorage(Protocol):
+    """A storage that copies a file by itself: nothing passes this host."""
 
-    def within(self, folders: Sequence[str]) -> Storage:
-        """The same, but nothing is reached outside of these folders, whatever leads there. Those
-        outside of its own roots are not reached either."""
+    async def copy(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
+        """In the place of what is there. It can be repeated. Raises FileNotStored."""
         ...
+
+
+def narrowed(storage: Storage, folders: Sequence[str]) -> Storage:
+    """The same storage, but nothing is reached outside of these folders, whatever leads there as
+    symbolic links do: by its method `within`. One without it has no such links."""
+    within: Callable[[Sequence[str]], Storage] | None = getattr(storage, "within", None)
+    return storage if within is None else within(folders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +202,18 @@ class Folder:
             raise StorageRefused(f"{self.complete} can have no links to {other.complete}")
         named = [(other.name_of(old), self.name_of(new)) for old, new in pairs]
         await self.storage.link(named, self.fence)
+
+    async def copy(self, other: Folder, old: str, new: str, scratch: Path) -> None:
+        """A file of another folder, of any storage, under a name of one's own; what no storage can
+        copy by itself goes by way of a local file, which is gone afterwards."""
+        if self.storage is other.storage and isinstance(self.storage, CopyingStorage):
+            await self.storage.copy(other.name_of(old), self.name_of(new), self.fence)
+            return
+        try:
+            await other.fetch(old, scratch)
+            await self.put(scratch, new)
+        finally:
+            await trio.Path(scratch).unlink(missing_ok=True)
 
     async def rename(self, old: str, new: str) -> None:
         await self.storage.move(self.name_of(old), self.name_of(new), self.fence)

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 from typing import Annotated, ClassVar
@@ -79,12 +80,19 @@ class LocalStorage:
 
     def __init__(self, roots: Iterable[str | Path], base: Path | None = None) -> None:
         self._base = Path.cwd() / (base or "")
-        self._area = Area([self._base / root for root in roots])
+        self._roots: Sequence[str | Path] = [*roots]
+        self._whole: Area | None = None
+
+    @cached_property
+    def _area(self) -> Area:
+        """Made when it is needed: attempts that touch no file have storages too."""
+        return Area([self._base / root for root in self._roots], self._whole)
 
     def within(self, folders: Sequence[str]) -> LocalStorage:
         """No link leads from there to what is beside."""
         narrow = copy(self)
-        narrow._area = Area([self._base / one for one in folders], self._area)
+        narrow.__dict__.pop("_area", None)
+        narrow._roots, narrow._whole = folders, self._area
         return narrow
 
     async def list(self, prefix: str) -> Sequence[StoredFile]:

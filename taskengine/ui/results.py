@@ -139,7 +139,7 @@ def _extras(
     job: Job, workflow: Workflow, documents: Documents, client_scope: JsonObject
 ) -> JsonObject:
     parameters, results = json.loads(documents.parameters), json.loads(documents.results or "{}")
-    seen = workflow.tasks_seen(workflow.callback)
+    seen = workflow.tasks_seen(results_used(workflow.callback))
     names = scope(parameters, results, job_scope(job), client_scope, seen)
     return callback_extras(workflow.callback, names)[0]
 

@@ -10,7 +10,7 @@ import re
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -48,6 +48,7 @@ INTEGER = re.compile(r"-?[0-9]{1,18}")
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 MAX_REASON = 300  # characters of what a schema failed with
 MAX_TOLD = 10  # problems of a submission
+MAX_READY = 500  # schemas that are kept ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,45 @@ def prepare(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> Prepa
 def _prepared(schema: JsonObject, given: Json, scope: Mapping[str, Json]) -> PreparedParameters:
     if not isinstance(given, dict):
         raise BadInput(f"parameters: expected an object, got {shown(given)}")
-    schema = complete(schema)
+    ready = _ready(_Same(schema))
+    schema = ready.schema
     work = _Preparation(schema)
     coerced = work.coerced(schema, _listed(given))
     values = work.filled(schema, coerced, ChainMap(dict(scope)))
-    _validate(schema, values, coerced)
+    _validate(ready, values, coerced)
     for name, error in work.failures:  # only now: that another one is missing is a better reason
         raise BadInput(f"parameters.{name}: no default can be made for it: {error}")
     return PreparedParameters(
         values, tuple(name for name in values if name not in schema["properties"])
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadySchema:
+    """A schema with the parameters that every workflow knows, and what validates by it."""
+
+    schema: JsonObject
+    validator: Validator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A schema by its identity: those of workflows are never changed."""
+
+    schema: JsonObject
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.schema is self.schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+
+@lru_cache(maxsize=MAX_READY)
+def _ready(given: _Same) -> _ReadySchema:
+    """Made once: that takes longer than to validate most submissions."""
+    schema = complete(given.schema)
+    return _ReadySchema(schema, _validator(schema))
 
 
 def complete(schema: JsonObject) -> JsonObject:
@@ -173,10 +203,11 @@ def _from_text(schema: JsonObject, text: str) -> Json:
     return text
 
 
-def _validate(schema: JsonObject, values: JsonObject, given: JsonObject) -> None:
-    errors = list(islice(_validator(schema).iter_errors(values), 100))
+def _validate(ready: _ReadySchema, values: JsonObject, given: JsonObject) -> None:
+    errors = list(islice(ready.validator.iter_errors(values), 100))
     if not errors:
         return
+    schema = ready.schema
     # A default that was made of a wrong value is no mistake of its own.
     own = [error for error in errors if not _rank(error, given)[0]]
     told: dict[str, None] = {}
@@ -207,10 +238,12 @@ def _accepts(known: TextFormat, value: object) -> bool:
 CHECKER = _checker()
 
 
+NOTHING: Registry[Any] = Registry()  # nothing is fetched
+
+
 def _validator(schema: JsonObject) -> Validator:
-    registry: Registry[Any] = Registry()  # an empty one: nothing is fetched
     schema = {key: value for key, value in schema.items() if key != "$schema"}  # it chooses another
-    validator: Validator = LinearValidator(schema, registry=registry, format_checker=CHECKER)
+    validator: Validator = LinearValidator(schema, registry=NOTHING, format_checker=CHECKER)
     return validator
 
 

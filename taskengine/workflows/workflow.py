@@ -24,7 +24,7 @@ class Retry:
     backoff: float = 1.0  # the delay's factor from one try to the next
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskTemplate:
     """A task as its file has it. `needs` None: the task before it."""
 
@@ -73,6 +73,11 @@ class TaskTemplate:
             "timeout": self.timeout,
             **({"callback": list(self.callback)} if self.callback else {}),
         }
+
+    @cached_property
+    def results_seen(self) -> frozenset[str] | None:
+        """The tasks whose results its templates look up; None where only the run can tell."""
+        return results_used([self.when, self.with_])
 
     def wanted(self, scope: Mapping[str, Json]) -> bool:
         """Whether `when` lets it run: what is empty, zero, false or null does not."""
@@ -155,10 +160,9 @@ class Workflow:
             raise NotFound(f"workflow {self.name} has no task {name}")
         return self._by_name[name]
 
-    def tasks_seen(self, template: Json) -> Collection[str]:
-        """The tasks that a template may look up: an attempt of one of thousands of tasks must not
-        be charged for all of them."""
-        used = results_used(template)
+    def tasks_seen(self, used: frozenset[str] | None) -> Collection[str]:
+        """Those of the tasks whose results are used, None being any: an attempt of one of thousands
+        of tasks must not be charged for all of them."""
         return self.names if used is None else used & self._by_name.keys()
 
     def needs(self, index: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from taskengine.actions import scratch
-from taskengine.actions.scratch import remove_tree, scratch_of_attempt, scratch_of_instance
+from taskengine.actions.scratch import AttemptScratch, remove_tree, scratch_of_instance
 from taskengine.model import Fence
 
 OWN = uuid.UUID(int=1)
@@ -105,7 +105,7 @@ def test_what_a_start_that_was_killed_left_goes(tmp_path):
 
 
 async def test_a_folder_is_removed_whatever_rights_its_content_has(tmp_path):
-    async with scratch_of_attempt(tmp_path, Fence(1, 2, 3)) as make_scratch:
+    async with AttemptScratch.of(tmp_path, Fence(1, 2, 3)) as make_scratch:
         folder = make_scratch()
         (folder / "closed/inner").mkdir(parents=True)
         (folder / "closed/inner/file").write_text("x")
@@ -122,7 +122,7 @@ def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch, caplog):
 
 
 async def test_a_folder_that_nobody_asks_for_is_never_made(tmp_path):
-    async with scratch_of_attempt(tmp_path, Fence(1, 2, 3)) as make_scratch:
+    async with AttemptScratch.of(tmp_path, Fence(1, 2, 3)) as make_scratch:
         assert list(tmp_path.iterdir()) == []
         assert make_scratch() == make_scratch()
         assert list(tmp_path.iterdir()) == [make_scratch()]
@@ -131,9 +131,9 @@ async def test_a_folder_that_nobody_asks_for_is_never_made(tmp_path):
 
 async def test_each_attempt_has_a_folder_of_its_own(tmp_path):
     """The processes of a stopped one go on writing to theirs (rule 6)."""
-    async with scratch_of_attempt(tmp_path, Fence(1, 2, 1)) as make_old:
+    async with AttemptScratch.of(tmp_path, Fence(1, 2, 1)) as make_old:
         old = make_old()
         (old / "half").write_text("x")
-        async with scratch_of_attempt(tmp_path, Fence(1, 2, 2)) as make_new:
+        async with AttemptScratch.of(tmp_path, Fence(1, 2, 2)) as make_new:
             assert list(make_new().iterdir()) == []
         assert (old / "half").exists()

@@ -1,6 +1,7 @@
 """The workflow vodremix, run from its file on real files and streams."""
 
 import re
+import shutil
 from contextlib import suppress
 
 import httpx
@@ -126,13 +127,26 @@ async def test_the_active_manifest_has_the_name_that_is_asked_for(job):
     check_result(job, list(range(25, 50)), [0])
 
 
+async def test_a_clip_can_be_a_file_of_the_clients_own(job, files, tmp_path):
+    """It lies below the input root, under a name that would mean something else in a URL."""
+    (tmp_path / "input/in").mkdir(parents=True)
+    shutil.copy(files / "high.mp4", tmp_path / "input/in/100% own?.mp4")
+    cut = {"start": "00:00:01", "end": "00:00:03", "frame_accurate": True}
+    await job([{"local_source": "in/100% own?.mp4", **cut}])
+    check_result(job, list(range(25, 75)), range(2))
+    assert job.asked == []
+    assert (tmp_path / "input/in/100% own?.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
         ({"clips": []}, "clips"),
         ({"clips": [{"source": "ftp://a.test/x"}]}, "an http or https URL"),
-        ({"clips": [{"start": "00:00:01"}]}, "exactly one of source, sources"),
+        ({"clips": [{"start": "00:00:01"}]}, "exactly one of source, sources, local_source"),
         ({"clips": [{"source": url("a"), "sources": [url("a")]}]}, "exactly one of"),
+        ({"clips": [{"source": url("a"), "local_source": "a.mp4"}]}, "exactly one of"),
+        ({"clips": [{"local_source": "../a.mp4"}]}, "below the root"),
         ({"clips": [{"source": url("a"), "filter": "x"}]}, "filter: unknown"),
         ({"clips": [{"source": url("a"), "output_description": True}] * 2}, "maxContains 1"),
         ({"clips": [{"source": url("a"), "frame_accurate": "maybe"}]}, "true or false"),
@@ -156,6 +170,7 @@ def test_parameters_that_are_not_honoured_are_refused(job, more, reason):
     ("clip", "more", "reason"),
     [
         ({"source": url("none.mp4")}, {}, "clip 0: files.test/none.mp4: status 404"),
+        ({"local_source": "in/none.mp4"}, {}, "clip 0: in/none.mp4: .*no such"),
         ({"source": url("junk.mp4")}, {}, "clip 0: files.test/junk.mp4 is no media file"),
         ({"source": url("high.mp4"), "start": utc(1)}, {}, r"has to be hh:mm:ss|have to be hh"),
         ({"source": url("high.mp4"), "start": "00:01:00"}, {}, "its source ends at 8"),

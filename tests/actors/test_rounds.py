@@ -78,3 +78,71 @@ async def test_as_soon_as_a_receiver_is_slow_the_rest_of_its_rounds_is_given_bac
     assert len(set(receiver.heard)) == 300
     assert max(Counter(receiver.heard).values()) == 1
     assert receiver.most == 2
+
+
+class Refusing:
+    """Takes no connection for a while, and answers then."""
+
+    def __init__(self):
+        self.refuses, self.tried, self.heard = True, [], []
+
+    async def __call__(self, request):
+        if request.url.host != "receiver.test":
+            return httpx.Response(200)
+        if self.refuses:
+            self.tried.append(request.headers["webhook-id"])
+            raise httpx.ConnectError("Connection refused")
+        self.heard.append(request.headers["webhook-id"])
+        return httpx.Response(200)
+
+
+async def backlog(store, number):
+    """Jobs that are over, and whose callbacks nobody has sent."""
+    async with instance(store, work=9, callback=0) as engine:
+        await jobs_for(engine, number)
+        await trio.sleep(60)
+
+
+async def logs(store, number):
+    return [[*await store.callbacks(job_id)] for job_id in range(1, number + 1)]
+
+
+async def test_a_refused_connection_counts_for_all_lanes_of_its_round(autojump_clock):
+    store, receiver = Counting(), Refusing()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(receiver))
+    await backlog(store, 100)
+    async with instance(store, http=http):
+        await trio.sleep(1)
+        first = {log[0].attempts for log in await logs(store, 100)}
+        tried = len(receiver.tried)
+        receiver.refuses = False
+        await trio.sleep(60)
+    assert first == {1}, "each lane has failed once, and has its own next try"
+    assert tried < 20, "but few of them were tried"
+    assert not store.released
+    assert len(receiver.heard) == len(set(receiver.heard)) == 300
+
+
+async def test_lanes_of_a_host_that_refuses_for_ever_die_in_their_own_time(
+    autojump_clock, monkeypatch
+):
+    monkeypatch.setattr("taskengine.policy.CALLBACK_PAUSES", (5, 30))
+    store, receiver = MemoryStore(), Refusing()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(receiver))
+    await backlog(store, 40)
+    async with instance(store, http=http):
+        await trio.sleep(60)
+    first = [log[0] for log in await logs(store, 40)]
+    assert {(one.state, one.attempts) for one in first} == {("dead", 3)}
+    assert len(receiver.tried) < 3 * 40
+
+
+async def test_a_host_that_refuses_delays_no_other(autojump_clock):
+    store, receiver = Counting(), Refusing()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(receiver))
+    await backlog(store, 100)
+    async with instance(store, http=http) as engine:
+        other = await engine.submit(workflow("only"), urls=("http://other.test/",))
+        await trio.sleep(1)
+        log = [*await store.callbacks(other)]
+    assert [one.state for one in log] == ["delivered"] * 3

@@ -150,7 +150,6 @@ async def test_streams_that_no_archive_takes_are_told(job, change, reason, monke
         ({"start": "00:00:10"}, "start: expected a UTC time"),
         ({"retention": 5}, "retention: expected a number of at least 60"),
         ({"capture_id": "a/b"}, "capture_id: expected a name"),
-        ({"destination_storage": "S3"}, "destination_storage: refused: archives lie on local"),
         ({"key_id": "a" * 32}, "content_key: required"),
         ({"profiles": [{"profile_id": "p"}]}, "drm: required"),
     ],

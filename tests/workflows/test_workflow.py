@@ -4,7 +4,7 @@ import pytest
 
 from taskengine.model import NotFound, PlannedTask
 from taskengine.workflows.scope import scope
-from taskengine.workflows.templates import TemplateError
+from taskengine.workflows.templates import TemplateError, results_used
 from taskengine.workflows.workflow import Retry, TaskTemplate, Workflow, callback_extras
 
 CONTENT = {
@@ -81,7 +81,7 @@ def test_tasks_are_found_by_name():
     ],
 )
 def test_a_template_sees_the_tasks_that_it_may_look_up_and_no_others(template, seen):
-    assert set(WORKFLOW.tasks_seen(template)) == seen
+    assert set(WORKFLOW.tasks_seen(results_used(template))) == seen
 
 
 def test_the_secrets_of_a_workflow_are_known():

@@ -136,6 +136,14 @@ class ObjectStorage:
         here, there = self._locate(source), self._locate(target)
         await self._patiently(lambda: self._move(here, there, fence))
 
+    async def copy(self, source: str, target: str, fence: FenceCheck = unfenced) -> None:
+        here, there = self._locate(source), self._locate(target)
+
+        async def copy() -> None:
+            await self._copy(here, there, (await self._meta(here))["size"], fence)
+
+        await self._patiently(copy)
+
     async def delete(self, key: str) -> None:
         place = self._locate(key)
         await self._meta(place)
@@ -203,15 +211,18 @@ class ObjectStorage:
             return
         if here == there:
             return
-        if self._largest_copy is not None and meta["size"] > self._largest_copy:
-            await self._copy_through(here, there, meta["size"], fence)
+        await self._copy(here, there, meta["size"], fence)
+        await pass_fence(fence)
+        await self._commit(here, obstore.delete, here)
+
+    async def _copy(self, here: str, there: str, size: int, fence: FenceCheck) -> None:
+        if self._largest_copy is not None and size > self._largest_copy:
+            await self._copy_through(here, there, size, fence)
         else:
             await pass_fence(fence)
             await self._commit(here, obstore.copy, here, there)
-        if (await self._meta(there))["size"] != meta["size"]:
+        if (await self._meta(there))["size"] != size:
             raise StorageFailed(f"{self.label}: {there} is no whole copy of {here}")
-        await pass_fence(fence)
-        await self._commit(here, obstore.delete, here)
 
     async def _copy_through(self, here: str, there: str, size: int, fence: FenceCheck) -> None:
         """What is too large for the store to copy goes through this host, piece by piece."""

@@ -183,6 +183,7 @@ class MemoryStore:
     ends_since = atomic(overview.ends_since)
     oldest_waiting = atomic(overview.oldest_waiting)
     oldest_queued = atomic(overview.oldest_queued)
+    snapshot_since = atomic(overview.snapshot_since)
     lanes_dead = atomic(overview.lanes_dead)
 
     # Forecasts

@@ -24,6 +24,7 @@ from taskengine.model import (
 )
 from taskengine.store import Lines
 from taskengine.store.postgres.queries import JOB, TASK, queries
+from taskengine.texts import compact
 
 Row = Any  # asyncpg.Record
 SQL = queries()
@@ -36,7 +37,7 @@ def dumped(value: object) -> str:
     if isinstance(value, JsonText):
         return value
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return compact(value)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the database refuses the data: {error}") from error
 

@@ -172,6 +172,26 @@ class StorageContract:
         with pytest.raises(FileNotStored):
             await staged.fetch("a", tmp_path / "a")
 
+    async def test_a_file_is_copied_from_another_folder(self, folder, store, read, root, tmp_path):
+        kept, way = Folder(folder.storage, root, "kept/1"), tmp_path / "way"
+        await store({"a": "text"}, kept)
+        await store({"b": "other"})
+        for _ in range(2):
+            await folder.copy(kept, "a", "b", way)
+        assert await read("b") == await read("a", kept) == "text"
+        with pytest.raises(FileNotStored):
+            await folder.copy(kept, "none", "c", way)
+        assert not way.exists()
+
+    async def test_who_is_overtaken_copies_nothing(self, folder, store, root, tmp_path):
+        async def overtaken():
+            raise Overtaken
+
+        await store({"a": "text"})
+        with pytest.raises(Overtaken):
+            await replace(folder, fence=overtaken).copy(folder, "a", "b", tmp_path / "way")
+        assert await folder.list() == [StoredFile("a", 4)]
+
     async def test_deleting_the_last_file_removes_the_folder(self, folder, store):
         await store({"sub/a": "", "b": ""})
         await folder.delete("sub/a")
