@@ -14,11 +14,11 @@ from xdist.workermanage import WorkerController
 PROCESSES = ("bench", "chaos", "faults", "players", "weight")
 ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
 FIRST_PROCESS = "gw0"
-NICENESS = 5  # of the other ones
+NICENESS = 2  # of the other ones
 SERVERS = ("storage",)  # folders whose files share servers that are slow to start
 WORLDS = "interleaving/test_pairs"  # the pairs of a world share what is known of it
 SECONDS = {  # that the longest ones take, roughly, on two idle cores
-    "ui/test_browser": 140,
+    "ui/test_browser": 40,
     "storage": 60,
     "contract/test_postgres": 80,
     "contract/test_backlogs": 50,

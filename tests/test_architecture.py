@@ -1,7 +1,9 @@
 """The shape of the tree, as failing tests: sizes, layers, and that what exists is documented."""
 
 import ast
+import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from taskengine.workflows.library import load
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "taskengine").rglob("*.py"))
-TREES = {file: ast.parse(file.read_text("utf-8")) for file in SOURCES}
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(ROOT / "examples").glob("*.md"),
@@ -44,6 +45,11 @@ def path_of(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
+@cache
+def trees():
+    return {file: ast.parse(file.read_text("utf-8")) for file in SOURCES}
+
+
 def test_files_stay_small():
     long = [
         path_of(file)
@@ -58,7 +64,7 @@ def test_functions_stay_small():
     long = [
         f"{path_of(file)}: {node.name}"
         for file in SOURCES
-        for node in ast.walk(TREES[file])
+        for node in ast.walk(trees()[file])
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if node.end_lineno - node.lineno >= FUNCTION_LIMIT
     ]
@@ -66,7 +72,7 @@ def test_functions_stay_small():
 
 
 def test_every_module_says_what_it_is_for():
-    assert [path_of(file) for file, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [path_of(file) for file, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_asyncio_stays_in_its_adapters():
@@ -86,7 +92,7 @@ def test_no_class_name_stands_twice():
     for file in SOURCES:
         if CONTRACT in file.parents:
             continue
-        for node in ast.walk(TREES[file]):
+        for node in ast.walk(trees()[file]):
             if isinstance(node, ast.ClassDef):
                 files.setdefault(node.name, []).append(path_of(file))
     assert {name: where for name, where in files.items() if len(where) > 1} == {}
@@ -146,18 +152,26 @@ def test_the_readme_names_the_commands_people_start_with():
         assert command in README
 
 
+@cache
+def modules():
+    """The paths of all, but for what was installed besides."""
+    return [
+        f"{folder}/{name}"
+        for top in ("taskengine", "tests", "bench", "examples")
+        for folder, _, names in os.walk(ROOT / top)
+        if "node_modules" not in folder
+        for name in names
+        if name.endswith(".py")
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=path_of)
 def test_links_and_files_named_in_documents_exist(page):
     text = page.read_text("utf-8")
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
     named = re.findall(r"`(?:taskengine/)?([a-z_/]+\.py)\b", text)
-    files = [
-        file
-        for top in ("taskengine", "tests", "bench", "examples")
-        for file in (ROOT / top).rglob("*.py")
-    ]
-    missing = [name for name in named if not any(f"/{one}".endswith(f"/{name}") for one in files)]
+    missing = [name for name in named if not any(one.endswith(f"/{name}") for one in modules())]
     assert missing == []
 
 

@@ -19,11 +19,12 @@ from taskengine.jobs.queue_simulation import HORIZON, QueueSimulation, Waiter
 from taskengine.model import Job
 from taskengine.policy import Band, Settings
 
-DRAWS = 15  # times that a short queue is simulated
+DRAWS = 11  # times that a short queue is simulated
 STARTS = 1_000  # of jobs that are simulated for one forecast, about: what bounds its time
+BEHIND = 100  # jobs behind the job that may take slots which it cannot have
 FEW = 5  # ended jobs of a workflow that tell how long one lasts
 PAST = 3600.0  # seconds; what came in the last hour comes again in the next, and so on
-MOST_AGAIN = 2_000  # jobs that come again
+MOST_AGAIN = 1_000  # jobs that come again
 WITHIN = 0.2  # of its wait: how far from the start that was foretold a job may start
 SECONDS_WITHIN = 2.0  # and how far at least: what starts at once starts within moments
 
@@ -175,7 +176,7 @@ def _ends(view: QueueView, durations: _Durations) -> Iterator[tuple[float, str, 
 
 
 def _line(view: QueueView, job: Job, again: Sequence[Waiter]) -> tuple[list[Waiter], int]:
-    """All that wait or will come, in the order of their turns, and the place of the job there."""
+    """Those that wait or will come, in the order of their turns, and the place of the job there."""
     waiters = {one.candidate.id: one for one in _waiters(view)}
     waiters[job.id] = _waiter(job, view, 1.0)
     waiters |= {one.candidate.id: one for one in again}
@@ -184,7 +185,8 @@ def _line(view: QueueView, job: Job, again: Sequence[Waiter]) -> tuple[list[Wait
         in_turn(candidates, view.shares) if view.shares.weights else sorted(candidates, key=_rank)
     )
     line = [waiters[one.id] for one in turns]
-    return line, next(n for n, one in enumerate(line) if one.candidate.id == job.id)
+    place = next(n for n, one in enumerate(line) if one.candidate.id == job.id)
+    return line[: place + 1 + BEHIND], place
 
 
 def _rank(one: Candidate) -> tuple[bool, int, int, datetime, int]:

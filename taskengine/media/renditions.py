@@ -16,7 +16,7 @@ from taskengine.media.conform import is_exact
 from taskengine.media.ffmpeg import FRAGMENTED, OnProgress, ffmpeg, is_shortage, source
 from taskengine.media.fragments import read_file_header, read_samples
 from taskengine.media.probe import Media, OutputWrong, ProbedStream
-from taskengine.media.segments import FilmSegment, picture_times, segments
+from taskengine.media.segments import TIMED, FilmSegment, picture_times, segments
 from taskengine.media.tools import Bench
 from taskengine.runtime.process import ProcessFailed
 
@@ -98,7 +98,7 @@ async def _encode(
     seek = ("-ss", f"{begin:.6f}") if begin else ()
     await ffmpeg(
         bench,
-        *source(film.path, "-copyts", *seek),
+        *source(film.path, "-copyts", *TIMED, *seek),
         *_outputs(film, segment, bench.folder),
         duration=float(segment.length),
         on_progress=on_progress,

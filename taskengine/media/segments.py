@@ -19,6 +19,7 @@ from taskengine.media.ffmpeg import SAFE_INPUT
 from taskengine.media.tools import Bench
 
 JUMP: Final = 10  # seconds between two pictures, from which on tools count anew
+TIMED: Final = ("-fflags", "+genpts")  # AVI and MPEG-PS state no times for some packets
 MAX_PICTURES: Final = 10_000_000  # two days of 60 a second
 
 
@@ -74,7 +75,8 @@ async def picture_times(bench: Bench, path: Path, stream: int) -> PictureTimes:
     """Of the pictures of a stream, in the order in which they are shown. All of it is read."""
     found = PictureTimes()
     shown = ("-show_entries", "packet=pts,size,flags:stream=time_base", "-of", "csv")
-    command = [bench.tools.ffprobe, "-v", "error", *SAFE_INPUT, "-select_streams", str(stream)]
+    command = [bench.tools.ffprobe, "-v", "error", *TIMED, *SAFE_INPUT]
+    command += ["-select_streams", str(stream)]
     await bench.run([*command, *shown, "-i", f"file:{path}"], on_line=found.take)
     found.times = array("q", sorted(found.times))
     return found

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from taskengine.actions import segmented
-from taskengine.media.sample import numbers_of
+from taskengine.media.sample import RATE, numbers_of
 from taskengine.media.tables import read_track
 from taskengine.media.tools import Bench
 from taskengine.model import FenceMoved, PermanentFailure
@@ -100,6 +100,26 @@ async def test_segments_together_are_what_one_run_makes(job, whole, encodes):
     sound = [t for t in job.results["inspect_source"]["tracks"] if t["type"] == "audio"]
     assert [t["start"] for t in sound if "start" in t] == []  # at 0, as the pictures
     assert len(sound) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("film.avi", ("mpeg4", "-c:a", "mp3")), ("film.mpg", ("mpeg2video", "-c:a", "mp2"))],
+)
+async def test_a_container_that_does_not_state_all_times_is_cut_as_well(
+    job, tmp_path, encodes, name, how
+):
+    film = job.source / "film.mp4"
+    bench = Bench(partial(run_process, cwd=job.source), job.source)
+    made = ("-t", "4", "-map", "0:v", "-map", "0:a:0", "-bf", "2", "-q:v", "2", "-c:v", *how, name)
+    await bench.run([bench.tools.ffmpeg, "-v", "error", "-i", film.name, *made])
+    film.unlink()
+    job.begin()
+    await job.task("get_filenames")
+    await job.task("inspect_source")
+    assert encodes == [0, 1]
+    for path, lines in zip(job.staged, RUNGS, strict=True):
+        assert await numbers_of(bench, path, lines) == list(range(4 * RATE))
 
 
 @pytest.mark.parametrize("accepted", [2, 2 * 4 + 1])

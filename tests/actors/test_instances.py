@@ -158,10 +158,11 @@ async def test_an_instance_that_is_called_dead_while_it_lives_gives_all_up(
 
 
 async def test_a_live_instances_long_task_is_never_started_again(memory_store, autojump_clock):
-    flow = workflow(("long", "core.sleep", {"with": {"seconds": 3600}}))
+    seconds = 300  # twenty leases
+    flow = workflow(("long", "core.sleep", {"with": {"seconds": seconds}}))
     async with instance(memory_store) as one, instance(memory_store):
         job_id = await one.submit(flow)
-        await trio.sleep(3601)
+        await trio.sleep(seconds + 1)
         [task] = (await one.job(job_id)).tasks
     assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
 

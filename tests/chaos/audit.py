@@ -23,6 +23,14 @@ FREE = "set statement_timeout = 0; reset enable_hashjoin; set enable_seqscan = o
 set enable_hashjoin = on; set enable_mergejoin = on; set plan_cache_mode = auto"
 
 Rows = Sequence[Mapping[str, Any]]
+# What a query raises while the database is away, or that was given up in its middle.
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    trio.TooSlowError,
+)
 
 
 @asynccontextmanager
@@ -48,7 +56,7 @@ async def query_patiently(url: str, sql: str, *arguments: object, seconds: float
             try:
                 with trio.fail_after(5):
                     return await query(url, sql, *arguments)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, trio.TooSlowError):
+            except AWAY:
                 await trio.sleep(0.1)
 
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 import httpx
 import trio
 
@@ -219,7 +218,7 @@ def _room(postgres: Postgres):
         try:
             with trio.fail_after(1):
                 [row] = await audit.query(postgres.url, UNFINISHED)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, trio.TooSlowError):
+        except audit.AWAY:
             return 5
         return max(0, BACKLOG - row["n"])
 

@@ -10,7 +10,7 @@ from tests.chaos.balancer import Balancer
 from tests.support.serving import HEADERS, ended_job, lines_of, serving
 
 NAMES = ("one", "two", "three")
-CLIENTS = 6
+CLIENTS = 3
 SETTINGS = {"drain": 15, "notice": 3, "queues": "work=3", "requests_per_second": 0}
 
 pytestmark = pytest.mark.timeout(240)

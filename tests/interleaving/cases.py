@@ -117,7 +117,8 @@ def _next(number: int, statements: Sequence[str], *, again: bool) -> int:
 
 
 # What comes of a state depends on these alone: not on what was told, on when, on how often it was
-# tried, nor on limits, which are lifted before it is driven on.
+# tried, nor on limits, which are lifted before it is driven on. Of times, all of which have come by
+# then, whether there is one.
 COURSE = {
     "jobs": (
         *("id", "client", "state", "failed", "band", "open_tasks", "open_edges", "run_at"),
@@ -134,7 +135,11 @@ COURSE = {
 def _course(found: State) -> str:
     """Equal for states that go on alike."""
     rows = {
-        table: [[row[name] for name in names] for row in found[table]]
+        table: [[_of_course(name, row[name]) for name in names] for row in found[table]]
         for table, names in COURSE.items()
     }
     return json.dumps(rows)
+
+
+def _of_course(name: str, value: object) -> object:
+    return value is not None if name in ("due_at", "run_at") else value

@@ -27,9 +27,11 @@ UNLIMITED = (
     "set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; set statement_timeout = 0; "
     "set synchronous_commit = off"  # nothing is to outlive the run
 )
-SEEN_AT_ONCE = "set deadlock_timeout = '5ms'"  # may be set by superusers alone
+TOLD_AT_ONCE = (  # may be set by superusers alone
+    "set deadlock_timeout = '1ms'; set log_lock_waits = on; set client_min_messages = log"
+)
 BLOCKED = "select cardinality(pg_blocking_pids($1)) > 0"
-LOOK = 0.003  # seconds between looks whether it is blocked
+LOOK = 0.003  # seconds between looks whether a call is over or blocked
 NAMES = {text: name for name, text in queries().items()}
 
 Call = Callable[[PostgresStore], Awaitable[Any]]
@@ -85,25 +87,32 @@ class Stepped:
 
 
 class SteppedPool(Pool):
-    """A single connection, whose next call may be stopped. It counts the collisions."""
+    """A single connection, whose next call may be stopped. It counts the collisions, and hears from
+    the server that it may wait for a lock; where it may not, it is asked again and again."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, 1)
         self.stepped: Stepped | None = None
         self.collisions: list[str] = []
         self.stop = Stop()
+        self.hears = self.may_wait = False
 
     async def connect(self) -> Any:
         connection = await super().connect()
         await connection.execute(UNLIMITED)
         if await connection.fetchval("select current_setting('is_superuser')") == "on":
-            await connection.execute(SEEN_AT_ONCE)
+            await connection.execute(TOLD_AT_ONCE)
+            connection.add_log_listener(self._hear)
+            self.hears = True
         self.stepped = Stepped(connection)
         self.stepped.stop = self.stop
         return self.stepped
 
+    def _hear(self, _: Any, said: Any) -> None:
+        self.may_wait = self.may_wait or " still waiting for " in said.message
+
     def stop_at(self, where: int | str) -> Stop:
-        self.stop = Stop(where)
+        self.stop, self.may_wait = Stop(where), not self.hears
         if self.stepped:
             self.stepped.stop = self.stop
         return self.stop
@@ -195,7 +204,7 @@ class Stepper:
         while True:
             with trio.move_on_after(LOOK):
                 await event.wait()
-            if event.is_set() or await self._is_blocked(pool.pid):
+            if event.is_set() or (pool.may_wait and await self._is_blocked(pool.pid)):
                 return
 
     async def _is_blocked(self, pid: int) -> bool:

@@ -12,12 +12,14 @@ import trio
 from taskengine.actors.failures import has_part
 from taskengine.media.keys import StoredKeyStore
 from taskengine.media.naming import parse_name
-from taskengine.media.sample import make_film
+from taskengine.media.sample import RATE, make_film, numbers_of
+from taskengine.media.tools import Bench
 from taskengine.model import FenceMoved
 from taskengine.runtime.process import run_process
 from taskengine.storage import FileNotStored, Folder
 from taskengine.testing.actions import Journal
 from tests.actions.jobs import WorkflowJob, workflow
+from tests.support.films import long_film
 
 C = "film-001"
 SUBMITTED = {
@@ -38,6 +40,11 @@ def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     trio.run(partial(make_film, partial(run_process, cwd=path.parent), path, 2, height=90))
     return path
+
+
+@pytest.fixture(scope="session")
+def longer_film(tmp_path_factory):
+    return long_film(tmp_path_factory.mktemp("longer"), 6, 90)
 
 
 @dataclass
@@ -164,6 +171,35 @@ async def test_a_publication_that_is_overtaken_is_completed_by_the_next_attempt(
     stored = [n for n in await elsewhere.everything(destination) if n.startswith("output/")]
     delivered = job.results["publish"]["files"]
     assert sorted(f"{elsewhere.place}/{name}" for name in stored) == sorted(delivered)
+
+
+async def test_hosts_without_a_common_disk_share_the_segments_of_a_film(
+    elsewhere, tmp_path, longer_film, monkeypatch
+):
+    monkeypatch.setattr("taskengine.actions.encoding.PLACES", 2)
+    monkeypatch.setattr("taskengine.actions.segmented.ENCODERS", trio.CapacityLimiter(2))
+    await elsewhere.folder("S3", "input", "in/film").put(longer_film, "film.mp4")
+    workspace = Folder(elsewhere.storages["S3"], f"{elsewhere.place}/workspace", "7")
+    job = Job("vodstream", tmp_path, elsewhere, workspace=workspace)
+    job.prepare({**SUBMITTED, "encode_source": True, "encoding_segment": 2})
+    await job.task("get_filenames")
+
+    async def on_own_host(name):
+        job.tmp_path = tmp_path / name
+        await job.task(name)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(on_own_host, "encode_1")
+        nursery.start_soon(on_own_host, "encode_2")
+    found = [job.results[name]["encoded"] for name in ("encode_1", "encode_2")]
+    assert sum(found) == 3
+    await on_own_host("inspect_source")
+    assert "film.mp4: found 3 of 3 segments that are encoded" in [text for _, text in job.lines]
+    [video] = [t for t in job.results["inspect_source"]["tracks"] if t["type"] == "video"]
+    made = tmp_path / "made.mp4"
+    await workspace.below(video["folder"]).fetch(video["file"], made)
+    bench = Bench(partial(run_process, cwd=tmp_path), tmp_path)
+    assert await numbers_of(bench, made, 90) == list(range(6 * RATE))
 
 
 async def test_hosts_without_a_common_disk_share_a_job(elsewhere, tmp_path):

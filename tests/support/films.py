@@ -14,9 +14,9 @@ PICTURES = SECONDS * RATE
 HEIGHT = 270  # the lowest of which a ladder has two rungs
 
 
-def long_film(folder: Path) -> Path:
+def long_film(folder: Path, seconds: int = SECONDS, height: int = HEIGHT) -> Path:
     """An MP4 whose pictures carry their numbers."""
     path = folder / "film.mp4"
     run = partial(run_process, cwd=folder)
-    trio.run(partial(make_film, run, path, SECONDS, height=HEIGHT))
+    trio.run(partial(make_film, run, path, seconds, height=height))
     return path

@@ -1,5 +1,5 @@
 // Looks at pages in Chromium: what to look at as JSON in, what was seen as JSON out. Its argument is
-// the browser's path; it may write pictures of what it sees.
+// the browser's path. Pages on which nothing is done are looked at some at a time.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,9 +9,10 @@ import { text } from "node:stream/consumers";
 const players = createRequire(new URL("../players/package.json", import.meta.url));
 const { chromium } = players("playwright-core");
 const axe = readFileSync(players.resolve("axe-core/axe.min.js"), "utf8");
-const WAIT = 8000; // ms for what has to become true
+const WAIT = 30_000; // ms for what has to become true
+const AT_ONCE = 3;
 
-const { site, key, pictures, items } = JSON.parse(await text(process.stdin));
+const { site, key, items } = JSON.parse(await text(process.stdin));
 const browser = await chromium.launch({
   executablePath: argv[2],
   args: ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"],
@@ -22,18 +23,20 @@ const contexts = new Map();
 
 async function contextFor({ client, width, dark }) {
   const name = `${client} ${width} ${dark}`;
-  if (!contexts.has(name)) {
-    const context = await browser.newContext({
-      viewport: { width, height: width < 600 ? 800 : 900 },
-      colorScheme: dark ? "dark" : "light",
-      reducedMotion: "reduce",
-      bypassCSP: false,
-    });
-    context.setDefaultTimeout(WAIT);
-    if (client) await signIn(context, client);
-    contexts.set(name, context);
-  }
+  if (!contexts.has(name)) contexts.set(name, opened(client, width, dark));
   return contexts.get(name);
+}
+
+async function opened(client, width, dark) {
+  const context = await browser.newContext({
+    viewport: { width, height: width < 600 ? 800 : 900 },
+    colorScheme: dark ? "dark" : "light",
+    reducedMotion: "reduce",
+    bypassCSP: false,
+  });
+  context.setDefaultTimeout(WAIT);
+  if (client) await signIn(context, client);
+  return context;
 }
 
 async function signIn(context, client) {
@@ -51,15 +54,11 @@ async function look(item) {
   const seen = { complaints: [], problems: [], texts: [] };
   page.on("console", (message) => message.type() === "error" && seen.complaints.push(message.text()));
   page.on("pageerror", (error) => seen.complaints.push(String(error)));
-  const start = performance.now();
   const answer = await page.goto(`${site}/ui/${item.path}`);
   seen.status = answer.status();
-  seen.took = performance.now() - start;
   for (const step of item.steps ?? []) seen.texts.push(await act(page, step));
-  seen.title = await page.title();
   seen.wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (item.axe !== false) seen.problems = await accessible(page);
-  if (pictures) await page.screenshot({ path: `${pictures}/${item.name}.png`, fullPage: item.whole ?? true });
   await page.close();
   return seen;
 }
@@ -85,9 +84,19 @@ async function act(page, { press, fill, value, wait, gone, read, evaluate, keys,
   return read ? (await page.locator(read).first().innerText()).trim() : null;
 }
 
-const seen = [];
+const seen = Array(items.length);
+const all = [...items.entries()];
+const still = all.filter(([, item]) => !item.steps).values();
+const alive = all.filter(([, item]) => item.steps).values();
+
+async function lookAt(waiting) {
+  for (const [place, item] of waiting)
+    seen[place] = await look(item).catch((error) => ({ failure: `${item.name}: ${error}` }));
+}
+
 try {
-  for (const item of items) seen.push(await look(item).catch((error) => ({ failure: `${item.name}: ${error}` })));
+  await Promise.all(Array.from({ length: AT_ONCE }, () => lookAt(still)));
+  await lookAt(alive); // one after another: they change what is seen
 } finally {
   await browser.close();
 }

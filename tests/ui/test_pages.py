@@ -93,6 +93,13 @@ async def test_a_job_shows_why_it_waits_and_where(api, admin):
     assert "Its tasks are written when the job starts." in page.plain
 
 
+async def test_a_job_shows_when_it_is_expected_to_start_or_why_nobody_can_tell(api, admin):
+    number = await api.accepted(job_body())
+    await api.store.put_setting("", "max_jobs", "0")
+    page = await admin.get(f"jobs/{number}")
+    assert "Nobody can tell when it starts: max_jobs of the system is 0." in page.plain
+
+
 async def test_a_job_shows_its_tasks_in_time(api, admin, world, now):
     [job_id] = await api.store.submit([submission(CHAIN)], now)
     await world.admit(now)
