@@ -76,8 +76,10 @@ class Findings:
 class CapturePlace(Place):
     """Instances that capture."""
 
-    def environment(self, database_url: str, redis_url: str, port: int) -> dict[str, str]:
-        known = Place.environment(self, database_url, redis_url, port)
+    def environment(
+        self, database_url: str, redis_url: str, port: int, tree: Path
+    ) -> dict[str, str]:
+        known = Place.environment(self, database_url, redis_url, port, tree)
         return known | {
             "TASKENGINE_QUEUES": "work=2,windows_capture=1,callback=2",
             "TASKENGINE_REDIS_URL": "none",
