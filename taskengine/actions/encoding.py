@@ -14,7 +14,7 @@ from taskengine.actions.registry import action
 from taskengine.actions.segmented import PLACES, SegmentedEncode
 from taskengine.actions.vodstream import check_files
 from taskengine.media.conform import undecodable
-from taskengine.media.extensions import ENCODABLE, suffix
+from taskengine.media.extensions import encodable
 from taskengine.media.probe import probe_source
 from taskengine.media.renditions import plan_film
 from taskengine.model import JsonObject
@@ -40,7 +40,7 @@ async def encode_segments(
         if not is_free:
             await context.debug("this instance encodes as much of the film as it can")
             return {"encoded": 0}
-        [name] = [file for file in files if suffix(file) in ENCODABLE]
+        [name] = encodable(files)
         path = context.scratch / local_name(0, name)
         await fetch(context, folder, name, path, retries)
         bench = bench_of(context)

@@ -11,7 +11,7 @@ from taskengine.actions.materials import bench_of, fetch, gather, local_name
 from taskengine.actions.pace import Pace
 from taskengine.actions.registry import action
 from taskengine.actions.together import together
-from taskengine.media.extensions import ENCODABLE, suffix
+from taskengine.media.extensions import encodable
 from taskengine.media.ffmpeg import OnProgress, refuse
 from taskengine.media.probe import OutputWrong, probe_source
 from taskengine.media.quality import METRICS, Measurement, Reference, has_filter, measure
@@ -45,7 +45,7 @@ async def measure_quality(
 ) -> JsonObject:
     """Measure all renditions of an encoded source; fail if the best one is not good enough."""
     folder = await context.open_folder(**source)
-    [name] = [file for file in files if suffix(file) in ENCODABLE]
+    [name] = encodable(files)
     path = context.scratch / f"source-{local_name(0, name)}"
     await fetch(context, folder, name, path, retries)
     videos = [one for one in tracks if one["type"] == "video"]

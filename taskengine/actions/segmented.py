@@ -78,7 +78,8 @@ class SegmentedEncode:
         for segment in self.film.segments:
             if segment.number not in self._done:
                 await self._make(segment)
-        return [await self._join(rung) for rung in self.film.rungs]
+        firsts = [await self._first(one) for one in self.film.segments]
+        return [await self._join(rung, firsts) for rung in self.film.rungs]
 
     async def _look(self) -> None:
         """What is done by now, by anybody."""
@@ -155,11 +156,11 @@ class SegmentedEncode:
         await trio.Path(record).write_text(json.dumps({"first": first}))
         await self.folder.hand_over(record, record.name)
 
-    async def _join(self, rung: Rung) -> str:
-        """All segments of a rendition as one file, and its name."""
+    async def _join(self, rung: Rung, firsts: Sequence[Fraction]) -> str:
+        """All segments of a rendition as one file, and its name; `firsts` is what their records
+        say."""
         film, scratch = self.film, self.context.scratch
         name = rendition_name(film.path, film.stream.track, rung)
-        firsts = [await self._first(one) for one in film.segments]
         taken = []
         for number, segment in enumerate(film.segments):
             path = scratch / f"{segment.name}-{rung.edge}.mp4"

@@ -11,7 +11,7 @@ from taskengine.actions.inspection import Inspector
 from taskengine.actions.quality import check_measures
 from taskengine.actions.registry import action
 from taskengine.actions.sources import is_hidden, listed, unknown
-from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
+from taskengine.media.extensions import CAPTIONS, encodable, suffix, taken
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
 from taskengine.media.tracks import Track, arrange, longest
@@ -142,9 +142,9 @@ async def _describe(context: Context, tracks: Sequence[Track]) -> None:
 
 def check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
     """Raises PermanentFailure if there is nothing to package, or to encode, among them."""
-    encodable = [name for name in files if suffix(name) in ENCODABLE]
-    if encode_source and len(encodable) != 1:
-        raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
+    number = len(encodable(files))
+    if encode_source and number != 1:
+        raise PermanentFailure(f"encode_source: expected one video file, found {number}")
     if all(suffix(name) in CAPTIONS for name in files):
         there = ", ".join([*files, *others])
         raise PermanentFailure(f"no media file among: {there}; those taken are {taken()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -19,6 +20,11 @@ CAPTIONS: Final = frozenset({".srt", ".vtt", ".ass", ".ssa", ".ttml", ".dfxp"})
 def suffix(name: str) -> str:
     """The extension, in lower case."""
     return PurePosixPath(name).suffix.lower()
+
+
+def encodable(names: Iterable[str]) -> list[str]:
+    """Those that `encode_source` takes."""
+    return [name for name in names if suffix(name) in ENCODABLE]
 
 
 def taken() -> str:
