@@ -16,7 +16,7 @@ from defusedxml.ElementTree import fromstring
 from taskengine.archive.playlists import ListedSpan
 from taskengine.media.markers import Marker
 from taskengine.media.marking import mark_mpd
-from taskengine.media.mpd import DASH, NAMESPACES
+from taskengine.media.mpd import DASH, written
 from taskengine.media.rates import Rate
 from taskengine.media.streams import DIGITS
 
@@ -44,8 +44,6 @@ def write_mpd(
     periods: Sequence[ListedPeriod], rates: Mapping[str, Rate], markers: Sequence[Marker]
 ) -> str:
     """Markers have the times of the whole."""
-    for prefix, uri in NAMESPACES.items():
-        ElementTree.register_namespace(prefix, uri)
     root = fromstring(periods[0].said.encode())
     root.remove(_period_of(root))
     root.set("profiles", LIVE)
@@ -54,7 +52,7 @@ def write_mpd(
     for number, one in enumerate(periods):
         root.append(_period(number, starts[number], one, rates))
     ElementTree.indent(root)
-    head, *rest = ElementTree.tostring(root, encoding="unicode").split("<Period ")
+    head, *rest = written(root).split("<Period ")
     marked = [
         _marked(f"<Period {text}", markers, start, start + one.length)
         for text, start, one in zip(rest, starts, periods, strict=False)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
 
 import trio
 from defusedxml.ElementTree import fromstring
@@ -25,7 +24,7 @@ from taskengine.media.copying import append
 from taskengine.media.index import Index, read_index
 from taskengine.media.languages import packed_language
 from taskengine.media.movie import language_bits
-from taskengine.media.mpd import DASH, NAMESPACES
+from taskengine.media.mpd import DASH, written
 from taskengine.media.packager import Manifests, package
 from taskengine.media.rates import Rate, with_rates
 from taskengine.media.streams import output_name, playlist_name, streams
@@ -151,8 +150,6 @@ def listed(said: str, file: str, index: Index) -> str:
 
 def ranged(said: str, wholes: Sequence[_Whole], rates: Mapping[str, Rate]) -> str:
     """The MPD of whole tracks; `said` is the packager's for their beginnings."""
-    for prefix, uri in NAMESPACES.items():
-        ElementTree.register_namespace(prefix, uri)
     root = fromstring(said.encode())
     indexes = {one.name: one.index for one in wholes}
     for representation in root.iter(f"{{{DASH}}}Representation"):
@@ -166,4 +163,4 @@ def ranged(said: str, wholes: Sequence[_Whole], rates: Mapping[str, Rate]) -> st
                 start.set("range", f"0-{index.place - 1}")
     length = max((float(one.index.seconds) for one in wholes), default=0.0)
     root.set("mediaPresentationDuration", f"PT{length:.6f}S")
-    return ElementTree.tostring(root, encoding="unicode")
+    return written(root)

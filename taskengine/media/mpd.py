@@ -48,8 +48,6 @@ BEFORE: Final = frozenset(  # what stands before a label, as the schema orders t
 
 def finish_mpd(text: str, tracks: Sequence[Track], files: Sequence[str]) -> str:
     """The MPD with what is known of its tracks; `files` are those that it names, one a track."""
-    for prefix, uri in NAMESPACES.items():
-        ElementTree.register_namespace(prefix, uri)
     root = fromstring(text.encode())
     length = f"{max(longest(tracks), _length(root)):.3f}".rstrip("0").rstrip(".")
     root.set("mediaPresentationDuration", f"PT{length}S")
@@ -58,8 +56,14 @@ def finish_mpd(text: str, tracks: Sequence[Track], files: Sequence[str]) -> str:
         _finish(adaptation, tracks, number_of)
     _number(root, number_of)
     ElementTree.indent(root)
-    body = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{written(root)}\n'
+
+
+def written(root: ElementTree.Element) -> str:
+    """An MPD as text, with the usual prefixes."""
+    for prefix, uri in NAMESPACES.items():
+        ElementTree.register_namespace(prefix, uri)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _number(root: ElementTree.Element, number_of: Mapping[str, int]) -> None:
