@@ -281,14 +281,14 @@ class Cut:
         return self._timed(described(made, track))
 
     async def _images(self, name: str, track: SourceTrack) -> None:
-        """Images of tiles are no track of a set, but beside them."""
         clips = [
             ClipImages(own, await clip.assembler.files(own), spans)
             for clip, spans in zip(self._clips, self._spans, strict=True)
             for own in [await self._segments(clip, name, track)]
         ]
         try:
-            self.images.append(await made_images(clips, self.bench.folder, name))
+            made = await made_images(clips, self.bench.folder, name, self.context.warn)
+            self.images.append(made)
         except SourceRefused as refusal:
             await self._leave_out(name, str(refusal))
 

@@ -94,6 +94,17 @@ async def window_of(stream: Stream, track: SourceTrack, *, is_missed: bool) -> W
     raise SourceAway("no answer in time")
 
 
+def on_clock(window: Window, begins: Time | None) -> Window:
+    """A window of a stream with a clock. Images that are complete and state no times begin where
+    the first track does. Raises SourceRefused for others without a clock."""
+    if window.has_clock or not any(one.tiles for one in window.segments):
+        return window
+    if not window.is_over or begins is None:
+        raise SourceRefused("its playlist states no times, those of pictures do")
+    segments = (replace(one, start=one.start + begins) for one in window.segments)
+    return replace(window, segments=tuple(segments), has_clock=True)
+
+
 def kind_of(body: bytes) -> Kind:
     """Which kind of manifest a body is, seen from how it begins; `""` for what is none."""
     start = _text(body[:HEAD]).lstrip()

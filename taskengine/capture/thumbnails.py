@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -188,7 +188,9 @@ def _options(image: Image.Image) -> dict[str, Any]:
     return {"qtables": tables, **({"subsampling": sampling} if sampling >= 0 else {})}
 
 
-async def made_images(clips: Sequence[ClipImages], folder: Path, stem: str) -> Tiles:
+async def made_images(
+    clips: Sequence[ClipImages], folder: Path, stem: str, warn: Callable[[str], Awaitable[None]]
+) -> Tiles:
     """The images of a result, in a folder. Raises SourceRefused if there are none."""
     layout = layout_of(clips)
     given = tiles(clips, layout.interval)
@@ -208,4 +210,8 @@ async def made_images(clips: Sequence[ClipImages], folder: Path, stem: str) -> T
     )
     for file, part in zip(made.files, images.parts(given), strict=True):
         await trio.to_thread.run_sync(images.write, part, folder / file)
+    black = sum(tile is None or tile.image in images.unreadable for tile in given)
+    if black:
+        why = "no source had them, or they cannot be read"
+        await warn(f"{stem}: {black} of {len(given)} thumbnails are black: {why}")
     return await trio.to_thread.run_sync(with_bandwidth, made, folder)
