@@ -36,7 +36,12 @@ faults tells. Tasks of jobs that their clients had paused are left out.
 
 def report(findings: Findings) -> str:
     """The whole page."""
-    parts = [HEAD, _setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
+    return f"{HEAD.strip()}\n\n{run_of(findings)}"
+
+
+def run_of(findings: Findings) -> str:
+    """What the page says of the run."""
+    parts = [_setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
     if wrong := list(_cases(findings)):
         parts.append("\n".join(["## What went wrong", "", *wrong]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
