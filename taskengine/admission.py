@@ -13,7 +13,7 @@ from datetime import datetime
 
 from taskengine.policy import UNBOUND, Band, Settings, band_of
 
-TASKS_EACH = 40  # of the jobs that one admission may start, on the average
+TASKS_EACH = 10  # of the jobs that one admission may start, on the average: more hold up others
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 
 import httpx
 import trio
 
 from taskengine.actors.bodies import Bodies
+from taskengine.actors.callback_requests import (
+    REQUEST_DEADLINE,
+    options_of,
+    parsed_url,
+    rendered,
+    told_failure,
+)
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.per_host import Due, PerHostDispatcher
 from taskengine.actors.rounds import QuickHosts, Round, rounds_of
@@ -23,7 +29,6 @@ from taskengine.actors.wiring import Wiring
 from taskengine.callbacks.bodies import sent_at
 from taskengine.callbacks.options import CallbackOptions
 from taskengine.callbacks.retry_after import wished_pause
-from taskengine.masking import masked_text
 from taskengine.messages import Alert, Wake, tell_nobody
 from taskengine.meters import Meters
 from taskengine.model import (
@@ -41,7 +46,6 @@ from taskengine.runtime.clock import Now
 from taskengine.runtime.mailbox import Mailbox
 from taskengine.runtime.threads import in_thread
 from taskengine.store import Dismissed, Store
-from taskengine.texts import clean_text, name_of, words_of
 from taskengine.traces import Traces
 from taskengine.transport import is_refusal
 
@@ -50,7 +54,6 @@ logger = logging.getLogger(__name__)
 POLL_INTERVAL = 5.0  # seconds between looks without a hint, jittered
 MAX_AT_ONCE = 32  # lanes of one courier
 STOPPING_GRACE = 1.0  # seconds in which a lane begins its last tries, once the engine stops
-REQUEST_DEADLINE = 15.0  # seconds for a delivery, whatever the receiver does
 GONE = 410
 FAILURES = (
     *(httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError, ValueError),
@@ -184,7 +187,7 @@ class Courier:
 
     async def _deliver_all(self, lane: Lane, deliveries: list[Delivery]) -> None:
         hasty_until = trio.current_time() + STOPPING_GRACE
-        options = _options_of(lane)
+        options = options_of(lane)
         for callback in lane.callbacks:
             if self._stopping and trio.current_time() > hasty_until:
                 break  # a try that is cut is sent twice, and so are those of its lane before it
@@ -221,10 +224,10 @@ class Courier:
                 retry_after = response.headers.get("retry-after")
                 await finish(response)
         except FAILURES as failure:
-            error, refused = _told(failure), is_refusal(failure)
+            error, refused = told_failure(failure), is_refusal(failure)
         except Exception as bug:  # ours, or a library's: one delivery ends no engine
             logger.exception("callback %d of job %d cannot be sent", callback.id, lane.job_id)
-            error = _told(bug)
+            error = told_failure(bug)
         now = self.now()
         if status is not None and 200 <= status < 300:
             return Delivery(callback.id, now, delivered=True, status=status)
@@ -239,11 +242,11 @@ class Courier:
         now = self.now()
         body = sent_at(body, now)
         if options.body is not None:
-            body = await in_thread(partial(_rendered, options, callback.event, body), len(body))
+            body = await in_thread(partial(rendered, options, callback.event, body), len(body))
         signed = options.signed(callback.webhook_id, int(now.timestamp()), body)
         headers = {**self.traces.headers(lane, callback), **signed}
         http = self.http if options.verify else self.unverified
-        request = http.build_request("POST", _parsed(lane.url), content=body, headers=headers)
+        request = http.build_request("POST", parsed_url(lane.url), content=body, headers=headers)
         return await http.send(request, stream=True)
 
     def _next_try(
@@ -291,30 +294,3 @@ class Courier:
 def _dice() -> random.Random:
     """Seeded from the global generator: a test that seeds that one sees the same jitter again."""
     return random.Random(random.random())
-
-
-def _options_of(lane: Lane) -> CallbackOptions | Exception:
-    """Parsed once for a lane; whatever is wrong with them fails its deliveries, one by one."""
-    try:
-        return CallbackOptions.of(lane.options)
-    except Exception as error:
-        return error
-
-
-@lru_cache(maxsize=1_000)
-def _parsed(url: str) -> httpx.URL:
-    """Once for the callbacks of a lane. Raises httpx.InvalidURL."""
-    return httpx.URL(url)
-
-
-def _rendered(options: CallbackOptions, event: str, body: bytes) -> bytes:
-    content = options.content(event, json.loads(body))
-    return json.dumps(content, ensure_ascii=False).encode()
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, trio.TooSlowError):
-        return f"timed out: no answer in {REQUEST_DEADLINE:g} s"
-    words = words_of(error)
-    told = f"{name_of(error)}: {words}" if words else name_of(error)
-    return clean_text(masked_text(told)[:500])

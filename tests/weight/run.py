@@ -30,6 +30,7 @@ KEY = "a-key-for-heavy-work-0123456789"
 ADMIN, HEAVY, LIGHT = "admin", "heavy", "light"
 READY_SECONDS, LONGEST_SECONDS = 90.0, 3600.0
 PAUSE = 0.3  # seconds between two small jobs
+SLOW_SECONDS = 1.0  # of a small job, which is told at once
 OPEN = ("queued", "started", "scheduled", "pending")
 
 
@@ -191,11 +192,17 @@ class Run:
             while True:
                 start, was_away, kills = time.monotonic(), self._is_away, self._kills
                 job_id = (await self._ask(client, "POST", "/job", body)).json()["id"]
+                submitted = time.monotonic()
                 while not await self._is_over(client, job_id):
                     await trio.sleep(0.02)
                 if not was_away and kills == self._kills:
-                    self.found.small_jobs.append(time.monotonic() - start)
+                    self._note_small_job(job_id, submitted - start, time.monotonic() - start)
                 await trio.sleep(PAUSE)
+
+    def _note_small_job(self, job_id: str, submitting: float, seconds: float) -> None:
+        self.found.small_jobs.append(seconds)
+        if seconds > SLOW_SECONDS:
+            self.say(f"small job {job_id} took {seconds:.2f} s, its POST {submitting:.2f} s of them")
 
     async def _is_over(self, client: httpx.AsyncClient, job_id: str) -> bool:
         job = (await self._ask(client, "GET", f"/jobs/{job_id}", None)).json()
