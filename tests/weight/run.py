@@ -202,7 +202,9 @@ class Run:
     def _note_small_job(self, job_id: str, submitting: float, seconds: float) -> None:
         self.found.small_jobs.append(seconds)
         if seconds > SLOW_SECONDS:
-            self.say(f"small job {job_id} took {seconds:.2f} s, its POST {submitting:.2f} s of them")
+            self.say(
+                f"small job {job_id} took {seconds:.2f} s, its POST {submitting:.2f} s of them"
+            )
 
     async def _is_over(self, client: httpx.AsyncClient, job_id: str) -> bool:
         job = (await self._ask(client, "GET", f"/jobs/{job_id}", None)).json()
