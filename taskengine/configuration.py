@@ -92,6 +92,7 @@ class Configuration(BaseModel):
     tool_file: int = Field(
         0, ge=0, description="MiB of a file that a media tool writes at most; 0: no limit"
     )
+    vmaf_ffmpeg: str = Field("", description="an ffmpeg with libvmaf, for `quality` with `vmaf`")
     secrets: dict[str, str] = Field(
         {}, description="what workflow files name by {{ secrets.NAME }} in place of holding it"
     )

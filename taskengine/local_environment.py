@@ -47,6 +47,7 @@ def local_environment(
             for one in secret_values(table)
         ),
         mediatailor=configuration.mediatailor,
+        vmaf_ffmpeg=configuration.vmaf_ffmpeg,
         pulse=pulse,
         limits=configuration.limits,
     )

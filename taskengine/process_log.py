@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from contextvars import ContextVar
@@ -17,6 +18,10 @@ from taskengine.texts import clean_text
 
 QUIET = ("httpx", "httpcore", "hypercorn.error", "asyncio")  # loggers: warnings alone
 ACCESS = "taskengine.access"  # the logger of requests
+
+# What a terminal obeys: control characters but for ends of lines and tabs, and those that turn the
+# direction of a text.
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -32,8 +37,12 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         number = request_id.get()
-        told = super().format(record)
+        told = OBEYED.sub("\N{REPLACEMENT CHARACTER}", super().format(record))
         return masked_text(f"{told} [{number}]" if number else told)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """What others say is part of messages: no line of theirs looks like one of the log."""
+        return super().formatMessage(record).replace("\n", "\n  ")
 
 
 class JsonFormatter(TextFormatter):

@@ -47,6 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.nice(NICENESS)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "send the requests of tests/api through this proxy"
+    parser.addoption("--through", choices=("nginx", "caddy"), help=told)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution | None:
     """Of `--dist loadgroup` alone; with others the tests find their processes by themselves."""
     return Distribution(config, log) if config.getvalue("dist") == "loadgroup" else None

@@ -55,3 +55,12 @@ def test_what_is_less_severe_than_wanted_is_not_written(written):
     stream = written("text", "warning")
     logging.getLogger("taskengine.test").info("no")
     assert stream.getvalue() == ""
+
+
+def test_what_others_say_begins_no_line_and_moves_no_cursor(written):
+    stream = written("text")
+    said = "no\n2031-01-01T00:00:00.000Z ERROR   forged\r\x1b[2J\u202e"
+    logging.getLogger("taskengine.test").warning("a receiver: %s", said)
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("a receiver: no")
+    assert second == "  2031-01-01T00:00:00.000Z ERROR   forged\ufffd\ufffd[2J\ufffd"

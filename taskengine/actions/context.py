@@ -41,6 +41,7 @@ class Context:
     http: httpx.AsyncClient  # checks the addresses it reaches
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what process.run may run
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
+    vmaf_ffmpeg: str = ""  # an ffmpeg with libvmaf
     pulse: Pulse | None = None  # of the guards of child processes
     limits: Limits = NO_LIMITS  # of child processes
 

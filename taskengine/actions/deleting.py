@@ -85,7 +85,7 @@ async def find_files(context: Context, *, storage: str, root: str, files: list[s
         by_folder[str(PurePosixPath(path).parent)].append(path)
     there = set[str]()
     for parent, own in by_folder.items():
-        there |= await _stored(context, top, parent, own)
+        there |= await _stored(top, parent, own)
     missing = [path for path in paths if path not in there]
     for path in missing:
         is_complete = path.startswith(f"{top.complete.strip('/')}/")
@@ -131,22 +131,14 @@ def _files_of(record: str) -> dict[str, list[str]]:
         return {}
 
 
-async def _stored(context: Context, top: Folder, parent: str, paths: Sequence[str]) -> set[str]:
+async def _stored(top: Folder, parent: str, paths: Sequence[str]) -> set[str]:
     """Which of the paths of one folder are files, and maybe more."""
     if parent == ".":  # a root may hold everything: only the files themselves are asked for
-        return {path for path in paths if await _is_stored(context, top, path)}
+        return {path for path in paths if await top.has(path)}
     try:
         return {f"{parent}/{file.name}" for file in await top.below(parent).list()}
     except FileNotStored:
         return set()
-
-
-async def _is_stored(context: Context, top: Folder, path: str) -> bool:
-    try:
-        await top.fetch(path, context.scratch / "there")
-    except FileNotStored:
-        return False
-    return True
 
 
 async def delete(context: Context, folder: Folder, names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -18,7 +18,7 @@ from taskengine.mediatailor.settings import MediaTailorSettings
 from taskengine.model import Attempt, BadInput, Client, Severity
 from taskengine.runtime.limits import NO_LIMITS, Limits
 from taskengine.runtime.pulse import Pulse
-from taskengine.storage import FenceCheck, Folder, Storage, StorageFailed
+from taskengine.storage import FenceCheck, Folder, NarrowableStorage, Storage, StorageFailed
 from taskengine.storage.roots import is_foreign, roots_on
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class ActionEnvironment:
     secrets: Mapping[str, str] = field(default_factory=dict)  # that workflow files name
     hidden: frozenset[str] = frozenset()  # of storages and services: nobody names them
     mediatailor: MediaTailorSettings = field(default_factory=MediaTailorSettings)
+    vmaf_ffmpeg: str = ""  # an ffmpeg with libvmaf
     pulse: Pulse = field(default_factory=Pulse)  # of the guards of child processes
     limits: Limits = NO_LIMITS  # of child processes
 
@@ -55,11 +56,14 @@ class ActionEnvironment:
         confirm: FenceCheck,
     ) -> Context:
         """The context of an attempt's action, with its scratch folder."""
+        workspace = self.workspace(attempt.job.workspace or attempt.job.id)
+        own = self._own_storages(attempt, workspace)
+        workspace = replace(workspace, storage=own.get(workspace.storage.label, workspace.storage))
         return Context(
             attempt=attempt,
             open_scratch=open_scratch,
-            workspace=self.workspace(attempt.job.workspace or attempt.job.id),
-            roots=self.roots_of(attempt),
+            workspace=workspace,
+            roots=self.roots_of(attempt, own),
             write=write,
             report=report,
             admit=admit,
@@ -68,6 +72,7 @@ class ActionEnvironment:
             http=self.http,
             commands=self.commands,
             mediatailor=self.mediatailor,
+            vmaf_ffmpeg=self.vmaf_ffmpeg,
             pulse=self.pulse,
             limits=self.limits,
         )
@@ -76,21 +81,36 @@ class ActionEnvironment:
         """The area of a job, which its tasks on all hosts share, and those of its retries."""
         return self.workspaces.below(str(job_id))
 
-    def roots_of(self, attempt: Attempt) -> Callable[[str, str], Folder]:
-        """Where a client's root keys lead, by storage type and key. Raises BadInput. The jobs of a
-        client that was removed keep the roots that it had when it sent them."""
+    def _own_storages(self, attempt: Attempt, workspace: Folder) -> Mapping[str, Storage]:
+        """The storages of an attempt: a link in a folder of its client, or of its job, leads to
+        nobody else's."""
+        return {
+            label: storage.within([*self._roots_on(label, attempt).values(), workspace.complete])
+            if isinstance(storage, NarrowableStorage)
+            else storage
+            for label, storage in self.storages.items()
+        }
+
+    def _roots_on(self, label: str, attempt: Attempt) -> Mapping[str, str]:
+        """The folders of the attempt's client by root key. The jobs of a client that was removed
+        keep the roots that it had when it sent them."""
         options = attempt.client_scope if attempt.options is None else attempt.options
-        client = attempt.job.client
+        return roots_on(label, attempt.job.client, options, self.roots[label])
+
+    def roots_of(
+        self, attempt: Attempt, storages: Mapping[str, Storage]
+    ) -> Callable[[str, str], Folder]:
+        """Where a client's root keys lead, by storage type and key. Raises BadInput."""
 
         def find(storage: str, key: str) -> Folder:
-            label = next((name for name in self.storages if name.lower() == storage.lower()), None)
+            label = next((name for name in storages if name.lower() == storage.lower()), None)
             if label is None:
-                known = ", ".join(sorted(self.storages))
+                known = ", ".join(sorted(storages))
                 raise BadInput(f"storage: expected one of {known}, got {storage!r}")
-            folder = roots_on(label, client, options, self.roots[label]).get(key)
+            folder = self._roots_on(label, attempt).get(key)
             if folder is None:
                 raise BadInput(f"root: no folder is configured for the key {key!r}")
-            return Folder(self.storages[label], folder, "")
+            return Folder(storages[label], folder, "")
 
         return find
 

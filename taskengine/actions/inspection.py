@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ import trio
 from taskengine.actions.context import Context
 from taskengine.actions.materials import bench_of, fetch, local_name, stage
 from taskengine.actions.pace import Pace
+from taskengine.actions.segmented import SegmentedEncode
 from taskengine.capture.cues import write_webvtt
 from taskengine.capture.model import SourceRefused
 from taskengine.capture.ttml import read_ttml
@@ -23,7 +25,9 @@ from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix
 from taskengine.media.ffmpeg import check_whole, refuse
 from taskengine.media.probe import SLACK, Media, OutputWrong, probe_source
 from taskengine.media.properties import apply_file_properties
+from taskengine.media.renditions import plan_film
 from taskengine.media.tables import keyframes
+from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.media.whole import check_boxes
 from taskengine.model import JsonObject, PermanentFailure
@@ -34,6 +38,7 @@ SCRATCH: Final = "scratch"  # the folder of tracks that were made anew
 TTML: Final = frozenset({".ttml", ".dfxp"})
 SHAPES: Final = 0.1  # by which the shapes of renditions may differ: sides are rounded
 LONG_SEGMENT: Final = 15.0  # seconds from one keyframe to the next
+ENCODED: Final = 0.95  # of the work on a film that is encoded: its segments
 
 
 class Inspector:
@@ -46,8 +51,10 @@ class Inspector:
         retries: int = 0,
         ladder: str = "",
         keeps_sound: bool = True,
+        segment: float = math.inf,
     ) -> None:
         self.context, self.folder, self.retries, self.ladder = context, folder, retries, ladder
+        self.segment = segment  # seconds that are encoded at a time
         self.keeps_sound = keeps_sound  # of a source that is encoded
         self._encoded: list[Track] = []  # videos of sources, as they were before
         self.bench = bench_of(context)
@@ -141,12 +148,7 @@ class Inspector:
     async def _prepared(self, local: str, name: str, media: Media) -> list[Track]:
         path = self.context.scratch / local
         await self._tell_left_out(name, media)
-        if not media.streams:
-            raise PermanentFailure(f"{name}: there is no video, audio or text in it")
-        if media.family == "mov":
-            await check_boxes(path, name)
-            if any(track.type != "text" for track in media.tracks):
-                await check_whole(self.bench, path, name)
+        await check_source(self.bench, path, name, media)
         ladder = self.ladder if suffix(name) in ENCODABLE else ""
         if fits(media) and not ladder:
             return media.tracks
@@ -161,14 +163,21 @@ class Inspector:
                 if track.type == "video"
             ]
         try:
+            renditions = await self._renditions(path, name, media) if ladder else []
+            encoded = ENCODED * self._share if renditions else 0.0
             made = await conform(
                 self.bench,
                 path,
                 media,
                 ladder=ladder,
                 keeps_sound=self.keeps_sound or not ladder,
+                there=renditions,
                 on_progress=Pace(
-                    self.context, name, media.duration, done=self._done, share=self._share
+                    self.context,
+                    name,
+                    media.duration,
+                    done=self._done + encoded,
+                    share=self._share - encoded,
                 ),
             )
         except ProcessFailed as failure:
@@ -176,6 +185,14 @@ class Inspector:
         except OutputWrong as wrong:
             raise PermanentFailure(f"{name} is damaged: {wrong}") from wrong
         return [track for track in made if await self._says_something(track, name)]
+
+    async def _renditions(self, path: Path, name: str, media: Media) -> list[str]:
+        """Files of a film that is encoded in segments; none of one that is encoded in one piece."""
+        film = await plan_film(self.bench, path, media, self.ladder, self.segment)
+        if film is None:
+            return []
+        share = ENCODED * self._share
+        return await SegmentedEncode(self.context, film, name, self._done, share).finish()
 
     async def _tell_left_out(self, name: str, media: Media) -> None:
         unusable = [
@@ -217,6 +234,16 @@ class Inspector:
     def path(self, track: Track) -> Path:
         """Where the file of a track lies here."""
         return self.context.scratch / self._local.get(track.file, track.file)
+
+
+async def check_source(bench: Bench, path: Path, name: str, media: Media) -> None:
+    """Raises PermanentFailure for a source with nothing in it, or one that is cut off."""
+    if not media.streams:
+        raise PermanentFailure(f"{name}: there is no video, audio or text in it")
+    if media.family == "mov":
+        await check_boxes(path, name)
+        if any(track.type != "text" for track in media.tracks):
+            await check_whole(bench, path, name)
 
 
 def _from_ttml(path: Path, target: Path, label: str) -> bool:

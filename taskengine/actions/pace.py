@@ -20,13 +20,14 @@ LEAST: Final = 0.01  # of the whole, before anything is said of the rest
 @dataclass(slots=True)
 class Pace:
     """Of a step that is a part of an attempt: `share` of it, from `done` on. `lasts` is the length
-    of the media in seconds."""
+    of the media in seconds, `before` the fraction of the step that others have done."""
 
     context: Context
     what: str
     lasts: float = 0.0
     done: float = 0.0
     share: float = 1.0
+    before: float = 0.0
     began: float = field(default_factory=trio.current_time)
     told: float = field(default_factory=trio.current_time)
 
@@ -34,14 +35,15 @@ class Pace:
         """Report a fraction of the step, and from time to time a line of the log."""
         await self.context.progress(self.done + self.share * fraction)
         now = trio.current_time()
-        if now - self.told >= LINE_SECONDS and fraction >= LEAST:
+        if now - self.told >= LINE_SECONDS and fraction - self.before >= LEAST:
             self.told = now
             await self.context.info(self.line(fraction, now - self.began))
 
     def line(self, fraction: float, elapsed: float) -> str:
         """Percent, speed and the time that is left at it."""
-        left = elapsed * (1 - fraction) / fraction
-        speed = f", {self.lasts * fraction / elapsed:.1f} times as fast as it plays"
+        own = fraction - self.before
+        left = elapsed * (1 - fraction) / own
+        speed = f", {self.lasts * own / elapsed:.1f} times as fast as it plays"
         told = speed if self.lasts and elapsed else ""
         return f"{self.what}: {100 * fraction:.0f} %{told}, about {left:.0f} s left"
 

@@ -45,7 +45,7 @@ from taskengine.remix.recording import (
 )
 from taskengine.remix.sources import MAX_FILES, RemixSource, sources_at
 from taskengine.runtime.process import ProcessFailed
-from taskengine.storage import FileNotStored, Folder
+from taskengine.storage import Folder
 
 LARGEST: Final = 1 << 40  # bytes of a file
 SLOWEST: Final = 6 * 3600.0  # seconds for one file
@@ -177,12 +177,8 @@ class ClipRecorder:
     async def _fetch(self, folder: Folder, name: str, source: RemixSource) -> None:
         """The file as it is, which an earlier attempt may have."""
         path = self.scratch / "arriving"
-        try:
-            await folder.fetch(name, path)
-        except FileNotStored:
+        if not await folder.has(name):
             await self._download(folder, name, source, path)
-        else:
-            path.unlink()
 
     async def _download(self, folder: Folder, name: str, source: RemixSource, path: Path) -> None:
         web = Web(self.web.http, longest=SLOWEST)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from taskengine.actions.context import Context
 from taskengine.actions.inspection import Inspector
+from taskengine.actions.quality import check_measures
 from taskengine.actions.registry import action
 from taskengine.actions.sources import is_hidden, listed, unknown
 from taskengine.media.extensions import CAPTIONS, ENCODABLE, suffix, taken
@@ -19,6 +21,8 @@ from taskengine.storage import FileNotStored
 EXTERNAL: Final = "is for an external encoder, and none is configured"
 OF_NO_USE: Final = {  # what is said of parameters that change nothing in this job
     "encoding_profile": "nothing is encoded without encode_source",
+    "encoding_segment": "nothing is encoded without encode_source",
+    "quality": "nothing is encoded without encode_source, so that nothing is measured",
     "extract_audio": "is of use with encode_source alone: sound is taken as it is",
     "encoding_mode": EXTERNAL,
     "encoding_region": EXTERNAL,
@@ -30,8 +34,15 @@ OF_NO_USE: Final = {  # what is said of parameters that change nothing in this j
 
 
 @action("vodstream.get_filenames")
-async def get_filenames(context: Context, *, source: dict[str, str], content_id: str) -> JsonObject:
-    """List the sources in the folder; an empty or absent one fails the job at once."""
+async def get_filenames(
+    context: Context,
+    *,
+    source: dict[str, str],
+    content_id: str,
+    measures: list[str] | None = None,
+) -> JsonObject:
+    """List the sources in the folder; an empty or absent one fails the job at once, and so does a
+    measure of quality that cannot be taken."""
     folder = await context.open_folder(**source)
     try:
         found = await listed(context, folder, content_id)
@@ -40,6 +51,7 @@ async def get_filenames(context: Context, *, source: dict[str, str], content_id:
     await found.tell(context)
     if not found.sources and not found.left_out:
         raise PermanentFailure(f"{folder.complete} is empty")
+    await check_measures(context, measures or [])
     others = [*found.left_out]
     hidden = [name for name in others if is_hidden(name)]
     return {
@@ -61,6 +73,7 @@ async def inspect_source(
     enable_drm: bool = True,
     all_audio_tracks: bool = True,
     encoding_profile: str | None = None,
+    encoding_segment: float = math.inf,
     extract_audio: bool = True,
     file_properties: JsonObject | None = None,
     track_properties: list[JsonObject | None] | None = None,
@@ -71,14 +84,13 @@ async def inspect_source(
     """Fetch and probe the source, prepare what cannot be packaged as it is, plan the sets."""
     properties = file_properties or {}
     await _tell(context, options or {}, unknown(properties, files))
-    _check_files(files, others or [], encode_source=encoding_profile is not None)
-    opened = await context.open_folder(**source)
-    inspector = Inspector(context, opened, retries, encoding_profile or "", extract_audio)
+    check_files(files, others or [], encode_source=encoding_profile is not None)
+    encoding = encoding_profile or "", extract_audio, encoding_segment
+    inspector = Inspector(context, await context.open_folder(**source), retries, *encoding)
     tracks = await inspector.tracks(files, properties)
     tracks = arrange(await inspector.aligned(tracks), every_audio=all_audio_tracks)
     tracks = apply_track_properties(tracks, *(track_properties or []))
-    if all(track.type != "video" for track in tracks):
-        raise PermanentFailure(f"{inspector.folder.complete}: no file holds a video track")
+    _check_pictures(tracks, inspector.folder.complete)
     pictures = await inspector.pictured(tracks)
     tracks = await inspector.with_companions(tracks)
     await _describe(context, tracks)
@@ -128,13 +140,19 @@ async def _describe(context: Context, tracks: Sequence[Track]) -> None:
         await context.info(_described(track))
 
 
-def _check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+def check_files(files: Sequence[str], others: Sequence[str], *, encode_source: bool) -> None:
+    """Raises PermanentFailure if there is nothing to package, or to encode, among them."""
     encodable = [name for name in files if suffix(name) in ENCODABLE]
     if encode_source and len(encodable) != 1:
         raise PermanentFailure(f"encode_source: expected one video file, found {len(encodable)}")
     if all(suffix(name) in CAPTIONS for name in files):
         there = ", ".join([*files, *others])
         raise PermanentFailure(f"no media file among: {there}; those taken are {taken()}")
+
+
+def _check_pictures(tracks: Sequence[Track], folder: str) -> None:
+    if all(track.type != "video" for track in tracks):
+        raise PermanentFailure(f"{folder}: no file holds a video track")
 
 
 def _described(track: Track) -> str:

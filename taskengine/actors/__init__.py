@@ -19,10 +19,12 @@ notifier                wake-ups from and to other instances
 cron, retention         recurring work; the removal of old jobs
 sweeper                 jobs that a lost message left behind
 event_feed              what changes, to the streams of /events
+forecaster              foretells when queued jobs start, and judges that
 counter_publisher       the queue counters, to Valkey or Redis
-loop_watch              how late the event loop is
+loop_watch              how late the event loop is, and which action holds it up
 
 `wiring` is what they are made from, `mailboxes` who is woken by what, `instance_state` what runs
 here. `per_host` calls many hosts at once; `batches` and `adaptive_limit` bound what one transaction
-carries. `attempt` is what a worker runs, from its inputs to its end.
+carries. `attempt` is what a worker runs, from its inputs to its end; `telling` asks what its action
+raised for words.
 """

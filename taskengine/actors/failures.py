@@ -33,16 +33,18 @@ class AttemptFailed(Exception):
     @classmethod
     def of(cls, error: BaseException) -> AttemptFailed:
         """Of whatever was raised."""
-        if type(error) is cls:
-            return error
-        return cls(
-            describe(error), final=has_part(error, *FINAL), outdated=has_part(error, *OUTDATED)
-        )
+        return error if type(error) is cls else cls.told(describe(error), error)
+
+    @classmethod
+    def told(cls, message: str, error: BaseException) -> AttemptFailed:
+        """Of one that is told in these words."""
+        final, outdated = has_part(error, *FINAL), has_part(error, *OUTDATED)
+        return cls(message, final=final, outdated=outdated)
 
 
 def describe(error: BaseException) -> str:
     """An error as logs and callbacks tell it; of a group its first members."""
-    shown = [*_leaves(error)]
+    shown = [*leaves(error)]
     if not shown:
         return name_of(error)
     told = "; ".join(_described(one) for one in shown[:MAX_SHOWN])
@@ -63,17 +65,17 @@ def _described(error: BaseException) -> str:
 
 def has_part(error: BaseException, *kinds: type[BaseException]) -> bool:
     """Whether it, or any member of a group, is of one of these kinds."""
-    return any(_is(one, *kinds) for one in _leaves(error))
+    return any(_is(one, *kinds) for one in leaves(error))
 
 
 def has_error(error: BaseException) -> bool:
     """Whether there is more in it than cancellation."""
-    return any(not _is(one, trio.Cancelled) for one in _leaves(error))
+    return any(not _is(one, trio.Cancelled) for one in leaves(error))
 
 
 def is_from_signal(error: BaseException) -> bool:
     """Whether it is the KeyboardInterrupt of a real SIGINT: the one that trio's handler raises."""
-    return any(_is(one, KeyboardInterrupt) and _by_handler(one) for one in _leaves(error))
+    return any(_is(one, KeyboardInterrupt) and _by_handler(one) for one in leaves(error))
 
 
 def _by_handler(error: BaseException) -> bool:
@@ -84,7 +86,7 @@ def _by_handler(error: BaseException) -> bool:
     return trace is not None and trace.tb_frame.f_code is code
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors of a group, however deeply it is nested; any other is its own."""
     pending = [error]
     for _ in range(MAX_MEMBERS):

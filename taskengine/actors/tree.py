@@ -15,6 +15,7 @@ from taskengine.actors.controller import Controller
 from taskengine.actors.counter_publisher import CounterPublisher
 from taskengine.actors.courier import Courier
 from taskengine.actors.cron import Cron
+from taskengine.actors.forecaster import Forecaster
 from taskengine.actors.gatekeeper import Gatekeeper
 from taskengine.actors.heartbeat import Heartbeat
 from taskengine.actors.intake import Intake
@@ -80,6 +81,7 @@ ACTORS = (
     Row(WATCHERS, "pulse", lambda wiring: wiring.resources.environment.pulse, room=None),
     Row(WATCHERS, "loop_watch", lambda wiring: LoopWatch(wiring.resources.meters), room=None),
     Row(WATCHERS, "workflow_watch", WorkflowWatch.of, room=None),
+    Row(WATCHERS, "forecaster", Forecaster.of, room=None),
     Row(WATCHERS, "counter_publisher", CounterPublisher.of, room=None),
     Row(FINISHERS, "recorder", Recorder.of, room=UNBOUNDED),
     Row(FINISHERS, "intake", Intake.of, room=QUEUED_SUBMISSIONS),

@@ -52,6 +52,8 @@ def explain(job_id: int, as_json: bool, **access: str) -> None:
     click.echo(f"job {job_id} is {told['queue_state']}")
     for reason in told["reasons"]:
         click.echo(plain(reason["message"]))
+    if expected := told["expected_start"]:
+        click.echo(plain(expected["message"]))
 
 
 @click.command()

@@ -13,6 +13,7 @@ from trio_asyncio import aio_as_trio
 
 from taskengine.counters import CountersUnavailable, QueueCount, QueueCounts, added_up
 from taskengine.model import BadInput
+from taskengine.texts import name_of, words_of
 
 T = TypeVar("T")
 KEY = "taskengine:instance:"
@@ -80,7 +81,7 @@ class RedisCounters:
                 answer: T = await aio_as_trio(ask)()
                 return answer
         except (OSError, RedisError, TimeoutError, trio.TooSlowError) as error:
-            raise CountersUnavailable(str(error)) from error
+            raise CountersUnavailable(words_of(error) or f"no answer ({name_of(error)})") from error
 
 
 def _counts(fields: dict[str, str]) -> QueueCounts:

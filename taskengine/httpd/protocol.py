@@ -17,6 +17,7 @@ from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.tcp_server import MAX_RECV
 
 from taskengine.httpd.answers import FAILED, NO_SNIFFING, ConnectionRefused, check, refusal
+from taskengine.httpd.chunks import Chunks
 from taskengine.httpd.wire import LEFT
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Exchange(HTTPStream):
         self._parser = http.parser
         self._start: Any = None  # of an answer; it goes out with the first of its body
         self._is_read = False  # the body
+        self._chunks = Chunks()
         self._refusal = ConnectionRefused(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
 
     async def spawn_app(self, *_: object) -> Any:
@@ -121,7 +123,7 @@ class Exchange(HTTPStream):
     async def receive(self) -> Any:
         """A part of the body; after it, the client's departure. Who closes its sending side has
         only said that no more requests come: it is still answered."""
-        await trio.lowlevel.checkpoint()  # thousands of small chunks may have come at once
+        await trio.lowlevel.checkpoint()
         try:
             if not (self._is_read or self.closed):
                 return await self._body()
@@ -138,11 +140,20 @@ class Exchange(HTTPStream):
             go_on = parser.send(h11.InformationalResponse(status_code=100, headers=[]))
             await link.protocol_send(RawData(go_on or b""))
             await link.flush()
-        while (event := parser.next_event()) is h11.NEED_DATA:
-            parser.receive_data(bytes(await link.stream.receive_some(MAX_RECV)))
-        self._is_read = not isinstance(event, h11.Data)
-        body = b"" if self._is_read else bytes(event.data)
-        return {"type": "http.request", "body": body, "more_body": not self._is_read}
+        part = bytearray()
+        while not self._is_read:
+            event = parser.next_event()
+            if isinstance(event, h11.Data):
+                part += event.data
+                self._chunks.count(event)
+                await trio.lowlevel.checkpoint()  # thousands of small chunks may come at once
+            elif event is not h11.NEED_DATA:
+                self._is_read = True
+            elif part:
+                break
+            else:
+                parser.receive_data(bytes(await link.stream.receive_some(MAX_RECV)))
+        return {"type": "http.request", "body": bytes(part), "more_body": not self._is_read}
 
     async def _until_gone(self) -> None:
         """A stream of events has no end of its own: it ends when its reader has no more to say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -79,25 +79,26 @@ async def conform(
     *,
     ladder: str = "",
     keeps_sound: bool = True,
+    there: Collection[str] = (),
     on_progress: OnProgress | None = None,
 ) -> list[Track]:
     """Make files of one track each in the bench's folder; what can be copied is not encoded.
 
     With `ladder`, a profile of the encoder, videos are encoded into renditions of their size and
-    below; without `keeps_sound` sound is encoded as well.
+    below; without `keeps_sound` sound is encoded as well. Files that are `there` are not made.
     """
     wanted = [
         _wanted(media, stream, ladder, keeps_sound)
         for stream in media.streams
         if is_usable(stream.track)
     ]
-    found = await _made(bench, path, media, wanted, on_progress)
+    found = await _made(bench, path, media, wanted, there, on_progress)
     again = [
         replace(one, is_copied=False) for one in wanted if one.is_copied
         and await _is_open(bench.folder / _name(path, one.stream), one.stream)
     ]  # fmt: skip
     if again:  # only what was copied can be looked into
-        made = await _made(bench, path, media, again, on_progress)
+        made = await _made(bench, path, media, again, (), on_progress)
         new = {track.file: track for track in made}
         found = [new.get(track.file, track) for track in found]
     lasts = longest(found)
@@ -126,6 +127,11 @@ def _wanted(media: Media, stream: ProbedStream, ladder: str, keeps_sound: bool) 
     return Output(stream, stays(media, stream) and (keeps_sound or stream.track.type != "audio"))
 
 
+def is_exact(media: Media) -> bool:
+    """Whether damage is held against it: streams cut out of a broadcast begin with some."""
+    return media.family == "mov"
+
+
 async def _is_open(path: Path, stream: ProbedStream) -> bool:
     if stream.track.codec != "h264":
         return False
@@ -137,17 +143,25 @@ async def _made(
     path: Path,
     media: Media,
     wanted: Sequence[Output],
+    there: Collection[str],
     on_progress: OnProgress | None,
 ) -> list[Track]:
-    arguments = list(source(path))
+    arguments: list[str] = []
     made: list[tuple[Track, Output]] = []
     for one in wanted:
         for track, its in _outputs(path, media, one):
-            arguments += [*its, f"file:{bench.folder / track.file}"]
             made.append((track, one))
-    duration = longest(media.tracks)
-    careful = media.family == "mov"  # streams cut out of a broadcast begin with damage
-    await ffmpeg(bench, *arguments, duration=duration, on_progress=on_progress, careful=careful)
+            if track.file not in there:
+                arguments += [*its, f"file:{bench.folder / track.file}"]
+    if arguments:
+        await ffmpeg(
+            bench,
+            *source(path),
+            *arguments,
+            duration=longest(media.tracks),
+            on_progress=on_progress,
+            careful=is_exact(media),
+        )
     return [await _measured(bench, media, track, one) for track, one in made]
 
 
@@ -162,12 +176,17 @@ def _outputs(path: Path, media: Media, wanted: Output) -> list[tuple[Track, list
         return [(made, [*common, *_one(media, wanted)])]
     return [
         (
-            replace(track, file=f"{path.stem}-{track.stream}-{rung.edge}.mp4", stream=0),
+            replace(track, file=rendition_name(path, track, rung), stream=0),
             [*common, *encoding.video(wanted.profile, stream, encoding.scaled(track, rung.edge)),
              *encoding.limits(wanted.profile, rung.rate), "-f", "mp4"],
         )
         for rung in wanted.rungs
     ]  # fmt: skip
+
+
+def rendition_name(path: Path, track: Track, rung: encoding.Rung) -> str:
+    """The file of a rendition of a track of a source."""
+    return f"{path.stem}-{track.stream}-{rung.edge}.mp4"
 
 
 def _name(path: Path, stream: ProbedStream) -> str:

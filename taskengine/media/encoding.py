@@ -10,7 +10,7 @@ from typing import Final
 from taskengine.media.probe import ProbedStream
 from taskengine.media.tracks import Track
 
-KEYFRAMES: Final = "expr:gte(t,n_forced*2)"
+GROUP: Final = 2  # seconds from one keyframe to the next
 LADDER: Final = ((1080, 5000), (720, 2800), (480, 1400), (360, 800), (240, 400))  # lines, kbit/s
 NEAR: Final = 0.93  # of the top rung: one that is hardly smaller is of no use
 HDR: Final = frozenset({"arib-std-b67", "smpte2084"})  # HLG and PQ
@@ -25,6 +25,18 @@ class Rung:
 
     edge: int
     rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRange:
+    """The part of a film that is encoded, in seconds as the file's clock has them: its pictures are
+    those between `low` and `high` (None: all from the beginning, to the end), and `start` is to be
+    0. `grid` is the time, on that new clock, of the keyframe that it begins with."""
+
+    start: float
+    low: float | None = None
+    high: float | None = None
+    grid: float = 0.0
 
 
 def rungs(track: Track) -> list[Rung]:
@@ -50,15 +62,38 @@ def scaled(track: Track, edge: int) -> str:
     return f"scale={edge}:-2" if track.width < track.height else f"scale=-2:{edge}"
 
 
-def video(codec: str, stream: ProbedStream, scale: str) -> list[str]:
+def video(
+    codec: str, stream: ProbedStream, scale: str, cut: PictureRange | None = None
+) -> list[str]:
     """Pictures with keyframes at the same times, whatever their size. The first one is shown
     from the file's beginning on; high dynamic range becomes standard, which 8 bits can hold."""
-    late = stream.track.start
-    held = [f"setpts='if(eq(N,0),PTS-{late:.6f}/TB,PTS)'"] * (late > 0)
+    grid = f"{cut.grid:.9f}+" if cut else ""
+    keyframes = f"expr:gte(t,{grid}n_forced*{GROUP})"
+    chain = prepared(stream, scale, cut)
+    return ["-vf", chain, *CODECS[codec], "-force_key_frames", keyframes]
+
+
+def prepared(stream: ProbedStream, scale: str, cut: PictureRange | None = None) -> str:
+    """The filters that make of a source's pictures what is given to an encoder."""
     if stream.transfer in HDR:
         scale = f"{scale}{':' if '=' in scale else '='}{TO_SDR}"
-    chain = ",".join(["yadif=deint=interlaced", *held, scale, "format=yuv420p"])
-    return ["-vf", chain, *CODECS[codec], "-force_key_frames", KEYFRAMES]
+    moved = _held(stream.track.start) if cut is None else _cut(cut)
+    # Fields are woven before anything is cut: those around a cut need their neighbours.
+    return ",".join(["yadif=deint=interlaced", *moved, scale, "format=yuv420p"])
+
+
+def _held(late: float) -> list[str]:
+    return [f"setpts='if(eq(N,0),PTS-{late:.6f}/TB,PTS)'"] * (late > 0)
+
+
+def _cut(cut: PictureRange) -> list[str]:
+    """The filters that let a part's pictures through, on its own clock."""
+    moved = f"round(PTS-{cut.start:.9f}/TB)"
+    if cut.low is None:
+        moved = f"if(eq(N,0),0,{moved})"
+    bounds = [f"{name}={at:.9f}" for name, at in (("start", cut.low), ("end", cut.high))
+              if at is not None]  # fmt: skip
+    return [*[f"trim={':'.join(bounds)}"] * bool(bounds), f"setpts='{moved}'"]
 
 
 CODECS: Final = {  # names of profiles, as `encoding_profile` has them

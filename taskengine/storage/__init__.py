@@ -21,6 +21,7 @@ __all__ = [
     "FileStored",
     "Folder",
     "LinkingStorage",
+    "NarrowableStorage",
     "Storage",
     "StorageFailed",
     "StorageRefused",
@@ -74,6 +75,11 @@ class Storage(Protocol):
         """The names of the folders in a folder, those without a whole file too; sorted."""
         ...
 
+    async def size(self, key: str) -> int:
+        """How many bytes a file has, without any of them; raises FileNotStored if there is
+        none."""
+        ...
+
     async def fetch(self, key: str, target: Path) -> None:
         """Make the file appear at a local path, without a copy where that can be."""
         ...
@@ -109,6 +115,16 @@ class LinkingStorage(Protocol):
         ...
 
 
+@runtime_checkable
+class NarrowableStorage(Protocol):
+    """A storage in which names can lead elsewhere, as symbolic links do."""
+
+    def within(self, folders: Sequence[str]) -> Storage:
+        """The same, but nothing is reached outside of these folders, whatever leads there. Those
+        outside of its own roots are not reached either."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder of a storage: what actions work with.
@@ -141,6 +157,17 @@ class Folder:
 
     async def folders(self) -> Sequence[str]:
         return await self.storage.folders(self.complete)
+
+    async def size(self, name: str) -> int:
+        return await self.storage.size(self.name_of(name))
+
+    async def has(self, name: str) -> bool:
+        """Whether it is a file."""
+        try:
+            await self.size(name)
+        except FileNotStored:
+            return False
+        return True
 
     async def fetch(self, name: str, target: Path) -> None:
         await self.storage.fetch(self.name_of(name), target)

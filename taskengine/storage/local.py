@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 from typing import Annotated, ClassVar
@@ -25,7 +26,7 @@ from taskengine.storage.cache import FetchCache
 from taskengine.storage.fencing import pass_fence
 from taskengine.storage.links import link_files
 from taskengine.storage.parts import TEMPORARY, part_beside, remove_leftovers
-from taskengine.storage.pinned import Area, real, sync
+from taskengine.storage.pinned import Area, real, sync, utf8_name
 from taskengine.storage.settings import ROOT_KEYS, StorageSettings
 
 CHUNK = 4 << 20
@@ -80,6 +81,12 @@ class LocalStorage:
         self._base = Path.cwd() / (base or "")
         self._area = Area([self._base / root for root in roots])
 
+    def within(self, folders: Sequence[str]) -> LocalStorage:
+        """No link leads from there to what is beside."""
+        narrow = copy(self)
+        narrow._area = Area([self._base / one for one in folders], self._area)
+        return narrow
+
     async def list(self, prefix: str) -> Sequence[StoredFile]:
         """The files below a folder. Links to files are listed, links to folders not entered."""
         return await trio.to_thread.run_sync(self._list, prefix)
@@ -96,6 +103,9 @@ class LocalStorage:
         is opened.
         """
         await trio.to_thread.run_sync(self._fetch, key, target)
+
+    async def size(self, key: str) -> int:
+        return await trio.to_thread.run_sync(self._size, key)
 
     async def put(self, source: Path, key: str, fence: FenceCheck = unfenced) -> None:
         """Move the file there, or copy it if it lies on another file system or is a link."""
@@ -151,7 +161,16 @@ class LocalStorage:
             if S_ISLNK(state.st_mode):
                 state = place.stat() if self._area.allows(place) else state
             if S_ISREG(state.st_mode):
-                yield StoredFile(_utf8(path), state.st_size)
+                yield StoredFile(utf8_name(path), state.st_size)
+
+    def _size(self, key: str) -> int:
+        path = self._file(key)
+        try:
+            descriptor = self._area.open_file(path)
+        except FileNotFoundError:
+            raise FileNotStored(f"{key}: no such file") from None
+        with open(descriptor, "rb") as file:
+            return os.fstat(file.fileno()).st_size
 
     def _fetch(self, key: str, target: Path) -> None:
         path = self._file(key)
@@ -269,14 +288,3 @@ class LocalStorage:
         if "\0" in key or ".." in path.parts or not self._area.allows(path):
             raise BadInput(f"{key}: not within the folders of the local storage")
         return real(path) if path in self._area.roots else real(path.parent) / path.name
-
-
-def _utf8(path: PurePosixPath) -> str:
-    """A name that can be stored and sent. Raises BadInput for other bytes."""
-    name = path.as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = ascii(os.fsencode(name))[2:-1]
-        raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
-    return name

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Final
 
@@ -27,12 +27,17 @@ NO_LINK: Final = frozenset(  # why a file system makes no second name for a file
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The files and folders below some roots."""
+    """The files and folders below some roots; of a part of another area only what is in that."""
 
     roots: Sequence[Path]
+    whole: Area | None = None
 
     def resolved(self) -> Sequence[Path]:
-        return [real(root) for root in self.roots]
+        found = [real(root) for root in self.roots]
+        if self.whole is None:
+            return found
+        around = self.whole.resolved()
+        return [one for one in found if any(one.is_relative_to(root) for root in around)]
 
     def allows(self, path: Path) -> bool:
         return any(real(path).is_relative_to(root) for root in self.resolved())
@@ -117,3 +122,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def utf8_name(path: PurePosixPath) -> str:
+    """A name that can be stored and sent. Raises BadInput for other bytes."""
+    name = path.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = ascii(os.fsencode(name))[2:-1]
+        raise BadInput(f"the name of a file is no UTF-8, rename or remove it: {shown}") from None
+    return name

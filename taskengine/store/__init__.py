@@ -5,7 +5,7 @@ claim by its claim id, every write of an attempt by its fence. All raise StoreUn
 the database cannot be reached.
 
 `Store` (with `reads.py`, what is only read, `overview.py`, what people look at, `upkeep.py`, what
-recurs, `operations.py` and `pauses.py`) is the interface.
+recurs, `operations.py`, `pauses.py` and `forecasts.py`) is the interface.
 `postgres/` is the real one: a module for each subject, whose SQL stands in `sql/`, run by way of
 its `runner.py` and `connections.py`. `memory/` is its executable specification, by the same
 subjects: `taskengine.testing.contract` holds both to the same promises. `completion.py` and
@@ -29,6 +29,7 @@ from taskengine.model import (
     Recorded,
     Submission,
 )
+from taskengine.store.forecasts import StoreForecasts
 from taskengine.store.operations import StoreOperations
 from taskengine.store.overview import StoreOverview
 from taskengine.store.pauses import StorePauses
@@ -86,7 +87,9 @@ __all__ = [
 ]
 
 
-class Store(StoreReads, StoreOverview, Upkeep, StoreOperations, StorePauses, Protocol):
+class Store(
+    StoreReads, StoreOverview, Upkeep, StoreOperations, StorePauses, StoreForecasts, Protocol
+):
     # Instances: heartbeat and fences
     async def join(
         self, name: str, now: datetime, lease: float = 0.0, process: uuid.UUID | None = None

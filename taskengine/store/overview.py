@@ -116,6 +116,11 @@ class StoreOverview(Protocol):
         """When the oldest job was made that waits for a slot."""
         ...
 
+    async def snapshot_since(self) -> datetime | None:
+        """Since when somebody's transaction, on whatever business, has kept the database from
+        cleaning up what is dead; as far as the engine's role may see it."""
+        ...
+
     async def lanes_dead(self) -> int:
         """How many lanes of callbacks were given up; counted up to 10,000."""
         ...

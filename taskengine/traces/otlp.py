@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from taskengine.model import Attempt, Callback, Delivery, Ended, JobEnd, Lane, Outcome
 from taskengine.traces import Traces
+from taskengine.traces.session import open_session
 
 FAREWELL = 3.0  # seconds at a stop for what was not sent yet
 FAILED = frozenset({Outcome.FAILED, Outcome.RETRY, Outcome.LOST})
@@ -141,7 +142,7 @@ def _id(octets: int, *of: object) -> int:
 async def exporting(url: str, service: str, instance: str) -> AsyncIterator[OtlpTraces]:
     """Send spans to a receiver for the length of the block. One that is away costs the engine
     nothing: what does not find room in the exporter's queue is dropped."""
-    processor = BatchSpanProcessor(OTLPSpanExporter(url))
+    processor = BatchSpanProcessor(OTLPSpanExporter(url, session=open_session()))
     try:
         yield OtlpTraces(processor, service, instance)
     finally:

@@ -16,6 +16,10 @@ from taskengine.workflows.yaml_reader import YamlReader
 
 logger = logging.getLogger(__name__)
 
+NO_FOLDER = (
+    "no such folder, but the option workflows names it: --workflows, TASKENGINE_WORKFLOWS or the "
+    "configuration file"
+)
 LAYOUT = "common/*.yaml or clients/<client>/*.yaml"
 
 
@@ -72,7 +76,7 @@ class Library:
 def load(folders: Sequence[File], actions: Mapping[str, ActionLike]) -> Library:
     """Read folders laid out like config/workflows; later ones win. Raises WorkflowErrors."""
     workflows: dict[tuple[str | None, str], Workflow] = {}
-    problems = [Problem(folder, 1, "no such folder") for folder in folders if not folder.is_dir()]
+    problems = [Problem(folder, 1, NO_FOLDER) for folder in folders if not folder.is_dir()]
     for folder in folders:
         sources: dict[tuple[str | None, str], File] = {}
         for client, file in workflow_files(folder):

@@ -250,3 +250,16 @@ class Recorder(LocalStorage):
     async def delete(self, key):
         self.deleted.append(key)
         await super().delete(key)
+
+
+async def test_nothing_is_fetched_to_see_whether_a_file_is_there(files, monkeypatch):
+    async def fetch(*_):
+        raise AssertionError("a file at the root may have hundreds of gigabytes")
+
+    files.fill("", ["film.mxf"])
+    files.prepare({"content_id": "film", "files": ["film.mxf", "none.mxf"]})
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "fetch", fetch)
+        await files.task("get_filenames")
+    assert files.results["get_filenames"]["files"] == ["film.mxf"]
+    assert files.results["get_filenames"]["missing"] == ["none.mxf"]

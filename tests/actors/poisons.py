@@ -102,6 +102,10 @@ class TwoFaced(dict):
 CYCLE = {}
 CYCLE["self"] = CYCLE
 
+LAUGHS = ["ha"]
+for _ in range(6):
+    LAUGHS = [LAUGHS] * 1_000
+
 RAISED = {
     "SystemExit: 3": lambda: SystemExit(3),
     "KeyboardInterrupt": KeyboardInterrupt,
@@ -223,7 +227,8 @@ WRONG = {
     "number": (returning(5), "no JSON object"),
     "falsy": (returning([]), "no JSON object"),
     "cycle": (returning(CYCLE), "no JSON object"),
-    "odd_object": (returning(OddObject(x=1)), "SystemExit: 7"),
+    "itself_a_million_times": (returning({"x": LAUGHS}), "no JSON object of"),
+    "endless": (returning({"x": {"y": iter(int, 1)}}), "a value of the type callable_iterator"),
     "unserializable": (returning({"x": threading.Lock()}), "no JSON object"),
     "nan": (returning({"x": float("nan")}), "no JSON object"),
     "long_number": (returning({"x": 10**5000}), "no JSON object"),

@@ -7,12 +7,13 @@ from contextlib import suppress
 import pytest
 import trio
 
-from taskengine.actors import results
+from taskengine.actors import results, telling
+from taskengine.actors.failures import describe
 from taskengine.actors.instance_state import Stopped
 from taskengine.model import TaskState
 from taskengine.policy import MAX_RESCUES
 from taskengine.testing.virtual import actions_with, instance, submission, workflow
-from tests.actors.poisons import OUTDATED, RAISED, WRONG, TwoFaced, raising, returning
+from tests.actors.poisons import OUTDATED, RAISED, WRONG, OddObject, TwoFaced, raising, returning
 from tests.conftest import NOON
 
 ONCE = {"retry": {"limit": 0}}
@@ -26,7 +27,12 @@ def no_threads(monkeypatch):
         await trio.lowlevel.checkpoint()
         return function()
 
+    async def told_at_once(error):
+        await trio.lowlevel.checkpoint()
+        return describe(error)
+
     monkeypatch.setattr(results, "in_thread", at_once)
+    monkeypatch.setattr(telling, "told_beside", told_at_once)
 
 
 async def fate_of(store, action, caplog, **options):
@@ -88,6 +94,13 @@ async def test_a_message_without_end_is_cut(memory_store, autojump_clock, caplog
 async def test_a_result_is_what_it_was_when_it_was_returned(memory_store, autojump_clock, caplog):
     details, _ = await fate_of(memory_store, returning(TwoFaced(x=1)), caplog)
     assert details.tasks[0].result == {"x": 1}
+
+
+async def test_what_the_class_of_a_result_does_is_not_asked_for(
+    memory_store, autojump_clock, caplog
+):
+    details, _ = await fate_of(memory_store, returning(OddObject(x=[1])), caplog)
+    assert details.tasks[0].result == {"x": [1]}
 
 
 @pytest.mark.parametrize("name", OUTDATED)

@@ -31,3 +31,8 @@ async def test_what_no_store_can_keep_is_replaced():
         "a\ufffd": ["b\ufffd\ufffdc", "\\u0000"],
         "wide": [{}] * 100,
     }
+
+
+async def test_keys_that_are_no_texts_are_told_as_json_tells_them():
+    given = {True: 1, None: 2, 1.5: 3, 7: {False: ()}}
+    assert await encode_result(given) == '{"true":1,"null":2,"1.5":3,"7":{"false":[]}}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -32,6 +33,7 @@ from taskengine.workflows.library import Library
 from taskengine.workflows.workflow import Workflow
 from tests.api.changing import send
 from tests.api.described import BUILT_IN, check_answer
+from tests.api.through import PROXIES, Front, behind, check_seen
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -179,8 +181,14 @@ def api_key():
 
 
 @pytest.fixture
-async def api(nursery):
-    return await open_api(nursery)
+async def api(nursery, request, tmp_path):
+    api = await open_api(nursery)
+    if proxy := request.config.getoption("--through"):
+        check_seen(request)
+        with ExitStack() as stack:
+            yield behind(api, Front(PROXIES[proxy], tmp_path, nursery, stack))
+    else:
+        yield api
 
 
 async def open_api(nursery):

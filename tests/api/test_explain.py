@@ -37,6 +37,12 @@ async def test_a_queued_job_tells_slots_and_rank(api, body):
                 "system": {"max_jobs": 0, **levels},
                 "client": {"max_jobs": None, **levels},
             },
+            "expected_start": {
+                "at": None,
+                "ahead": None,
+                "message": "Nobody can tell when it starts: max_jobs of the system is 0.",
+                "forecasts": {"judged": 0, "right": 0, "share": None},
+            },
         },
     )
 
@@ -56,6 +62,27 @@ async def test_a_job_that_depends_on_another(api, body):
     _, content = await explained(api, await api.accepted(body(job={"depends_on": [first]})))
     [reason] = content["reasons"]
     assert (reason["reason"], reason["jobs"]) == ("depends_on", [first])
+
+
+async def test_a_job_in_the_queue_tells_its_expected_start(api, body, world, now):
+    await api.store.put_setting("", "max_jobs", "1")
+    await api.accepted(body())
+    await world.admit(now)
+    for attempt in await world.claim(now=now):
+        await world.record(failed(attempt, when=now))
+    await api.accepted(body())
+    await world.admit(now)
+    _, content = await explained(api, await api.accepted(body()))
+    expected = content["expected_start"]
+    assert (expected["at"] is not None, expected["ahead"]) == (True, 0)
+    assert expected["message"].startswith("It is expected to start ")
+    assert expected["message"].endswith("No such forecast was judged yet.")
+
+
+async def test_a_job_that_runs_has_no_start_before_it(api, body, world, now):
+    number = await api.accepted(body())
+    await world.admit(now)
+    assert (await explained(api, number))[1]["expected_start"] is None
 
 
 async def test_a_refused_job_is_over(api, body):

@@ -52,6 +52,7 @@ OF_ALL = {
     "taskengine_instances": "gauge",
     "taskengine_queue_oldest_task_seconds": "gauge",
     "taskengine_oldest_queued_job_seconds": "gauge",
+    "taskengine_snapshot_held_seconds": "gauge",
     "taskengine_slots": "gauge",
     "taskengine_slots_held": "gauge",
     "taskengine_callback_lanes_dead": "gauge",

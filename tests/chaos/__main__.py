@@ -12,12 +12,15 @@ from tests.chaos.capture.command import main as capture
 from tests.chaos.experiment import Findings, Options, experiment
 from tests.chaos.frame import Say, run_and_tell
 from tests.chaos.report import report
+from tests.chaos.upgrade import main as upgrade
 
 
 def main() -> int:
     """0: all that has to hold held; 1: it did not, and the logs are kept."""
     if sys.argv[1:2] == ["capture"]:
         return capture(sys.argv[2:])
+    if sys.argv[1:2] == ["upgrade"]:
+        return upgrade(sys.argv[2:])
     arguments = _arguments()
 
     async def run(folder: Path, say: Say) -> Findings:
@@ -35,7 +38,10 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    told = "`make chaos ARGS=capture` is the hard run of a capture; it has options of its own."
+    told = (
+        "`make chaos ARGS=capture` is the hard run of a capture, `ARGS=upgrade` one of two versions"
+        " side by side; each has options of its own."
+    )
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__, epilog=told)
     parser.add_argument("--minutes", type=float, default=10.0, help="of load and faults (10)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))

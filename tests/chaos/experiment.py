@@ -29,9 +29,9 @@ from tests.chaos.faults import (
     Driver,
     Fault,
 )
-from tests.chaos.instances import Instance
+from tests.chaos.instances import Instance, one_by_one
 from tests.chaos.load import Load
-from tests.chaos.place import Place
+from tests.chaos.place import ROOT, Place
 from tests.chaos.plans import Planner
 from tests.chaos.ports import held_port
 from tests.chaos.receiver import FAULTS, Receivers, running_receivers
@@ -44,6 +44,7 @@ from tests.support.engines import processes_of
 INSTANCES = ("a", "b", "c")
 BACKLOG = 150  # unfinished jobs at which clients wait
 QUIET_SECONDS = 180.0
+UPGRADE_STEP = 0.2  # of a run, before each instance is replaced
 GONE_SECONDS = 15.0  # for the children of instances that have ended
 UNFINISHED = "select count(*) as n from jobs where state in (0, 1, 3, 5, 6)"
 PAUSED = "select id from jobs where state = 6"
@@ -72,6 +73,7 @@ class Options:
     lease: float = 15.0
     rate: float = 7.0  # jobs a second
     longest: float = 8.0  # seconds of a task
+    former: Path | None = None  # below which there is the version before, to be replaced
     receiver_faults: Mapping[str, int] = field(default_factory=lambda: FAULTS)
     receiver_fails: int = 2  # times in a row
     first: Sequence[str] = (
@@ -165,6 +167,8 @@ async def experiment(options: Options) -> Findings:
         seconds = options.minutes * 60
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load.run, options.rate, seconds, _room(world.postgres))
+            if options.former:
+                nursery.start_soon(one_by_one, instances, UPGRADE_STEP * seconds, options.say)
             await driver.run(seconds)
             nursery.cancel_scope.deadline = trio.current_time() + QUIET_SECONDS
         if nursery.cancel_scope.cancelled_caught:
@@ -192,9 +196,12 @@ async def _world(options: Options, dice: random.Random) -> AsyncIterator[World]:
         running_receivers(receivers),
     ):
         await audit.install(postgres.url)
+        tree = options.former or ROOT
         with ExitStack() as stack:
             instances = [
-                Instance(name, stack.enter_context(held_port()), place, postgres.url, redis_url)
+                Instance(
+                    name, stack.enter_context(held_port()), place, postgres.url, redis_url, tree
+                )
                 for name in INSTANCES
             ]
             for instance in instances:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import trio
 
 from tests.chaos.children import ended, spawn
-from tests.chaos.place import DRAIN, Place
+from tests.chaos.place import DRAIN, ROOT, Place
 
 READY_SECONDS = 90.0
 STOP_SECONDS = DRAIN + 20.0
@@ -28,6 +29,7 @@ class Instance:
     place: Place
     database_url: str
     redis_url: str
+    tree: Path = ROOT  # below which its next process has the program
     troubles: list[str] = field(default_factory=list)  # what must not have happened
     is_free: bool = True  # no fault has it at the moment
     away: list[tuple[float, float]] = field(default_factory=list)  # when faults had it, Unix time
@@ -51,7 +53,7 @@ class Instance:
         """Start a process whose connections tell its name to the auditor."""
         self._number += 1
         url = f"{self.database_url}?audit.process={self.process}"
-        env = self.place.environment(url, self.redis_url, self.port)
+        env = self.place.environment(url, self.redis_url, self.port, self.tree)
         self._child = spawn(self.place.command, self.place.log(self.name), env)
 
     async def until_ready(self) -> None:
@@ -111,3 +113,20 @@ class Instance:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+
+
+async def one_by_one(
+    instances: Sequence[Instance], seconds: float, say: Callable[[str], None]
+) -> None:
+    """Replace each instance by one of this version, after so many seconds each, while faults go
+    on."""
+    for instance in instances:
+        await trio.sleep(seconds)
+        while not instance.is_free:
+            await trio.sleep(0.1)
+        with instance.taken():
+            say(f"{instance.process} is replaced by the new version")
+            await instance.terminate()
+            instance.tree = ROOT
+            instance.start()
+            await instance.until_ready()

@@ -67,8 +67,10 @@ class Place:
             (plugin / name).write_text(text)
         self.effects.touch()
 
-    def environment(self, database_url: str, redis_url: str, port: int) -> dict[str, str]:
-        """Of an instance."""
+    def environment(
+        self, database_url: str, redis_url: str, port: int, tree: Path
+    ) -> dict[str, str]:
+        """Of an instance of the program below `tree`."""
         settings = {
             "database_url": database_url,
             "redis_url": redis_url,
@@ -81,7 +83,12 @@ class Place:
             "drain": DRAIN,
             "requests_per_second": 0,
         }
-        paths = [str(ROOT), str(self.folder / "plugin"), os.environ.get("PYTHONPATH", "")]
+        paths = [
+            str(tree),
+            str(ROOT),
+            str(self.folder / "plugin"),
+            os.environ.get("PYTHONPATH", ""),
+        ]
         told = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), FILE: str(self.effects)}
         return environment(**settings) | told
 

@@ -1,6 +1,7 @@
 from functools import partial
 
 import pytest
+from trio_asyncio import aio_as_trio
 
 from taskengine.policy import SYSTEM
 from taskengine.store.postgres import open_postgres
@@ -44,6 +45,22 @@ async def test_times_of_the_store_are_told_by_the_names_of_its_methods(postgres_
     names = {sample.labels["operation"] for sample in metric.samples}
     assert {"put_setting", "submit", "admit"} <= names
     assert all(name.isidentifier() for name in names)
+
+
+async def test_a_snapshot_is_told_of_as_long_as_it_is_held(postgres_store):
+    other = await aio_as_trio(postgres_store.pool.connect)()
+    ask = aio_as_trio(other.fetchval)
+    await aio_as_trio(other.execute)("set idle_in_transaction_session_timeout = 0")
+    await aio_as_trio(other.execute)("begin isolation level repeatable read")
+    since = await ask("select clock_timestamp()")
+    held = await postgres_store.snapshot_since()
+    assert held is not None
+    assert held <= since
+    await aio_as_trio(other.execute)("commit")
+    ended = await ask("select clock_timestamp()")
+    held = await postgres_store.snapshot_since()
+    assert held is None or held >= ended
+    await aio_as_trio(other.close)()
 
 
 DUE_RETRIES = "update tasks set is_retry = true, due_at = $1 where priority = 9"

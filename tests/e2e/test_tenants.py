@@ -40,6 +40,8 @@ def data(tmp_path):
         folder = tmp_path / place
         folder.mkdir(parents=True)
         (folder / "film.mp4").write_text(place)
+    for kind in ("input", "output"):  # other's own folders, with a link to acme's
+        (tmp_path / "var" / kind / "other" / "link").symlink_to("..")
     (tmp_path / "flows" / "common").mkdir(parents=True)
     (tmp_path / "flows" / "common" / "list_folder.yaml").write_text(LISTING)
     return tmp_path / "var"
@@ -95,6 +97,10 @@ async def check_both(http: httpx.AsyncClient, key: str) -> None:
     for workflow, parameters in attempts("film", "film"):
         failed, told = await outcome(http, "other", key, workflow, parameters)
         assert (failed, "no such folder" in told) == (True, True), told
+    for workflow, parameters in attempts("link/film", "link/film")[1::3]:
+        failed, told = await outcome(http, "other", key, workflow, parameters)
+        assert failed, told
+        assert "not within the folders" in told or "no such folder" in told
     for workflow, parameters in attempts("other/own", "other/own"):
         failed, told = await outcome(http, "acme", KEY, workflow, parameters)
         assert failed, told

@@ -256,3 +256,23 @@ async def test_who_waits_to_be_asked_for_a_body_is_asked(open_talk):
     assert (await talk.some()).startswith(b"HTTP/1.1 100 ")
     await talk.send("ab")
     assert (await talk.some()).endswith(b"POST /  ab")
+
+
+async def chunked(talk, chunks):
+    head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await talk.send(head + "".join(f"{len(chunk):x}\r\n{chunk}\r\n" for chunk in chunks))
+    await talk.send("0\r\n\r\n")
+
+
+async def test_a_body_in_too_many_small_chunks_is_refused(open_talk, app):
+    """Its chunks cost more than all that is in them."""
+    talk = await open_talk()
+    await chunked(talk, ["a"] * 10_000)
+    assert "too many small chunks" in refused(await talk.rest(), 400)
+    assert app.departures == 1
+
+
+async def test_a_body_that_is_written_value_by_value_is_served(open_talk):
+    talk = await open_talk()
+    await chunked(talk, ["a" * 40, ","] * 4_000)
+    assert len(await talk.some()) > 164_000

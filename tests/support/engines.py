@@ -41,15 +41,19 @@ def taskengine(
 
 @contextmanager
 def serving(
-    *arguments: object, log: Path, files: int | None = None, **settings: object
+    *arguments: object,
+    log: Path,
+    files: int | None = None,
+    tree: Path | None = None,
+    **settings: object,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`taskengine serve` on a free port: its process and its URL; killed in the end. It may open
-    so many `files`."""
+    so many `files`. The program is the one below `tree`; None: this one."""
     command = [*SERVE, "--bind", "127.0.0.1:0", *map(str, arguments)]
     with log.open("w") as errors:
         process = subprocess.Popen(
             [*limited(files), *command],
-            env=environment(**settings),
+            env=environment(**settings) | program_below(tree),
             stdout=-1,
             stderr=errors,
             text=True,
@@ -63,6 +67,11 @@ def serving(
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def program_below(tree: Path | None) -> dict[str, str]:
+    """The variables by which a process has the program there."""
+    return {} if tree is None else {"PYTHONPATH": str(tree)}
 
 
 def limited(files: int | None) -> list[str]:

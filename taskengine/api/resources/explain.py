@@ -24,7 +24,8 @@ from taskengine.api.openapi.operation import (
 from taskengine.api.responses import reply
 from taskengine.api.routes import Route, job_number, no_job
 from taskengine.api.services import Services
-from taskengine.jobs.explanation import BEYOND, REASONS, explanation
+from taskengine.jobs.expected_start import expected_start, obstacle, waits
+from taskengine.jobs.explanation import BEYOND, REASONS, WaitingState, explanation
 from taskengine.model import JobState, JsonObject, TaskState
 from taskengine.pauses import PauseKind
 
@@ -59,13 +60,25 @@ FIGURES: JsonObject = {
     "action": TEXT,
     "queue": TEXT,
 }
+SHARE: JsonObject = {"type": "number", "minimum": 0, "maximum": 1}
 REASON = record("Reason", tuple(FIGURES), reason=one_of(*REASONS), message=TEXT, **FIGURES)
+EXPECTED_START = record(
+    "ExpectedStart",
+    at=nullable(TIME),
+    ahead=nullable(COUNT),
+    message=TEXT,
+    forecasts=record(judged=COUNT, right=COUNT, share=nullable(SHARE)),
+)
 EXPLAIN = Operation(
     summary="Why a job does not run",
     tag="jobs",
     description=(
         "All current reasons, in words and as figures. `rank` is the position of a queued"
-        " job among those of all clients. A level without `max_jobs` has no limit."
+        " job among those of all clients. A level without `max_jobs` has no limit. While the"
+        " job waits, `expected_start` is when it is expected to start: foretold from the queue"
+        " ahead of it and from how long jobs have lasted; and how many of the newest such"
+        " forecasts came true, to within ±20 % of the wait. Without `at` nobody can tell, for"
+        " the reason in `message`."
     ),
     answer=ResponseSpec(
         "The reasons.",
@@ -76,6 +89,7 @@ EXPLAIN = Operation(
             reasons=list_of(REASON),
             rank=nullable(RANK),
             slots=record(system=LEVEL, client=LEVEL),
+            expected_start=nullable(EXPECTED_START),
         ),
     ),
     access=CallerAccess.PUBLIC_READ,
@@ -99,7 +113,17 @@ class Explain:
         check_owner(only, waiting.job.client)
         if waiting.job.failed and waiting.job.state is JobState.COMPLETED:
             waiting = replace(waiting, errors=await self._errors(number))
-        return explanation(waiting, self.services.now())
+        told = explanation(waiting, self.services.now())
+        return {**told, "expected_start": await self._expected_start(waiting)}
+
+    async def _expected_start(self, waiting: WaitingState) -> JsonObject | None:
+        """Where the job is not hindered the queue is read, as far as it has to be."""
+        if not waits(waiting):
+            return None
+        store, now = self.services.store, self.services.now()
+        hindered = obstacle(waiting, now)
+        view = None if hindered else await store.queue_view(now)
+        return expected_start(waiting, hindered, view, await store.forecast_hits())
 
     async def _errors(self, job_id: int) -> list[tuple[str, str]]:
         store = self.services.store

@@ -53,6 +53,7 @@ class Totalled:
     slots: int
     oldest_job: float  # seconds
     oldest_tasks: Mapping[str, float]  # seconds, by queue
+    snapshot: float  # seconds that somebody has held one
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Metrics:
             slots=settings_of(await store.settings(SYSTEM)).max_jobs or 0,
             oldest_job=_age(oldest, now),
             oldest_tasks={queue: _age(waiting.get(queue), now) for queue in TASK_QUEUES},
+            snapshot=_age(await store.snapshot_since(), now),
         )
 
     async def _mirror(self) -> Metric:
@@ -155,16 +157,7 @@ def _of_all(known: Totalled | None) -> Iterator[Metric]:
     yield _by_queue("taskengine_queue_pending", "Tasks waiting for a worker.", queued)
     about = "Age of the task that has waited longest for a worker."
     yield _by_queue("taskengine_queue_oldest_task_seconds", about, known.oldest_tasks)
-    for name, about, number in (
-        ("taskengine_oldest_queued_job_seconds", "Age of the oldest queued job.", known.oldest_job),
-        ("taskengine_slots", "The setting max_jobs of the system.", known.slots),
-        ("taskengine_slots_held", "Jobs that hold a slot.", known.held),
-        (
-            "taskengine_callback_lanes_dead",
-            "Jobs' URLs that were given up, counted up to 10,000.",
-            known.dead,
-        ),
-    ):
+    for name, about, number in _gauges(known):
         yield GaugeMetricFamily(name, about, number)
     for name, about, number in (
         ("taskengine_tasks_processed_total", "Tasks that ended.", totals.tasks_processed),
@@ -175,10 +168,20 @@ def _of_all(known: Totalled | None) -> Iterator[Metric]:
         ),
     ):
         yield CounterMetricFamily(name, about, number)
+
+
+def _gauges(known: Totalled) -> Iterator[tuple[str, str, float]]:
+    """Names, what they are about, and values."""
+    yield "taskengine_oldest_queued_job_seconds", "Age of the oldest queued job.", known.oldest_job
+    about = "Age of the oldest transaction that keeps dead rows in the database."
+    yield "taskengine_snapshot_held_seconds", about, known.snapshot
+    yield "taskengine_slots", "The setting max_jobs of the system.", known.slots
+    yield "taskengine_slots_held", "Jobs that hold a slot.", known.held
     about = "Callbacks waiting to be delivered, counted up to 100,000."
-    yield GaugeMetricFamily("taskengine_callbacks_waiting", about, known.callbacks)
-    about = "Live instances."
-    yield GaugeMetricFamily("taskengine_instances", about, known.instances)
+    yield "taskengine_callbacks_waiting", about, known.callbacks
+    about = "Jobs' URLs that were given up, counted up to 10,000."
+    yield "taskengine_callback_lanes_dead", about, known.dead
+    yield "taskengine_instances", "Live instances.", known.instances
 
 
 def _jobs(totals: Totals) -> Metric:

@@ -99,14 +99,13 @@ class ObjectStorage:
         found = await self._ask(place, obstore.list_with_delimiter, self._read, place)
         return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
 
+    async def size(self, key: str) -> int:
+        size: int = (await self._found(key))["size"]
+        return size
+
     async def fetch(self, key: str, target: Path) -> None:
         """Download it, or find it in the cache. Raises StorageFailed if the disk has no room."""
-        place = self._locate(key)
-        try:
-            meta = await self._meta(place)
-        except FileNotStored:
-            await self.folders(key)  # which knows whether there is a bucket at all
-            raise
+        place, meta = self._locate(key), await self._found(key)
         fetch = partial(download, partial(self._ask, place), self._read, place, meta)
         if self._cache is None or meta["size"] <= PART or not meta.get("e_tag"):
             await fetch(target)
@@ -151,6 +150,15 @@ class ObjectStorage:
             keys = [f"{place}/{name}" for name in names[start : start + MAX_DELETED]]
             with suppress(FileNotStored):  # somebody else removes them too
                 await self._commit(place, obstore.delete, keys)
+
+    async def _found(self, key: str) -> Any:
+        """What the store says of an object. Raises FileNotStored, and what a bucket that is not
+        there is told by."""
+        try:
+            return await self._meta(self._locate(key))
+        except FileNotStored:
+            await self.folders(key)  # which knows whether there is a bucket at all
+            raise
 
     # Writing
 

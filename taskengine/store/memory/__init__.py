@@ -21,6 +21,7 @@ from taskengine.store.memory import (
     counting,
     details,
     due,
+    forecasts,
     gates,
     instances,
     lines,
@@ -182,7 +183,15 @@ class MemoryStore:
     ends_since = atomic(overview.ends_since)
     oldest_waiting = atomic(overview.oldest_waiting)
     oldest_queued = atomic(overview.oldest_queued)
+    snapshot_since = atomic(overview.snapshot_since)
     lanes_dead = atomic(overview.lanes_dead)
+
+    # Forecasts
+    queue_view = atomic(forecasts.queue_view)
+    jobs_not_foretold = atomic(forecasts.jobs_not_foretold)
+    put_forecasts = atomic(forecasts.put_forecasts)
+    judge_forecasts = atomic(forecasts.judge_forecasts)
+    forecast_hits = atomic(forecasts.forecast_hits)
 
     # Wake-ups
     announce = atomic(notify.announce)

@@ -10,7 +10,7 @@ from taskengine.admission import TASKS_EACH, Candidate, TakenSlots, choose, few_
 from taskengine.fair_shares import choose_fairly
 from taskengine.model import JobState, Task, TaskState
 from taskengine.pauses import PauseKind, paused
-from taskengine.policy import NOTHING_STARTS, SYSTEM, Band, settings_of
+from taskengine.policy import NOTHING_STARTS, SYSTEM, Band, Settings, settings_of
 from taskengine.store import Admitted
 from taskengine.store.memory.pauses import hold_jobs
 from taskengine.store.memory.rows import StoredJob, TaskRow
@@ -20,11 +20,9 @@ from taskengine.workflows.plan import first_state, needs_of
 
 def admit(tables: Tables, instance: int, now: datetime, limit: int = 500) -> Admitted:
     """See Store.admit."""
-    limits = {name: settings_of(own, client=True) for name, own in tables.settings.items()}
-    for name in paused(tables.pauses.values(), PauseKind.CLIENT, now):
-        limits[name] = NOTHING_STARTS
     hold_jobs(tables, now)
-    taken = (running_jobs(tables), tables.limits(SYSTEM, client=False), limits)
+    system = tables.limits(SYSTEM, client=False)
+    taken = (running_jobs(tables), system, limits_of(tables, now))
     shares = tables.shares
     if shares.weights:
         chosen = choose_fairly(candidates(tables), TakenSlots.of(*taken), shares)[:limit]
@@ -39,6 +37,14 @@ def admit(tables: Tables, instance: int, now: datetime, limit: int = 500) -> Adm
     waits = sorted((now - max(job.created_at, job.run_at)).total_seconds() for job in jobs)
     more = len(few) < len(chosen) or len(chosen) == limit or bool(shares.weights and few)
     return Admitted(len(few), more, tuple(waits))
+
+
+def limits_of(tables: Tables, now: datetime) -> dict[str, Settings]:
+    """Of the clients that have limits of their own; a paused one starts nothing."""
+    limits = {name: settings_of(own, client=True) for name, own in tables.settings.items()}
+    for name in paused(tables.pauses.values(), PauseKind.CLIENT, now):
+        limits[name] = NOTHING_STARTS
+    return limits
 
 
 def candidates(tables: Tables) -> list[Candidate]:

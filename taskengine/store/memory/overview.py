@@ -131,3 +131,8 @@ def oldest_queued(tables: Tables) -> datetime | None:
 def lanes_dead(tables: Tables) -> int:
     """See StoreOverview.lanes_dead."""
     return sum(lane.dead for lane in tables.lanes.values())
+
+
+def snapshot_since(tables: Tables) -> datetime | None:
+    """See StoreOverview.snapshot_since."""
+    return None

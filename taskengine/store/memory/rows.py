@@ -152,6 +152,16 @@ class LaneRow:
         self.holder, self.replayed, self.due_at = None, False, now
 
 
+@dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """When a job was foretold to start, and whether it did."""
+
+    made_at: datetime
+    start_at: datetime
+    started_at: datetime | None = None  # it waits yet
+    is_right: bool = False
+
+
 @dataclass(slots=True)
 class ScheduleRow:
     schedule: Schedule

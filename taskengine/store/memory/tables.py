@@ -27,6 +27,7 @@ from taskengine.store import Dismissed
 from taskengine.store.memory.rows import (
     COMPLETES,
     Edge,
+    ForecastRow,
     LaneRow,
     OperationRow,
     Peer,
@@ -62,6 +63,7 @@ class Tables:
         self.ends: Counter[tuple[datetime, str, bool]] = Counter()  # by hour, client, failed
         self.job_ends: list[JobEnd] = []  # that record() has not told yet
         self.operations: dict[int, OperationRow] = {}
+        self.forecasts: dict[int, ForecastRow] = {}  # by job
         self.told: dict[int, tuple[int, Job]] = {}  # jobs as news() saw them, by number
         self.listeners: set[trio.MemorySendChannel[str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}  # by kind and name

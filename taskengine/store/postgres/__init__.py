@@ -66,6 +66,7 @@ from taskengine.store.postgres import (
 from taskengine.store.postgres import pauses as pausing
 from taskengine.store.postgres.bulk import StoredOperations
 from taskengine.store.postgres.connections import open_pool
+from taskengine.store.postgres.forecasts import Forecasts
 from taskengine.store.postgres.notify import announce, listen
 from taskengine.store.postgres.overview import Overview
 from taskengine.store.postgres.reads import Reads
@@ -88,7 +89,7 @@ async def open_postgres(
 
 
 @dataclass(slots=True)
-class PostgresStore(Reads, Overview, StoredOperations):
+class PostgresStore(Reads, Overview, StoredOperations, Forecasts):
     """See taskengine.store.Store."""
 
     @property

@@ -86,6 +86,11 @@ class Overview(Runner):
         rows = await self._fetch("oldest_queued")
         return rows[0]["created_at"] if rows else None
 
+    async def snapshot_since(self) -> datetime | None:
+        [row] = await self._fetch("snapshot_since")
+        since: datetime | None = row["since"]
+        return since
+
     async def lanes_dead(self) -> int:
         [row] = await self._fetch("lanes_dead")
         return int(row["n"])

@@ -80,5 +80,17 @@ where state = {job.queued} and state - 1 <> 0
 order by state, id + 0
 limit 1
 
+-- name: snapshot_since
+-- Of the oldest in this database but its own: what died since is read by claims and admissions again
+-- and again. Vacuum's keep nothing. A role sees its own sessions, with pg_read_all_stats all.
+select min(since) as since
+from (
+    select xact_start as since from pg_stat_activity
+    where backend_xmin is not null and pid <> pg_backend_pid()
+      and backend_type <> 'autovacuum worker' and (datname = current_database() or datname is null)
+    union all
+    select prepared from pg_prepared_xacts where database = current_database()
+) as held
+
 -- name: lanes_dead
 select count(*) as n from (select id from lanes where dead order by id limit 10000) as few

@@ -70,6 +70,14 @@ class StorageContract:
         await folder.fetch("sub/b.m4s", tmp_path / "scratch" / "b")
         assert (tmp_path / "scratch" / "b").read_text() == "more text"
 
+    async def test_the_size_of_a_file_is_told_and_that_there_is_none(self, folder, store):
+        await store({"sub/b.m4s": "more text", "empty": ""})
+        assert [await folder.size(name) for name in ("sub/b.m4s", "empty")] == [9, 0]
+        for absent in ("c", "sub", "sub/b.m4s/x"):
+            assert not await folder.has(absent)
+        with pytest.raises(FileNotStored):
+            await folder.size("c")
+
     async def test_put_replaces_a_file_but_not_what_was_fetched_of_it(
         self, folder, store, tmp_path
     ):

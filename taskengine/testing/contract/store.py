@@ -14,6 +14,7 @@ from taskengine.testing.contract.dependencies import Dependencies
 from taskengine.testing.contract.documents import Documents
 from taskengine.testing.contract.explanations import Explanations
 from taskengine.testing.contract.failures import Failures
+from taskengine.testing.contract.forecasts import Forecasts
 from taskengine.testing.contract.gates import Gates
 from taskengine.testing.contract.idempotency import Idempotency
 from taskengine.testing.contract.lists import Lists
@@ -54,6 +55,7 @@ class StoreContract(
     Clients,
     Updates,
     Explanations,
+    Forecasts,
     Dependencies,
     Retries,
     Bulk,
