@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from taskengine.outbound import open_outbound
 from taskengine.texts import listed
+from taskengine.workflows.formats import is_http_url
 
 ANYWHERE = ("0.0.0.0/0", "::/0")  # operators name these receivers, clients do not
 
@@ -37,8 +38,8 @@ class AlertsSettings(BaseModel):
     @field_validator("urls")
     @classmethod
     def _http(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not all(one.get_secret_value().startswith(("http://", "https://")) for one in value):
-            raise ValueError("expected http or https URLs")
+        if not all(is_http_url(one.get_secret_value()) for one in value):
+            raise ValueError("expected http or https URLs, with a host and no blanks")
         return value
 
 

@@ -42,7 +42,8 @@ def _no_flag(value: object) -> object:
 
 
 Number = Annotated[float, BeforeValidator(_no_flag), Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0)]
+Workers = Annotated[int, BeforeValidator(_no_flag), Field(ge=0, le=10_000)]
+MiB = Annotated[int, Field(ge=0, le=1 << 40)]  # as bytes what a system's limits can say
 Text = Annotated[str, Field(min_length=1)]
 Folder = LocalFolder
 
@@ -64,7 +65,7 @@ class Configuration(BaseModel):
         description="name:api-key, made as admin if there is no client yet; not as an "
         "option, which `ps` shows to everybody",
     )
-    queues: dict[str, Count] = Field(
+    queues: dict[str, Workers] = Field(
         {"work": 9, "windows_capture": 12, "callback": 2},
         description="how many workers this instance has for each queue; 0: serves none",
     )
@@ -88,9 +89,9 @@ class Configuration(BaseModel):
     tool_stall: Number = Field(
         600, ge=0, description="seconds in which a media tool may do nothing at all; 0: no limit"
     )
-    tool_memory: int = Field(8192, ge=0, description="MiB of a media tool at most; 0: no limit")
-    tool_file: int = Field(
-        0, ge=0, description="MiB of a file that a media tool writes at most; 0: no limit"
+    tool_memory: MiB = Field(8192, description="MiB of a media tool at most; 0: no limit")
+    tool_file: MiB = Field(
+        0, description="MiB of a file that a media tool writes at most; 0: no limit"
     )
     vmaf_ffmpeg: str = Field("", description="an ffmpeg with libvmaf, for `quality` with `vmaf`")
     secrets: dict[str, str] = Field(

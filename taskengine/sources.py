@@ -40,6 +40,7 @@ EXPECTED = {  # what pydantic calls a problem → what was expected
     "too_short": "a list that is not empty",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:,.0f}",
 }
 
 

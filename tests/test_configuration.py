@@ -66,6 +66,15 @@ def test_all_problems_are_told_at_once_with_their_place(given):
         ("a = 1\na = 2", "te.toml:2: Cannot overwrite a value"),
         ("storage = 3", "te.toml: storage: expected a table, with default, workspace, cache, "
          "local, S3, azure_blob"),
+        ("[alerts]\nurls = ['http://u:s3cret@[::1/']",
+         "te.toml: alerts.urls: expected http or https URLs, with a host and no blanks"),
+        ("[traces]\nurl = 'http://u:s3cret@h:99999/v1/traces'",
+         "te.toml: traces.url: expected an http or https URL, as in "
+         "http://127.0.0.1:4318/v1/traces"),
+        ("queues = {work = 999999999}",
+         "te.toml: queues.work: expected at most 10,000, got '999999999'"),
+        ("tool_memory = 1099511627777",
+         "te.toml: tool_memory: expected at most 1,099,511,627,776, got '1099511627777'"),
         ("[storage]\nlocal = 3", "te.toml: storage.local: expected a table, with input_root, "
          "output_root, workspace_root"),
         ("[storage.local]\ninput_root = ''",

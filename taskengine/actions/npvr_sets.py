@@ -180,7 +180,8 @@ class _Builder:
             scales.append(header.scale)
         made = await build_set(bench, tracks, name, guid=self.context.guid, drm=drm, keys=keys)
         place = made.folder.rename(scratch / f"sampled-{number}")
-        return SampledSet(replace(made, folder=place), tracks, scales)
+        files = [scratch / track.file for track in tracks]
+        return SampledSet(replace(made, folder=place), tracks, scales, files)
 
     async def _described(self, archive: Folder, one: ArchivedSegment, path: Path) -> Track:
         """What its media says of a track; noted beside it, since many assets want to know."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 from taskengine.archive.index import Placed
 from taskengine.archive.locking import keep_head
@@ -28,15 +29,18 @@ from taskengine.media.sets import MadeSet, SetName
 from taskengine.media.streams import output_name, playlist_name, segment_name
 from taskengine.media.tracks import Track
 
+CLEAR: Final = "clear"  # the label of media that is not encrypted
+
 
 @dataclass(frozen=True, slots=True)
 class SampledSet:
     """A set of one segment of each track, of spans whose tracks have the same initializations;
-    `scales` are ticks a second, by track."""
+    `scales` are ticks a second, by track, and `files` what it was made of."""
 
     made: MadeSet
     tracks: Sequence[Track]
     scales: Sequence[int]
+    files: Sequence[Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class AssetWriter:
                 file = output_name(stem, sample.tracks, index)
                 if file in sample.made.media:
                     numbers[file] = self._numbers[file] + 1
-                    init = self._init(sample, file, place)
+                    source = sample.files[index] if label == CLEAR else None
+                    init = self._init(sample, file, place, source)
                     own = self._named(planned.capture_id, row, label, file, sample.scales[index])
                     listed[file] = ListedSpan(init, own)
                     self._spans.setdefault(file, []).append(listed[file])
@@ -97,13 +102,12 @@ class AssetWriter:
         said = (sample.made.folder / self.name.of("mpd")).read_text("utf-8")
         return ListedPeriod(said, listed, numbers, Fraction(main[0][1].time, scale), length)
 
-    def _init(self, sample: SampledSet, file: str, place: int) -> str:
-        """The file that initializes a track, in spans that are not like the first one another."""
+    def _init(self, sample: SampledSet, file: str, place: int, source: Path | None) -> str:
+        """The file that initializes a track, in spans that are not like the first one another.
+        Clear segments are those of the archive, which may count on what initializes them there."""
         name = file if place == 0 else f"{file.rpartition('.')[0]}_init{place + 1}.mp4"
-        made = sample.made.folder / file
         if not (self.folder / name).exists():
-            keep_head(made)
-            made.rename(self.folder / name)
+            keep_head(source or sample.made.folder / file, self.folder / name)
             self.files.append(name)
         return name
 

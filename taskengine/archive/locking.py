@@ -17,7 +17,7 @@ import trio
 from taskengine.archive.chapters import Chapter
 from taskengine.archive.index import Placed
 from taskengine.archive.segments import ArchivedSegment
-from taskengine.media.boxes import boxes
+from taskengine.media.boxes import boxes, inner
 from taskengine.media.copying import append
 from taskengine.media.keys import AssetKeys
 from taskengine.media.packager import Manifests, Protection, package
@@ -101,14 +101,16 @@ def _keep_fragments(path: Path) -> None:
     path.write_bytes(b"".join(data[at:end] for kind, at, end in _placed(data) if kind not in HEAD))
 
 
-def keep_head(path: Path) -> None:
-    """Of a file of one segment that which initializes it. Blocking."""
-    data = path.read_bytes()
+def keep_head(path: Path, target: Path) -> None:
+    """Of a file of one segment that which initializes it, for any number of them. Blocking."""
+    data = bytearray(path.read_bytes())
+    if (length := inner(data, "moov/mvex/mehd")) is not None:  # how long the one segment is
+        data[length[0] - 4 : length[0]] = b"free"
     wanted = (b"ftyp", b"moov")
-    path.write_bytes(b"".join(data[at:end] for kind, at, end in _placed(data) if kind in wanted))
+    target.write_bytes(b"".join(data[at:end] for kind, at, end in _placed(data) if kind in wanted))
 
 
-def _placed(data: bytes) -> list[tuple[bytes, int, int]]:
+def _placed(data: bytes | bytearray) -> list[tuple[bytes, int, int]]:
     """Boxes from their first byte on."""
     found = list(boxes(data))
     starts = [0, *(end for _, _, end in found)]

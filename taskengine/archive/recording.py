@@ -6,7 +6,8 @@ index, so that nothing that was stored is ever unlisted, whenever the process is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import struct
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from taskengine.capture.recording import Recording, key_of_segment
 from taskengine.capture.signals import signal_of
 from taskengine.capture.sources.events import Emsg, messages
 from taskengine.media.boxes import HANDLERS, boxes, inner
+from taskengine.media.edits import settle_fragments, take_edits
 from taskengine.media.fragments import Header, read_header, read_samples
 from taskengine.model import PermanentFailure
 
@@ -42,6 +44,7 @@ class ArchiveRecording(Recording):
     chapter: Chapter = field(kw_only=True)
     hear: Hear | None = None  # what is told of messages inside segments
     headers: dict[str, Header] = field(default_factory=dict)  # by file of the initialization
+    early: dict[str, Mapping[int, int]] = field(default_factory=dict)  # likewise: by track of it
 
     async def load(self) -> None:
         """What lies there, whoever stored it."""
@@ -53,9 +56,16 @@ class ArchiveRecording(Recording):
         return key_of_segment(track, source, _as_archived(segment)) in self.fetched
 
     async def keep_init(self, track: str, content: bytes) -> str:
-        name = await Recording.keep_init(self, track, content)
+        """Without edit lists of pictures: these are shown without it, and behind other ones."""
+        settled = bytearray(content)
+        try:
+            early = take_edits(settled)
+        except (ValueError, struct.error, IndexError):  # what is wrong is said below
+            early = {}
+        name = await Recording.keep_init(self, track, bytes(settled))
         if name not in self.headers:
-            self.headers[name] = _header(track, content)
+            self.headers[name] = _header(track, bytes(settled))
+            self.early[name] = early
         return name
 
     async def keep(self, one: Fetched, path: Path) -> None:
@@ -67,7 +77,8 @@ class ArchiveRecording(Recording):
                 f"{one.track}: expected segments of fragmented MP4, got {one.segment.form}"
             )
         header = self.headers[one.init_file]
-        found, said = await trio.to_thread.run_sync(_looked_into, one, path, header)
+        early = self.early[one.init_file]
+        found, said = await trio.to_thread.run_sync(_looked_into, one, path, header, early)
         if self.hear is not None and said:
             await self.hear(one.source, said)
         await self.folder.hand_over(path, found.file)
@@ -77,11 +88,16 @@ class ArchiveRecording(Recording):
         """There are none."""
 
 
-def _looked_into(one: Fetched, path: Path, header: Header) -> tuple[ArchivedSegment, list[Signal]]:
-    """When its media is shown, and what it says of advertising. Blocking."""
+def _looked_into(
+    one: Fetched, path: Path, header: Header, early: Mapping[int, int]
+) -> tuple[ArchivedSegment, list[Signal]]:
+    """When its media is shown, and what it says of advertising; from then on the file itself says
+    when. Blocking."""
     try:
+        if any(early.values()):
+            settle_fragments(path, early)
         samples = read_samples(path, header)
-    except ValueError as error:
+    except (ValueError, struct.error) as error:
         raise NotArchived(f"{one.track}: {error}") from None
     if not samples:
         raise NotArchived(f"{one.track}: a segment without samples of its track")

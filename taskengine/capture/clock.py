@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -57,6 +57,11 @@ class Mapping:
         """Where a time lies in the file: the last place, where the clock stepped back."""
         found = [step for step in self.steps if step.media + step.offset <= time]
         return time - (found[-1] if found else self.steps[0]).offset
+
+    def earlier(self, by: Time) -> Mapping:
+        """The same for media times that are less by so much."""
+        steps = (replace(one, media=one.media - by, offset=one.offset + by) for one in self.steps)
+        return Mapping(tuple(steps))
 
     def _step(self, media: Time) -> Step:
         place = bisect_right(self.steps, media, key=lambda step: step.media) - 1

@@ -16,12 +16,14 @@ SAME_RATE: Final = Fraction(1, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A stretch of pictures with what its file is."""
+    """A stretch of pictures with what its file is. `late` is by how many seconds the tools that
+    looked at it tell later times than the file says, by which its sound goes."""
 
     stretch: Stretch
     format: Format
     is_open: bool
     header: Header | None = None  # of fragments whose samples can be told apart
+    late: Time = Fraction(0)
 
     def fits(self, model: Format) -> bool:
         """Its pictures can stand beside those of the model as they are."""

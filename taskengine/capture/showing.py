@@ -198,7 +198,7 @@ def _clocks(looked: Sequence[Looked]) -> Iterator[Clock]:
     for one in looked:
         stretch = one.stretch
         place = stretch.segments[0].source
-        yield Clock(place, stretch.time(0), _end(stretch), stretch.mapping)
+        yield Clock(place, stretch.time(0), _end(stretch), stretch.mapping.earlier(one.late))
 
 
 def _whole(stretch: Stretch, start: Time, end: Time) -> tuple[Time, Time]:

@@ -21,7 +21,7 @@ from taskengine.capture.pieces import Piece, Stretch
 from taskengine.capture.reading import TrackReader, statements
 from taskengine.capture.splicing import Part, parts, parts_by_group
 from taskengine.media.ffmpeg import FRAGMENTED, ffmpeg, ffmpeg_patiently, refuse, source
-from taskengine.media.fragments import Header, read_file_header, read_header
+from taskengine.media.fragments import Header, read_file_header, read_header, read_samples
 from taskengine.media.movie import MovieTrack
 from taskengine.media.parameter_sets import parameter_sets
 from taskengine.media.probe import OutputWrong
@@ -48,10 +48,13 @@ class VideoCutter(TrackReader):
 
     async def look(self, segments: Sequence[Fetched]) -> Looked | None:
         """Where each picture of a stretch is; None if there are none in it."""
-        header = await self._header(segments)
+        header, late = await self._header(segments), Fraction(0)
         looked = await self._read(segments, header) if header is not None else None
         if looked is None:
+            first = await self._first(segments, header) if header is not None else None
             header, looked = None, await self._probe(segments)
+            if looked is not None and first is not None:
+                late = looked[1].pictures[0].media - first
         if looked is None:
             return None
         form, packets = looked
@@ -62,7 +65,17 @@ class VideoCutter(TrackReader):
         # Packagers differ in which picture's time they state, where groups of pictures are open.
         likeliest = min(mappings, key=lambda one: len(one.steps))
         stretch = Stretch(tuple(segments), packets.pictures, likeliest)
-        return Looked(stretch, form, packets.is_open, header)
+        return Looked(stretch, form, packets.is_open, header, late)
+
+    async def _first(self, segments: Sequence[Fetched], header: Header) -> Time | None:
+        """When the first picture is shown as the file says it: where one is shown before it is
+        decoded, tools count from the one that is decoded first. None if that is not known."""
+        files = await self.assembler.files(segments[:1])
+        try:
+            samples = await trio.to_thread.run_sync(read_samples, files[0], header)
+        except ValueError:
+            return None
+        return Fraction(min(samples.shown), header.scale) if samples else None
 
     async def _header(self, segments: Sequence[Fetched]) -> Header | None:
         """None if these are no fragments that can be read here."""

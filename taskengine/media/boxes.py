@@ -55,7 +55,9 @@ def _head(data: bytes | bytearray | mmap, place: int, room: int) -> tuple[bytes,
     return kind, head, size
 
 
-def inner(data: bytes, path: str, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
+def inner(
+    data: bytes | bytearray, path: str, start: int = 0, end: int | None = None
+) -> tuple[int, int] | None:
     """First byte of the content and end of the first box at a path, such as `moov/trak/mdia`."""
     name, _, rest = path.partition("/")
     for kind, first, last in boxes(data, start, end):
@@ -66,14 +68,16 @@ def inner(data: bytes, path: str, start: int = 0, end: int | None = None) -> tup
     return None
 
 
-def required(data: bytes, path: str, start: int = 0, end: int | None = None) -> tuple[int, int]:
+def required(
+    data: bytes | bytearray, path: str, start: int = 0, end: int | None = None
+) -> tuple[int, int]:
     """As inner. Raises ValueError if there is no such box."""
     if (found := inner(data, path, start, end)) is None:
         raise ValueError(f"a head without {path}")
     return found
 
 
-def versioned(data: bytes, place: int, short: int, long: int) -> int:
+def versioned(data: bytes | bytearray, place: int, short: int, long: int) -> int:
     """A number whose place in a box's content depends on its version."""
     return int(struct.unpack_from(">I", data, place + (long if data[place] else short))[0])
 

@@ -105,7 +105,7 @@ def header_of(data: bytes, moov: tuple[int, int], first: int, last: int) -> Head
     # What is behind the one entry does not count: that of the stretches that were in the clear.
     description = description[: 8 + int.from_bytes(description[8:12])]
     movie = versioned(data, required(data, "mvhd", *moov)[0], 12, 20)
-    early = _early(data, inner(data, "edts/elst", first, last), Fraction(scale, movie or scale))
+    early = early_of(data, inner(data, "edts/elst", first, last), Fraction(scale, movie or scale))
     return Header(track, scale, description, _defaults(data, moov, track), early)
 
 
@@ -120,8 +120,9 @@ def _defaults(data: bytes, moov: tuple[int, int], track: int) -> tuple[int, int,
     return 0, 0, 0
 
 
-def _early(data: bytes, place: tuple[int, int] | None, ratio: Fraction) -> int:
-    """One edit, and a pause before it. Raises ValueError for more."""
+def early_of(data: bytes | bytearray, place: tuple[int, int] | None, ratio: Fraction) -> int:
+    """What the edit list at a place takes from its track's times, in ticks; `ratio`: so many are a
+    tick of the movie. One edit, and a pause before it. Raises ValueError for more."""
     if place is None:
         return 0
     start, end = place

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Final
 from xml.etree import ElementTree
 
@@ -25,6 +26,7 @@ NAMESPACES: Final = {
     "mspr": "urn:microsoft:playready",
 }
 ROLE: Final = "urn:mpeg:dash:role:2011"
+TRICK_MODE: Final = "http://dashif.org/guidelines/trickmode"  # names the sets of which it is one
 PURPOSE: Final = "urn:tva:metadata:cs:AudioPurposeCS:2007"  # DASH-IF IOP 3.9.5
 FOR_THE_BLIND, FOR_THE_DEAF = "1", "2"
 ROLES: Final = {  # of HTML's audio track kinds
@@ -54,9 +56,38 @@ def finish_mpd(text: str, tracks: Sequence[Track], files: Sequence[str]) -> str:
     number_of = {file: number for number, file in enumerate(files)}
     for adaptation in root.iter(f"{{{DASH}}}AdaptationSet"):
         _finish(adaptation, tracks, number_of)
+    _number(root, number_of)
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _number(root: ElementTree.Element, number_of: Mapping[str, int]) -> None:
+    """The packager counts sets and representations in the order in which its threads open them,
+    which is another one in each run."""
+    known: dict[str, str] = {}
+    for place, adaptation in enumerate(root.iter(f"{{{DASH}}}AdaptationSet")):
+        known[adaptation.get("id", "")] = str(place)
+        adaptation.set("id", str(place))
+        representations = adaptation.findall(f"{{{DASH}}}Representation")
+        for representation in representations:
+            adaptation.remove(representation)
+        adaptation.extend(sorted(representations, key=partial(_place, number_of)))
+    for place, representation in enumerate(root.iter(f"{{{DASH}}}Representation")):
+        representation.set("id", str(place))
+    for element in root.iter(f"{{{DASH}}}EssentialProperty"):
+        if element.get("schemeIdUri") == TRICK_MODE:
+            said = element.get("value", "")
+            element.set("value", " ".join(known.get(one, one) for one in said.split()))
+
+
+def _place(number_of: Mapping[str, int], representation: ElementTree.Element) -> tuple[int, str]:
+    file = _file(representation)
+    return number_of.get(file, 0), file
+
+
+def _file(representation: ElementTree.Element) -> str:
+    return representation.findtext(f"{{{DASH}}}BaseURL", "")
 
 
 def _length(root: ElementTree.Element) -> float:
@@ -69,7 +100,7 @@ def _finish(
     found = [
         (representation, number_of[file])
         for representation in adaptation.iter(f"{{{DASH}}}Representation")
-        if (file := representation.findtext(f"{{{DASH}}}BaseURL", "")) in number_of
+        if (file := _file(representation)) in number_of
     ]
     if not found:
         return

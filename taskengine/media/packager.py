@@ -79,6 +79,7 @@ def _manifest_flags(folder: str, manifests: Manifests) -> list[str]:
     flags = [
         *("--segment_duration", SEGMENT, "--temp_dir", ".", "--io_cache_size", CACHE),
         *("--hls_playlist_type", "VOD", "--per_playlist_target_duration"),
+        "--use_fake_clock_for_muxer",  # no dates of making in files: another attempt's are the same
     ]
     if manifests.captions:
         flags += ["--closed_captions", manifests.captions]

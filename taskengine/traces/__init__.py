@@ -14,6 +14,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from taskengine.model import Attempt, Callback, Delivery, Ended, JobEnd, Lane, Misconfigured
+from taskengine.workflows.formats import is_http_url
 
 EXAMPLE = "http://127.0.0.1:4318/v1/traces"
 
@@ -33,7 +34,7 @@ class TracesSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _http(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("http://", "https://")):
+        if value and not is_http_url(value.get_secret_value()):
             raise ValueError(f"expected an http or https URL, as in {EXAMPLE}")
         return value
 

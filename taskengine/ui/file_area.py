@@ -54,4 +54,6 @@ async def area_of(visit: Visit, client: str) -> FileArea:
     roots = {one: roots_on("local", one, options, common) for one, options in known.items()}
     own = roots.pop(client, {})
     others = [folder for folders in roots.values() for folder in folders.values()]
-    return FileArea(Area([Path(root) for root in common.values()]), [*own.values()], others)
+    whole = Area([Path(root) for root in common.values()])
+    area = Area([Path(root) for root in own.values()], whole)  # links lead to nobody else's
+    return FileArea(area, [*own.values()], others)

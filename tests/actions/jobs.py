@@ -12,6 +12,7 @@ from taskengine.workflows.library import read
 from taskengine.workflows.scope import scope
 from taskengine.workflows.templates import evaluate
 from taskengine.workflows.workflow import callback_extras
+from tests.media.schema import check_mpd
 
 FOLDER = Path(__file__).parents[2] / "config/workflows/common"
 ACTIONS = find_actions()
@@ -43,9 +44,12 @@ class WorkflowJob:
         self.values = prepare_for(STORAGES, self.workflow.parameters, submitted, known).values
 
     async def run(self):
-        """All tasks; what the job's callback has besides."""
+        """All tasks; what the job's callback has besides. Each MPD that is published is valid."""
         for name in self.workflow.names:
             await self.task(name)
+        for file in map(Path, self.results.get("publish", {}).get("files", ())):
+            if ".mpd" in file.suffixes and file.exists():  # not on another storage
+                check_mpd(file)
         return callback_extras(self.workflow.callback, self.scope)[0]
 
     @property

@@ -23,16 +23,16 @@ def make_files(folder):
     """`high.mp4` and `low.mp4`, renditions with sound; `wide.mp4` of another size, rate and sound;
     `talk_de.m4a`, sound alone, and `words.vtt`."""
     for name, rate in (("high", "400k"), ("low", "150k")):
-        _film(folder / f"{name}.mp4", "25", f"'{BEEP}|{BEEP}':s=48000", "-b:v", rate)
+        make_film(folder / f"{name}.mp4", "25", f"'{BEEP}|{BEEP}':s=48000", "-b:v", rate)
     doubled = ("-vf", "scale=iw*2:ih*2:flags=neighbor")
-    _film(folder / "wide.mp4", "30000/1001", f"'{BEEP}':s=44100", *doubled)
+    make_film(folder / "wide.mp4", "30000/1001", f"'{BEEP}':s=44100", *doubled)
     sound = ("-f", "lavfi", "-i", f"aevalsrc='{BEEP}|{BEEP}':s=48000:d={SECONDS}")
     ffmpeg(*sound, "-c:a", "aac", folder / "talk_de.m4a")
     (folder / "words.vtt").write_text("WEBVTT\n\n00:01.500 --> 00:02.000\nONE\n")
     return folder
 
 
-def _film(path, rate, sound, *options):
+def make_film(path, rate="25", sound=f"'{BEEP}':s=48000", *options):
     ffmpeg(
         *("-f", "lavfi", "-i", drawn(rate, SECONDS)),
         *("-f", "lavfi", "-i", f"aevalsrc={sound}:d={SECONDS}"),

@@ -86,7 +86,7 @@ async def test_dash_shows_the_same(asset, tmp_path):
     assert [numbers(one) for one in result.tracks["video"]] == [
         [*range(75, 150), *range(225, 275)]
     ] * 2
-    assert beeps(result.tracks["audio"][0]) == pytest.approx([0, 1, 2, 3, 4], abs=0.04)
+    assert beeps(result.tracks["audio"][0]) == pytest.approx([0, 1, 2, 3, 4], abs=0.03)
 
 
 async def test_clips_follow_each_other_in_periods_with_discontinuities(asset):

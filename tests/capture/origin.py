@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -162,13 +162,16 @@ class LiveOrigin:
         )
 
 
-async def serve(stream: trio.SocketStream, answer: Callable[[str], Answered]) -> None:
+async def serve(
+    stream: trio.SocketStream, answer: Callable[[str], Answered | Awaitable[Answered]]
+) -> None:
     """Answer a connection's requests one after the other."""
     connection = h11.Connection(h11.SERVER)
     try:
         async with stream:
             while (request := await next_request(stream, connection)) is not None:
-                found = answer(request.target.decode())
+                said = answer(request.target.decode())
+                found = said if isinstance(said, Answered) else await said
                 if not 200 <= found.status <= 599:
                     return  # as if the host had gone
                 headers = [("content-length", str(len(found.body))), ("content-type", found.type)]

@@ -17,6 +17,7 @@ from tests.media import players
 from tests.support.serving import ended_job, lines_of, post_job, serving
 
 SECONDS = 16
+WINDOW = Fraction(600)  # seconds: longer than the slowest engine takes to come again
 ALLOWED = {"outbound_allow": "127.0.0.0/8"}
 
 
@@ -24,7 +25,8 @@ ALLOWED = {"outbound_allow": "127.0.0.0/8"}
 async def origin(tmp_path, nursery):
     """Its first picture is taken when `began` is set; `served` are the segments that were had."""
     tracks = await trio.to_thread.run_sync(make_stream, tmp_path / "stream", SECONDS)
-    made = LiveOrigin(tmp_path / "stream", tracks, Fraction(int(time.time()) + 1000))
+    began = Fraction(int(time.time()) + 1000)
+    made = LiveOrigin(tmp_path / "stream", tracks, began, WINDOW)
     served = []
 
     def answer(path):

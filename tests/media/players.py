@@ -78,7 +78,11 @@ def representations(mpd):
 
 
 def duration_of(mpd):
-    said = fromstring(mpd.read_text()).get("mediaPresentationDuration")
+    return seconds_of(fromstring(mpd.read_text()).get("mediaPresentationDuration"))
+
+
+def seconds_of(said):
+    """Of a duration as our MPDs have it."""
     return float(re.fullmatch(r"PT([\d.]+)S", said)[1])
 
 
@@ -89,17 +93,28 @@ def _range(path, text):
 
 def _indexed(path, text):
     """The segments of a `sidx` box, which have to reach to the end of the file."""
+    begin, entries, _ = _index(path, text)
+    found = []
+    for size, _ in entries:
+        found.append((path, begin, size))
+        begin += size
+    assert begin == path.stat().st_size
+    return found
+
+
+def index_lengths(path, text):
+    """How long the segments of a `sidx` box are, in seconds."""
+    _, entries, scale = _index(path, text)
+    return [ticks / scale for _, ticks in entries]
+
+
+def _index(path, text):
+    """Of a `sidx` box: where the first segment begins, sizes and ticks of all, ticks a second."""
     _, start, length = _range(path, text)
     box = path.read_bytes()[start : start + length]
     assert box[4:8] == b"sidx"
     wide = box[8] == 1
     at = 8 + 4 + 8 + (16 if wide else 8)
-    count = struct.unpack(">HH", box[at : at + 4])[1]
-    begin = start + length
-    found = []
-    for number in range(count):
-        size = struct.unpack(">I", box[at + 4 + 12 * number : at + 8 + 12 * number])[0]
-        found.append((path, begin, size & 0x7FFFFFFF))
-        begin += size & 0x7FFFFFFF
-    assert begin == path.stat().st_size
-    return found
+    scale, count = struct.unpack(">I", box[16:20])[0], struct.unpack(">HH", box[at : at + 4])[1]
+    rows = [struct.unpack(">II", box[at + 4 + 12 * n : at + 12 + 12 * n]) for n in range(count)]
+    return start + length, [(size & 0x7FFFFFFF, ticks) for size, ticks in rows], scale

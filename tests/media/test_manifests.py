@@ -169,3 +169,24 @@ def test_languages_have_names():
     assert language_name("deu") == language_name("de") == language_name("ger") == "German"
     assert language_name("und") == language_name("qaa") == ""
     assert normal_language("xx") == "und"
+
+
+def test_sets_and_representations_have_the_same_ids_in_each_run():
+    """The packager counts as its threads come; what names a set by its id names it still."""
+    videos = [Track("video", f"{n}.mp4", codec="h264", duration=6.0) for n in range(2)]
+    one = '<Representation id="{0}"><BaseURL>{1}</BaseURL></Representation>'
+    trick = '<EssentialProperty schemeIdUri="http://dashif.org/guidelines/trickmode" value="{0}"/>'
+    found = set()
+    for first, second in ((0, 1), (1, 0)):
+        representations = [one.format(first, "0.mp4"), one.format(second, "1.mp4")]
+        pictures = "".join(representations[:: 1 if first < second else -1])
+        text = (
+            f'<MPD xmlns="{DASH[1:-1]}"><Period>'
+            f'<AdaptationSet id="{second}">{pictures}</AdaptationSet>'
+            f'<AdaptationSet id="{first}">{trick.format(second)}{one.format(2, "t.mp4")}'
+            "</AdaptationSet></Period></MPD>"
+        )
+        found.add(finish_mpd(text, videos, ["0.mp4", "1.mp4"]))
+    [said] = found
+    assert re.findall(r' id="(.)"', said) == ["0", "0", "1", "1", "2"]
+    assert re.search(r'trickmode" value="(.)"', said)[1] == "0"

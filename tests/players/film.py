@@ -1,8 +1,14 @@
 """A film in two renditions and two languages, each with captions; each language has its pitch."""
 
-from tests.capture.film import drawn, ffmpeg
+import time
+from fractions import Fraction
+
+from tests.capture.film import drawn, ffmpeg, first_times, key_times, make_segments
+from tests.capture.live import lengths_of, numbered_from_one
+from tests.capture.origin import LiveOrigin, LiveTrack
 
 RATE, GOP, SECONDS = 25, 50, 10
+WIDTH = 320  # of the larger rendition
 LANGUAGES = ("en", "de")  # in the order in which a viewer takes them
 PITCHES = {"en": 500, "de": 1100}  # hertz
 HEIGHTS = (192, 96)
@@ -42,6 +48,32 @@ def make_odd_film(folder):
         *("-c:v", "copy", "-c:a", "ac3", "-metadata:s:a:0", "language=eng", folder / "odd.mkv"),
     )
     (folder / "odd.en.srt").write_text(_captions("en").removeprefix("WEBVTT\n\n"))
+
+
+def make_stream(folder, film):
+    """The pictures and sound of the film's files as a live stream of HLS has them, which began an
+    hour ago and is over: segments of two seconds, and playlists with dates. When it began."""
+    fragments = "empty_moov+delay_moov+default_base_moof"
+    tracks = []
+    for height in HEIGHTS:
+        own, file = folder / f"v{height}", film / f"film_{height}.mp4"
+        make_segments(own, "-i", file, "-c", "copy", "-movflags", f"frag_keyframe+{fragments}")
+        lengths = lengths_of(key_times(own), SECONDS)
+        size = WIDTH * height // HEIGHTS[0], height
+        tracks.append(LiveTrack(own.name, "video", "avc1.64000d", 400_000, lengths, *size))
+    for language in LANGUAGES:
+        own, pieces = folder / f"a-{language}", ("-frag_duration", GOP // RATE * 1_000_000)
+        sound = ("-i", film / f"film_{language}.m4a", "-c", "copy", *pieces)
+        make_segments(own, *sound, "-movflags", fragments)
+        lengths = lengths_of(first_times(own), SECONDS)
+        tracks.append(LiveTrack(own.name, "audio", "mp4a.40.2", 96_000, lengths, language=language))
+    for track in tracks:
+        numbered_from_one(folder / track.name)
+    now = Fraction(int(time.time()))
+    origin = LiveOrigin(folder, tuple(tracks), now - 3600, Fraction(10**6))
+    for name in ("master", *(track.name for track in tracks)):
+        (folder / f"{name}.m3u8").write_bytes(origin.answer(f"{name}.m3u8", now).body)
+    return origin.began
 
 
 def _captions(language):

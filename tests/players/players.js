@@ -2,7 +2,7 @@
 //
 // Each has load(url, keys, language), audio(), text() and heights() (what there is to choose from),
 // and chooseAudio(language), chooseText(language), chooseHeight(pixels). `language` is the first one
-// of which captions are wanted.
+// of which captions are wanted. times() is when segments of pictures begin, as it read that.
 
 const video = document.getElementById("video");
 export const errors = [];
@@ -23,7 +23,7 @@ const native = {
   },
 };
 
-let hls;
+let hls, listed, liveEdge;
 const hlsjs = {
   load: (url) => new Promise((ready) => {
     hls = new Hls();
@@ -32,12 +32,18 @@ const hlsjs = {
       errors.push(`${said.details}${said.fatal ? ", fatal" : ""}: ${said.error?.message}`);
     });
     hls.on(Hls.Events.MANIFEST_PARSED, () => ready());
+    hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
+      listed ??= details.fragments.map((one) => one.start);
+      liveEdge ??= { time: details.edge, target: details.targetduration };
+    });
     hls.loadSource(url);
     hls.attachMedia(video);
   }),
   audio: () => hls.audioTracks.map((track) => track.lang),
   text: () => hls.subtitleTracks.map((track) => track.lang),
   heights: () => hls.levels.map((level) => level.height),
+  times: () => listed,
+  edge: () => liveEdge,
   chooseAudio: (language) => {
     hls.audioTrack = hls.audioTracks.findIndex((track) => track.lang === language);
   },
@@ -51,6 +57,7 @@ const hlsjs = {
 };
 
 let dash;
+const loaded = new Set();
 const trackIn = (kind, language) =>
   dash.getTracksFor(kind).find((track) => track.lang === language);
 const dashjs_ = {
@@ -59,12 +66,16 @@ const dashjs_ = {
     dash.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
     dash.on("error", (said) => errors.push(JSON.stringify(said.error ?? said)));
     dash.on("streamInitialized", () => ready());
+    dash.on("fragmentLoadingCompleted", ({ request }) => {
+      if (request.mediaType === "video" && request.type === "MediaSegment") loaded.add(request.startTime);
+    });
     if (keys) dash.setProtectionData({ "org.w3.clearkey": { clearkeys: base64(keys) } });
     dash.initialize(video, url, false);
   }),
   audio: () => dash.getTracksFor("audio").map((track) => track.lang),
   text: () => dash.getTracksFor("text").map((track) => track.lang),
   heights: () => dash.getRepresentationsByType("video").map((one) => one.height),
+  times: () => [...loaded].sort((a, b) => a - b),
   chooseAudio: (language) => dash.setCurrentTrack(trackIn("audio", language)),
   chooseText: (language) => {
     dash.enableText(true);
@@ -92,6 +103,12 @@ const shakaPlayer = {
   audio: () => player.getAudioTracks().map((track) => track.language),
   text: () => player.getTextTracks().map((track) => track.language),
   heights: () => [...new Set(player.getVariantTracks().map((track) => track.height))],
+  times: async () => {
+    const [{ video: pictures }] = player.getManifest().variants, found = [];
+    await pictures.createSegmentIndex();
+    for (const one of pictures.segmentIndex) if (one) found.push(one.startTime);
+    return found;
+  },
   chooseAudio: (language) => {
     player.selectAudioTrack(player.getAudioTracks().find((track) => track.language === language));
   },

@@ -6,6 +6,7 @@ const video = document.getElementById("video");
 const WIDTH = 320, HEIGHT = 192, ROWS = 24, BITS = 16; // of pictures, and of their bar codes
 const FRAME = 1 / 25; // seconds
 const PATIENCE = 60_000; // milliseconds for what would never come
+const AFTERWARDS = 25; // pictures that are watched of another loop
 const QUIET = -60; // dB; nothing is heard
 
 const canvas = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d", { willReadFrequently: true });
@@ -103,22 +104,47 @@ const playToTheEnd = async () => {
   return video.currentTime;
 };
 
-window.watch = async ({ player: name, url, keys, seeks, ...expected }) => {
-  const player = players[name], seen = { errors, seeks: [], ends: [] };
+const watchWhole = async (player, seen, { url, keys, seeks, ...expected }) => {
+  Object.assign(seen, { seeks: [], ends: [] });
+  await player.load(url, keys, Object.keys(expected.words)[0]);
+  await video.play();
+  await until("the first pictures", () => video.currentTime > 0.2);
+  seen.tracks = { audio: player.audio(), text: player.text(), heights: player.heights() };
+  Object.assign(seen, await sampleLanguages(player, expected));
+  seen.ends.push(await playToTheEnd());
+  seen.frames = video.getVideoPlaybackQuality().totalVideoFrames;
+  for (const { time, height } of seeks) {
+    if (height) player.chooseHeight(height);
+    seen.seeks.push(await seek(time, height));
+  }
+  seen.ends.push(await playToTheEnd());
+  seen.times = await player.times?.();
+};
+
+// A stream that loops, from where the player joins until a loop has gone over into another: each
+// picture that is shown, its time and its number.
+const watchLive = async (player, seen, { url }) => {
+  const shown = seen.shown = [];
+  const look = () => video.requestVideoFrameCallback((_, { mediaTime }) => {
+    shown.push({ time: mediaTime, number: pictured() });
+    look();
+  });
+  look();
+  await player.load(url);
+  await video.play();
+  const isBehindALoop = () => shown.some(
+    ({ number }, place) => place > 0 && place < shown.length - AFTERWARDS
+      && number < shown[place - 1].number);
+  await until("another loop", isBehindALoop);
+  await until("its sound", () => seen.pitch = Math.round(pitch()));
+  seen.edge = player.edge();
+};
+
+window.watch = async ({ player: name, live, ...item }) => {
+  const seen = { errors };
   try {
     listen();
-    await player.load(url, keys, Object.keys(expected.words)[0]);
-    await video.play();
-    await until("the first pictures", () => video.currentTime > 0.2);
-    seen.tracks = { audio: player.audio(), text: player.text(), heights: player.heights() };
-    Object.assign(seen, await sampleLanguages(player, expected));
-    seen.ends.push(await playToTheEnd());
-    seen.frames = video.getVideoPlaybackQuality().totalVideoFrames;
-    for (const { time, height } of seeks) {
-      if (height) player.chooseHeight(height);
-      seen.seeks.push(await seek(time, height));
-    }
-    seen.ends.push(await playToTheEnd());
+    await (live ? watchLive : watchWhole)(players[name], seen, item);
   } catch (error) {
     seen.failure = error.message ?? `${error.code}`;
   }

@@ -127,6 +127,18 @@ async def test_a_folder_that_belongs_to_another_client_is_not_opened(api, made):
     assert (await theirs.get(f"jobs/{job_id}/files/a.mp4")).status == 200
 
 
+async def test_a_link_to_the_files_of_another_client_is_not_followed(api, made):
+    own = made.output / "other"
+    own.mkdir()
+    (own / "link").symlink_to("../film")
+    (own / "b.mp4").symlink_to("../film/a.mp4")
+    options = {"roots": {"output_root": str(own)}}
+    await api.store.put_client(Client("other", hash_key(KEY), options=options))
+    for path in (own / "link" / "a.mp4", own / "b.mp4"):
+        theirs, job_id = await made(path, client="other")
+        assert (await theirs.get(f"jobs/{job_id}/files/{path.name}")).status in (400, 404)
+
+
 async def test_a_file_that_is_gone_is_told(made):
     owner, job_id = await made(made.output / "film" / "b.mp4")
     page = await owner.get(f"jobs/{job_id}")
