@@ -241,9 +241,7 @@ async def open_store(
     """The store in the database that is configured, its schema up to date."""
     async with open_database(configuration) as url:
         await wait_and_upgrade(url, patience)
-        async with open_postgres(
-            url, connections=CONNECTIONS, meters=meters, own_thread=True
-        ) as store:
+        async with open_postgres(url, connections=CONNECTIONS, meters=meters) as store:
             yield store
 
 

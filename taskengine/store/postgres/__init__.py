@@ -75,16 +75,15 @@ from taskengine.store.postgres.rows import columns
 
 @asynccontextmanager
 async def open_postgres(
-    url: str, *, connections: int = 8, meters: Meters | None = None, own_thread: bool = False
+    url: str, *, connections: int = 8, meters: Meters | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store in the database at `url`, for the length of the block; needs a trio-asyncio loop.
-    With `own_thread` transactions run beside it, in an event loop of their own.
 
     Nothing is asked of the database yet: it may be away.
     """
     meters = meters or Meters()
     failed = meters.store_errors.labels("connection").inc
-    async with open_pool(url, connections, failed, own_thread=own_thread) as pool:
+    async with open_pool(url, connections, failed) as pool:
         yield PostgresStore(pool, meters=meters)
 
 

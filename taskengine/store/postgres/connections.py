@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -75,12 +75,10 @@ class Pool:
     """At most `size` connections, made when they are needed. All of one event loop of asyncio,
     where transactions run; what the pool knows belongs to trio's side."""
 
-    def __init__(
-        self, url: str, size: int, nature: Nature | None = None, loop: DriverLoop | None = None
-    ) -> None:
+    def __init__(self, url: str, size: int, loop: DriverLoop, nature: Nature | None = None) -> None:
         self.url = url
         self.nature = nature or Nature()
-        self._loop = loop or SharedLoop()
+        self._loop = loop
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
@@ -240,7 +238,7 @@ class Pool:
     def apart(self, size: int) -> Pool:
         """Another one on the same database, closed with this one, and served before it where
         connections are few."""
-        other = Pool(self.url, size, self.nature, self._loop)
+        other = Pool(self.url, size, self._loop, self.nature)
         other._giver, other.outages = self, self.outages
         self._others.append(other)
         return other
@@ -300,15 +298,13 @@ async def is_pooled(connection: Connection) -> bool:
 
 @asynccontextmanager
 async def open_pool(
-    url: str, size: int, failed: Callable[[], None] = lambda: None, *, own_thread: bool = False
+    url: str, size: int, failed: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Pool]:
-    """A pool for the length of the block, on the loop of trio-asyncio or on one in a thread of its
-    own; `failed` counts failures outside of transactions."""
+    """A pool for the length of the block; `failed` counts failures outside of transactions."""
     handler = _tolerant(failed)
-    shared = SharedLoop()
-    await shared.call(_tolerate_callbacks, handler)  # listeners are on it
-    async with open_thread_loop(handler) if own_thread else nullcontext(shared) as loop:
-        pool = Pool(url, size, loop=loop)
+    await SharedLoop().call(_tolerate_callbacks, handler)  # listeners are on it
+    async with open_thread_loop(handler) as loop:
+        pool = Pool(url, size, loop)
         try:
             yield pool
         finally:
