@@ -15,15 +15,18 @@ from taskengine.store.postgres.connections import LOCK_WAITS
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.recount import fetch
-from tests.contract.silence import store
 
-__all__ = ["store"]  # a fixture
 SLEEP = "select pg_sleep(30)"
 SLEEPERS = (
     "select pid from pg_stat_activity "
     f"where query = '{SLEEP}' and state = 'active' and datname = current_database()"
 )
 AT_LEISURE = "set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0"
+
+
+@pytest.fixture
+def store(postgres_store):
+    return postgres_store
 
 
 async def test_a_statement_that_takes_too_long_is_no_outage(store):

@@ -6,7 +6,8 @@ import threading
 import pytest
 import trio
 
-from taskengine.store.postgres.driver_loop import open_thread_loop
+from taskengine.process_log import request_id
+from taskengine.store.postgres.driver_loop import DriverLoopEnded, open_thread_loop
 
 
 @pytest.fixture
@@ -80,6 +81,32 @@ async def test_what_fails_in_a_callback_is_told_and_ends_nothing(loop, failures)
     assert await loop.call(answer, 9) == (9, "driver")
     [told] = failures
     assert "in a callback" in str(told["exception"])
+
+
+async def test_a_loop_that_ends_by_itself_is_no_outage_for_anybody_who_waits(loop, caplog):
+    def end():
+        raise SystemExit("by itself")
+
+    async def wait():
+        with pytest.raises(DriverLoopEnded, match="by itself"):
+            await loop.call(asyncio.sleep, 3600)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(wait)
+            await loop.call(answer, 10)
+            loop.soon(end)
+        await wait()
+    assert [one.levelname for one in caplog.records] == ["CRITICAL"]
+
+
+async def test_what_a_request_tells_of_itself_is_known_to_its_call(loop):
+    async def known():
+        return request_id.get()
+
+    request_id.set("of a request")
+    assert await loop.call(known) == "of a request"
 
 
 async def test_the_thread_ends_with_its_block():

@@ -72,15 +72,15 @@ class ThreadLoop:
         self._thread.start()
 
     def _serve(self) -> None:
-        try:
-            with self._runner as runner:
+        with self._runner as runner:  # which cancels what is left
+            try:
                 runner.run(self._closed.wait())
-        except BaseException as fault:
-            logger.critical("the loop of the driver has ended", exc_info=fault)
-            self._trio.run_sync_soon(self._fail, fault)
+            except BaseException as fault:
+                logger.critical("the loop of the driver has ended", exc_info=fault)
+                self._fault = fault
+                self._trio.run_sync_soon(self._release)
 
-    def _fail(self, fault: BaseException) -> None:
-        self._fault = fault
+    def _release(self) -> None:
         for call in self._calls:
             call.over.set()
 
@@ -108,12 +108,12 @@ class ThreadLoop:
             raise DriverLoopEnded(repr(self._fault)) from self._fault
 
     def soon(self, function: Callable[[], object]) -> None:
-        self._loop.call_soon_threadsafe(function)
+        with suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         """End it, when what was dropped in it has said its last words."""
-        with suppress(RuntimeError):  # it has ended by itself
-            self.soon(self._closed.set)
+        self.soon(self._closed.set)
         self._thread.join()
 
 
