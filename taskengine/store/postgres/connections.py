@@ -6,7 +6,6 @@ caller is cancelled is terminated instead (rule 23). Driver errors become ours h
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,18 +35,14 @@ from taskengine.store.postgres.driver_errors import (
     TransactionCut,
     connected,
 )
-from taskengine.store.postgres.driver_loop import (
-    DriverLoop,
-    Handler,
-    SharedLoop,
-    open_thread_loop,
-)
+from taskengine.store.postgres.driver_loop import DriverLoop, open_driver_loop
 from taskengine.store.postgres.few_connections import (
     CONNECTION_DEADLINE,
     RETRY_PAUSE,
     NoConnection,
     Scarcity,
 )
+from taskengine.store.postgres.session import is_pooled
 
 logger = logging.getLogger(__name__)
 
@@ -288,40 +283,14 @@ async def _roll_back(connection: Connection) -> None:
         raise
 
 
-async def is_pooled(connection: Connection) -> bool:
-    """Whether it ends at a pooler, whose session is not the one that answers. Such a session is
-    shared with others: a statement kept in it under a name may be theirs."""
-    pid = connection.get_server_pid()
-    told = await connection.execute(f"select where pg_backend_pid() = {pid}")
-    return bool(told == "SELECT 0")
-
-
 @asynccontextmanager
 async def open_pool(
     url: str, size: int, failed: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Pool]:
     """A pool for the length of the block; `failed` counts failures outside of transactions."""
-    handler = _tolerant(failed)
-    await SharedLoop().call(_tolerate_callbacks, handler)  # listeners are on it
-    async with open_thread_loop(handler) as loop:
+    async with open_driver_loop(failed) as loop:
         pool = Pool(url, size, loop)
         try:
             yield pool
         finally:
             pool.close()
-
-
-def _tolerant(failed: Callable[[], None]) -> Handler:
-    """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
-
-    def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        failed()
-        error = context.get("exception")  # a connection that was dropped has last words too
-        level = logging.DEBUG if isinstance(error, AWAY_ERRORS) else logging.ERROR
-        logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
-
-    return log
-
-
-async def _tolerate_callbacks(handler: Handler) -> None:
-    asyncio.get_running_loop().set_exception_handler(handler)

@@ -19,6 +19,8 @@ import trio
 import uvloop
 from trio_asyncio import aio_as_trio
 
+from taskengine.store.postgres.driver_errors import AWAY_ERRORS
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -156,3 +158,29 @@ async def open_thread_loop(handler: Handler) -> AsyncIterator[ThreadLoop]:
         yield loop
     finally:
         loop.close()
+
+
+@asynccontextmanager
+async def open_driver_loop(failed: Callable[[], None]) -> AsyncIterator[DriverLoop]:
+    """Where transactions run; beside the loop of trio-asyncio, where listeners are. `failed` counts
+    what fails in callbacks of both."""
+    handler = _tolerant(failed)
+    await SharedLoop().call(_tolerate_callbacks, handler)
+    async with open_thread_loop(handler) as loop:
+        yield loop
+
+
+def _tolerant(failed: Callable[[], None]) -> Handler:
+    """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
+
+    def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        failed()
+        error = context.get("exception")  # a connection that was dropped has last words too
+        level = logging.DEBUG if isinstance(error, AWAY_ERRORS) else logging.ERROR
+        logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
+
+    return log
+
+
+async def _tolerate_callbacks(handler: Handler) -> None:
+    asyncio.get_running_loop().set_exception_handler(handler)
