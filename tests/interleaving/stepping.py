@@ -195,6 +195,12 @@ class Stepper:
         collisions = pools[0].collisions + pools[1].collisions
         return Interleaved(stop.place, stop.statements, blocked_at, first, second, collisions)
 
+    async def alone(self, call: Call) -> list[str]:
+        """The statements of a call that nobody meets."""
+        stop = self.first.pool.stop_at(-1)
+        await Answer().of(call, self.first, stop.rests)
+        return stop.statements
+
     async def over_or_blocked(self, answer: Answer, pool: SteppedPool) -> None:
         """Until a call has ended, or waits for the lock of another."""
         await self.set_or_blocked(answer.ended, pool)

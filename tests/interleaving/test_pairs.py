@@ -1,12 +1,13 @@
 """The interleaving suite: real PostgreSQL, one of two stopped in mid-transaction.
 
-In each world (`worlds.py`) each method that acts on it (`pairs.py`) is stopped before its
-statements, one after another; another method runs until it ends or blocks, and both go on. Then
-`invariants.py` looks at the rows, `answers.py` at what was answered, and the world is driven on to
-its end (`quiescence.py`). `test_broken.py` shows that the suite finds what it is for.
+In each world (`worlds.py`) each method that acts on it (`pairs.py`) is stopped before one of its
+statements; another method runs until it ends or blocks, and both go on. Then `invariants.py` looks
+at the rows, `answers.py` at what was answered, and the world is driven on to its end
+(`quiescence.py`). `test_broken.py` shows that the suite finds what it is for.
 
-Stops at which nothing new can happen are left out (`cases.py`), and of two methods one is stopped
-for the other, not both in turn; `INTERLEAVING=all` runs all stops and both orders.
+Every two methods of a world meet, one stopped for the other at its last statement and at one of
+those before it, which all have their turns (`cases.py`). `make search` tries all of them, and both
+orders.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 from tests.interleaving.cases import EXHAUSTIVE
 from tests.interleaving.pairs import ACTIONS
 
-pytestmark = pytest.mark.timeout(600)  # seconds: some hundred cases in a test
+pytestmark = pytest.mark.timeout(7200 if EXHAUSTIVE else 600)  # seconds
 
 CASES = [
     pytest.param(world, place, id=f"{world}-{one.name}")
