@@ -44,6 +44,7 @@ QUIET = (
     *("known_definitions", "clients_with_scopes", "lane_options"),
     *("deliver", "let_go_lanes", "is_marked", "next_lane", "next_due"),
 )
+EACH = 3  # one in so many of the stops before the last one is tried with a method
 EXHAUSTIVE = os.environ.get("INTERLEAVING") == "all"
 
 
@@ -126,11 +127,10 @@ def _stops(statements: Sequence[str]) -> list[int]:
 
 
 def _chosen(stops: Sequence[int], one: Action, other: Action) -> list[int]:
-    """The last one, where all is written and locked that will be, and one of those before it: each
-    in turn, with another of the methods beside it."""
-    turn = crc32(f"{one.name} beside {other.name}".encode())
-    before, last = stops[:-1], stops[-1:]
-    return [*before[turn % max(1, len(before)) :][:1], *last]
+    """The last one, where all is written and locked that will be, and some of those before it:
+    others with the next method."""
+    first = crc32(f"{one.name} beside {other.name}".encode()) % EACH
+    return [*stops[:-1][first::EACH], *stops[-1:]]
 
 
 # What comes of a state depends on these alone: not on what was told, on when, on how often it was

@@ -5,9 +5,9 @@ statements; another method runs until it ends or blocks, and both go on. Then `i
 at the rows, `answers.py` at what was answered, and the world is driven on to its end
 (`quiescence.py`). `test_broken.py` shows that the suite finds what it is for.
 
-Every two methods of a world meet, one stopped for the other at its last statement and at one of
-those before it, which all have their turns (`cases.py`). `make search` tries all of them, and both
-orders.
+Every two methods of a world meet, one stopped for the other at its last statement and at a third
+of those before it, each of which has its turn with some of the others (`cases.py`). `make search`
+tries all of them, and both orders.
 """
 
 from __future__ import annotations
