@@ -2,12 +2,12 @@
 
 In each world (`worlds.py`) each method that acts on it (`pairs.py`) is stopped before one of its
 statements; another method runs until it ends or blocks, and both go on. Then `invariants.py` looks
-at the rows, `answers.py` at what was answered, and the world is driven on to its end
+at the rows and `answers.py` at what was answered, and the world is driven on to its end
 (`quiescence.py`). `test_broken.py` shows that the suite finds what it is for.
 
-Every two methods of a world meet, one stopped for the other at its last statement and at a third
-of those before it, each of which has its turn with some of the others (`cases.py`). `make search`
-tries all of them, and both orders.
+Every two methods of a world meet, one stopped for the other before its first statement, its last,
+and a third of those between, each of which has its turn with some of the others; a third of the
+worlds that come of it are driven on (`cases.py`). `make search` tries all of it, and both orders.
 """
 
 from __future__ import annotations
