@@ -9,6 +9,7 @@ from tests.chaos.experiment import Findings
 from tests.chaos.faults import INSIDE, Fault
 from tests.chaos.recovery import longest, middle
 
+LONGEST_ENTRY = 4000  # characters of a log's entry: a traceback says most at its end
 HEAD = """\
 # Faults, and what was seen
 
@@ -36,9 +37,15 @@ faults tells. Tasks of jobs that their clients had paused are left out.
 
 def report(findings: Findings) -> str:
     """The whole page."""
-    parts = [HEAD, _setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
+    return f"{HEAD.strip()}\n\n{run_of(findings)}"
+
+
+def run_of(findings: Findings) -> str:
+    """What the page says of the run."""
+    parts = [_setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
     if wrong := list(_cases(findings)):
         parts.append("\n".join(["## What went wrong", "", *wrong]))
+        parts += [f"```\n{entry[-LONGEST_ENTRY:]}\n```" for entry in findings.logged_errors[:5]]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
