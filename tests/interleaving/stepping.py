@@ -77,7 +77,7 @@ class Stepped:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.connection, name)
-        if name not in ("execute", "fetch", "fetchrow", "fetchval"):
+        if name not in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
             return method
 
         async def stepped(text: str, *arguments: object) -> Any:
