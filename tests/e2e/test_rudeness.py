@@ -64,24 +64,20 @@ async def test_few_descriptors_and_many_connections(tmp_path, files, beginnings)
         assert (await ended_job(client, job))["queue_state"] == "completed"
 
 
-async def test_a_stop_while_it_starts_is_a_clean_one(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [(signal.SIGTERM, 0.4), (signal.SIGTERM, 1.0), (signal.SIGTERM, 2.0), (signal.SIGINT, 1.5)],
+)
+async def test_a_stop_while_it_starts_is_a_clean_one(tmp_path, number, seconds):
     """Whatever the start has come to by then."""
-    async with trio.open_nursery() as nursery:
-        for seconds in (0.4, 1.0, 2.0):
-            nursery.start_soon(stopped_after, seconds, signal.SIGTERM, tmp_path / f"{seconds}")
-        nursery.start_soon(stopped_after, 1.5, signal.SIGINT, tmp_path / "1.5")
-
-
-async def stopped_after(seconds, number, folder):
-    folder.mkdir()
-    data, path = folder / "var", folder / "log"
-    with path.open("w") as log:
+    data = tmp_path / "var"
+    with (tmp_path / "log").open("w") as log:
         process = starting(data, log)
         await trio.sleep(seconds)
         process.send_signal(number)
         await ended(process)
-    assert process.returncode == 0, path.read_text()
-    assert "Traceback" not in path.read_text()
+    assert process.returncode == 0, (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
     assert processes_of(data) == []
 
 
