@@ -1,11 +1,7 @@
 """Three instances behind a proxy, restarted one after the other under load."""
 
-import pytest
-
 from tests.chaos.fleet import replaced
 from tests.chaos.place import ROOT
-
-pytestmark = pytest.mark.timeout(240)
 
 
 async def test_a_rolling_restart_fails_no_request(tmp_path):

@@ -24,8 +24,6 @@ ATTEMPTS = "select attempt, rescues from tasks where state = 2"
 
 GIVEN = {"redis_url": "none", "lease": LEASE}
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture
 def scenes(tmp_path):

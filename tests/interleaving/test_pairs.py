@@ -17,7 +17,7 @@ import pytest
 from tests.interleaving.cases import EXHAUSTIVE
 from tests.interleaving.pairs import ACTIONS
 
-pytestmark = pytest.mark.timeout(7200 if EXHAUSTIVE else 1200)  # seconds, for hundreds of cases
+pytestmark = pytest.mark.timeout(7200 if EXHAUSTIVE else 1200)  # seconds
 
 
 def is_run(place: int, other: int) -> bool:
