@@ -14,6 +14,8 @@ from tests.players.results import Result, made_results
 WATCH_SECONDS = 600  # for what would hang
 HIGH, LOW = HEIGHTS
 SEEKS = ({"time": 5.3, "height": HIGH}, {"time": 2.06, "height": LOW}, {"time": 6.46})
+THUMBNAILS = (0.5, 3.2, 5.9)  # times of those that are looked at
+WITH_THUMBNAILS = ("dash.js", "shaka")
 PLAYERS = {  # by result and kind of manifest; Chromium itself opens no AES-128 of MP4
     ("film", "hls"): ("native", "hls.js", "shaka"),
     ("film", "dash"): ("dash.js", "shaka"),
@@ -78,5 +80,6 @@ def _item(result, kind, player):
         "keys": result.keys and {result.keys.key_id: result.keys.key},
         "seeks": [{"time": one["time"]} for one in SEEKS] if is_plain else SEEKS,
         "pitches": {language: PITCHES[language] for language in heard},
+        "thumbnails": THUMBNAILS if player in WITH_THUMBNAILS and result.tiled is not None else [],
         "words": {} if is_native else {language: language for language in result.texts},
     }

@@ -2,7 +2,8 @@
 //
 // Each has load(url, keys, language), audio(), text() and heights() (what there is to choose from),
 // and chooseAudio(language), chooseText(language), chooseHeight(pixels). `language` is the first one
-// of which captions are wanted. times() is when segments of pictures begin, as it read that.
+// of which captions are wanted. times() is when segments of pictures begin, as it read that, and
+// thumbnail(time) where the one of a time is: the URL of an image, and a place in it.
 
 const video = document.getElementById("video");
 export const errors = [];
@@ -76,6 +77,7 @@ const dashjs_ = {
   text: () => dash.getTracksFor("text").map((track) => track.lang),
   heights: () => dash.getRepresentationsByType("video").map((one) => one.height),
   times: () => [...loaded].sort((a, b) => a - b),
+  thumbnail: (time) => new Promise((ready) => dash.provideThumbnail(time, ready)),
   chooseAudio: (language) => dash.setCurrentTrack(trackIn("audio", language)),
   chooseText: (language) => {
     dash.enableText(true);
@@ -108,6 +110,10 @@ const shakaPlayer = {
     await pictures.createSegmentIndex();
     for (const one of pictures.segmentIndex) if (one) found.push(one.startTime);
     return found;
+  },
+  thumbnail: async (time) => {
+    const { uris: [url], positionX: x, positionY: y, width, height } = await player.getThumbnails(null, time);
+    return { url, x, y, width, height };
   },
   chooseAudio: (language) => {
     player.selectAudioTrack(player.getAudioTracks().find((track) => track.language === language));

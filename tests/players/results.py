@@ -14,6 +14,7 @@ from taskengine.media.keys import AssetKeys, FileKeyStore, asset_name
 from taskengine.storage import Folder
 from taskengine.storage.local import LocalStorage
 from tests.players.film import (
+    GOP,
     HEIGHTS,
     LANGUAGES,
     RATE,
@@ -44,11 +45,16 @@ class Result:
     languages: tuple[str, ...] = ("de", "en")  # as files of sources are named, one after another
     texts: tuple[str, ...] = LANGUAGES
     heights: tuple[int, ...] = HEIGHTS
+    tiled: float | None = None  # the film's time at which its thumbnails begin, one a second
 
     def picture(self, time):
         """The number of the one of a time."""
         at, number = max(one for one in self.shown if one[0] <= time)
         return number + round((time - at) * RATE)
+
+    def thumbnail(self, time):
+        """The number of the keyframe that is shown in the one of a time."""
+        return int(self.tiled + int(time)) * RATE // GOP * GOP
 
     def file(self, kind):
         """Where the site has one of its manifests from."""
@@ -70,7 +76,8 @@ async def made_results(data, site, keys):
             job = await ended_job(client, job_id, JOB_SECONDS)
             assert job["failed"] is False, await lines_of(client, job_id)
 
-        await run("vodstream", "film", source_folder="film")
+        thumbnails = {"trickplay_thumbnails": True, "trickplay_thumbnail_interval": 1}
+        await run("vodstream", "film", source_folder="film", **thumbnails)
         await run("vodstream", "odd", source_folder="odd")
         clip = _clip(output / "film", site, START, END)
         await run("vodcapture", "clip", clips=[clip])
@@ -99,10 +106,10 @@ async def _results(data, site, keys):
     odd = _urls(output / "odd", site)
     npvr = [(0, 4 * RATE), (4, 0)], 8.0, None, LANGUAGES, ()
     return {
-        "film": Result(*_urls(output / "film", site), [(0, 0)], SECONDS),
+        "film": Result(*_urls(output / "film", site), [(0, 0)], SECONDS, tiled=0),
         "odd": Result(*odd, [(0, 0)], SECONDS, None, ("en",), ("en",), HEIGHTS[:1]),
-        "clip": Result(*_urls(output / "clip", site), *captured),
-        "locked": Result(*_urls(output / "locked", site), *captured, kept),
+        "clip": Result(*_urls(output / "clip", site), *captured, tiled=START),
+        "locked": Result(*_urls(output / "locked", site), *captured, kept, tiled=START),
         "aes": Result(*_urls(output / "locked", site, "_aes"), *captured),
         "remix": Result(*_urls(output / "remix", site), *captured),
         "npvr": Result(*_urls(output / "npvr", site), *npvr),

@@ -4,7 +4,15 @@ from itertools import pairwise
 
 import pytest
 
-from tests.players.conftest import HIGH, LIVE, LOW, PLAYS, SEEKS
+from tests.players.conftest import (
+    HIGH,
+    LIVE,
+    LOW,
+    PLAYS,
+    SEEKS,
+    THUMBNAILS,
+    WITH_THUMBNAILS,
+)
 from tests.players.film import PITCHES, RATE
 
 LATE = 4  # seconds after the asked time, in which a slow machine shows its first picture
@@ -27,6 +35,8 @@ def test_a_result_plays(viewings, play):
         assert sorted(seen["tracks"]["text"]) == sorted(result.texts)
         assert sorted(seen["tracks"]["heights"]) == sorted(result.heights)
         check_captions(result, seen["read"])
+    if result.tiled is not None and player in WITH_THUMBNAILS:
+        assert seen["thumbnails"] == [result.thumbnail(time) for time in THUMBNAILS]
 
 
 def check_pictures(result, seen, *, chosen):

@@ -26,10 +26,22 @@ const until = (name, condition) => new Promise((ready, fail) => {
 // The number in the bar code of the picture that is shown.
 const pictured = () => {
   canvas.drawImage(video, 0, 0, WIDTH, HEIGHT);
+  return drawn();
+};
+
+const drawn = () => {
   const { data } = canvas.getImageData(0, ROWS / 4, WIDTH, 1);
   const block = WIDTH / BITS;
   return [...Array(BITS).keys()].reduce(
     (sum, bit) => sum + (data[4 * (bit * block + block / 2)] > 125 ? 2 ** bit : 0), 0);
+};
+
+// The number in the thumbnail that a player has for a time.
+const thumbnail = async (player, time) => {
+  const { url, x, y, width, height } = await player.thumbnail(time);
+  const image = await createImageBitmap(await (await fetch(url)).blob());
+  canvas.drawImage(image, x, y, width, height, 0, 0, WIDTH, HEIGHT);
+  return drawn();
 };
 
 let analyser;
@@ -104,7 +116,7 @@ const playToTheEnd = async () => {
   return video.currentTime;
 };
 
-const watchWhole = async (player, seen, { url, keys, seeks, ...expected }) => {
+const watchWhole = async (player, seen, { url, keys, seeks, thumbnails, ...expected }) => {
   Object.assign(seen, { seeks: [], ends: [] });
   await player.load(url, keys, Object.keys(expected.words)[0]);
   await video.play();
@@ -119,6 +131,8 @@ const watchWhole = async (player, seen, { url, keys, seeks, ...expected }) => {
   }
   seen.ends.push(await playToTheEnd());
   seen.times = await player.times?.();
+  seen.thumbnails = [];
+  for (const time of thumbnails) seen.thumbnails.push(await thumbnail(player, time));
 };
 
 // A stream that loops, from where the player joins until a loop has gone over into another: each
