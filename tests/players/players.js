@@ -2,7 +2,7 @@
 //
 // Each has load(url, keys, language), audio(), text() and heights() (what there is to choose from),
 // and chooseAudio(language), chooseText(language), chooseHeight(pixels). `language` is the first one
-// of which captions are wanted. times() is when segments of pictures begin, as it read that.
+// of which captions are wanted; hls.js asks the site for keys. times() is when segments of pictures begin, as it read that.
 
 const video = document.getElementById("video");
 export const errors = [];
@@ -25,8 +25,9 @@ const native = {
 
 let hls, listed, liveEdge;
 const hlsjs = {
-  load: (url) => new Promise((ready) => {
-    hls = new Hls();
+  load: (url, keys) => new Promise((ready) => {
+    const drmSystems = { "org.w3.clearkey": { licenseUrl: "/licence" } };
+    hls = new Hls(keys ? { emeEnabled: true, drmSystems } : {});
     hls.on(Hls.Events.ERROR, (_, said) => {
       if (HARMLESS.includes(said.details) && !said.fatal) return;
       errors.push(`${said.details}${said.fatal ? ", fatal" : ""}: ${said.error?.message}`);

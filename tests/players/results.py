@@ -72,6 +72,7 @@ async def made_results(data, site, keys):
 
         await run("vodstream", "film", source_folder="film")
         await run("vodstream", "odd", source_folder="odd")
+        await run("vodstream", "common", source_folder="film", drm=["cenc"])
         clip = _clip(output / "film", site, START, END)
         await run("vodcapture", "clip", clips=[clip])
         await run("vodcapture", "locked", clips=[clip], drm=["widevine", "fairplay", "aes"])
@@ -91,22 +92,29 @@ async def made_results(data, site, keys):
 
 async def _results(data, site, keys):
     output = data / "output"
-    kept = await FileKeyStore(data / "keys").load(
-        asset_name(Folder(LocalStorage([output]), str(output), "locked"), "locked")
-    )
+    kept, common = [await _kept(data, name) for name in ("locked", "common")]
     keys[kept.key_id] = bytes.fromhex(kept.aes)
+    keys[f"cenc/{common.key_id}"] = bytes.fromhex(common.key)
     captured = [(0, round(START * RATE))], END - START
     odd = _urls(output / "odd", site)
     npvr = [(0, 4 * RATE), (4, 0)], 8.0, None, LANGUAGES, ()
     return {
         "film": Result(*_urls(output / "film", site), [(0, 0)], SECONDS),
         "odd": Result(*odd, [(0, 0)], SECONDS, None, ("en",), ("en",), HEIGHTS[:1]),
+        "common": Result(*_urls(output / "common", site), [(0, 0)], SECONDS, common),
         "clip": Result(*_urls(output / "clip", site), *captured),
         "locked": Result(*_urls(output / "locked", site), *captured, kept),
         "aes": Result(*_urls(output / "locked", site, "_aes"), *captured),
         "remix": Result(*_urls(output / "remix", site), *captured),
         "npvr": Result(*_urls(output / "npvr", site), *npvr),
     }
+
+
+async def _kept(data, name):
+    """The keys of an asset."""
+    output = data / "output"
+    folder = Folder(LocalStorage([output]), str(output), name)
+    return await FileKeyStore(data / "keys").load(asset_name(folder, name))
 
 
 def _remix(output, site):
