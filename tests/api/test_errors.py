@@ -167,6 +167,22 @@ async def test_a_slow_look_at_the_client_counts_as_well(api, body, autojump_cloc
     assert trio.current_time() - start == pytest.approx(5)
 
 
+async def test_a_process_that_stood_still_answers_that_it_took_too_long(
+    api, body, autojump_clock, monkeypatch
+):
+    """What was asked for had come; the request's time was over before anybody could tell."""
+    seen = MemoryStore.client
+
+    async def client(*args):
+        try:
+            return await seen(*args)
+        finally:
+            autojump_clock.jump(6)
+
+    monkeypatch.setattr(MemoryStore, "client", client)
+    await check_error(await api.post("/job", body()), 503)
+
+
 async def test_an_intake_that_is_gone_is_an_outage(api, body):
     mailbox = Mailbox[Submit](1)
     with mailbox:

@@ -102,6 +102,7 @@ class Findings:
     database_restarts: int
     taken_over: dict[int, int] = field(default_factory=dict)  # by pause: tasks that others got
     troubles: list[str] = field(default_factory=list)
+    logged_errors: list[str] = field(default_factory=list)  # by instances
 
     @property
     def wrong(self) -> dict[str, list[str]]:
@@ -266,6 +267,7 @@ async def _findings(options: Options, world: World, load: Load, driver: Driver) 
         database_restarts=world.postgres.starts - 1,
         taken_over=await _taken_over(url, driver.faults),
         troubles=[*load.troubles, *(one for i in world.instances for one in i.troubles)],
+        logged_errors=[one for i in world.instances for one in i.logged_errors()],
     )
 
 

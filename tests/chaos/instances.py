@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -18,6 +19,8 @@ from tests.chaos.place import DRAIN, ROOT, Place
 
 READY_SECONDS = 90.0
 STOP_SECONDS = DRAIN + 20.0
+# An entry of the log at that level: its line and, below it, the traceback.
+ERROR_ENTRY = re.compile(r"^\S+Z ERROR .*(?:\n(?!\S+Z [A-Z]+ ).*)*", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,10 @@ class Instance:
         if (code := self.child.poll()) is not None:
             self.troubles.append(f"{self.process} ended by itself with {code}")
             self.start()
+
+    def logged_errors(self) -> list[str]:
+        """What its log has at that level, with the tracebacks."""
+        return ERROR_ENTRY.findall(self.place.log(self.name).read_text(errors="replace"))
 
     def kill(self) -> None:
         self.child.kill()

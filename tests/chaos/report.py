@@ -9,6 +9,7 @@ from tests.chaos.experiment import Findings
 from tests.chaos.faults import INSIDE, Fault
 from tests.chaos.recovery import longest, middle
 
+LONGEST_ENTRY = 4000  # characters of a log's entry: a traceback says most at its end
 HEAD = """\
 # Faults, and what was seen
 
@@ -39,6 +40,7 @@ def report(findings: Findings) -> str:
     parts = [HEAD, _setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
     if wrong := list(_cases(findings)):
         parts.append("\n".join(["## What went wrong", "", *wrong]))
+        parts += [f"```\n{entry[-LONGEST_ENTRY:]}\n```" for entry in findings.logged_errors[:5]]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

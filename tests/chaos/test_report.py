@@ -12,6 +12,8 @@ from trio_asyncio import aio_as_trio
 from tests.chaos.audit import connection_to, watch
 from tests.chaos.experiment import Findings, Options
 from tests.chaos.faults import DATABASE_KILLED, END, KILL, KILLED, PAUSE, STOPPED, Fault
+from tests.chaos.instances import Instance
+from tests.chaos.place import Place
 from tests.chaos.recovery import Recoveries, recoveries
 from tests.chaos.report import report
 from tests.chaos.servers import Outage
@@ -148,6 +150,21 @@ def test_a_single_case_of_any_kind_fails_the_run_and_is_told(name):
     assert not bad.holds
     assert bad.figures[name] == 1
     assert f"- {name}: job 7: so" in report(bad)
+
+
+def test_a_run_that_failed_tells_what_its_instances_logged_as_errors(tmp_path):
+    place = Place(tmp_path, lease=3)
+    place.log("a").write_text(
+        "2026-11-29T05:00:00.000Z INFO    taskengine.engine: started\n"
+        "2026-11-29T05:00:01.000Z ERROR   taskengine.api.errors: POST /job failed [1]\n"
+        "Traceback (most recent call last):\nValueError: odd\n"
+        "2026-11-29T05:00:02.000Z WARNING taskengine.engine: slow\n"
+    )
+    [entry] = logged = Instance("a", 0, place, "", "").logged_errors()
+    assert entry.startswith("2026-11-29T05:00:01.000Z ERROR")
+    assert entry.endswith("ValueError: odd")
+    assert entry in report(findings(troubles=["POST /job: 500"], logged_errors=logged))
+    assert entry not in report(findings(logged_errors=logged))
 
 
 def test_an_instance_that_ended_by_itself_fails_a_run():

@@ -61,11 +61,14 @@ async def post_job(client: httpx.AsyncClient, workflow: str, **parameters: objec
 async def ended_job(
     client: httpx.AsyncClient, job_id: int, seconds: float = 60.0
 ) -> dict[str, Any]:
-    """Wait until a job has ended; the answer is the job."""
+    """Wait until a job has ended; the answer is the job. A database that is too slow to tell is
+    asked again, as clients do."""
     with trio.fail_after(seconds):
         while True:
-            job: dict[str, Any] = (await client.get(f"/jobs/{job_id}")).json()
-            if job["queue_state"] in ("completed", "broken"):
+            answer = await client.get(f"/jobs/{job_id}")
+            assert answer.status_code in (200, 503), answer.text
+            job: dict[str, Any] = answer.json()
+            if job.get("queue_state") in ("completed", "broken"):
                 return job
             await trio.sleep(0.05)
 
