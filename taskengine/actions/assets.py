@@ -23,6 +23,7 @@ from taskengine.media.ownership import is_media_of
 from taskengine.media.set_files import SetName
 from taskengine.media.tracks import Track, arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
+from taskengine.remix.master import media_playlists
 from taskengine.storage import Folder
 
 TAKEN: Final = (".ism", ".m3u8", ".mpd")  # no MP4 may be called so
@@ -146,12 +147,20 @@ async def _systems(asset: StoredAsset) -> list[str]:
     drm = [(said, name) for said, name in asset.manifests if said.tag == "drm"]
     found = {"aes"} if any(said.aes for said, _ in drm) else set()
     for name in (name for said, name in drm if said.extension != "ism"):
-        text = (await asset.text(name)).lower()
+        text = (await _with_keys(asset, name)).lower()
         found |= {system for system, id_ in SYSTEMS.items() if id_ in text}
         found |= {value for value, mark in FORMATS.items() if f'keyformat="{mark}"' in text}
-        if SCHEME in text and found.isdisjoint(SYSTEMS):  # no vendor's
-            found.add("cenc")
+        if SCHEME in text and not any(id_ in text for id_ in SYSTEMS.values()):
+            found |= {"aes", "cenc"} & found or {"cenc"}  # no vendor's
     return sorted(found)
+
+
+async def _with_keys(asset: StoredAsset, name: str) -> str:
+    """A manifest, and of HLS a media playlist too: keys stand there."""
+    text = await asset.text(name)
+    playlists, _ = media_playlists(text) if "#EXTM3U" in text else ([], False)
+    there = [one for one in playlists if one in asset.top]
+    return "\n".join([text, *[await asset.text(one) for one in there[:1]]])
 
 
 async def _markers(asset: StoredAsset) -> list[Marker]:
