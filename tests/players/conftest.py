@@ -31,7 +31,7 @@ PLAYERS = {  # by result and kind of manifest; Chromium itself opens no AES-128 
     ("npvr", "dash"): ("dash.js", "shaka"),
 }
 PLAYS = [(*made, player) for made, players in PLAYERS.items() for player in players]
-LIVE = ("live", "hls", "hls.js")
+LIVES = [("live", "hls", "hls.js"), ("live", "dash", "dash.js"), ("live", "dash", "shaka")]
 FETCHING = ("common", "shaka")  # gets its key by the URI in the playlist
 
 
@@ -54,13 +54,16 @@ def viewings(tmp_path_factory):
 
 async def watched(data):
     """What came of every play."""
-    keys, plays = {}, [*PLAYS, LIVE]
+    keys, plays = {}, [*PLAYS, *LIVES]
     async with (
         site.serving(data / "output", keys) as url,
         made_results(data, url, keys) as results,
     ):
         items = [_item(results[name], name, kind, player) for name, kind, player in PLAYS]
-        items.append({"player": LIVE[-1], "url": results["live"].hls, "live": True})
+        items += [
+            {"player": player, "url": getattr(results[name], kind), "live": True}
+            for name, kind, player in LIVES
+        ]
         command = ["node", str(site.HERE / "watch.mjs"), browser()]
         with trio.fail_after(WATCH_SECONDS):
             said = json.dumps({"site": url, "items": items}).encode()

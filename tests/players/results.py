@@ -139,7 +139,7 @@ def _clip(folder, site, start, end):
 async def _live(client, job_id, folder):
     """The multivariant playlist of a live stream, once it can be played."""
     with trio.fail_after(JOB_SECONDS):
-        while not list(folder.glob("*_v1_live.m3u8")):
+        while not (list(folder.glob("*_v1_live.m3u8")) and list(folder.glob("*_live.mpd"))):
             job = (await client.get(f"/jobs/{job_id}")).json()
             assert job["queue_state"] != "completed", await lines_of(client, job_id)
             await trio.sleep(0.05)
@@ -148,8 +148,11 @@ async def _live(client, job_id, folder):
 
 def _live_result(site, master):
     """A loop of the remix."""
-    url = f"{site}/assets/remix/{quote(master.name)}"
-    return Result(url, "", master.parent, [(0, round(START * RATE))], END - START)
+    hls, dash = (
+        f"{site}/assets/remix/{quote(master.with_suffix(suffix).name)}"
+        for suffix in (".m3u8", ".mpd")
+    )
+    return Result(hls, dash, master.parent, [(0, round(START * RATE))], END - START)
 
 
 def _utc(at):
