@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from bench.speed.limit import Limits
 from bench.speed.ours import CALLS, TASKS, Ours
 from bench.speed.peers import Peer, PeerFigures
 
@@ -64,7 +65,7 @@ class Report:
 
     rounds: int
     ours: list[Ours] = field(default_factory=list)
-    limits: list[float] = field(default_factory=list)
+    limits: list[Limits] = field(default_factory=list)
     peers: dict[str, list[tuple[Peer, PeerFigures]]] = field(default_factory=dict)
     _steal: float = field(default_factory=_steal)
     _loads: list[float] = field(default_factory=list)
@@ -81,10 +82,13 @@ class Report:
     def _mid(self, figure: Callable[[Ours], float]) -> float:
         return median(figure(one) for one in self.ours)
 
+    def _limit(self, figure: Callable[[Limits], float]) -> float:
+        return median(figure(one) for one in self.limits)
+
     def _of_drains(self) -> Iterator[Row]:
         ours = self._mid(lambda one: one.drain.per_second)
         yield Row("drain, beside a bare loop over the same rows", ours, "jobs/s",
-                  median(self.limits), 0.6)  # fmt: skip
+                  self._limit(lambda one: one.drained), 0.6)  # fmt: skip
         for title, rounds in self.peers.items():
             drained = median(figures.drained for _, figures in rounds)
             yield Row(f"drain, beside {title}", ours, "jobs/s", drained, rounds[0][0].goal)
@@ -127,8 +131,8 @@ class Report:
 
     @property
     def table(self) -> str:
-        """As Markdown: ratios, then what a drained job costs."""
-        return f"{self._all}\n\n{self._costs}\n\n{self.noise}"
+        """As Markdown: ratios, the limits, then what a drained job costs."""
+        return f"{self._all}\n\n{self._limits}\n\n{self._costs}\n\n{self.noise}"
 
     @property
     def _all(self) -> str:
@@ -143,6 +147,19 @@ class Report:
             )
             lines.append(f"| {row.name} | " + " | ".join(map(str, cells)) + " |")
         return "\n".join(lines)
+
+    @property
+    def _limits(self) -> str:
+        """Parts of the way: no engine that is made of them is faster."""
+        found = (
+            ("submissions that are read", lambda one: one.read, "1/s"),
+            ("callbacks, signed and sent by the same client", lambda one: one.called, "1/s"),
+            ("CPU of one of these", lambda one: one.called_ms, "ms"),
+            ("rows of a submission, its admission and its claim, p50",
+             lambda one: 1000 * one.started, "ms"),
+        )  # fmt: skip
+        lines = [f"| {name} | {_shown(self._limit(part), unit)} |" for name, part, unit in found]
+        return "\n".join(["| a part by itself, with nothing else to do | |", "|---|--:|", *lines])
 
     @property
     def ratios(self) -> str:

@@ -14,7 +14,7 @@ from trio_asyncio import aio_as_trio
 
 from bench.serving import serving
 from bench.speed import limit
-from bench.speed.ours import Bench, Ours, Sizes, write_workflows
+from bench.speed.ours import Bench, Ours, Sizes, receiver, write_workflows
 from bench.speed.peers import PEERS, Peer, PeerFigures, measure
 from bench.speed.report import Report
 from bench.usage import database_meter
@@ -48,10 +48,11 @@ async def run(
             report.note_load()
             report.ours.append(await _ours(data / f"round-{number}", url, sizes))
             report.note_load()
-            told("the bare loop")
-            async with _database(url) as own:
-                await upgrade(own)
-                report.limits.append(await limit.drained(own, LIMIT_JOBS))
+            told("the limits")
+            with receiver() as port:
+                async with _database(url) as own:
+                    await upgrade(own)
+                    report.limits.append(await limit.measured(own, port, LIMIT_JOBS))
             for peer in peers:
                 told(peer.title)
                 async with _broker(data, peer, url) as own:

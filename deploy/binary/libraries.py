@@ -33,6 +33,19 @@ def bundle_libraries(content: Path) -> None:
             set_run_path(path, libraries)
 
 
+def strip_debugging(content: Path) -> None:
+    """Leave out what only a debugger reads: a seventh of all bytes, which the first start would
+    have to unpack. What patchelf has laid out before stays as it is: `strip` warns of that."""
+    for path in [path for path in content.rglob("*") if is_elf(path)]:
+        smaller = path.with_name(f"{path.name}.stripped")
+        command: list[str | Path] = ["strip", "--strip-debug", "-o", smaller, path]
+        done = subprocess.run(command, capture_output=True, check=True)
+        if done.stderr or path.parent.suffix == ".libs":
+            smaller.unlink()
+        else:
+            smaller.replace(path)
+
+
 def is_elf(path: Path) -> bool:
     """Whether it is a program or a library."""
     if path.is_symlink() or not path.is_file():

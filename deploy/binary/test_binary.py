@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.api.through import PROXIES
 from tests.support.proxies import caddy, nginx
 from tests.support.terminals import free_port
 
@@ -26,6 +27,7 @@ AS_ROOT = os.geteuid() == 0  # who else may not mount anything but in a world of
 VIEW = ["unshare", "--mount", *([] if AS_ROOT else ["--map-current-user", "--keep-caps"])]
 HIDING = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder"; done; exec env -i "$@"'
 FIRST_START, START = 3.0, 1.0  # seconds
+QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
 
 
 class Host:
@@ -114,6 +116,23 @@ def test_an_engine_serves_jobs_to_clients_and_through_proxies(host, tmp_path):
             told = host.run("submit", "job.json", "--watch", TASKENGINE_URL=place, **client)
             assert told.rstrip().endswith("completed")
             assert "noop" in host.run("jobs", TASKENGINE_URL=place, **client)
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_the_contract_holds_behind_a_proxy(host, proxy):
+    """All tests of the API against what the file brings: its Python, its packages, its engine."""
+    host.run("version")  # unpacked
+    [python] = host.folder.glob(".cache/taskengine/*/bin/python")
+    packages = Path(pytest.__file__).parents[1]  # pytest's own, behind those of the file
+    begin = f"import sys; sys.path += {[str(CHECKOUT), str(packages)]}; import pytest, taskengine"
+    told = "print(taskengine.__file__); sys.exit(pytest.main(sys.argv[1:]))"
+    command = [str(python), "-s", "-P", "-c", f"{begin}; {told}", *QUIETLY, "--through", proxy]
+    env = {key: text for key, text in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, "tests/api"], cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(str(python.parents[1]))
 
 
 def test_an_action_of_ones_own_is_found(host):

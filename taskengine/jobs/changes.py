@@ -31,7 +31,9 @@ def placed(job: Job, *, waits: bool, now: datetime) -> JobState:
 
 
 def asked_anew(before: Job, after: Job) -> bool:
-    """Whether an update makes the gate due at once."""
+    """Whether an update makes the gate due at once, of a job that has or had one."""
+    if before.semaphore_url is None and after.semaphore_url is None:
+        return False
     return (before.state, before.run_at, before.semaphore_url) != (
         after.state,
         after.run_at,

@@ -175,8 +175,18 @@ def main() -> None:
     os.nice(NICENESS)
     gc.disable()  # it would look at half a million values again and again
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-    while select.select([calls], [], [], REST)[0] and (head := calls.read(LENGTH.size)):
-        _serve(calls.read(*LENGTH.unpack(head)), answers)
+    while select.select([calls], [], [], REST)[0] and (message := _message(calls)):
+        _serve(message, answers)
+
+
+def _message(calls: BinaryIO) -> bytes:
+    """The next one; b"" where the engine was killed, perhaps while it wrote."""
+    head = calls.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return b""
+    (length,) = LENGTH.unpack(head)
+    message = calls.read(length)
+    return message if len(message) == length else b""
 
 
 def _serve(message: bytes, answers: BinaryIO) -> None:

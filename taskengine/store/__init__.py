@@ -165,6 +165,10 @@ class Store(
         """The settings stored for a client, or for the system (policy.SYSTEM)."""
         ...
 
+    async def settings_by_client(self, clients: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """The settings of each of them that has any stored."""
+        ...
+
     async def put_setting(self, client: str, name: str, value: str) -> None:
         """Raises BadInput (policy.check_number_of_settings)."""
         ...

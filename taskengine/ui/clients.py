@@ -44,10 +44,11 @@ async def clients(visit: Visit) -> Response:
     store = visit.services.store
     held = await store.slots_held()
     seen = await store.clients() if visit.admin else [visit.client]
+    settings = await store.settings_by_client([client.name for client in seen])
     common = visit.services.configuration.local_roots
     lines = []
     for client in seen:
-        stored = await store.settings(client.name)
+        stored = settings.get(client.name, {})
         own = settings_of(stored, client=True)
         lines.append(
             ClientLine(

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from taskengine.counters import QueueCount
 from taskengine.model import JobState
-from taskengine.policy import SYSTEM, UNBOUND, Band, Settings, settings_of
+from taskengine.policy import SYSTEM, UNBOUND, Band, settings_of
 from taskengine.store import Totals
 from taskengine.store.overview import HourOfEnds, InstanceView, TaskAtWork, hour_of
 from taskengine.ui.visit import Visit
 
 HOURS, CHART_HEIGHT = 24, 72
+TASKS = 100  # at work, on all instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,9 @@ async def slots_of(visit: Visit) -> list[SlotRow]:
     """The system's row, then those of clients that hold some; a client sees its own besides."""
     store = visit.services.store
     held = await store.slots_held()
-    system = settings_of(await store.settings(SYSTEM))
     names = sorted({name for name, _ in held}) if visit.only is None else [visit.only]
+    stored = await store.settings_by_client([SYSTEM, *names])
+    system = settings_of(stored.get(SYSTEM, {}))
     rows = [
         SlotRow(
             "all clients",
@@ -85,15 +87,10 @@ async def slots_of(visit: Visit) -> list[SlotRow]:
         )
     ]
     for name in names:
-        limits = await _limits(visit, name)
+        limits = settings_of(stored[name], client=True) if name in stored else UNBOUND
         own = (held.get((name, Band.LOW), 0), held.get((name, Band.HIGH), 0))
         rows.append(SlotRow(name, limits.max_jobs, *own))
     return rows
-
-
-async def _limits(visit: Visit, name: str) -> Settings:
-    stored = await visit.services.store.settings(name)
-    return settings_of(stored, client=True) if stored else UNBOUND
 
 
 async def queues_of(visit: Visit, totals: Totals) -> list[QueueRow]:
@@ -109,9 +106,11 @@ async def queues_of(visit: Visit, totals: Totals) -> list[QueueRow]:
     ]
 
 
-async def instances_of(visit: Visit, tasks: Sequence[TaskAtWork]) -> list[InstanceRow]:
+async def instances_of(visit: Visit) -> list[InstanceRow]:
+    """For whoever sees all jobs."""
     if visit.only is not None:
         return []
+    tasks = await visit.services.store.at_work(TASKS)
     views = await visit.services.store.instances()
     own = visit.services.library().digest
     return [

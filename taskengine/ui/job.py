@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from quart import Response
@@ -16,6 +17,7 @@ from taskengine.api.routes import job_number
 from taskengine.model import BadInput, Job, JobDetails, NotFound, TaskState
 from taskengine.store.overview import TaskSummary
 from taskengine.store.types import percent
+from taskengine.ui.asking import answers
 from taskengine.ui.plan import drawn
 from taskengine.ui.results import result_of
 from taskengine.ui.routes import PageRoute
@@ -34,21 +36,24 @@ async def overview(visit: Visit, job_id: str) -> Response:
     details = await visit.job(job_number(job_id))
     job, store = details.job, visit.services.store
     after, state = visit.query.number("after"), _task_state(visit)
-    summary = await store.task_summary(job.id)
-    tasks = await store.some_tasks(
-        job.id, TASKS + 1, after=-1 if after is None else after, state=state
+    place = -1 if after is None else after
+    found = await answers(
+        explained=partial(Explain(visit.services).explained, job.id, visit.only),
+        summary=partial(store.task_summary, job.id),
+        tasks=partial(store.some_tasks, job.id, TASKS + 1, after=place, state=state),
+        result=partial(result_of, visit, details),
+        lines=partial(store.last_lines, job.id, 30),
     )
+    summary, tasks = found.pop("summary"), found.pop("tasks")
     shown = tasks[:TASKS]
     return visit.page(
         "job.html",
         **about(visit, details, "tasks", summary),
-        explained=await Explain(visit.services).explained(job.id, visit.only),
         rows=timeline(shown, *_span(job, summary, visit.services.now())),
         later=shown[-1].number if len(tasks) > TASKS else None,
         after=after,
         chosen=state,
-        result=await result_of(visit, details),
-        lines=await store.last_lines(job.id, 30),
+        **found,
     )
 
 

@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from quart import Response
 
 from taskengine.api.resources.pauses import Pauses
 from taskengine.model import BadInput, Job, JobState
 from taskengine.pauses import PauseKind
-from taskengine.store import JobFilter
+from taskengine.store import JobFilter, Totals
+from taskengine.ui.asking import answers
 from taskengine.ui.figures import chart_of, instances_of, jobs_by_state, queues_of, slots_of
-from taskengine.ui.jobs import rows_of
+from taskengine.ui.jobs import ListedJob, rows_of
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
 
 ROWS = 10  # of each list
-TASKS = 100  # at work
 
 
 async def now(visit: Visit) -> Response:
-    store, only = visit.services.store, visit.only
-    started = await _list(visit, JobState.STARTED, "id", ascending=True)
-    queued = await store.first_in_queue(ROWS, only)
-    scheduled = await _list(visit, JobState.SCHEDULED, "run_at", ascending=True)
-    failed = await _list(visit, JobState.COMPLETED, "id", failed=True)
-    tasks = await store.at_work(TASKS, only)
-    totals = await store.totals() if only is None else None  # for whoever sees all of them
+    found = await answers(
+        started=partial(_list, visit, JobState.STARTED, "id", ascending=True),
+        queued=partial(_first, visit),
+        scheduled=partial(_list, visit, JobState.SCHEDULED, "run_at", ascending=True),
+        failed=partial(_list, visit, JobState.COMPLETED, "id", failed=True),
+        oldest=partial(_oldest, visit),
+        slots=partial(slots_of, visit),
+        pauses=partial(Pauses(visit.services).seen_by, visit.client),
+        hours=partial(chart_of, visit),
+        instances=partial(instances_of, visit),
+        totals=partial(_totals, visit),
+    )
+    totals = found.pop("totals")
     return visit.page(
         "now.html",
-        started=await rows_of(visit, started),
-        queued=await rows_of(visit, queued),
-        scheduled=await rows_of(visit, scheduled),
-        failed=await rows_of(visit, failed),
-        oldest=await _oldest(visit),
-        slots=await slots_of(visit),
-        pauses=await Pauses(visit.services).seen_by(visit.client),
         kinds=[*PauseKind],
-        queues=await queues_of(visit, totals) if totals else [],
-        instances=await instances_of(visit, tasks),
-        tasks=tasks,
         totals=jobs_by_state(totals) if totals else {},
-        hours=await chart_of(visit),
+        queues=await queues_of(visit, totals) if totals else [],
+        **found,
     )
+
+
+async def _totals(visit: Visit) -> Totals | None:
+    """For whoever sees all jobs."""
+    return await visit.services.store.totals() if visit.only is None else None
+
+
+async def _first(visit: Visit) -> Sequence[ListedJob]:
+    """Of the queued jobs, those that are next."""
+    return await rows_of(visit, await visit.services.store.first_in_queue(ROWS, visit.only))
 
 
 async def _list(
     visit: Visit, state: JobState, order: str, *, ascending: bool = False, failed: bool = False
-) -> Sequence[Job]:
+) -> Sequence[ListedJob]:
     wanted = JobFilter(
         ROWS,
         order,
@@ -56,7 +64,7 @@ async def _list(
         failed=failed or None,
         client=visit.only,
     )
-    return await visit.services.store.jobs(wanted)
+    return await rows_of(visit, await visit.services.store.jobs(wanted))
 
 
 async def _oldest(visit: Visit) -> Job | None:

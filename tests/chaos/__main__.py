@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos.capture.command import main as capture
 from tests.chaos.experiment import Findings, Options, experiment
 from tests.chaos.frame import Say, run_and_tell
-from tests.chaos.report import report
+from tests.chaos.report import report, run_of
 from tests.chaos.upgrade import main as upgrade
 
 
@@ -53,12 +53,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def _tell(findings: Findings, arguments: argparse.Namespace) -> None:
-    text = report(findings)
-    print("\n" + text[text.index("## The run") :])
+    print("\n" + run_of(findings))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(findings.figures, indent=2) + "\n")
     if arguments.report is not None:
-        arguments.report.write_text(text)
+        arguments.report.write_text(report(findings))
 
 
 if __name__ == "__main__":

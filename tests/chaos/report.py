@@ -37,7 +37,12 @@ faults tells. Tasks of jobs that their clients had paused are left out.
 
 def report(findings: Findings) -> str:
     """The whole page."""
-    parts = [HEAD, _setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
+    return f"{HEAD.strip()}\n\n{run_of(findings)}"
+
+
+def run_of(findings: Findings) -> str:
+    """What the page says of the run."""
+    parts = [_setting(findings), "\n".join(_verdict(findings)), "\n".join(_faults(findings))]
     if wrong := list(_cases(findings)):
         parts.append("\n".join(["## What went wrong", "", *wrong]))
         parts += [f"```\n{entry[-LONGEST_ENTRY:]}\n```" for entry in findings.logged_errors[:5]]

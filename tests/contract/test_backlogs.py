@@ -105,7 +105,7 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
         at_most(2_500, ("group_heads", ROOM), IN_TURN)
         + at_most(20, ("group_heads", FULL), FULL_IN_TURN, ("system_bounds", ""))
         + at_most(30, ONE_IN_TURN)
-        + at_most(2_500, ("paused_in_front", "500, array['demo']")),
+        + at_most(2_500, ("first_queued", "500")),
     ),
     "jobs of many clients": (
         jobs(client="'c' || n % 5000"),

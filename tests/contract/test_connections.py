@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 import trio
 import trio_asyncio
-from trio_asyncio import aio_as_trio, trio_as_aio
 
 from taskengine.model import BadInput, NotFound, StoreUnavailable, TooSlow
 from taskengine.store import Dismissed
@@ -16,15 +15,18 @@ from taskengine.store.postgres.connections import LOCK_WAITS
 from taskengine.testing.contract.world import World, submission
 from tests.conftest import NOON
 from tests.contract.recount import fetch
-from tests.contract.silence import store
 
-__all__ = ["store"]  # a fixture
 SLEEP = "select pg_sleep(30)"
 SLEEPERS = (
     "select pid from pg_stat_activity "
     f"where query = '{SLEEP}' and state = 'active' and datname = current_database()"
 )
 AT_LEISURE = "set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0"
+
+
+@pytest.fixture
+def store(postgres_store):
+    return postgres_store
 
 
 async def test_a_statement_that_takes_too_long_is_no_outage(store):
@@ -43,19 +45,17 @@ async def test_idle_connections_are_not_trusted_after_one_that_hung(store, monke
     monkeypatch.setattr(connections, "DOUBT", 0.0)
 
     async def pid(connection):
-        await trio_as_aio(both.wait)()
+        await both.wait()
         return await connection.fetchval("select pg_backend_pid()")
 
     async def ask():
         asked.append(await store.pool.run(pid, single=True))
 
-    asked = []
-    for both in (trio.Event(), trio.Event()):
+    asked, both = [], asyncio.Barrier(2)
+    for _ in range(2):
         async with trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(ask)
-            await trio.testing.wait_all_tasks_blocked(0.01)
-            both.set()
         with trio.move_on_after(0.2):
             await store.pool.run(sleeping, single=True)
     assert not {*asked[:2]} & {*asked[2:]}
@@ -185,6 +185,7 @@ async def test_a_transaction_that_waited_too_long_for_a_lock_is_repeated_a_few_t
             await asyncio.sleep(0.001)
 
     async def wait(connection):
+        await held.wait()
         tries.append(connection)
         await connection.execute(AT_LEISURE)
         if len(tries) <= held_for:
@@ -193,7 +194,6 @@ async def test_a_transaction_that_waited_too_long_for_a_lock_is_repeated_a_few_t
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.pool.run, hold)
-        await aio_as_trio(held.wait)()
         if held_for <= LOCK_WAITS:
             await store.pool.run(wait)
         else:

@@ -45,7 +45,6 @@ INDEXES = {  # of each statement, the one without which its cost would grow
     "group_heads": "jobs_queued",
     "first_queued": "jobs_ranked",
     "system_bounds": "settings_weights",
-    "paused_in_front": "jobs_ranked",
     "hold_jobs": "jobs_pkey",
     "held_jobs": "held_jobs_pkey",
     "let_go": "held_jobs_job_id_key",

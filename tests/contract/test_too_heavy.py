@@ -8,9 +8,6 @@ import trio
 from taskengine.model import Interrupted, StoreUnavailable, TooHeavy, TooSlow
 from taskengine.store.postgres.driver_errors import Outages
 from taskengine.store.postgres.runner import Runner
-from tests.contract.silence import store
-
-__all__ = ["store"]  # a fixture
 
 
 async def slow(connection):
@@ -26,15 +23,15 @@ async def idle(connection):
 
 
 @pytest.mark.parametrize("heavy", [slow, idle])
-async def test_who_can_ask_for_less_is_told(store, heavy):
+async def test_who_can_ask_for_less_is_told(postgres_store, heavy):
     with pytest.raises(TooHeavy):
-        await store.patient._run(heavy, divisible=True)
+        await postgres_store.patient._run(heavy, divisible=True)
 
 
 @pytest.mark.parametrize(("heavy", "told"), [(slow, TooSlow), (idle, Interrupted)])
-async def test_who_waits_for_an_answer_is_told_at_once(store, heavy, told):
+async def test_who_waits_for_an_answer_is_told_at_once(postgres_store, heavy, told):
     with pytest.raises(told):
-        await store._run(heavy)
+        await postgres_store._run(heavy)
 
 
 class Pool:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import trio
-import trio_asyncio
+from trio_asyncio import aio_as_trio
 
 from taskengine.actors.instance_state import InstanceState
 from taskengine.actors.recorder import Recorder
@@ -39,13 +39,9 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
     ids = [await world.start(SINGLE, urls=[ONE]) for _ in range(5)]
     attempts = await world.claim()
     state, over = InstanceState(world.instance), {}
-    locked, release = trio.Event(), trio.Event()
-
-    async def hold(connection):
-        await connection.execute("set local idle_in_transaction_session_timeout = 0")
-        await connection.execute(held)
-        locked.set()
-        await trio_asyncio.trio_as_aio(release.wait)()
+    somebody = await aio_as_trio(postgres_store.pool.connect)()
+    await aio_as_trio(somebody.execute)("set idle_in_transaction_session_timeout = 0; begin")
+    await aio_as_trio(somebody.execute)(held)
 
     async def end(attempt):
         state.list(attempt)
@@ -56,8 +52,6 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
     recorder = Recorder(postgres_store.patient, state, lambda: NOON, lambda recorded: None)
     with Mailbox(50) as mailbox:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(postgres_store.pool.run, hold)
-            await locked.wait()
             started = trio.current_time()
             nursery.start_soon(recorder.run, mailbox)
             for attempt in attempts:
@@ -66,7 +60,7 @@ async def test_somebodys_lock_holds_up_the_ends_of_its_job_alone(postgres_store,
                 while over.keys() != set(ids[1:]):
                     await trio.sleep(0.01)
             assert max(over.values()) - started < 4
-            release.set()
+            await aio_as_trio(somebody.close)()
             with trio.fail_after(10):
                 while len(over) < 5:
                     await trio.sleep(0.01)

@@ -19,6 +19,7 @@ from trio_asyncio import trio_as_aio
 from taskengine.store.postgres import PostgresStore, connections, runner
 from taskengine.store.postgres.connections import Pool
 from taskengine.store.postgres.driver_errors import COLLIDED
+from taskengine.store.postgres.driver_loop import SharedLoop
 from taskengine.store.postgres.queries import queries
 
 # The limits of the role would end a transaction that is stopped while the machine is busy; a
@@ -91,7 +92,7 @@ class SteppedPool(Pool):
     the server that it may wait for a lock; where it may not, it is asked again and again."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, 1)
+        super().__init__(url, 1, SharedLoop())
         self.stepped: Stepped | None = None
         self.collisions: list[str] = []
         self.stop = Stop()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import trio
 
-from taskengine.runtime.aside import START, WorkerEnded, open_workers
+from taskengine.runtime.aside import LENGTH, START, WorkerEnded, open_workers
 
 SOON = "import taskengine.runtime.aside as a; a.REST = 0.4; main()"
 HANGING = re.compile("(a+)+$")
@@ -87,6 +89,14 @@ async def test_a_worker_without_calls_ends_by_itself_and_another_takes_the_next(
             while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":
                 await trio.sleep(0.01)
         assert (await aside(surroundings))[2] != first
+
+
+@pytest.mark.parametrize("written", [3, LENGTH.size, LENGTH.size + 5])
+def test_a_worker_whose_engine_was_killed_while_it_wrote_ends_without_a_word(written):
+    message = LENGTH.pack(100) + b"x" * 100
+    command = [sys.executable, "-I", "-c", START.format(path=sys.path)]
+    ended = subprocess.run(command, input=message[:written], capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
 
 
 async def test_there_are_so_many_workers():

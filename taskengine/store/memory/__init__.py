@@ -94,6 +94,7 @@ class MemoryStore:
     put_client = atomic(accounts.put)
     remove_client = atomic(accounts.remove)
     settings = atomic(accounts.settings)
+    settings_by_client = atomic(accounts.settings_by_client)
     put_setting = atomic(accounts.put_setting)
 
     # Jobs

@@ -54,6 +54,11 @@ def settings(tables: Tables, client: str) -> Mapping[str, str]:
     return dict(tables.settings.get(client, {}))
 
 
+def settings_by_client(tables: Tables, clients: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+    """See Store.settings_by_client."""
+    return {name: dict(own) for name in clients if (own := tables.settings.get(name))}
+
+
 def put_setting(tables: Tables, client: str, name: str, value: str) -> None:
     """See Store.put_setting."""
     stored = tables.settings.setdefault(client, {})

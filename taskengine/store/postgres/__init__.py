@@ -174,6 +174,12 @@ class PostgresStore(Reads, Overview, StoredOperations, Forecasts):
     async def settings(self, client: str) -> Mapping[str, str]:
         return {row["name"]: row["value"] for row in await self._fetch("settings", client)}
 
+    async def settings_by_client(self, clients: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for row in await self._fetch("settings_by_client", list(clients)):
+            found.setdefault(row["scope"], {})[row["name"]] = row["value"]
+        return found
+
     async def put_setting(self, client: str, name: str, value: str) -> None:
         await self._do(clients.put_setting, client, name, value)
 

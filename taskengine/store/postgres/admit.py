@@ -100,8 +100,8 @@ async def _set_aside(
 ) -> int:
     """Jobs of paused workflows that are first in the queue, many at once, lest they hide others;
     how many. No other is started then: their slots are not looked at, and no scope is locked."""
-    rows = await connection.fetch(SQL["paused_in_front"], limit, sorted(sight.bounds.paused))
-    ids = sorted(row["id"] for row in rows)
+    rows = await connection.fetch(SQL["first_queued"], limit)
+    ids = sorted(row["id"] for row in rows if row["workflow"] in sight.bounds.paused)
     if ids:
         await connection.execute(SQL["lock_jobs"], ids)
     return await hold_jobs(connection, ids, now, tally)

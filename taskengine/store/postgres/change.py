@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
 
 from taskengine.jobs.changes import CHANGED, asked_anew, changed
 from taskengine.model import Job, JobState, NotFound, Severity
@@ -17,7 +16,7 @@ from taskengine.store.postgres.counting import Tally
 from taskengine.store.postgres.edges import queue_cascades
 from taskengine.store.postgres.lines import add_lines
 from taskengine.store.postgres.outbox import OutboxEvent, end_call, put_calls
-from taskengine.store.postgres.rows import SQL, Line, job_of, lines_of
+from taskengine.store.postgres.rows import SQL, Line, Row, job_of, lines_of
 
 _changed_values = attrgetter(*CHANGED)
 
@@ -68,41 +67,92 @@ async def change_with(
     effects: Effects,
 ) -> Job:
     """The job after a change, of which `effects` are still to be written."""
-    row = await lock_job(connection, job_id)
+    one = change_of(await lock_job(connection, job_id), changes, now)
+    await write_changes(connection, [one], lines, now, effects)
+    return one.after
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """What becomes of a job, whose row is locked."""
+
+    row: Row
+    before: Job
+    after: Job
+    is_resumed: bool  # or stopped: whoever paused it, it is not merely set aside any more
+
+
+def change_of(row: Row, changes: Mapping[str, object], now: datetime) -> JobChange:
+    """Raises BadInput for what the job's state does not allow."""
     before = job_of(row)
     after = changed(before, changes, waits=row["open_edges"] > 0, now=now)
-    effects.lines += lines_of(job_id, lines, now)
-    await _write(connection, after)
-    if before.state is JobState.PAUSED and "queue_state" in changes:  # it is not merely set aside
-        await connection.execute(SQL["let_go"], [job_id])
-    if asked_anew(before, after):
-        same = after.semaphore_url == before.semaphore_url
-        await connection.execute(SQL["ask_anew"], job_id, same)
-    if after.state is not before.state:
-        effects.tally.moved(row, before.state, after.state)
-    if after.state is JobState.BROKEN:
-        await stop(connection, row, after, now, effects)
-        await queue_cascades(connection, [job_id], effects.tally)
-    elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
-        await connection.execute(SQL["hold_tasks"], job_id)
-        await connection.execute(SQL["free_slot"], job_id)
-    if after.priority != before.priority:
-        await connection.execute(SQL["reorder_tasks"], job_id, after.priority)
-    return after
+    resumed = before.state is JobState.PAUSED and "queue_state" in changes
+    return JobChange(row, before, after, resumed)
 
 
-async def lock_job(connection: Connection, job_id: int) -> Any:
-    row = await connection.fetchrow(SQL["lock_job"], job_id)
-    if row is None:
+async def write_changes(
+    connection: Connection,
+    several: Sequence[JobChange],
+    lines: Lines,
+    now: datetime,
+    effects: Effects,
+) -> None:
+    """All of them by few statements, each with the same lines."""
+    if not several:
+        return
+    values = [(one.after.id, *_changed_values(one.after)) for one in several]
+    await connection.executemany(SQL["change_job"], values)
+    for one in several:
+        effects.lines += lines_of(one.after.id, lines, now)
+    if resumed := [one.after.id for one in several if one.is_resumed]:
+        await connection.execute(SQL["let_go"], resumed)
+    await _ask_gates(connection, several)
+    await _move(connection, several, now, effects)
+    reordered = [one.after for one in several if one.after.priority != one.before.priority]
+    if reordered:
+        values = [(job.id, job.priority) for job in reordered]
+        await connection.executemany(SQL["reorder_tasks"], values)
+
+
+async def _ask_gates(connection: Connection, several: Sequence[JobChange]) -> None:
+    asked = [
+        (one.after.id, one.after.semaphore_url == one.before.semaphore_url)
+        for one in several
+        if asked_anew(one.before, one.after)
+    ]
+    if asked:
+        await connection.executemany(SQL["ask_anew"], asked)
+
+
+async def _move(
+    connection: Connection, several: Sequence[JobChange], now: datetime, effects: Effects
+) -> None:
+    """What a new state brings: another counter, the ends of tasks, a slot that is free."""
+    for one in several:
+        before, after = one.before, one.after
+        if after.state is not before.state:
+            effects.tally.moved(one.row, before.state, after.state)
+        if after.state is JobState.BROKEN:
+            await stop(connection, one.row, after, now, effects)
+            await queue_cascades(connection, [after.id], effects.tally)
+        elif after.state is JobState.PAUSED and before.state is JobState.STARTED:
+            await connection.execute(SQL["hold_tasks"], after.id)
+            await connection.execute(SQL["free_slot"], after.id)
+
+
+async def lock_job(connection: Connection, job_id: int) -> Row:
+    rows = await connection.fetch(SQL["lock_for_change"], [job_id])
+    return found_in({row["id"]: row for row in rows}, job_id)
+
+
+def found_in(rows: Mapping[int, Row], job_id: int) -> Row:
+    """Raises NotFound where there is none."""
+    if job_id not in rows:
         raise NotFound(f"there is no job {job_id}")
-    return row
+    return rows[job_id]
 
 
-async def _write(connection: Connection, job: Job) -> None:
-    await connection.execute(SQL["change_job"], job.id, *_changed_values(job))
-
-
-async def stop(connection: Connection, row: Any, job: Job, now: datetime, effects: Effects) -> None:
+async def stop(connection: Connection, row: Row, job: Job, now: datetime, effects: Effects) -> None:
     """Cancel what has not started; what works keeps the slot until its holder reports its end.
 
     An admitted job has its last words now (A27); one that never started sends none.

@@ -6,9 +6,7 @@ caller is cancelled is terminated instead (rule 23). Driver errors become ours h
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from typing import Any, TypeVar
 
 import asyncpg
 import trio
-from trio_asyncio import aio_as_trio
 
 from taskengine.model import (
     BadInput,
@@ -38,12 +35,14 @@ from taskengine.store.postgres.driver_errors import (
     TransactionCut,
     connected,
 )
+from taskengine.store.postgres.driver_loop import DriverLoop, open_driver_loop
 from taskengine.store.postgres.few_connections import (
     CONNECTION_DEADLINE,
     RETRY_PAUSE,
     NoConnection,
     Scarcity,
 )
+from taskengine.store.postgres.session import is_pooled
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +67,13 @@ class Nature:
 
 
 class Pool:
-    """At most `size` connections, made when they are needed. All of one event loop."""
+    """At most `size` connections, made when they are needed. All of one event loop of asyncio,
+    where transactions run; what the pool knows belongs to trio's side."""
 
-    def __init__(self, url: str, size: int, nature: Nature | None = None) -> None:
+    def __init__(self, url: str, size: int, loop: DriverLoop, nature: Nature | None = None) -> None:
         self.url = url
         self.nature = nature or Nature()
+        self._loop = loop
         self._places = trio.CapacityLimiter(size)
         self._idle: list[Connection] = []
         self._others: list[Pool] = []
@@ -114,8 +115,7 @@ class Pool:
     async def _attempt(self, transaction: Transaction[T], single: bool) -> T:
         """Once, in the errors of the model."""
         try:
-            answer: T = await aio_as_trio(self._try)(transaction, single)
-            return answer
+            return await self._try(transaction, single)
         except COLLIDED:
             raise
         except asyncpg.ForeignKeyViolationError as error:
@@ -131,28 +131,23 @@ class Pool:
 
     async def _try(self, transaction: Transaction[T], single: bool) -> T:
         connection = self._waiting() or await self._one_more()
-        started = time.monotonic()
+        started = trio.current_time()
         try:
             # A session may change between a statement's preparation and its execution.
-            result = await _run(connection, transaction, single and not self.nature.pooled)
-        except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
-            await self._roll_back(connection)
-            raise
-        except BaseException as error:
-            connection.terminate()
-            given_up = isinstance(error, (TimeoutError, asyncio.CancelledError))
-            if given_up and time.monotonic() - started > DOUBT:
+            is_single = single and not self.nature.pooled
+            return await self._loop.call(_run, connection, transaction, is_single)
+        except (trio.Cancelled, TransactionCut) as error:
+            given_up = isinstance(getattr(error, "error", None), TimeoutError | None)
+            if given_up and trio.current_time() - started > DOUBT:
                 self._drop_idle()  # they may be half-open too, and cost each a time limit
-            if isinstance(error, CUT):
-                raise TransactionCut(error) from error
             raise
-        self._keep(connection)
-        return result
+        finally:
+            self._keep(connection)
 
     async def answers(self) -> bool:
         """Whether the database as such answers, a new session at once."""
         with trio.move_on_after(PROBE):
-            return bool(await aio_as_trio(self._ask)())
+            return bool(await self._loop.call(self._ask))
         return False
 
     async def _ask(self) -> bool:
@@ -167,14 +162,6 @@ class Pool:
         finally:
             connection.terminate()
 
-    async def _roll_back(self, connection: Connection) -> None:
-        try:
-            await connection.execute("rollback")
-        except BaseException:
-            connection.terminate()
-            raise
-        self._keep(connection)
-
     def _waiting(self) -> Connection | None:
         """An idle connection that the server has not closed meanwhile."""
         while self._idle:
@@ -188,7 +175,7 @@ class Pool:
             return
         if self._owes:
             self._owes = False
-            connection.terminate()
+            self._loop.soon(connection.terminate)
         else:
             self._idle.append(connection)
             self._scarcity.came_back()
@@ -197,17 +184,26 @@ class Pool:
         """Leave a connection to somebody who needs it more, and do not ask for another at once."""
         self._scarcity.hold_back(2 * RETRY_PAUSE)
         if self._idle:
-            self._idle.pop(0).terminate()
+            self._loop.soon(self._idle.pop(0).terminate)
         else:
             self._owes = True
 
     async def _one_more(self) -> Connection:
         """Raises NoConnection where the server gives no more, or gave none a moment ago."""
         self._scarcity.check()
+        made: list[Connection] = []
         try:
-            return await self.connect()
+            await self._loop.call(self._make, made)
         except asyncpg.TooManyConnectionsError as refusal:
             raise self._scarcity.met(refusal) from None
+        except trio.Cancelled:  # perhaps in the moment in which it was there
+            for connection in made:
+                self._loop.soon(connection.terminate)
+            raise
+        return made[0]
+
+    async def _make(self, made: list[Connection]) -> None:
+        made.append(await self.connect())
 
     async def connect(self) -> Connection:
         """A connection of one's own; on the asyncio side."""
@@ -237,7 +233,7 @@ class Pool:
     def apart(self, size: int) -> Pool:
         """Another one on the same database, closed with this one, and served before it where
         connections are few."""
-        other = Pool(self.url, size, self.nature)
+        other = Pool(self.url, size, self._loop, self.nature)
         other._giver, other.outages = self, self.outages
         self._others.append(other)
         return other
@@ -250,12 +246,26 @@ class Pool:
 
     def _drop_idle(self) -> None:
         while self._idle:
-            self._idle.pop().terminate()
+            self._loop.soon(self._idle.pop().terminate)
 
 
 async def _run(connection: Connection, transaction: Transaction[T], single: bool) -> T:
-    if single:
-        return await transaction(connection)
+    """Run a transaction; a connection on which anything else went wrong than what the database says
+    of it is terminated."""
+    try:
+        return await transaction(connection) if single else await _whole(connection, transaction)
+    except (*COLLIDED, *REFUSED, BadInput, NotFound, Dismissed):
+        await _roll_back(connection)
+        raise
+    except CUT as error:
+        connection.terminate()
+        raise TransactionCut(error) from error
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _whole(connection: Connection, transaction: Transaction[T]) -> T:
     await connection.execute("begin")
     result = await transaction(connection)
     try:
@@ -265,12 +275,12 @@ async def _run(connection: Connection, transaction: Transaction[T], single: bool
     return result
 
 
-async def is_pooled(connection: Connection) -> bool:
-    """Whether it ends at a pooler, whose session is not the one that answers. Such a session is
-    shared with others: a statement kept in it under a name may be theirs."""
-    pid = connection.get_server_pid()
-    told = await connection.execute(f"select where pg_backend_pid() = {pid}")
-    return bool(told == "SELECT 0")
+async def _roll_back(connection: Connection) -> None:
+    try:
+        await connection.execute("rollback")
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 @asynccontextmanager
@@ -278,21 +288,9 @@ async def open_pool(
     url: str, size: int, failed: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Pool]:
     """A pool for the length of the block; `failed` counts failures outside of transactions."""
-    await aio_as_trio(_tolerate_callbacks)(failed)
-    pool = Pool(url, size)
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-async def _tolerate_callbacks(failed: Callable[[], None]) -> None:
-    """An exception in an asyncio callback would end the loop and the engine with it (rule 23)."""
-
-    def log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        failed()
-        error = context.get("exception")  # a connection that was dropped has last words too
-        level = logging.DEBUG if isinstance(error, AWAY_ERRORS) else logging.ERROR
-        logger.log(level, "asyncio: %s", context.get("message"), exc_info=error)
-
-    asyncio.get_running_loop().set_exception_handler(log)
+    async with open_driver_loop(failed) as loop:
+        pool = Pool(url, size, loop)
+        try:
+            yield pool
+        finally:
+            pool.close()

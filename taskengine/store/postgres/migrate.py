@@ -12,9 +12,10 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from taskengine.model import StoreUnavailable
-from taskengine.store.postgres.connections import Connection, is_pooled
+from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.driver_errors import AWAY_ERRORS, connected
 from taskengine.store.postgres.queries import migrations
+from taskengine.store.postgres.session import is_pooled
 
 logger = logging.getLogger(__name__)
 

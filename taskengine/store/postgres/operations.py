@@ -20,12 +20,14 @@ from taskengine.operations import (
     undoing_of,
 )
 from taskengine.store.operations import BulkStep
-from taskengine.store.postgres.change import Effects, change_with, lock_job
+from taskengine.store.postgres.change import Effects, JobChange, change_of, found_in, write_changes
 from taskengine.store.postgres.connections import Connection
 from taskengine.store.postgres.rerunning import rerun_with, retry_with
 from taskengine.store.postgres.rows import SQL, Row, columns, dumped, job_of
 from taskengine.store.postgres.submit import prepare
 from taskengine.store.types import Cursor, JobFilter
+
+Refused = list[tuple[int, str]]  # jobs, and why they were not changed
 
 
 async def start(connection: Connection, one: BulkOperation) -> BulkOperation:
@@ -101,64 +103,76 @@ async def _put(connection: Connection, one: BulkOperation, held_until: datetime 
 
 async def _change_jobs(
     connection: Connection, one: BulkOperation, step: BulkStep, now: datetime, writer: int
-) -> tuple[int, list[tuple[int, str]]]:
+) -> tuple[int, Refused]:
     """How many jobs were changed; the others, and why not."""
     effects = Effects()
-    changed: list[tuple[int, int]] = []
-    failed: list[tuple[int, str]] = []
-    rows = await connection.fetch(SQL["lock_jobs"], sorted(step.jobs))
-    before = {row["id"]: row["priority"] for row in rows}
+    how = _run_again if one.action in AGAIN else _update
+    failed = await how(connection, one, step, now, effects)
+    await effects.write(connection, writer, now)
+    return len(step.jobs) - len(failed), failed
+
+
+async def _update(
+    connection: Connection, one: BulkOperation, step: BulkStep, now: datetime, effects: Effects
+) -> Refused:
+    """As one update of each job would, but that all are locked, and then written, together."""
+    rows = await connection.fetch(SQL["lock_for_change"], step.jobs)
+    found = {row["id"]: row for row in rows}
+    changed: list[JobChange] = []
+    failed: Refused = []
+    for job_id in sorted(step.jobs):
+        try:
+            if job_id in step.refused:
+                raise BadInput(step.refused[job_id])
+            changed.append(change_of(found_in(found, job_id), changes_of(one), now))
+        except (BadInput, NotFound) as error:  # one that is refused costs no other
+            failed.append((job_id, str(error)))
+    if one.action in UNDOABLE and changed:
+        known = [(change.before.id, change.before.priority) for change in changed]
+        await connection.execute(SQL["remember_changed"], one.id, *columns(known, 2))
+    await write_changes(connection, changed, [one.line], now, effects)
+    return failed
+
+
+async def _run_again(
+    connection: Connection, one: BulkOperation, step: BulkStep, now: datetime, effects: Effects
+) -> Refused:
+    """One after the other, each within a savepoint: it may be refused after it was written."""
+    failed: Refused = []
+    await connection.execute(SQL["lock_jobs"], sorted(step.jobs))
+    again = rerun_with if one.action is BulkAction.RERUN else retry_with
     for job_id in sorted(step.jobs):
         own = Effects()
         await connection.execute(SQL["before_one"])
         try:
-            await _change(connection, one, step, job_id, now, own)
+            if job_id in step.refused:
+                raise BadInput(step.refused[job_id])
+            anew = step.anew.get(job_id)
+            [prepared] = [None] if anew is None else prepare([anew])
+            await again(connection, job_id, [one.line], now, prepared, own)
         except (BadInput, NotFound) as error:  # one that is refused costs no other
             await connection.execute(SQL["without_one"])
             failed.append((job_id, str(error)))
         else:
             effects.add(own)
-            changed.append((job_id, before[job_id]))
-    if one.action in UNDOABLE and changed:
-        await connection.execute(SQL["remember_changed"], one.id, *columns(changed, 2))
-    await effects.write(connection, writer, now)
-    return len(changed), failed
-
-
-async def _change(
-    connection: Connection,
-    one: BulkOperation,
-    step: BulkStep,
-    job_id: int,
-    now: datetime,
-    own: Effects,
-) -> None:
-    if job_id in step.refused:
-        raise BadInput(step.refused[job_id])
-    lines = [one.line]
-    if one.action not in AGAIN:
-        await change_with(connection, job_id, changes_of(one), lines, now, own)
-        return
-    anew = step.anew.get(job_id)
-    [prepared] = [None] if anew is None else prepare([anew])
-    again = rerun_with if one.action is BulkAction.RERUN else retry_with
-    await again(connection, job_id, lines, now, prepared, own)
+    return failed
 
 
 async def _take_back(
     connection: Connection, one: BulkOperation, jobs: Sequence[int], now: datetime, writer: int
 ) -> int:
     """How many jobs are again as they were: those that were not changed otherwise since."""
-    effects, number = Effects(), 0
+    effects = Effects()
     rows = await connection.fetch(SQL["changed_before"], one.id, list(jobs))
     before = {row["job_id"]: row["priority"] for row in rows}
-    for row in await connection.fetch(SQL["lock_jobs"], sorted(before)):
-        job = job_of(await lock_job(connection, row["id"]))
-        if changes := undoing_of(one, job, before[job.id]):
-            await change_with(connection, job.id, changes, [one.line], now, effects)
-            number += 1
+    changed = [
+        change_of(row, changes, now)
+        for row in await connection.fetch(SQL["lock_for_change"], list(before))
+        if (changes := undoing_of(one, job_of(row), before[row["id"]]))
+    ]
+    await write_changes(connection, changed, [one.line], now, effects)
     await effects.write(connection, writer, now)
-    return number
+    return len(changed)
 
 
 def operation_of(row: Row) -> BulkOperation:

@@ -32,3 +32,11 @@ class Session(asyncpg.Connection):  # type: ignore[misc]
         if max(asked) < FIRST_OWN:
             _known[asked] = types
         return types, statement
+
+
+async def is_pooled(connection: asyncpg.Connection) -> bool:
+    """Whether it ends at a pooler, whose session is not the one that answers. Such a session is
+    shared with others: a statement kept in it under a name may be theirs."""
+    pid = connection.get_server_pid()
+    told = await connection.execute(f"select where pg_backend_pid() = {pid}")
+    return bool(told == "SELECT 0")

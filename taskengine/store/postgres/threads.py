@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from trio_asyncio import trio_as_aio
-
-from taskengine.runtime import threads
+from taskengine.runtime.threads import AT_ONCE
 
 T = TypeVar("T")
+
+TURNS = ThreadPoolExecutor(1, "transaction")  # one after the other: see runtime.threads
 
 
 async def in_thread(function: Callable[[], T], size: int) -> T:
     """See runtime.threads; on asyncio's side."""
-    if size <= threads.AT_ONCE:
+    if size <= AT_ONCE:
         return function()
-    result: T = await trio_as_aio(threads.in_thread)(function, size)
-    return result
+    return await asyncio.get_running_loop().run_in_executor(TURNS, function)

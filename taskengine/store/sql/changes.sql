@@ -1,7 +1,8 @@
--- name: lock_job
+-- name: lock_for_change
 select {job},
        open_tasks, open_edges, lanes, rerun_of, rerun_as
-from jobs where id = $1
+from jobs where id = any($1::bigint[])
+order by id
 for no key update
 
 -- name: lock_with_runs

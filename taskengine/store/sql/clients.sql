@@ -33,6 +33,9 @@ delete from clients where name = $1 returning name
 -- name: settings
 select name, value from settings where scope = $1
 
+-- name: settings_by_client
+select scope, name, value from settings where scope = any($1::text[])
+
 -- name: lock_scope
 select 1 from scopes where name = $1 for no key update
 

@@ -35,20 +35,6 @@ where not exists (select 1 from pauses p where p.kind = 'workflow' and p.name = 
 order by h.job_id
 limit $1
 
--- name: paused_in_front
--- Of the first $1 queued jobs, whosever they are, those whose workflow is paused.
-select id from (
-    (select id, workflow, top_of_queue, priority, position, created_at
-     from jobs where state * 1 = {job.queued} and top_of_queue
-     order by priority, position, created_at, id limit $1)
-    union all
-    (select id, workflow, top_of_queue, priority, position, created_at
-     from jobs where state * 1 = {job.queued} and not top_of_queue
-     order by priority, position, created_at, id limit $1)
-    order by top_of_queue desc, priority, position, created_at, id limit $1
-) as first
-where workflow = any($2::text[])
-
 -- name: hold_jobs
 -- `state + 0` as in `still_queued`.
 update jobs set state = {job.paused}, updated_at = $2, changed = pg_current_xact_id()

@@ -60,11 +60,11 @@ select name from scopes where name = any($1::text[]) order by name for no key up
 -- name: first_queued
 -- In the order of A11, whosever they are.
 select * from (
-    (select id, client, top_of_queue, priority, position, created_at
+    (select id, client, workflow, top_of_queue, priority, position, created_at
      from jobs where state * 1 = {job.queued} and top_of_queue
      order by priority, position, created_at, id limit $1)
     union all
-    (select id, client, top_of_queue, priority, position, created_at
+    (select id, client, workflow, top_of_queue, priority, position, created_at
      from jobs where state * 1 = {job.queued} and not top_of_queue
      order by priority, position, created_at, id limit $1)
 ) as both_parts

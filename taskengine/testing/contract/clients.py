@@ -67,6 +67,8 @@ class Clients:
         assert await world.store.settings("acme") == {"colour": "green"}
         assert await world.store.settings(SYSTEM) == {"max_jobs": "100"}
         assert await world.store.settings("nobody") == {}
+        several = await world.store.settings_by_client(["acme", SYSTEM, "nobody"])
+        assert several == {"acme": {"colour": "green"}, SYSTEM: {"max_jobs": "100"}}
 
     async def test_a_client_may_make_up_so_many_settings(self, world):
         for number in range(MAX_OWN_SETTINGS):
