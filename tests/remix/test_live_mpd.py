@@ -61,20 +61,20 @@ def test_a_day_of_mpds_keeps_the_loops_and_their_times():
     assert before.stop in (1404, 1405)
 
 
-def test_it_stays_the_same_between_two_changes_and_for_whoever_asks():
+def test_an_mpd_stays_until_it_changes_and_is_one_for_whoever_asks():
     now = START + 5_000
     then = MPD.changes(now)
     assert MPD.text(now) == MPD.text(then - Fraction(1, 1000)) != MPD.text(then)
     assert MPD.changes(then - Fraction(1, 1000)) == then < MPD.changes(then)
 
 
-def test_nothing_is_there_before_the_start():
+def test_a_stream_has_no_mpd_before_its_start():
     assert MPD.text(START - 1) == ""
     assert MPD.changes(START - 100) == START
     assert parsed(MPD.text(START))[1] == {0: 0.0}
 
 
-def test_it_says_what_players_want_of_a_live_stream(tmp_path):
+def test_an_mpd_says_what_players_want_of_a_live_stream(tmp_path):
     text = MPD.text(START + 1_000)
     path = tmp_path / "live.mpd"
     path.write_text(text)
