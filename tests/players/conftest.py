@@ -21,7 +21,6 @@ PLAYERS = {  # by result and kind of manifest; Chromium itself opens no AES-128 
     ("odd", "dash"): ("dash.js", "shaka"),
     ("clip", "hls"): ("native", "hls.js", "shaka"),
     ("clip", "dash"): ("dash.js", "shaka"),
-    ("common", "hls"): ("hls.js", "shaka"),
     ("locked", "hls"): ("shaka",),
     ("locked", "dash"): ("dash.js", "shaka"),
     ("aes", "hls"): ("hls.js", "shaka"),
@@ -31,8 +30,7 @@ PLAYERS = {  # by result and kind of manifest; Chromium itself opens no AES-128 
     ("npvr", "dash"): ("dash.js", "shaka"),
 }
 PLAYS = [(*made, player) for made, players in PLAYERS.items() for player in players]
-LIVES = [("live", "hls", "hls.js"), ("live", "dash", "dash.js"), ("live", "dash", "shaka")]
-FETCHING = ("common", "shaka")  # gets its key by the URI in the playlist
+LIVE = ("live", "hls", "hls.js")
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,13 @@ def viewings(tmp_path_factory):
 
 async def watched(data):
     """What came of every play."""
-    keys, plays = {}, [*PLAYS, *LIVES]
+    keys, plays = {}, [*PLAYS, LIVE]
     async with (
         site.serving(data / "output", keys) as url,
         made_results(data, url, keys) as results,
     ):
-        items = [_item(results[name], name, kind, player) for name, kind, player in PLAYS]
-        items += [
-            {"player": player, "url": getattr(results[name], kind), "live": True}
-            for name, kind, player in LIVES
-        ]
+        items = [_item(results[name], kind, player) for name, kind, player in PLAYS]
+        items.append({"player": LIVE[-1], "url": results["live"].hls, "live": True})
         command = ["node", str(site.HERE / "watch.mjs"), browser()]
         with trio.fail_after(WATCH_SECONDS):
             said = json.dumps({"site": url, "items": items}).encode()
@@ -72,16 +67,15 @@ async def watched(data):
     return {play: Viewing(results[play[0]], play[2], seen) for play, seen in viewed}
 
 
-def _item(result, name, kind, player):
+def _item(result, kind, player):
     """Chromium itself shows no captions, and changes the language of what is not loaded alone."""
     is_native = player == "native"
     heard = result.languages[:1] if is_native else result.languages
     is_plain = is_native or len(result.heights) == 1
-    has_keys = result.keys and (name, player) != FETCHING
     return {
         "player": player,
         "url": getattr(result, kind),
-        "keys": {result.keys.key_id: result.keys.key} if has_keys else None,
+        "keys": result.keys and {result.keys.key_id: result.keys.key},
         "seeks": [{"time": one["time"]} for one in SEEKS] if is_plain else SEEKS,
         "pitches": {language: PITCHES[language] for language in heard},
         "words": {} if is_native else {language: language for language in result.texts},

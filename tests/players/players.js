@@ -2,10 +2,7 @@
 //
 // Each has load(url, keys, language), audio(), text() and heights() (what there is to choose from),
 // and chooseAudio(language), chooseText(language), chooseHeight(pixels). `language` is the first one
-// of which captions are wanted; hls.js asks the site for keys. edge() is the
-// end of a live stream, and the length of its segments. times() is when segments of pictures begin, as it read that.
-
-const SEGMENT = 4, BEHIND = 12; // seconds: of live DASH, a segment, and how far players stay behind
+// of which captions are wanted. times() is when segments of pictures begin, as it read that.
 
 const video = document.getElementById("video");
 export const errors = [];
@@ -28,9 +25,8 @@ const native = {
 
 let hls, listed, liveEdge;
 const hlsjs = {
-  load: (url, keys) => new Promise((ready) => {
-    const drmSystems = { "org.w3.clearkey": { licenseUrl: "/licence" } };
-    hls = new Hls(keys ? { emeEnabled: true, drmSystems } : {});
+  load: (url) => new Promise((ready) => {
+    hls = new Hls();
     hls.on(Hls.Events.ERROR, (_, said) => {
       if (HARMLESS.includes(said.details) && !said.fatal) return;
       errors.push(`${said.details}${said.fatal ? ", fatal" : ""}: ${said.error?.message}`);
@@ -79,7 +75,6 @@ const dashjs_ = {
   audio: () => dash.getTracksFor("audio").map((track) => track.lang),
   text: () => dash.getTracksFor("text").map((track) => track.lang),
   heights: () => dash.getRepresentationsByType("video").map((one) => one.height),
-  edge: () => ({ time: dash.getDvrWindow().end, target: SEGMENT }),
   times: () => [...loaded].sort((a, b) => a - b),
   chooseAudio: (language) => dash.setCurrentTrack(trackIn("audio", language)),
   chooseText: (language) => {
@@ -101,14 +96,13 @@ const shakaPlayer = {
       errors.push(`${detail.code}: ${JSON.stringify(detail.data)}`);
     });
     await player.attach(video);
-    player.configure({ abr: { enabled: false }, preferredText: language ? [{ language }] : [] });
+    player.configure({ abr: { enabled: false }, preferredText: [{ language }] });
     if (keys) player.configure({ drm: { clearKeys: keys } });
     await player.load(url);
   },
   audio: () => player.getAudioTracks().map((track) => track.language),
   text: () => player.getTextTracks().map((track) => track.language),
   heights: () => [...new Set(player.getVariantTracks().map((track) => track.height))],
-  edge: () => ({ time: player.seekRange().end + BEHIND, target: SEGMENT }),
   times: async () => {
     const [{ video: pictures }] = player.getManifest().variants, found = [];
     await pictures.createSegmentIndex();

@@ -72,7 +72,6 @@ async def made_results(data, site, keys):
 
         await run("vodstream", "film", source_folder="film")
         await run("vodstream", "odd", source_folder="odd")
-        await run("vodstream", "common", source_folder="film", drm=["cenc"])
         clip = _clip(output / "film", site, START, END)
         await run("vodcapture", "clip", clips=[clip])
         await run("vodcapture", "locked", clips=[clip], drm=["widevine", "fairplay", "aes"])
@@ -92,29 +91,22 @@ async def made_results(data, site, keys):
 
 async def _results(data, site, keys):
     output = data / "output"
-    kept, common = [await _kept(data, name) for name in ("locked", "common")]
+    kept = await FileKeyStore(data / "keys").load(
+        asset_name(Folder(LocalStorage([output]), str(output), "locked"), "locked")
+    )
     keys[kept.key_id] = bytes.fromhex(kept.aes)
-    keys[f"cenc/{common.key_id}"] = bytes.fromhex(common.key)
     captured = [(0, round(START * RATE))], END - START
     odd = _urls(output / "odd", site)
     npvr = [(0, 4 * RATE), (4, 0)], 8.0, None, LANGUAGES, ()
     return {
         "film": Result(*_urls(output / "film", site), [(0, 0)], SECONDS),
         "odd": Result(*odd, [(0, 0)], SECONDS, None, ("en",), ("en",), HEIGHTS[:1]),
-        "common": Result(*_urls(output / "common", site), [(0, 0)], SECONDS, common),
         "clip": Result(*_urls(output / "clip", site), *captured),
         "locked": Result(*_urls(output / "locked", site), *captured, kept),
         "aes": Result(*_urls(output / "locked", site, "_aes"), *captured),
         "remix": Result(*_urls(output / "remix", site), *captured),
         "npvr": Result(*_urls(output / "npvr", site), *npvr),
     }
-
-
-async def _kept(data, name):
-    """The keys of an asset."""
-    output = data / "output"
-    folder = Folder(LocalStorage([output]), str(output), name)
-    return await FileKeyStore(data / "keys").load(asset_name(folder, name))
 
 
 def _remix(output, site):
@@ -139,7 +131,7 @@ def _clip(folder, site, start, end):
 async def _live(client, job_id, folder):
     """The multivariant playlist of a live stream, once it can be played."""
     with trio.fail_after(JOB_SECONDS):
-        while not (list(folder.glob("*_v1_live.m3u8")) and list(folder.glob("*_live.mpd"))):
+        while not list(folder.glob("*_v1_live.m3u8")):
             job = (await client.get(f"/jobs/{job_id}")).json()
             assert job["queue_state"] != "completed", await lines_of(client, job_id)
             await trio.sleep(0.05)
@@ -148,11 +140,8 @@ async def _live(client, job_id, folder):
 
 def _live_result(site, master):
     """A loop of the remix."""
-    hls, dash = (
-        f"{site}/assets/remix/{quote(master.with_suffix(suffix).name)}"
-        for suffix in (".m3u8", ".mpd")
-    )
-    return Result(hls, dash, master.parent, [(0, round(START * RATE))], END - START)
+    url = f"{site}/assets/remix/{quote(master.name)}"
+    return Result(url, "", master.parent, [(0, round(START * RATE))], END - START)
 
 
 def _utc(at):

@@ -1,7 +1,5 @@
-"""A site for players: the page, results, and the keys that an operator would hand out."""
+"""A site for players: the page, results, and the AES-128 keys that an operator would hand out."""
 
-import base64
-import json
 from contextlib import asynccontextmanager
 from mimetypes import guess_type
 from pathlib import Path
@@ -18,8 +16,7 @@ TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".mpd": "application/dash+xml
 
 @asynccontextmanager
 async def serving(assets, keys):
-    """Yields the URL of the site: `/assets/…` is a folder. `keys` may be filled in later: by what
-    stands behind `keys/` in their URIs."""
+    """Yields the URL of the site: `/assets/…` is a folder. `keys` may be filled in later."""
     config = Config()
     config.bind, config.errorlog = ["127.0.0.1:0"], None
     async with trio.open_nursery() as nursery:
@@ -35,30 +32,15 @@ def _app(assets, keys):
     async def result(name):
         return await _whole(assets / name)
 
-    @app.get("/assets/<folder>/keys/<path:name>")
-    async def key(folder, name):
-        return Response(keys[name], mimetype="application/octet-stream")
-
-    @app.post("/licence")
-    async def licence():
-        """As Encrypted Media Extensions have it for ClearKey, 9.1.4."""
-        asked = json.loads(await request.get_data())["kids"]
-        found = [{"kty": "oct", "kid": one, "k": _web64(keys[_key_name(one)])} for one in asked]
-        return {"keys": found, "type": "temporary"}
+    @app.get("/assets/<folder>/keys/<key_id>")
+    async def key(folder, key_id):
+        return Response(keys[key_id], mimetype="application/octet-stream")
 
     @app.get("/<path:name>")
     async def page(name):
         return await _whole(HERE / name)
 
     return app
-
-
-def _key_name(kid):
-    return f"cenc/{base64.urlsafe_b64decode(kid + '==').hex()}"
-
-
-def _web64(key):
-    return base64.urlsafe_b64encode(key).decode().rstrip("=")
 
 
 async def _whole(path):

@@ -131,14 +131,13 @@ const watchLive = async (player, seen, { url }) => {
   });
   look();
   await player.load(url);
-  seen.edge = player.edge();
   await video.play();
   const isBehindALoop = () => shown.some(
     ({ number }, place) => place > 0 && place < shown.length - AFTERWARDS
       && number < shown[place - 1].number);
   await until("another loop", isBehindALoop);
   await until("its sound", () => seen.pitch = Math.round(pitch()));
-  seen.edge ??= player.edge();
+  seen.edge = player.edge();
 };
 
 window.watch = async ({ player: name, live, ...item }) => {
