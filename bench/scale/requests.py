@@ -10,7 +10,7 @@ import httpx
 
 from bench.scale.block import BACKLOG, FAR, HISTORY, NOBODY, submit
 from bench.scale.samples import BUDGET, Timings, timed
-from bench.serving import CLIENT
+from bench.serving import CLIENT, KEY
 
 ORDERS = (
     *("id", "client", "workflow", "priority", "position"),
@@ -26,6 +26,10 @@ FILTERS = {
     "search=<nothing>": {"search": "no-such-content"},
     "items=1000": {"items": 1000},
 }
+PAGES = (
+    *("", "jobs", "jobs?state=queued", "jobs?failed=1", "jobs?search=film", "jobs?from=2020-01-01"),
+    *("operations", "schedules", "clients", "settings"),
+)
 
 
 async def measure_requests(
@@ -34,6 +38,9 @@ async def measure_requests(
     """The times of each request, for engines whose databases hold so many jobs of history."""
     paths = [dict(_paths(size)) for size in sizes]
     found: Timings = {}
+    for http in clients:  # for the pages
+        signed_in = await http.post("/ui/sign-in", data={"client": CLIENT, "key": KEY})
+        assert signed_in.status_code == 303, signed_in.text
     for name in paths[0]:
         actions = [partial(_get, http, own[name]) for http, own in zip(clients, paths, strict=True)]
         found[f"GET {name}"] = await timed(samples, actions, BUDGET)
@@ -63,6 +70,10 @@ def _paths(history: int) -> Iterator[tuple[str, Callable[[], str]]]:
         for asc in (0, 1):
             query = {"order_by": order, "asc": asc}
             yield f"/jobs order_by={order} asc={asc}", partial(_path, "/jobs", query)
+    for page in PAGES:
+        yield f"/ui/{page}", partial("/ui/{}".format, page)
+    yield "/ui/jobs/<id>", lambda: f"/ui/jobs/{old()}"
+    yield "/ui/jobs/<queued>", lambda: f"/ui/jobs/{HISTORY + BACKLOG}"
 
 
 def _path(path: str, query: dict[str, object]) -> str:

@@ -152,7 +152,7 @@ class Report:
     def _limits(self) -> str:
         """Parts of the way: no engine that is made of them is faster."""
         found = (
-            ("submissions that are read", lambda one: one.read, "1/s"),
+            ("CPU of a submission that is read", lambda one: one.read_ms, "ms"),
             ("callbacks, signed and sent by the same client", lambda one: one.called, "1/s"),
             ("CPU of one of these", lambda one: one.called_ms, "ms"),
             ("rows of a submission, its admission and its claim, p50",

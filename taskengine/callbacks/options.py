@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import httpx
-
 from taskengine.callbacks import signing
 from taskengine.callbacks.bodies import COMPLETE, END, FAIL, START
 from taskengine.masking import masked
@@ -37,6 +35,8 @@ class CallbackOptions:
     def of(cls, options: JsonObject) -> CallbackOptions:
         """From a client's options. Raises BadInput, which names the option."""
         given = options.get("callback", {})
+        if given == {}:
+            return NO_OPTIONS
         if not isinstance(given, dict):
             raise BadInput("callback: expected a key below it, as in callback.KEY=VALUE")
         if unknown := sorted(given.keys() - cls.__slots__):
@@ -48,12 +48,15 @@ class CallbackOptions:
         """What is sent instead of the contract's body. Raises TemplateError."""
         return body if self.body is None else evaluate(self.body, {"event": event, "body": body})
 
-    def signed(self, webhook_id: str, timestamp: int, content: bytes) -> httpx.Headers:
-        """The headers of a delivery: those of Standard Webhooks go before the client's own."""
-        headers = httpx.Headers(dict(self.headers))
+    def signed(self, webhook_id: str, timestamp: int, content: bytes) -> dict[str, str]:
+        """The headers of a delivery, their names in lower case: those of Standard Webhooks go
+        before the client's own."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
         headers["content-type"] = "application/json"
-        headers.update(signing.headers(self.secret, webhook_id, timestamp, content))
-        return headers
+        return headers | signing.headers(self.secret, webhook_id, timestamp, content)
+
+
+NO_OPTIONS: Final = CallbackOptions()  # as most clients have it, for each submission and lane
 
 
 def shown_options(options: JsonObject) -> JsonObject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,6 +19,13 @@ class Upkeep(Protocol):
 
     async def schedule_body(self, name: str, client: str) -> JsonObject | None:
         """The job of a client's schedule; None: it is gone."""
+        ...
+
+    async def schedule_bodies(
+        self, whose: Sequence[tuple[str, str]], most: int
+    ) -> Mapping[tuple[str, str], JsonObject | None]:
+        """The jobs of schedules, which are named by client and name; None for one of more than
+        `most` bytes. Those that are gone are left out."""
         ...
 
     async def put_schedule(self, schedule: Schedule) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from quart import Response
 
@@ -11,12 +12,15 @@ from taskengine.api.resources.schedules import Schedules, found
 from taskengine.jobs.submission import Received
 from taskengine.jobs.submitting import submit_one
 from taskengine.masking import masked
-from taskengine.model import BadInput, Json, NotFound
+from taskengine.model import BadInput, Json, JsonObject, NotFound
 from taskengine.policy import SYSTEM, settings_of
 from taskengine.schedules import SAFETY, SUBMIT_JOB, Schedule, with_interval
 from taskengine.ui.formats import short_duration
 from taskengine.ui.routes import PageRoute
 from taskengine.ui.visit import Visit
+
+SHOWN = 100  # on a page
+LARGEST = 16 << 10  # bytes of a job that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,24 @@ class ScheduleLine:
 
 
 async def schedules(visit: Visit) -> Response:
+    store, before = visit.services.store, visit.query.number("after") or 0
     seen = await Schedules(visit.services).seen_by(visit.client)
-    interval = settings_of(await visit.services.store.settings(SYSTEM)).schedule_interval
-    lines = [await _line(visit, name, one, interval) for name, one in seen.items()]
-    return visit.page("schedules.html", lines=lines)
+    shown = list(islice(seen.items(), before, before + SHOWN))
+    whose = [(one.client, one.name) for _, one in shown if one.client is not None]
+    bodies = await store.schedule_bodies(whose, LARGEST)
+    interval = settings_of(await store.settings(SYSTEM)).schedule_interval
+    later = before + SHOWN if before + SHOWN < len(seen) else None
+    lines = [
+        _line(visit, name, one, interval, bodies.get((one.client or "", one.name)))
+        for name, one in shown
+    ]
+    return visit.page("schedules.html", lines=lines, later=later)
 
 
-async def _line(visit: Visit, name: str, schedule: Schedule, interval: int) -> ScheduleLine:
-    body = None
-    if schedule.client is not None:
-        body = await visit.services.store.schedule_body(schedule.name, schedule.client)
+def _line(
+    visit: Visit, name: str, schedule: Schedule, interval: int, body: JsonObject | None
+) -> ScheduleLine:
+    """`body` None: it has none, or a large one."""
     workflow = ((body or {}).get("job") or {}).get("workflow") or ""
     timed = with_interval(schedule, interval)
     when = f"cron {timed.cron} (UTC)" if timed.cron else f"every {short_duration(timed.every or 0)}"
@@ -103,6 +115,6 @@ async def _run(visit: Visit, name: str) -> int:
 
 
 ROUTES = [
-    PageRoute("GET", "/schedules", schedules),
+    PageRoute("GET", "/schedules", schedules, query=("after",)),
     PageRoute("POST", "/schedules", act),
 ]

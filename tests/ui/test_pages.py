@@ -287,6 +287,19 @@ async def test_now_shows_a_client_nothing_of_others(api, visitor, world, now):
     assert "demo-client" not in page.text
 
 
+async def test_very_many_schedules_come_by_pages_without_large_jobs(api, owner, now):
+    body = {"job": {"workflow": "drmswitch"}, "parameters": {"folder": "x" * 20_000}}
+    for number in range(100):
+        one = Schedule(f"s{number:03}", SUBMIT_JOB, "", every=60, client="demo-client", body=body)
+        await api.store.put_schedule(one.starting(now))
+    first, second = await owner.get("schedules"), await owner.get("schedules?after=100")
+    assert ("s096" in first.plain, "s097" in first.plain) == (True, False)
+    assert ("s096" in second.plain, "s097" in second.plain) == (False, True)
+    assert "a large job" in second.plain
+    assert "?after=100" in first.text
+    assert "?after=" not in second.text
+
+
 async def test_schedules_are_switched_run_and_removed(api, owner, now):
     body = {"job": {"workflow": "drmswitch"}, "parameters": job_body()["parameters"]}
     schedule = Schedule(

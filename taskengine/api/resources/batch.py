@@ -47,6 +47,7 @@ MAX_PART_BYTES = 2 << 20  # bytes of them, but for one by itself
 LONGEST_KEY = MAX_KEY - len("/9999")
 UNAVAILABLE = Verdict(503, {"error": "the database is not available"})
 BUSY = Verdict(503, {"error": TOO_BUSY})
+Part = Sequence[SubmissionOrError]
 JOBS: JsonObject = {"type": "array", "maxItems": MAX_BATCH, "items": SUBMISSION}
 BATCH: JsonObject = {
     "title": "Batch",
@@ -104,33 +105,44 @@ class Batches:
     async def _submit(
         self, sent: Sent, items: Sequence[bytes | BadInput], key: GivenKey
     ) -> Sequence[Verdict]:
+        """While a part is recorded, the next one is read."""
         verdicts: list[Verdict] = []
         with trio.move_on_after(REQUEST_DEADLINE):
-            for start, part in _parts(items):
-                verdicts += await self._some(sent, part, start, key)
+            send, parts = trio.open_memory_channel[Part](0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read, sent, items, key, send)
+                async for part in parts:
+                    verdicts += await self._recorded(part)
         return [*verdicts, *[UNAVAILABLE] * (len(items) - len(verdicts))]
 
-    async def _some(
-        self, sent: Sent, items: Sequence[bytes | BadInput], start: int, key: GivenKey
-    ) -> Sequence[Verdict]:
-        """Submit some of them, in order."""
-        answers: dict[int, Verdict] = {}
-        given: dict[int, Item] = {}
-        for place, item in enumerate(items):
-            if isinstance(item, bytes):
-                given[place] = Item(item, key.text and f"{key.text}/{start + place}")
-            else:
-                answers[place] = _failed(item)
-        wanted: dict[int, Submission] = {}
-        for place, one in zip(given, await self._prepared(sent, [*given.values()]), strict=True):
-            if isinstance(one, Submission):
-                wanted[place] = one
-            else:
-                answers[place] = _failed(one)
-        results = await submit_many(self.services.intake, [*wanted.values()])
-        for place, result in zip(wanted, results, strict=True):
-            answers[place] = await self._answer(result)
-        return [answers[place] for place in sorted(answers)]
+    async def _read(
+        self,
+        sent: Sent,
+        items: Sequence[bytes | BadInput],
+        key: GivenKey,
+        parts: trio.MemorySendChannel[Part],
+    ) -> None:
+        """Submissions in their order, a part at a time."""
+        with parts:
+            for start, some in _parts(items):
+                given = [
+                    Item(item, key.text and f"{key.text}/{place}")
+                    for place, item in enumerate(some, start)
+                    if isinstance(item, bytes)
+                ]
+                prepared = iter(await self._prepared(sent, given))
+                await parts.send(
+                    [next(prepared) if isinstance(item, bytes) else item for item in some]
+                )
+
+    async def _recorded(self, part: Part) -> Sequence[Verdict]:
+        """Submit those of a part that can be, in order."""
+        wanted = [one for one in part if isinstance(one, Submission)]
+        results = iter(await submit_many(self.services.intake, wanted))
+        return [
+            await self._answer(next(results)) if isinstance(one, Submission) else _failed(one)
+            for one in part
+        ]
 
     async def _answer(self, result: Submitted | Exception) -> Verdict:
         if isinstance(result, Exception):

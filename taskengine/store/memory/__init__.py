@@ -141,6 +141,7 @@ class MemoryStore:
     # Recurring work
     schedules = atomic(timetable.schedules)
     schedule_body = atomic(timetable.schedule_body)
+    schedule_bodies = atomic(timetable.schedule_bodies)
     put_schedule = atomic(timetable.put_schedule)
     remove_schedule = atomic(timetable.remove_schedule)
     activate = atomic(timetable.activate)

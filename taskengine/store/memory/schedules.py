@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -29,6 +29,14 @@ def schedule_body(tables: Tables, name: str, client: str) -> JsonObject | None:
     """See Upkeep.schedule_body."""
     row = tables.schedules.get((client, name))
     return row.schedule.body if row else None
+
+
+def schedule_bodies(
+    tables: Tables, whose: Sequence[tuple[str, str]], most: int
+) -> Mapping[tuple[str, str], JsonObject | None]:
+    """See Upkeep.schedule_bodies."""
+    found = {key: tables.schedules[key].schedule for key in whose if key in tables.schedules}
+    return {key: one.body if _size(one) <= most else None for key, one in found.items()}
 
 
 def put_schedule(tables: Tables, schedule: Schedule) -> None:

@@ -255,6 +255,12 @@ class PostgresStore(Reads, Overview, StoredOperations, Forecasts):
         rows = await self._fetch("schedule_body", client, name)
         return json.loads(rows[0]["body"]) if rows else None
 
+    async def schedule_bodies(
+        self, whose: Sequence[tuple[str, str]], most: int
+    ) -> Mapping[tuple[str, str], JsonObject | None]:
+        rows = await self._fetch("schedule_bodies", *columns(whose, 2), most)
+        return {(row["client"], row["name"]): json.loads(row["body"] or "null") for row in rows}
+
     async def put_schedule(self, schedule: Schedule) -> None:
         await self._run(partial(schedules.put_schedule, schedule=schedule))
 

@@ -7,6 +7,11 @@ order by client is not null, name, client
 -- name: schedule_body
 select body from schedules where client = $1 and name = $2
 
+-- name: schedule_bodies
+select s.client, s.name, case when s.size <= $3 then s.body end as body
+from unnest($1::text[], $2::text[]) as w (client, name)
+join schedules s on s.client = w.client and s.name = w.name
+
 -- name: schedules_of
 select name, size from schedules where client = $1
 

@@ -76,6 +76,14 @@ class Schedules:
         assert await world.store.schedule_body("daily", "acme") == BODY
         assert await world.store.schedule_body("daily", "beta") is None
 
+    async def test_jobs_of_several_schedules_are_told_unless_they_are_large(self, world):
+        await world.store.put_schedule(schedule())
+        await world.store.put_schedule(schedule("large", body={"job": "x" * 200}))
+        asked = [("acme", "large"), ("acme", "nightly"), ("beta", "nightly")]
+        known = await world.store.schedule_bodies(asked, 200)
+        assert known == {("acme", "nightly"): BODY, ("acme", "large"): None}
+        assert await world.store.schedule_bodies([], 200) == {}
+
     async def test_a_name_is_the_clients_own(self, world):
         await world.store.put_schedule(schedule())
         await world.store.put_schedule(schedule(every=50, client="beta", body={"job": 2}))
