@@ -41,8 +41,10 @@ chaos: setup ## ten minutes of kills, stops and restarts (ARGS="--minutes 2 --js
 weight: setup ## the heaviest work of a client beside another one's (ARGS="--small")
 	$(BIN)/python -m tests.weight $(ARGS)
 
-search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one), and requests
+search: setup ## random courses of events (ARGS="--minutes 20 --seed 7" repeats one), and requests; all pairs
 	$(BIN)/python -m tests.search $(ARGS)
+	INTERLEAVING=all $(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup \
+	  tests/interleaving/test_pairs.py
 	EXAMPLES=100 $(BIN)/pytest --quiet --numprocesses 2 --timeout 3600 tests/api/test_schemathesis.py
 
 QUICK := tests/runtime tests/actors tests/workflows tests/jobs tests/callbacks \

@@ -18,7 +18,7 @@ FRAMING = 1 << 20  # bytes of a body's framing; besides what is in proportion to
 PER_BYTE = 16  # bytes of framing for one of the body: "1\r\nx\r\n" has five
 HEAD_READING = 4 << 10  # bytes read at once: of small answers one has a hundred thousand
 BODY_READING = 16 << 10  # of a body in chunks, whose framing is parsed at once
-PLAIN_READING = 64 << 10  # of one whose length its head has told: there is nothing to parse
+PLAIN_READING = 512 << 10  # of one whose length its head has told: there is nothing to parse
 TOGETHER = 16 << 10  # bytes of a request that may wait for the rest of it
 
 
@@ -29,13 +29,14 @@ class BoundedStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._left, self._at_once = HEAD, HEAD_READING
+        self._left, self._at_once, self._is_plain = HEAD, HEAD_READING, False
         self._held = b""  # of the request, and
         self._patience: float | None = None  # for how long to send it
 
     def body_begins(self, *, is_plain: bool) -> None:
         """The head is complete; `is_plain`: nothing but the body follows."""
         self._left, self._at_once = FRAMING, PLAIN_READING if is_plain else BODY_READING
+        self._is_plain = is_plain
 
     def was_body(self, size: int) -> None:
         """So many bytes of what was read were of the body itself."""
@@ -51,7 +52,10 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         if self._held:
             with suppress(httpcore.WriteError):  # it may have been answered before its end
                 await self._send()
-        data = await self._stream.read(min(max_bytes, self._at_once), timeout)
+        # What reads a plain body takes as much as there is, whatever it asks for: each turn through
+        # all layers costs as much as some 100 KiB.
+        most = self._at_once if self._is_plain else min(max_bytes, self._at_once)
+        data = await self._stream.read(most, timeout)
         self._left -= len(data)
         return data
 
@@ -60,7 +64,8 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         buffer: bytes,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> None:
-        self._left, self._at_once = HEAD, HEAD_READING  # another request, another answer
+        # Another request, another answer.
+        self._left, self._at_once, self._is_plain = HEAD, HEAD_READING, False
         self._held += buffer
         self._patience = timeout
         if len(self._held) > TOGETHER:

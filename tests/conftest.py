@@ -117,11 +117,11 @@ def database_url(postgres_server: str) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(postgres_server: str) -> Iterator[str]:
-    """A migrated database on a server that has TEMPLATE."""
+def fresh_database(postgres_server: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A migrated database on a server that has the template."""
     name = f"te_{os.getpid()}_{next(_numbers)}"
     trio_asyncio.run(
-        _execute, postgres_server, f"create database {name} template {TEMPLATE} strategy file_copy"
+        _execute, postgres_server, f"create database {name} template {template} strategy file_copy"
     )
     # Settings of a role belong to a database: the template's do not come along.
     url = other_database(postgres_server, name)

@@ -16,14 +16,13 @@ ALONE = ("test_first_use", "test_process", "test_pulse", "test_aside")
 FIRST_PROCESS = "gw0"
 NICENESS = 2  # of the other ones
 SERVERS = ("storage",)  # folders whose files share servers that are slow to start
-WORLDS = "interleaving/test_pairs"  # the pairs of a world share what is known of it
+WORLDS = "interleaving/test_pairs"  # each is a unit
 SECONDS = {  # that the longest ones take, roughly, on two idle cores
     "ui/test_browser": 40,
     "storage": 60,
     "contract/test_postgres": 80,
     "contract/test_backlogs": 50,
-    "e2e/test_rudeness": 48,
-    "e2e/test_cli": 42,
+    "e2e/test_rudeness": 40,
     "capture/test_hostile": 40,
     "capture/test_following": 40,
     "e2e/test_capture": 32,
@@ -38,7 +37,7 @@ SECONDS = {  # that the longest ones take, roughly, on two idle cores
     "deploy/test_proxies": 22,
     "e2e/test_events": 22,
 }
-USUAL_WORLD = 30  # seconds
+USUAL_WORLD = 15  # seconds
 
 
 def unit_of(node_id: str) -> str:
@@ -50,7 +49,7 @@ def unit_of(node_id: str) -> str:
     if folder in SERVERS:
         return folder
     if f"{folder}/{name}" == WORLDS:
-        return f"{WORLDS}-{test.partition('[')[2].partition('-')[0]}"
+        return f"{WORLDS}-{test.partition('[')[2].removesuffix(']')}"
     return f"{folder}/{name}"
 
 

@@ -15,7 +15,7 @@ NODES = {
     "tests/chaos/capture/test_hard_run.py::test_one": "processes",
     "tests/runtime/test_pulse.py::test_one[a@b]": "processes",
     "tests/storage/test_contract.py::TestS3::test_one": "storage",
-    "tests/interleaving/test_pairs.py::test_all[cap-admit-1]": "interleaving/test_pairs-cap",
+    "tests/interleaving/test_pairs.py::test_all[cap]": "interleaving/test_pairs-cap",
     "tests/test_end.py::test_one": "/test_end",
     "tests/ui/test_browser.py::test_one[now-390]": "ui/test_browser",
 }

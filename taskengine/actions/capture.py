@@ -14,6 +14,7 @@ import trio
 
 from taskengine.actions.context import Context
 from taskengine.actions.cutting import Cut
+from taskengine.actions.materials import stage
 from taskengine.actions.missing import Missing
 from taskengine.actions.registry import action
 from taskengine.actions.together import unwrapped
@@ -26,6 +27,7 @@ from taskengine.capture.recording import Recording
 from taskengine.capture.web import Web
 from taskengine.media.properties import apply_track_properties
 from taskengine.media.sets import plan_sets
+from taskengine.media.tiles import Tiles
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
@@ -94,16 +96,25 @@ async def cut(
     plan = plan_sets(drm, enable_drm=enable_drm)
     has_pictures = any(track.type == "video" for track in tracks)
     await _tell_left_out(context, options or {}, has_pictures, plan.clear, generate_vod)
+    if work.images and not generate_vod:
+        await context.warn("thumbnails of the source are left out: they need generate_vod")
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
         "pictures": has_pictures,
         "markers": [marker.to_json() for marker in await work.markers()],
         "tracks": [track.to_json() for track in await work.placed(tracks)],
+        "images": [await _placed(context, one) for one in work.images] if generate_vod else [],
         "clear": generate_vod and plan.clear,
         "drm": list(plan.drm) if generate_vod else [],
         "active": plan.active,
     }
+
+
+async def _placed(context: Context, images: Tiles) -> JsonObject:
+    """A track of thumbnails where later tasks find its files."""
+    staged = await stage(context, [context.scratch / file for file in images.files])
+    return {**images.to_json(), "folder": staged["staged"]}
 
 
 async def _tell_left_out(

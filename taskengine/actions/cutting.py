@@ -14,6 +14,7 @@ import trio
 from taskengine.actions.advertising import advertising
 from taskengine.actions.closed_captions import joints, with_captions
 from taskengine.actions.context import Context
+from taskengine.actions.described import described, timed
 from taskengine.actions.inspection import SCRATCH, Inspector
 from taskengine.actions.materials import bench_of
 from taskengine.actions.missing import Missing
@@ -23,17 +24,18 @@ from taskengine.capture.cues import Cue, write_webvtt
 from taskengine.capture.filters import Matches
 from taskengine.capture.joining import Joined, Taken
 from taskengine.capture.model import Fetched, SourceRefused, SourceTrack, Time
-from taskengine.capture.moments import told
 from taskengine.capture.packets import Format
 from taskengine.capture.pieces import Span
 from taskengine.capture.samples import appended
 from taskengine.capture.showing import RecordedClip, Shown, silent
 from taskengine.capture.text import TextCutter
+from taskengine.capture.thumbnails import ClipImages, made_images
 from taskengine.media.indexed import measured
-from taskengine.media.languages import normal_language, packed_language
+from taskengine.media.languages import packed_language
 from taskengine.media.markers import Marker
 from taskengine.media.probe import probe
-from taskengine.media.tracks import Track, TrackType
+from taskengine.media.tiles import Tiles
+from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 from taskengine.storage import Folder
 
@@ -64,6 +66,7 @@ class Cut:
         self._spans: list[list[Span]] = []
         self._known: dict[str, dict[str, Format]] = {"video": {}, "audio": {}}
         self._joined: dict[str, Joined] = {}  # tracks of pictures, by file
+        self.images: list[Tiles] = []  # of thumbnails, in files of the scratch folder
         self._ended = 0  # tracks
 
     async def tracks(self, folders: Sequence[Folder]) -> list[Track]:
@@ -137,11 +140,8 @@ class Cut:
 
     def _timed(self, track: Track) -> Track:
         """With what its manifests are to say of its times."""
-        if (zero := self._zero) is None:
-            return track
-        clip, start = self._clips[0], self._spans[0][0].start
-        began = told(start, has_clock=clip.range.has_clock)
-        return replace(track, zero=float(zero), began=began if isinstance(began, str) else "")
+        zero, start = self._zero, self._spans[0][0].start
+        return track if zero is None else timed(track, zero, start, self._clips[0].range)
 
     @property
     def _form(self) -> Format | None:
@@ -164,8 +164,8 @@ class Cut:
                 return await self._audio(name, track)
             case "text":
                 return await self._text(name, track)
-            case _:
-                await self._leave_out(name, "tracks of images are not taken")
+            case "image":
+                await self._images(name, track)
                 return None
 
     async def _leave_out(self, name: str, why: str) -> None:
@@ -247,10 +247,8 @@ class Cut:
         spans = self._spans[clip.place]
         segments = await self._segments(clip, name, track)
         for gap in silent(segments, spans):
-            start, end = (
-                told(time, has_clock=clip.range.has_clock) for time in (gap.start, gap.end)
-            )
-            await self.context.warn(f"Clip {clip.place}, {name}: silence from {start} to {end}")
+            missing = replace(clip.range, start=gap.start, end=gap.end).told()
+            await self.context.warn(f"Clip {clip.place}, {name}: silence from {missing}")
         cutter = self._audio_cutter(clip.place, name)
         return await cutter.decode(segments, spans, rate, channels)
 
@@ -280,19 +278,23 @@ class Cut:
         target = self.bench.folder / f"{name}.vtt"
         await trio.Path(target).write_text(write_webvtt(cues, styles), "utf-8")
         made = Track("text", target.name, codec="webvtt", duration=float(cues[-1].end))
-        return self._timed(_described(made, track))
+        return self._timed(described(made, track))
+
+    async def _images(self, name: str, track: SourceTrack) -> None:
+        clips = [
+            ClipImages(own, await clip.assembler.files(own), spans)
+            for clip, spans in zip(self._clips, self._spans, strict=True)
+            for own in [await self._segments(clip, name, track)]
+        ]
+        try:
+            made = await made_images(clips, self.bench.folder, name, self.context.warn)
+            self.images.append(made)
+        except SourceRefused as refusal:
+            await self._leave_out(name, str(refusal))
 
     async def _probed(self, path: Path, track: SourceTrack) -> Track:
         made = self._timed((await probe(self.bench, path)).tracks[0])
         joined = self._joined.get(path.name)
-        number = joined.number if joined is not None else 0
-        made = await trio.to_thread.run_sync(measured, made, path, number)
+        made = await trio.to_thread.run_sync(measured, made, path, joined.number if joined else 0)
         made = replace(made, file=path.name, start=0.0, indexed=self._zero is None)
-        return _described(made, track)
-
-
-def _described(made: Track, track: SourceTrack) -> Track:
-    kind: TrackType = made.type
-    language = normal_language(track.language or "und")
-    role = track.role or ("subtitle" if kind == "text" else "")
-    return replace(made, language=language, kind=track.kind if kind == "audio" else "", role=role)
+        return described(made, track)

@@ -19,7 +19,7 @@ from taskengine.media.mp4 import make_mp4
 from taskengine.media.naming import Tag
 from taskengine.media.sets import MadeSet, SetName, build_ismv, build_set, copies
 from taskengine.media.streams import slug
-from taskengine.media.tiles import TileOptions
+from taskengine.media.tiles import TileOptions, Tiles
 from taskengine.media.tracks import Track, longest
 from taskengine.model import JsonObject, PermanentFailure
 from taskengine.storage import Folder, StorageRefused
@@ -40,11 +40,13 @@ async def package_set(
     markers: list[JsonObject] | None = None,
     dref: bool = False,
     thumbnails: JsonObject | None = None,
+    images: list[JsonObject] | None = None,
     active_name: str | None = None,
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
-    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them.
+    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them, and
+    `images` are tracks of them that there are already.
     `active_name` is how the client calls active manifests, with or without .ism."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
@@ -62,6 +64,7 @@ async def package_set(
         markers=[Marker.of_json(one) for one in markers or []],
         dref=dref,
         thumbnails=TileOptions(**thumbnails) if thumbnails else None,
+        images=[await _images(context, one) for one in images or []],
     )
     made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
     staged = await _staged(context, made, tracks, opened)
@@ -116,6 +119,15 @@ async def combine_sources(
     made = await build_ismv(bench_of(context), gathered, name, keys)
     await context.progress(0.8)
     return await stage(context, [made])
+
+
+async def _images(context: Context, said: JsonObject) -> Tiles:
+    """A track of thumbnails, its files in the scratch folder."""
+    tiles = Tiles(**{name: value for name, value in said.items() if name != "folder"})
+    folder = context.workspace.below(said["folder"])
+    for file in tiles.files:
+        await folder.fetch(file, context.scratch / file)
+    return tiles
 
 
 def plain_name(name: str) -> str:

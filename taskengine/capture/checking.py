@@ -12,6 +12,8 @@ from taskengine.media.transport import PACKET
 SYNC: Final = 0x47
 SPOT_CHECKS: Final = 64
 MAX_BOXES: Final = 50_000  # of the top level
+IMAGES: Final = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}  # beginning and end
+IMAGE_END: Final = 1024  # bytes in which the end of an image is looked for
 
 
 def is_whole(path: Path, form: Form) -> str:
@@ -26,6 +28,8 @@ def is_whole(path: Path, form: Form) -> str:
             return _packets(file, size)
         if form == "aac" and not _is_sound(file.read(3)):
             return "it is no packed audio"
+        if form == "image":
+            return _image(file, size)
         if form == "vtt" and not file.read(16).lstrip(b"\xef\xbb\xbf").startswith(b"WEBVTT"):
             return "it is no WebVTT"
     return ""
@@ -35,6 +39,16 @@ def _is_sound(head: bytes) -> bool:
     """A tag of ID3, or a frame of AAC, MP3 or AC-3."""
     frame = int.from_bytes(head[:2])
     return head == b"ID3" or frame & 0xFFE0 == 0xFFE0 or frame == 0x0B77
+
+
+def _image(file: BinaryIO, size: int) -> str:
+    """JPEG and PNG, which end with a mark; fillers may follow."""
+    head = file.read(8)
+    end = next((end for begin, end in IMAGES.items() if head.startswith(begin)), None)
+    if end is None:
+        return "it is neither a JPEG nor a PNG image"
+    file.seek(max(0, size - IMAGE_END))
+    return "" if end in file.read() else "an image that is cut"
 
 
 def _boxes(file: BinaryIO, size: int) -> str:

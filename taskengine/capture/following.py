@@ -36,7 +36,7 @@ from taskengine.capture.noting import Listener
 from taskengine.capture.racing import Race
 from taskengine.capture.recording import Recording
 from taskengine.capture.sources.matching import nearest
-from taskengine.capture.streams import Stream, open_stream, window_of
+from taskengine.capture.streams import Stream, on_clock, open_stream, window_of
 from taskengine.capture.web import Web
 from taskengine.model import PermanentFailure
 
@@ -214,19 +214,23 @@ class Following:
     async def _read(self, place: int, stream: Stream) -> float | None:
         """Its windows; seconds until the next reading, None if there is none."""
         assert self.range is not None
-        refresh: float | None = None
+        refresh, begins = None, None
         for name, track in self.range.fetched.items():
             own = nearest(track, [one for one in stream.tracks if not one.inside])
             if own is None:
                 continue
             try:
                 window = await window_of(stream, own, is_missed=place in self.demands[name].misses)
+                window = on_clock(window, begins) if self.range.has_clock else window
             except (SourceAway, SourceRefused) as error:
                 if track.type in NEEDED:
                     raise
-                await self._pass_by(name, place, str(error))
+                # Captions and images that cannot be read hold up neither pictures nor sound.
+                if self.demands[name].missed(place, trio.current_time()):
+                    await self.warn(f"Source {place} of clip {self.clip.place}: {name}: {error}")
                 refresh = min(refresh or REFUSED_PAUSE, REFUSED_PAUSE)
                 continue
+            begins = window.start if begins is None else begins
             for part in window.parts(AT_ONCE):
                 self.demands[name].offer(place, window, trio.current_time(), part)
                 await trio.lowlevel.checkpoint()
@@ -236,11 +240,6 @@ class Following:
             if not window.is_over:
                 refresh = min(window.refresh, refresh or window.refresh)
         return refresh
-
-    async def _pass_by(self, name: str, place: int, reason: str) -> None:
-        """Captions and images that cannot be read hold up neither pictures nor sound."""
-        if self.demands[name].missed(place, trio.current_time()):
-            await self.warn(f"Source {place} of clip {self.clip.place}: {name}: {reason}")
 
     def _pass_over(self, name: str, place: int) -> None:
         """What an earlier attempt has is not fetched again."""

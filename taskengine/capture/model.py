@@ -14,7 +14,7 @@ from taskengine.model import PermanentFailure
 Time = Fraction
 TrackType = Literal["video", "audio", "text", "image"]
 NEEDED: Final = frozenset({"video", "audio"})  # tracks without which a source is of no use
-Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth"]  # of a segment's bytes
+Form = Literal["mp4", "ts", "aac", "vtt", "ttml", "smooth", "image"]  # of a segment's bytes
 FRAGMENTS: Final = ("mp4", "smooth")  # those of fragmented MP4
 # Of a break: it begins; ends; goes on, nobody says since when. Or something else is said.
 SignalKind = Literal["out", "in", "on", "other"]
@@ -56,6 +56,20 @@ class Encryption:
 
 
 @dataclass(frozen=True, slots=True)
+class TileLayout:
+    """What an image of thumbnails shows: tiles in rows, from left to right and from top to bottom,
+    each for an interval of seconds."""
+
+    columns: int
+    rows: int
+    interval: Time
+
+    @property
+    def number(self) -> int:
+        return self.columns * self.rows
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of a track as one source offers it."""
 
@@ -68,6 +82,7 @@ class Segment:
     form: Form = "mp4"
     encryption: Encryption | None = None
     stated: bool = False  # its start is one that the manifest states, not a sum
+    tiles: TileLayout | None = None  # of an image
 
     @property
     def end(self) -> Time:

@@ -21,13 +21,13 @@ from typing import Any, Final
 import trio
 
 from taskengine.capture.checking import is_whole
-from taskengine.capture.model import Fetched, Form, Resource, Segment
+from taskengine.capture.model import Fetched, Form, Resource, Segment, TileLayout
 from taskengine.storage import FileNotStored, Folder, StoredFile
 
 INDEX: Final = "index-"  # what names of pages begin with
 PAGE: Final = 50  # segments
 PAGE_SECONDS: Final = 2.0
-SUFFIXES: Final = {"mp4": "mp4", "smooth": "mp4", "ts": "ts", "aac": "aac", "vtt": "vtt"}
+SUFFIXES: Final = {"smooth": "mp4", "ttml": "bin"}  # of forms whose name is none
 
 ERA: Final = 10  # seconds; an origin that starts anew may count anew, not at about the same time
 
@@ -106,7 +106,7 @@ class Recording:
         return sorted(found, key=lambda one: (one.start, one.source))
 
     def name_for(self, track: str, source: int, segment: Segment) -> str:
-        suffix = SUFFIXES.get(segment.form, "bin")
+        suffix = SUFFIXES.get(segment.form, segment.form)
         run = digest(f"{segment.run}|{_era(segment)}".encode())
         return f"{track}/{source}-{run}-{segment.number}.{suffix}"
 
@@ -198,6 +198,7 @@ def _told(one: Fetched) -> dict[str, Any]:
         "run": segment.run,
         "form": segment.form,
         "stated": segment.stated,
+        "tiles": _told_tiles(segment.tiles),
         "url": segment.media.url,
     }
 
@@ -212,5 +213,14 @@ def _fetched(said: dict[str, Any]) -> Fetched:
         said["run"],
         said["form"],
         stated=said["stated"],
+        tiles=_tiles(said.get("tiles")),
     )
     return Fetched(said["track"], said["source"], segment, said["file"], said["init"], said["size"])
+
+
+def _told_tiles(layout: TileLayout | None) -> list[int | str] | None:
+    return None if layout is None else [layout.columns, layout.rows, str(layout.interval)]
+
+
+def _tiles(said: list[Any] | None) -> TileLayout | None:
+    return TileLayout(said[0], said[1], Fraction(said[2])) if said else None

@@ -5,7 +5,7 @@ Which kind of manifest a URL gives is seen from the manifest, whatever the URL l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -14,11 +14,13 @@ import trio
 from taskengine.capture.model import (
     NEEDED,
     UNREADABLE,
+    Form,
     Resource,
     SourceAway,
     SourceRefused,
     SourceTrack,
     Time,
+    TrackType,
     Window,
 )
 from taskengine.capture.sources.boxes import sidx
@@ -34,6 +36,7 @@ MAX_INDEX: Final = 4 << 20  # bytes
 OTHERS_SECONDS: Final = 10.0  # for the answer about captions and images
 MISSED_SECONDS: Final = 0.5  # if there was none before
 HEAD: Final = 4000  # bytes that say what a manifest is
+PLAYLIST_FORMS: Final[Mapping[TrackType, Form]] = {"text": "vtt", "image": "image"}
 Kind = Literal["hls", "dash", "smooth", ""]
 T = TypeVar("T")
 
@@ -91,6 +94,17 @@ async def window_of(stream: Stream, track: SourceTrack, *, is_missed: bool) -> W
     raise SourceAway("no answer in time")
 
 
+def on_clock(window: Window, begins: Time | None) -> Window:
+    """A window of a stream with a clock. Images that are complete and state no times begin where
+    the first track does. Raises SourceRefused for others without a clock."""
+    if window.has_clock or not any(one.tiles for one in window.segments):
+        return window
+    if not window.is_over or begins is None:
+        raise SourceRefused("its playlist states no times, those of pictures do")
+    segments = (replace(one, start=one.start + begins) for one in window.segments)
+    return replace(window, segments=tuple(segments), has_clock=True)
+
+
 def kind_of(body: bytes) -> Kind:
     """Which kind of manifest a body is, seen from how it begins; `""` for what is none."""
     start = _text(body[:HEAD]).lstrip()
@@ -114,7 +128,7 @@ class HlsStream:
     async def window(self, track: SourceTrack) -> Window:
         url = self.master.playlists[track.id]
         if url not in self._playlists:
-            self._playlists[url] = MediaPlaylist("vtt" if track.type == "text" else None)
+            self._playlists[url] = MediaPlaylist(PLAYLIST_FORMS.get(track.type))
         playlist, variables = self._playlists[url], self.master.variables
         return await _manifest(
             self.get, url, lambda text, found: playlist.read(text, found, variables)

@@ -6,7 +6,7 @@ The client it is given checks every address that it connects to; it follows no r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import FileIO
@@ -188,12 +188,14 @@ async def _copy(response: httpx.Response, resource: Resource, limit: int, body: 
 async def _written(response: httpx.Response, left: int, body: _Arriving) -> int:
     """How many bytes of those wanted there were not."""
     is_read = response.is_stream_consumed  # by a transport that has all of it, unpacked
+    raw = response.stream  # itself: what httpx puts around it counts and cuts, which is done here
+    assert isinstance(raw, AsyncIterable)
     unpacker = Unpacker("" if is_read else response.headers.get("content-encoding", ""))
     problem: SourceAway | OSError | None = None
     # Only what cancels their own waiting ends the generators below: whatever else leaves the loop
     # abandons them.
     with trio.CancelScope() as enough:
-        async for packed in response.aiter_bytes() if is_read else response.aiter_raw():
+        async for packed in response.aiter_bytes() if is_read else raw:
             if left <= 0 or problem is not None:
                 continue  # what a transport still had, before it saw that it is cancelled
             try:

@@ -11,9 +11,8 @@ from typing import Final
 import trio
 
 from taskengine.media.aes import encrypt_hls
-from taskengine.media.conform import UNDECODED
 from taskengine.media.dref import write_dref
-from taskengine.media.ffmpeg import is_shortage, reason
+from taskengine.media.image_making import ImageMaker
 from taskengine.media.index import indexed_duration
 from taskengine.media.indexed import are_indexed, package_indexed
 from taskengine.media.ism import write_ism
@@ -35,18 +34,14 @@ from taskengine.media.streams import (
 from taskengine.media.tiles import (
     TileEntries,
     TileOptions,
+    Tiles,
     in_master,
     in_mpd,
-    large_enough,
-    make_tiles,
-    playlist,
-    shown,
 )
 from taskengine.media.times import map_captions, state_began
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
-from taskengine.runtime.process import ProcessFailed
 
 SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
@@ -101,6 +96,7 @@ class SetMaker:
     trickplay: bool
     markers: Sequence[Marker] = ()
     thumbnails: TileOptions | TileEntries | None = None  # a track of them, made or to be made
+    images: Sequence[Tiles] = ()  # further ones, whose files lie in the bench's folder
     notes: list[str] = field(default_factory=list)  # what could not be made
     kept: dict[str, int] = field(default_factory=dict)  # media that are files of tracks, by name
 
@@ -223,8 +219,8 @@ class SetMaker:
 
     async def show_tiles(self) -> None:
         """Thumbnails for the manifests that are there; they are clear in any set."""
-        wanted = self.thumbnails
-        tiles = await self._make_tiles(wanted) if isinstance(wanted, TileOptions) else wanted
+        maker = ImageMaker(self.bench, self.path, self.tracks, self.stem, self.notes)
+        tiles = await maker.entries(self.thumbnails, self.images)
         if tiles is None:
             return
         changes: list[tuple[Extension, Callable[[str, TileEntries], str]]]
@@ -232,25 +228,6 @@ class SetMaker:
         for extension, change in changes:
             manifest = trio.Path(self.path / self._manifest(extension))
             await manifest.write_text(change(await manifest.read_text(), tiles))
-
-    async def _make_tiles(self, options: TileOptions) -> TileEntries | None:
-        """None, with a note, if no pictures can be taken."""
-        stem = f"{self.stem('tiles')}_tiles"
-        decodable = [track for track in self.tracks if track.codec not in UNDECODED]
-        try:
-            video = large_enough(decodable, options.size)
-            tiles = await make_tiles(self.bench, video, options, self.path, stem)
-        except PermanentFailure as failure:
-            self.notes.append(str(failure))
-            return None
-        except ProcessFailed as failure:
-            if is_shortage(failure):
-                raise
-            why = reason(failure, self.bench.folder / video.file, video.source or video.name)
-            self.notes.append(f"trickplay_thumbnails cannot be made: {why}")
-            return None
-        await trio.Path(self.path / f"{stem}.m3u8").write_text(playlist(tiles))
-        return shown(tiles)
 
     async def refer(self, label: str) -> None:
         """A dref MP4 beside the media of a label, which has to be clear."""

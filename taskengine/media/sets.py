@@ -30,7 +30,7 @@ from taskengine.media.naming import Tag, parse_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import probe
 from taskengine.media.streams import output_name, segment_name, streams
-from taskengine.media.tiles import TileEntries, TileOptions, read_shown
+from taskengine.media.tiles import TileEntries, TileOptions, Tiles, read_shown
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
@@ -86,16 +86,18 @@ async def build_set(
     markers: Sequence[Marker] = (),
     dref: bool = False,
     thumbnails: TileOptions | TileEntries | None = None,
+    images: Sequence[Tiles] = (),
 ) -> MadeSet:
     """Make a set from tracks whose files lie in the bench's folder; markers are those of
     advertising in it.
 
     A set with the tag `drm` needs `keys`; `unlock` decrypts tracks that are encrypted with them.
-    `dref` adds a dref MP4 to a clear set, `thumbnails` a track of them to either.
+    `dref` adds a dref MP4 to a clear set, `thumbnails` a track of them to either, `images` those
+    that there are already, whose files lie in the bench's folder.
     """
     folder = f"made-{name.tag}"
     maker = SetMaker(
-        bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails
+        bench, tracks, name, guid, folder, keys, unlock, trickplay, markers, thumbnails, images
     )
     if name.tag == "nodrm":
         await maker.package("clear", hls=True, dash=True)

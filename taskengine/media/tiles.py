@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from taskengine.media.ffmpeg import ffmpeg, source
 from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
-from taskengine.model import PermanentFailure
+from taskengine.model import JsonObject, PermanentFailure
 
 SIDE: Final = 4096  # pixels of an image at most: decoders refuse larger ones
 TILES: Final = 5  # in a row, and rows, at most
@@ -37,7 +37,7 @@ class TileOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """What was made: images `<stem>_<number>.jpg`, numbered from 1."""
+    """What was made: images `<stem>_<number>.<suffix>`, numbered from 1."""
 
     stem: str
     width: int  # pixels of a thumbnail
@@ -48,11 +48,28 @@ class Tiles:
     duration: float  # seconds in all
     images: int
     bandwidth: int  # bits a second, of the largest image
+    suffix: str = "jpg"
 
     @property
     def span(self) -> float:
         """Seconds of an image."""
         return self.interval * self.columns * self.rows
+
+    @property
+    def codec(self) -> str:
+        return "png" if self.suffix == "png" else "jpeg"
+
+    def file(self, number: int) -> str:
+        return f"{self.stem}_{number}.{self.suffix}"
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all images, in their order."""
+        return [self.file(number) for number in range(1, self.images + 1)]
+
+    def to_json(self) -> JsonObject:
+        """For Tiles(**…) to read."""
+        return asdict(self)
 
 
 async def make_tiles(
@@ -76,10 +93,15 @@ async def make_tiles(
         *("-map", f"0:{track.stream}", "-vf", chain, "-frames:v", str(images)),
         *("-q:v", str(quality), "-f", "image2", f"file:{folder / stem}_%d.jpg"),
     )
-    span = interval * columns * rows
-    largest = max((folder / f"{stem}_{n}.jpg").stat().st_size for n in range(1, images + 1))
-    bandwidth = math.ceil(8 * largest / min(span, track.duration or span))
-    return Tiles(stem, width, height, columns, rows, interval, track.duration, images, bandwidth)
+    made = Tiles(stem, width, height, columns, rows, interval, track.duration, images, 0)
+    return with_bandwidth(made, folder)
+
+
+def with_bandwidth(tiles: Tiles, folder: Path) -> Tiles:
+    """As its largest image in a folder has it. Blocking."""
+    largest = max((folder / file).stat().st_size for file in tiles.files)
+    lasts = min(tiles.span, tiles.duration or tiles.span)
+    return replace(tiles, bandwidth=math.ceil(8 * largest / lasts))
 
 
 def large_enough(tracks: Sequence[Track], size: int) -> Track:
@@ -101,47 +123,51 @@ def _size(track: Track, wanted: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class TileEntries:
-    """What manifests say of a track of thumbnails: a set of an MPD, a line of a master playlist."""
+    """What manifests say of tracks of thumbnails: sets of an MPD, lines of a master playlist."""
 
-    adaptation: str
-    line: str
+    adaptations: str
+    lines: str
 
 
-def shown(tiles: Tiles) -> TileEntries:
-    """What is said of those that were made."""
+def shown(tiles: Tiles, name: str = "tiles") -> TileEntries:
+    """What is said of those that were made; `name` is that of the representation."""
     duration = round(tiles.span * TICKS)
     width, height = tiles.width * tiles.columns, tiles.height * tiles.rows
-    adaptation = f"""    <AdaptationSet contentType="image" mimeType="image/jpeg">
-      <SegmentTemplate media="{tiles.stem}_$Number$.jpg" timescale="{TICKS}" duration="{duration}" startNumber="1"/>
-      <Representation id="tiles" bandwidth="{tiles.bandwidth}" width="{width}" height="{height}">
+    adaptation = f"""    <AdaptationSet contentType="image" mimeType="image/{tiles.codec}">
+      <SegmentTemplate media="{tiles.stem}_$Number$.{tiles.suffix}" timescale="{TICKS}" duration="{duration}" startNumber="1"/>
+      <Representation id="{name}" bandwidth="{tiles.bandwidth}" width="{width}" height="{height}">
         <EssentialProperty schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" value="{tiles.columns}x{tiles.rows}"/>
       </Representation>
     </AdaptationSet>
 """  # noqa: E501
     size = f"RESOLUTION={tiles.width}x{tiles.height}"
-    rates = f'BANDWIDTH={tiles.bandwidth},{size},CODECS="jpeg"'
+    rates = f'BANDWIDTH={tiles.bandwidth},{size},CODECS="{tiles.codec}"'
     return TileEntries(adaptation, f'{IMAGES}{rates},URI="{tiles.stem}.m3u8"')
 
 
 def read_shown(mpd: str, master: str) -> TileEntries | None:
     """What the manifests of a set say of thumbnails, which are the same for any set; None: there
     are none."""
-    adaptation = re.search(
-        r' *<AdaptationSet contentType="image".*?</AdaptationSet>\n', mpd, re.DOTALL
-    )
-    line = next((one for one in master.splitlines() if one.startswith(IMAGES)), None)
-    return TileEntries(adaptation[0], line) if adaptation and line else None
+    found = re.findall(r' *<AdaptationSet contentType="image".*?</AdaptationSet>\n', mpd, re.DOTALL)
+    lines = [one for one in master.splitlines() if one.startswith(IMAGES)]
+    return TileEntries("".join(found), "\n".join(lines)) if found and lines else None
+
+
+def joined(entries: Sequence[TileEntries]) -> TileEntries:
+    """Several tracks as one."""
+    adaptations = "".join(one.adaptations for one in entries)
+    return TileEntries(adaptations, "\n".join(one.lines for one in entries))
 
 
 def in_mpd(text: str, tiles: TileEntries) -> str:
     """The MPD with a set of images at the end of its period."""
     before, mark, after = text.rpartition("  </Period>")
-    return f"{before}{tiles.adaptation}{mark}{after}"
+    return f"{before}{tiles.adaptations}{mark}{after}"
 
 
 def in_master(text: str, tiles: TileEntries) -> str:
     """The HLS master playlist with the image playlist."""
-    return f"{text.rstrip()}\n\n{tiles.line}\n"
+    return f"{text.rstrip()}\n\n{tiles.lines}\n"
 
 
 def playlist(tiles: Tiles) -> str:
@@ -153,5 +179,5 @@ def playlist(tiles: Tiles) -> str:
         lasts = min(tiles.span, tiles.duration - number * tiles.span)
         shown = f"RESOLUTION={tiles.width}x{tiles.height},{layout},DURATION={tiles.interval:g}"
         lines += [f"#EXTINF:{lasts:.3f},", f"#EXT-X-TILES:{shown}"]
-        lines.append(f"{tiles.stem}_{number + 1}.jpg")
+        lines.append(tiles.file(number + 1))
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])

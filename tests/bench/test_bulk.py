@@ -1,11 +1,8 @@
 """The bench of bulk operations looks at the pages before and meanwhile."""
 
-import pytest
-
 from bench.bulk.run import run, slow, table
 
 
-@pytest.mark.timeout(200)
 async def test_a_short_operation_is_watched_on_all_pages(tmp_path):
     told = []
     figures = await run(tmp_path, 200, told.append)

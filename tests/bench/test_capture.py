@@ -2,13 +2,10 @@
 
 import re
 
-import pytest
-
 from bench.capture import run as capture
 from bench.capture.run import Wanted
 
 
-@pytest.mark.timeout(400)
 async def test_an_archive_and_clips_of_three_encoders_are_exact(tmp_path):
     wanted = Wanted(minutes=0.5, live=0, clips=9, only=("archive", "clips"), lines=144)
     table = await capture.run(tmp_path, wanted, print)

@@ -1,11 +1,8 @@
 """The soak looks at an engine under load while somebody holds a snapshot."""
 
-import pytest
-
 from bench.soak.run import run, svg, table
 
 
-@pytest.mark.timeout(200)
 async def test_a_short_soak_sees_jobs_done_and_a_snapshot_held(tmp_path):
     lines = []
     samples = await run(tmp_path, minutes=0.2, rate=20, hold=0.1, told=lines.append)

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from bench.speed import run as speed
 from bench.speed.ours import Sizes
 from bench.speed.peers import Peer
@@ -12,7 +10,6 @@ from bench.speed.report import Row
 SMALL = Sizes(requests=64, drain=200, failing=20, rows=3, calling=5, starts=3)
 
 
-@pytest.mark.timeout(400)
 async def test_each_figure_comes_from_jobs_that_were_done(tmp_path, monkeypatch):
     monkeypatch.setattr(speed, "LIMIT_JOBS", 200)
     report = await speed.run(tmp_path, tmp_path, SMALL, 1, lambda text: None, peers=())

@@ -30,6 +30,7 @@ class LiveTrack:
     height: int = 0
     language: str = ""
     suffix: str = "m4s"  # of its files
+    tiles: tuple[int, int] = (0, 0)  # columns and rows of images; width and height are of a tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class LiveOrigin:
                     f"RESOLUTION={track.width}x{track.height}{group}"
                 )
                 lines.append(f"{track.name}.m3u8")
+            if track.kind == "image":
+                lines.append(
+                    f'#EXT-X-IMAGE-STREAM-INF:BANDWIDTH={track.bitrate},CODECS="jpeg",'
+                    f'RESOLUTION={track.width}x{track.height},URI="{track.name}.m3u8"'
+                )
         return "\n".join(lines) + "\n"
 
     def _playlist(self, track: LiveTrack, now: Fraction) -> str:
@@ -124,6 +130,10 @@ class LiveOrigin:
             start = self.began + self._starts[track.name][number - 1]
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_stamp(start)}")
             lines.append(f"#EXTINF:{float(track.durations[number - 1]):.6f},")
+            if track.kind == "image":
+                interval = track.durations[number - 1] / (track.tiles[0] * track.tiles[1])
+                layout = f"LAYOUT={track.tiles[0]}x{track.tiles[1]},DURATION={float(interval)}"
+                lines.append(f"#EXT-X-TILES:RESOLUTION={track.width}x{track.height},{layout}")
             lines.append(f"{track.name}/{number}.{track.suffix}")
         if offered.stop > len(track.durations):
             lines.append("#EXT-X-ENDLIST")
@@ -150,6 +160,8 @@ class LiveOrigin:
             f' d="{round(track.durations[n - 1] * scale)}"/>'
             for n in offered
         )
+        if track.kind == "image":
+            return self._image_set(track, scale, offered.start, entries)
         shape = f' width="{track.width}" height="{track.height}"' if track.width else ""
         language = f' lang="{track.language}"' if track.language else ""
         return (
@@ -159,6 +171,19 @@ class LiveOrigin:
             f"<SegmentTimeline>{entries}</SegmentTimeline></SegmentTemplate>"
             f'<Representation id="{track.name}" bandwidth="{track.bitrate}" '
             f'codecs="{track.codecs}"{shape}/></AdaptationSet>'
+        )
+
+    def _image_set(self, track: LiveTrack, scale: int, first: int, entries: str) -> str:
+        columns, rows = track.tiles
+        return (
+            '<AdaptationSet contentType="image" mimeType="image/jpeg">'
+            f'<SegmentTemplate timescale="{scale}" startNumber="{first}" '
+            f'media="{track.name}/$Number$.{track.suffix}">'
+            f"<SegmentTimeline>{entries}</SegmentTimeline></SegmentTemplate>"
+            f'<Representation id="{track.name}" bandwidth="{track.bitrate}" '
+            f'width="{columns * track.width}" height="{rows * track.height}">'
+            '<EssentialProperty schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" '
+            f'value="{columns}x{rows}"/></Representation></AdaptationSet>'
         )
 
 

@@ -16,6 +16,7 @@ from tests.support.serving import HEADERS, ended_job, lines_of, serving
 
 NAMES = ("one", "two", "three")
 CLIENTS = 3
+PAUSE = 0.3  # seconds between the rounds of a client
 SETTINGS = {"drain": 15, "notice": 3, "queues": "work=3", "requests_per_second": 0}
 
 
@@ -102,7 +103,7 @@ async def _submit(client: httpx.AsyncClient, found: Replaced, number: int) -> No
                 found.wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
             elif method == "POST":
                 found.jobs.append(int(answer.json()["id"]))
-        await trio.sleep(0.1)
+        await trio.sleep(PAUSE)
 
 
 async def _judge(client: httpx.AsyncClient, found: Replaced) -> None:

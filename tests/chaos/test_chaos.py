@@ -1,6 +1,5 @@
 """`make chaos` in short: a few faults of each kind, with a short lease."""
 
-import pytest
 import trio_asyncio
 
 from tests.chaos.experiment import Options, experiment
@@ -13,7 +12,6 @@ KEYS = (
 )
 
 
-@pytest.mark.timeout(300)
 async def test_nothing_is_lost_or_doubled_under_faults(tmp_path):
     tmp_path.chmod(0o711)
     options = Options(

@@ -3,7 +3,6 @@
 import signal
 from contextlib import AsyncExitStack
 
-import pytest
 import trio
 
 from tests.chaos.recording import PLUGIN, Recording
@@ -12,8 +11,6 @@ from tests.support.serving import ended_job, lines_of, post_job, serving
 
 LEASE = 3
 HANG = 60.0  # seconds; only what is wrong takes so long
-
-pytestmark = pytest.mark.timeout(240)
 
 
 async def task_in(state, client, job_id):

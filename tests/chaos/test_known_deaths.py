@@ -9,7 +9,6 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 import trio
 
 from tests.chaos.recording import held
@@ -23,8 +22,6 @@ WARN = 2
 SHORT_LEASE = 3.0
 SLACK = 10.0  # seconds, far less than a lease; the machine does other things too
 MEGABYTE = 1 << 20
-
-pytestmark = pytest.mark.timeout(240)
 
 
 @asynccontextmanager

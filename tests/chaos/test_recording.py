@@ -5,7 +5,6 @@ import random
 import signal
 import time
 
-import pytest
 import trio
 
 from tests.chaos.recording import freeze, held
@@ -18,8 +17,6 @@ LONG_LEASE = 60.0  # nobody is rescued for it
 SLACK = 8.0  # seconds, less than a grace; the machine does other things too
 RESCUE = 1.5 * LEASE + 1.0  # seconds from a stop to the next attempt: lease, readings, claim
 SETTINGS = {"lease": LEASE, "queues": "work=4"}
-
-pytestmark = pytest.mark.timeout(240)
 
 
 async def the_child_of_a_stopped_engine_is_dead_before_long_and_publishes_nothing(fleet_of):

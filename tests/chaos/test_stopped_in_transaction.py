@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import pytest
 import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
@@ -20,8 +19,6 @@ select a.client_port from pg_locks l join pg_stat_activity a using (pid)
 where l.relation = 'scopes'::regclass and l.mode = 'RowShareLock' and l.granted
   and a.state = 'idle in transaction'
 """
-
-pytestmark = pytest.mark.timeout(240)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import signal
 import time
 
-import pytest
 import trio
 
 from taskengine.runtime.shutdown import ECHO
@@ -15,8 +14,6 @@ GRACE = 10.0  # seconds from SIGTERM to SIGKILL, where a lease is three times as
 SLACK = 10.0  # seconds; the machine does other things too
 LEASE = 60.0  # seconds; heartbeats follow each other so slowly that none can help within SLACK
 HANG = 60.0  # seconds; only what is wrong takes so long
-
-pytestmark = pytest.mark.timeout(240)
 
 
 async def stop(client, job_id):

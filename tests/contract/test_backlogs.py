@@ -8,11 +8,12 @@ import json
 import re
 
 import pytest
+import trio_asyncio
 
+from taskengine.store.postgres import open_postgres
 from taskengine.testing.contract.world import World
-from tests.contract.planning import FORGET, database_url, planned, prepare, run
-
-__all__ = ["database_url", "planned"]  # fixtures
+from tests.conftest import fresh_database
+from tests.contract.planning import FORGET, STILL, prepare, run
 
 HISTORY = """
 insert into jobs (request_id, client, workflow, state, priority, position, top_of_queue, persist,
@@ -128,18 +129,38 @@ BACKLOGS = {  # what was filled in, and the statements that it must not slow dow
 }
 
 
+@pytest.fixture(scope="session")
+def history(postgres_server):
+    """A database with jobs that are over, and with statistics of them, to be copied."""
+    with fresh_database(postgres_server) as url:
+        trio_asyncio.run(write_history, url)
+        yield url.rpartition("/")[2]
+
+
+async def write_history(url):
+    async with open_postgres(url, connections=1) as store:
+        await run(store, STILL)
+        await World(store).settle()
+        await run(store, HISTORY, "vacuum analyze")
+
+
+@pytest.fixture
+def database_url(postgres_server, history):
+    with fresh_database(postgres_server, history) as url:
+        yield url
+
+
 @pytest.mark.parametrize("backlog", BACKLOGS)
-async def test_a_backlog_costs_nothing(planned, backlog):
-    await World(planned).settle()
+async def test_a_backlog_costs_nothing(postgres_store, backlog):
     fill, statements = BACKLOGS[backlog]
-    await run(planned, HISTORY, "vacuum analyze", fill)
+    await run(postgres_store, fill)
     for known in ("with statistics of the jobs before", "without any"):
         for pages, (name, arguments) in statements:
-            used, plan = await planned.pool.run(
+            used, plan = await postgres_store.pool.run(
                 lambda one, name=name, arguments=arguments: touched(one, name, arguments)
             )
             assert used <= pages, f"{name} touches {used} pages {known}\n{plan[:1500]}"
-        await run(planned, FORGET)
+        await run(postgres_store, FORGET)
 
 
 async def touched(connection, name, arguments):

@@ -22,7 +22,6 @@ from tests.contract.machine.outside import Calling
 from tests.contract.machine.recurring import Recurring
 from tests.contract.recount import assert_counters_are_true
 
-pytestmark = pytest.mark.timeout(600)  # to find the shortest failure takes up to five minutes
 RETENTION = 20  # seconds
 
 

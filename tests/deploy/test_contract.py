@@ -19,7 +19,6 @@ FILES = ("test_errors_as_written.py",)
 QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_the_contract_holds_behind_a_proxy(proxy):
     files = [f"tests/api/{name}" for name in FILES]

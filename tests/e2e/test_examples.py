@@ -28,7 +28,6 @@ def checkout(tmp_path):
     return tmp_path
 
 
-@pytest.mark.timeout(300)
 def test_the_examples_run_as_pasted(checkout):
     api, receiver = free_port(), free_port()
     variables = environment()

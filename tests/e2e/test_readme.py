@@ -38,7 +38,6 @@ def checkout(tmp_path):
     return folder
 
 
-@pytest.mark.timeout(300)
 def test_the_readme_runs_as_pasted(checkout):
     api, receiver = free_port(), free_port()
     serving = environment(bind=f"127.0.0.1:{api}")

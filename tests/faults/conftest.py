@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.conftest import fresh_database, server_in
 from tests.faults.proxy import Proxy, proxied
@@ -28,6 +30,19 @@ def direct_url(own_server: str) -> Iterator[str]:
     """A fresh database, for the tests to look at."""
     with fresh_database(own_server) as url:
         yield url
+
+
+@pytest.fixture
+def fresh_url(own_server: str) -> Iterator[Callable[[], Awaitable[str]]]:
+    """Makes fresh databases, for scenarios side by side."""
+    with ExitStack() as databases:
+
+        async def make() -> str:
+            return await trio.to_thread.run_sync(
+                databases.enter_context, fresh_database(own_server)
+            )
+
+        yield make
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 
-import pytest
 import trio
 
 from tests.faults.load import LONGEST, WIRE, Load, rows, submission
@@ -90,7 +89,6 @@ async def all_held(url, jobs, dead=()):
             await trio.sleep(0.1)
 
 
-@pytest.mark.timeout(240)  # seconds: three outages of three leases
 async def test_an_outage_kills_nobody(tmp_path, proxy, direct_url, server_folder):
     """Long tasks on two instances keep their attempt through all of it; those of a third, which
     dies meanwhile, are run again."""

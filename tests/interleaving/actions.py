@@ -27,7 +27,8 @@ Act = Callable[[PostgresStore, Scene], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Action:
-    """`sets` are the fields of a job that it changes, `removes` jobs, `lowers` the limits."""
+    """`sets` are the fields of a job that it changes; it `removes` jobs, changes `limits`, or acts
+    by what it was `told` before: a fence, a beat, a tick."""
 
     name: str
     act: Act
@@ -35,6 +36,7 @@ class Action:
     sets: tuple[tuple[str, Any], ...] = ()
     removes: bool = False
     limits: bool = False
+    told: bool = False
 
 
 # Attempts
@@ -66,7 +68,7 @@ async def _end(
 def end(outcome: Outcome, *names: str) -> Action:
     verb = {"completed": "finish", "failed": "fail", "released": "release"}
     name = verb.get(outcome.value, outcome.value)
-    return Action(f"{name}-{'-and-'.join(names)}", partial(_end, outcome, names))
+    return Action(f"{name}-{'-and-'.join(names)}", partial(_end, outcome, names), told=True)
 
 
 finish, fail = partial(end, Outcome.COMPLETED), partial(end, Outcome.FAILED)
@@ -78,7 +80,7 @@ def begin(name: str) -> Action:
         fence = scene.attempts[name].fence
         return await store.record(scene.holders[name], [Began(fence, NOW)], NOW)
 
-    return Action(f"begin-{name}", act)
+    return Action(f"begin-{name}", act, told=True)
 
 
 # Jobs
@@ -232,7 +234,7 @@ def answer(name: str, due_at: Any) -> Action:
     async def act(store: PostgresStore, scene: Scene) -> Any:
         return await store.answer_gates([GateAnswer(one, name, NOW, due_at) for one in scene.gates])
 
-    return Action(f"gate-says-{name}", act)
+    return Action(f"gate-says-{name}", act, told=True)
 
 
 async def _claim_ticks(store: PostgresStore, scene: Scene) -> Any:
@@ -287,7 +289,7 @@ def deliver(name: str, delivered: bool, due_at: Any = None) -> Action:
         ]
         return await store.deliver(DEAD, results)
 
-    return Action(f"deliver-{name}", act)
+    return Action(f"deliver-{name}", act, told=True)
 
 
 async def _release_lanes(store: PostgresStore, scene: Scene) -> Any:
@@ -319,15 +321,16 @@ async def _replay(store: PostgresStore, scene: Scene) -> Any:
 
 
 admit_newcomer = Action("admit-newcomer", _admit_newcomer)
-rescue, join = Action("rescue", _rescue), Action("join", _join)
+rescue, join = Action("rescue", _rescue, told=True), Action("join", _join)
 declare, rescue_known = Action("declare", _declare), Action("rescue-known", _rescue_known)
 declare_and_rescue = Action("declare-and-rescue", _declare_and_rescue)
 clear = Action("clear", _clear, removes=True)
 queue_due, claim_gates = Action("queue-due", _queue_due), Action("claim-gates", _claim_gates)
-claim_ticks, end_tick = Action("claim-ticks", _claim_ticks), Action("end-tick", _end_tick)
+claim_ticks = Action("claim-ticks", _claim_ticks)
+end_tick = Action("end-tick", _end_tick, told=True)
 put_schedule = Action("put-schedule", _put_schedule)
 remove_schedule = Action("remove-schedule", _remove_schedule)
 replay = Action("replay", _replay)
 sweep, sweep_jobs = Action("sweep", _sweep), Action("sweep-jobs", _sweep_jobs)
-release_lanes = Action("release-lanes", _release_lanes)
+release_lanes = Action("release-lanes", _release_lanes, told=True)
 slots = setting(SYSTEM, "max_jobs", 1)

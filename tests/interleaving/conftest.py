@@ -42,4 +42,6 @@ async def stepper(interleaving_database, patience):
 def cases():
     cases = Cases()
     yield cases
-    print(f"\n{cases.number} cases, {len(cases.known)} states driven to their end")
+    print(
+        f"\n{cases.number} cases, {cases.driven} of {len(cases.known)} states driven to their end"
+    )

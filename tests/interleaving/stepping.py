@@ -77,7 +77,7 @@ class Stepped:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.connection, name)
-        if name not in ("execute", "fetch", "fetchrow", "fetchval"):
+        if name not in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
             return method
 
         async def stepped(text: str, *arguments: object) -> Any:
@@ -195,6 +195,12 @@ class Stepper:
             stop.leave.set()
         collisions = pools[0].collisions + pools[1].collisions
         return Interleaved(stop.place, stop.statements, blocked_at, first, second, collisions)
+
+    async def alone(self, call: Call) -> list[str]:
+        """The statements of a call that nobody meets."""
+        stop = self.first.pool.stop_at(-1)
+        await Answer().of(call, self.first, stop.rests)
+        return stop.statements
 
     async def over_or_blocked(self, answer: Answer, pool: SteppedPool) -> None:
         """Until a call has ended, or waits for the lock of another."""

@@ -51,7 +51,7 @@ DEFECTS = [
         "rescue locks no instance | lock_instance | for update |  | siblings | rescue | beat-of-3",
         # Rule 11: what is decided from a job's state.
         f"an end locks no job | lock_jobs | {LOCK} |  | siblings | retry-a | pause-job",
-        f"an update locks no job | lock_job | {LOCK} |  | siblings | pause-job | break-job",
+        f"an update locks no job | lock_for_change | {LOCK} |  | siblings | pause-job | break-job",
         # Rule 12: edges.
         "parents are not locked | lock_parents"
         " | for share |  | family | submit-sister | break-sister",

@@ -11,11 +11,9 @@ from mpegdash.parser import MPEGDASHParser
 from tests.media import players
 from tests.media.schema import check_mpd
 from tests.players import site
-from tests.players.conftest import PLAYERS, WATCH_SECONDS
+from tests.players.conftest import PLAYERS
 
 ROUNDED = 0.01  # seconds
-
-pytestmark = pytest.mark.timeout(WATCH_SECONDS + 300)  # the first one waits for all
 
 
 @pytest.fixture(scope="session")

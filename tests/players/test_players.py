@@ -4,14 +4,13 @@ from itertools import pairwise
 
 import pytest
 
-from tests.players.conftest import HIGH, LIVE, LOW, PLAYS, SEEKS, WATCH_SECONDS
+from tests.players.conftest import HIGH, LIVE, LOW, PLAYS, SEEKS
 from tests.players.film import PITCHES, RATE
 
 LATE = 4  # seconds after the asked time, in which a slow machine shows its first picture
 GONE_ON = 2  # pictures that come up until the first one is read
 
 
-@pytest.mark.timeout(WATCH_SECONDS + 300)  # the first one waits for all
 @pytest.mark.parametrize("play", PLAYS, ids=", ".join)
 def test_a_result_plays(viewings, play):
     result, player, seen = vars(viewings[play]).values()
@@ -51,7 +50,6 @@ def check_captions(result, read):
         assert one["texts"] in ([expected[0]], [expected[1]], expected)
 
 
-@pytest.mark.timeout(WATCH_SECONDS + 300)
 def test_a_live_stream_is_joined_at_its_edge_and_goes_on_over_a_loop(viewings):
     """Each picture is that of its time, wherever in the loop the player came in; where the next one
     begins hls.js jumps over what an edit list hides from it."""

@@ -1,9 +1,9 @@
 """Random courses of interleaved transactions.
 
-The suite in `tests/interleaving` tries every pair of methods at every statement, each from a world
-as it was built. A course goes further: it leads the world somewhere first, and then up to three
-methods meet, each stopped before a statement or not, and let go in any order; and all of it a few
-times over. Afterwards every invariant holds, and the world comes to its end.
+The suite in `tests/interleaving` tries every pair of methods, each from a world as it was built. A
+course goes further: it leads the world somewhere first, and then up to three methods meet, each
+stopped before a statement or not, and let go in any order; and all of it a few times over.
+Afterwards every invariant holds, and the world comes to its end.
 """
 
 from __future__ import annotations

@@ -297,7 +297,6 @@ async def looked(data):
 STILL = [f"{name}-{width}" for name, width in LOOKS]
 
 
-@pytest.mark.timeout(SECONDS + 60)  # the first one waits for all
 @pytest.mark.parametrize("name", [*STILL, *(f"{one}-dark" for one in DARK), "read-only", "sign-in"])
 def test_a_page_is_whole_and_accessible(seen, name):
     found = seen[name]
@@ -309,7 +308,6 @@ def test_a_page_is_whole_and_accessible(seen, name):
     assert found["wide"] <= 0  # nothing sticks out sideways
 
 
-@pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("name", ACTS)
 def test_an_action_is_done_and_seen(seen, name):
     found = seen[name]

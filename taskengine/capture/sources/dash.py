@@ -34,6 +34,7 @@ from taskengine.capture.sources.mpd_xml import (
     rate,
     read_xml,
 )
+from taskengine.capture.sources.tile_layouts import read_grid
 
 MAX_SEGMENTS: Final = 400_000  # of all representations together
 YEAR_2000: Final = 946_684_800  # seconds; a clock shows more, a sum from zero less
@@ -159,7 +160,8 @@ class _MpdReader:
                 if (track := _track(group, one)) is not None:
                     key, addresses = _key(group, one), self.addresses
                     base = addresses.checked(based(self.url, self.root, period, group, one))
-                    maker = SegmentMaker(times, track, base, track.bitrate, key, addresses)
+                    grid = _tile_grid((one, group)) if track.type == "image" else None
+                    maker = SegmentMaker(times, track, base, track.bitrate, key, addresses, grid)
                     made = _made(maker, (period, group, one))
                     self.number += len(made.segments)
                     if self.number > MAX_SEGMENTS:
@@ -186,13 +188,14 @@ def _track(group: Element, element: Element) -> SourceTrack | None:
     both = (element, group)
     mime = attribute("mimeType", both) or ""
     said = attribute("contentType", both) or mime.partition("/")[0]
-    codec = attribute("codecs", both) or ("" if "mp4" in mime else mime)
+    codec = attribute("codecs", both) or ("" if "mp4" in mime else mime.removeprefix("image/"))
     kind = TYPES.get("text" if codec.startswith(("wvtt", "stpp")) else said)
     if kind is None:
         return None
     roles = [one.get("value", "") for one in group.findall("Role")]
     accessible = [one.get("value", "") for one in group.findall("Accessibility")]
     channels = child("AudioChannelConfiguration", both)
+    columns, rows = _tile_grid(both) if kind == "image" else (1, 1)
     return SourceTrack(
         element.get("id", ""),
         kind,
@@ -202,8 +205,8 @@ def _track(group: Element, element: Element) -> SourceTrack | None:
         role=next((one for one in roles if one != "main"), "") if kind == "text" else "",
         kind=next((KINDS[one] for one in (*accessible, *roles) if one in KINDS), ""),
         name=group.findtext("Label") or "",
-        width=integer(attribute("width", both)),
-        height=integer(attribute("height", both)),
+        width=integer(attribute("width", both)) // columns,
+        height=integer(attribute("height", both)) // rows,
         frame_rate=rate(attribute("frameRate", both)),
         channels=integer(channels.get("value")) if channels is not None else 0,
         is_default="main" in roles,
@@ -238,6 +241,18 @@ def _is_trick_mode(group: Element) -> bool:
     return any(
         "trickmode" in one.get("schemeIdUri", "") for one in group.findall("EssentialProperty")
     )
+
+
+def _tile_grid(elements: Sequence[Element]) -> tuple[int, int]:
+    """Columns and rows of the images of a representation; `elements`: itself and its set."""
+    said = (
+        one.get("value", "")
+        for element in elements
+        for tag in ("EssentialProperty", "SupplementalProperty")
+        for one in element.findall(tag)
+        if one.get("schemeIdUri", "").endswith("/thumbnail_tile")
+    )
+    return read_grid(next(said, ""))
 
 
 def _or(value: Time | None, default: Time) -> Time:

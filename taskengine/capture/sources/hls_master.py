@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from taskengine.capture.model import SourceRefused, SourceTrack, TrackType
 from taskengine.capture.sources.hls_tags import Lines, whole
@@ -37,6 +38,7 @@ def read_master(text: str, url: str) -> Master:
         return Master((alone, muxed), {track.id: url for track in (alone, muxed)})
     variants: list[tuple[str, Mapping[str, str]]] = []
     groups: list[Mapping[str, str]] = []
+    images: list[Mapping[str, str]] = []
     lines = Lines(text, url)
     pending: Mapping[str, str] | None = None
     for tag in lines:
@@ -44,12 +46,15 @@ def read_master(text: str, url: str) -> Master:
             pending = tag.attributes
         elif tag.name == "EXT-X-MEDIA":
             groups.append(tag.attributes)
+        elif tag.name == "EXT-X-IMAGE-STREAM-INF":
+            images.append(tag.attributes)
         elif not tag.name and pending is not None:
             variants.append((lines.resolved(tag.value), pending))
             pending = None
-        if len(variants) + len(groups) > MAX_RENDITIONS:
+        if len(variants) + len(groups) + len(images) > MAX_RENDITIONS:
             raise SourceRefused(f"it offers more than {MAX_RENDITIONS} renditions")
-    tracks = {track.id: track for track in _tracks(variants, groups, lines)}
+    found = chain(_tracks(variants, groups, lines), _of_images(images, lines))
+    tracks = {track.id: track for track in found}
     playlists = {track_id: track_id.removesuffix(MUXED) for track_id in tracks}
     return Master(tuple(tracks.values()), playlists, lines.variables)
 
@@ -130,6 +135,21 @@ def _of_group(
         is_default=attributes.get("DEFAULT") == "YES",
         inside=inside,
     )
+
+
+def _of_images(images: Iterable[Mapping[str, str]], lines: Lines) -> Iterator[SourceTrack]:
+    """Playlists of thumbnails; RESOLUTION is that of one of them (Roku's image media playlists)."""
+    for attributes in images:
+        if uri := attributes.get("URI"):
+            width, _, height = attributes.get("RESOLUTION", "").partition("x")
+            yield SourceTrack(
+                lines.resolved(uri),
+                "image",
+                whole(attributes.get("BANDWIDTH", "")),
+                "jpeg",
+                width=whole(width),
+                height=whole(height),
+            )
 
 
 def _sound_of(group: str | None, variants: Iterable[tuple[str, Mapping[str, str]]]) -> str:

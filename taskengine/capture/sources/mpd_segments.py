@@ -28,8 +28,10 @@ from taskengine.capture.sources.mpd_xml import (
     ranged,
     timeline,
 )
+from taskengine.capture.sources.tile_layouts import even_layout
 
 MAX_SEGMENTS: Final = 100_000  # of a representation
+IMAGES: Final = frozenset({"jpeg", "jpg", "png"})  # codecs of images that are files
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class SegmentMaker:
     bandwidth: int
     encryption: Encryption | None
     addresses: Addresses
+    grid: tuple[int, int] | None = None  # of images: their columns and rows
 
     def of_template(self, elements: Sequence[Element]) -> Iterator[Segment]:
         scale, offset = self._scale(elements)
@@ -171,16 +174,18 @@ class SegmentMaker:
         init: Resource | None,
     ) -> Segment:
         head = f"{init.url}@{init.offset}" if init else ""
+        lasts = Fraction(length) / scale
         return Segment(
             number,
             self.period.zero + Fraction(time, scale),
-            Fraction(length) / scale,
+            lasts,
             media,
             init,
             f"{self.period.id[:200]}|{head}",
             _form(self.track),
             self.encryption,
             stated=True,
+            tiles=even_layout(self.grid, lasts) if self.grid else None,
         )
 
 
@@ -201,6 +206,8 @@ def with_index(
 
 
 def _form(track: SourceTrack) -> Form:
+    if track.type == "image":
+        return "image" if track.codec in IMAGES else "mp4"
     if "ttml" in track.codec:
         return "ttml"
     return "vtt" if "vtt" in track.codec and "wvtt" not in track.codec else "mp4"

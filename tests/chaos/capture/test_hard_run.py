@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
 import trio_asyncio
 
 from tests.chaos.capture.command import report
 from tests.chaos.capture.run import Options, hard_run
 
 
-@pytest.mark.timeout(400)
 async def test_every_frame_that_was_served_is_there_once(tmp_path):
     tmp_path.chmod(0o711)
     options = Options(
