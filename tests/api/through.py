@@ -32,6 +32,8 @@ SOONER = "it answers before it has all of it: tests/deploy sends that"
 OF_CADDY = {
     "test_a_large_body_is_a_413": SOONER,
     "test_the_body_may_be_larger_than_that_of_others": SOONER,
+    "test_a_large_body_is_refused_unread": SOONER,
+    "test_the_first_line_is_that_of_the_sample": "it answers for no host but its own",
     "test_nothing_answers_with_a_stack_trace": "it asks no engine whose health is an error",
     "test_a_key_that_is_none_is_refused_with_a_record": "it refuses control characters itself",
 }
