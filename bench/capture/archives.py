@@ -13,8 +13,8 @@ from pathlib import Path
 import trio
 
 from bench.capture.film import Rendition, lengthen
-from bench.capture.jobs import Done
 from bench.capture.origin import write_playlists, write_stream
+from bench.jobs import Done
 
 HOUR = 3600
 Tell = Callable[[str], None]

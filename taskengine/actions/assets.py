@@ -13,19 +13,22 @@ from taskengine.actions.materials import bench_of, stage
 from taskengine.actions.package import plain_name
 from taskengine.actions.registry import action
 from taskengine.actions.stored import StoredAsset
-from taskengine.media.building import SetName
+from taskengine.media.clear_key import CLEAR_KEY
 from taskengine.media.cpix import SYSTEMS
 from taskengine.media.markers import Marker
 from taskengine.media.marking import read_markers
 from taskengine.media.mp4 import choose, make_mp4
 from taskengine.media.naming import parse_name
 from taskengine.media.ownership import is_media_of
+from taskengine.media.set_files import SetName
 from taskengine.media.tracks import Track, arrange, longest
 from taskengine.model import JsonObject, PermanentFailure
+from taskengine.remix.master import media_playlists
 from taskengine.storage import Folder
 
 TAKEN: Final = (".ism", ".m3u8", ".mpd")  # no MP4 may be called so
-MARKS: Final = {'value="cenc"': "cenc", 'keyformat="com.apple.streamingkeydelivery"': "fairplay"}
+FORMATS: Final = {"fairplay": "com.apple.streamingkeydelivery", "cenc": CLEAR_KEY}  # of HLS
+SCHEME: Final = 'value="cenc"'  # of an MPD
 CODECS: Final = ("h264", "hevc")
 KEPT: Final = 1.0  # seconds from which on a first time is one that was kept of a source (A71)
 BEGAN: Final = re.compile(r"#EXT-X-PROGRAM-DATE-TIME:(?!1970)(\S+)")
@@ -142,13 +145,22 @@ async def _timed(asset: StoredAsset, tracks: Sequence[Track]) -> list[Track]:
 async def _systems(asset: StoredAsset) -> list[str]:
     """What its set with DRM is made for, as its manifests tell."""
     drm = [(said, name) for said, name in asset.manifests if said.tag == "drm"]
-    found: set[str] = set()
-    for said, name in drm:
-        text = (await asset.text(name)).lower() if said.extension != "ism" else ""
+    found = {"aes"} if any(said.aes for said, _ in drm) else set()
+    for name in (name for said, name in drm if said.extension != "ism"):
+        text = (await _with_keys(asset, name)).lower()
         found |= {system for system, id_ in SYSTEMS.items() if id_ in text}
-        found |= {value for mark, value in MARKS.items() if mark in text}
-        found |= {"aes"} if said.aes else set()
+        found |= {value for value, mark in FORMATS.items() if f'keyformat="{mark}"' in text}
+        if SCHEME in text and not any(id_ in text for id_ in SYSTEMS.values()):
+            found |= {"aes", "cenc"} & found or {"cenc"}  # no vendor's
     return sorted(found)
+
+
+async def _with_keys(asset: StoredAsset, name: str) -> str:
+    """A manifest, and of HLS a media playlist too: keys stand there."""
+    text = await asset.text(name)
+    playlists, _ = media_playlists(text) if "#EXTM3U" in text else ([], False)
+    there = [one for one in playlists if one in asset.top]
+    return "\n".join([text, *[await asset.text(one) for one in there[:1]]])
 
 
 async def _markers(asset: StoredAsset) -> list[Marker]:

@@ -96,25 +96,31 @@ async def cut(
     plan = plan_sets(drm, enable_drm=enable_drm)
     has_pictures = any(track.type == "video" for track in tracks)
     await _tell_left_out(context, options or {}, has_pictures, plan.clear, generate_vod)
-    if work.images and not generate_vod:
-        await context.warn("thumbnails of the source are left out: they need generate_vod")
     return {
         "duration": round(longest(tracks), 3),
         "gaps": work.missing.told,
         "pictures": has_pictures,
         "markers": [marker.to_json() for marker in await work.markers()],
         "tracks": [track.to_json() for track in await work.placed(tracks)],
-        "images": [await _placed(context, one) for one in work.images] if generate_vod else [],
+        "images": await _placed(context, work.images, has_manifests=generate_vod),
         "clear": generate_vod and plan.clear,
         "drm": list(plan.drm) if generate_vod else [],
         "active": plan.active,
     }
 
 
-async def _placed(context: Context, images: Tiles) -> JsonObject:
-    """A track of thumbnails where later tasks find its files."""
-    staged = await stage(context, [context.scratch / file for file in images.files])
-    return {**images.to_json(), "folder": staged["staged"]}
+async def _placed(
+    context: Context, images: Sequence[Tiles], *, has_manifests: bool
+) -> list[JsonObject]:
+    """Tracks of thumbnails where later tasks find their files."""
+    if images and not has_manifests:
+        await context.warn("thumbnails of the source are left out: they need generate_vod")
+        return []
+    placed = []
+    for one in images:
+        staged = await stage(context, [context.scratch / file for file in one.files])
+        placed.append({**one.to_json(), "folder": staged["staged"]})
+    return placed
 
 
 async def _tell_left_out(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import trio
 
@@ -45,13 +46,11 @@ async def package_set(
     retries: int = 0,
 ) -> JsonObject:
     """Package tracks with one kind of manifests; places are {storage, root, folder}. `dref` adds a
-    dref MP4 to those that are clear, `thumbnails` {size, interval, quality} a track of them, and
-    `images` are tracks of them that there are already.
-    `active_name` is how the client calls active manifests, with or without .ism."""
+    dref MP4 to clear ones, `thumbnails` {size, interval, quality} a track, `images` are others that
+    there are. `active_name` is how the client calls active manifests, with or without .ism."""
     opened = await context.open_folder(**source)
     gathered = await gather(context, tracks, opened, retries)
     await context.progress(0.2)
-    keys = await _keys(context, content_id, target) if tag == "drm" else None
     build = partial(
         build_set,
         bench_of(context),
@@ -59,12 +58,11 @@ async def package_set(
         _set_name(context, content_id, tag, active, active_name or ""),
         guid=context.guid,
         drm=drm or [],
-        keys=keys,
+        keys=await _keys(context, content_id, target) if tag == "drm" else None,
         trickplay=trickplay,
         markers=[Marker.of_json(one) for one in markers or []],
         dref=dref,
-        thumbnails=TileOptions(**thumbnails) if thumbnails else None,
-        images=[await _images(context, one) for one in images or []],
+        **await _thumbnails(context, thumbnails, images or []),
     )
     made = await _followed(context, tag, gathered, copies(tag, drm or []), build)
     staged = await _staged(context, made, tracks, opened)
@@ -119,6 +117,16 @@ async def combine_sources(
     made = await build_ismv(bench_of(context), gathered, name, keys)
     await context.progress(0.8)
     return await stage(context, [made])
+
+
+async def _thumbnails(
+    context: Context, options: JsonObject | None, images: Sequence[JsonObject]
+) -> dict[str, Any]:
+    """What `build_set` takes: how to make a track of them, and those that there are."""
+    return {
+        "thumbnails": TileOptions(**options) if options else None,
+        "images": [await _images(context, one) for one in images],
+    }
 
 
 async def _images(context: Context, said: JsonObject) -> Tiles:

@@ -100,7 +100,7 @@ class Archiver:
         self._running.add(chapter)
         said = ""
         while (failure := await self._follow(chapter, start, end)) is not None:
-            if self.now() >= end or self._last <= start:
+            if self.now() >= end or self._over.is_set():
                 await self._tell_nothing(chapter, start, end, str(failure))
                 break
             if str(failure) != said:
@@ -126,7 +126,7 @@ class Archiver:
         except* PermanentFailure as failures:
             failure = _first(failures)
         self.segments += len(following.recording.fetched)
-        if (last := _last_of(following)) is not None:
+        if (last := _last_of(following, self.now())) is not None:
             self._last = min(self._last, last)
             self._over.set()
         if failure is None:
@@ -181,12 +181,13 @@ class Archiver:
                 await folder.delete(file.name)
 
 
-def _last_of(following: Following) -> Time | None:
-    """The end of a stream whose sources all say that it is over."""
-    seen = [one for one in following.demands.values() if one.seen]
+def _last_of(following: Following, now: Time) -> Time | None:
+    """The end of a stream whose sources all say that it is over; of one that offers nothing any
+    more it is known alone that it has ended."""
+    seen = [one for one in following.demands.values() if one.seen or one.over]
     if not seen or not all(one.over >= one.seen.keys() for one in seen):
         return None
-    return max(end for one in seen for end in one.seen.values())
+    return max((end for one in seen for end in one.seen.values()), default=now)
 
 
 def _first(failures: BaseExceptionGroup[PermanentFailure]) -> PermanentFailure:

@@ -51,18 +51,20 @@ class Clip:
         return found
 
     def ranged(self, tracks: dict[str, SourceTrack], window: Window, now: Time) -> Range:
-        """Its times on the timeline of a stream. Raises PermanentFailure if that has none."""
+        """Its times on the timeline of a stream. Raises PermanentFailure if that has none; one
+        without media does not say whether it has."""
         offered = window.start
         absolute = [one for one in (self.start, self.end) if one is not None and not one.is_offset]
-        if absolute and not window.has_clock:
+        has_clock = window.has_clock or (bool(absolute) and not window.segments)
+        if absolute and not has_clock:
             raise PermanentFailure(
                 f"clip {self.place}: the stream has no clock, its times have to be hh:mm:ss"
             )
         if offered is None:
-            offered = now if window.has_clock else Fraction(0)
+            offered = now if has_clock else Fraction(0)
         start = self.start.on(offered) if self.start else offered
         end = self.end.on(offered) if self.end else FOREVER
-        return Range(tracks, start, end, window.has_clock)
+        return Range(tracks, start, end, has_clock)
 
     @classmethod
     def read(cls, place: int, said: Mapping[str, Any]) -> Clip:

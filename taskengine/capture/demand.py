@@ -189,8 +189,7 @@ class Demand:
             return False
         if not any(True for _ in self.gaps()):
             return True
-        last = max(self.seen.values(), default=None)
-        return last is not None and all(
+        return bool(self.seen or self.over) and all(
             source in self.over or end >= self.end for source, end in self.seen.items()
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import trio
 
 from taskengine.media.aes import encrypt_hls
+from taskengine.media.clear_key import name_clear_key
 from taskengine.media.dref import write_dref
 from taskengine.media.image_making import ImageMaker
 from taskengine.media.index import indexed_duration
@@ -21,9 +22,10 @@ from taskengine.media.markers import Marker
 from taskengine.media.marking import mark
 from taskengine.media.master import finish_master
 from taskengine.media.mpd import finish_mpd
-from taskengine.media.naming import Extension, Tag, active_name, parked_name
+from taskengine.media.naming import Extension
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import OutputWrong, check_duration
+from taskengine.media.set_files import MadeSet, SetName
 from taskengine.media.streams import (
     closed_captions,
     output_name,
@@ -46,40 +48,6 @@ from taskengine.model import PermanentFailure
 SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
 Guid = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class SetName:
-    """How the manifests of a set are named: as active ones, or as parked since `epoch`. `custom` is
-    what a client calls the active ones, without their extensions."""
-
-    content_id: str
-    tag: Tag
-    guid: str
-    epoch: int | None = None
-    custom: str = ""
-
-    def of(self, extension: Extension, *, aes: bool = False) -> str:
-        if self.epoch is None and self.custom:
-            return f"{self.custom}{'_aes' if aes else ''}.{extension}"
-        if self.epoch is None:
-            return active_name(self.content_id, self.tag, self.guid, extension, aes=aes)
-        return parked_name(self.content_id, self.tag, self.epoch, self.guid, extension, aes=aes)
-
-
-@dataclass(frozen=True, slots=True)
-class MadeSet:
-    """Files of a set in a local folder, in the order in which they may be published."""
-
-    folder: Path
-    media: tuple[str, ...]
-    manifests: tuple[str, ...]
-    notes: tuple[str, ...] = ()  # what could not be made
-    kept: Mapping[str, int] = field(default_factory=dict)  # media that are files of tracks, by name
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (*self.media, *self.manifests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +82,17 @@ class SetMaker:
         fairplay, cenc = "fairplay" in drm, not CENC.isdisjoint(drm)
         systems = [SYSTEMS[value] for value in SYSTEMS if value in drm]
         if fairplay:
-            protection = Protection("cbcs", tuple(systems), self.keys)
+            common = ["CommonSystem"] if "cenc" in drm else []
+            protection = Protection("cbcs", (*systems, *common), self.keys)
             await self.package("cbcs", hls=True, dash=not cenc, protection=protection)
         if cenc:
             others = [system for system in systems if system != "FairPlay"]
             protection = Protection("cenc", (*others, "CommonSystem"), self.keys)
             await self.package("cenc", hls=not fairplay, dash=True, protection=protection)
         main = "cenc" if cenc else "cbcs"
+        label = "cbcs" if fairplay else "cenc"
+        playlists = sorted(self.path.glob(f"{self.stem(label)}_*.m3u8"))
+        await trio.to_thread.run_sync(name_clear_key, playlists, drm, label, self.keys)
         await self.show_tiles()
         if "aes" in drm:
             await self._make_aes_set(self.keys, main)

@@ -39,6 +39,11 @@ class AssetKeys:
         """Relative to the playlists, for an authorised service of the operator to answer."""
         return f"keys/{self.key_id}"
 
+    @property
+    def cenc_uri(self) -> str:
+        """The same of the other key, where no vendor's system hands it out."""
+        return f"keys/cenc/{self.key_id}"
+
 
 class KeyStore(Protocol):
     """Keeps the keys of assets. What is kept for an asset stays: later attempts get the same."""

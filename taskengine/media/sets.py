@@ -19,7 +19,7 @@ from typing import Final
 
 import trio
 
-from taskengine.media.building import CENC, Guid, MadeSet, SetMaker, SetName
+from taskengine.media.building import CENC, Guid, SetMaker
 from taskengine.media.index import indexed_duration
 from taskengine.media.ism import read_ism
 from taskengine.media.ismv import combine
@@ -29,6 +29,7 @@ from taskengine.media.marking import read_markers
 from taskengine.media.naming import Tag, parse_name
 from taskengine.media.packager import Manifests, Protection, package
 from taskengine.media.probe import probe
+from taskengine.media.set_files import MadeSet, SetName
 from taskengine.media.streams import output_name, segment_name, streams
 from taskengine.media.tiles import TileEntries, TileOptions, Tiles, read_shown
 from taskengine.media.tools import Bench

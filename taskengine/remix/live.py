@@ -131,6 +131,22 @@ class LoopingStream:
                     yield tag
 
 
+@dataclass(frozen=True, slots=True)
+class LivePlaylist:
+    """Of one track of a stream."""
+
+    stream: LoopingStream
+    track: LiveTrack
+
+    def text(self, now: Fraction) -> str:
+        """Empty before there is a segment."""
+        return self.stream.playlist(self.track, now)
+
+    def changes(self, now: Fraction) -> Fraction:
+        """When it will be another one, in seconds since 1970."""
+        return self.stream.changes(self.track, now)
+
+
 def read_track(text: str, loop: Fraction) -> LiveTrack:
     """Of a media playlist of VOD. Raises ValueError for one without segments."""
     head: list[str] = []

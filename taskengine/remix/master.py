@@ -11,8 +11,9 @@ SUBTITLES: Final = re.compile(r',SUBTITLES="[^"]*"')
 
 
 def live_name(name: str) -> str:
-    """Of the playlist that stands for one of the asset."""
-    return f"{name.removesuffix('.m3u8')}_live.m3u8"
+    """Of the playlist or MPD that stands for one of the asset."""
+    stem, _, extension = name.rpartition(".")
+    return f"{stem}_live.{extension}"
 
 
 def media_playlists(text: str) -> tuple[list[str], bool]:

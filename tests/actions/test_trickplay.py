@@ -75,6 +75,24 @@ async def test_a_job_that_is_repeated_leaves_one_asset(job):
     assert {(tag, active) for tag, active, _ in manifests(job)} == {("drm", True)}
 
 
+@pytest.mark.parametrize(
+    ("drm", "found"),
+    [
+        (["widevine"], ["widevine"]),
+        (["cenc"], ["cenc"]),
+        (["fairplay", "playready"], ["fairplay", "playready"]),
+        (["fairplay", "cenc", "widevine"], ["cenc", "fairplay", "widevine"]),
+        (["aes"], ["aes", "cenc"]),  # its main manifests are those of cenc
+    ],
+    ids=",".join,
+)
+async def test_systems_of_an_asset_are_those_that_it_was_made_for(job, drm, found):
+    await job.package("drm", drm=drm)
+    job.begin()
+    await job.task("inspect_asset")
+    assert job.results["inspect_asset"]["drm"] == found
+
+
 async def test_what_an_attempt_began_another_one_ends(job):
     await job.package("nodrm")
     (job.asset / "leap.gif").write_text("mine")

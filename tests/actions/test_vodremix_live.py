@@ -16,6 +16,7 @@ from tests.actions.remixes import RemixJob, make_files, url
 from tests.actions.test_vodremix_markers import event, marked
 from tests.capture.film import numbers
 from tests.media import players
+from tests.media.schema import check_mpd
 from tests.remix.test_live import parsed
 
 JUMP = "#EXT-X-DISCONTINUITY"
@@ -68,6 +69,11 @@ async def test_a_live_stream_loops_its_clips_frame_by_frame(job):
         assert len(parsed(text)) >= 3
         assert "SCTE35-OUT" in text
         assert "#EXT-X-ENDLIST" not in text
+    mpd = master.with_suffix(".mpd")
+    check_mpd(mpd)
+    assert mpd.read_text().count("<Signal ") == 2 * mpd.read_text().count("<Period ") * len(
+        job.results["cut"]["markers"]
+    )
     pictures = next(one for one in players.renditions(master) if "_v1" in one.name)
     first, *whole, last = turns(pictures)
     assert first == LOOP[-len(first) :]
@@ -103,6 +109,7 @@ async def test_a_stream_that_has_not_started_has_no_media_yet(job):
     master = await composed(job, clips, stream_start_time="2099-01-01T00:00:00Z")
     assert await played(job, 0.5)
     assert not any(one.exists() for one in players.renditions(master))
+    assert not master.with_suffix(".mpd").exists()
 
 
 async def test_a_stream_ends_with_its_asset(job):
@@ -121,7 +128,8 @@ async def test_callbacks_name_the_live_stream_and_all_files(job):
     assert job.workflow.task("compose").callback == ("manifest", "files")
     compose, publish = job.results["compose"], job.results["publish"]
     assert compose["files"][0] == str(master)
-    assert len(compose["files"]) == 3
+    assert len(compose["files"]) == 4
+    assert compose["files"][1] == str(job.target / "loop_live.mpd")
     assert json.dumps(publish["manifest"]) == json.dumps(str(job.target / "loop.ism"))
 
 
@@ -158,7 +166,7 @@ async def test_protected_media_and_captions_of_a_live_stream(job):
     master = await composed(job, [clip], drm=["widevine", "aes"])
     assert await played(job, 1)
     assert job.warned()[-2:] == [
-        "live_compose: captions in files of their own are not in the stream",
+        "live_compose: captions in files of their own are not in the stream's HLS",
         "live_compose: there is no live form of AES-128",
     ]
     assert "SUBTITLES" not in master.read_text()

@@ -49,7 +49,9 @@ async def answered(api, body, **options):
     details = await api.job(int(content.pop("id")))
     stored = [details.job.state, details.job.client, details.submitted, details.parameters]
     told = [(line.severity, line.message) for line in await api.lines(details.job.id)]
-    pattern = r'"HTTP_CONTENT_LENGTH":"\d+"'
+    pattern = (
+        r'"HTTP_(CONTENT_LENGTH|(X_FORWARDED_)?HOST|X_REQUEST_ID)":"[^"]*"'  # a proxy gives ids
+    )
     return answer.status_code, content, stored, [(s, re.sub(pattern, "", m)) for s, m in told]
 
 

@@ -82,9 +82,10 @@ class AssetJob(WorkflowJob):
 
 
 def named_files(manifest: Path):
-    """What the playlists of a master name, besides themselves."""
+    """What the playlists of a master name, besides themselves and keys."""
     names = re.findall(r'URI="([^"]+)"|^([^#\s].*)$', manifest.read_text("utf-8"), re.MULTILINE)
-    return [quoted or bare for quoted, bare in names]
+    found = [quoted or bare for quoted, bare in names]
+    return [name for name in found if not name.startswith("keys/")]
 
 
 HOUR, LENGTH = 3600, 20  # seconds of a stream of tiny segments, and of each of these

@@ -1,6 +1,7 @@
 """The workflow archive, run from its file on the stream of a small origin."""
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import httpx
@@ -53,9 +54,8 @@ async def test_the_names_of_files_are_the_index(job):
         assert abs(lasts - Fraction(said.length, 10**6)) < Fraction(1, 10**6)
 
 
-async def test_an_attempt_goes_on_where_another_was_killed(job):
-    """Whatever was stored is known, though the first one had no time to say so."""
-
+async def killed(job):
+    """An attempt that has some segments, and had no time to say so."""
     is_enough = trio.Event()
 
     def stuck(path, found):
@@ -70,15 +70,42 @@ async def test_an_attempt_goes_on_where_another_was_killed(job):
         nursery.start_soon(job.task, "record")
         await is_enough.wait()
         nursery.cancel_scope.cancel()
+    job.fault, job.asked = lambda path, found: found, []
+
+
+def emptied(path, found):
+    """The playlists of a stream that is over and offers nothing any more."""
+    is_media = path.endswith(".m3u8") and "master" not in path
+    body = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-ENDLIST\n"
+    return replace(found, body=body) if is_media else found
+
+
+async def test_an_attempt_goes_on_where_another_was_killed(job):
+    """Whatever was stored is known."""
+    await killed(job)
     before = {path: path.stat().st_ino for path in job.archive.rglob("*.m4s")}
     assert before
-    job.fault, job.asked = lambda path, found: found, []
     await job.task("record", attempt=2)
     assert job.segments() == expected(job)
     after = {path: path.stat().st_ino for path in job.archive.rglob("*.m4s")}
     assert before.items() <= after.items()
     fetched = [path for path in job.asked if path.endswith(".m4s")]
     assert len(fetched) <= len(after) - len(before) + 6  # those that begin in another chapter
+
+
+async def test_a_stream_that_ends_with_an_empty_playlist_ends_its_archive(job):
+    """What there is of it stays."""
+    await killed(job)
+    before, job.fault = job.segments(), emptied
+    with trio.fail_after(60):
+        await job.task("record", attempt=2)
+    assert job.segments() == before
+
+
+async def test_a_stream_that_has_offered_nothing_is_no_archive(job):
+    job.fault = emptied
+    with trio.fail_after(60), pytest.raises(PermanentFailure, match="nothing of the stream"):
+        await job()
 
 
 async def test_a_complete_chapter_is_not_asked_for_again(job):

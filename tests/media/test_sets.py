@@ -128,6 +128,46 @@ async def test_encrypted_sets_play_with_their_key_alone(bench, tracks, tmp_path,
     assert bytes.fromhex(keys.key) not in published
 
 
+PLAYREADY, WIDEVINE, FAIRPLAY, CLEARKEY, IDENTITY = (
+    *("com.microsoft.playready", "urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed"),
+    *("com.apple.streamingkeydelivery", "org.w3.clearkey", "identity"),
+)
+
+
+@pytest.mark.parametrize(
+    ("drm", "formats"),
+    [
+        (["playready"], {PLAYREADY}),
+        (["widevine"], {WIDEVINE}),
+        (["fairplay"], {FAIRPLAY}),
+        (["cenc"], {CLEARKEY, IDENTITY}),
+        (["aes"], {CLEARKEY, IDENTITY}),
+        (["cenc", "aes"], {CLEARKEY, IDENTITY}),
+        (["cenc", "playready"], {CLEARKEY, PLAYREADY}),
+        (["aes", "widevine"], {WIDEVINE}),
+        (["cenc", "fairplay"], {CLEARKEY, FAIRPLAY}),
+        (["aes", "fairplay"], {FAIRPLAY}),
+        (["fairplay", "playready"], {FAIRPLAY, PLAYREADY}),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, list) else "",
+)
+async def test_playlists_name_the_key_in_a_format_that_a_player_knows(bench, tracks, drm, formats):
+    """Of shaka-player and hls.js. An identity line beside another system's would make shaka-player
+    ask for a key that nobody hands out."""
+    keys = generate_keys()
+    made = await build_set(bench, tracks[1:2], name("drm"), guid=guid, drm=drm, keys=keys)
+    main = next(one for one in made.manifests if one.endswith(f"{G}.m3u8"))
+    [playlist] = players.renditions(made.folder / main)
+    said = re.findall(r"#EXT-X-KEY:METHOD=(.+?),.*KEYFORMAT=\"(.+?)\"", playlist.read_text())
+    assert {form for _, form in said} == formats
+    assert len(said) == len(formats)
+    assert {method for method, _ in said} == {
+        "SAMPLE-AES" if FAIRPLAY in formats else "SAMPLE-AES-CTR"
+    }
+    if IDENTITY in formats:
+        assert f'URI="keys/cenc/{keys.key_id}"' in playlist.read_text()
+
+
 def decrypted(playlist, key):
     """The segments of a rendition as RFC 8216 has them decrypted: the IV is their number."""
     whole = b""
