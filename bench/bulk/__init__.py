@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from bench.options import writing
+
 BOUND = 200.0  # milliseconds, within which 95 of 100 pages have to answer
 
 
 @click.command()
 @click.option("--jobs", default=100_000, show_default=True, type=click.IntRange(100))
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced, as docs/pages-speed.md.")  # fmt: skip
+@writing("docs/pages-speed.md")
 def command(jobs: int, page: Path | None) -> None:
     """Let an operator pause that many queued jobs, and look at the pages meanwhile.
 

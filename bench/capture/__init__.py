@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from bench.options import keeping, writing
+
 
 @click.command()
 @click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(1),
@@ -19,10 +21,8 @@ import click
               help="One of the three; may be repeated.")  # fmt: skip
 @click.option("--lines", default=1080, show_default=True, type=click.IntRange(144, 1080),
               help="Height of the best rendition.")  # fmt: skip
-@click.option("--keep", type=click.Path(path_type=Path),
-              help="A folder to work in, which stays.")  # fmt: skip
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced, as docs/capture-speed.md.")  # fmt: skip
+@keeping
+@writing("docs/capture-speed.md")
 def command(
     minutes: float,
     seconds: int,

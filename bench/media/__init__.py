@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from bench.options import keeping, writing
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="20 s and 200 s, once each, and a short encode.")
@@ -15,10 +17,8 @@ import click
 @click.option("--encode", type=click.IntRange(0, 7200),
               help="Length of the film that is encoded; 0 for none.  [300]")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 20), help="How often each is done.  [3]")
-@click.option("--keep", type=click.Path(path_type=Path),
-              help="A folder to work in, which stays.")  # fmt: skip
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced, as docs/media-speed.md.")  # fmt: skip
+@keeping
+@writing("docs/media-speed.md")
 def command(
     quick: bool,
     seconds: tuple[int, ...],

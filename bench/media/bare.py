@@ -48,11 +48,10 @@ def packaging(source: Path) -> list[Command]:
 def encoding(source: Path) -> list[Command]:
     """A ladder of the folder's film, and its sound as it is, as HLS and DASH."""
     film = source / "film.mp4"
-    pictures = ["-map", "0:v:0", "-vf", "{scale}", *CODECS["H264"]]
     command = [bundled_tools().ffmpeg, "-nostdin", "-v", "error", "-i", str(film)]
     for lines, rate in _rungs():
         scale = f"scale=-2:{lines},format=yuv420p"
-        command += [scale if one == "{scale}" else one for one in pictures]
+        command += ["-map", "0:v:0", "-vf", scale, *CODECS["H264"]]
         command += [*limits("H264", rate), "-force_key_frames", f"expr:gte(t,n_forced*{GROUP})"]
         command += [f"{lines}.mp4"]
     command += ["-map", "0:a:0", "-c", "copy", "sound.m4a"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from bench.options import writing
+
 SMALL = 1_000
 
 
@@ -22,8 +24,7 @@ SMALL = 1_000
 @click.option(
     "--samples", default=100, show_default=True, type=click.IntRange(5), help="Of each thing."
 )
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced, as docs/scale.md.")  # fmt: skip
+@writing("docs/scale.md")
 def command(jobs: int, samples: int, page: Path | None) -> None:
     """Fill a database, measure every hot path at 1,000 jobs and at many, compare.
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from bench.options import writing
+
 
 @click.command()
 @click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(min=0.5))
@@ -14,8 +16,7 @@ import click
 @click.option("--hold", default=10.0, show_default=True, type=click.FloatRange(min=0.0),
               help="Minutes of a held snapshot, from a third of the time on.")  # fmt: skip
 @click.option("--picture", type=click.Path(path_type=Path), help="An SVG file for the curves.")
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced.")  # fmt: skip
+@writing("docs/soak.md")
 def command(
     minutes: float, rate: int, hold: float, picture: Path | None, page: Path | None
 ) -> None:

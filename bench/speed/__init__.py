@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
+from bench.options import writing
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="One short round, within five minutes.")
 @click.option("--rounds", type=click.IntRange(1), help="3, or 1 with --quick.")
 @click.option("--json", "rows", type=click.Path(path_type=Path), help="A file for the figures.")
-@click.option("--write", "page", type=click.Path(path_type=Path, exists=True),
-              help="A page whose figures are replaced, as docs/speed.md.")  # fmt: skip
+@writing("docs/speed.md")
 @click.option("--ratios", type=click.Path(path_type=Path, exists=True),
               help="A page for the ratios alone, as README.md.")  # fmt: skip
 @click.option("--database", help="Instead of an embedded PostgreSQL: one to make databases in.")
