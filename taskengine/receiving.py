@@ -29,14 +29,13 @@ class BoundedStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._left, self._at_once, self._is_plain = HEAD, HEAD_READING, False
+        self._left, self._at_once = HEAD, HEAD_READING
         self._held = b""  # of the request, and
         self._patience: float | None = None  # for how long to send it
 
     def body_begins(self, *, is_plain: bool) -> None:
         """The head is complete; `is_plain`: nothing but the body follows."""
         self._left, self._at_once = FRAMING, PLAIN_READING if is_plain else BODY_READING
-        self._is_plain = is_plain
 
     def was_body(self, size: int) -> None:
         """So many bytes of what was read were of the body itself."""
@@ -54,7 +53,8 @@ class BoundedStream(httpcore.AsyncNetworkStream):
                 await self._send()
         # What reads a plain body takes as much as there is, whatever it asks for: each turn through
         # all layers costs as much as some 100 KiB.
-        most = self._at_once if self._is_plain else min(max_bytes, self._at_once)
+        is_plain = self._at_once == PLAIN_READING
+        most = self._at_once if is_plain else min(max_bytes, self._at_once)
         data = await self._stream.read(most, timeout)
         self._left -= len(data)
         return data
@@ -64,8 +64,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         buffer: bytes,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> None:
-        # Another request, another answer.
-        self._left, self._at_once, self._is_plain = HEAD, HEAD_READING, False
+        self._left, self._at_once = HEAD, HEAD_READING  # another request, another answer
         self._held += buffer
         self._patience = timeout
         if len(self._held) > TOGETHER:

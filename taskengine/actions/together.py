@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-import trio
-
 from taskengine.model import PermanentFailure
+from taskengine.runtime.parallel import in_parallel
 
 T = TypeVar("T")
 AT_ONCE: Final = min(4, os.cpu_count() or 1)
@@ -17,18 +16,8 @@ AT_ONCE: Final = min(4, os.cpu_count() or 1)
 
 async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Their results, in the order of the jobs. Raises what one of them raises."""
-    wanted = list(jobs)
-    found: dict[int, T] = {}
-    limit = trio.CapacityLimiter(AT_ONCE)
-
-    async def do(place: int) -> None:
-        async with limit:
-            found[place] = await wanted[place]()
-
-    async with unwrapped(), trio.open_nursery() as nursery:
-        for place in range(len(wanted)):
-            nursery.start_soon(do, place)
-    return [found[place] for place in range(len(wanted))]
+    async with unwrapped():
+        return await in_parallel(jobs, AT_ONCE)
 
 
 @asynccontextmanager

@@ -61,9 +61,14 @@ class ClipImages:
         return Tile(self.files[place], layout, min(passed, number - 1), number)
 
 
+def length_of(clips: Sequence[ClipImages]) -> Time:
+    """Seconds of the result."""
+    return sum((span.length for clip in clips for span in clip.spans), Fraction(0))
+
+
 def layout_of(clips: Sequence[ClipImages]) -> TileLayout:
     """That of the result: as the first image has it that is shown. Raises SourceRefused."""
-    length = sum((span.length for clip in clips for span in clip.spans), Fraction(0))
+    length = length_of(clips)
     shown = (clip.tile(span.start) for clip in clips for span in clip.spans)
     anything = (one.segment.tiles for clip in clips for one in clip.segments)
     first = next((tile.layout for tile in shown if tile), None) or next(anything, None)
@@ -101,7 +106,7 @@ class TileImages:
         """What the images are like. Raises SourceRefused if none of them can be read."""
         for tile in given:
             if tile is not None and (image := self._image(tile.image)) is not None:
-                width, height = image.width // tile.layout.columns, image.height // tile.layout.rows
+                width, height = _tile_size(image, tile.layout)
                 if width and height:
                     self.width, self.height = width, height
                     return
@@ -112,12 +117,12 @@ class TileImages:
         for first in range(0, len(given), self.layout.number):
             yield given[first : first + self.layout.number]
 
-    def write(self, part: Sequence[Tile | None], target: Path) -> bool:
-        """An image of these thumbnails; whether the source's own could be taken."""
+    def write(self, part: Sequence[Tile | None], target: Path) -> None:
+        """An image of these thumbnails: the source's own, where that can be taken."""
         if self._fits(part):
             assert part[0] is not None
             shutil.copyfile(part[0].image, target)
-            return True
+            return
         size = self.width * self.layout.columns, self.height * self.layout.rows
         made = Image.new("RGB", size)
         for place, tile in enumerate(part):
@@ -125,7 +130,6 @@ class TileImages:
                 row, column = divmod(place, self.layout.columns)
                 made.paste(shown, (column * self.width, row * self.height))
         made.save(target, self.format, **self._options)
-        return False
 
     def _fits(self, part: Sequence[Tile | None]) -> bool:
         """These are all thumbnails of one image, in their order."""
@@ -148,7 +152,7 @@ class TileImages:
         image = self._image(tile.image)
         if image is None:
             return None
-        width, height = image.width // tile.layout.columns, image.height // tile.layout.rows
+        width, height = _tile_size(image, tile.layout)
         row, column = divmod(tile.place, tile.layout.columns)
         left, top = column * width, row * height
         shown = image.crop((left, top, left + width, top + height)).convert("RGB")
@@ -179,6 +183,11 @@ class TileImages:
         return image
 
 
+def _tile_size(image: Image.Image, layout: TileLayout) -> tuple[int, int]:
+    """Pixels, across and down."""
+    return image.width // layout.columns, image.height // layout.rows
+
+
 def _options(image: Image.Image) -> dict[str, Any]:
     """What makes an encoder lose next to nothing of what was encoded like this before."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode != "RGB":
@@ -203,7 +212,7 @@ async def made_images(
         layout.columns,
         layout.rows,
         float(layout.interval),
-        float(sum((span.length for clip in clips for span in clip.spans), Fraction(0))),
+        float(length_of(clips)),
         -(-len(given) // layout.number),
         0,
         FORMATS[images.format],

@@ -23,7 +23,7 @@ from taskengine.media.marking import mark
 from taskengine.media.master import finish_master
 from taskengine.media.mpd import finish_mpd
 from taskengine.media.naming import Extension
-from taskengine.media.packager import Manifests, Protection, package
+from taskengine.media.packager import SYSTEMS, Manifests, Protection, package
 from taskengine.media.probe import OutputWrong, check_duration
 from taskengine.media.set_files import MadeSet, SetName
 from taskengine.media.streams import (
@@ -45,7 +45,6 @@ from taskengine.media.tools import Bench
 from taskengine.media.tracks import Track
 from taskengine.model import PermanentFailure
 
-SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 CENC: Final = frozenset({"playready", "widevine", "cenc", "aes"})  # what is not FairPlay's alone
 Guid = Callable[[str], str]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from taskengine.media.keys import AssetKeys
+from taskengine.media.packager import SYSTEMS
 
-VENDORS: Final = ("playready", "widevine", "fairplay")  # whose lines the packager writes
 METHODS: Final = {"cenc": "SAMPLE-AES-CTR", "cbcs": "SAMPLE-AES"}  # by scheme of encryption
 CLEAR_KEY: Final = "org.w3.clearkey"  # the system of Encrypted Media Extensions, 9.1
 _MAP: Final = re.compile(r"^#EXT-X-MAP:.*\n", re.MULTILINE)
@@ -36,7 +36,7 @@ def name_clear_key(
 
 
 def _lines(drm: Sequence[str], method: str, keys: AssetKeys) -> Iterator[str]:
-    is_alone = not any(vendor in drm for vendor in VENDORS)
+    is_alone = SYSTEMS.keys().isdisjoint(drm)  # the packager writes lines of vendors
     if is_alone:
         yield f'#EXT-X-KEY:METHOD={method},URI="{keys.cenc_uri}",KEYFORMAT="identity"'
     if is_alone or "cenc" in drm:

@@ -15,6 +15,8 @@ from taskengine.model import PermanentFailure
 FORBIDDEN: Final = frozenset(',="\r\n\0')  # they end a field, or a quoted value of a playlist
 SEGMENT: Final = "4"  # seconds
 CACHE: Final = str(4 << 20)  # bytes, of each file that is read or written
+# Its names of vendors' systems, by a job's values of `drm`.
+SYSTEMS: Final = {"playready": "PlayReady", "widevine": "Widevine", "fairplay": "FairPlay"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from taskengine.model import Submission
+from taskengine.model import BadInput, Submission
 from taskengine.operations import BulkOperation
 from taskengine.store.types import Cursor
 
@@ -22,6 +22,11 @@ class BulkStep:
     cursor: Cursor | None = None
     anew: Mapping[int, Submission] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
+
+    def check(self, job_id: int) -> None:
+        """Raises BadInput for a job that is to be skipped."""
+        if job_id in self.refused:
+            raise BadInput(self.refused[job_id])
 
 
 class StoreOperations(Protocol):

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import trio
+from taskengine.runtime.parallel import in_parallel
 
 AT_ONCE: Final = 4  # connections to the database that one page may have: others want some too
 
 
 async def answers(**questions: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
     """What each is answered, by its name. Raises ExceptionGroup of what failed."""
-    found: dict[str, Any] = {}
-    limit = trio.CapacityLimiter(AT_ONCE)
-
-    async def ask(name: str) -> None:
-        async with limit:
-            found[name] = await questions[name]()
-
-    async with trio.open_nursery() as nursery:
-        for name in questions:
-            nursery.start_soon(ask, name)
-    return found
+    return dict(zip(questions, await in_parallel(questions.values(), AT_ONCE), strict=True))

@@ -130,8 +130,7 @@ def _change_jobs(
 def _change_one(
     tables: Tables, one: BulkOperation, step: BulkStep, job_id: int, now: datetime
 ) -> None:
-    if job_id in step.refused:
-        raise BadInput(step.refused[job_id])
+    step.check(job_id)
     if one.action not in AGAIN:
         change(tables, job_id, changes_of(one), [one.line], now)
         return

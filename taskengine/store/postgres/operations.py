@@ -122,8 +122,7 @@ async def _update(
     failed: Refused = []
     for job_id in sorted(step.jobs):
         try:
-            if job_id in step.refused:
-                raise BadInput(step.refused[job_id])
+            step.check(job_id)
             changed.append(change_of(found_in(found, job_id), changes_of(one), now))
         except (BadInput, NotFound) as error:  # one that is refused costs no other
             failed.append((job_id, str(error)))
@@ -145,8 +144,7 @@ async def _run_again(
         own = Effects()
         await connection.execute(SQL["before_one"])
         try:
-            if job_id in step.refused:
-                raise BadInput(step.refused[job_id])
+            step.check(job_id)
             anew = step.anew.get(job_id)
             [prepared] = [None] if anew is None else prepare([anew])
             await again(connection, job_id, [one.line], now, prepared, own)
